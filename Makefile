@@ -1,0 +1,36 @@
+# make demo   a whole simulated trading day      make test   every check      make bench   figures
+# PYTHON=python3.12 picks an interpreter; without it the first fitting one is taken.
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+FITS := import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 python; do \
+	$$p -c '$(FITS)' >/dev/null 2>&1 && { echo $$p; break; }; done)
+
+.PHONY: setup demo test lint bench clean
+setup: $(VENV)/ready
+
+$(VENV)/ready: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "spxarb needs Python 3.11-3.14 with venv and pip: none found (try: make PYTHON=/path/to/python3.12)" >&2; exit 1; }
+	@$(PYTHON) -c '$(FITS)' 2>/dev/null || { echo "spxarb needs Python 3.11-3.14 with venv and pip: $(PYTHON) does not fit" >&2; exit 1; }
+	@echo "setting up $(VENV) with $$($(PYTHON) -V)"
+	@rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: setup
+	@$(BIN)/spxarb demo
+
+test: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -n 2 tests
+
+lint: setup
+	@$(BIN)/ruff check . && $(BIN)/mypy
+
+bench: setup
+	@$(BIN)/python -m pytest benchmarks -o addopts= --benchmark-only
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

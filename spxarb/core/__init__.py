@@ -1,0 +1,1 @@
+"""Pure decisions: the standard library and this package only."""

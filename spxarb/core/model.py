@@ -1,0 +1,389 @@
+"""The nouns of the program, frozen: contracts, quotes, orders, executions, positions, checks.
+
+Prices are dollars per share or index points, money is dollars, both `Decimal`; a missing number is None
+and never 0. Datetimes are aware, in America/New_York unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+NEW_YORK = ZoneInfo("America/New_York")
+CENT = Decimal("0.01")
+ZERO = Decimal(0)
+
+
+def dec(value: float | str | Decimal) -> Decimal:
+    """A Decimal that reads as the number prints: `dec(17.9) == Decimal("17.9")`."""
+    return value if isinstance(value, Decimal) else Decimal(str(value))
+
+
+def cents(value: Decimal) -> Decimal:
+    """Dollars rounded to the cent, half to even."""
+    return value.quantize(CENT, ROUND_HALF_EVEN)
+
+
+class Side(StrEnum):
+    BUY = "BUY"
+    SELL = "SELL"
+
+    @property
+    def sign(self) -> int:
+        """+1 for a purchase, -1 for a sale."""
+        return 1 if self is Side.BUY else -1
+
+    @property
+    def opposite(self) -> Side:
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+
+class LegName(StrEnum):
+    SPX = "SPX"
+    SPY = "SPY"
+
+
+class TradeStatus(StrEnum):
+    PENDING = "PENDING"
+    ACTIVE = "ACTIVE"
+    CLOSED = "CLOSED"
+    ERROR = "ERROR"
+
+
+class ExitReason(StrEnum):
+    ASSIGNMENT_RISK = "ASSIGNMENT_RISK"
+    TIME = "TIME"
+    LOSS_LIMIT = "LOSS_LIMIT"
+    EXPIRATION = "EXPIRATION"
+    EMERGENCY = "EMERGENCY"
+    DAILY_LOSS = "DAILY_LOSS"
+    ENTRY_UNWOUND = "ENTRY_UNWOUND"
+
+
+@dataclass(frozen=True, slots=True)
+class TickRule:
+    """Market-rule rows `(low edge, increment)`, ascending: the increment holds from its edge up."""
+
+    rows: tuple[tuple[Decimal, Decimal], ...]
+
+    def increment(self, price: Decimal) -> Decimal:
+        """The legal step at `price`."""
+        step = self.rows[0][1]
+        for edge, inc in self.rows:
+            if price >= edge:
+                step = inc
+        return step
+
+    def legal(self, price: Decimal) -> bool:
+        return price > 0 and price % self.increment(price) == 0
+
+    def down(self, price: Decimal) -> Decimal:
+        """The highest legal price at or below `price` (0 when there is none)."""
+        step = self.increment(price)
+        return max(price // step * step, ZERO)
+
+    def up(self, price: Decimal) -> Decimal:
+        """The lowest legal price at or above `price`."""
+        low = self.down(price)
+        return low if low == price and low > 0 else self.above(price)
+
+    def above(self, price: Decimal) -> Decimal:
+        """The lowest legal price above `price`."""
+        low = self.down(price)
+        return low + self.increment(low)
+
+    def below(self, price: Decimal) -> Decimal:
+        """The highest legal price below `price` (0 when there is none)."""
+        low = self.down(price)
+        if low < price:
+            return low
+        # At an edge the step below the edge is the smaller one.
+        step = self.increment(price - min(inc for _, inc in self.rows))
+        return max(price - step, ZERO)
+
+    @property
+    def lowest(self) -> Decimal:
+        """The lowest legal price, dollars."""
+        return self.rows[0][1]
+
+
+PENNY = TickRule(((ZERO, CENT),))
+SPX_OPTION_TICKS = TickRule(((ZERO, Decimal("0.05")), (Decimal(3), Decimal("0.10"))))
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """A contract as the broker qualified it."""
+
+    con_id: int
+    symbol: str
+    sec_type: str  # IND | STK | OPT
+    exchange: str = "SMART"
+    currency: str = "USD"
+    trading_class: str = ""
+    local_symbol: str = ""
+    expiry: date | None = None
+    strike: Decimal | None = None
+    right: str | None = None  # C | P
+    multiplier: int = 1
+    ticks: TickRule = PENNY
+
+    def __str__(self) -> str:
+        if self.sec_type != "OPT":
+            return self.symbol
+        kind = {"C": "call", "P": "put"}.get(self.right or "", "?")
+        return f"{self.trading_class} {self.expiry} {(self.strike or ZERO).normalize():f} {kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Liquid trading hours of one day at the broker; open and close None on a closed day."""
+
+    day: date
+    open: datetime | None
+    close: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """One line of market data. None: never seen, or withdrawn (the wire's -1 and size 0)."""
+
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    last: Decimal | None = None
+    close: Decimal | None = None
+    bid_size: Decimal | None = None
+    ask_size: Decimal | None = None
+    delta: float | None = None
+    halted: bool = False
+    data_type: int | None = None  # 1 live, 2 frozen, 3 delayed, 4 delayed-frozen
+    received: float | None = None  # monotonic seconds of the newest tick
+
+    @property
+    def mid(self) -> Decimal | None:
+        if self.bid is None or self.ask is None:
+            return None
+        return (self.bid + self.ask) / 2
+
+    @property
+    def spread(self) -> Decimal | None:
+        if self.bid is None or self.ask is None:
+            return None
+        return self.ask - self.bid
+
+    @property
+    def two_sided(self) -> bool:
+        return self.bid is not None and self.ask is not None and self.bid > 0
+
+    @property
+    def crossed(self) -> bool:
+        return self.bid is not None and self.ask is not None and self.bid > self.ask
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTicket:
+    """What is asked of the broker; committed to the ledger before it is sent.
+
+    `limit` None is a market order. `good_after` delays activation (aware datetime).
+    """
+
+    order_ref: str
+    contract: Contract
+    side: Side
+    quantity: int
+    limit: Decimal | None
+    tif: str = "DAY"
+    good_after: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerOrder:
+    """An order as the broker tells it (open or completed). `order_id` is 0 in completed orders."""
+
+    order_ref: str
+    order_id: int
+    client_id: int
+    perm_id: int
+    con_id: int
+    symbol: str
+    side: Side
+    quantity: Decimal
+    limit: Decimal | None
+    status: str  # the wire's own word
+    filled: Decimal | None = None
+    account: str = ""
+    completed_status: str = ""
+
+    @property
+    def key(self) -> tuple[int, int, int, str]:
+        return (self.perm_id, self.client_id, self.order_id, self.order_ref)
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One fill. A correction comes under the same `exec_id` but for its last dotted group."""
+
+    exec_id: str
+    order_ref: str
+    order_id: int
+    client_id: int
+    perm_id: int
+    con_id: int
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    time: datetime
+    account: str = ""
+    sec_type: str = "OPT"
+    commission: Decimal | None = None  # dollars, None until reported
+
+    @property
+    def family(self) -> str:
+        """What all corrections of one execution share."""
+        return self.exec_id.rpartition(".")[0] or self.exec_id
+
+    @property
+    def revision(self) -> str:
+        return self.exec_id.rpartition(".")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    account: str
+    con_id: int
+    symbol: str
+    sec_type: str
+    quantity: Decimal
+    average_cost: Decimal | None = None
+    expiry: date | None = None
+    strike: Decimal | None = None
+    right: str | None = None
+    trading_class: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountValues:
+    """Dollars; None where the broker did not say."""
+
+    account_id: str
+    net_liquidation: Decimal | None = None
+    total_cash: Decimal | None = None
+    available_funds: Decimal | None = None
+    buying_power: Decimal | None = None
+    initial_margin: Decimal | None = None
+    excess_liquidity: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MarginAnswer:
+    """What a what-if order would do to the account, dollars; None where the broker did not say."""
+
+    initial_change: Decimal | None
+    maintenance_change: Decimal | None
+    equity_with_loan_after: Decimal | None
+    initial_after: Decimal | None
+    commission: Decimal | None
+    warning: str = ""
+    rejected: str = ""  # the broker's words when it refused
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One entry check. `ok` None: it could not, or need not, be evaluated."""
+
+    name: str
+    ok: bool | None
+    value: object
+    limit: object
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One leg of a spread: `side` opens it; the opposite closes it."""
+
+    name: LegName
+    contract: Contract
+    side: Side
+    quantity: int
+
+
+# --- what the broker says while an order works --------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteUpdate:
+    con_id: int
+    quote: Quote
+
+
+@dataclass(frozen=True, slots=True)
+class OrderUpdate:
+    """An orderStatus or openOrder frame, in the wire's words; numbers None where the frame had none."""
+
+    order_ref: str
+    order_id: int
+    status: str
+    filled: Decimal | None = None
+    remaining: Decimal | None = None
+    perm_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FillReport:
+    execution: Execution
+
+
+@dataclass(frozen=True, slots=True)
+class CommissionReport:
+    exec_id: str
+    commission: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderMessage:
+    """An error or warning frame tied to an order: a code proves nothing but what the table says of it."""
+
+    order_ref: str
+    order_id: int
+    code: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChange:
+    """`up` False: the link (socket, or the gateway's own to IB: 1100, 2110) is not whole."""
+
+    up: bool
+    code: int
+    text: str
+    data_lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """A deadline that the machine had set has passed."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    """The ledger's panic flag was seen."""
+
+    reason: str = ""
+
+
+BrokerEvent = QuoteUpdate | OrderUpdate | FillReport | CommissionReport | OrderMessage | LinkChange
+Event = BrokerEvent | Timer | StopRequested
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """Sentences for a human that a step collected, oldest first."""
+
+    lines: tuple[str, ...] = field(default=())

@@ -1,0 +1,81 @@
+"""Failures: a class each, its docstring the sentence's beginning, its attribute the exit code.
+
+`str(error)` is one line that says what happened, what is at risk and what to do next. An expected
+refusal (a failed entry check) is a value, not an exception.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes; see the contract in docs."""
+
+    DONE = 0
+    BUG = 1
+    USAGE = 2
+    CONFIG = 3
+    GATEWAY = 4
+    REFUSED = 5
+    HUMAN = 6
+    LOCKED = 7
+
+
+# Where several apply, the first of these wins.
+PRECEDENCE = (Exit.HUMAN, Exit.BUG, Exit.REFUSED, Exit.LOCKED, Exit.GATEWAY, Exit.CONFIG, Exit.USAGE, Exit.DONE)
+
+
+def worst(*codes: int) -> Exit:
+    """The exit code that wins where several apply."""
+    return min((Exit(code) for code in codes), key=PRECEDENCE.index, default=Exit.DONE)
+
+
+class SpxarbError(Exception):
+    """spxarb failed"""
+
+    exit_code: Exit = Exit.BUG
+
+    def __init__(self, what: str, *, risk: str = "", mend: str = "") -> None:
+        super().__init__(what)
+        self.what, self.risk, self.mend = what, risk, mend
+
+    def __str__(self) -> str:
+        parts = [part.rstrip(".") for part in (self.what, self.risk, self.mend) if part]
+        return ". ".join(" ".join(part.split()) for part in parts) + "."
+
+
+class UsageError(SpxarbError):
+    """The command line is wrong"""
+
+    exit_code = Exit.USAGE
+
+
+class ConfigError(SpxarbError):
+    """The configuration is invalid"""
+
+    exit_code = Exit.CONFIG
+
+
+class GatewayError(SpxarbError):
+    """The gateway is unreachable, or did not answer in time; nothing is at risk that was not before"""
+
+    exit_code = Exit.GATEWAY
+
+
+class RefusedError(SpxarbError):
+    """Refused for safety"""
+
+    exit_code = Exit.REFUSED
+
+
+class HumanNeededError(SpxarbError):
+    """A human must look now"""
+
+    exit_code = Exit.HUMAN
+
+
+class LockedError(SpxarbError):
+    """Another spxarb job holds the lock"""
+
+    exit_code = Exit.LOCKED

@@ -1,0 +1,1 @@
+"""One file a verb: `run(env, ...)` returns a result and prints nothing."""
