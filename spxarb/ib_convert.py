@@ -1,0 +1,327 @@
+"""The wire's words turned into the program's nouns; pure, and without importing ib_insync.
+
+`fields` are the text fields of one frame, the message id first, as laid out for server versions 157-176.
+Money and prices are read from the text itself, so that they are exact.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from spxarb.core.model import (
+    NEW_YORK,
+    PENNY,
+    AccountValues,
+    BrokerOrder,
+    Contract,
+    Execution,
+    MarginAnswer,
+    Position,
+    Session,
+    Side,
+    TickRule,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ib_insync import contract as ibc
+    from ib_insync import order as ibo
+
+UNSET = Decimal("1e25")
+"""No price, size or sum comes near; the wire's word for "no number" is 1.7976931348623157E308."""
+
+ACCOUNT_TAGS = {
+    "NetLiquidation": "net_liquidation",
+    "TotalCashValue": "total_cash",
+    "AvailableFunds": "available_funds",
+    "BuyingPower": "buying_power",
+    "InitMarginReq": "initial_margin",
+    "ExcessLiquidity": "excess_liquidity",
+}
+
+# Names that old builds use, which zoneinfo does not know or takes without summer time.
+_ZONES = {
+    "EST": "America/New_York",
+    "EDT": "America/New_York",
+    "EST5EDT": "America/New_York",
+    "CST": "America/Chicago",
+    "CDT": "America/Chicago",
+    "CST6CDT": "America/Chicago",
+    "GMT": "UTC",
+}
+
+
+def number(value: str | float | Decimal | None) -> Decimal | None:
+    """A number of the wire, None where it says nothing: empty, not a number, infinite, or unset."""
+    try:
+        found = Decimal(str(value if value is not None else ""))
+    except InvalidOperation:
+        return None
+    if not found.is_finite() or abs(found) >= UNSET:
+        return None
+    return _plain(found)
+
+
+def _plain(value: Decimal) -> Decimal:
+    """`6975.0` as `6975`, `17.90` as `17.9`: no exponent, no idle zeros."""
+    return value.quantize(Decimal(1)) if value == value.to_integral_value() else value.normalize()
+
+
+def required(value: str | float) -> Decimal:
+    """A number that must be there; ValueError when it is not."""
+    found = number(value)
+    if found is None:
+        raise ValueError(f"a number is missing: {value!r}")
+    return found
+
+
+def zone(name: str) -> ZoneInfo | None:
+    """The time zone of `US/Central`, `America/New_York` or `EST (Eastern Standard Time)`; None: unknown."""
+    words = name.split()
+    if not words:
+        return None
+    try:
+        return ZoneInfo(_ZONES.get(words[0], words[0]))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+def day(text: str) -> date | None:
+    """The date in front of `20261124` or `20261124 08:30 US/Central`; None when there is none."""
+    found = re.match(r"(\d{4})(\d\d)(\d\d)(?!\d)", text.strip())
+    try:
+        return date(*map(int, found.groups())) if found else None
+    except ValueError:
+        return None
+
+
+def execution_time(text: str) -> tuple[datetime, str]:
+    """When a fill happened, in New York, and a notice ('' when there was no doubt).
+
+    Forms: `20250708 02:35:00 US/Eastern`, `20250708-02:35:00` (UTC), and `20250708  02:35:00` without a
+    zone, which is taken as New York time, as is one with a zone that nobody knows: a fill is never lost
+    over its time. Raises ValueError when there is no time in it.
+    """
+    found = re.fullmatch(r"(\d{8})(-| +)(\d\d:\d\d:\d\d)(?: +(.*))?", text.strip())
+    if not found:
+        raise ValueError(f"not a time of execution: {text!r}")
+    ymd, gap, hms, name = found.groups()
+    naive = datetime.strptime(ymd + hms, "%Y%m%d%H:%M:%S")  # noqa: DTZ007 (its zone follows)
+    if gap == "-":
+        return naive.replace(tzinfo=UTC).astimezone(NEW_YORK), ""
+    known = zone(name) if name else None
+    if known:
+        return naive.replace(tzinfo=known).astimezone(NEW_YORK), ""
+    notice = f"time of execution {text!r} has no known time zone: taken as New York"
+    return naive.replace(tzinfo=NEW_YORK), notice
+
+
+def execution(fields: Sequence[str]) -> tuple[Execution, str]:
+    """An execDetails frame (id 11, 31 fields) and a notice about its time ('' when none).
+
+    Raises ValueError or IndexError when it cannot be read.
+    """
+    when, notice = execution_time(fields[15])
+    made = Execution(
+        exec_id=fields[14],
+        order_ref=fields[26],
+        order_id=int(fields[2] or 0),
+        client_id=int(fields[22] or 0),
+        perm_id=int(fields[21] or 0),
+        con_id=int(fields[3] or 0),
+        symbol=fields[4],
+        sec_type=fields[5],
+        side={"BOT": Side.BUY, "SLD": Side.SELL}[fields[18]],
+        quantity=required(fields[19]),
+        price=required(fields[20]),
+        time=when,
+        account=fields[16],
+    )
+    return made, notice
+
+
+def position(fields: Sequence[str]) -> Position:
+    """A position frame (id 61). Average cost of an option is dollars per contract."""
+    return Position(
+        account=fields[2],
+        con_id=int(fields[3]),
+        symbol=fields[4],
+        sec_type=fields[5],
+        quantity=required(fields[14]),
+        average_cost=number(fields[15]),
+        expiry=day(fields[6]),
+        strike=_strike(fields[7]),
+        right=_right(fields[8]),
+        trading_class=fields[13],
+    )
+
+
+def _strike(value: str | float) -> Decimal | None:
+    return number(value) or None
+
+
+def _right(text: str) -> str | None:
+    return text[0] if text[:1] in {"C", "P"} else None
+
+
+def broker_order(contract: ibc.Contract, order: ibo.Order, state: ibo.OrderState) -> BrokerOrder:
+    """An openOrder or completedOrder frame; `limit` None unless it is a limit order."""
+    return BrokerOrder(
+        order_ref=order.orderRef,
+        order_id=order.orderId,
+        client_id=order.clientId,
+        perm_id=order.permId,
+        con_id=contract.conId,
+        symbol=contract.symbol,
+        side=Side(order.action),
+        quantity=required(order.totalQuantity),
+        limit=number(order.lmtPrice) if order.orderType == "LMT" else None,
+        status=state.status,
+        filled=number(order.filledQuantity),
+        account=order.account,
+        completed_status=state.completedStatus,
+    )
+
+
+def margin(state: ibo.OrderState) -> MarginAnswer:
+    """The order state of a what-if answer, dollars."""
+    return MarginAnswer(
+        initial_change=number(state.initMarginChange),
+        maintenance_change=number(state.maintMarginChange),
+        equity_with_loan_after=number(state.equityWithLoanAfter),
+        initial_after=number(state.initMarginAfter),
+        commission=number(state.commission),
+        warning=" ".join(state.warningText.split()),
+    )
+
+
+def account_values(account: str, rows: Iterable[Sequence[str]]) -> tuple[AccountValues, str]:
+    """What accountSummary frames (id 63) say of `account`; money not in dollars is None and a notice."""
+    found: dict[str, Decimal | None] = {}
+    notice = ""
+    for row in rows:
+        name = ACCOUNT_TAGS.get(row[4])
+        if row[3] != account or name is None:
+            continue
+        if row[6] not in {"USD", ""}:
+            notice = f"account {account} is kept in {row[6]}, not in USD: its values are left out"
+            continue
+        found[name] = number(row[5])
+    return AccountValues(account_id=account, **found), notice
+
+
+def contract(details: ibc.ContractDetails, ticks: TickRule = PENNY) -> Contract:
+    """A contract as the gateway described it; the price steps come from its market rule."""
+    c = details.contract
+    if c is None:
+        raise ValueError("contract details without a contract")
+    is_option = c.secType == "OPT"
+    return Contract(
+        con_id=c.conId,
+        symbol=c.symbol,
+        sec_type=c.secType,
+        exchange=c.exchange or c.primaryExchange,
+        currency=c.currency,
+        trading_class=c.tradingClass,
+        local_symbol=c.localSymbol,
+        expiry=day(c.lastTradeDateOrContractMonth) if is_option else None,
+        strike=_strike(c.strike) if is_option else None,
+        right=_right(c.right) if is_option else None,
+        multiplier=int(number(c.multiplier) or 1),
+        ticks=ticks,
+    )
+
+
+def market_rule(details: ibc.ContractDetails) -> int | None:
+    """Id of the market rule at the place of the contract's exchange in validExchanges; None: not said."""
+    ids = [part for part in details.marketRuleIds.split(",") if part]
+    exchanges = details.validExchanges.split(",")
+    exchange = details.contract.exchange if details.contract else ""
+    if len(ids) == len(exchanges) and exchange in exchanges:
+        return int(ids[exchanges.index(exchange)])
+    return int(ids[0]) if len(set(ids)) == 1 else None
+
+
+def tick_rule(fields: Sequence[str]) -> TickRule:
+    """A marketRule frame (id 93): `93|id|n|low edge|increment|...`. ValueError: no steps in it."""
+    count = int(fields[2])
+    rows = sorted((required(fields[3 + 2 * i]), required(fields[4 + 2 * i])) for i in range(count))
+    if not rows or any(step <= 0 for _, step in rows):
+        raise ValueError(f"market rule without steps: {fields}")
+    return TickRule(tuple(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """One stretch of trading, aware times in the instrument's zone."""
+
+    open: datetime
+    close: datetime
+
+
+_OLD_HOURS = re.compile(r"(\d{4})-(\d{4})")
+_HOURS = re.compile(r"(?:(\d{8}):)?(\d{4})-(\d{8}):(\d{4})")
+
+
+def stretches(text: str, tz: ZoneInfo) -> dict[date, list[Hours]]:
+    """Stretches of trading by the day on which they start; an empty list is a day marked CLOSED.
+
+    `20261123:0830-20261123:1515;20261124:CLOSED`, several stretches of a day apart by `;` or `,`, and the
+    old form `20261123:0830-1515,1700-1800`. What cannot be read is left out.
+    """
+    found: dict[date, list[Hours]] = {}
+    for entry in text.split(";"):
+        head, _, rest = entry.strip().partition(":")
+        first = day(head)
+        if first is None:
+            continue
+        hours = [hour for part in rest.split(",") if (hour := _stretch(first, part.strip(), tz))]
+        if hours or rest.strip() == "CLOSED":
+            found.setdefault(first, []).extend(hours)
+    return found
+
+
+def _stretch(first: date, text: str, tz: ZoneInfo) -> Hours | None:
+    new, old = _HOURS.fullmatch(text), _OLD_HOURS.fullmatch(text)
+    if new:
+        begin, start, end, stop = day(new[1] or "") or first, new[2], day(new[3]), new[4]
+    elif old:
+        begin, start, end, stop = first, old[1], first, old[2]
+    else:
+        return None
+    if end is None:
+        return None
+    return Hours(_moment(begin, start, tz), _moment(end, stop, tz))
+
+
+def _moment(on: date, hhmm: str, tz: ZoneInfo) -> datetime:
+    return datetime.combine(on, time(int(hhmm[:2]) % 24, int(hhmm[2:])), tz)
+
+
+def session(details: ibc.ContractDetails, on: date) -> tuple[Session | None, str]:
+    """Liquid hours of the day `on` in New York time; None with a notice when the gateway does not tell.
+
+    An SPXW series stops at 15:00 Chicago time on the day it expires, though its hours may still show the
+    15:15 of the other series (Cboe: expiring PM-settled SPX options trade until 3:00 p.m. CT).
+    """
+    tz = zone(details.timeZoneId)
+    if tz is None:
+        return None, f"the gateway's trading hours are in an unknown time zone {details.timeZoneId!r}"
+    days = stretches(details.liquidHours, tz)
+    if on not in days:
+        return None, f"the gateway gives no trading hours for {on}"
+    hours = days[on]
+    if not hours:
+        return Session(on, None, None), ""
+    close = max(stretch.close for stretch in hours)
+    c = details.contract
+    if c and c.tradingClass == "SPXW" and day(c.lastTradeDateOrContractMonth) == on:
+        close = min(close, datetime.combine(on, time(15), ZoneInfo("America/Chicago")))
+    start = min(stretch.open for stretch in hours)
+    return Session(on, start.astimezone(NEW_YORK), close.astimezone(NEW_YORK)), ""
