@@ -1,0 +1,390 @@
+"""The configuration: options, environment, `.env`, YAML and defaults become one frozen Config.
+
+Precedence: command-line option > environment variable > `.env` beside the configuration file, else in the
+working folder > YAML file > default. Whatever is wrong is told at once, in one line.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import reprlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import Field, SecretStr, ValidationError
+
+from spxarb.config_file import Document, read_document, read_env_file, text_as_value
+from spxarb.config_schema import Sections, choices, every_key, expected, field_of
+from spxarb.core.sessions import CLOSE, OPEN
+from spxarb.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+LEDGER_NAME = "trading.db"
+LOG_NAME = "trading.log"
+MODES = choices(field_of("trading.mode"))
+LIMIT_SECTIONS = ("ib", "trading", "risk_management", "execution")
+
+# Environment variable -> (key, kind of its text).
+ENVIRONMENT: dict[str, tuple[str, str]] = {
+    "IB_HOST": ("ib.host", "text"),
+    "IB_PORT": ("ib.port", "whole"),
+    "IB_CLIENT_ID": ("ib.client_id", "whole"),
+    "IB_ACCOUNT": ("ib.account", "text"),
+    "TRADING_MODE": ("trading.mode", "text"),
+    "MAX_SPREADS_PER_DAY": ("trading.max_spreads_per_day", "whole"),
+    "MIN_ENTRY_CREDIT": ("trading.min_entry_credit", "number"),
+    "MAX_DAILY_LOSS": ("risk_management.max_daily_loss", "number"),
+    "DASHBOARD_HOST": ("dashboard.host", "text"),
+    "DASHBOARD_PORT": ("dashboard.port", "whole"),
+    "EMAIL_ENABLED": ("notifications.email_enabled", "bool"),
+    "EMAIL_ADDRESS": ("notifications.email_address", "text"),
+    "SPXARB_DATABASE": ("storage.database", "text"),
+}
+CONFIG_VARIABLE = "SPXARB_CONFIG"
+NOTIFY_VARIABLE = "SPXARB_NOTIFY_URL"
+
+
+class Config(Sections):
+    """Everything that the user may decide; see `config.example.yaml` for each key."""
+
+    source: Path | None = Field(default=None, exclude=True, description="The YAML file that was read.")
+    state_directory: Path | None = Field(default=None, exclude=True, description="$STATE_DIRECTORY.")
+    notify_url: SecretStr | None = Field(
+        default=None, exclude=True, description="$SPXARB_NOTIFY_URL, a secret."
+    )
+
+    def database_path(self) -> Path:
+        """The ledger: `storage.database`, else `trading.db` in the mode's folder under the state folder."""
+        if self.storage.database is not None:
+            return self.storage.database
+        return state_folder(self.state_directory) / self.trading.mode / LEDGER_NAME
+
+    def log_path(self) -> Path:
+        """The log file: `logging.path`, else `trading.log` beside the ledger."""
+        return self.logging.path or self.database_path().with_name(LOG_NAME)
+
+    def limits(self) -> dict[str, Any]:
+        """Limits and connection, JSON-able: stored with a trade, given back to `from_limits`."""
+        return self.model_dump(mode="json", include=set(LIMIT_SECTIONS))
+
+    @classmethod
+    def from_limits(cls, limits: Mapping[str, Any], base: Self | None = None) -> Self:
+        """The configuration that was in force when `limits` was stored; the rest from `base`, else default.
+
+        Raises ConfigError when this version does not understand what was stored.
+        """
+        given = [
+            _Given(f"{section}.{name}", value, f"{section}.{name}")
+            for section in LIMIT_SECTIONS
+            for name, value in limits.get(section, {}).items()
+        ]
+        sections, _, problems = _build(given)
+        if problems:
+            raise ConfigError(f"The limits stored with the trade are not usable: {'; '.join(problems)}")
+        stored = {name: getattr(sections, name) for name in LIMIT_SECTIONS}
+        return cls(**{**dict(base or cls()), **stored})
+
+
+def state_folder(state_directory: Path | None = None) -> Path:
+    """$STATE_DIRECTORY as systemd gives it, else spxarb's folder in the user's state folder."""
+    if state_directory is not None:
+        return state_directory
+    import platformdirs  # noqa: PLC0415 -- only needed without a configured place
+
+    return Path(platformdirs.user_state_dir("spxarb"))
+
+
+def load(
+    path: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, object] | None = None,
+) -> Config:
+    """The configuration in force. `overrides`: command-line options, dotted key -> value (None: not given).
+
+    Raises ConfigError naming every problem at once, in one line.
+    """
+    config, problems, source = _read(path, environ, overrides)
+    if problems:
+        where = f"The configuration {source}" if source else "The configuration"
+        raise ConfigError(f"{where} is invalid: {'; '.join(problems)}", mend="Mend this and run it again")
+    return config
+
+
+def salvage(
+    path: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, object] | None = None,
+) -> Config:
+    """What is left of an invalid configuration: each key that is wrong or unreadable has its default.
+
+    Good for finding the ledger and for telling a human, never for deciding about money: limits come from
+    `Config.from_limits`.
+    """
+    return _read(path, environ, overrides)[0]
+
+
+def ledger_candidates(
+    path: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, object] | None = None,
+) -> tuple[Path, ...]:
+    """Where the ledger may be when the configuration is invalid, likeliest first.
+
+    The mode may be what is broken, so after the mode that was understood every other mode's folder follows.
+    """
+    config = salvage(path, environ, overrides)
+    if config.storage.database is not None:
+        return (config.storage.database,)
+    first = config.trading.mode
+    folder = state_folder(config.state_directory)
+    order = (first, *(mode for mode in ("live", "paper", "sim") if mode != first))
+    return tuple(folder / mode / LEDGER_NAME for mode in order)
+
+
+def find_file(path: Path | None, environ: Mapping[str, str]) -> tuple[Path | None, str]:
+    """The YAML file to read (None: none exists) and what named it (empty: found by searching)."""
+    if path is not None:
+        return path, "--config"
+    if named := environ.get(CONFIG_VARIABLE):
+        return Path(named).expanduser(), CONFIG_VARIABLE
+    for place in (
+        Path("config.yaml"),
+        Path("~/.config/spxarb/config.yaml").expanduser(),
+        Path("/etc/spxarb/config.yaml"),
+    ):
+        if place.is_file():
+            return place, ""
+    return None, ""
+
+
+# --- from sources to values ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """One value: the key that it is for, and where it stands, in words."""
+
+    key: str
+    value: object
+    where: str
+
+
+def _read(
+    path: Path | None, environ: Mapping[str, str] | None, overrides: Mapping[str, object] | None
+) -> tuple[Config, list[str], Path | None]:
+    real = {name: text for name, text in (os.environ if environ is None else environ).items() if text.strip()}
+    file, named_by = find_file(path, {**_env_file(None)[0], **real})
+    from_file, file_problems = _from_file(file, named_by) if file else ([], [])
+    local, env_problems = _env_file(file)
+    text = {**local, **real}
+    given = [*from_file, *_from_environment(text, real), *_from_options(overrides or {})]
+    sections, bad, value_problems = _build(given)
+    state = text.get("STATE_DIRECTORY", "").partition(":")[0]
+    config = Config(
+        **dict(sections),
+        source=file,
+        state_directory=Path(state) if state else None,
+        notify_url=SecretStr(text[NOTIFY_VARIABLE]) if text.get(NOTIFY_VARIABLE) else None,
+    )
+    problems = [*file_problems, *env_problems, *value_problems, *_contradictions(config, bad)]
+    return config, problems, file
+
+
+def _env_file(file: Path | None) -> tuple[dict[str, str], list[str]]:
+    """The `.env` beside the configuration file, else the one in the working folder."""
+    for folder in [*([file.parent] if file else []), Path()]:
+        if (folder / ".env").is_file():
+            values, problems = read_env_file(folder / ".env")
+            return {name: text for name, text in values.items() if text.strip()}, list(problems)
+    return {}, []
+
+
+def _from_environment(text: Mapping[str, str], real: Mapping[str, str]) -> list[_Given]:
+    return [
+        _Given(key, text_as_value(text[name], kind), f"{name} {'' if name in real else 'in .env '}({key})")
+        for name, (key, kind) in ENVIRONMENT.items()
+        if name in text
+    ]
+
+
+def _from_options(overrides: Mapping[str, object]) -> list[_Given]:
+    """Raises KeyError for a key that does not exist: the caller's bug, not the user's."""
+    for key in overrides:
+        field_of(key)
+    return [_Given(key, value, f"option {key}") for key, value in overrides.items() if value is not None]
+
+
+def _from_file(file: Path, named_by: str) -> tuple[list[_Given], list[str]]:
+    """The values of a YAML file and what is wrong with its shape; values themselves are judged later."""
+    if not file.exists():
+        return [], [f"{file} does not exist ({named_by} names it)"]
+    document = read_document(file)
+    given: list[_Given] = []
+    problems = list(document.problems)
+    for section, content in document.values.items():
+        where = _where(section, document)
+        if section not in Sections.SECTIONS:
+            problems.append(f"{where}: no such section{_near_section(section)}")
+        elif isinstance(content, dict):
+            given.extend(
+                _Given(f"{section}.{name}", _anchored(f"{section}.{name}", value, file), "")
+                for name, value in content.items()
+            )
+        elif content is not None:
+            problems.append(f"{where}: {_show(content)} is not a section; expected keys below `{section}:`")
+    return [_Given(each.key, each.value, _where(each.key, document)) for each in given], problems
+
+
+def _where(key: str, document: Document) -> str:
+    line = document.lines.get(key)
+    return f"{key} (line {line})" if line else key
+
+
+def _anchored(key: str, value: object, file: Path) -> object:
+    """A relative path in the file counts from the file's own folder: timers run in another one."""
+    if key in {"storage.database", "logging.path"} and isinstance(value, str) and value.strip():
+        return str(file.parent / Path(value).expanduser())
+    return value
+
+
+def _build(given: Sequence[_Given]) -> tuple[Sections, frozenset[str], list[str]]:
+    """The sections made of the good values, the keys of the bad ones, and a sentence for each of these."""
+    good: dict[str, dict[str, object]] = {}
+    bad: set[str] = set()
+    problems: list[str] = []
+    for each in given:
+        if problem := _judge(each):
+            problems.append(problem)
+            bad.add(each.key)
+        else:
+            section, _, name = each.key.partition(".")
+            good.setdefault(section, {})[name] = each.value
+    models = {name: Sections.SECTIONS[name].model_validate(values) for name, values in good.items()}
+    return Sections.model_validate(models), frozenset(bad), problems
+
+
+def _judge(given: _Given) -> str:
+    """What is wrong with one value, empty when nothing is."""
+    section, _, name = given.key.partition(".")
+    if name not in Sections.SECTIONS[section].model_fields:
+        return f"{given.where}: no such key{_near_key(given.key)}"
+    try:
+        Sections.SECTIONS[section].model_validate({name: given.value})
+    except ValidationError:
+        found = field_of(given.key)
+        return (
+            f"{given.where}: {_show(given.value)} is not {expected(found)}"
+            f"{_near_word(given.value, choices(found))}"
+        )
+    return ""
+
+
+def _show(value: object) -> str:
+    """A short form of any value; text keeps its quotes, so that `"4002"` differs from 4002."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    return " ".join(reprlib.repr(value).split())
+
+
+def _near_section(section: str) -> str:
+    """A section misspelt, or a key that stands outside its section."""
+    homes = [key for key in every_key() if key.partition(".")[2] == section]
+    return _suggest(homes or difflib.get_close_matches(section, Sections.SECTIONS, 1, 0.6))
+
+
+def _near_key(key: str) -> str:
+    """The same name in another section, else the nearest name in this one, else the nearest anywhere."""
+    section, _, name = key.partition(".")
+    keys = every_key()
+    elsewhere = [each for each in keys if each.partition(".")[2] == name]
+    siblings = [each for each in keys if each.startswith(f"{section}.")]
+    near = difflib.get_close_matches(key, siblings, 1, 0.75) or difflib.get_close_matches(key, keys, 1, 0.75)
+    return _suggest(elsewhere or near)
+
+
+def _near_word(value: object, words: Sequence[str]) -> str:
+    return _suggest(difflib.get_close_matches(str(value).lower(), words, 1, 0.5))
+
+
+def _suggest(names: Sequence[str]) -> str:
+    return f" (did you mean {' or '.join(names)}?)" if names else ""
+
+
+# --- values that contradict each other -------------------------------------------------------------
+
+
+def _contradictions(config: Config, bad: frozenset[str]) -> list[str]:
+    """What no single value shows; a rule with a bad key in it is left out, that key is told already."""
+    return [sentence for keys, wrong, sentence in _rules(config) if wrong and not bad.intersection(keys)]
+
+
+def _rules(config: Config) -> Iterator[tuple[tuple[str, ...], bool, str]]:
+    """(keys, whether they contradict each other, the sentence about it)."""
+    trading, notify = config.trading, config.notifications
+    first, cutoff, leave = trading.entry_time, trading.entry_cutoff, trading.exit_check_time
+    spy, spx = trading.spy_contracts_per_spread, trading.spx_contracts_per_spread
+    yield (
+        ("trading.min_ratio", "trading.max_ratio"),
+        trading.min_ratio >= trading.max_ratio,
+        f"trading.min_ratio {trading.min_ratio} must be below trading.max_ratio {trading.max_ratio}",
+    )
+    yield (
+        ("trading.entry_time", "trading.entry_cutoff"),
+        first >= cutoff,
+        f"trading.entry_time {first:%H:%M} must be before trading.entry_cutoff {cutoff:%H:%M}",
+    )
+    yield (
+        ("trading.entry_cutoff", "trading.exit_check_time"),
+        cutoff >= leave,
+        f"trading.entry_cutoff {cutoff:%H:%M} must be before trading.exit_check_time {leave:%H:%M}",
+    )
+    yield (
+        ("trading.entry_time",),
+        first < OPEN,
+        f"trading.entry_time {first:%H:%M} must not be before the market opens at {OPEN:%H:%M}",
+    )
+    yield (
+        ("trading.exit_check_time",),
+        leave >= CLOSE,
+        f"trading.exit_check_time {leave:%H:%M} must be before the market closes at {CLOSE:%H:%M}",
+    )
+    yield (
+        ("trading.spy_contracts_per_spread", "trading.spx_contracts_per_spread"),
+        spy > 10 * spx,
+        f"trading.spy_contracts_per_spread {spy} must be at most 10 x trading.spx_contracts_per_spread {spx}",
+    )
+    yield (
+        ("trading.mode", "ib.account"),
+        trading.mode == "live" and config.ib.account is None,
+        "ib.account must name the account when trading.mode is live",
+    )
+    yield (
+        ("dashboard.host",),
+        not _is_loopback(config.dashboard.host),
+        f"dashboard.host {_show(config.dashboard.host)} must be this machine alone, such as 127.0.0.1",
+    )
+    yield (
+        ("notifications.email_enabled", "notifications.email_address"),
+        notify.email_enabled and notify.email_address is None and config.notify_url is None,
+        f"notifications.email_address (or {NOTIFY_VARIABLE}) must be set when email_enabled is true",
+    )
+    both = sorted(set(config.calendar.closed) & set(config.calendar.early_close))
+    yield (
+        ("calendar.closed", "calendar.early_close"),
+        bool(both),
+        f"calendar: {', '.join(map(str, both))} cannot be both closed and early_close",
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,168 @@
+"""Reading the configuration's files: YAML with line numbers and no surprises, `.env`, environment text.
+
+YAML 1.1 reads `15:45` as 945 and `04002` as 2050; here numbers are those of YAML 1.2, so a time stays text
+and a leading zero means nothing. A key given twice is a problem, not a silent choice.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import yaml
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_INT = re.compile(r"^[-+]?[0-9]+(?:_[0-9]+)*$")
+_FLOAT = re.compile(
+    r"""^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$
+       |^[-+]?\.(?:inf|Inf|INF)$
+       |^\.(?:nan|NaN|NAN)$""",
+    re.VERBOSE,
+)
+_ENV_LINE = re.compile(r"^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)$")
+_REPLACED = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML with the numbers of YAML 1.2."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in rules if tag not in _REPLACED]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+def _whole(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    return int(loader.construct_scalar(node))
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", _INT, list("-+0123456789"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a YAML file said: `values[section]` is a mapping, or what stood there instead of one.
+
+    `lines` has the line of each section and of each dotted key; `problems` what is wrong with the file.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+
+def read_document(path: Path) -> Document:
+    """The file at `path`; what is wrong with it is told in `problems`, nothing is raised."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        return Document(problems=(f"{path} cannot be read: {error.strerror or error}",))
+    try:
+        return _parse(raw)
+    except yaml.YAMLError as error:
+        return Document(problems=(_syntax_problem(error),))
+    except (RecursionError, ValueError) as error:
+        return Document(problems=(f"not usable YAML: {error}",))
+
+
+def _parse(raw: bytes) -> Document:
+    loader = _Loader(raw)
+    try:
+        root = loader.get_single_node()
+        if root is None:
+            return Document()
+        if not isinstance(root, yaml.MappingNode):
+            line = root.start_mark.line + 1
+            return Document(
+                problems=(f"line {line}: expected sections such as `trading:`, not {_shape(root)}",)
+            )
+        lines, problems = _survey(root)
+        values = loader.construct_document(root)
+    finally:
+        loader.dispose()
+    return Document({str(key): value for key, value in values.items()}, lines, tuple(problems))
+
+
+def _survey(root: yaml.MappingNode) -> tuple[dict[str, int], list[str]]:
+    """The lines of all sections and keys, and the keys that occur twice."""
+    lines: dict[str, int] = {}
+    problems: list[str] = []
+    _survey_mapping(root, "", lines, problems)
+    for key, value in root.value:
+        if isinstance(key, yaml.ScalarNode) and isinstance(value, yaml.MappingNode):
+            _survey_mapping(value, f"{key.value}.", lines, problems)
+    return lines, problems
+
+
+def _survey_mapping(node: yaml.MappingNode, prefix: str, lines: dict[str, int], problems: list[str]) -> None:
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode) or key.value == "<<":
+            continue
+        name, line = f"{prefix}{key.value}", key.start_mark.line + 1
+        if name in lines:
+            problems.append(f"{name} stands twice (lines {lines[name]} and {line}): keep one")
+        lines.setdefault(name, line)
+
+
+def _shape(node: yaml.Node) -> str:
+    return "a list" if isinstance(node, yaml.SequenceNode) else "a single value"
+
+
+def _syntax_problem(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    text = " ".join(str(getattr(error, "problem", None) or error).split())
+    return f"line {mark.line + 1}: not valid YAML, {text}" if mark is not None else f"not valid YAML, {text}"
+
+
+def read_env_file(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
+    """`KEY=value` lines of a `.env` file, and what is wrong with them.
+
+    Blank lines, `#` comments, a leading `export` and quotes around a value are understood; nothing is
+    expanded.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        return {}, (f"{path} cannot be read: {error}",)
+    values: dict[str, str] = {}
+    problems: list[str] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        bare = line.strip()
+        if not bare or bare.startswith("#"):
+            continue
+        found = _ENV_LINE.match(bare)
+        if found is None:
+            problems.append(f"{path} line {number}: expected KEY=value")
+        else:
+            values[found[1]] = _unquote(found[2])
+    return values, tuple(problems)
+
+
+def _unquote(text: str) -> str:
+    if text[:1] in {"'", '"'}:
+        end = text.find(text[0], 1)
+        return text[1:end] if end > 0 else text
+    return re.split(r"(?:^|\s)#", text, maxsplit=1)[0].strip()
+
+
+def text_as_value(text: str, kind: str) -> object:
+    """Text of an environment variable as the kind of its key: `number`, `whole`, `bool` or `text`.
+
+    Text that does not fit is returned unchanged, so that the key's own check names it.
+    """
+    bare = text.strip()
+    if kind == "bool":
+        return {word: on for on, words in _BOOLEANS.items() for word in words}.get(bare.lower(), text)
+    if kind == "whole" and _INT.match(bare):
+        return int(bare)
+    if kind == "number" and _FLOAT.match(bare):
+        return int(bare) if _INT.match(bare) else float(bare)
+    return bare
+
+
+_BOOLEANS = {True: ("true", "yes", "on", "1"), False: ("false", "no", "off", "0")}

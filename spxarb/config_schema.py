@@ -1,0 +1,409 @@
+"""The configuration's shape: every key, its default, its range and the sentence that documents it.
+
+Values are checked strictly: `port: "4002"` is text and not a number, `true` is not 1. Money and prices are
+`Decimal`, times are New York wall time. Nothing here reads a file or the environment.
+"""
+
+from __future__ import annotations
+
+from datetime import date, time
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args, get_origin
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+
+def _number(value: object) -> object:
+    """Whole and decimal numbers become Decimal as they print; anything else is left for the strict check."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Decimal(str(value))
+    return value
+
+
+def _seconds(value: object) -> object:
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _clock(value: object) -> object:
+    """`"09:35"` or `"09:35:30"`, without a zone."""
+    if not isinstance(value, str) or not value[:1].isdigit() or value.count(":") not in (1, 2):
+        return value
+    hour, _, rest = value.partition(":")
+    try:
+        found = time.fromisoformat(f"{hour.zfill(2)}:{rest}")
+    except ValueError:
+        return value
+    return found if found.tzinfo is None else value
+
+
+def _day(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _days(value: object) -> object:
+    return tuple(_day(each) for each in value) if isinstance(value, list) else value
+
+
+def _path(value: object) -> object:
+    return Path(value).expanduser() if isinstance(value, str) and value.strip() else value
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _as_json_number(value: Decimal) -> float | int:
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+def _as_json_time(value: time) -> str:
+    return value.isoformat("seconds" if value.second else "minutes")
+
+
+Number = Annotated[Decimal, BeforeValidator(_number), PlainSerializer(_as_json_number, when_used="json")]
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+Clock = Annotated[time, BeforeValidator(_clock), PlainSerializer(_as_json_time, when_used="json")]
+Days = Annotated[tuple[date, ...], BeforeValidator(_days)]
+FilePath = Annotated[Path, BeforeValidator(_path)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """One mapping of the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Ib(Section):
+    """The gateway or TWS to connect to."""
+
+    host: Text = Field(default="127.0.0.1", description="Host name or address of IB Gateway or TWS.")
+    port: int = Field(
+        default=4002,
+        ge=1,
+        le=65535,
+        description="API port: 4002 gateway paper, 4001 gateway live, 7497/7496 TWS.",
+    )
+    client_id: int = Field(
+        default=1, ge=0, le=2**31 - 1, description="API client id; no other program may use the same."
+    )
+    account: Text | None = Field(
+        default=None, description="Account to trade; null takes the only one (paper, sim). Live must name it."
+    )
+
+
+class Trading(Section):
+    """When to enter, what, and at which price."""
+
+    mode: Literal["paper", "live", "sim"] = Field(
+        default="paper", description="Which account is allowed: paper (D...), live, or the simulated gateway."
+    )
+    max_spreads_per_day: int = Field(
+        default=2, ge=0, le=100, description="Entries with any fill that one day may see; 0 forbids entries."
+    )
+    min_entry_credit: Number = Field(
+        default=Decimal(400),
+        ge=-100_000,
+        le=100_000,
+        description="Least credit to enter for, dollars net of commissions; negative accepts a debit.",
+    )
+    assignment_risk_threshold: Number = Field(
+        default=Decimal(10), ge=0, le=1000, description="Exit when SPY is this many dollars above its strike."
+    )
+    entry_time: Clock = Field(default=time(9, 35), description="Start of the entry window, New York time.")
+    entry_cutoff: Clock = Field(
+        default=time(10, 0), description="End of the entry window, New York time; at this minute it is over."
+    )
+    exit_check_time: Clock = Field(
+        default=time(15, 45),
+        description="Exit by time, New York time; never later than 15 minutes before the close.",
+    )
+    spy_contracts_per_spread: int = Field(
+        default=10, ge=1, le=1000, description="SPY calls sold in one spread."
+    )
+    spx_contracts_per_spread: int = Field(
+        default=1, ge=1, le=100, description="SPX calls bought in one spread."
+    )
+    min_ratio: Number = Field(
+        default=Decimal("9.95"),
+        gt=0,
+        le=100,
+        description="Lowest SPX/SPY ratio at which an entry is allowed.",
+    )
+    max_ratio: Number = Field(
+        default=Decimal("10.05"),
+        gt=0,
+        le=100,
+        description="Highest SPX/SPY ratio at which an entry is allowed.",
+    )
+    max_spx_spread: Number = Field(
+        default=Decimal("0.50"),
+        ge=0,
+        le=100,
+        description="Widest bid-ask of the SPX call for an entry, dollars.",
+    )
+    max_spy_spread: Number = Field(
+        default=Decimal("0.05"),
+        ge=0,
+        le=100,
+        description="Widest bid-ask of the SPY call for an entry, dollars.",
+    )
+    max_strike_distance_spx: Number = Field(
+        default=Decimal("2.5"),
+        ge=0,
+        le=1000,
+        description="Index points allowed between SPX and the nearest listed strike.",
+    )
+    max_strike_distance_spy: Number = Field(
+        default=Decimal("0.5"),
+        ge=0,
+        le=100,
+        description="Dollars allowed between SPY and the nearest listed strike.",
+    )
+
+
+class RiskManagement(Section):
+    """Where to stop."""
+
+    max_daily_loss: Number = Field(
+        default=Decimal(1000),
+        ge=0,
+        le=10_000_000,
+        description="Dollars; a larger loss of the day forbids entries and exits what is open.",
+    )
+    max_position_loss: Number = Field(
+        default=Decimal(500),
+        ge=0,
+        le=10_000_000,
+        description="Dollars; a larger loss of one spread exits it.",
+    )
+    emergency_exit_enabled: bool = Field(
+        default=True,
+        description="Close everything when the daily limit is breached; never disables close-all.",
+    )
+
+
+class Execution(Section):
+    """How orders are worked and how long anything may take."""
+
+    order_timeout_seconds: Seconds = Field(
+        default=30, gt=0, le=600, description="How long one order may work at one price, seconds."
+    )
+    max_retry_attempts: int = Field(default=3, ge=0, le=50, description="New prices to try after the first.")
+    use_limit_orders: bool = Field(default=True, description="Limit orders; false sends market orders.")
+    quote_timeout_seconds: Seconds = Field(
+        default=10, gt=0, le=120, description="How long to wait for market data, seconds."
+    )
+    connect_timeout_seconds: Seconds = Field(
+        default=10, gt=0, le=120, description="How long to wait for the gateway to accept us, seconds."
+    )
+    question_timeout_seconds: Seconds = Field(
+        default=10, gt=0, le=120, description="How long to wait for an answer of the gateway, seconds."
+    )
+    market_exit: bool = Field(default=True, description="The last rung of an exit may be a market order.")
+    exit_rungs: int = Field(
+        default=6,
+        ge=1,
+        le=50,
+        description="Limit prices that an exit tries, each worse, before its last rung.",
+    )
+    lock_timeout_seconds: Seconds = Field(
+        default=300,
+        ge=0,
+        le=3600,
+        description="How long to wait for another job of spxarb to finish, seconds.",
+    )
+
+
+class Dashboard(Section):
+    """The status view and the optional web page."""
+
+    host: Text = Field(default="127.0.0.1", description="Address to listen on; loopback only.")
+    port: int = Field(default=5000, ge=1, le=65535, description="Port of the web page and REST API.")
+    refresh_interval_seconds: Seconds = Field(
+        default=5, gt=0, le=3600, description="Seconds between two refreshes of the dashboard."
+    )
+    show_greeks: bool = Field(default=True, description="Show the legs' deltas.")
+    show_pnl_chart: bool = Field(default=True, description="Show the day's P&L as a chart.")
+
+
+class Logging(Section):
+    """What is logged, and where."""
+
+    level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = (
+        Field(default="INFO", description="Least severity that is logged.")
+    )
+    console: bool = Field(default=True, description="Log to stderr.")
+    file: bool = Field(default=True, description="Log to a file.")
+    path: FilePath | None = Field(
+        default=None, description="The log file; null: trading.log beside the ledger."
+    )
+
+
+class Storage(Section):
+    """The ledger."""
+
+    database: FilePath | None = Field(
+        default=None,
+        description="The ledger file; null: trading.db in the mode's folder under the state folder.",
+    )
+
+
+class Notifications(Section):
+    """What a human hears outside the terminal."""
+
+    email_enabled: bool = Field(default=False, description="Send alerts by e-mail.")
+    email_address: Text | None = Field(
+        default=None, description="Where alerts go, through the mail server on this machine."
+    )
+
+
+class Fees(Section):
+    """Estimated fees, dollars; used until the broker reports the real ones."""
+
+    commission_per_contract: Number = Field(
+        default=Decimal("0.65"), ge=0, le=100, description="IBKR commission for one contract."
+    )
+    commission_minimum: Number = Field(
+        default=Decimal("1.00"), ge=0, le=100, description="IBKR's least commission for one order."
+    )
+    spx_exchange: Number = Field(
+        default=Decimal("0.58"),
+        ge=0,
+        le=100,
+        description="Cboe fee for one SPXW contract, premium from 1.00 up.",
+    )
+    spx_exchange_low_premium: Number = Field(
+        default=Decimal("0.49"),
+        ge=0,
+        le=100,
+        description="Cboe fee for one SPXW contract, premium below 1.00.",
+    )
+    spy_exchange: Number = Field(
+        default=Decimal("0.30"),
+        ge=-100,
+        le=100,
+        description="Exchange fee for one SPY contract; a rebate is negative.",
+    )
+    orf: Number = Field(
+        default=Decimal("0.028"), ge=0, le=100, description="Options regulatory fee, one contract."
+    )
+    occ: Number = Field(
+        default=Decimal("0.025"), ge=0, le=100, description="OCC clearing fee for one contract."
+    )
+    spy_cat: Number = Field(
+        default=Decimal("0.005"), ge=0, le=100, description="Consolidated audit trail fee, one SPY contract."
+    )
+    spy_taf: Number = Field(
+        default=Decimal("0.003"),
+        ge=0,
+        le=100,
+        description="FINRA trading activity fee, one SPY contract sold.",
+    )
+    spy_sec_rate: Number = Field(
+        default=Decimal("0.0000206"),
+        ge=0,
+        le=1,
+        description="SEC fee as a part of the premium of SPY options sold.",
+    )
+
+
+class Calendar(Section):
+    """Exchange closures that the built-in calendar does not know."""
+
+    closed: Days = Field(default=(), description="Further dates on which the exchange is closed all day.")
+    early_close: Days = Field(default=(), description="Further dates on which the exchange closes at 13:00.")
+
+
+class Sections(BaseModel):
+    """All sections of the file, in the file's order."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ib: Ib = Field(default_factory=Ib)
+    trading: Trading = Field(default_factory=Trading)
+    risk_management: RiskManagement = Field(default_factory=RiskManagement)
+    execution: Execution = Field(default_factory=Execution)
+    dashboard: Dashboard = Field(default_factory=Dashboard)
+    logging: Logging = Field(default_factory=Logging)
+    storage: Storage = Field(default_factory=Storage)
+    notifications: Notifications = Field(default_factory=Notifications)
+    fees: Fees = Field(default_factory=Fees)
+    calendar: Calendar = Field(default_factory=Calendar)
+
+    SECTIONS: ClassVar[dict[str, type[Section]]] = {
+        "ib": Ib,
+        "trading": Trading,
+        "risk_management": RiskManagement,
+        "execution": Execution,
+        "dashboard": Dashboard,
+        "logging": Logging,
+        "storage": Storage,
+        "notifications": Notifications,
+        "fees": Fees,
+        "calendar": Calendar,
+    }
+
+
+def field_of(path: str) -> FieldInfo:
+    """The key at a dotted path such as `trading.max_ratio`. KeyError: no such key."""
+    section, _, key = path.partition(".")
+    return Sections.SECTIONS[section].model_fields[key]
+
+
+def every_key() -> tuple[str, ...]:
+    """The dotted paths of all keys, in the file's order."""
+    return tuple(
+        f"{section}.{key}" for section, model in Sections.SECTIONS.items() for key in model.model_fields
+    )
+
+
+_KINDS: dict[object, str] = {
+    int: "a whole number",
+    float: "a number of seconds",
+    Decimal: "a number",
+    bool: "true or false",
+    time: 'a time such as "09:35"',
+    str: "text",
+    Path: "a path",
+    tuple: "a list of dates such as 2025-01-09",
+}
+
+
+def choices(field: FieldInfo) -> tuple[str, ...]:
+    """The words that a key accepts, empty when it is no choice."""
+    return get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+
+
+def expected(field: FieldInfo) -> str:
+    """What a key accepts, for people: `a whole number from 1 to 65535`."""
+    if words := choices(field):
+        return f"one of {', '.join(words)}"
+    annotation: Any = field.annotation
+    parts = [part for part in get_args(annotation) if part is not type(None)]
+    nullable = type(None) in get_args(annotation)
+    base: Any = parts[0] if nullable else annotation
+    if get_origin(base) is Annotated:
+        base = get_args(base)[0]
+    text = _KINDS[get_origin(base) or base] + _range(field)
+    return f"{text}, or null" if nullable else text
+
+
+def _range(field: FieldInfo) -> str:
+    bounds = {name: getattr(rule, name) for rule in field.metadata for name in _BOUNDS if hasattr(rule, name)}
+    if {"ge", "le"} <= bounds.keys():
+        return f" from {bounds['ge']} to {bounds['le']}"
+    words = [f"{_BOUNDS[name]} {bounds[name]}" for name in _BOUNDS if name in bounds]
+    return " " + " and ".join(words) if words else ""
+
+
+_BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}

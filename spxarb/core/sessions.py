@@ -1,0 +1,105 @@
+"""Trading days and the day's timetable: pure functions of a date, the closures and the configured times.
+
+The exchange's regular session is 09:30-16:00 in New York, on an early close 09:30-13:00 (NYSE, Cboe). The
+closures are arguments: `spxarb.market_calendar` knows them, here nobody asks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+from spxarb.core.model import NEW_YORK
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+OPEN = time(9, 30)
+CLOSE = time(16, 0)
+EARLY_CLOSE = time(13, 0)
+LAST_EXIT_BEFORE_CLOSE = timedelta(minutes=15)
+SETTLE_AFTER_CLOSE = timedelta(minutes=5)
+SATURDAY = 5
+LONGEST_CLOSURE_DAYS = 60  # beyond this a list of closures is nonsense, not a calendar
+
+
+@dataclass(frozen=True, slots=True)
+class TradingDay:
+    """One day's timetable, aware datetimes in New York.
+
+    The entry window is [entry_open, entry_cutoff); exits by time are due from `exit_at`; the provisional
+    settlement from `settle_at`.
+    """
+
+    day: date
+    open: datetime
+    close: datetime
+    entry_open: datetime
+    entry_cutoff: datetime
+    exit_at: datetime
+    settle_at: datetime
+    early: bool
+
+    def in_entry_window(self, now: datetime) -> bool:
+        """Whether `now` (aware, any zone) lies in [entry_open, entry_cutoff)."""
+        return self.entry_open <= now < self.entry_cutoff
+
+
+def is_trading_day(day: date, *, closed: Collection[date]) -> bool:
+    """Whether the exchange opens on `day`: a weekday that is not in `closed`."""
+    return day.weekday() < SATURDAY and day not in closed
+
+
+def trading_day(
+    day: date,
+    *,
+    closed: Collection[date],
+    early: Collection[date],
+    entry_time: time,
+    entry_cutoff: time,
+    exit_check_time: time,
+) -> TradingDay | None:
+    """The timetable of `day`, None when the exchange is closed (weekends too).
+
+    An exit by time is never later than 15 minutes before the close, whatever `exit_check_time` says, and
+    no entry window reaches beyond it.
+    """
+    if not is_trading_day(day, closed=closed):
+        return None
+    short = day in early
+    close = _at(day, EARLY_CLOSE if short else CLOSE)
+    exit_at = min(_at(day, exit_check_time), close - LAST_EXIT_BEFORE_CLOSE)
+    return TradingDay(
+        day=day,
+        open=_at(day, OPEN),
+        close=close,
+        entry_open=_at(day, entry_time),
+        entry_cutoff=min(_at(day, entry_cutoff), exit_at),
+        exit_at=exit_at,
+        settle_at=close + SETTLE_AFTER_CLOSE,
+        early=short,
+    )
+
+
+def next_trading_day(day: date, *, closed: Collection[date]) -> date:
+    """The first trading day after `day`. ValueError: none within 60 days."""
+    return _step(day, timedelta(days=1), closed)
+
+
+def previous_trading_day(day: date, *, closed: Collection[date]) -> date:
+    """The last trading day before `day`. ValueError: none within 60 days."""
+    return _step(day, timedelta(days=-1), closed)
+
+
+def _step(day: date, step: timedelta, closed: Collection[date]) -> date:
+    for count in range(1, LONGEST_CLOSURE_DAYS + 1):
+        found = day + count * step
+        if is_trading_day(found, closed=closed):
+            return found
+    direction = "after" if step > timedelta(0) else "before"
+    raise ValueError(f"no trading day within {LONGEST_CLOSURE_DAYS} days {direction} {day}")
+
+
+def _at(day: date, clock: time) -> datetime:
+    return datetime.combine(day, clock, NEW_YORK)
