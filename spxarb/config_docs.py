@@ -1,0 +1,108 @@
+"""The example file and the table of all keys, written from the schema so that neither can rot."""
+
+from __future__ import annotations
+
+import textwrap
+from datetime import time
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spxarb.config import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE
+from spxarb.config_schema import Sections, expected
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+_HEAD = """\
+# spxarb's configuration: every key with its default. Nothing here is needed to trade on paper.
+#
+# Read from --config, else $SPXARB_CONFIG, else the first that exists of
+#   ./config.yaml   ~/.config/spxarb/config.yaml   /etc/spxarb/config.yaml
+# A command-line option wins over an environment variable, that over a .env file beside this one,
+# that over this file. Relative paths count from this file's folder. Times are New York times.
+"""
+
+_INTRO = """\
+# Configuration
+
+Written from the schema; `config.example.yaml` has the same keys with their defaults.
+
+Precedence: command-line option > environment variable > `.env` beside the configuration file, else in the
+working folder > YAML file > default. Read from `--config`, else `$SPXARB_CONFIG`, else the first that exists
+of `./config.yaml`, `~/.config/spxarb/config.yaml`, `/etc/spxarb/config.yaml`. An empty environment variable
+counts as not set. Relative paths in the file count from the file's folder, those of the environment from the
+working folder.
+
+Everything that is wrong is told at once, in one line, with exit code 3.
+"""
+
+_ENVIRONMENT_ONLY = {
+    CONFIG_VARIABLE: "The YAML file to read.",
+    NOTIFY_VARIABLE: "Where alerts go instead of `notifications.email_address`: any apprise URL. A secret: "
+    "only from the environment or `.env`, never logged.",
+    "STATE_DIRECTORY": "The state folder, as systemd sets it; else `spxarb` in the user's state folder.",
+}
+
+
+def example() -> str:
+    """The text of `config.example.yaml`."""
+    parts = [_HEAD]
+    for section, model in Sections.SECTIONS.items():
+        lines = [f"\n# {model.__doc__}", f"{section}:"]
+        for key, field in model.model_fields.items():
+            lines += textwrap.wrap(_remark(field), 100, initial_indent="  # ", subsequent_indent="  # ")
+            lines.append(f"  {key}: {as_yaml(field.default)}")
+        parts.append("\n".join(lines) + "\n")
+    return "".join(parts)
+
+
+def table() -> str:
+    """The text of `docs/configuration.md`."""
+    variables = {key: name for name, (key, _) in ENVIRONMENT.items()}
+    parts = [_INTRO]
+    for section, model in Sections.SECTIONS.items():
+        parts.append(f"\n## {section}\n\n{model.__doc__}\n\n")
+        parts.append("| key | default | accepts | environment | meaning |\n|---|---|---|---|---|\n")
+        for key, field in model.model_fields.items():
+            name = variables.get(f"{section}.{key}")
+            shown = f"`{name}`" if name else ""
+            parts.append(
+                f"| `{section}.{key}` | `{as_yaml(field.default)}` | {expected(field)} | {shown} "
+                f"| {field.description} |\n"
+            )
+    parts.append("\n## Environment only\n\n| variable | meaning |\n|---|---|\n")
+    parts += [f"| `{name}` | {meaning} |\n" for name, meaning in _ENVIRONMENT_ONLY.items()]
+    return "".join(parts)
+
+
+def as_yaml(value: object) -> str:
+    """A default as it stands in the file."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case time():
+            return f'"{value:%H:%M}"'
+        case tuple():
+            return f"[{', '.join(map(str, value))}]"
+        case Decimal():
+            return f"{value:f}"
+        case _:
+            return str(value)
+
+
+def _remark(field: FieldInfo) -> str:
+    return f"{field.description} ({expected(field)})"
+
+
+def write(folder: Path) -> None:
+    """Write both files below `folder`, the project's root."""
+    (folder / "config.example.yaml").write_text(example(), encoding="utf-8")
+    (folder / "docs").mkdir(exist_ok=True)
+    (folder / "docs" / "configuration.md").write_text(table(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(Path.cwd())

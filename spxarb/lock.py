@@ -1,0 +1,239 @@
+"""One writer at a time: a file lock that dies with its process, and the way past a holder that hangs.
+
+The kernel's lock (flock) is the truth; what stands in the file only says whose it is. The file is never
+removed: two jobs could then hold two locks under one name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import select
+import signal
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spxarb.core.model import NEW_YORK
+from spxarb.errors import LockedError, RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+POLL_SECONDS = 0.05
+KILL_SECONDS = 5.0  # a killed process is gone at once, unless the kernel itself hangs
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a lock. `started`: the process's start in clock ticks since boot, None where unknown.
+
+    A process id is used again after its process has gone; the id with the start time is not.
+    """
+
+    pid: int
+    command: str
+    since: str
+    started: int | None
+
+    def __str__(self) -> str:
+        return f"`{self.command}` (process {self.pid}, since {self.since})"
+
+
+@contextmanager
+def job_lock(
+    path: Path,
+    *,
+    command: str,
+    timeout: float,
+    on_wait: Callable[[Holder | None], None] | None = None,
+) -> Iterator[None]:
+    """Hold the lock at `path` while the block runs; wait for it at most `timeout` seconds.
+
+    `on_wait` is told once who holds it, when there is a wait at all. Raises LockedError (exit 7) naming the
+    holder when the time is over, RefusedError (exit 5) when the file cannot be used.
+    """
+    handle = _acquire(path, time.monotonic() + timeout, on_wait)
+    try:
+        _sign(handle, command)
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.ftruncate(handle, 0)
+        os.close(handle)
+
+
+def holder(path: Path) -> Holder | None:
+    """Who holds the lock at `path`, None when nobody does or its process has gone.
+
+    The lock itself is not touched, so that asking never makes another job wait.
+    """
+    found = _read(path)
+    if found is None or found.started is None:
+        return found
+    return found if process_start(found.pid) == found.started else None
+
+
+def terminate_holder(path: Path, grace: float) -> Holder | None:
+    """End the job that holds the lock: SIGTERM, and after `grace` seconds SIGKILL.
+
+    Only a process that is proven to be the one that signed the lock, and to be spxarb, is touched. Returns
+    who was ended, None when nobody held the lock; raises LockedError when the holder is not proven to be
+    ours, or would not go.
+    """
+    found = holder(path)
+    if found is None:
+        return None
+    try:
+        process = os.pidfd_open(found.pid)
+    except ProcessLookupError:
+        return None
+    except OSError as error:
+        raise _not_ours(found, str(error)) from error
+    try:
+        if doubt := _doubt(found):
+            raise _not_ours(found, doubt)
+        if not (_end(process, signal.SIGTERM, grace) or _end(process, signal.SIGKILL, KILL_SECONDS)):
+            raise LockedError(f"The job {found} holds the lock and could not be ended", mend=_MEND)
+    except PermissionError as error:
+        raise _not_ours(found, "it belongs to another user") from error
+    finally:
+        os.close(process)
+    return found
+
+
+def process_start(pid: int) -> int | None:
+    """When the process began, clock ticks since boot (proc(5), stat field 22); None: no such process."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # The command's name, in parentheses, may hold blanks and parentheses of its own.
+    state, *rest = stat.rpartition(")")[2].split()
+    return None if state in {"Z", "X"} else int(rest[18])
+
+
+_MEND = "Look at it (ps, the log) and end it yourself if it hangs"
+
+
+def _acquire(path: Path, deadline: float, on_wait: Callable[[Holder | None], None] | None) -> int:
+    """A descriptor that holds the lock."""
+    while True:
+        handle = _open(path)
+        try:
+            if _try(handle, path) and _still_there(handle, path):
+                return handle
+            if on_wait is not None:
+                on_wait(holder(path))
+                on_wait = None
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+        left = deadline - time.monotonic()
+        if left <= 0:
+            who = holder(path)
+            raise LockedError(
+                f"Another spxarb job holds the lock: {who or path}",
+                risk="This job changed nothing",
+                mend="Wait until it has finished and run this again; `close-all` ends a job that hangs",
+            )
+        time.sleep(min(POLL_SECONDS, left))
+
+
+def _open(path: Path) -> int:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise _unusable(path, error) from error
+    with contextlib.suppress(OSError):  # another user's file: its lock still works
+        os.fchmod(handle, 0o600)
+    return handle
+
+
+def _try(handle: int, path: Path) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno == errno.EINTR:
+            return False
+        raise _unusable(path, error) from error
+    return True
+
+
+def _still_there(handle: int, path: Path) -> bool:
+    """Whether the locked file is the one that others find: somebody may have removed or replaced it."""
+    try:
+        named = path.stat()
+    except FileNotFoundError:
+        return False
+    held = os.fstat(handle)
+    return (held.st_dev, held.st_ino) == (named.st_dev, named.st_ino)
+
+
+def _sign(handle: int, command: str) -> None:
+    since = datetime.now(NEW_YORK).isoformat(timespec="seconds")
+    pid = os.getpid()
+    text = json.dumps(asdict(Holder(pid, command, since, process_start(pid))))
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, text.encode(), 0)
+
+
+def _read(path: Path) -> Holder | None:
+    """What stands in the file; None when it is empty, half written or no signature of ours."""
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        started = said["started"]
+        return Holder(
+            int(said["pid"]),
+            str(said["command"]),
+            str(said["since"]),
+            None if started is None else int(started),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _doubt(found: Holder) -> str:
+    """Why the process may not be the job that signed the lock, empty when it is proven."""
+    if found.pid == os.getpid():
+        return "it is this job itself"
+    if found.started is None or process_start(found.pid) != found.started:
+        return "its start time does not match"
+    try:
+        words = Path(f"/proc/{found.pid}/cmdline").read_bytes()
+    except OSError as error:
+        return f"its command line cannot be read: {error.strerror}"
+    return "" if b"spxarb" in words else "it is not spxarb"
+
+
+def _end(process: int, sign: signal.Signals, seconds: float) -> bool:
+    """Send `sign`, and whether the process was gone within `seconds`."""
+    try:
+        signal.pidfd_send_signal(process, sign)
+    except ProcessLookupError:
+        return True
+    poll = select.poll()
+    poll.register(process, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
+
+
+def _not_ours(found: Holder, why: str) -> LockedError:
+    return LockedError(f"The lock's holder {found} was not ended: {why}", mend=_MEND)
+
+
+def _unusable(path: Path, error: OSError) -> RefusedError:
+    return RefusedError(
+        f"The lock {path} cannot be used: {error.strerror or error}",
+        risk="Nothing was changed",
+        mend="Give this user the right to write there, on a local disk",
+    )

@@ -1,0 +1,62 @@
+"""When the exchange is closed: the NYSE calendar of the `holidays` package and the configured additions.
+
+SPX and SPY options follow the NYSE's days and its 13:00 closes. An unscheduled closure that the package does
+not know yet goes into `calendar.closed`; whoever trades compares with the broker's own hours as well.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from spxarb.core.sessions import TradingDay, trading_day
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import date
+
+    from spxarb.config_schema import Sections
+
+
+class Closures(NamedTuple):
+    """`closed`: no session at all; `early`: the session ends at 13:00 in New York."""
+
+    closed: frozenset[date]
+    early: frozenset[date]
+
+
+def closures(*years: int, closed: Collection[date] = (), early: Collection[date] = ()) -> Closures:
+    """All closures of `years`, with further `closed` and `early` days; `closed` wins over `early`."""
+    known = [_exchange_year(year) for year in years]
+    shut = frozenset(closed).union(*(year.closed for year in known))
+    short = frozenset(early).union(*(year.early for year in known))
+    return Closures(shut, short - shut)
+
+
+def closures_around(day: date, config: Sections) -> Closures:
+    """The closures of the years before, of and after `day`, with those of the configuration."""
+    years = (day.year - 1, day.year, day.year + 1)
+    return closures(*years, closed=config.calendar.closed, early=config.calendar.early_close)
+
+
+def timetable(day: date, config: Sections) -> TradingDay | None:
+    """The timetable of `day` by the configured times, None when the exchange is closed."""
+    known = closures_around(day, config)
+    times = config.trading
+    return trading_day(
+        day,
+        closed=known.closed,
+        early=known.early,
+        entry_time=times.entry_time,
+        entry_cutoff=times.entry_cutoff,
+        exit_check_time=times.exit_check_time,
+    )
+
+
+@lru_cache(maxsize=32)
+def _exchange_year(year: int) -> Closures:
+    import holidays  # noqa: PLC0415 -- 0.05 s, and only this function needs it
+
+    full = holidays.financial_holidays("NYSE", years=year)
+    half = holidays.financial_holidays("NYSE", years=year, categories=("half_day",))
+    return Closures(frozenset(full), frozenset(half))
