@@ -201,6 +201,11 @@ def margin(state: ibo.OrderState) -> MarginAnswer:
     )
 
 
+def no_margin(rejected: str) -> MarginAnswer:
+    """The answer of a broker that refused, in its words."""
+    return MarginAnswer(None, None, None, None, None, rejected=rejected)
+
+
 def account_values(account: str, rows: Iterable[Sequence[str]]) -> tuple[AccountValues, str]:
     """What accountSummary frames (id 63) say of `account`; money not in dollars is None and a notice."""
     found: dict[str, Decimal | None] = {}

@@ -1,0 +1,449 @@
+"""The door to the broker: questions answered within a deadline, orders sent once, events as they come.
+
+A job connects, does one thing and leaves. Whatever leaves this door is a frozen noun of `core.model`. An
+answer is what the gateway sent to that question over a link that stayed whole, or a GatewayError: never an
+empty list for silence. Nothing that changes anything at the broker is ever sent twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from spxarb import ib_convert as convert
+from spxarb.core.model import Quote, TickRule
+from spxarb.errors import GatewayError, RefusedError
+from spxarb.ib_connect import open_wire
+from spxarb.ib_frames import every_execution, ib_query
+from spxarb.ib_wire import (
+    COMPLETED_ORDERS,
+    EXECUTIONS,
+    OPEN_ORDERS,
+    POSITIONS,
+    TIME,
+    RefusalError,
+    StatusRow,
+    Wire,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+    from datetime import date, datetime
+
+    from ib_insync.contract import ContractDetails
+
+    from spxarb.core.model import (
+        AccountValues,
+        BrokerEvent,
+        BrokerOrder,
+        Contract,
+        Execution,
+        MarginAnswer,
+        OrderTicket,
+        Position,
+        Session,
+    )
+
+T = TypeVar("T")
+_NO_SUCH_CONTRACT = 200
+_ENDED = frozenset({"Filled", "Cancelled", "ApiCancelled"})
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the gateway is, who asks, and which account and mode are meant."""
+
+    host: str
+    port: int
+    client_id: int
+    account: str | None
+    mode: Literal["paper", "live", "sim"]
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Options of one class, expiry and right, by strike; empty when none is listed or it is ambiguous.
+
+    `session` holds the liquid hours of the expiry day, None when the gateway did not tell them.
+    """
+
+    contracts: tuple[Contract, ...]
+    session: Session | None
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What the broker holds: answers of one and the same moment, asked in parallel."""
+
+    time: datetime
+    executions: tuple[Execution, ...]
+    open_orders: tuple[BrokerOrder, ...]
+    completed_orders: tuple[BrokerOrder, ...]
+    positions: tuple[Position, ...]
+
+
+class Broker:
+    """An open connection with the right account; made by `connect`."""
+
+    def __init__(self, wire: Wire, account: str, question_timeout: float) -> None:
+        self._wire = wire
+        self._deadline = question_timeout
+        self._rules: dict[int, TickRule] = {}
+        self.account = account
+        self.books: Books
+        """What the broker held when the connection was made."""
+
+    @property
+    def client_id(self) -> int:
+        return self._wire.client_id
+
+    @property
+    def events(self) -> asyncio.Queue[BrokerEvent]:
+        """Order updates, fills, commissions, order messages, link changes, quotes, as they come."""
+        return self._wire.events
+
+    @property
+    def link_up(self) -> bool:
+        """Socket and the gateway's own link to IB are whole."""
+        return self._wire.link_up
+
+    @property
+    def link_epoch(self) -> int:
+        """Changes whenever the link is lost: equal before and after means that it stayed whole."""
+        return self._wire.link_epoch
+
+    @property
+    def notices(self) -> list[str]:
+        """Sentences for a human, oldest first: the gateway's messages, doubts about what it sent."""
+        return self._wire.notices
+
+    # --- questions: each within the question timeout, else GatewayError -------------------------
+
+    async def ask_books(self) -> Books:
+        """Time, executions, open and completed orders, positions, asked in parallel.
+
+        Open orders are asked after the time is known: a gateway set to "download open orders on
+        connection" sends an end of orders by itself just after the logon, which must not be taken for
+        the end of ours.
+        """
+        (time, open_orders), executions, completed, positions = await _together(
+            self._time_and_open_orders(),
+            self.executions(),
+            self.completed_orders(),
+            self.positions(),
+        )
+        return Books(time, executions, open_orders, completed, positions)
+
+    async def _time_and_open_orders(self) -> tuple[datetime, tuple[BrokerOrder, ...]]:
+        return await self.server_time(), await self.open_orders()
+
+    async def server_time(self) -> datetime:
+        """The gateway's clock, whole seconds, New York."""
+        return await _ask_time(self._wire, self._deadline)
+
+    async def executions(self) -> tuple[Execution, ...]:
+        """Today's executions of all clients in our account, corrections among them as they came."""
+        req_id = self._wire.new_question()
+        rows: list[Execution] = await self._wire.ask(
+            req_id, EXECUTIONS, lambda c: c.reqExecutions(req_id, every_execution()), self._deadline
+        )
+        ours = (row for row in rows if self._is_ours(row.account))
+        return tuple(replace(row, commission=self._wire.commissions.get(row.exec_id)) for row in ours)
+
+    async def open_orders(self) -> tuple[BrokerOrder, ...]:
+        """Every live order of the account, of all clients and by hand, with the gateway's latest status."""
+        rows = await self._wire.ask(OPEN_ORDERS, OPEN_ORDERS, lambda c: c.reqAllOpenOrders(), self._deadline)
+        book: dict[tuple[int, int, int], BrokerOrder] = {}
+        for row in rows:
+            key = (row.client_id, row.order_id, 0 if row.order_id > 0 else row.perm_id)
+            if not isinstance(row, StatusRow):
+                filled = book[key].filled if key in book else row.filled
+                book[key] = replace(row, filled=filled)
+            elif key in book:
+                book[key] = replace(book[key], status=row.status, filled=row.filled)
+        live = (order for order in book.values() if order.status not in _ENDED)
+        return tuple(order for order in live if self._is_ours(order.account))
+
+    async def completed_orders(self) -> tuple[BrokerOrder, ...]:
+        """Today's ended orders of all clients; known by permId and orderRef, order and client id are 0."""
+        rows: list[BrokerOrder] = await self._wire.ask(
+            COMPLETED_ORDERS, COMPLETED_ORDERS, lambda c: c.reqCompletedOrders(False), self._deadline
+        )
+        return tuple(replace(row, order_id=0, client_id=0) for row in rows if self._is_ours(row.account))
+
+    async def positions(self) -> tuple[Position, ...]:
+        """All positions of our account, ours and foreign; closed ones are left out."""
+        rows: list[Position] = await self._wire.ask(
+            POSITIONS, POSITIONS, lambda c: c.reqPositions(), self._deadline
+        )
+        self._wire.end_positions()
+        latest = {row.con_id: row for row in rows if row.account == self.account}
+        return tuple(row for row in latest.values() if row.quantity)
+
+    async def account_values(self) -> AccountValues:
+        """Net liquidation, cash and margin of our account."""
+        req_id, tags = self._wire.new_question(), ",".join(convert.ACCOUNT_TAGS)
+        rows = await self._wire.ask(
+            req_id, "account values", lambda c: c.reqAccountSummary(req_id, "All", tags), self._deadline
+        )
+        self._wire.end_summary(req_id)
+        values, notice = convert.account_values(self.account, rows)
+        self._notice(notice)
+        return values
+
+    def _is_ours(self, account: str) -> bool:
+        return account in {self.account, ""}
+
+    def _notice(self, text: str) -> None:
+        if text:
+            self._wire.notice(text)
+
+    # --- contracts -----------------------------------------------------------------------------
+
+    async def underlyings(self) -> tuple[Contract, Contract]:
+        """The SPX index and SPY, as the gateway qualifies them; GatewayError when it does not."""
+        spx, spy = await _together(
+            self._one(symbol="SPX", secType="IND", exchange="CBOE", currency="USD"),
+            self._one(symbol="SPY", secType="STK", exchange="SMART", primaryExchange="ARCA", currency="USD"),
+        )
+        return convert.contract(spx), convert.contract(spy)
+
+    async def contract(self, con_id: int) -> Contract:
+        """The contract of that id with its price steps, on SMART; GatewayError when it is not known."""
+        details = await self._one(conId=con_id, exchange="SMART")
+        rules = await self._tick_rules([details])
+        return convert.contract(details, rules[convert.market_rule(details)])
+
+    async def option_chain(
+        self, symbol: str, trading_class: str, expiry: date, right: Literal["C", "P"] = "C"
+    ) -> Chain:
+        """The listed options of one class, expiry and right: one question, the strike left open."""
+        day = f"{expiry:%Y%m%d}"
+        query = ib_query(
+            symbol=symbol,
+            secType="OPT",
+            exchange="SMART",
+            currency="USD",
+            lastTradeDateOrContractMonth=day,
+            right=right,
+            multiplier="100",
+            tradingClass=trading_class,
+        )
+        found = await self._details(query, f"{trading_class} options of {expiry}")
+        wanted = [d for d in found if _fits(convert.contract(d), trading_class, expiry, right)]
+        if not wanted:
+            return Chain((), None)
+        rules = await self._tick_rules(wanted)
+        listed = {c.strike: c for c in (convert.contract(d, rules[convert.market_rule(d)]) for d in wanted)}
+        session, doubt = convert.session(wanted[0], expiry)
+        self._notice(doubt)
+        if len(listed) < len({d.contract.conId for d in wanted if d.contract}):
+            self._notice(f"{trading_class} {expiry}: more than one contract of a strike")
+            return Chain((), session)
+        return Chain(tuple(sorted(listed.values(), key=lambda c: c.strike or 0)), session)
+
+    async def _one(self, **attributes: Any) -> ContractDetails:
+        name = " ".join(str(value) for value in attributes.values())
+        found = await self._details(ib_query(**attributes), name)
+        if len({d.contract.conId for d in found if d.contract}) != 1:
+            raise GatewayError(
+                f"The gateway at {self._wire.where} knows {len(found)} contracts as {name}, not one",
+                mend="Check the account's market data and trading permissions",
+            )
+        return found[0]
+
+    async def _details(self, query: Any, name: str) -> list[ContractDetails]:
+        req_id = self._wire.new_question()
+        try:
+            return await self._wire.ask(
+                req_id, name, lambda c: c.reqContractDetails(req_id, query), self._deadline
+            )
+        except RefusalError as refusal:
+            if refusal.code == _NO_SUCH_CONTRACT:
+                return []
+            raise
+
+    async def _tick_rules(self, details: Iterable[ContractDetails]) -> dict[int | None, TickRule]:
+        """Price steps by the id of their market rule, each asked once a connection."""
+        ids = {convert.market_rule(d) for d in details}
+        if None in ids:
+            raise GatewayError(
+                f"The gateway at {self._wire.where} names no price steps for a contract",
+                mend="Try again; if it stays so, restart the Gateway",
+            )
+        new = sorted(rule for rule in ids if rule is not None and rule not in self._rules)
+        self._rules.update(zip(new, await _together(*map(self._tick_rule, new)), strict=True))
+        return {rule: self._rules[rule] for rule in ids if rule is not None}
+
+    async def _tick_rule(self, rule: int) -> TickRule:
+        rows: list[TickRule] = await self._wire.ask(
+            ("market rule", rule), f"market rule {rule}", lambda c: c.reqMarketRule(rule), self._deadline
+        )
+        return rows[0]
+
+    # --- quotes --------------------------------------------------------------------------------
+
+    def watch(self, contracts: Iterable[Contract]) -> None:
+        """Start streaming live quotes; those that stream already go on undisturbed."""
+        self._wire.require_link("quotes")
+        for contract in contracts:
+            self._wire.watch(contract)
+
+    def quote(self, con_id: int) -> Quote:
+        """The latest quote of a watched contract."""
+        line = self._wire.feed.line(con_id)
+        return line.quote() if line else Quote()
+
+    async def quotes(
+        self,
+        contracts: Sequence[Contract],
+        timeout: float,  # noqa: ASYNC109 (its end is an answer, not an error)
+        enough: Callable[[Contract, Quote], bool] | None = None,
+    ) -> dict[int, Quote]:
+        """Quotes by contract id, as soon as each is `enough` (default: two sides; the index: a last).
+
+        At `timeout` seconds: what there is. Returns at once for a contract whose data is refused (its
+        notice says why). Raises GatewayError when the link is lost.
+        """
+        self.watch(contracts)
+        satisfied = enough or _complete
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while not all(self._refused(c) or satisfied(c, self.quote(c.con_id)) for c in contracts):
+                    self._wire.quotes_moved.clear()
+                    await self._wire.quotes_moved.wait()
+                    self._wire.require_link("quotes")
+        self._wire.require_link("quotes")
+        return {c.con_id: self.quote(c.con_id) for c in contracts}
+
+    def _refused(self, contract: Contract) -> bool:
+        line = self._wire.feed.line(contract.con_id)
+        return bool(line and line.refused)
+
+    # --- orders --------------------------------------------------------------------------------
+
+    def next_order_id(self) -> int:
+        """Reserve an order id: above every one that this client id used."""
+        return self._wire.next_order_id()
+
+    def place(self, ticket: OrderTicket, order_id: int) -> None:
+        """Send the order once; with the id of a live order this changes its price or quantity.
+
+        Returns before the gateway answers: see `events`. GatewayError: the link is down, nothing was sent.
+        """
+        self._wire.place(ticket, order_id, self.account)
+
+    def cancel(self, order_id: int) -> None:
+        """Ask once for the end of one of our orders: see `events`. GatewayError: nothing was sent."""
+        self._wire.cancel(order_id)
+
+    async def what_if(self, ticket: OrderTicket) -> MarginAnswer:
+        """What the order would do to the margin; it is not placed.
+
+        The first of two answers may hold no numbers: the second is awaited up to the question timeout,
+        and an answer without numbers then says so by None. A refusal is in `rejected`.
+        """
+        order_id = self.next_order_id()
+        try:
+            rows: list[MarginAnswer] = await self._wire.ask(
+                order_id,
+                "the what-if order",
+                lambda _: self._wire.place(ticket, order_id, self.account, what_if=True),
+                self._deadline,
+                some_will_do=True,
+            )
+        except RefusalError as refusal:
+            return convert.no_margin(f"{refusal.code} {refusal.text}")
+        return rows[-1]
+
+
+def _complete(contract: Contract, quote: Quote) -> bool:
+    return quote.last is not None if contract.sec_type == "IND" else quote.two_sided
+
+
+def _fits(contract: Contract, trading_class: str, expiry: date, right: str) -> bool:
+    return (contract.trading_class, contract.expiry, contract.right) == (trading_class, expiry, right)
+
+
+async def _together(*questions: Coroutine[Any, Any, Any]) -> list[Any]:
+    """All answers; the first failure ends the others and is raised."""
+    tasks = [asyncio.create_task(question) for question in questions]
+    if not tasks:
+        return []
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        failed = [task for task in tasks if task.done() and task.exception()]
+        return [task.result() for task in failed or tasks]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _ask_time(wire: Wire, deadline: float) -> datetime:
+    rows: list[datetime] = await wire.ask(TIME, TIME, lambda c: c.reqCurrentTime(), deadline)
+    return rows[0]
+
+
+# --- connecting -----------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def connect(
+    endpoint: Endpoint,
+    *,
+    timeout: float = 10.0,  # noqa: ASYNC109 (of the logon alone)
+    question_timeout: float = 10.0,
+) -> AsyncIterator[Broker]:
+    """Connect, check the account against the mode, ask for the books, and leave cleanly at the end.
+
+    `timeout` bounds the logon with its retries, `question_timeout` every question after it. Raises
+    RefusedError when account and mode disagree (nothing was asked then), GatewayError otherwise.
+    """
+    async with _logged_on(endpoint, timeout) as (wire, account):
+        broker = Broker(wire, account, question_timeout)
+        broker.books = await broker.ask_books()
+        yield broker
+
+
+async def gateway_time(endpoint: Endpoint, timeout: float = 10.0) -> datetime:  # noqa: ASYNC109
+    """The gateway's clock, New York: logon, account check, one question. Raises as `connect` does."""
+    async with _logged_on(endpoint, timeout) as (wire, _):
+        return await _ask_time(wire, timeout)
+
+
+@asynccontextmanager
+async def _logged_on(endpoint: Endpoint, deadline: float) -> AsyncIterator[tuple[Wire, str]]:
+    if endpoint.mode == "live" and not endpoint.account:
+        raise RefusedError("Live mode needs the account by name", mend="Set ib.account")
+    wire = await open_wire(endpoint.host, endpoint.port, endpoint.client_id, deadline)
+    try:
+        yield wire, chosen_account(endpoint, wire.accounts)
+    finally:
+        await wire.close()
+
+
+def chosen_account(endpoint: Endpoint, managed: Sequence[str]) -> str:
+    """The one account to use, of those that the gateway manages; RefusedError when it does not fit."""
+    where, names = f"{endpoint.host}:{endpoint.port}", ", ".join(managed)
+    if endpoint.account:
+        if endpoint.account not in managed:
+            raise RefusedError(
+                f"The gateway at {where} manages {names}, not the configured account {endpoint.account}",
+                mend="Set ib.account, or log the Gateway in as the right user",
+            )
+        account = endpoint.account
+    elif len(managed) == 1:
+        account = managed[0]
+    else:
+        raise RefusedError(f"The gateway at {where} manages {names}", mend="Name one of them in ib.account")
+    kind = "sim" if account.startswith("SIM") else "paper" if account.startswith("D") else "live"
+    if kind != endpoint.mode:
+        raise RefusedError(
+            f"Account {account} at {where} is no account for trading mode {endpoint.mode}",
+            risk="Nothing was sent",
+            mend="Connect to the right port (4002 paper, 4001 live) or set trading.mode",
+        )
+    return account

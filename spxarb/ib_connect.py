@@ -1,0 +1,109 @@
+"""Getting a connection: tried again only while nothing was said, and explained when it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+from tenacity.wait import wait_exponential
+
+from spxarb.errors import GatewayError
+from spxarb.ib_wire import Wire
+
+_MOMENT = 0.9  # seconds in which a restarting gateway is given another chance
+_MEND_START = (
+    "Start the IB Gateway and log in, enable its API (Configure, Settings, API), "
+    "and check ib.host and ib.port (Gateway: 4002 paper, 4001 live)"
+)
+
+
+class _NotConnectedError(GatewayError):
+    """One attempt failed; another may be made until `patience` seconds after the first began"""
+
+    def __init__(self, what: str, *, mend: str, patience: float) -> None:
+        super().__init__(what, mend=mend)
+        self.patience = patience
+
+
+async def open_wire(host: str, port: int, client_id: int, deadline: float) -> Wire:
+    """A connection that has told its accounts, within `deadline` seconds for all attempts together.
+
+    A refused or closed connection is tried again for a moment, a client id in use until the deadline (the
+    gateway needs a while to free the id of a client that died). Raises GatewayError.
+    """
+    _quiet_library()
+    wire = Wire(host, port, client_id)
+    failure: GatewayError | None = None
+    attempts = AsyncRetrying(
+        wait=wait_exponential(multiplier=0.2, max=1),
+        stop=_out_of_patience,
+        retry=retry_if_exception_type(_NotConnectedError),
+        reraise=True,
+    )
+    try:
+        async with asyncio.timeout(deadline):
+            async for attempt in attempts:
+                with attempt:
+                    wire = Wire(host, port, client_id)
+                    try:
+                        await wire.open()
+                    except OSError as error:
+                        failure = _explained(wire, error, deadline)
+                        raise failure from None
+    except TimeoutError:
+        raise failure or _silent(wire, deadline) from None
+    return wire
+
+
+def _out_of_patience(state: RetryCallState) -> bool:
+    error = state.outcome.exception() if state.outcome else None
+    waited = state.seconds_since_start or 0.0
+    return not isinstance(error, _NotConnectedError) or waited >= error.patience
+
+
+def _explained(wire: Wire, error: OSError, deadline: float) -> _NotConnectedError:
+    def failed(what: str, mend: str, patience: float = 0.0) -> _NotConnectedError:
+        return _NotConnectedError(what, mend=mend, patience=patience)
+
+    where = wire.where
+    if wire.id_taken:
+        return failed(
+            f"Client id {wire.client_id} is already in use at the gateway {where}",
+            "End the other program that uses it, or set another ib.client_id",
+            deadline,
+        )
+    if wire.last_words:
+        return failed(f"The gateway at {where} cannot be used: {wire.last_words}", "Update the IB Gateway")
+    if wire.reached:
+        return failed(
+            f"The gateway at {where} accepted the connection and closed it at once",
+            "Check that this machine is among the trusted IPs of its API settings, and that it is logged in",
+            _MOMENT,
+        )
+    if isinstance(error, socket.gaierror):
+        return failed(f"The host name {wire.host!r} of the gateway is not known", "Check ib.host")
+    if isinstance(error, ConnectionRefusedError) or f"[Errno {errno.ECONNREFUSED}]" in str(error):
+        return failed(f"Nothing listens at {where}: is the IB Gateway running?", _MEND_START, _MOMENT)
+    return failed(f"The gateway at {where} cannot be reached: {error}", _MEND_START)
+
+
+def _silent(wire: Wire, deadline: float) -> GatewayError:
+    did = {
+        "version": "began to log on but never told its accounts",
+        "tcp": "accepted the connection but said nothing",
+    }.get(wire.reached, "did not accept a connection")
+    mend = {
+        "version": "Look at the Gateway for a dialog that waits for an answer, or restart it",
+        "tcp": "Check that ib.port is the API's, look for a dialog in the Gateway, or restart it",
+    }.get(wire.reached, _MEND_START)
+    return GatewayError(f"The gateway at {wire.where} {did} within {deadline:g} s", mend=mend)
+
+
+def _quiet_library() -> None:
+    """Its errors reach the user in our words; its frames are logged when the log level is DEBUG."""
+    debug = logging.getLogger("spxarb").isEnabledFor(logging.DEBUG)
+    for name in ("ib_insync", "eventkit"):
+        logging.getLogger(name).setLevel(logging.NOTSET if debug else logging.CRITICAL)

@@ -1,0 +1,129 @@
+"""ib_insync's part of the wire: its client with an honest decoder, its contracts and orders made of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from spxarb.core.model import NEW_YORK, Contract, OrderTicket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+
+@contextmanager
+def _an_event_loop() -> Iterator[None]:
+    """The library asks for an event loop while it is imported; from Python 3.14 on none appears by itself."""
+    try:
+        asyncio.set_event_loop(asyncio.get_running_loop())
+    except RuntimeError:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        try:
+            yield
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
+    else:
+        yield
+
+
+with _an_event_loop():
+    import ib_insync as ib
+    from ib_insync.client import Client
+    from ib_insync.decoder import Decoder
+
+Fields = list[str]
+
+
+class FrameDecoder(Decoder):
+    """ib_insync's reading of the long frames, ours of the short ones; what cannot be read is told."""
+
+    def __init__(
+        self,
+        wrapper: Any,
+        frames: Mapping[int, Callable[[Fields], None]],
+        unreadable: Callable[[Fields, Exception], None],
+    ) -> None:
+        super().__init__(wrapper, 0)
+        self._unreadable = unreadable
+        self.handlers = {
+            5: self.openOrder,
+            10: self.contractDetails,
+            101: self.completedOrder,
+            **frames,
+        }
+
+    def interpret(self, fields: Fields) -> None:
+        try:
+            handler = self.handlers.get(int(fields[0]))
+            if handler:
+                handler(list(fields))
+        except Exception as error:  # noqa: BLE001 (whatever it breaks is a fact about the frame)
+            self._unreadable(fields, error)
+
+
+def make_client(
+    wrapper: Any,
+    frames: Mapping[int, Callable[[Fields], None]],
+    unreadable: Callable[[Fields, Exception], None],
+) -> Any:
+    """ib_insync's client, telling `wrapper` of the long frames and `frames` of the short ones."""
+    build: Any = Client
+    client = build(wrapper)
+    client.decoder = FrameDecoder(wrapper, frames, unreadable)
+    return client
+
+
+def unescaped(text: str) -> str:
+    r"""Characters beyond ASCII come as \uXXXX."""
+    return re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), " ".join(text.split()))
+
+
+def ib_query(**attributes: Any) -> ib.Contract:
+    """A contract to be looked up; what is not named is left open."""
+    return ib.Contract(**attributes)
+
+
+def every_execution() -> Any:
+    """The filter that lets all of today's executions of all clients pass."""
+    return ib.ExecutionFilter()
+
+
+def ib_contract(contract: Contract) -> ib.Contract:
+    """The contract as a request names it."""
+    return ib.Contract(
+        conId=contract.con_id,
+        symbol=contract.symbol,
+        secType=contract.sec_type,
+        lastTradeDateOrContractMonth=f"{contract.expiry:%Y%m%d}" if contract.expiry else "",
+        strike=float(contract.strike or 0),
+        right=contract.right or "",
+        multiplier=str(contract.multiplier) if contract.sec_type == "OPT" else "",
+        exchange=contract.exchange,
+        currency=contract.currency,
+        localSymbol=contract.local_symbol,
+        tradingClass=contract.trading_class,
+    )
+
+
+def ib_order(ticket: OrderTicket, account: str, *, what_if: bool) -> ib.Order:
+    """Every attribute that a preset of the Gateway could fill in is said."""
+    order = ib.Order(
+        action=str(ticket.side),
+        totalQuantity=ticket.quantity,
+        orderType="MKT" if ticket.limit is None else "LMT",
+        tif=ticket.tif,
+        account=account,
+        orderRef=ticket.order_ref,
+        outsideRth=False,
+        transmit=True,
+        whatIf=what_if,
+    )
+    if ticket.limit is not None:
+        order.lmtPrice = float(ticket.limit)
+    if ticket.good_after is not None:
+        order.goodAfterTime = f"{ticket.good_after.astimezone(NEW_YORK):%Y%m%d %H:%M:%S} US/Eastern"
+    return order

@@ -1,0 +1,166 @@
+"""Market data lines: ticks in, frozen quotes out; pure, without ib_insync and without a socket.
+
+The gateway sends prices and sizes apart, -1 or 0 where there is no quote, and folds delayed data into a
+live stream when an entitlement lapses: tick ids from 66 on, or a marketDataType frame, tell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from spxarb.core.model import Contract, Quote
+from spxarb.ib_convert import number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from decimal import Decimal
+
+# Tick ids, live and delayed.
+_PRICES = {1: "bid", 2: "ask", 4: "last", 9: "close", 66: "bid", 67: "ask", 68: "last", 75: "close"}
+_SIZES = {0: "bid", 3: "ask", 69: "bid", 70: "ask"}
+_SIZE_OF_PRICE = {1: 0, 2: 3, 66: 69, 67: 70}
+_GREEKS = {10: 0, 11: 0, 12: 0, 80: 0, 81: 0, 82: 0, 13: 1, 83: 1}  # value: 1 is the model's, the best
+_HALTED = {49, 90}
+_DELAYED = frozenset({66, 67, 68, 69, 70, 75, 80, 81, 82, 83, 90})
+
+_COMPETING_SESSION = 10197
+_SHOWS_DELAYED = 10167
+_ADVISORY = frozenset({10089, 10090, 10091, _SHOWS_DELAYED})
+
+
+@dataclass(slots=True)
+class Line:
+    """One contract's stream. A price without a size beside it (size 0) is not a quote."""
+
+    contract: Contract
+    prices: dict[str, Decimal | None] = field(default_factory=dict)
+    sizes: dict[str, Decimal | None] = field(default_factory=dict)
+    delta: float | None = None
+    delta_rank: int = -1
+    halted: bool = False
+    data_type: int | None = None
+    received: float | None = None
+    refused: str = ""  # the gateway's words when it sends no data
+
+    def quote(self) -> Quote:
+        return Quote(
+            bid=self._side("bid"),
+            ask=self._side("ask"),
+            last=self.prices.get("last"),
+            close=self.prices.get("close"),
+            bid_size=self.sizes.get("bid"),
+            ask_size=self.sizes.get("ask"),
+            delta=self.delta,
+            halted=self.halted,
+            data_type=self.data_type,
+            received=self.received,
+        )
+
+    def _side(self, name: str) -> Decimal | None:
+        empty = name in self.sizes and self.sizes[name] is None
+        return None if empty else self.prices.get(name)
+
+    def blank(self) -> None:
+        """Forget what was seen: it is not true any more."""
+        self.prices.clear()
+        self.sizes.clear()
+        self.delta, self.delta_rank, self.received = None, -1, None
+
+
+class Feed:
+    """All lines of one connection, by request id; collects which moved since it was last asked."""
+
+    def __init__(self) -> None:
+        self._lines: dict[int, Line] = {}
+        self._ids: dict[int, int] = {}
+        self._moved: dict[int, None] = {}
+
+    def add(self, req_id: int, contract: Contract) -> None:
+        """Start or replace the line of the contract, blank."""
+        old = self._ids.pop(contract.con_id, None)
+        if old is not None:
+            del self._lines[old]
+        self._ids[contract.con_id] = req_id
+        self._lines[req_id] = Line(contract)
+
+    def __contains__(self, con_id: int) -> bool:
+        return con_id in self._ids
+
+    def contracts(self) -> list[Contract]:
+        return [line.contract for line in self._lines.values()]
+
+    def line(self, con_id: int) -> Line | None:
+        req_id = self._ids.get(con_id)
+        return None if req_id is None else self._lines[req_id]
+
+    def moved(self) -> Iterator[Line]:
+        """The lines that changed since the last call."""
+        moved, self._moved = self._moved, {}
+        return (self._lines[req_id] for req_id in moved if req_id in self._lines)
+
+    # --- frames, as laid out on the wire; `now` is monotonic seconds ---------------------------
+
+    def price(self, fields: Sequence[str], now: float) -> None:
+        """`1|6|reqId|tickType|price|size|attributes|`."""
+        kind = int(fields[3])
+        name = _PRICES.get(kind)
+        line = self._touch(fields[2], kind, now)
+        if not line or not name:
+            return
+        value = number(fields[4])
+        line.prices[name] = value if value is not None and value > 0 else None
+        if kind in _SIZE_OF_PRICE:
+            line.sizes[name] = number(fields[5]) or None
+
+    def size(self, fields: Sequence[str], now: float) -> None:
+        """`2|6|reqId|tickType|size|`."""
+        kind = int(fields[3])
+        line = self._touch(fields[2], kind, now)
+        if line and kind in _SIZES:
+            line.sizes[_SIZES[kind]] = number(fields[4]) or None
+
+    def greeks(self, fields: Sequence[str], now: float) -> None:
+        """`21|reqId|tickType|attribute|impliedVol|delta|...`; a delta of -2 is not computed."""
+        kind = int(fields[2])
+        line = self._touch(fields[1], kind, now)
+        delta = number(fields[5])
+        rank = _GREEKS.get(kind, -1)
+        if line and delta is not None and abs(delta) <= 1 and rank >= line.delta_rank:
+            line.delta, line.delta_rank = float(delta), rank
+
+    def generic(self, fields: Sequence[str], now: float) -> None:
+        """`45|6|reqId|tickType|value|`: 49 and 90 tell of a halt (-1 unknown, 0 none, 1, 2 halted)."""
+        line = self._touch(fields[2], int(fields[3]), now)
+        if line and int(fields[3]) in _HALTED:
+            line.halted = (number(fields[4]) or 0) > 0
+
+    def data_type(self, fields: Sequence[str]) -> None:
+        """`58|1|reqId|type|`: 1 live, 2 frozen, 3 delayed, 4 delayed-frozen."""
+        line = self._lines.get(int(fields[2]))
+        if line:
+            line.data_type = int(fields[3])
+            self._moved[int(fields[2])] = None
+
+    def error(self, req_id: int, code: int, text: str) -> Line | None:
+        """An error frame tied to a line; None when the id is of no line. Data that stopped is blanked."""
+        line = self._lines.get(req_id)
+        if line is None:
+            return None
+        if code == _SHOWS_DELAYED and line.data_type in {None, 1}:
+            line.data_type = 3
+        if code not in _ADVISORY and not 2100 <= code < 2200:
+            line.blank()
+            # After a competing session ends the stream goes on; other refusals are for good.
+            line.refused = "" if code == _COMPETING_SESSION else f"{code} {text}"
+        self._moved[req_id] = None
+        return line
+
+    def _touch(self, req_id: str, kind: int, now: float) -> Line | None:
+        line = self._lines.get(int(req_id))
+        if line:
+            line.received = now
+            if kind in _DELAYED and line.data_type in {None, 1}:
+                line.data_type = 3
+            self._moved[int(req_id)] = None
+        return line
