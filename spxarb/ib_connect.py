@@ -86,7 +86,7 @@ def _explained(wire: Wire, error: OSError, deadline: float) -> _NotConnectedErro
     if isinstance(error, socket.gaierror):
         return failed(f"The host name {wire.host!r} of the gateway is not known", "Check ib.host")
     if isinstance(error, ConnectionRefusedError) or f"[Errno {errno.ECONNREFUSED}]" in str(error):
-        return failed(f"Nothing listens at {where}: is the IB Gateway running?", _MEND_START, _MOMENT)
+        return failed(f"Nothing listens at {where}", _MEND_START, _MOMENT)
     return failed(f"The gateway at {where} cannot be reached: {error}", _MEND_START)
 
 

@@ -1,0 +1,253 @@
+"""What the wire's words mean: numbers, times, hours, contracts, fills. Frames are as a real gateway sends them."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from spxarb import ib_convert as convert
+from spxarb.core.model import NEW_YORK, Session, Side
+from spxarb.ib_frames import ib
+
+CHICAGO = ZoneInfo("America/Chicago")
+
+
+def frame(text: str) -> list[str]:
+    return text.split("|")
+
+
+FILL = frame(
+    "11|-1|13|593342052|SPX|OPT|20261124|6975.0|C|100|SMART|USD|SPXW  261124C06975000|SPXW|"
+    "0000e0d5.5f1c.01.01|20261124 09:40:01 US/Eastern|DU1234567|CBOE|BOT|1|17.90|1376327563|7|0|1|17.90|"
+    "spxarb:1:SPX:1||||"
+)
+
+
+def fill(**changed: str) -> list[str]:
+    places = {"time": 15, "side": 18, "shares": 19, "price": 20}
+    fields = list(FILL)
+    for name, value in changed.items():
+        fields[places[name]] = value
+    return fields
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1.7976931348623157E308", "1.7976931348623157e+308", "nan", "inf", "Infinity", "none", None]
+)
+def test_what_is_unset_is_no_number(text):
+    assert convert.number(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("0", "0"), ("17.90", "17.9"), ("6975.0", "6975"), ("-1", "-1"), ("1E3", "1000"), ("188130.0", "188130")],
+)
+def test_a_number_is_exact_and_prints_plainly(text, value):
+    assert str(convert.number(text)) == value
+
+
+def test_a_float_of_the_library_reads_as_it_prints():
+    assert convert.number(5.55) == Decimal("5.55")
+
+
+@pytest.mark.parametrize(
+    ("text", "hour"),
+    [
+        ("20261124 09:40:01 US/Eastern", 9),
+        ("20261124 09:40:01 America/New_York", 9),
+        ("20261124 08:40:01 US/Central", 9),
+        ("20261124-14:40:01", 9),
+        ("20260724-13:40:01", 9),
+        ("20261124 09:40:01 EST", 9),
+    ],
+)
+def test_the_time_of_a_fill_is_told_in_new_york_whatever_its_zone(text, hour):
+    when, doubt = convert.execution_time(text)
+    assert (when.hour, when.minute, when.tzinfo, doubt) == (hour, 40, NEW_YORK, "")
+
+
+def test_a_summer_fill_in_est_keeps_its_hour():
+    when, _ = convert.execution_time("20260724 09:40:01 EST")
+    assert when == datetime(2026, 7, 24, 9, 40, 1, tzinfo=NEW_YORK)
+
+
+@pytest.mark.parametrize("text", ["20261124  09:40:01", "20261124 09:40:01 Mars/Olympus"])
+def test_a_fill_without_a_known_zone_is_kept_and_doubted(text):
+    when, doubt = convert.execution_time(text)
+    assert when == datetime(2026, 11, 24, 9, 40, 1, tzinfo=NEW_YORK)
+    assert "taken as New York" in doubt
+
+
+def test_a_fill_without_a_time_is_refused():
+    with pytest.raises(ValueError, match="not a time"):
+        convert.execution_time("yesterday")
+
+
+def test_an_execution_is_read_whole():
+    made, doubt = convert.execution(FILL)
+    assert doubt == ""
+    assert (made.exec_id, made.family, made.revision) == ("0000e0d5.5f1c.01.01", "0000e0d5.5f1c.01", "01")
+    assert (made.order_ref, made.order_id, made.client_id, made.perm_id) == ("spxarb:1:SPX:1", 13, 7, 1376327563)
+    assert (made.con_id, made.symbol, made.sec_type, made.side) == (593342052, "SPX", "OPT", Side.BUY)
+    assert (made.quantity, made.price, made.account) == (1, Decimal("17.90"), "DU1234567")
+    assert made.time == datetime(2026, 11, 24, 9, 40, 1, tzinfo=NEW_YORK)
+    assert made.commission is None
+
+
+@pytest.mark.parametrize("changed", [{"shares": ""}, {"price": "1.7976931348623157E308"}, {"price": "x"}])
+def test_a_fill_without_size_or_price_is_not_a_fill(changed):
+    with pytest.raises(ValueError):
+        convert.execution(fill(**changed))
+
+
+def test_a_position_is_read_whole_and_an_unset_cost_is_none():
+    text = "61|3|DU1|756733|SPY|OPT|20261124|695.0|C|100||USD|SPY   261124C00695000|SPY|-10|1.7976931348623157E308"
+    made = convert.position(frame(text))
+    assert (made.account, made.con_id, made.quantity, made.average_cost) == ("DU1", 756733, -10, None)
+    assert (made.expiry, made.strike, made.right, made.trading_class) == (date(2026, 11, 24), 695, "C", "SPY")
+
+
+def test_a_stock_position_has_no_strike_and_no_right():
+    made = convert.position(frame("61|3|DU1|756733|SPY|STK||0.0|||ARCA|USD|SPY|SPY|1000|694.98"))
+    assert (made.expiry, made.strike, made.right, made.average_cost) == (None, None, None, Decimal("694.98"))
+
+
+def order(**state: str):
+    return (
+        ib.Contract(conId=5, symbol="SPX", secType="OPT"),
+        ib.Order(orderId=3, clientId=7, permId=9, action="SELL", totalQuantity=10.0, orderType="LMT",
+                 lmtPrice=2.05, account="DU1", orderRef="spxarb:1:SPY:1"),
+        ib.OrderState(**{"status": "Submitted", **state}),
+    )  # fmt: skip
+
+
+def test_an_order_is_told_in_the_wires_own_word():
+    made = convert.broker_order(*order(status="PreSubmitted"))
+    assert (made.order_ref, made.order_id, made.client_id, made.perm_id) == ("spxarb:1:SPY:1", 3, 7, 9)
+    assert (made.side, made.quantity, made.limit, made.status) == (Side.SELL, 10, Decimal("2.05"), "PreSubmitted")
+    assert made.filled is None
+
+
+def test_a_market_order_has_no_limit():
+    contract, market, state = order()
+    market.orderType, market.lmtPrice = "MKT", 0.0
+    assert convert.broker_order(contract, market, state).limit is None
+
+
+def test_an_unset_margin_is_none_and_a_zero_margin_is_zero():
+    unset = convert.margin(ib.OrderState(initMarginChange="1.7976931348623157E308", warningText="a\nb"))
+    assert (unset.initial_change, unset.commission, unset.warning) == (None, None, "a b")
+    told = convert.margin(ib.OrderState(initMarginChange="0.0", equityWithLoanAfter="98765.43", commission=1.64))
+    assert (told.initial_change, told.equity_with_loan_after) == (0, Decimal("98765.43"))
+    assert told.commission == Decimal("1.64")
+
+
+def test_account_values_are_those_of_our_account_in_dollars():
+    rows = [
+        frame("63|1|9|DU1|NetLiquidation|246447.83|USD"),
+        frame("63|1|9|DU2|NetLiquidation|1|USD"),
+        frame("63|1|9|DU1|AvailableFunds||USD"),
+        frame("63|1|9|DU1|BuyingPower|5|EUR"),
+    ]
+    values, doubt = convert.account_values("DU1", rows)
+    assert values.net_liquidation == Decimal("246447.83")
+    assert values.available_funds is values.buying_power is values.total_cash is None
+    assert "EUR" in doubt
+
+
+def details(hours: str, tz: str = "US/Central", trading_class: str = "SPXW", **more: str):
+    return ib.ContractDetails(
+        contract=ib.Contract(secType="OPT", tradingClass=trading_class, exchange="SMART", conId=1, strike=6975.0,
+                             right="C", multiplier="100", lastTradeDateOrContractMonth="20261124"),
+        timeZoneId=tz, liquidHours=hours, **more,
+    )  # fmt: skip
+
+
+TODAY = date(2026, 11, 24)
+
+
+def ny(hour: int, minute: int) -> datetime:
+    return datetime(2026, 11, 24, hour, minute, tzinfo=NEW_YORK)
+
+
+@pytest.mark.parametrize(
+    ("hours", "tz"),
+    [
+        ("20261123:0830-20261123:1515;20261124:0830-20261124:1500;20261125:CLOSED", "US/Central"),
+        ("20261124:0830-1500,1530-1600", "CST (Central Standard Time)"),
+        ("20261124:0930-20261124:1600", "US/Eastern"),
+        ("20261124:0930-20261124:1600", "EST (Eastern Standard Time)"),
+        ("20261124:0930-20261124:1200,20261124:1300-20261124:1600", "America/New_York"),
+        ("20261124:0930-20261124:1200;20261124:1300-20261124:1600", "EST5EDT"),
+    ],
+)
+def test_the_days_session_is_read_from_every_form_of_hours(hours, tz):
+    assert convert.session(details(hours, tz), TODAY) == (Session(TODAY, ny(9, 30), ny(16, 0)), "")
+
+
+def test_an_expiring_spxw_series_closes_at_three_in_chicago_though_its_hours_say_later():
+    late = details("20261124:0830-20261124:1515")
+    assert convert.session(late, TODAY)[0].close == ny(16, 0)
+    spy = details("20261124:0930-20261124:1615", "US/Eastern", "SPY")
+    assert convert.session(spy, TODAY)[0].close == ny(16, 15)
+
+
+def test_a_half_day_shows_its_early_end():
+    assert convert.session(details("20261124:0830-20261124:1215"), TODAY)[0].close == ny(13, 15)
+
+
+def test_a_closed_day_is_a_session_without_times():
+    assert convert.session(details("20261123:0830-20261123:1515;20261124:CLOSED"), TODAY) == (
+        Session(TODAY, None, None),
+        "",
+    )
+
+
+@pytest.mark.parametrize(
+    ("hours", "tz", "doubt"),
+    [
+        ("20261124:0930-20261124:1600", "Mars/Olympus", "unknown time zone 'Mars/Olympus'"),
+        ("20261124:0930-20261124:1600", "", "unknown time zone ''"),
+        ("20261123:0830-20261123:1500", "US/Central", "no trading hours for 2026-11-24"),
+        ("20261124:whenever;20261125:CLOSED", "US/Central", "no trading hours for 2026-11-24"),
+        ("", "US/Central", "no trading hours"),
+    ],
+)
+def test_hours_that_cannot_be_read_are_no_session_and_a_doubt(hours, tz, doubt):
+    session, told = convert.session(details(hours, tz), TODAY)
+    assert session is None
+    assert doubt in told
+
+
+@pytest.mark.parametrize(
+    ("exchanges", "ids", "rule"),
+    [
+        ("SMART,CBOE", "110,26", 110),
+        ("CBOE,SMART", "110,26", 26),
+        ("CBOE,IBUSOPT", "26,26", 26),
+        ("CBOE,IBUSOPT", "110,26", None),
+        ("CBOE", "", None),
+    ],
+)
+def test_the_market_rule_is_the_one_at_the_place_of_the_exchange(exchanges, ids, rule):
+    assert convert.market_rule(details("", validExchanges=exchanges, marketRuleIds=ids)) == rule
+
+
+def test_steps_of_a_market_rule_are_ordered_and_exact():
+    rule = convert.tick_rule(frame("93|110|2|3|0.1|0|0.05"))
+    assert rule.rows == ((0, Decimal("0.05")), (3, Decimal("0.1")))
+    with pytest.raises(ValueError, match="without steps"):
+        convert.tick_rule(["93", "110", "0"])
+
+
+def test_a_contract_is_the_gateways_own_description():
+    made = convert.contract(details(""))
+    assert (made.con_id, made.strike, made.right, made.multiplier) == (1, 6975, "C", 100)
+    assert (made.expiry, made.trading_class, made.exchange) == (TODAY, "SPXW", "SMART")
+    assert str(made) == "SPXW 2026-11-24 6975 call"
+
+
+def test_an_expiry_may_come_with_a_time_behind_it():
+    assert convert.day("20261124 08:30 US/Central") == TODAY
+    assert convert.day("202611") is convert.day("20261399") is convert.day("") is None

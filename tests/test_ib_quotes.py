@@ -1,0 +1,132 @@
+"""From ticks to quotes: what is not there, or not any more, is None."""
+
+from decimal import Decimal
+
+import pytest
+
+from spxarb.core.model import Contract, Quote
+from spxarb.ib_quotes import Feed
+
+CALL = Contract(7, "SPX", "OPT")
+
+
+@pytest.fixture
+def feed() -> Feed:
+    made = Feed()
+    made.add(1, CALL)
+    return made
+
+
+def price(feed: Feed, kind: int, value: str, size: str = "10", now: float = 1.0) -> Quote:
+    feed.price(["1", "6", "1", str(kind), value, size, "0"], now)
+    return feed.line(7).quote()
+
+
+def size(feed: Feed, kind: int, value: str) -> Quote:
+    feed.size(["2", "6", "1", str(kind), value], 1.0)
+    return feed.line(7).quote()
+
+
+def greeks(feed: Feed, kind: int, delta: str) -> float | None:
+    feed.greeks(["21", "1", str(kind), "0", "0.12", delta, "-1", "-1", "-2", "-2", "-2", "-1"], 1.0)
+    return feed.line(7).quote().delta
+
+
+def test_a_line_begins_without_any_number(feed):
+    assert feed.line(7).quote() == Quote()
+
+
+def test_bid_ask_last_and_sizes_are_kept(feed):
+    price(feed, 1, "17.80", "5")
+    price(feed, 2, "17.90", "6")
+    quote = price(feed, 4, "17.85", "1", now=2.5)
+    assert (quote.bid, quote.ask, quote.last) == (Decimal("17.8"), Decimal("17.9"), Decimal("17.85"))
+    assert (quote.bid_size, quote.ask_size, quote.received) == (5, 6, 2.5)
+
+
+@pytest.mark.parametrize(("value", "count"), [("-1", "0"), ("0", "0"), ("0", "10"), ("nan", "1"), ("0.05", "0")])
+def test_no_bid_is_none(feed, value, count):
+    price(feed, 2, "0.10")
+    quote = price(feed, 1, value, count)
+    assert (quote.bid, quote.ask) == (None, Decimal("0.1"))
+
+
+def test_a_bid_that_is_withdrawn_becomes_none(feed):
+    assert price(feed, 1, "0.05").bid == Decimal("0.05")
+    assert price(feed, 1, "-1", "0").bid is None
+
+
+def test_a_bid_whose_size_goes_to_zero_is_gone_until_the_size_returns(feed):
+    price(feed, 1, "0.05")
+    assert size(feed, 0, "0").bid is None
+    assert size(feed, 0, "3").bid == Decimal("0.05")
+
+
+def test_the_index_has_a_last_with_size_zero(feed):
+    assert price(feed, 4, "6975.12", "0").last == Decimal("6975.12")
+
+
+@pytest.mark.parametrize("kind", [66, 67, 68, 75])
+def test_a_delayed_tick_makes_the_line_delayed(feed, kind):
+    feed.data_type(["58", "1", "1", "1"])
+    assert price(feed, kind, "5").data_type == 3
+
+
+def test_the_gateways_word_on_the_data_type_counts(feed):
+    feed.data_type(["58", "1", "1", "4"])
+    assert price(feed, 66, "5").data_type == 4
+
+
+def test_the_models_delta_is_not_replaced_by_that_of_a_quote(feed):
+    assert greeks(feed, 10, "0.4") == 0.4
+    assert greeks(feed, 13, "0.5") == 0.5
+    assert greeks(feed, 11, "0.6") == 0.5
+    assert greeks(feed, 13, "-2") == 0.5
+
+
+@pytest.mark.parametrize(("value", "halted"), [("-1", False), ("0", False), ("1", True), ("2", True)])
+def test_a_halt_is_seen_and_its_end_too(feed, value, halted):
+    feed.generic(["45", "6", "1", "49", "1"], 1.0)
+    feed.generic(["45", "6", "1", "49", value], 1.0)
+    assert feed.line(7).quote().halted is halted
+
+
+def test_refused_data_blanks_the_line_and_says_why(feed):
+    price(feed, 1, "5")
+    assert feed.error(1, 354, "not subscribed") is feed.line(7)
+    assert (feed.line(7).quote().bid, feed.line(7).refused) == (None, "354 not subscribed")
+
+
+def test_a_competing_session_blanks_the_frozen_price_and_the_stream_may_return(feed):
+    price(feed, 1, "5")
+    feed.error(1, 10197, "competing live session")
+    assert (feed.line(7).quote().bid, feed.line(7).refused) == (None, "")
+    assert price(feed, 1, "6").bid == 6
+
+
+def test_advice_on_delayed_data_leaves_the_prices(feed):
+    price(feed, 1, "5")
+    feed.error(1, 10167, "displaying delayed market data")
+    assert (feed.line(7).quote().bid, feed.line(7).quote().data_type) == (5, 3)
+
+
+def test_frames_of_unknown_lines_and_unknown_ticks_change_nothing(feed):
+    feed.price(["1", "6", "99", "1", "5", "1", "0"], 1.0)
+    price(feed, 37, "5")
+    assert feed.line(7).quote() == Quote(received=1.0)
+    assert feed.error(99, 354, "x") is None
+
+
+def test_a_line_that_moved_is_told_once(feed):
+    price(feed, 1, "5")
+    price(feed, 2, "6")
+    assert [line.contract for line in feed.moved()] == [CALL]
+    assert list(feed.moved()) == []
+
+
+def test_a_contract_asked_again_starts_blank_under_its_new_id(feed):
+    price(feed, 1, "5")
+    feed.add(2, CALL)
+    assert feed.line(7).quote() == Quote()
+    price(feed, 1, "5")
+    assert feed.line(7).quote() == Quote()
