@@ -1,0 +1,163 @@
+"""Trading days, half-days, closures and the day's timetable."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spxarb.config import Config
+from spxarb.core.model import NEW_YORK
+from spxarb.core.sessions import next_trading_day, previous_trading_day, trading_day
+from spxarb.market_calendar import closures, closures_around, timetable
+
+TIMES = {"entry_time": time(9, 35), "entry_cutoff": time(10, 0), "exit_check_time": time(15, 45)}
+
+# The exchange's own announcements; 2025-01-09 was unscheduled.
+CLOSED = {
+    2025: "01-01 01-09 01-20 02-17 04-18 05-26 06-19 07-04 09-01 11-27 12-25",
+    2026: "01-01 01-19 02-16 04-03 05-25 06-19 07-03 09-07 11-26 12-25",
+    2027: "01-01 01-18 02-15 03-26 05-31 06-18 07-05 09-06 11-25 12-24",
+    2028: "01-17 02-21 04-14 05-29 06-19 07-04 09-04 11-23 12-25",
+}
+EARLY = {2025: "07-03 11-28 12-24", 2026: "11-27 12-24", 2027: "11-26", 2028: "07-03 11-24"}
+
+
+def days(year: int, text: str) -> set[date]:
+    return {date.fromisoformat(f"{year}-{day}") for day in text.split()}
+
+
+def day_of(day: date, *, closed=(), early=(), **times):
+    return trading_day(day, closed=closed, early=early, **{**TIMES, **times})
+
+
+def clock(moment: datetime) -> str:
+    assert moment.tzinfo is NEW_YORK
+    return moment.strftime("%H:%M")
+
+
+@pytest.mark.parametrize("year", CLOSED)
+def test_the_calendar_knows_every_closure_that_the_exchange_announced(year):
+    known = closures(year)
+    assert known.closed == days(year, CLOSED[year])
+    assert known.early == days(year, EARLY[year])
+
+
+def test_an_ordinary_day_runs_from_half_past_nine_to_four():
+    day = day_of(date(2026, 11, 25))
+    assert day is not None
+    assert [clock(each) for each in (day.open, day.entry_open, day.entry_cutoff)] == [
+        "09:30",
+        "09:35",
+        "10:00",
+    ]
+    assert [clock(each) for each in (day.exit_at, day.close, day.settle_at)] == ["15:45", "16:00", "16:05"]
+    assert not day.early
+
+
+def test_on_a_half_day_exit_close_and_settlement_come_three_hours_earlier():
+    day = timetable(date(2026, 11, 27), Config())
+    assert day is not None
+    assert day.early
+    assert [clock(each) for each in (day.exit_at, day.close, day.settle_at)] == ["12:45", "13:00", "13:05"]
+    assert [clock(each) for each in (day.entry_open, day.entry_cutoff)] == ["09:35", "10:00"]
+
+
+def test_there_is_no_timetable_for_weekends_and_holidays():
+    assert day_of(date(2026, 11, 28)) is None
+    assert day_of(date(2026, 11, 29)) is None
+    assert timetable(date(2026, 11, 26), Config()) is None
+
+
+def test_an_exit_is_never_later_than_a_quarter_of_an_hour_before_the_close():
+    late = day_of(date(2026, 11, 25), exit_check_time=time(15, 58))
+    early = day_of(date(2026, 11, 25), exit_check_time=time(14, 0))
+    assert late is not None
+    assert early is not None
+    assert clock(late.exit_at) == "15:45"
+    assert clock(early.exit_at) == "14:00"
+
+
+def test_no_entry_window_reaches_beyond_the_exit():
+    day = day_of(date(2026, 11, 27), early={date(2026, 11, 27)}, entry_cutoff=time(15, 0))
+    assert day is not None
+    assert day.entry_cutoff == day.exit_at
+
+
+def test_the_entry_window_includes_its_start_and_excludes_its_end():
+    day = day_of(date(2026, 11, 25))
+    assert day is not None
+    assert day.in_entry_window(day.entry_open)
+    assert day.in_entry_window(day.entry_cutoff - timedelta(microseconds=1))
+    assert not day.in_entry_window(day.entry_cutoff)
+    assert not day.in_entry_window(day.entry_open - timedelta(microseconds=1))
+
+
+def test_the_entry_window_is_the_same_seen_from_any_zone():
+    day = day_of(date(2026, 7, 6))
+    assert day is not None
+    assert day.in_entry_window(datetime(2026, 7, 6, 13, 40, tzinfo=UTC))
+    assert not day.in_entry_window(datetime(2026, 7, 6, 9, 40, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("day", "utc_hour"),
+    [(date(2026, 3, 6), 14), (date(2026, 3, 9), 13), (date(2026, 10, 30), 13), (date(2026, 11, 2), 14)],
+)
+def test_the_open_follows_new_york_through_both_clock_changes(day, utc_hour):
+    found = day_of(day)
+    assert found is not None
+    assert found.open.astimezone(UTC).hour == utc_hour
+
+
+def test_the_configuration_adds_closures_that_the_package_does_not_know():
+    config = Config.model_validate({"calendar": {"closed": ["2026-12-01"], "early_close": ["2026-12-02"]}})
+    assert timetable(date(2026, 12, 1), config) is None
+    short = timetable(date(2026, 12, 2), config)
+    assert short is not None
+    assert short.early
+
+
+def test_a_day_that_is_both_closed_and_short_is_closed():
+    known = closures(2026, closed=[date(2026, 11, 27)])
+    assert date(2026, 11, 27) in known.closed
+    assert date(2026, 11, 27) not in known.early
+
+
+def test_the_trading_day_before_the_new_year_is_found_across_it():
+    closed = closures_around(date(2027, 1, 4), Config()).closed
+    assert previous_trading_day(date(2027, 1, 4), closed=closed) == date(2026, 12, 31)
+    assert next_trading_day(date(2026, 12, 31), closed=closed) == date(2027, 1, 4)
+
+
+def test_a_year_without_trading_days_is_an_error_and_no_endless_search():
+    everything = {date(2026, 1, 1) + timedelta(days=n) for n in range(365)}
+    with pytest.raises(ValueError, match="no trading day within 60 days after 2026-02-01"):
+        next_trading_day(date(2026, 2, 1), closed=everything)
+
+
+@given(
+    st.dates(date(2024, 1, 1), date(2030, 12, 31)), st.sets(st.dates(date(2024, 1, 1), date(2030, 12, 31)))
+)
+def test_next_and_previous_trading_day_are_inverse_to_each_other(day, closed):
+    after = next_trading_day(day, closed=closed)
+    assert after > day
+    assert previous_trading_day(after, closed=closed) <= day
+    assert next_trading_day(previous_trading_day(after, closed=closed), closed=closed) == after
+
+
+@given(
+    st.dates(date(2024, 1, 1), date(2030, 12, 31)),
+    st.booleans(),
+    st.times(time(9, 30), time(15, 0)),
+    st.times(time(15, 1), time(15, 59)),
+)
+def test_every_timetable_is_in_the_order_of_the_day(day, short, cutoff, leave):
+    found = day_of(day, early={day} if short else (), entry_cutoff=cutoff, exit_check_time=leave)
+    if found is None:
+        assert day.weekday() >= 5
+        return
+    assert found.open < found.exit_at < found.close < found.settle_at
+    assert found.entry_cutoff <= found.exit_at <= found.close - timedelta(minutes=15)

@@ -1,0 +1,170 @@
+"""systemd timers and the crontab fire when New York says so, whatever the server's zone."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from spxarb.core.model import NEW_YORK
+
+ROOT = Path(__file__).parent.parent
+SUMMER, WINTER = date(2026, 7, 6), date(2026, 12, 7)  # Mondays
+VERBS = ("enter", "monitor", "settle")
+WINDOWS = {
+    "enter": (time(9, 35), time(9, 55)),
+    "monitor": (time(9, 40), time(16, 0)),
+    "settle": (time(16, 5), time(16, 5)),
+}
+CRON_LINE = re.compile(r"^(\S+) (\S+) (\S+) (\S+) (\S+) (.+)$")
+ANALYZE = shutil.which("systemd-analyze")
+needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="no systemd-analyze here")
+
+
+def wanted(verb: str, monday: date) -> list[datetime]:
+    """Every 5 minutes in the verb's window, Monday to Friday, New York time."""
+    first, last = WINDOWS[verb]
+    found = []
+    for offset in range(5):
+        day = monday + timedelta(days=offset)
+        moment = datetime.combine(day, first, NEW_YORK)
+        while moment.time() <= last:
+            found.append(moment)
+            moment += timedelta(minutes=5)
+    return found
+
+
+def cron_lines() -> list[str]:
+    text = (ROOT / "crontab.example").read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if line.startswith("*")]
+
+
+@pytest.fixture(scope="module")
+def commands_by_stamp() -> dict[str, list[str]]:
+    """What the crontab's commands start for each New York stamp (weekday-HHMM) of a week, 5 minutes apart.
+
+    The real shell runs the real lines; only `date` and `spxarb` are stood in for, by functions of the shell.
+    """
+    stamps = [f"{d}-{h:02}{m:02}" for d in range(1, 8) for h in range(24) for m in range(0, 60, 5)]
+    jobs = "\n".join(CRON_LINE.match(line)[6].replace(r"\%", "%") for line in cron_lines())
+    script = (
+        'date() { [ "$TZ $1" = "America/New_York +%u-%H%M" ] && echo "$stamp"; }\n'
+        'spxarb() { echo "$stamp $1" >&3; }\n'
+        f"run() {{\n{jobs}\n}}\n"
+        "for stamp in $STAMPS; do run; done 3>&1\n"
+    )
+    done = subprocess.run(
+        ["/bin/sh", "-eu", "-c", script],
+        env={"STAMPS": " ".join(stamps), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found: dict[str, list[str]] = {}
+    for line in done.stdout.splitlines():
+        stamp, verb = line.split()
+        found.setdefault(verb, []).append(stamp)
+    return found
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("monday", [SUMMER, WINTER])
+def test_the_crontab_starts_each_verb_at_its_minutes_and_at_no_others(commands_by_stamp, verb, monday):
+    assert commands_by_stamp[verb] == [moment.strftime("%u-%H%M") for moment in wanted(verb, monday)]
+
+
+@pytest.mark.parametrize(
+    "zone", ["UTC", "Asia/Tokyo", "Asia/Kathmandu", "Australia/Lord_Howe", "America/St_Johns"]
+)
+@pytest.mark.parametrize("monday", [SUMMER, WINTER])
+def test_cron_wakes_up_for_every_minute_that_matters_in_any_server_zone(zone, monday):
+    here = ZoneInfo(zone)
+    for verb in VERBS:
+        assert all(moment.astimezone(here).minute % 5 == 0 for moment in wanted(verb, monday))
+
+
+def test_every_crontab_line_wakes_up_each_five_minutes_and_hides_percent_signs_from_cron():
+    assert len(cron_lines()) == len(VERBS)
+    for line in cron_lines():
+        minute, hour, day, month, weekday, command = CRON_LINE.match(line).groups()
+        assert (minute, hour, day, month, weekday) == ("*/5", "*", "*", "*", "*")
+        assert not re.search(r"(?<!\\)%", command), "cron would cut the command here"
+
+
+def test_the_shells_own_date_gives_the_stamp_that_the_crontab_compares():
+    done = subprocess.run(
+        ["/bin/sh", "-c", "TZ=America/New_York date -d 2026-07-06T13:35Z +%u-%H%M"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        pytest.skip("this date knows no -d")
+    assert done.stdout.strip() == "1-0935"
+
+
+def timer_expressions(verb: str) -> list[str]:
+    text = (ROOT / "systemd" / f"spxarb-{verb}.timer").read_text(encoding="utf-8")
+    return re.findall(r"^OnCalendar=(.+)$", text, re.MULTILINE)
+
+
+def elapses(expression: str, base: datetime, count: int) -> list[datetime]:
+    done = subprocess.run(
+        [
+            ANALYZE,
+            "calendar",
+            f"--base-time={base.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
+            f"--iterations={count}",
+            expression,
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"TZ": "UTC", "PATH": "/usr/bin:/bin", "LC_ALL": "C"},
+    )
+    stamps = re.findall(r"(?:Next elapse|Iter\. #\d+): \w+ (\S+ \S+) UTC", done.stdout)
+    return [datetime.fromisoformat(stamp).replace(tzinfo=UTC) for stamp in stamps]
+
+
+@needs_systemd
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("monday", [SUMMER, WINTER])
+def test_the_timers_fire_at_the_verbs_minutes_in_new_york_and_at_no_others(verb, monday):
+    midnight = datetime.combine(monday, time(0), NEW_YORK)
+    due = wanted(verb, monday)
+    fired: set[datetime] = set()
+    for expression in timer_expressions(verb):
+        fired |= {
+            at for at in elapses(expression, midnight, len(due) + 1) if at < midnight + timedelta(days=7)
+        }
+    assert sorted(fired) == due
+
+
+@needs_systemd
+def test_the_units_are_clean_under_systemd_analyze_verify(tmp_path):
+    program = tmp_path / "spxarb"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    units = []
+    for unit in sorted((ROOT / "systemd").glob("spxarb-*")):
+        copy = tmp_path / unit.name
+        copy.write_text(unit.read_text(encoding="utf-8").replace("/usr/local/bin/spxarb", str(program)))
+        units.append(str(copy))
+    assert len(units) == 2 * len(VERBS)
+    done = subprocess.run([ANALYZE, "verify", *units], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_service_runs_its_verb_once_and_a_missed_timer_is_not_made_up(verb):
+    service = (ROOT / "systemd" / f"spxarb-{verb}.service").read_text(encoding="utf-8")
+    timer = (ROOT / "systemd" / f"spxarb-{verb}.timer").read_text(encoding="utf-8")
+    for line in ("Type=oneshot", f"ExecStart=/usr/local/bin/spxarb {verb}", "StateDirectory=spxarb"):
+        assert line in service.splitlines()
+    for line in ("Persistent=false", "AccuracySec=1s"):
+        assert line in timer.splitlines()
