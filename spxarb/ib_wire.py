@@ -56,6 +56,7 @@ _WARNINGS = frozenset({165, 399, 404, 492, 10167, 10233, 10349}) | frozenset(ran
 _IDLE_NOTICES = frozenset({2104, 2106, 2107, 2108, 2119, 2158})
 _MOST_NOTICES = 200
 _CLOSING_SECONDS = 1.0
+_PACED_SECONDS = 2.0  # ib_insync sends at most 45 requests a second and holds back the rest
 
 
 class RefusalError(GatewayError):
@@ -197,13 +198,13 @@ class Wire:
             self.last_words = text
 
     async def close(self) -> None:
-        """Send what waits, end our half, read until the gateway ends its own, all within about 2 s.
+        """Send what waits, end our half, read until the gateway ends its own, all within a few seconds.
 
         Reading on matters: closing over unread data resets the socket, and a reset can eat an order.
         """
         self._leaving = True
         try:
-            async with asyncio.timeout(_CLOSING_SECONDS):
+            async with asyncio.timeout(_PACED_SECONDS):
                 await self._paced.wait()
         except TimeoutError:
             self.notice("some requests were still waiting to be sent when the connection was closed")
