@@ -1,0 +1,246 @@
+"""Alerts: off costs nothing, on sends, and no failure ever reaches the job. Also the log."""
+
+from __future__ import annotations
+
+import logging
+import re
+import socket
+import socketserver
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from spxarb import logs
+from spxarb.config import Config, load
+from spxarb.notify import destination, mail_url, send
+
+# apprise imports modules that Python is about to drop
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+class MailServer(socketserver.ThreadingTCPServer):
+    """As much SMTP as it takes to receive one message; `refuse` answers 550 to every recipient."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self, *, refuse=False) -> None:
+        super().__init__(("127.0.0.1", 0), Conversation)
+        self.refuse = refuse
+        self.recipients: list[str] = []
+        self.message = ""
+
+
+class Conversation(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        self.say("220 ready")
+        for raw in self.rfile:
+            line = raw.decode().strip()
+            word = line[:4].upper()
+            if word == "RCPT" and not self.server.refuse:
+                self.server.recipients.append(re.search(r"<(.*)>", line)[1])
+            if word == "RCPT" and self.server.refuse:
+                self.say("550 nobody here")
+            elif word == "DATA":
+                self.say("354 go on")
+                self.server.message = "".join(iter(lambda: self.rfile.readline().decode(), ".\r\n"))
+                self.say("250 taken")
+            elif word == "QUIT":
+                self.say("221 bye")
+                return
+            else:
+                self.say("250 ok")
+
+    def say(self, text: str) -> None:
+        self.wfile.write(f"{text}\r\n".encode())
+
+
+@pytest.fixture
+def mail_server():
+    servers = []
+
+    def start(**options):
+        server = MailServer(**options)
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def alerting(url: str) -> Config:
+    return load(environ={"EMAIL_ENABLED": "true", "SPXARB_NOTIFY_URL": url})
+
+
+def test_an_alert_arrives_as_mail_at_the_configured_address(mail_server):
+    server = mail_server()
+    config = alerting(mail_url("me@example.com", server.server_address[1]))
+    assert send(config, "spxarb: a leg without its hedge", "SPY is short 10 calls.") is None
+    assert server.recipients == ["me@example.com"]
+    assert "Subject: spxarb: a leg without its hedge" in server.message
+    assert "SPY is short 10 calls." in server.message
+
+
+def test_a_refused_mail_is_told_and_not_raised(mail_server):
+    server = mail_server(refuse=True)
+    problem = send(alerting(mail_url("me@example.com", server.server_address[1])), "t", "x")
+    assert problem is not None
+    assert problem.startswith("the alert was not sent: ")
+    assert "\n" not in problem
+
+
+def test_a_server_that_is_not_there_is_told_and_not_raised():
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        problem = send(alerting(mail_url("me@example.com", unused.getsockname()[1])), "t", "x")
+    assert problem is not None
+    assert problem.startswith("the alert was not sent: ")
+
+
+def test_a_server_that_never_answers_costs_no_more_than_the_deadline():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = mail_url("me@example.com", silent.getsockname()[1])
+        assert send(alerting(url), "t", "x", deadline=0.1) == "the alert was not sent: no answer within 0.1 s"
+
+
+def test_an_address_that_is_none_is_told_without_showing_it():
+    problem = send(alerting("nonsense-secret"), "t", "x")
+    assert problem is not None
+    assert "apprise" in problem
+    assert "secret" not in problem
+
+
+def test_switched_off_nothing_is_sent_and_apprise_is_not_even_loaded():
+    code = (
+        "import sys; from spxarb.config import Config; from spxarb.notify import send;"
+        "print(send(Config(), 't', 'x'), 'apprise' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "None False\n"
+
+
+def test_the_secret_address_wins_over_the_mail_address():
+    both = {"EMAIL_ENABLED": "true", "EMAIL_ADDRESS": "me@example.com"}
+    assert destination(load(environ=both)) == mail_url("me@example.com")
+    assert destination(load(environ=both | {"SPXARB_NOTIFY_URL": "json://h"})) == "json://h"
+
+
+# --- the log ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def log_of(tmp_path):
+    """Set the log up with a ledger in tmp_path; every handler is closed after the test."""
+    root = logging.getLogger()
+    level = root.level
+
+    def set_up(**environ) -> Config:
+        config = load(environ={"SPXARB_DATABASE": str(tmp_path / "state/trading.db"), **environ})
+        assert logs.setup(config) is None
+        return config
+
+    yield set_up
+    logs.shutdown()
+    root.setLevel(level)
+
+
+def test_the_log_lies_beside_the_ledger_and_is_its_owners_alone(log_of, capsys):
+    config = log_of()
+    logging.getLogger("spxarb.jobs").info("reconciled")
+    path = config.database_path().with_name("trading.log")
+    assert path.read_text().endswith("spxarb.jobs: reconciled\n")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "reconciled" in err
+
+
+def test_the_log_tells_the_time_in_new_york_with_its_offset(log_of):
+    config = log_of()
+    logging.getLogger("spxarb").info("x")
+    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}-0[45]:00 INFO ", config.log_path().read_text())
+
+
+def test_the_secret_address_does_not_reach_the_log_even_in_a_traceback(log_of, capsys):
+    config = log_of(SPXARB_NOTIFY_URL="mailtos://me:pass@x.org")
+    try:
+        int("cannot reach mailtos://me:pass@x.org")
+    except ValueError:
+        logging.getLogger("spxarb").exception("failed")
+    assert "'cannot reach ***'" in config.log_path().read_text()
+    assert "pass" not in config.log_path().read_text() + capsys.readouterr().err
+
+
+def test_the_library_is_quiet_on_the_console_and_never_writes_the_wires_bytes(log_of, tmp_path, capsys):
+    path = tmp_path / "c.yaml"
+    path.write_text("logging: {level: debug}")
+    config = load(path, {"SPXARB_DATABASE": str(tmp_path / "l.db")})
+    logs.setup(config)
+    logging.getLogger("ib_insync.wrapper").error("Error 200")
+    logging.getLogger("ib_insync.client").debug("<<< 71,2,1")
+    assert capsys.readouterr().err == ""
+    assert "Error 200" in config.log_path().read_text()
+    assert "<<<" not in config.log_path().read_text()
+
+
+def test_what_is_below_the_level_is_not_logged_and_either_place_can_be_off(tmp_path, capsys, log_of):
+    path = tmp_path / "c.yaml"
+    path.write_text("logging: {level: WARNING, file: false}")
+    config = load(path, {"SPXARB_DATABASE": str(tmp_path / "new/l.db")})
+    assert logs.setup(config) is None
+    logging.getLogger("spxarb").info("unheard")
+    logging.getLogger("spxarb").warning("heard")
+    err = capsys.readouterr().err
+    assert "heard" in err
+    assert "unheard" not in err
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_second_set_up_replaces_the_first_and_lines_come_once(log_of):
+    log_of()
+    config = log_of()
+    logging.getLogger("spxarb").info("once")
+    assert config.log_path().read_text().count("once") == 1
+
+
+def test_a_log_that_cannot_be_opened_is_told_and_stops_nothing(tmp_path, capsys, log_of):
+    log_of()
+    (tmp_path / "file").write_text("")
+    config = load(environ={"SPXARB_DATABASE": str(tmp_path / "file/l.db")})
+    problem = logs.setup(config)
+    assert problem is not None
+    assert problem.startswith("No log file: ")
+    logging.getLogger("spxarb").info("still here")
+    assert "still here" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_is_told_once_and_stops_nothing(tmp_path, capsys, log_of):
+    path = tmp_path / "c.yaml"
+    path.write_text("logging: {console: false}")
+    log_of()
+    logs.setup(load(path, {}, {"logging.path": "/dev/full"}))
+    for _ in range(3):
+        logging.getLogger("spxarb").info("lost")
+    logs.shutdown()
+    err = capsys.readouterr().err
+    assert err.count("cannot be written") == 1
+    assert "Traceback" not in err
+
+
+def test_a_full_log_is_rotated_and_old_copies_are_private_too(log_of, tmp_path, monkeypatch):
+    monkeypatch.setattr(logs, "FILE_BYTES", 300)
+    config = log_of()
+    for number in range(10):
+        logging.getLogger("spxarb").info("line %d", number)
+    copies = sorted(config.log_path().parent.glob("trading.log*"))
+    assert len(copies) > 1
+    assert {stat.S_IMODE(copy.stat().st_mode) for copy in copies} == {0o600}
