@@ -1,0 +1,166 @@
+"""Steering a running gateway from outside: clock, book, end. Only for demonstrations and tests.
+
+The protocol: JSON objects over loopback TCP, one a line; one answer line for each request, in order.
+
+| request | answer |
+|---|---|
+| ``{"op": "time"}`` | ``{"ok": true, "time": ISO, "speed": X}`` |
+| ``{"op": "set_time", "time": ISO with offset}`` | as ``time``, once clients were written to |
+| ``{"op": "advance", "seconds": X}`` | as ``set_time`` |
+| ``{"op": "speed", "value": X}`` | as ``time``; market seconds per machine second, 0 stands still |
+| ``{"op": "book"}`` | account, cash, values, orders, fills, positions |
+| ``{"op": "quote", "con_id": N}`` | the quote now: bid, ask, last and sizes |
+| ``{"op": "stop"}`` | ``{"ok": true}``, then the gateway ends |
+
+A request that makes no sense: ``{"ok": false, "error": one line}``. Time never goes back.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Answer = dict[str, Any]
+
+START_SECONDS = 20.0
+"""How long a gateway may take to come up, and to end, before it is killed."""
+ANSWER_SECONDS = 60.0
+
+
+class ControlError(RuntimeError):
+    """The gateway refused a request, or is gone; the text says why."""
+
+
+class Control:
+    """A blocking client of the control port. Every call waits for its answer, at most ANSWER_SECONDS."""
+
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+        """Connect. Raises OSError when nobody listens."""
+        self._socket = socket.create_connection((host, port), timeout=ANSWER_SECONDS)
+        self._file = self._socket.makefile("rb")
+
+    def __enter__(self) -> Self:
+        """Use as a context manager to close the connection."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connection; the gateway goes on."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the gateway goes on."""
+        self._file.close()
+        self._socket.close()
+
+    def ask(self, op: str, **fields: object) -> Answer:
+        """One request and its answer. Raises ControlError when it is refused or the gateway is gone."""
+        try:
+            self._socket.sendall(json.dumps({"op": op, **fields}).encode() + b"\n")
+            line = self._file.readline()
+        except OSError as problem:
+            raise ControlError(f"no answer to {op} from the simulated gateway: {problem}") from problem
+        if not line:
+            raise ControlError(f"no answer to {op}: the simulated gateway is gone")
+        answer: Answer = json.loads(line)
+        if not answer.pop("ok"):
+            raise ControlError(answer["error"])
+        return answer
+
+    def time(self) -> datetime:
+        """The market time."""
+        return datetime.fromisoformat(self.ask("time")["time"])
+
+    def set_time(self, moment: datetime) -> datetime:
+        """Move the clock forward to the aware time `moment`; returns once clients were written to."""
+        return datetime.fromisoformat(self.ask("set_time", time=moment.isoformat())["time"])
+
+    def advance(self, seconds: float) -> datetime:
+        """Move the clock forward by `seconds` of market time."""
+        return datetime.fromisoformat(self.ask("advance", seconds=seconds)["time"])
+
+    def speed(self, value: float) -> None:
+        """Let the clock run `value` market seconds per machine second; 0 stands still."""
+        self.ask("speed", value=value)
+
+    def book(self) -> Answer:
+        """Orders, fills, positions, cash, account values: see the module's function `book`."""
+        return self.ask("book")
+
+    def quote(self, con_id: int) -> Answer:
+        """The quote of one contract now."""
+        return self.ask("quote", con_id=con_id)
+
+    def stop(self) -> None:
+        """End the gateway."""
+        self.ask("stop")
+
+
+class RunningSim:
+    """A simulated gateway in its own process, for as long as the ``with`` block lasts.
+
+    It ends with its parent, however that ends: its standard input is a pipe that it watches.
+    Attributes once entered: `port`, `control_port`, `market` (one honest line), `control` (a `Control`).
+    """
+
+    def __init__(self, **options: str | float | Path | None) -> None:
+        """`options` are those of ``python -m spxarb.sim`` with _ for -: at="09:40", day="2026-01-29"."""
+        self._options = {"port": 0, **options}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        """Start and wait until clients may connect. Raises ControlError with the gateway's words if not."""
+        given = {name: value for name, value in self._options.items() if value is not None}
+        words = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+        command = [sys.executable, "-m", "spxarb.sim", "--json", "--end-with-input", *words]
+        with tempfile.TemporaryFile() as errors:
+            pipe = subprocess.PIPE
+            self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors)  # noqa: S603
+            line = self._first_line(self._process)
+            if not line:
+                self._end()
+                errors.seek(0)
+                words_said = errors.read().decode(errors="replace").strip()
+                raise ControlError(f"the simulated gateway did not start: {words_said or 'it said nothing'}")
+        listening: Answer = json.loads(line)
+        self.port: int = listening["port"]
+        self.control_port: int = listening["control_port"]
+        self.market: str = listening["market"]
+        self.control = Control(self.control_port)
+        return self
+
+    def _first_line(self, process: subprocess.Popen[bytes]) -> bytes:
+        """What the process says first; empty when it ends, or says nothing for START_SECONDS, instead."""
+        timer = threading.Timer(START_SECONDS, process.kill)
+        timer.start()
+        try:
+            return process.stdout.readline() if process.stdout else b""
+        finally:
+            timer.cancel()
+
+    def __exit__(self, *_: object) -> None:
+        """End the gateway and its process."""
+        self.control.close()
+        self._end()
+
+    def _end(self) -> None:
+        process = self._process
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(timeout=START_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                stream.close()

@@ -1,0 +1,159 @@
+"""The gateway's side of the control port: requests as JSON lines in, answers as JSON lines out.
+
+The protocol stands in `control`.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .control import Answer
+    from .exchange import Exchange, Fill, Holding, OrderState
+    from .instruments import Instrument
+    from .server import Server
+
+
+class Controller:
+    """Answers control requests for one server."""
+
+    def __init__(self, server: Server) -> None:
+        """Steer `server`."""
+        self._server = server
+        self._operations: Mapping[str, Callable[[Answer], Answer]] = {
+            "time": self._time,
+            "set_time": self._set_time,
+            "advance": self._advance,
+            "speed": self._speed,
+            "book": lambda _: book(self._server.gateway.exchange, self._server.gateway.account),
+            "quote": self._quote,
+            "stop": self._stop,
+        }
+
+    def answer(self, line: bytes) -> bytes:
+        """The answer line to one request line. Never raises: nonsense is answered with its error."""
+        try:
+            answer = {"ok": True, **self._perform(json.loads(line))}
+        except (ValueError, TypeError, KeyError, OverflowError) as problem:
+            name = f"missing {problem}" if isinstance(problem, KeyError) else str(problem)
+            answer = {"ok": False, "error": name}
+        return json.dumps(answer).encode() + b"\n"
+
+    def _perform(self, request: object) -> Answer:
+        if not isinstance(request, dict):
+            raise TypeError("a request is a JSON object")
+        operation = self._operations.get(str(request.get("op")))
+        if operation is None:
+            raise ValueError(f"unknown op {request.get('op')!r}; known: {', '.join(self._operations)}")
+        self._server.move()
+        return operation(request)
+
+    def _time(self, _: Answer) -> Answer:
+        return {"time": self._server.gateway.now.isoformat(), "speed": self._server.clock.speed}
+
+    def _set_time(self, request: Answer) -> Answer:
+        moment = datetime.fromisoformat(request["time"])
+        if moment.tzinfo is None:
+            raise ValueError(f"time without offset: {request['time']}")
+        self._server.move(moment.astimezone(self._server.gateway.market.open.tzinfo))
+        return self._time(request)
+
+    def _advance(self, request: Answer) -> Answer:
+        self._server.move(self._server.gateway.now + timedelta(seconds=float(request["seconds"])))
+        return self._time(request)
+
+    def _speed(self, request: Answer) -> Answer:
+        speed = float(request["value"])
+        if not 0 <= speed <= 100_000:
+            raise ValueError(f"speed {speed} is not between 0 and 100000")
+        self._server.clock.set_speed(speed)
+        return self._time(request)
+
+    def _quote(self, request: Answer) -> Answer:
+        gateway = self._server.gateway
+        quote = gateway.market.quote(int(request["con_id"]), gateway.now)
+        names = ("bid", "ask", "last", "bid_size", "ask_size", "last_size")
+        return {name: getattr(quote, name) for name in names}
+
+    def _stop(self, _: Answer) -> Answer:
+        self._server.stopping.set()
+        return {}
+
+
+def book(exchange: Exchange, account: str) -> Answer:
+    """The whole book in plain values: what the account holds, ordered and paid, independent of any client."""
+    values = exchange.account_values()
+    open_orders = exchange.open_orders(None)
+    return {
+        "account": account,
+        "cash": float(values["TotalCashValue"]),
+        "values": values,
+        "orders": [_order(state) for state in (*open_orders, *exchange.completed_orders())],
+        "fills": [_fill(fill) for fill in exchange.fills()],
+        "positions": [_holding(holding) for holding in exchange.positions() if holding.quantity],
+    }
+
+
+def _instrument(instrument: Instrument) -> Answer:
+    return {
+        "con_id": instrument.con_id,
+        "symbol": instrument.symbol,
+        "sec_type": instrument.sec_type,
+        "trading_class": instrument.trading_class,
+        "expiry": f"{instrument.expiry:%Y%m%d}" if instrument.expiry else "",
+        "strike": instrument.strike,
+        "right": instrument.right,
+    }
+
+
+def _order(state: OrderState) -> Answer:
+    ticket = state.ticket
+    return {
+        **_instrument(ticket.instrument),
+        "client_id": ticket.client_id,
+        "order_id": ticket.order_id,
+        "perm_id": state.perm_id,
+        "order_ref": ticket.order_ref,
+        "side": ticket.side,
+        "quantity": ticket.quantity,
+        "order_type": ticket.order_type,
+        "limit": ticket.limit,
+        "tif": ticket.tif,
+        "status": state.status,
+        "filled": state.filled,
+        "avg_fill_price": state.avg_fill_price,
+        "commission": state.commission,
+        "why": state.why,
+    }
+
+
+def _fill(fill: Fill) -> Answer:
+    return {
+        **_instrument(fill.ticket.instrument),
+        "exec_id": fill.exec_id,
+        "client_id": fill.ticket.client_id,
+        "order_id": fill.ticket.order_id,
+        "perm_id": fill.perm_id,
+        "order_ref": fill.ticket.order_ref,
+        "time": fill.time.isoformat(),
+        "side": fill.side,
+        "shares": fill.shares,
+        "price": fill.price,
+        "commission": fill.commission,
+        "realized_pnl": fill.realized_pnl,
+    }
+
+
+def _holding(holding: Holding) -> Answer:
+    return {
+        **_instrument(holding.instrument),
+        "quantity": holding.quantity,
+        "avg_cost": holding.avg_cost,
+        "market_price": holding.market_price,
+        "unrealized": holding.unrealized,
+        "realized": holding.realized,
+    }

@@ -1,0 +1,77 @@
+"""What all connections share: the market, the book, the account, the time, and who is connected."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import answers_account, layouts
+from .exchange import Commission, Filled, OrderChanged, OrderError, PositionChanged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from .exchange import Event, Exchange
+    from .instruments import Market
+    from .session import Session
+
+
+class Gateway:
+    """The simulated gateway behind the sockets. The book lives here: it survives every disconnect."""
+
+    def __init__(self, market: Market, exchange: Exchange, account: str, now: datetime) -> None:
+        """A gateway at `now` (aware) with nobody connected."""
+        self.market = market
+        self.exchange = exchange
+        self.account = account
+        self.now = now
+        self.sessions: list[Session] = []
+        self.publish(exchange.advance(now))
+
+    def join(self, session: Session) -> bool:
+        """Take a started client in; False when its client id is taken."""
+        if any(other.client_id == session.client_id for other in self.sessions):
+            return False
+        self.sessions.append(session)
+        return True
+
+    def leave(self, session: Session) -> None:
+        """Forget a connection; its orders stay in the book."""
+        if session in self.sessions:
+            self.sessions.remove(session)
+
+    def advance(self, now: datetime) -> None:
+        """Move the time to `now`: orders match and expire, and every client is sent what changed.
+
+        Raises ValueError when `now` lies in the past: a book cannot be undone.
+        """
+        if now < self.now:
+            raise ValueError(
+                f"the clock stands at {self.now.isoformat()} and cannot go back to {now.isoformat()}"
+            )
+        self.now = now
+        self.publish(self.exchange.advance(now))
+        for session in list(self.sessions):
+            session.refresh()
+
+    def publish(self, events: Iterable[Event]) -> None:
+        """Tell the clients: an order's news to its owner, a position's to everyone who listens."""
+        for event in events:
+            for session in list(self.sessions):
+                _tell(session, event)
+
+
+def _tell(session: Session, event: Event) -> None:
+    match event:
+        case OrderChanged(state) if state.ticket.client_id == session.client_id:
+            session.send(layouts.open_order(session.version, state), layouts.order_status(state))
+        case Filled(fill) if fill.ticket.client_id == session.client_id:
+            session.send(layouts.execution(-1, fill))
+        case Commission(fill) if fill.ticket.client_id == session.client_id:
+            session.send(layouts.commission_report(fill))
+        case OrderError(client_id, order_id, code, text) if client_id == session.client_id:
+            session.error(order_id, code, text)
+        case PositionChanged(instrument):
+            answers_account.position_changed(session, instrument)
+        case _:
+            pass

@@ -1,0 +1,257 @@
+"""The simulated gateway on loopback sockets: clients on one port, its control on another, one clock.
+
+Only this file knows asyncio. A client's bytes go through its `Session`; after every step whatever any session
+has to say is written, because one client's order is another client's news.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import signal
+import time
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from .controller import Controller
+from .exchange import Exchange
+from .gateway import Gateway
+from .recorded import RecordedDay
+from .requests import NEW_YORK
+from .session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from .instruments import Market
+
+TICK_SECONDS = 0.25
+"""How often a running clock moves the market, machine seconds."""
+READ_BYTES = 1 << 16
+MAX_LINE = 1 << 20
+
+
+@dataclass(frozen=True)
+class SimOptions:
+    """What to simulate and where to listen. Port 0 takes a free one; speed 0 stands still until told to move.
+
+    `day_file` plays a recorded day; without it a synthetic one is made from `day`, `seed` and `regime`.
+    `at` is the New York time of day at which the clock starts.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 4002
+    control_port: int = 0
+    day_file: Path | None = None
+    day: date | None = None
+    seed: int = 7
+    regime: str = "quiet"
+    at: str = "09:30"
+    speed: float = 1.0
+    account: str = "SIM0000001"
+    cash: float = 1_000_000.0
+    margin: str = "reg-t"
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Where a started server listens and what it plays; as text, the one line for people."""
+
+    host: str
+    port: int
+    control_port: int
+    market: str
+
+    def __str__(self) -> str:
+        """The line that is printed once clients may connect."""
+        return f"listening on {self.host}:{self.port}, control {self.host}:{self.control_port}, {self.market}"
+
+
+class Clock:
+    """Market time: a start, plus machine time at a speed. Machine time is monotonic: it never jumps."""
+
+    def __init__(
+        self, start: datetime, speed: float, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Start at the aware time `start`, running `speed` times as fast as the machine; 0 stands still."""
+        self._base = start
+        self._speed = speed
+        self._monotonic = monotonic
+        self._since = monotonic()
+
+    @property
+    def speed(self) -> float:
+        """Market seconds in one machine second."""
+        return self._speed
+
+    def now(self) -> datetime:
+        """The market time."""
+        return self._base + timedelta(seconds=(self._monotonic() - self._since) * self._speed)
+
+    def set(self, moment: datetime) -> None:
+        """Go on from `moment`."""
+        self._base, self._since = moment, self._monotonic()
+
+    def set_speed(self, speed: float) -> None:
+        """Go on from now at another speed."""
+        self.set(self.now())
+        self._speed = speed
+
+
+def build_market(options: SimOptions) -> Market:
+    """The day to play. Raises ValueError with one line when file, date or regime make no sense."""
+    if options.day_file is not None:
+        return RecordedDay(options.day_file)
+    from .market import SyntheticDay  # noqa: PLC0415  a recorded day does not need the model
+
+    return SyntheticDay(options.day or datetime.now(NEW_YORK).date(), options.seed, options.regime)
+
+
+def build_gateway(options: SimOptions) -> Gateway:
+    """Market, exchange and gateway at the starting time. Raises ValueError as `build_market`."""
+    market = build_market(options)
+    try:
+        at = datetime.strptime(options.at, "%H:%M" if options.at.count(":") == 1 else "%H:%M:%S").time()  # noqa: DTZ007
+    except ValueError:
+        raise ValueError(f"not a time of day: {options.at!r}; expected HH:MM or HH:MM:SS") from None
+    if options.speed < 0:
+        raise ValueError(f"speed {options.speed} is below 0: the clock only goes forward")
+    start = datetime.combine(market.day, at, NEW_YORK)
+    exchange = Exchange(
+        market, account=options.account, cash=options.cash, margin=options.margin, seed=options.seed
+    )
+    return Gateway(market, exchange, options.account, start)
+
+
+def check_loopback(host: str) -> None:
+    """Raises ValueError unless `host` is a loopback address: this gateway asks nobody for a password."""
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise ValueError(f"the simulated gateway listens on loopback only, not on {host!r}: use 127.0.0.1")
+
+
+class Server:
+    """The sockets of a gateway, inside a running event loop."""
+
+    def __init__(self, gateway: Gateway, clock: Clock) -> None:
+        """Nothing listens before `start`."""
+        self.gateway = gateway
+        self.clock = clock
+        self.controller = Controller(self)
+        self.stopping = asyncio.Event()
+        self._links: dict[Session, asyncio.StreamWriter] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._servers: list[asyncio.Server] = []
+
+    async def start(self, options: SimOptions) -> Listening:
+        """Listen for clients and control. Raises OSError when a port is taken."""
+        check_loopback(options.host)
+        for handler, port in ((self._client, options.port), (self._control, options.control_port)):
+            server = await asyncio.start_server(handler, options.host, port, limit=MAX_LINE)
+            self._servers.append(server)
+        self._spawn(self._tick())
+        port, control = (server.sockets[0].getsockname()[1] for server in self._servers)
+        return Listening(options.host, port, control, self.gateway.market.description)
+
+    async def stop(self) -> None:
+        """Close every socket and wait until all is closed."""
+        for server in self._servers:
+            server.close()
+        for session in list(self._links):
+            self.drop(session)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def move(self, moment: datetime | None = None) -> None:
+        """Bring the market to the clock, or clock and market to `moment`, and write what clients must hear.
+
+        Raises ValueError when `moment` lies in the past.
+        """
+        if moment is not None:
+            if moment < self.gateway.now:
+                self.gateway.advance(moment)
+            self.clock.set(moment)
+        now = moment or self.clock.now()
+        if now > self.gateway.now:
+            self.gateway.advance(now)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what the sessions have to say; end those that are closed."""
+        for session, writer in list(self._links.items()):
+            data = session.data_to_send()
+            if data and not writer.is_closing():
+                writer.write(data)
+            if session.closed:
+                writer.close()
+
+    def drop(self, session: Session) -> None:
+        """End a client's connection at once, as a cut cable would; the book keeps its orders."""
+        session.close()
+        writer = self._links.pop(session, None)
+        if writer is not None:
+            writer.transport.abort()
+
+    def _spawn(self, work: object) -> None:
+        task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[call-overload]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            if self.clock.speed:
+                self.move()
+
+    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        session = Session(self.gateway)
+        self._links[session] = writer
+        try:
+            with contextlib.suppress(ConnectionError):
+                while not session.closed and (data := await reader.read(READ_BYTES)):
+                    self.move()
+                    session.receive_data(data)
+                    self.flush()
+        finally:
+            session.close()
+            self._links.pop(session, None)
+            writer.close()
+
+    async def _control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with contextlib.suppress(ConnectionError, ValueError):
+                while line := await reader.readline():
+                    writer.write(self.controller.answer(line))
+                    await writer.drain()
+        finally:
+            writer.close()
+
+
+def serve(options: SimOptions, announce: Callable[[Listening], None]) -> None:
+    """Run a simulated gateway until SIGTERM, SIGINT or its control says stop.
+
+    `announce` is called once, when clients may connect; ``str()`` of what it gets is the line to print.
+    Raises ValueError for options that make no sense and OSError for a port that is taken.
+    """
+    check_loopback(options.host)
+    gateway = build_gateway(options)
+    asyncio.run(_serve(gateway, options, announce))
+
+
+async def _serve(gateway: Gateway, options: SimOptions, announce: Callable[[Listening], None]) -> None:
+    server = Server(gateway, Clock(gateway.now, options.speed))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.stopping.set)
+    try:
+        announce(await server.start(options))
+        await server.stopping.wait()
+    finally:
+        await server.stop()
