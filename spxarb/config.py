@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, SecretStr, ValidationError
 
-from spxarb.config_file import Document, read_document, read_env_file, text_as_value
-from spxarb.config_schema import Sections, choices, every_key, expected, field_of
+from spxarb.config_file import Document, exists, read_document, read_env_file, text_as_value
+from spxarb.config_schema import SECTIONS, Sections, choices, every_key, expected, field_of, user_path
 from spxarb.core.sessions import CLOSE, OPEN
 from spxarb.errors import ConfigError
 
@@ -151,14 +151,10 @@ def find_file(path: Path | None, environ: Mapping[str, str]) -> tuple[Path | Non
     if path is not None:
         return path, "--config"
     if named := environ.get(CONFIG_VARIABLE):
-        return Path(named).expanduser(), CONFIG_VARIABLE
-    for place in (
-        Path("config.yaml"),
-        Path("~/.config/spxarb/config.yaml").expanduser(),
-        Path("/etc/spxarb/config.yaml"),
-    ):
-        if place.is_file():
-            return place, ""
+        return user_path(named), CONFIG_VARIABLE
+    for place in ("config.yaml", "~/.config/spxarb/config.yaml", "/etc/spxarb/config.yaml"):
+        if exists(user_path(place)):
+            return user_path(place), ""
     return None, ""
 
 
@@ -198,7 +194,7 @@ def _read(
 def _env_file(file: Path | None) -> tuple[dict[str, str], list[str]]:
     """The `.env` beside the configuration file, else the one in the working folder."""
     for folder in [*([file.parent] if file else []), Path()]:
-        if (folder / ".env").is_file():
+        if exists(folder / ".env"):
             values, problems = read_env_file(folder / ".env")
             return {name: text for name, text in values.items() if text.strip()}, list(problems)
     return {}, []
@@ -221,14 +217,14 @@ def _from_options(overrides: Mapping[str, object]) -> list[_Given]:
 
 def _from_file(file: Path, named_by: str) -> tuple[list[_Given], list[str]]:
     """The values of a YAML file and what is wrong with its shape; values themselves are judged later."""
-    if not file.exists():
+    if not exists(file):
         return [], [f"{file} does not exist ({named_by} names it)"]
     document = read_document(file)
     given: list[_Given] = []
     problems = list(document.problems)
     for section, content in document.values.items():
         where = _where(section, document)
-        if section not in Sections.SECTIONS:
+        if section not in SECTIONS:
             problems.append(f"{where}: no such section{_near_section(section)}")
         elif isinstance(content, dict):
             given.extend(
@@ -248,7 +244,7 @@ def _where(key: str, document: Document) -> str:
 def _anchored(key: str, value: object, file: Path) -> object:
     """A relative path in the file counts from the file's own folder: timers run in another one."""
     if key in {"storage.database", "logging.path"} and isinstance(value, str) and value.strip():
-        return str(file.parent / Path(value).expanduser())
+        return str(file.parent / user_path(value))
     return value
 
 
@@ -264,17 +260,17 @@ def _build(given: Sequence[_Given]) -> tuple[Sections, frozenset[str], list[str]
         else:
             section, _, name = each.key.partition(".")
             good.setdefault(section, {})[name] = each.value
-    models = {name: Sections.SECTIONS[name].model_validate(values) for name, values in good.items()}
+    models = {name: SECTIONS[name].model_validate(values) for name, values in good.items()}
     return Sections.model_validate(models), frozenset(bad), problems
 
 
 def _judge(given: _Given) -> str:
     """What is wrong with one value, empty when nothing is."""
     section, _, name = given.key.partition(".")
-    if name not in Sections.SECTIONS[section].model_fields:
+    if name not in SECTIONS[section].model_fields:
         return f"{given.where}: no such key{_near_key(given.key)}"
     try:
-        Sections.SECTIONS[section].model_validate({name: given.value})
+        SECTIONS[section].model_validate({name: given.value})
     except ValidationError:
         found = field_of(given.key)
         return (
@@ -294,7 +290,7 @@ def _show(value: object) -> str:
 def _near_section(section: str) -> str:
     """A section misspelt, or a key that stands outside its section."""
     homes = [key for key in every_key() if key.partition(".")[2] == section]
-    return _suggest(homes or difflib.get_close_matches(section, Sections.SECTIONS, 1, 0.6))
+    return _suggest(homes or difflib.get_close_matches(section, SECTIONS, 1, 0.6))
 
 
 def _near_key(key: str) -> str:

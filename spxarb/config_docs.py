@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spxarb.config import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE
-from spxarb.config_schema import Sections, expected
+from spxarb.config_schema import SECTIONS, expected
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -48,7 +48,7 @@ _ENVIRONMENT_ONLY = {
 def example() -> str:
     """The text of `config.example.yaml`."""
     parts = [_HEAD]
-    for section, model in Sections.SECTIONS.items():
+    for section, model in SECTIONS.items():
         lines = [f"\n# {model.__doc__}", f"{section}:"]
         for key, field in model.model_fields.items():
             lines += textwrap.wrap(_remark(field), 100, initial_indent="  # ", subsequent_indent="  # ")
@@ -61,7 +61,7 @@ def table() -> str:
     """The text of `docs/configuration.md`."""
     variables = {key: name for name, (key, _) in ENVIRONMENT.items()}
     parts = [_INTRO]
-    for section, model in Sections.SECTIONS.items():
+    for section, model in SECTIONS.items():
         parts.append(f"\n## {section}\n\n{model.__doc__}\n\n")
         parts.append("| key | default | accepts | environment | meaning |\n|---|---|---|---|---|\n")
         for key, field in model.model_fields.items():

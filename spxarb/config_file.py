@@ -120,6 +120,17 @@ def _syntax_problem(error: yaml.YAMLError) -> str:
     return f"line {mark.line + 1}: not valid YAML, {text}" if mark is not None else f"not valid YAML, {text}"
 
 
+def exists(path: Path) -> bool:
+    """Whether something is there; what may not be looked at counts, so that reading it tells why."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def read_env_file(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
     """`KEY=value` lines of a `.env` file, and what is wrong with them.
 
@@ -129,7 +140,7 @@ def read_env_file(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        return {}, (f"{path} cannot be read: {error}",)
+        return {}, (f"{path} cannot be read: {getattr(error, 'strerror', None) or error}",)
     values: dict[str, str] = {}
     problems: list[str] = []
     for number, line in enumerate(text.splitlines(), start=1):

@@ -6,10 +6,11 @@ Values are checked strictly: `port: "4002"` is text and not a number, `true` is 
 
 from __future__ import annotations
 
+import os
 from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
@@ -53,8 +54,13 @@ def _days(value: object) -> object:
     return tuple(_day(each) for each in value) if isinstance(value, list) else value
 
 
+def user_path(text: str) -> Path:
+    """A path with `~` put in full; without a home folder (a bare service account) it stays as it is."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 -- Path.expanduser raises there
+
+
 def _path(value: object) -> object:
-    return Path(value).expanduser() if isinstance(value, str) and value.strip() else value
+    return user_path(value) if isinstance(value, str) and value.strip() else value
 
 
 def _upper(value: object) -> object:
@@ -340,31 +346,23 @@ class Sections(BaseModel):
     fees: Fees = Field(default_factory=Fees)
     calendar: Calendar = Field(default_factory=Calendar)
 
-    SECTIONS: ClassVar[dict[str, type[Section]]] = {
-        "ib": Ib,
-        "trading": Trading,
-        "risk_management": RiskManagement,
-        "execution": Execution,
-        "dashboard": Dashboard,
-        "logging": Logging,
-        "storage": Storage,
-        "notifications": Notifications,
-        "fees": Fees,
-        "calendar": Calendar,
-    }
+
+SECTIONS: dict[str, type[Section]] = {
+    name: found
+    for name, field in Sections.model_fields.items()
+    if isinstance(found := field.annotation, type) and issubclass(found, Section)
+}
 
 
 def field_of(path: str) -> FieldInfo:
     """The key at a dotted path such as `trading.max_ratio`. KeyError: no such key."""
     section, _, key = path.partition(".")
-    return Sections.SECTIONS[section].model_fields[key]
+    return SECTIONS[section].model_fields[key]
 
 
 def every_key() -> tuple[str, ...]:
     """The dotted paths of all keys, in the file's order."""
-    return tuple(
-        f"{section}.{key}" for section, model in Sections.SECTIONS.items() for key in model.model_fields
-    )
+    return tuple(f"{section}.{key}" for section, model in SECTIONS.items() for key in model.model_fields)
 
 
 _KINDS: dict[object, str] = {

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from spxarb import config_docs
 from spxarb.config import ENVIRONMENT, Config, ledger_candidates, load, salvage
-from spxarb.config_schema import every_key, field_of
+from spxarb.config_schema import SECTIONS, every_key, field_of
 from spxarb.errors import ConfigError, Exit
 
 ROOT = Path(__file__).parent.parent
@@ -139,6 +139,17 @@ def test_the_option_for_the_file_beats_the_variable_for_it(file):
     one, two = file("ib: {port: 1}", "one.yaml"), file("ib: {port: 2}", "two.yaml")
     assert load(None, {"SPXARB_CONFIG": str(two)}).ib.port == 2
     assert load(one, {"SPXARB_CONFIG": str(two)}).ib.port == 1
+
+
+def test_dotenv_in_the_working_folder_may_name_the_file(file, elsewhere):
+    (elsewhere / ".env").write_text(f"SPXARB_CONFIG={file('ib: {port: 3}')}\n")
+    assert load(environ={}).ib.port == 3
+    assert load(environ={"SPXARB_CONFIG": str(file("ib: {port: 4}", "b.yaml"))}).ib.port == 4
+
+
+def test_a_file_that_may_not_be_looked_at_is_told_and_not_passed_over(elsewhere):
+    (elsewhere / "config.yaml").symlink_to("config.yaml")
+    assert "config.yaml cannot be read: Too many levels of symbolic links" in complaint()
 
 
 @pytest.mark.parametrize(
@@ -384,7 +395,7 @@ SCALARS = (
     | st.sampled_from(["", "x", "9:35", "paper", "\n", "\x07"])
 )
 VALUES = SCALARS | st.lists(SCALARS, max_size=2) | st.dictionaries(st.integers(), SCALARS, max_size=2)
-SECTIONS = st.sampled_from([*Config.SECTIONS, "zzz"])
+SECTIONS = st.sampled_from([*SECTIONS, "zzz"])
 
 
 @given(
