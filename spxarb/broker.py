@@ -17,16 +17,15 @@ from spxarb.core.model import Quote, TickRule
 from spxarb.errors import GatewayError, RefusedError
 from spxarb.ib_connect import open_wire
 from spxarb.ib_frames import every_execution, ib_query
-from spxarb.ib_wire import (
+from spxarb.ib_questions import (
     COMPLETED_ORDERS,
     EXECUTIONS,
     OPEN_ORDERS,
     POSITIONS,
     TIME,
     RefusalError,
-    StatusRow,
-    Wire,
 )
+from spxarb.ib_wire import StatusRow, Wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
@@ -107,12 +106,12 @@ class Broker:
     @property
     def link_up(self) -> bool:
         """Socket and the gateway's own link to IB are whole."""
-        return self._wire.link_up
+        return self._wire.link.up
 
     @property
     def link_epoch(self) -> int:
         """Changes whenever the link is lost: equal before and after means that it stayed whole."""
-        return self._wire.link_epoch
+        return self._wire.link.epoch
 
     @property
     def notices(self) -> list[str]:
@@ -249,7 +248,7 @@ class Broker:
         found = await self._details(ib_query(**attributes), name)
         if len({d.contract.conId for d in found if d.contract}) != 1:
             raise GatewayError(
-                f"The gateway at {self._wire.where} knows {len(found)} contracts as {name}, not one",
+                f"The gateway at {self._wire.link.where} knows {len(found)} contracts as {name}, not one",
                 mend="Check the account's market data and trading permissions",
             )
         return found[0]
@@ -270,7 +269,7 @@ class Broker:
         ids = {convert.market_rule(d) for d in details}
         if None in ids:
             raise GatewayError(
-                f"The gateway at {self._wire.where} names no price steps for a contract",
+                f"The gateway at {self._wire.link.where} names no price steps for a contract",
                 mend="Try again; if it stays so, restart the Gateway",
             )
         new = sorted(rule for rule in ids if rule is not None and rule not in self._rules)
@@ -287,7 +286,7 @@ class Broker:
 
     def watch(self, contracts: Iterable[Contract]) -> None:
         """Start streaming live quotes; those that stream already go on undisturbed."""
-        self._wire.require_link("quotes")
+        self._wire.link.require("no quotes")
         for contract in contracts:
             self._wire.watch(contract)
 
@@ -314,8 +313,8 @@ class Broker:
                 while not all(self._refused(c) or satisfied(c, self.quote(c.con_id)) for c in contracts):
                     self._wire.quotes_moved.clear()
                     await self._wire.quotes_moved.wait()
-                    self._wire.require_link("quotes")
-        self._wire.require_link("quotes")
+                    self._wire.link.require("no quotes")
+        self._wire.link.require("no quotes")
         return {c.con_id: self.quote(c.con_id) for c in contracts}
 
     def _refused(self, contract: Contract) -> bool:

@@ -68,7 +68,7 @@ def _explained(wire: Wire, error: OSError, deadline: float) -> _NotConnectedErro
     def failed(what: str, mend: str, patience: float = 0.0) -> _NotConnectedError:
         return _NotConnectedError(what, mend=mend, patience=patience)
 
-    where = wire.where
+    where = wire.link.where
     if wire.id_taken:
         return failed(
             f"Client id {wire.client_id} is already in use at the gateway {where}",
@@ -99,7 +99,7 @@ def _silent(wire: Wire, deadline: float) -> GatewayError:
         "version": "Look at the Gateway for a dialog that waits for an answer, or restart it",
         "tcp": "Check that ib.port is the API's, look for a dialog in the Gateway, or restart it",
     }.get(wire.reached, _MEND_START)
-    return GatewayError(f"The gateway at {wire.where} {did} within {deadline:g} s", mend=mend)
+    return GatewayError(f"The gateway at {wire.link.where} {did} within {deadline:g} s", mend=mend)
 
 
 def _quiet_library() -> None:

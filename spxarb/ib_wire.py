@@ -11,9 +11,7 @@ import asyncio
 import logging
 import re
 import time
-from collections import Counter
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -33,6 +31,16 @@ from spxarb.core.model import (
 )
 from spxarb.errors import GatewayError
 from spxarb.ib_frames import Fields, ib_contract, ib_order, make_client, unescaped
+from spxarb.ib_questions import (
+    COMPLETED_ORDERS,
+    EXECUTIONS,
+    OPEN_ORDERS,
+    POSITIONS,
+    TIME,
+    Link,
+    Questions,
+    RefusalError,
+)
 from spxarb.ib_quotes import Feed
 
 if TYPE_CHECKING:
@@ -45,7 +53,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("spxarb.broker")
 
-TIME, OPEN_ORDERS, COMPLETED_ORDERS, POSITIONS = "the time", "open orders", "completed orders", "positions"
 FIRST_QUESTION = 1_000_000_000
 """Ids of questions begin here, far above order ids: an error frame tells of one or the other."""
 
@@ -55,25 +62,9 @@ _CLIENT_ID_TAKEN = 326
 _WARNINGS = frozenset({165, 399, 404, 492, 10167, 10233, 10349}) | frozenset(range(2100, 2200))
 _IDLE_NOTICES = frozenset({2104, 2106, 2107, 2108, 2119, 2158})
 _MOST_NOTICES = 200
+_MOST_EVENTS = 10_000
 _CLOSING_SECONDS = 1.0
 _PACED_SECONDS = 2.0  # ib_insync sends at most 45 requests a second and holds back the rest
-
-
-class RefusalError(GatewayError):
-    """The gateway answered a question with an error"""
-
-    def __init__(self, name: str, code: int, text: str) -> None:
-        super().__init__(f"The gateway refused the question for {name}: {code} {text}")
-        self.code, self.text = code, text
-
-
-@dataclass(slots=True)
-class Question:
-    """What was asked, the rows that came, and the future that ends it."""
-
-    name: str
-    answer: asyncio.Future[list[Any]]
-    rows: list[Any] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +83,13 @@ class Wire:
 
     def __init__(self, host: str, port: int, client_id: int) -> None:
         self.host, self.port, self.client_id = host, port, client_id
-        self.where = f"{host}:{port}"
         self._loop = asyncio.get_running_loop()
         asyncio.set_event_loop(self._loop)  # ib_insync asks the policy for it
         self.accounts: tuple[str, ...] = ()
         self.events: asyncio.Queue[BrokerEvent] = asyncio.Queue()
         self.notices: list[str] = []
-        self.link_up = False
-        self.link_epoch = 0
+        self.link = Link(f"{host}:{port}")
+        self.questions = Questions(self.link)
         self.commissions: dict[str, Decimal | None] = {}
         self.feed = Feed()
         self.quotes_moved = asyncio.Event()
@@ -108,11 +98,8 @@ class Wire:
         self.last_words = ""  # why ib_insync will not speak with this gateway
         self.closed: asyncio.Future[None] = self._loop.create_future()
         self._leaving = False
-        self._why_down = ""
-        self._questions: dict[Hashable, Question] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
-        self._owed: Counter[Hashable] = Counter()
         self._refs: dict[int, str] = {}
+        self._what_ifs: set[int] = set()
         self._live_fills: set[str] = set()
         self._next_order_id = 1
         self._next_question = FIRST_QUESTION
@@ -129,7 +116,7 @@ class Wire:
             tcpDataProcessed=self._on_data_processed,
             openOrder=self._on_open_order,
             completedOrder=self._on_completed_order,
-            contractDetails=self._row,
+            contractDetails=self.questions.row,
         )
         client = make_client(wrapper, self._frames(), self._on_unreadable)
         client.apiError += self._on_api_error
@@ -149,18 +136,18 @@ class Wire:
             15: self._on_accounts,
             21: lambda f: feed.greeks(f, now()),
             45: lambda f: feed.generic(f, now()),
-            49: lambda f: self._end(TIME, datetime.fromtimestamp(int(f[2]), NEW_YORK)),
-            52: lambda f: self._end(int(f[2])),
-            53: lambda _: self._end(OPEN_ORDERS),
-            55: lambda f: self._end(int(f[2])),
+            49: lambda f: self.questions.end(TIME, datetime.fromtimestamp(int(f[2]), NEW_YORK)),
+            52: lambda f: self.questions.end(int(f[2])),
+            53: lambda _: self.questions.end(OPEN_ORDERS),
+            55: lambda f: self.questions.end(int(f[2])),
             58: feed.data_type,
             59: self._on_commission,
-            61: lambda f: self._row(POSITIONS, convert.position(f)),
-            62: lambda _: self._end(POSITIONS),
-            63: lambda f: self._row(int(f[2]), f),
-            64: lambda f: self._end(int(f[2])),
-            93: lambda f: self._end(("market rule", int(f[1])), convert.tick_rule(f)),
-            102: lambda _: self._end(COMPLETED_ORDERS),
+            61: lambda f: self.questions.row(POSITIONS, convert.position(f)),
+            62: lambda _: self.questions.end(POSITIONS),
+            63: lambda f: self.questions.row(int(f[2]), f),
+            64: lambda f: self.questions.end(int(f[2])),
+            93: lambda f: self.questions.end(("market rule", int(f[1])), convert.tick_rule(f)),
+            102: lambda _: self.questions.end(COMPLETED_ORDERS),
         }
 
     # --- the connection ----------------------------------------------------------------------
@@ -171,7 +158,7 @@ class Wire:
         Raises OSError when TCP fails and ConnectionError when the gateway closes first. It has no
         deadline of its own: wrap it in one. After a failure the wire is finished: make another.
         """
-        self.link_up = True  # until a frame or the socket says otherwise
+        self.link.up = True  # until a frame or the socket says otherwise
         steps = self._client.connectAsync(self.host, self.port, self.client_id, 0)
         connecting = self._loop.create_task(steps)
         try:
@@ -223,12 +210,11 @@ class Wire:
             self._link(LinkChange(up=False, code=0, text="the gateway closed the connection"))
 
     def _link(self, change: LinkChange) -> None:
-        was_up, self.link_up = self.link_up, change.up
-        if not change.up:
-            self._why_down = f"{change.code} {change.text}" if change.code else change.text
-            self.link_epoch += was_up
-            for key in list(self._questions):
-                self._fail(key, self._lost(self._questions[key].name))
+        if change.up:
+            self.link.up = True
+        else:
+            self.link.lose(f"{change.code} {change.text}" if change.code else change.text)
+            self.questions.fail_all()
         if self._leaving:
             return
         self.events.put_nowait(change)
@@ -239,17 +225,6 @@ class Wire:
             for contract in self.feed.contracts():
                 self._subscribe(contract)
 
-    def _lost(self, name: str) -> GatewayError:
-        return GatewayError(
-            f"The link of the gateway at {self.where} was lost ({self._why_down}): no answer about {name}",
-            mend="Look at the Gateway; run the command again when it is connected",
-        )
-
-    def require_link(self, name: str) -> None:
-        """GatewayError when the socket, or the gateway's own link to IB, is not whole."""
-        if not self.link_up:
-            raise self._lost(name)
-
     def notice(self, text: str) -> None:
         """Keep a sentence for a human, once."""
         if text not in self.notices and len(self.notices) < _MOST_NOTICES:
@@ -257,11 +232,6 @@ class Wire:
             log.info("gateway: %s", text)
 
     # --- questions ---------------------------------------------------------------------------
-
-    def new_question(self) -> int:
-        """A fresh id for a question."""
-        self._next_question += 1
-        return self._next_question
 
     async def ask(
         self,
@@ -272,61 +242,17 @@ class Wire:
         *,
         some_will_do: bool = False,
     ) -> list[Any]:
-        """Send one question (`send` gets ib_insync's client) and return the rows of its answer.
+        """`Questions.ask`, where `send` gets ib_insync's client."""
 
-        Questions without an id of their own are asked one at a time; an answer that is owed to an earlier
-        one, which gave up, is not taken for this one's. Raises GatewayError on silence, on a lost link, on
-        rows that cannot be read, RefusalError when the gateway refuses. With `some_will_do` the rows that
-        came before the deadline are the answer.
-        """
-        question = Question(name, self._loop.create_future())
-        turn = self._locks.setdefault(key, asyncio.Lock()) if isinstance(key, str) else nullcontext()
-        try:
-            async with asyncio.timeout(timeout), turn:
-                return await self._asked(key, question, send)
-        except TimeoutError:
-            if some_will_do and question.rows:
-                return question.rows
-            raise GatewayError(
-                f"The gateway at {self.where} did not answer the question for {name} within {timeout:g} s",
-                mend=_MEND_SILENCE.get(name, "Try again; if it stays silent, restart the Gateway"),
-            ) from None
-
-    async def _asked(self, key: Hashable, question: Question, send: Callable[[Any], None]) -> list[Any]:
-        self.require_link(question.name)
-        epoch = self.link_epoch
-        self._questions[key] = question
-        try:
+        def ask() -> None:
             send(self._client)
-            rows = await question.answer
-        except asyncio.CancelledError:
-            if isinstance(key, str):
-                self._owed[key] += 1
-            raise
-        finally:
-            del self._questions[key]
-        if epoch != self.link_epoch:
-            raise self._lost(question.name)
-        return rows
 
-    def _row(self, key: Hashable, row: Any) -> None:
-        question = self._questions.get(key)
-        if question:
-            question.rows.append(row)
+        return await self.questions.ask(key, name, ask, timeout, some_will_do=some_will_do)
 
-    def _end(self, key: Hashable, *rows: Any) -> None:
-        question = self._questions.get(key)
-        if self._owed[key]:
-            self._owed[key] -= 1
-            if question:
-                question.rows.clear()
-        elif question and not question.answer.done():
-            question.answer.set_result([*question.rows, *rows])
-
-    def _fail(self, key: Hashable, error: GatewayError) -> None:
-        question = self._questions.get(key)
-        if question and not question.answer.done():
-            question.answer.set_exception(error)
+    def new_question(self) -> int:
+        """A fresh id for a question."""
+        self._next_question += 1
+        return self._next_question
 
     def _on_unreadable(self, fields: Fields, error: Exception) -> None:
         frame, text = fields[:1], f"{type(error).__name__}: {error}"
@@ -335,10 +261,9 @@ class Wire:
         key: Hashable = place
         if isinstance(place, int):
             key = int(fields[place]) if fields[place : place + 1] and fields[place].isdigit() else None
-        question = self._questions.get(key)
-        what = f"The gateway sent a frame {frame} that cannot be read ({text})"
-        if question:
-            self._fail(key, GatewayError(f"{what}, in answer to the question for {question.name}"))
+        what = f"The gateway sent a frame {' '.join(frame)} that cannot be read ({text})"
+        asked = self.questions.name(key)
+        self.questions.fail(key, GatewayError(f"{what}, in answer to the question for {asked}"))
         self.notice(what)
 
     def end_positions(self) -> None:
@@ -361,8 +286,11 @@ class Wire:
 
     def place(self, ticket: OrderTicket, order_id: int, account: str, *, what_if: bool = False) -> None:
         """Send an order once, or modify the one of that id. GatewayError: nothing was sent."""
-        self.require_link(f"order {ticket.order_ref}")
-        self._refs[order_id] = ticket.order_ref
+        self.link.require(f"order {ticket.order_ref} was not sent")
+        if what_if:
+            self._what_ifs.add(order_id)
+        else:
+            self._refs[order_id] = ticket.order_ref
         self._seen_order_id(order_id)
         order = ib_order(ticket, account, what_if=what_if)
         self._client.placeOrder(order_id, ib_contract(ticket.contract), order)
@@ -370,12 +298,12 @@ class Wire:
     def cancel(self, order_id: int) -> None:
         """Ask for the end of an order of this client id, once. GatewayError: nothing was sent."""
         if self.closed.done():
-            raise self._lost(f"the cancelling of order {order_id}")
+            raise self.link.lost(f"order {order_id} was not cancelled")
         self._client.cancelOrder(order_id)
 
     def _on_order_status(self, f: Fields) -> None:
         row = StatusRow(int(f[9] or 0), int(f[1]), int(f[6] or 0), f[2], convert.number(f[3]))
-        self._row(OPEN_ORDERS, row)
+        self.questions.row(OPEN_ORDERS, row)
         if row.client_id == self.client_id:
             self.events.put_nowait(
                 OrderUpdate(
@@ -393,26 +321,26 @@ class Wire:
     ) -> None:
         if order.whatIf:
             answer = convert.margin(state)
-            self._row(order_id, answer)
+            self.questions.row(order_id, answer)
             if answer.initial_change is not None or answer.initial_after is not None:
-                self._end(order_id)
+                self.questions.end(order_id)
             return
         row = convert.broker_order(contract, order, state)
-        self._row(OPEN_ORDERS, row)
+        self.questions.row(OPEN_ORDERS, row)
         if row.client_id == self.client_id:
             self._refs[order_id] = row.order_ref
             self._seen_order_id(order_id)
             self.events.put_nowait(OrderUpdate(row.order_ref, order_id, row.status, perm_id=row.perm_id))
 
     def _on_completed_order(self, contract: ibc.Contract, order: ibo.Order, state: ibo.OrderState) -> None:
-        self._row(COMPLETED_ORDERS, convert.broker_order(contract, order, state))
+        self.questions.row(COMPLETED_ORDERS, convert.broker_order(contract, order, state))
 
     def _on_execution(self, f: Fields) -> None:
         execution, doubt = convert.execution(f)
         if doubt:
             self.notice(doubt)
         if int(f[1]) >= 0:
-            self._row(int(f[1]), execution)
+            self.questions.row(int(f[1]), execution)
         else:
             self._live_fills.add(execution.exec_id)
             self.events.put_nowait(FillReport(execution))
@@ -420,8 +348,8 @@ class Wire:
     def _on_commission(self, f: Fields) -> None:
         exec_id, commission = f[2], convert.number(f[3])
         self.commissions[exec_id] = commission
-        asked = any(question.name == EXECUTIONS for question in self._questions.values())
-        if exec_id in self._live_fills or not asked:  # else it is told with the answer
+        told_with_answer = EXECUTIONS in self.questions.names() and exec_id not in self._live_fills
+        if not told_with_answer:
             self.events.put_nowait(CommissionReport(exec_id, commission))
 
     def _on_accounts(self, f: Fields) -> None:
@@ -434,9 +362,9 @@ class Wire:
         if code in _DOWN or code in {_UP, _UP_DATA_LOST}:
             up, lost = code not in _DOWN, code == _UP_DATA_LOST
             self._link(LinkChange(up=up, code=code, text=text, data_lost=lost))
-        elif req_id in self._questions:
+        elif req_id in self.questions:
             self._on_refusal(req_id, code, text)
-        elif 0 < req_id < FIRST_QUESTION:
+        elif 0 < req_id < FIRST_QUESTION and req_id not in self._what_ifs:
             self.events.put_nowait(OrderMessage(self._refs.get(req_id, ""), req_id, code, text))
         elif line := self.feed.error(req_id, code, text):
             self.notice(f"{line.contract}: {code} {text}")
@@ -444,17 +372,17 @@ class Wire:
             self._on_message(code, text)
 
     def _on_refusal(self, key: int, code: int, text: str) -> None:
-        name = self._questions[key].name
+        name = self.questions.name(key)
         if code in _WARNINGS:
             self.notice(f"{name}: {code} {text}")
         else:
-            self._fail(key, RefusalError(name, code, text))
+            self.questions.fail(key, RefusalError(name, code, text))
 
     def _on_message(self, code: int, text: str) -> None:
         self.id_taken = self.id_taken or code == _CLIENT_ID_TAKEN
         if code == 321 and re.search(r"read.?only", text, re.IGNORECASE):
             for key in (OPEN_ORDERS, COMPLETED_ORDERS):
-                self._fail(key, _read_only(self.where))
+                self.questions.fail(key, _read_only(self.link.where))
         if code not in _IDLE_NOTICES:
             self.notice(f"{code} {text}")
 
@@ -475,17 +403,11 @@ class Wire:
 
     def _on_data_processed(self) -> None:
         for line in self.feed.moved():
-            self.events.put_nowait(QuoteUpdate(line.contract.con_id, line.quote()))
+            if self.events.qsize() < _MOST_EVENTS:  # else nobody reads them: `quote` has the latest
+                self.events.put_nowait(QuoteUpdate(line.contract.con_id, line.quote()))
             self.quotes_moved.set()
 
 
-EXECUTIONS = "executions"
-_MEND_SILENCE = {
-    EXECUTIONS: (
-        "Try again; if it stays silent, set in the Gateway's API settings "
-        '"Send instrument-specific attributes for dual-mode API client in" to UTC format'
-    ),
-}
 # Whose answer a frame belongs to: a name, or the field that holds the id.
 _QUESTION_OF: dict[str, str | int] = {
     "3": OPEN_ORDERS, "5": OPEN_ORDERS, "10": 1, "11": 1, "49": TIME, "61": POSITIONS, "63": 2,

@@ -5,6 +5,8 @@ A script maps the id of a request to the frames that answer it (`|` for NUL, `{1
 
 import asyncio
 import struct
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
@@ -277,7 +279,7 @@ def test_a_read_only_api_is_named_with_the_way_to_mend_it():
 
 def test_a_gateway_that_hangs_up_in_the_middle_of_an_answer_did_not_answer():
     row = "61|3|DU1|7|SPX|OPT|20261124|6975|C|100||USD|x|SPXW|1|1790|"
-    assert "no answer about" in failure(Script({"61": [row, "HANG UP"]}), timeout=3)
+    assert "no answer to the question for" in failure(Script({"61": [row, "HANG UP"]}), timeout=3)
 
 
 @pytest.mark.parametrize(
@@ -460,7 +462,7 @@ def test_while_the_gateway_is_cut_off_nothing_is_asked_and_no_order_leaves(code)
 def test_an_answer_that_spans_a_loss_of_the_link_is_no_answer():
     async def steps(broker: Broker, script: Script) -> None:
         script.answers["61"] = ["4|2|-1|1100|lost||", "4|2|-1|1102|restored||", "62|1|"]
-        with pytest.raises(GatewayError, match="no answer about positions"):
+        with pytest.raises(GatewayError, match="no answer to the question for positions"):
             await broker.positions()
 
     session(steps)
@@ -591,6 +593,17 @@ def test_a_what_if_without_numbers_says_none_and_one_without_answer_fails():
     session(steps, on3=[open_order(41, "WhatIf")], timeout=0.2)
 
 
+def test_a_late_word_on_a_what_if_is_not_taken_for_one_on_the_order():
+    async def steps(broker: Broker, script: Script) -> None:
+        await broker.what_if(TICKET)
+        script.say("4|2|41|201|Order rejected||")
+        await broker.server_time()
+        assert broker.events.empty()
+        assert broker.notices == ["201 Order rejected"]
+
+    session(steps, on3=[open_order(41, "PreSubmitted", what_if="1")])
+
+
 def test_a_rejected_what_if_is_an_answer_in_the_brokers_words():
     async def steps(broker: Broker, script: Script) -> None:
         answer = await broker.what_if(TICKET)
@@ -600,7 +613,7 @@ def test_a_rejected_what_if_is_an_answer_in_the_brokers_words():
     session(steps, on3=[r"4|2|{1}|201|Order rejected - reason: margin \u00e9||"])
 
 
-# --- the rest ----------------------------------------------------------------------------------------
+# --- the door itself ----------------------------------------------------------------------------------------
 
 
 def test_messages_of_the_gateway_are_notices_once_and_its_chatter_is_not():
@@ -637,3 +650,22 @@ def test_the_gateways_clock_is_one_question():
         assert [fields[0] for fields in script.heard] == [LOGON, "49"]
 
     asyncio.run(main())
+
+
+def test_the_door_opens_where_no_event_loop_appears_by_itself():
+    """As on Python 3.14, where asking for one raises; and it leaves no loop open behind it."""
+    program = """
+import asyncio
+class Strict(asyncio.DefaultEventLoopPolicy):
+    def get_event_loop(self):
+        if self._local._loop is None:
+            raise RuntimeError("There is no current event loop")
+        return self._local._loop
+asyncio.set_event_loop_policy(Strict())
+import spxarb.broker
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error::ResourceWarning", "-c", program],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
