@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from spxarb import lock
 from spxarb.errors import Exit, LockedError, RefusedError
 from spxarb.lock import Holder, holder, job_lock, process_start, terminate_holder
 
@@ -94,7 +95,7 @@ def test_a_waiting_job_goes_on_as_soon_as_the_holder_has_finished(path):
 
         def told(who):
             waits.append(who)
-            first.stdin.close()
+            threading.Timer(0.12, first.stdin.close).start()
 
         with job_lock(path, command="monitor", timeout=10, on_wait=told):
             assert holder(path).command == "monitor"
