@@ -153,6 +153,19 @@ def test_a_removed_lock_file_does_not_let_a_waiting_job_lock_a_nameless_one(path
     assert entered.is_set()
 
 
+def test_a_lock_on_a_file_that_was_replaced_meanwhile_is_no_lock(path):
+    path.parent.mkdir()
+    handle = lock._open(path)
+    try:
+        assert lock._still_there(handle, path)
+        path.unlink()
+        assert not lock._still_there(handle, path)
+        path.write_text("")
+        assert not lock._still_there(handle, path)
+    finally:
+        os.close(handle)
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "{", "[]", "null", '{"pid": 1}', '{"pid": "x", "command": 1, "since": 2, "started": 3}', "\x00\xff"],
