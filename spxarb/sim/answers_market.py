@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -75,7 +76,7 @@ def refresh(session: Session) -> None:
     for stream in session.streams.values():
         _send_ticks(session, stream)
     for bars in session.histories.values():
-        session.send(bars.update(session.gateway.market, session.gateway.now, session.version))
+        session.send(*bars.update(session.gateway.market, session.gateway.now, session.version))
 
 
 def _send_ticks(session: Session, stream: Stream) -> None:
@@ -86,7 +87,11 @@ def _send_ticks(session: Session, stream: Stream) -> None:
     under = None
     if stream.instrument.under_con_id:
         under = market.quote(stream.instrument.under_con_id, moment).last
-    session.send(stream.update(quote, FROZEN if frozen else LIVE, under, moment))
+    faults = session.gateway.faults
+    if faults.no_quotes:
+        quote = replace(quote, bid=None, ask=None)
+    kind = faults.data_type if faults.data_type != LIVE else FROZEN if frozen else LIVE
+    session.send(*stream.update(quote, kind, under, moment))
 
 
 def historical_data(session: Session, fields: Fields) -> None:

@@ -10,6 +10,9 @@ The protocol: JSON objects over loopback TCP, one a line; one answer line for ea
 | ``{"op": "speed", "value": X}`` | as ``time``; market seconds per machine second, 0 stands still |
 | ``{"op": "book"}`` | account, cash, values, orders, fills, positions |
 | ``{"op": "quote", "con_id": N}`` | the quote now: bid, ask, last and sizes |
+| ``{"op": "faults", NAME: VALUE, ..}`` | the fields of `faults.Faults`; those not named end |
+| ``{"op": "drop"}`` | cuts every client, or with ``"client_id"`` that one, as a broken cable would |
+| ``{"op": "say", "fields": [..]}`` | sends every client, or that one, a message of these fields |
 | ``{"op": "stop"}`` | ``{"ok": true}``, then the gateway ends |
 
 A request that makes no sense: ``{"ok": false, "error": one line}``. Time never goes back.
@@ -98,6 +101,18 @@ class Control:
     def quote(self, con_id: int) -> Answer:
         """The quote of one contract now."""
         return self.ask("quote", con_id=con_id)
+
+    def faults(self, **faults: object) -> None:
+        """Let the gateway do wrong: the fields of `faults.Faults`; those not named end, none ends all."""
+        self.ask("faults", **faults)
+
+    def drop(self, client_id: int | None = None) -> None:
+        """Cut the connection of one client or of all, as a broken cable would."""
+        self.ask("drop", client_id=client_id)
+
+    def say(self, *fields: str | float, client_id: int | None = None) -> None:
+        """Send one client or all a message of these fields, such as 4, 2, -1, 1100, "lost", ""."""
+        self.ask("say", fields=fields, client_id=client_id)
 
     def stop(self) -> None:
         """End the gateway."""

@@ -9,6 +9,9 @@ import json
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from .faults import Faults
+from .wire import frame
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from .exchange import Exchange, Fill, Holding, OrderState
     from .instruments import Instrument
     from .server import Server
+    from .session import Session
 
 
 class Controller:
@@ -31,6 +35,9 @@ class Controller:
             "speed": self._speed,
             "book": lambda _: book(self._server.gateway.exchange, self._server.gateway.account),
             "quote": self._quote,
+            "faults": self._faults,
+            "drop": self._drop,
+            "say": self._say,
             "stop": self._stop,
         }
 
@@ -78,6 +85,31 @@ class Controller:
         quote = gateway.market.quote(int(request["con_id"]), gateway.now)
         names = ("bid", "ask", "last", "bid_size", "ask_size", "last_size")
         return {name: getattr(quote, name) for name in names}
+
+    def _faults(self, request: Answer) -> Answer:
+        wanted = {name: value for name, value in request.items() if name != "op"}
+        self._server.gateway.faults = Faults.parse(wanted)
+        for session in list(self._server.gateway.sessions):
+            session.refresh()
+        self._server.flush()
+        return {}
+
+    def _drop(self, request: Answer) -> Answer:
+        chosen = self._chosen(request)
+        for session in chosen:
+            self._server.drop(session)
+        return {"connections": len(chosen)}
+
+    def _say(self, request: Answer) -> Answer:
+        chosen, message = self._chosen(request), frame(*request["fields"])
+        for session in chosen:
+            session.send(message)
+        self._server.flush()
+        return {"connections": len(chosen)}
+
+    def _chosen(self, request: Answer) -> list[Session]:
+        wanted = request.get("client_id")
+        return [item for item in self._server.gateway.sessions if wanted in {None, item.client_id}]
 
     def _stop(self, _: Answer) -> Answer:
         self._server.stopping.set()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from . import answers_account, layouts
 from .exchange import Commission, Filled, OrderChanged, OrderError, PositionChanged
+from .faults import Faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +26,7 @@ class Gateway:
         self.exchange = exchange
         self.account = account
         self.now = now
+        self.faults = Faults()
         self.sessions: list[Session] = []
         self.publish(exchange.advance(now))
 

@@ -153,14 +153,14 @@ class HistoryStream:
         self._from = plan.end
         self._sent: Bar | None = None
 
-    def update(self, market: Market, now: datetime, version: int) -> bytes:
+    def update(self, market: Market, now: datetime, version: int) -> list[bytes]:
         """HistoricalDataUpdate frames for the bars since the last call."""
         end = min(now, market.close)
         plan = Plan(self._from, end, self._plan.bar, self._plan.what, self._plan.epoch)
-        out = b""
+        out: list[bytes] = []
         for bar in bars(market, self._instrument, plan, end)[-MAX_BARS:]:
             if bar != self._sent:
-                out += self._frame(bar, version)
+                out.append(self._frame(bar, version))
                 self._sent = bar
         self._from = max(self._from, end)
         return out

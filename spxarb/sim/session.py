@@ -12,6 +12,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from . import answers_account, answers_contracts, answers_market, answers_orders, layouts
+from .faults import ORDERLY, Cut
 from .wire import (
     GREETING,
     NOT_A_REQUEST,
@@ -21,6 +22,7 @@ from .wire import (
     Say,
     WireError,
     frame,
+    message_id,
     negotiate,
     split_fields,
 )
@@ -105,10 +107,16 @@ class Session:
 
     def send(self, *frames: bytes) -> None:
         """Queue whole frames for the client; after the end they are dropped."""
-        if self.state is State.CLOSED:
-            return
+        faults = self.gateway.faults
         for item in frames:
-            self._out += item
+            number = message_id(item)
+            if self.closed or faults.cuts(Cut.BEFORE_MESSAGE, number):
+                self.close()
+                return
+            if not faults.mute and number not in faults.suppress:
+                self._out += item
+            if faults.cuts(Cut.AFTER_MESSAGE, number):
+                self.close()
 
     def error(self, request: int, code: int, text: str) -> None:
         """Queue an error or notice; `request` is the request or order id, -1 for none."""
@@ -185,10 +193,25 @@ class Session:
                 text = f"Server error when reading an API client request: message id {number} is not offered"
                 self.error(_request_id(values), 320, text)
                 return
-            handler(self, fields)
+            self._perform(number, handler, fields)
         except WireError as problem:
             text = f"Server error when reading an API client request: {problem}"
             self.error(_request_id(values), 320, text)
+
+    def _perform(self, number: int, handler: Handler, fields: Fields) -> None:
+        """Run a handler, unless a fault comes between."""
+        faults, sent = self.gateway.faults, len(self._out)
+        if faults.cuts(Cut.BEFORE_REQUEST, number):
+            self.close()
+        elif faults.read_only and number in ORDERLY:
+            text = "Error validating request: cause - The API interface is currently in Read-Only mode."
+            request = fields.integer("orderId") if number == Ask.PLACE_ORDER else None
+            self.error(NOT_A_REQUEST if request is None else request, 321, text)
+        else:
+            handler(self, fields)
+            if faults.cuts(Cut.BEFORE_ANSWER, number):
+                del self._out[sent:]
+                self.close()
 
 
 def _request_id(values: list[str]) -> int:

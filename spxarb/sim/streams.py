@@ -67,8 +67,8 @@ class Stream:
         """tickReqParams: the tick size, an exchange map that has no letters here, snapshot permissions."""
         return frame(Say.TICK_PARAMETERS, self.request, self.instrument.min_tick, "9c0001", 3)
 
-    def update(self, quote: Quote, kind: int, under: float | None, now: datetime) -> bytes:
-        """The ticks from the quote sent last to `quote`; empty when nothing changed.
+    def update(self, quote: Quote, kind: int, under: float | None, now: datetime) -> list[bytes]:
+        """The ticks, a frame each, from the quote sent last to `quote`; empty when nothing changed.
 
         `kind` is the market data type, `under` the underlying's price for the option computations.
         """
@@ -89,7 +89,7 @@ class Stream:
             if self.instrument.sec_type == "OPT":
                 ticks += self._computations(quote, before, under)
             self._sent = quote
-        return b"".join(ticks)
+        return ticks
 
     def _id(self, tick: int) -> int:
         return _DELAYED.get(tick, tick) if self._kind in {3, 4} else tick

@@ -147,6 +147,11 @@ def frame(*values: Value) -> bytes:
     return prefixed("".join(field_text(value) + "\0" for value in values).encode("ascii"))
 
 
+def message_id(whole: bytes) -> int:
+    """The message id of one frame that `frame` made (the version frame's first field is the version)."""
+    return int(whole[4 : whole.index(0, 4)])
+
+
 class Fields:
     """A cursor over the fields of one request; every reader names the field, so that a problem can."""
 
