@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--control-port", type=int, default=0, help="port for the control, 0 takes a free one (default)")
     add("--day-file", type=Path, help="recorded day to play: csv or csv.gz; without it a day is invented")
-    add("--day", type=date.fromisoformat, help="date of the invented day (default today)")
+    add("--date", type=date.fromisoformat, help="date of the invented day (default today)")
     add("--seed", type=int, default=default.seed, help="seed of the invented day (default %(default)s)")
     add("--regime", default=default.regime, help="kind of invented day (default %(default)s)")
     add("--at", default=default.at, help="New York time at which the clock starts (default %(default)s)")

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import ipaddress
 import signal
 import time
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from .controller import Controller
@@ -38,7 +38,7 @@ MAX_LINE = 1 << 20
 class SimOptions:
     """What to simulate and where to listen. Port 0 takes a free one; speed 0 stands still until told to move.
 
-    `day_file` plays a recorded day; without it a synthetic one is made from `day`, `seed` and `regime`.
+    `day_file` plays a recorded day; without it a synthetic one is made from `date`, `seed` and `regime`.
     `at` is the New York time of day at which the clock starts.
     """
 
@@ -46,7 +46,7 @@ class SimOptions:
     port: int = 4002
     control_port: int = 0
     day_file: Path | None = None
-    day: date | None = None
+    date: dt.date | None = None
     seed: int = 7
     regime: str = "quiet"
     at: str = "09:30"
@@ -74,7 +74,7 @@ class Clock:
     """Market time: a start, plus machine time at a speed. Machine time is monotonic: it never jumps."""
 
     def __init__(
-        self, start: datetime, speed: float, monotonic: Callable[[], float] = time.monotonic
+        self, start: dt.datetime, speed: float, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         """Start at the aware time `start`, running `speed` times as fast as the machine; 0 stands still."""
         self._base = start
@@ -87,11 +87,11 @@ class Clock:
         """Market seconds in one machine second."""
         return self._speed
 
-    def now(self) -> datetime:
+    def now(self) -> dt.datetime:
         """The market time."""
-        return self._base + timedelta(seconds=(self._monotonic() - self._since) * self._speed)
+        return self._base + dt.timedelta(seconds=(self._monotonic() - self._since) * self._speed)
 
-    def set(self, moment: datetime) -> None:
+    def set(self, moment: dt.datetime) -> None:
         """Go on from `moment`."""
         self._base, self._since = moment, self._monotonic()
 
@@ -107,19 +107,19 @@ def build_market(options: SimOptions) -> Market:
         return RecordedDay(options.day_file)
     from .market import SyntheticDay  # noqa: PLC0415  a recorded day does not need the model
 
-    return SyntheticDay(options.day or datetime.now(NEW_YORK).date(), options.seed, options.regime)
+    return SyntheticDay(options.date or dt.datetime.now(NEW_YORK).date(), options.seed, options.regime)
 
 
 def build_gateway(options: SimOptions) -> Gateway:
     """Market, exchange and gateway at the starting time. Raises ValueError as `build_market`."""
     market = build_market(options)
     try:
-        at = datetime.strptime(options.at, "%H:%M" if options.at.count(":") == 1 else "%H:%M:%S").time()  # noqa: DTZ007
+        at = dt.time.fromisoformat(options.at)
     except ValueError:
         raise ValueError(f"not a time of day: {options.at!r}; expected HH:MM or HH:MM:SS") from None
     if options.speed < 0:
         raise ValueError(f"speed {options.speed} is below 0: the clock only goes forward")
-    start = datetime.combine(market.day, at, NEW_YORK)
+    start = dt.datetime.combine(market.day, at, NEW_YORK)
     exchange = Exchange(
         market, account=options.account, cash=options.cash, margin=options.margin, seed=options.seed
     )
@@ -146,8 +146,8 @@ class Server:
         self.controller = Controller(self)
         self.stopping = asyncio.Event()
         self._links: dict[Session, asyncio.StreamWriter] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[asyncio.Server] = []
+        self._ticker: asyncio.Task[None] | None = None
 
     async def start(self, options: SimOptions) -> Listening:
         """Listen for clients and control. Raises OSError when a port is taken."""
@@ -155,7 +155,7 @@ class Server:
         for handler, port in ((self._client, options.port), (self._control, options.control_port)):
             server = await asyncio.start_server(handler, options.host, port, limit=MAX_LINE)
             self._servers.append(server)
-        self._spawn(self._tick())
+        self._ticker = asyncio.create_task(self._tick())
         port, control = (server.sockets[0].getsockname()[1] for server in self._servers)
         return Listening(options.host, port, control, self.gateway.market.description)
 
@@ -165,11 +165,16 @@ class Server:
             server.close()
         for session in list(self._links):
             self.drop(session)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._ticker is not None:
+            self._ticker.cancel()
+            await asyncio.wait({self._ticker})
 
-    def move(self, moment: datetime | None = None) -> None:
+    def check(self) -> None:
+        """After the end: raises what made the market fail, if anything did."""
+        if self._ticker is not None and not self._ticker.cancelled():
+            self._ticker.result()
+
+    def move(self, moment: dt.datetime | None = None) -> None:
         """Bring the market to the clock, or clock and market to `moment`, and write what clients must hear.
 
         Raises ValueError when `moment` lies in the past.
@@ -199,16 +204,15 @@ class Server:
         if writer is not None:
             writer.transport.abort()
 
-    def _spawn(self, work: object) -> None:
-        task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[call-overload]
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def _tick(self) -> None:
-        while True:
-            await asyncio.sleep(TICK_SECONDS)
-            if self.clock.speed:
-                self.move()
+        """Move a running market; a market that fails ends the server, for frozen quotes would look alive."""
+        try:
+            while True:
+                await asyncio.sleep(TICK_SECONDS)
+                if self.clock.speed:
+                    self.move()
+        finally:
+            self.stopping.set()
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         session = Session(self.gateway)
@@ -255,3 +259,4 @@ async def _serve(gateway: Gateway, options: SimOptions, announce: Callable[[List
         await server.stopping.wait()
     finally:
         await server.stop()
+    server.check()
