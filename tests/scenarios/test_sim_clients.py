@@ -368,6 +368,36 @@ def test_random_bytes_leave_the_gateway_alive(sim):
     run(story())
 
 
+def test_a_cut_link_is_noticed_and_the_order_lives_on(sim):
+    async def story():
+        async with client(sim) as ib:
+            contract = await call(ib)
+            sim.control.faults(cut="before_answer", cut_id=3)
+            ib.placeOrder(contract, LimitOrder("SELL", 1, 17.5, tif="DAY", orderRef="unseen"))
+            await until(lambda: not ib.isConnected())
+        async with client(sim) as ib:
+            assert [fill.execution.orderRef for fill in ib.fills()] == ["unseen"]
+            sim.control.drop()
+            await until(lambda: not ib.isConnected())
+
+    run(story())
+
+
+def test_a_mute_gateway_and_its_words_reach_the_client_as_from_a_real_one(sim):
+    async def story():
+        async with client(sim) as ib:
+            sim.control.say(4, 2, -1, 1100, "Connectivity between IBKR and Trader Workstation has been lost.", "")
+            await until(lambda: 1100 in ib.errors)
+            sim.control.faults(mute=True)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(ib.reqCurrentTimeAsync(), 0.2)
+            sim.control.faults()
+            assert ib.isConnected()
+            assert await ib.reqCurrentTimeAsync()
+
+    run(story())
+
+
 def test_the_control_says_what_it_does_not_understand(sim):
     for line, words in (
         ({"op": "sing"}, "unknown op 'sing'"),
