@@ -4,6 +4,7 @@ A script maps the id of a request to the frames that answer it (`|` for NUL, `{1
 """
 
 import asyncio
+import random
 import struct
 import subprocess
 import sys
@@ -75,9 +76,9 @@ class Script:
         return [fields for fields in self.heard if fields[0] == msg_id]
 
     def say(self, *frames: str) -> None:
-        for frame in frames:
-            data = frame.replace("|", "\0").encode()
-            self._writers[-1].write(struct.pack(">I", len(data)) + data)
+        """All frames in one piece, as a busy gateway sends them."""
+        payloads = [frame.replace("|", "\0").encode() for frame in frames]
+        self._writers[-1].write(b"".join(struct.pack(">I", len(data)) + data for data in payloads))
 
     def hang_up(self) -> None:
         self._writers[-1].close()
@@ -91,11 +92,11 @@ class Script:
                 self.say(f"{self.version}|20261124 09:30:00 EST|")
             while fields := await self._frame(reader):
                 self.heard.append(fields)
-                for answer in self.answers.get(fields[0], []):
-                    if answer == "HANG UP":
-                        self.hang_up()
-                        return
-                    self.say(answer.format(*fields))
+                answers = self.answers.get(fields[0], [])
+                self.say(*[answer.format(*fields) for answer in answers if answer != "HANG UP"])
+                if "HANG UP" in answers:
+                    self.hang_up()
+                    return
         self.left.set()
         writer.close()
 
@@ -310,13 +311,13 @@ def test_the_books_are_asked_at_once_and_held_by_the_broker():
 
 def test_an_end_of_orders_that_nobody_asked_for_is_not_the_end_of_ours():
     """Gateways set to download open orders on connection send one just after the logon."""
-    early = ["15|1|DU1|", "9|1|41|", open_order(3, "Submitted"), "53|1|"]
+    early = [open_order(3, "Submitted"), "53|1|", *HEALTHY["49"]]
     late = [open_order(8, "Submitted", client=6), open_order(3, "Submitted"), "53|1|"]
 
     async def steps(broker: Broker, script: Script) -> None:
         assert {order.order_id for order in broker.books.open_orders} == {3, 8}
 
-    session(steps, on71=early, on16=late)
+    session(steps, on49=early, on16=late)
 
 
 # --- answers -----------------------------------------------------------------------------------------
@@ -459,9 +460,11 @@ def test_while_the_gateway_is_cut_off_nothing_is_asked_and_no_order_leaves(code)
     session(steps)
 
 
-def test_an_answer_that_spans_a_loss_of_the_link_is_no_answer():
+@pytest.mark.parametrize("end_first", [False, True])
+def test_an_answer_that_spans_a_loss_of_the_link_is_no_answer(end_first):
     async def steps(broker: Broker, script: Script) -> None:
-        script.answers["61"] = ["4|2|-1|1100|lost||", "4|2|-1|1102|restored||", "62|1|"]
+        loss, end = ["4|2|-1|1100|lost||", "4|2|-1|1102|restored||"], ["62|1|"]
+        script.answers["61"] = [*end, *loss] if end_first else [*loss, *end]
         with pytest.raises(GatewayError, match="no answer to the question for positions"):
             await broker.positions()
 
@@ -507,7 +510,8 @@ def test_quotes_give_what_there_is_when_a_side_never_comes():
 
 def test_refused_data_ends_the_wait_and_leaves_a_notice():
     async def steps(broker: Broker, script: Script) -> None:
-        assert (await broker.quotes([CALL], 9))[7].ask is None
+        async with asyncio.timeout(3):
+            assert (await broker.quotes([CALL], 60))[7].ask is None
         assert any("354 not subscribed" in notice for notice in broker.notices)
 
     session(steps, on1=["4|2|{2}|354|not subscribed||"])
@@ -573,6 +577,18 @@ def test_a_fill_and_its_commission_are_news():
     session(steps)
 
 
+def test_the_commission_of_a_live_fill_is_news_though_executions_are_being_asked():
+    async def steps(broker: Broker, script: Script) -> None:
+        script.say(FILL.format(id=-1, account="DU1"))
+        commission = "59|1|e.1.01|1.64|USD|0|0||"
+        script.answers["7"] = [commission, FILL.format(id="{2}", account="DU1"), "55|1|{2}|"]
+        (told,) = await broker.executions()
+        assert told.commission == Decimal("1.64")
+        assert (await events(broker, 2))[1] == CommissionReport("e.1.01", Decimal("1.64"))
+
+    session(steps)
+
+
 def test_the_second_answer_to_a_what_if_is_awaited_when_the_first_holds_no_numbers():
     async def steps(broker: Broker, script: Script) -> None:
         answer = await broker.what_if(TICKET)
@@ -611,6 +627,39 @@ def test_a_rejected_what_if_is_an_answer_in_the_brokers_words():
         assert answer.initial_change is None
 
     session(steps, on3=[r"4|2|{1}|201|Order rejected - reason: margin \u00e9||"])
+
+
+# --- what makes no sense ---------------------------------------------------------------------------
+
+
+def test_frames_that_make_no_sense_are_told_and_break_nothing():
+    async def steps(broker: Broker, script: Script) -> None:
+        script.say("3|41|Filled|", "9999|1|", "abc|", "4|2|", "59|", "1|6|x|1|", "11|-1|41|", "21|9|13|0||||||||", "93|9|")
+        await broker.server_time()
+        assert broker.link_up
+        assert any("frame 11 that cannot be read" in notice for notice in broker.notices)
+
+    session(steps)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_random_bytes_never_break_the_door(seed):
+    noise = random.Random(seed)
+
+    async def main() -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            for _ in range(50):
+                data = noise.randbytes(noise.randrange(1, 40))
+                writer.write(struct.pack(">I", len(data)) + data)
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(GatewayError):
+            await gateway_time(Endpoint("127.0.0.1", port, 5, None, "paper"), 0.3)
+        server.close()
+
+    asyncio.run(main())
 
 
 # --- the door itself ----------------------------------------------------------------------------------------
