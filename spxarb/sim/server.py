@@ -30,8 +30,11 @@ if TYPE_CHECKING:
 
 TICK_SECONDS = 0.25
 """How often a running clock moves the market, machine seconds."""
+MAX_SPEED = 100_000.0
 READ_BYTES = 1 << 16
 MAX_LINE = 1 << 20
+MAX_UNREAD = 1 << 26
+"""Bytes that a client may leave unread before its connection is cut."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,8 @@ class Clock:
         self._base, self._since = moment, self._monotonic()
 
     def set_speed(self, speed: float) -> None:
-        """Go on from now at another speed."""
+        """Go on from now at another speed. Raises ValueError as `check_speed`."""
+        check_speed(speed)
         self.set(self.now())
         self._speed = speed
 
@@ -117,13 +121,18 @@ def build_gateway(options: SimOptions) -> Gateway:
         at = dt.time.fromisoformat(options.at)
     except ValueError:
         raise ValueError(f"not a time of day: {options.at!r}; expected HH:MM or HH:MM:SS") from None
-    if options.speed < 0:
-        raise ValueError(f"speed {options.speed} is below 0: the clock only goes forward")
+    check_speed(options.speed)
     start = dt.datetime.combine(market.day, at, NEW_YORK)
     exchange = Exchange(
         market, account=options.account, cash=options.cash, margin=options.margin, seed=options.seed
     )
     return Gateway(market, exchange, options.account, start)
+
+
+def check_speed(speed: float) -> None:
+    """Raises ValueError unless `speed` is 0 to MAX_SPEED: the clock only goes forward."""
+    if not 0 <= speed <= MAX_SPEED:
+        raise ValueError(f"speed {speed} is not between 0 and {MAX_SPEED:,.0f} market seconds per second")
 
 
 def check_loopback(host: str) -> None:
@@ -153,7 +162,8 @@ class Server:
         """Listen for clients and control. Raises OSError when a port is taken."""
         check_loopback(options.host)
         for handler, port in ((self._client, options.port), (self._control, options.control_port)):
-            server = await asyncio.start_server(handler, options.host, port, limit=MAX_LINE)
+            host = "127.0.0.1" if options.host == "localhost" else options.host
+            server = await asyncio.start_server(handler, host, port, limit=MAX_LINE)
             self._servers.append(server)
         self._ticker = asyncio.create_task(self._tick())
         port, control = (server.sockets[0].getsockname()[1] for server in self._servers)
@@ -196,6 +206,8 @@ class Server:
                 writer.write(data)
             if session.closed:
                 writer.close()
+            elif writer.transport.get_write_buffer_size() > MAX_UNREAD:
+                self.drop(session)
 
     def drop(self, session: Session) -> None:
         """End a client's connection at once, as a cut cable would; the book keeps its orders."""
