@@ -1,0 +1,231 @@
+"""What people see: a Result as rich tables, as JSON or as CSV. Alone in the program may print.
+
+rich is imported where a table is first drawn, so that a timer's `--json` never pays for it. All text enters
+tables as text, never as markup: a broker's words can neither colour nor hide anything. Missing is a dash,
+never 0.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, TextIO
+
+from spxarb.screens import BAD, HEAD, Beside, Block, Cell, Grid, Line, Pairs, screen
+from spxarb.shapes import as_csv, as_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from rich.console import Console, Group, RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+    from spxarb.jobs.result import Result
+
+PIPE_WIDTH = 160
+"""Columns of a table where the output is no terminal and COLUMNS says nothing."""
+
+
+# --- printing -------------------------------------------------------------------------------------
+
+
+def show(result: Result, *, as_object_text: bool = False) -> int:
+    """Print the result to stdout (tables, or the JSON object), its error as one line to stderr.
+
+    Returns the exit code. A reader who left early (a broken pipe) changes nothing; any other failure to
+    write is told on stderr, and the exit code is then not 0.
+    """
+    if as_object_text:
+        unwritten = write(as_json(result, indent=2 if _is_terminal(sys.stdout) else None) + "\n")
+    else:
+        unwritten = write(_drawn(screen(result)))
+    if result.error or result.exit_code:
+        told = result.error or f"ended with exit code {result.exit_code}; look at `spxarb status`."
+        complain(told, result.command)
+    return result.exit_code or _unwritten(unwritten, result.command)
+
+
+def show_csv(result: Result, table: str, output: Path | None) -> int:
+    """Print one table of a report as CSV to stdout, or write it to `output`, readable by its owner alone.
+
+    Returns the exit code; a job that failed gives no CSV. Raises OSError when `output` cannot be written.
+    """
+    if result.exit_code:
+        complain(result.error or "the report could not be made.", result.command)
+        return result.exit_code
+    text = as_csv(result, table)
+    if output is None:
+        return _unwritten(write(text), result.command)
+    handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+        if stat.S_ISREG(os.fstat(handle).st_mode):
+            os.fchmod(handle, 0o600)
+        file.write(text)
+    return 0
+
+
+def say(line: str, *, stderr: bool = False) -> None:
+    """One line of progress to stdout, or to stderr where stdout belongs to JSON."""
+    write(_clean(line) + "\n", sys.stderr if stderr else sys.stdout)
+
+
+def complain(sentence: str, command: str = "") -> None:
+    """The one line on stderr that every exit but 0 has."""
+    say(f"spxarb {command}".rstrip() + ": " + " ".join(sentence.split()), stderr=True)
+
+
+def write(text: str, stream: TextIO | None = None) -> str:
+    """Write to stdout, or to `stream`. Returns why that failed, empty when it did not or nobody reads."""
+    stream = stream or sys.stdout
+    if stream is None:  # how Python tells that the descriptor was closed at the start
+        return "it is closed"
+    encoding = stream.encoding or "utf-8"
+    try:
+        stream.write(text.encode(encoding, "replace").decode(encoding))
+        stream.flush()
+    except OSError as error:
+        _forget(stream)
+        return "" if isinstance(error, BrokenPipeError) else error.strerror or str(error)
+    return ""
+
+
+def watch(frame: Callable[[], tuple[Result, float]]) -> int:
+    """Draw `frame` until Ctrl-C: its result, then the seconds until the next. Returns the exit code.
+
+    A first frame that failed is shown as any other failure; a later one is shown in place, and the watch
+    goes on.
+    """
+    result, seconds = frame()
+    if result.exit_code:
+        return show(result)
+    with suppress(KeyboardInterrupt):
+        if not _is_terminal(sys.stdout):
+            while not write(_drawn(screen(result))):
+                time.sleep(seconds)
+                result, seconds = frame()
+            return 1
+        from rich.live import Live  # noqa: PLC0415 -- only where it is drawn
+
+        with Live(console=_console(), screen=True, auto_refresh=False) as live:
+            while True:
+                live.update(_group([*screen(result), *_error(result)]), refresh=True)
+                time.sleep(seconds)
+                result, seconds = frame()
+    write(_drawn(screen(result)))
+    return 0
+
+
+def _unwritten(why: str, command: str) -> int:
+    if why:
+        complain(f"the result could not be written to stdout: {why}.", command)
+    return 1 if why else 0
+
+
+def _forget(stream: TextIO) -> None:
+    """Let what is still buffered go nowhere, or the interpreter complains when it ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and not stream.closed and stream.isatty()
+
+
+# --- rich -----------------------------------------------------------------------------------------
+
+
+def _console() -> Console:
+    from rich.console import Console  # noqa: PLC0415 -- only where it is drawn
+
+    wide = None if _is_terminal(sys.stdout) or os.environ.get("COLUMNS") else PIPE_WIDTH
+    return Console(file=sys.stdout, markup=False, highlight=False, emoji=False, width=wide)
+
+
+def _drawn(blocks: Sequence[Block]) -> str:
+    """The blocks as stdout wants them: coloured on a terminal, else plain and without trailing blanks."""
+    if not blocks:
+        return ""
+    console = _console()
+    with console.capture() as capture:
+        console.print(_group(blocks))
+    text = capture.get()
+    return text if console.is_terminal else "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+
+
+def _group(blocks: Sequence[Block]) -> Group:
+    from rich.console import Group  # noqa: PLC0415 -- only where it is drawn
+
+    return Group(*map(_block, blocks))
+
+
+def _block(block: Block) -> RenderableType:
+    match block:
+        case Line():
+            return _text((block.text, block.style))
+        case Grid():
+            return _grid(block)
+        case Pairs():
+            return _pairs(block)
+        case Beside():
+            from rich.columns import Columns  # noqa: PLC0415 -- only where it is drawn
+
+            return Columns(map(_pairs, block.blocks), padding=(1, 4))
+
+
+def _text(cell: Cell) -> Text:
+    from rich.text import Text  # noqa: PLC0415 -- only where it is drawn
+
+    text, style = (cell, "") if isinstance(cell, str) else cell
+    return Text(_clean(text), style=style, overflow="fold")
+
+
+def _grid(grid: Grid) -> Table | Text:
+    from rich import box  # noqa: PLC0415 -- only where it is drawn
+    from rich.table import Table  # noqa: PLC0415 -- likewise
+
+    if not grid.rows:
+        return _text(f"\n{grid.title}: none")
+    table = Table(
+        title=f"\n{grid.title}",
+        title_justify="left",
+        title_style=HEAD,
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    for name in grid.columns:
+        table.add_column(name.lstrip(">"), justify="right" if name.startswith(">") else "left")
+    for row in grid.rows:
+        table.add_row(*map(_text, row))
+    return table
+
+
+def _pairs(pairs: Pairs) -> Table:
+    from rich.table import Table  # noqa: PLC0415 -- only where it is drawn
+
+    table = Table(
+        title=pairs.title or None,
+        title_justify="left",
+        title_style=HEAD,
+        box=None,
+        show_header=False,
+        pad_edge=False,
+    )
+    table.add_column(style="dim")
+    table.add_column(justify="right")
+    for name, cell in pairs.rows:
+        table.add_row(_text(name), _text(cell))
+    return table
+
+
+def _error(result: Result) -> list[Block]:
+    return [Line(f"\n{result.error}", BAD)] if result.error else []
+
+
+def _clean(text: str) -> str:
+    """Without control characters, that could move the cursor or hide text; a line break stays."""
+    return "".join(each if each.isprintable() or each == "\n" else "?" for each in text)
