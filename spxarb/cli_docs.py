@@ -1,0 +1,52 @@
+"""`docs/commands.md`, written from the parser itself so that it cannot rot."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from spxarb.cli import tree
+
+_INTRO = """\
+# Commands
+
+Written from the parser; `spxarb COMMAND --help` says the same.
+
+`spxarb [--config FILE] COMMAND [OPTIONS]`. `--config` may also stand after the command. With `--json` a
+command prints one JSON object on stdout, with all its keys, whenever it exits with anything but 2; logs and
+the one line that every failure has go to stderr. What each [exit code](exit-codes.md) means is the same for
+all commands.
+"""
+
+
+def commands() -> str:
+    """The text of `docs/commands.md`."""
+    root = tree()
+    parts = [_INTRO, "\n## spxarb\n\n", root.help, "\n\n", _table(root)]
+    for name, command in root.commands.items():
+        parts += [f"\n## {name}\n\n", command.help, "\n\n", _table(command)]
+    return "".join(parts)
+
+
+def _table(command: Any) -> str:
+    rows = [_row(option) for option in command.params]
+    return "".join(["| option | meaning | default |\n|---|---|---|\n", *rows])
+
+
+def _row(option: Any) -> str:
+    names = ", ".join(f"`{name}`" for name in option.opts)
+    value = "" if option.is_flag else f" {option.metavar}"
+    given = option.default.value if isinstance(option.default, Enum) else option.default
+    default = "" if option.is_flag or given is None else f"`{given}`"
+    return f"| {names}{value} | {option.help} | {default} |\n"
+
+
+def write(folder: Path) -> None:
+    """Write it below `folder`, the project's root."""
+    (folder / "docs").mkdir(exist_ok=True)
+    (folder / "docs" / "commands.md").write_text(commands(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(Path.cwd())
