@@ -244,8 +244,8 @@ def report(
     """Show trades, days and statistics."""
     if not as_csv and (output or table):
         raise UsageError("--output and --table belong to --csv: add it")
-    if as_csv and as_json:
-        raise UsageError("--csv and --json cannot both have stdout: leave one out")
+    if as_csv and as_json and not output:
+        raise UsageError("--csv and --json cannot both have stdout: add --output FILE")
     if since and until and since > until:
         raise UsageError(f"--since {since} is after --until {until}: exchange them")
 
@@ -254,13 +254,14 @@ def report(
 
         return report.run(env, since=since, until=until)
 
-    call = _call(ctx, config, as_json)
+    result = interruptible(_call(ctx, config, as_json), job)
     if not as_csv:
-        return run(call, job)
+        return view.show(result, json=as_json)
     try:
-        return view.show_csv(interruptible(call, job), table or Table.TRADES, output)
+        code = view.show_csv(result, table or Table.TRADES, output, quiet=as_json)
     except OSError as error:
         raise UsageError(f"{output} cannot be written: {error.strerror or error}") from None
+    return view.show(result, json=True) if as_json else code
 
 
 @app.command()

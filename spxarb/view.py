@@ -34,13 +34,13 @@ PIPE_WIDTH = 160
 # --- printing -------------------------------------------------------------------------------------
 
 
-def show(result: Result, *, as_object_text: bool = False) -> int:
+def show(result: Result, *, json: bool = False) -> int:
     """Print the result to stdout (tables, or the JSON object), its error as one line to stderr.
 
     Returns the exit code. A reader who left early (a broken pipe) changes nothing; any other failure to
     write is told on stderr, and the exit code is then not 0.
     """
-    if as_object_text:
+    if json:
         unwritten = write(as_json(result, indent=2 if _is_terminal(sys.stdout) else None) + "\n")
     else:
         unwritten = write(_drawn(screen(result)))
@@ -50,13 +50,15 @@ def show(result: Result, *, as_object_text: bool = False) -> int:
     return result.exit_code or _unwritten(unwritten, result.command)
 
 
-def show_csv(result: Result, table: str, output: Path | None) -> int:
+def show_csv(result: Result, table: str, output: Path | None, *, quiet: bool = False) -> int:
     """Print one table of a report as CSV to stdout, or write it to `output`, readable by its owner alone.
 
-    Returns the exit code; a job that failed gives no CSV. Raises OSError when `output` cannot be written.
+    Returns the exit code; a job that failed gives no CSV, and `quiet` leaves it to others to tell why.
+    Raises OSError when `output` cannot be written.
     """
     if result.exit_code:
-        complain(result.error or "the report could not be made.", result.command)
+        if not quiet:
+            complain(result.error or "the report could not be made.", result.command)
         return result.exit_code
     text = as_csv(result, table)
     if output is None:
