@@ -5,6 +5,7 @@ Every function takes the command's JSON object, complete with all its keys. Miss
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 DASH = "–"  # noqa: RUF001 -- a dash is what is meant
 BARS = "▁▂▃▄▅▆▇█"
 GOOD, BAD, WARN, HEAD = "green", "bold red", "yellow", "bold"
+
+_ISO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 
 Cell = str | tuple[str, str]
 """A text, or a text and its style."""
@@ -98,13 +101,14 @@ def words(value: object) -> str:
         case bool():
             return "yes" if value else "no"
         case float():
-            return f"{value:,.4f}".rstrip("0").rstrip(".")
+            return f"{value:.4f}".rstrip("0").rstrip(".")
         case list():
             return ", ".join(map(words, value)) or DASH
         case dict():
             return ", ".join(f"{key} {words(item)}" for key, item in value.items()) or DASH
         case _:
-            return str(value)
+            text = str(value)
+            return moment(text) if _ISO_TIME.match(text) else text
 
 
 def moment(value: str | None, form: str = "%m-%d %H:%M:%S") -> str:
@@ -238,6 +242,7 @@ def _enter(content: Object) -> list[Block]:
         headline,
         _grid("Checks", _CHECKS, content["checks"]),
         _grid("Legs", _LEGS, content["legs"]),
+        Line(""),
         Beside(
             (
                 Pairs("Prices", quotes),

@@ -210,7 +210,8 @@ def plain(value: object) -> Any:  # noqa: PLR0911 -- one return for each kind of
         case int() | str():
             return value
         case float() | Decimal():
-            return float(value) if math.isfinite(value) else None
+            number = math.nan if isinstance(value, Decimal) and value.is_nan() else float(value)
+            return number if math.isfinite(number) else None
         case datetime():
             aware = value if value.tzinfo else value.replace(tzinfo=NEW_YORK)
             return aware.astimezone(NEW_YORK).isoformat()

@@ -7,6 +7,7 @@ never 0.
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import sys
@@ -107,15 +108,15 @@ def watch(frame: Callable[[], tuple[Result, float]]) -> int:
         return show(result)
     with suppress(KeyboardInterrupt):
         if not _is_terminal(sys.stdout):
-            while not write(_drawn(screen(result))):
+            while not write(_drawn(_frame(result))):
                 time.sleep(seconds)
                 result, seconds = frame()
             return 1
         from rich.live import Live  # noqa: PLC0415 -- only where it is drawn
 
-        with Live(console=_console(), screen=True, auto_refresh=False) as live:
+        with Live(console=_console(sys.stdout), screen=True, auto_refresh=False) as live:
             while True:
-                live.update(_group([*screen(result), *_error(result)]), refresh=True)
+                live.update(_group(_frame(result)), refresh=True)
                 time.sleep(seconds)
                 result, seconds = frame()
     write(_drawn(screen(result)))
@@ -141,21 +142,30 @@ def _is_terminal(stream: TextIO | None) -> bool:
 # --- rich -----------------------------------------------------------------------------------------
 
 
-def _console() -> Console:
+class _Sheet(io.StringIO):
+    """Takes what rich draws for stdout, so that writing, and its failures, stay with `write`."""
+
+    encoding = property(lambda _: getattr(sys.stdout, "encoding", None) or "utf-8")
+
+    def isatty(self) -> bool:
+        return _is_terminal(sys.stdout)
+
+
+def _console(file: TextIO) -> Console:
     from rich.console import Console  # noqa: PLC0415 -- only where it is drawn
 
     wide = None if _is_terminal(sys.stdout) or os.environ.get("COLUMNS") else PIPE_WIDTH
-    return Console(file=sys.stdout, markup=False, highlight=False, emoji=False, width=wide)
+    return Console(file=file, markup=False, highlight=False, emoji=False, width=wide)
 
 
 def _drawn(blocks: Sequence[Block]) -> str:
     """The blocks as stdout wants them: coloured on a terminal, else plain and without trailing blanks."""
     if not blocks:
         return ""
-    console = _console()
-    with console.capture() as capture:
-        console.print(_group(blocks))
-    text = capture.get()
+    sheet = _Sheet()
+    console = _console(sheet)
+    console.print(_group(blocks))
+    text = sheet.getvalue()
     return text if console.is_terminal else "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
@@ -186,46 +196,41 @@ def _text(cell: Cell) -> Text:
     return Text(_clean(text), style=style, overflow="fold")
 
 
-def _grid(grid: Grid) -> Table | Text:
+def _grid(grid: Grid) -> RenderableType:
     from rich import box  # noqa: PLC0415 -- only where it is drawn
     from rich.table import Table  # noqa: PLC0415 -- likewise
 
     if not grid.rows:
         return _text(f"\n{grid.title}: none")
-    table = Table(
-        title=f"\n{grid.title}",
-        title_justify="left",
-        title_style=HEAD,
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for name in grid.columns:
         table.add_column(name.lstrip(">"), justify="right" if name.startswith(">") else "left")
     for row in grid.rows:
         table.add_row(*map(_text, row))
-    return table
+    return _under(f"\n{grid.title}", table)
 
 
-def _pairs(pairs: Pairs) -> Table:
+def _pairs(pairs: Pairs) -> RenderableType:
     from rich.table import Table  # noqa: PLC0415 -- only where it is drawn
 
-    table = Table(
-        title=pairs.title or None,
-        title_justify="left",
-        title_style=HEAD,
-        box=None,
-        show_header=False,
-        pad_edge=False,
-    )
+    table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim")
     table.add_column(justify="right")
     for name, cell in pairs.rows:
         table.add_row(_text(name), _text(cell))
-    return table
+    return _under(pairs.title, table) if pairs.title else table
 
 
-def _error(result: Result) -> list[Block]:
-    return [Line(f"\n{result.error}", BAD)] if result.error else []
+def _under(title: str, table: Table) -> Group:
+    """A table under its title, which may be wider."""
+    from rich.console import Group  # noqa: PLC0415 -- only where it is drawn
+
+    return Group(_text((title, HEAD)), table)
+
+
+def _frame(result: Result) -> list[Block]:
+    """A screen of its own: the error, if any, below the rest."""
+    return [*screen(result), *([Line(f"\n{result.error}", BAD)] if result.error else [])]
 
 
 def _clean(text: str) -> str:

@@ -1,0 +1,508 @@
+"""The view: what a program reads, what a person reads, and what happens when neither can be reached."""
+# ruff: noqa: RUF001, SIM905 -- the dash is what is shown; the contract's words stand as it has them
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spxarb import screens, shapes, view
+from spxarb.core.model import NEW_YORK, ExitReason
+from spxarb.jobs.result import Result
+
+AT = datetime(2026, 2, 13, 9, 41, 5, tzinfo=NEW_YORK)
+
+# The contract's words, literally.
+POSITION = "trade_id entry_time spy_strike spx_strike entry_credit current_pnl status".split()
+KEYS = {
+    "enter": "outcome would checks prices legs credit risk trade_id".split(),
+    "monitor": ["positions", "reconciliation"],
+    "settle": ["trades", "summary", "provisional"],
+    "close-all": ["positions", "flat"],
+    "status": "status account market positions trades performance".split(),
+    "report": ["trades", "days", "statistics"],
+}
+FIELDS = {
+    ("enter", "prices"): ["spy", "spx", "ratio"],
+    ("enter", "credit"): ["gross", "commissions", "net"],
+    ("enter", "risk"): ["strike_mismatch_points", "edge", "worst_case"],
+    ("settle", "summary"): (
+        "id date trades_count winning_trades losing_trades total_pnl total_commissions net_pnl max_drawdown"
+    ).split(),
+    ("status", "status"): ["is_trading", "is_connected", "open_positions", "trades_today"],
+    ("status", "account"): "account_id net_liquidation total_cash available_funds buying_power".split(),
+    ("status", "market"): ["spy_price", "spx_price", "ratio"],
+    ("status", "performance"): (
+        "daily_realized_pnl unrealized_pnl total_pnl max_daily_loss risk_breached trades_count active_positions"
+    ).split(),
+}
+ITEMS = {
+    ("enter", "checks"): ["name", "ok", "value", "limit", "message"],
+    ("enter", "legs"): (
+        "symbol trading_class expiration strike right action quantity bid ask fill_price"
+    ).split(),
+    ("monitor", "positions"): [*POSITION, "exit_reason", "action", "residual"],
+    ("close-all", "positions"): [*POSITION, "exit_reason", "action", "residual"],
+    ("status", "positions"): POSITION,
+    ("status", "trades"): ["id", "trade_date", "entry_credit", "final_pnl", "exit_reason", "status"],
+}
+CHECKS = (
+    "time_window trading_enabled max_trades daily_loss market_data strikes tracking_ratio spx_spread "
+    "spy_spread net_credit margin"
+).split()
+
+
+def result(command: str, /, *, code: int = 0, error: str | None = None, notes=(), **data) -> Result:
+    return Result(command, AT, "paper", data, code, error, tuple(notes))
+
+
+def shown(capsys, shown_result: Result, **options) -> tuple[str, str, int]:
+    code = view.show(shown_result, **options)
+    out, err = capsys.readouterr()
+    return out, err, code
+
+
+def object_of(shown_result: Result) -> dict:
+    return json.loads(shapes.as_json(shown_result))
+
+
+# --- the JSON object ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", KEYS)
+def test_a_failed_command_has_every_key_of_the_contract(command):
+    found = object_of(result(command, code=4, error="no gateway"))
+    for key in ["command", "at", "mode", "exit_code", "error", *KEYS[command]]:
+        assert key in found
+    for (owner, key), fields in FIELDS.items():
+        if owner == command:
+            assert set(fields) <= set(found[key])
+            assert set(found[key].values()) == {None}
+    for owner, key in ITEMS:
+        if owner == command and key != "checks":
+            assert found[key] == []
+
+
+@pytest.mark.parametrize(("command", "key"), ITEMS)
+def test_an_item_that_says_little_has_every_key_all_the_same(command, key):
+    (item,) = object_of(result(command, **{key: [{"status": "ACTIVE"}]}))[key]
+    assert set(ITEMS[command, key]) <= set(item)
+    assert item["status"] == "ACTIVE"
+
+
+def test_an_enter_that_came_to_nothing_names_all_checks_margin_last_none_of_them_passed():
+    checks = object_of(result("enter", code=4, error="no gateway"))["checks"]
+    assert [check["name"] for check in checks] == CHECKS
+    assert {check["ok"] for check in checks} == {None}
+
+
+def test_the_checks_of_a_job_stand_as_the_job_gave_them():
+    given_checks = [{"name": "margin", "ok": False, "value": 1, "limit": 2, "message": "short"}]
+    assert object_of(result("enter", checks=given_checks))["checks"] == given_checks
+
+
+def test_an_object_given_as_null_is_an_object_of_nulls():
+    assert object_of(result("enter", prices=None))["prices"] == {"spy": None, "spx": None, "ratio": None}
+
+
+def test_flat_is_never_assumed_and_settled_is_provisional_until_it_is_said():
+    assert object_of(result("close-all", code=4, error="x"))["flat"] is False
+    assert object_of(result("settle", code=4, error="x"))["provisional"] is True
+    assert object_of(result("settle", provisional=False))["provisional"] is False
+
+
+def test_false_and_zero_are_values_and_not_missing():
+    found = object_of(result("status", status={"is_trading": False, "trades_today": 0}))["status"]
+    assert found["is_trading"] is False
+    assert found["trades_today"] == 0
+
+
+def test_what_a_job_says_beyond_the_contract_is_kept():
+    found = object_of(result("monitor", positions=[{"trade_id": 1, "delta": 0.4}], alerts=["x"], notes=["y"]))
+    assert found["positions"][0]["delta"] == 0.4
+    assert found["alerts"] == ["x"]
+    assert found["notes"] == ["y"]
+
+
+def test_values_become_plain_numbers_new_york_times_and_words():
+    utc = datetime(2026, 2, 13, 14, 41, 5, tzinfo=timezone(timedelta(0)))
+    found = object_of(
+        result(
+            "demo",
+            money=Decimal("448.10"),
+            at_utc=utc,
+            summer=datetime(2026, 7, 1, 9, 30, tzinfo=NEW_YORK),
+            day=date(2026, 2, 13),
+            reason=ExitReason.TIME,
+            nothing=float("nan"),
+            endless=Decimal("Infinity"),
+            pair=(1, 2),
+        )
+    )
+    assert found["money"] == 448.1
+    assert found["at_utc"] == "2026-02-13T09:41:05-05:00"
+    assert found["summer"] == "2026-07-01T09:30:00-04:00"
+    assert found["day"] == "2026-02-13"
+    assert found["reason"] == "TIME"
+    assert found["nothing"] is None
+    assert found["endless"] is None
+    assert found["pair"] == [1, 2]
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.floats()
+    | st.decimals(allow_nan=True)
+    | st.text()
+    | st.datetimes()
+    | st.dates(),
+    lambda part: st.lists(part, max_size=3) | st.dictionaries(st.text(), part, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(
+    st.sampled_from(sorted(shapes.SHAPES)),
+    st.dictionaries(st.sampled_from([*KEYS["enter"], "flat", "x"]), ANYTHING),
+)
+def test_whatever_a_job_returns_is_one_line_of_strict_json(command, data):
+    text = shapes.as_json(Result(command, AT, None, data))
+    assert "\n" not in text
+    assert text.isascii()
+    json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+
+
+def test_json_alone_is_on_stdout_and_the_error_is_one_line_on_stderr(capsys):
+    out, err, code = shown(capsys, result("monitor", code=6, error="a leg\nwithout its hedge"), json=True)
+    assert json.loads(out)["exit_code"] == 6
+    assert out.count("\n") == 1
+    assert err == "spxarb monitor: a leg without its hedge\n"
+    assert code == 6
+
+
+# --- CSV ------------------------------------------------------------------------------------------
+
+TRADES = [
+    {
+        "id": 1,
+        "trade_date": "2026-02-13",
+        "final_pnl": Decimal("-3.10"),
+        "exit_reason": None,
+        "residual": ["SPX"],
+    },
+    {"id": 2, "trade_date": "2026-02-13", "final_pnl": None, "note": 'said "no", twice'},
+]
+
+
+def test_csv_begins_with_the_ledgers_columns_and_keeps_nulls_empty(capsys):
+    assert view.show_csv(result("report", trades=TRADES), "trades", None) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert list(rows[0])[: len(shapes.TRADE_COLUMNS)] == list(shapes.TRADE_COLUMNS)
+    assert [row["final_pnl"] for row in rows] == ["-3.1", ""]
+    assert rows[0]["residual"] == '["SPX"]'
+    assert rows[1]["note"] == 'said "no", twice'
+
+
+@pytest.mark.parametrize("table", shapes.TABLES)
+def test_an_empty_table_still_has_its_header(capsys, table):
+    view.show_csv(result("report"), table, None)
+    assert capsys.readouterr().out == ",".join(shapes.TABLES[table]) + "\n"
+
+
+def test_a_csv_file_is_its_owners_alone_even_where_an_open_one_stood(tmp_path):
+    path = tmp_path / "trades.csv"
+    path.write_text("old and much longer than anything that follows" * 100)
+    path.chmod(0o644)
+    assert view.show_csv(result("report", days=[{"date": "2026-02-13"}]), "days", path) == 0
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.read_text().splitlines()[1:] == [",2026-02-13,,,,,,,"]
+
+
+def test_a_device_given_as_csv_file_keeps_its_own_mode():
+    before = Path(os.devnull).stat().st_mode
+    assert view.show_csv(result("report"), "trades", Path(os.devnull)) == 0
+    assert Path(os.devnull).stat().st_mode == before
+
+
+def test_a_report_that_failed_writes_no_csv(capsys, tmp_path):
+    path = tmp_path / "trades.csv"
+    assert view.show_csv(result("report", code=5, error="damaged"), "trades", path) == 5
+    assert capsys.readouterr() == ("", "spxarb report: damaged\n")
+    assert not path.exists()
+
+
+# --- tables ---------------------------------------------------------------------------------------
+
+LEG = {
+    "symbol": "SPX",
+    "trading_class": "SPXW",
+    "expiration": "2026-02-13",
+    "strike": Decimal(6800),
+    "right": "C",
+    "action": "BUY",
+    "quantity": 1,
+    "bid": Decimal("17.8"),
+    "ask": Decimal("17.9"),
+}
+POSITION_NOW = {
+    "trade_id": 3,
+    "entry_time": AT,
+    "spy_strike": Decimal(677),
+    "spx_strike": Decimal(6800),
+    "entry_credit": Decimal("448.1"),
+    "current_pnl": None,
+    "status": "ACTIVE",
+}
+
+
+def line_with(text: str, word: str) -> list[str]:
+    """The words of the first line that has `word`."""
+    return next(line.split() for line in text.splitlines() if word in line)
+
+
+def test_enter_shows_why_not_what_and_the_truth_beside_the_credit(capsys):
+    out, err, code = shown(
+        capsys,
+        result(
+            "enter",
+            outcome="skipped",
+            would="skip",
+            checks=[
+                {
+                    "name": "net_credit",
+                    "ok": False,
+                    "value": Decimal("389.12"),
+                    "limit": 400,
+                    "message": "too little",
+                },
+                {"name": "margin", "ok": None, "message": "not asked"},
+            ],
+            legs=[LEG],
+            credit={"gross": Decimal("400.91"), "commissions": Decimal("11.79"), "net": Decimal("389.12")},
+            risk={
+                "strike_mismatch_points": Decimal("9.7"),
+                "edge": Decimal("-40.2"),
+                "worst_case": Decimal(-518),
+            },
+        ),
+    )
+    assert (err, code) == ("", 0)
+    assert "No entry: net_credit" in out
+    assert line_with(out, "too little") == ["net_credit", "NO", "389.12", "400", "too", "little"]
+    assert line_with(out, "not asked") == ["margin", "–", "–", "–", "not", "asked"]
+    assert line_with(out, "SPXW") == ["BUY", "1", "SPXW", "2026-02-13", "6800", "C", "17.80", "17.90", "–"]
+    for each in ("+389.12", "9.70", "-40.20", "-518.00", "No edge"):
+        assert each in out
+
+
+def test_a_gain_is_called_a_gain_only_where_there_is_an_edge(capsys):
+    out, _, _ = shown(capsys, result("enter", outcome="entered", trade_id=3, risk={"edge": Decimal(12)}))
+    assert "Entered: trade 3" in out
+    assert "No edge" not in out
+    assert "12.00 dollars are more than" in out
+
+
+def test_a_missing_price_is_a_dash_and_never_a_zero(capsys):
+    out, _, _ = shown(capsys, result("monitor", positions=[{**POSITION_NOW, "action": "held"}]))
+    assert line_with(out, "ACTIVE")[5:7] == ["+448.10", "–"]
+    out, _, _ = shown(capsys, result("status", market={"spx_price": 6800.0}))
+    assert line_with(out, "SPY")[-1] != "0.00"
+    assert "0.00" not in out.replace("6,800.00", "")
+
+
+def test_a_profit_and_loss_of_nothing_is_a_zero_without_a_sign():
+    assert screens.money(0.0) == screens.money(-0.001) == "0.00"
+    assert screens.money(-1234.5) == ("-1,234.50", "red")
+    assert screens.money(None) == "–"
+
+
+def test_what_could_not_be_closed_and_what_is_left_to_settlement_stands_out(capsys):
+    positions = [
+        {**POSITION_NOW, "exit_reason": "TIME", "action": "failed"},
+        {**POSITION_NOW, "trade_id": 4, "exit_reason": "TIME", "action": "closed", "residual": ["SPX"]},
+    ]
+    out, err, code = shown(
+        capsys, result("close-all", code=6, error="not closed", positions=positions, flat=False)
+    )
+    assert "failed" in out
+    assert line_with(out, "closed")[-1] == "SPX"
+    assert "Not seen flat." in out
+    assert (err, code) == ("spxarb close-all: not closed\n", 6)
+
+
+def test_monitor_names_the_differences_and_says_when_there_are_none(capsys):
+    out, _, _ = shown(capsys, result("monitor", reconciliation=["an order nobody sent"]))
+    assert "an order nobody sent" in out
+    out, _, _ = shown(capsys, result("monitor"))
+    assert "Differences between ledger and broker: none" in out
+
+
+def test_a_settled_day_is_provisional_until_the_next_morning(capsys):
+    day = {"date": date(2026, 2, 13), "trades_count": 1, "net_pnl": Decimal("-3.1")}
+    out, _, _ = shown(capsys, result("settle", summary=day, provisional=True))
+    assert "Provisional" in out
+    assert "-3.10" in out
+    out, _, _ = shown(capsys, result("settle", summary=day, provisional=False))
+    assert "Final." in out
+
+
+def test_the_dashboard_shows_a_breached_limit(capsys):
+    out, _, _ = shown(
+        capsys,
+        result(
+            "status",
+            status={"is_trading": False, "is_connected": True, "open_positions": 1},
+            account={"account_id": "DU1", "net_liquidation": Decimal(1000000)},
+            performance={"daily_realized_pnl": Decimal(-1200), "max_daily_loss": 1000, "risk_breached": True},
+            positions=[POSITION_NOW],
+        ),
+    )
+    for each in ("Account DU1", "1,000,000.00", "-1,200.00", "6800"):
+        assert each in out
+    assert line_with(out, "limit breached")[-1] == "yes"
+
+
+def test_a_report_draws_the_days_in_order_and_states_intervals(capsys):
+    days = [{"date": "2026-02-17", "net_pnl": -80}, {"date": "2026-02-13", "net_pnl": 40}]
+    statistics = {"trades": 2, "win_rate": {"value": 0.5, "interval": [0.095, 0.905]}, "profit_factor": None}
+    out, _, _ = shown(capsys, result("report", days=days, statistics=statistics))
+    assert "█▁ -40.00" in out
+    assert line_with(out, "win rate interval")[-3:] == ["0.095", "to", "0.905"]
+    assert line_with(out, "profit factor")[-1] == "–"
+
+
+@pytest.mark.parametrize(("values", "bars"), [([1.0, 1.0], "▁▁"), ([-10, 60, 25], "▁█▅"), ([5], "▁")])
+def test_the_line_of_bars_reaches_from_least_to_greatest(values, bars):
+    assert screens.sparkline(values) == bars
+
+
+def test_a_command_without_a_screen_of_its_own_is_shown_all_the_same(capsys):
+    out, _, _ = shown(capsys, result("demo", folder="/tmp/day", steps=[{"command": "enter", "exit_code": 0}]))
+    assert line_with(out, "folder") == ["folder", "/tmp/day"]
+    assert line_with(out, "enter") == ["enter", "0"]
+
+
+@pytest.mark.parametrize("command", [*shapes.SHAPES, "demo"])
+def test_every_screen_can_be_drawn_from_nothing(capsys, command):
+    out, err, code = shown(capsys, result(command))
+    assert out.startswith(f"{command} · paper · Fri 2026-02-13 09:41:05 ET\n")
+    assert (err, code) == ("", 0)
+
+
+def test_a_job_that_failed_at_once_leaves_stdout_empty(capsys):
+    assert shown(capsys, result("enter", code=4, error="no gateway")) == ("", "spxarb enter: no gateway\n", 4)
+
+
+def test_an_exit_code_without_a_sentence_gets_one(capsys):
+    _, err, code = shown(capsys, result("enter", code=5))
+    assert (err.count("\n"), code) == (1, 5)
+
+
+def test_a_brokers_words_can_neither_colour_nor_move_anything(capsys):
+    bad = "[red]gone[/red] \x1b[2J\x07 :smile:"
+    out, _, _ = shown(capsys, result("monitor", reconciliation=[bad], notes=[bad]))
+    assert out.count("[red]gone[/red] ?[2J? :smile:") == 2
+    assert "\x1b" not in out
+
+
+def test_notes_stand_below_everything(capsys):
+    out, _, _ = shown(capsys, result("status", notes=["First.", "Second."]))
+    assert out.endswith("First.\nSecond.\n")
+
+
+# --- the ways out ---------------------------------------------------------------------------------
+
+SCRIPT = """
+import sys
+from datetime import datetime
+from spxarb.core.model import NEW_YORK
+from spxarb.jobs.result import Result
+from spxarb import view
+made = Result("monitor", datetime.now(NEW_YORK), "paper", {{"reconciliation": ["é–█" * 40] * 2000}}, {code}, {error})
+sys.exit(view.show(made, json={json}))
+"""
+
+
+def process(stdout, *, code: int = 0, json: bool = False, **environment: str) -> subprocess.CompletedProcess:
+    script = SCRIPT.format(code=code, error=repr("bad") if code else None, json=json)
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("code", [0, 6])
+def test_a_reader_who_left_early_changes_nothing(code):
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = process(writer, code=code, json=True)
+    finally:
+        os.close(writer)
+    assert done.returncode == code
+    assert done.stderr == ("spxarb monitor: bad\n" if code else "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize(("code", "exit_code"), [(0, 1), (6, 6)])
+def test_a_full_disk_is_told_in_one_line_and_hides_no_worse_code(code, exit_code):
+    with Path("/dev/full").open("w") as full:
+        done = process(full, code=code)
+    assert done.returncode == exit_code
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_terminal_that_knows_few_letters_gets_what_it_can_show():
+    done = process(subprocess.PIPE, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert done.stdout.isascii()
+
+
+def test_json_does_not_wait_for_the_library_of_tables():
+    script = (
+        SCRIPT.format(code=0, error=None, json=True).replace("sys.exit(", "(")
+        + "\nassert 'rich' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], stdout=subprocess.DEVNULL, timeout=60, check=True)
+
+
+def test_watch_draws_until_it_is_interrupted_and_ends_well(capsys):
+    frames = iter(
+        [
+            result("status", notes=["one"]),
+            result("status", code=4, error="gone"),
+            result("status", notes=["three"]),
+        ]
+    )
+
+    def frame():
+        try:
+            return next(frames), 0.0
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+    assert view.watch(frame) == 0
+    out, err = capsys.readouterr()
+    assert out.index("one") < out.index("gone") < out.index("three")
+    assert err == ""
+
+
+def test_a_watch_that_cannot_begin_fails_as_the_command_would(capsys):
+    assert view.watch(lambda: (result("status", code=3, error="no such key"), 0.0)) == 3
+    assert capsys.readouterr() == ("", "spxarb status: no such key\n")
