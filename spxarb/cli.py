@@ -370,15 +370,12 @@ def _call(ctx: typer.Context, config: Path | None, as_json: bool, *, trades: boo
 
 def _confirm(question: str) -> None:
     """Raises UsageError unless somebody at the terminal says yes."""
-    if sys.stdin is None or not sys.stdin.isatty():
+    answer = view.ask(question)
+    if answer is None:
         raise UsageError(
             "close-all asks before it acts, and nobody can answer here; nothing was changed. Add --yes"
         )
-    try:
-        agreed = typer.confirm(question, err=True)
-    except typer.Abort:
-        agreed = False
-    if not agreed:
+    if not answer:
         raise UsageError("not confirmed; nothing was changed")
 
 

@@ -82,6 +82,16 @@ def complain(sentence: str, command: str = "") -> None:
     say(f"spxarb {command}".rstrip() + ": " + " ".join(sentence.split()), stderr=True)
 
 
+def ask(question: str) -> bool | None:
+    """Whether somebody at the terminal says yes; None where nobody can. stdout stays untouched."""
+    if not _is_terminal(sys.stdin):
+        return None
+    write(f"{question} [y/N] ", sys.stderr)
+    with suppress(KeyboardInterrupt):
+        return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    return False
+
+
 def write(text: str, stream: TextIO | None = None) -> str:
     """Write to stdout, or to `stream`. Returns why that failed, empty when it did not or nobody reads."""
     stream = stream or sys.stdout

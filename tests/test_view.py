@@ -6,8 +6,11 @@ from __future__ import annotations
 import csv
 import json
 import os
+import pty
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -425,6 +428,7 @@ def test_notes_stand_below_everything(capsys):
 
 SCRIPT = """
 import sys
+from contextlib import suppress
 from datetime import datetime
 from spxarb.core.model import NEW_YORK
 from spxarb.jobs.result import Result
@@ -506,3 +510,36 @@ def test_watch_draws_until_it_is_interrupted_and_ends_well(capsys):
 def test_a_watch_that_cannot_begin_fails_as_the_command_would(capsys):
     assert view.watch(lambda: (result("status", code=3, error="no such key"), 0.0)) == 3
     assert capsys.readouterr() == ("", "spxarb status: no such key\n")
+
+
+WATCH = """
+from datetime import datetime
+from spxarb.core.model import NEW_YORK
+from spxarb.jobs.result import Result
+from spxarb import view
+made = Result("status", datetime.now(NEW_YORK), "paper", {"market": {"spx_price": 6797.4}})
+raise SystemExit(view.watch(lambda: (made, 30.0)))
+"""
+
+
+def test_watch_on_a_terminal_leaves_the_last_screen_behind():
+    master, slave = pty.openpty()
+    running = subprocess.Popen(
+        [sys.executable, "-c", WATCH], stdout=slave, stderr=slave, env=os.environ | {"TERM": "xterm"}
+    )
+    os.close(slave)
+    seen = b""
+    try:
+        while b"6,797.40" not in seen:
+            seen += os.read(master, 4096)
+        running.send_signal(signal.SIGINT)
+        with suppress(OSError):  # how a terminal says that its last program is gone
+            while more := os.read(master, 4096):
+                seen += more
+    finally:
+        os.close(master)
+    assert running.wait(timeout=60) == 0
+    alternate, _, after = seen.rpartition(b"\x1b[?1049l")
+    assert b"6,797.40" in alternate
+    assert b"6,797.40" in after
+    assert b"Traceback" not in seen

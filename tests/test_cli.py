@@ -1,0 +1,328 @@
+"""The command line: words, their mistakes, and exit codes whatever a job does."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from spxarb import __version__, calls, cli, cli_docs, errors
+from spxarb.core.model import NEW_YORK
+from spxarb.jobs.result import Result
+
+ROOT = Path(__file__).parent.parent
+VERBS = ["enter", "monitor", "settle", "close-all", "start", "stop", "status", "report", "sim", "demo"]
+AT = datetime(2026, 2, 13, 9, 41, 5, tzinfo=NEW_YORK)
+
+
+@pytest.fixture
+def spxarb(capsys):
+    """Run the command line in this process: (exit code, stdout, stderr)."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        code = cli.main(words)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def process(*words: str, **options) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "spxarb", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **options)
+
+
+# --- words ----------------------------------------------------------------------------------------
+
+
+def test_every_command_of_the_contract_exists_with_help_and_json(spxarb):
+    commands = cli.tree().commands
+    assert list(commands) == VERBS
+    for verb in VERBS:
+        code, out, err = spxarb(verb, "--help")
+        assert (code, err) == (0, "")
+        assert out.startswith(f"Usage: spxarb {verb} ")
+        assert "--json" in out
+
+
+def test_the_version_is_the_packages(spxarb):
+    assert spxarb("--version") == (0, f"spxarb {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "Missing command"),
+        (["entr"], "enter"),
+        (["closeall"], "close-all"),
+        (["enter", "--dry-rnu"], "Did you mean --dry-run?"),
+        (["report", "--sinse", "2026-02-13"], "Did you mean --since?"),
+        (["--dry-run", "enter"], "after the command"),
+        (["enter", "now"], "now"),
+        (["stop", "--reason"], "--reason"),
+        (["settle", "--date", "13.2.2026"], "2026-02-13"),
+        (["settle", "--date", "2026-02-30"], "2026-02-30"),
+        (["report", "--since", "2026-02-14", "--until", "2026-02-13"], "after --until"),
+        (["report", "--output", "x.csv"], "--csv"),
+        (["report", "--table", "days"], "--csv"),
+        (["report", "--csv", "--table", "week"], "days"),
+        (["report", "--csv", "--json"], "--output"),
+        (["status", "--watch", "--json"], "--json"),
+        (["sim", "--port", "65536"], "65535"),
+        (["sim", "--speed", "fast"], "--speed"),
+    ],
+)
+def test_a_mistake_is_exit_2_and_one_line_that_helps(spxarb, words, said):
+    code, out, err = spxarb(*words)
+    assert (code, out) == (2, "")
+    assert err.startswith("spxarb: ")
+    assert err.count("\n") == 1
+    assert said in err
+
+
+def test_close_all_asks_and_where_nobody_can_answer_nothing_is_done(tmp_path):
+    done = process("close-all", "--json", stdin=subprocess.DEVNULL, cwd=tmp_path, env=lonely(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Add --yes" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n", "\x04", "Ctrl-C"])
+def test_close_all_takes_anything_but_yes_for_no(tmp_path, answer):
+    master, slave = pty.openpty()
+    try:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "spxarb", "close-all"],
+            stdin=slave,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=tmp_path,
+            env=lonely(tmp_path),
+        )
+        asked = os.read(running.stderr.fileno(), 1000)
+        if answer == "Ctrl-C":
+            running.send_signal(signal.SIGINT)
+        else:
+            os.write(master, answer.encode())
+        out, err = running.communicate(timeout=60)
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert asked.endswith(b"stop trading? [y/N] ")
+    assert (running.returncode, out) == (2, b"")
+    assert err == b"spxarb: not confirmed; nothing was changed.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def lonely(folder: Path) -> dict[str, str]:
+    """An environment in which nothing of this machine's is found."""
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    return {**kept, "HOME": str(folder), "STATE_DIRECTORY": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+# --- what a job does, and what becomes of it ------------------------------------------------------
+
+
+def call(command: str = "monitor", *, as_json: bool = False, trades: bool = False) -> calls.Call:
+    return calls.Call(command, None, as_json, (command,), trades)
+
+
+def run(job, capsys, **options) -> tuple[int, str, str]:
+    code = calls.run(call(**options), job, sandbox=True)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+FAILURES = [each for each in errors.SpxarbError.__subclasses__() if each is not errors.UsageError]
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_failure_is_its_exit_code_one_line_and_a_whole_object(capsys, failure):
+    def job(_):
+        raise failure("It broke", risk="Nothing is at risk", mend="Mend\nit")
+
+    code, out, err = run(job, capsys, as_json=True)
+    assert code == failure.exit_code
+    assert err == "spxarb monitor: It broke. Nothing is at risk. Mend it.\n"
+    found = json.loads(out)
+    assert (found["exit_code"], found["error"]) == (code, "It broke. Nothing is at risk. Mend it.")
+    assert found["positions"] == []
+
+
+def test_a_bug_is_exit_1_with_its_place_in_one_line_and_its_traceback_in_the_log_alone(capsys, tmp_path):
+    def job(_):
+        raise ZeroDivisionError("first\nsecond")
+
+    handler = logging.FileHandler(tmp_path / "log")
+    console = logging.StreamHandler(sys.stderr)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.addHandler(console)
+    try:
+        code, out, err = run(job, capsys, as_json=True)
+    finally:
+        for each in (handler, console):
+            root.removeHandler(each)
+            each.close()
+    assert code == 1
+    assert err.count("\n") == 1
+    assert "ZeroDivisionError: first second (" in err
+    assert json.loads(out)["exit_code"] == 1
+    assert "Traceback (most recent call last)" in (tmp_path / "log").read_text()
+
+
+def test_wrong_use_that_a_job_finds_is_no_result(capsys):
+    def job(_):
+        raise errors.UsageError("that day is not over")
+
+    with pytest.raises(errors.UsageError):
+        calls.run(call(), job, sandbox=True)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("trades", "code"), [(True, 6), (False, 130)])
+def test_an_interrupted_job_needs_a_human_if_it_may_have_orders_out(capsys, trades, code):
+    def job(_):
+        raise KeyboardInterrupt
+
+    found, out, err = run(job, capsys, trades=trades, as_json=True)
+    assert found == json.loads(out)["exit_code"] == code
+    assert err.count("\n") == 1
+    assert ("spxarb monitor" in err.partition(": ")[2]) is trades
+
+
+def test_a_result_survives_a_failure_of_tidying_up_and_the_worse_code_wins():
+    done = Result("monitor", AT, "paper", {"positions": [{"trade_id": 3}]}, 6, "A leg is alone.")
+    both = calls._failed(call(), errors.Exit.REFUSED, "The ledger is full.", "paper", done)
+    assert (both.exit_code, both.error) == (6, "A leg is alone. The ledger is full.")
+    assert both.data == done.data
+
+
+def test_a_good_result_is_exit_0_and_silence_on_stderr(capsys):
+    code, out, err = run(lambda _: Result("monitor", AT, "paper"), capsys)
+    assert (code, err) == (0, "")
+    assert out.startswith("monitor · paper")
+
+
+def test_a_server_that_cannot_start_is_wrong_use():
+    def serve(_):
+        raise OSError(98, "Address already in use")
+
+    with pytest.raises(errors.UsageError, match="Address already in use"):
+        calls.serve_until_stopped(call("sim"), serve)
+
+
+def test_a_server_that_dies_later_is_a_bug_after_its_one_object(capsys):
+    @dataclass(frozen=True)
+    class Listening:
+        host: str = "127.0.0.1"
+        port: int = 1
+        control_port: int = 2
+        market: str = "a day"
+
+    def serve(announce):
+        announce(Listening())
+        raise ValueError("no quotes")
+
+    assert calls.serve_until_stopped(call("sim", as_json=True), serve) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["port"] == 1
+    assert "no quotes" in err
+    assert err.count("\n") == 1
+
+
+# --- processes ------------------------------------------------------------------------------------
+
+
+def test_help_imports_nothing_heavy():
+    script = (
+        "import sys; from spxarb.cli import main; main(['enter', '--help']); "
+        "print([m for m in ('rich', 'ib_insync', 'sqlite_utils', 'holidays', 'apprise', 'asyncio') "
+        "if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_installed_command_and_the_module_are_the_same():
+    script = Path(sys.executable).with_name("spxarb")
+    if not script.exists():
+        pytest.skip("the package is not installed")
+    installed = subprocess.run([script, "--version"], capture_output=True, text=True, timeout=60, check=True)
+    assert installed.stdout == process("--version").stdout
+
+
+def test_a_reader_of_help_who_leaves_early_hears_nothing():
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "spxarb", "--help"],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert done.stderr == b""
+
+
+def test_the_simulated_gateway_tells_where_it_listens_and_ends_on_ctrl_c(tmp_path):
+    pytest.importorskip("spxarb.sim.exchange", reason="the simulated exchange is not there")
+    words = ["sim", "--json", "--port", "0", "--date", "2026-02-13", "--speed", "0"]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "spxarb", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env=lonely(tmp_path),
+    )
+    found = json.loads(running.stdout.readline())
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    assert (found["command"], found["mode"], found["exit_code"], found["host"]) == (
+        "sim",
+        "sim",
+        0,
+        "127.0.0.1",
+    )
+    assert found["port"] > 0
+    assert found["control_port"] > 0
+    assert (running.returncode, out, err) == (0, "", "")
+
+
+# --- documents ------------------------------------------------------------------------------------
+
+
+def test_the_command_reference_is_the_one_that_the_parser_writes():
+    written = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    assert written == cli_docs.commands(), "write it anew: python -m spxarb.cli_docs"
+
+
+def test_every_option_has_a_sentence_in_the_reference_and_in_help(spxarb):
+    for verb, command in cli.tree().commands.items():
+        _, text, _ = spxarb(verb, "--help")
+        for option in command.params:
+            assert option.help, f"{verb} {option.name}"
+            assert option.opts[0] in text
+
+
+def test_the_exit_codes_are_all_documented_in_order():
+    text = (ROOT / "docs" / "exit-codes.md").read_text(encoding="utf-8")
+    documented = [int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)]
+    assert documented == [*map(int, errors.Exit), calls.INTERRUPTED]
