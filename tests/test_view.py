@@ -232,10 +232,17 @@ def test_a_csv_file_is_its_owners_alone_even_where_an_open_one_stood(tmp_path):
     assert path.read_text().splitlines()[1:] == [",2026-02-13,,,,,,,"]
 
 
-def test_a_device_given_as_csv_file_keeps_its_own_mode():
-    before = Path(os.devnull).stat().st_mode
-    assert view.show_csv(result("report"), "trades", Path(os.devnull)) == 0
-    assert Path(os.devnull).stat().st_mode == before
+def test_a_pipe_given_as_csv_file_keeps_its_own_mode(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    pipe.chmod(0o620)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert view.show_csv(result("report"), "trades", pipe) == 0
+        assert os.read(reader, 3) == b"id,"
+    finally:
+        os.close(reader)
+    assert pipe.stat().st_mode & 0o777 == 0o620
 
 
 def test_a_report_that_failed_writes_no_csv(capsys, tmp_path):
