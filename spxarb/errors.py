@@ -23,7 +23,16 @@ class Exit(IntEnum):
 
 
 # Where several apply, the first of these wins.
-PRECEDENCE = (Exit.HUMAN, Exit.BUG, Exit.REFUSED, Exit.LOCKED, Exit.GATEWAY, Exit.CONFIG, Exit.USAGE, Exit.DONE)
+PRECEDENCE = (
+    Exit.HUMAN,
+    Exit.BUG,
+    Exit.REFUSED,
+    Exit.LOCKED,
+    Exit.GATEWAY,
+    Exit.CONFIG,
+    Exit.USAGE,
+    Exit.DONE,
+)
 
 
 def worst(*codes: int) -> Exit:

@@ -7,10 +7,13 @@ and never 0. Datetimes are aware, in America/New_York unless a name says otherwi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
 
 NEW_YORK = ZoneInfo("America/New_York")
 CENT = Decimal("0.01")

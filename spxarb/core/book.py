@@ -1,0 +1,220 @@
+"""What the ledger remembers, as values: trades, orders, executions, settlements, and their names.
+
+Every order of ours carries a reference `spxarb:<ledger>:<trade>:<leg>:<purpose><attempt>`, such as
+`spxarb:4f1c:12:SPY:x2`: the ledger's own tag, trade 12, its SPY leg, the second order that closes it. Only
+it survives a crash between "sent" and "acknowledged" (IB echoes it in orders and executions for life).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from spxarb.core.model import ZERO, LegName, Side, TradeStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import date, datetime
+    from decimal import Decimal
+
+    from spxarb.core.model import Contract, Execution, ExitReason, OrderTicket
+
+PREFIX = "spxarb:"
+_REF = re.compile(
+    r"spxarb:(?P<tag>[0-9a-z]+):(?P<trade>\d+):(?P<leg>SPX|SPY):(?P<purpose>[euxf])(?P<attempt>\d+)"
+)
+
+
+class Purpose(StrEnum):
+    """Why an order was sent; the letter stands in its reference."""
+
+    ENTRY = "e"
+    UNWIND = "u"  # undoes an entry: its cash belongs to the entry
+    EXIT = "x"
+    FAILSAFE = "f"  # the resting buy-back of the short leg
+
+    @property
+    def opens(self) -> bool:
+        """Whether its cash counts to the entry credit, else to the exit cost."""
+        return self in {Purpose.ENTRY, Purpose.UNWIND}
+
+
+@dataclass(frozen=True, slots=True)
+class OrderName:
+    """What an order reference says."""
+
+    tag: str
+    trade_id: int
+    leg: LegName
+    purpose: Purpose
+    attempt: int
+
+    def __str__(self) -> str:
+        return f"{PREFIX}{self.tag}:{self.trade_id}:{self.leg}:{self.purpose}{self.attempt}"
+
+
+def order_name(ref: str) -> OrderName | None:
+    """The parts of a reference of ours (of any ledger); None for every other text."""
+    found = _REF.fullmatch(ref)
+    if found is None:
+        return None
+    return OrderName(
+        found["tag"],
+        int(found["trade"]),
+        LegName(found["leg"]),
+        Purpose(found["purpose"]),
+        int(found["attempt"]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRecord:
+    """An order as the ledger has it: committed before it was sent.
+
+    `status` is the wire's last word, '' before any. `final` is True once the broker has proven that nothing
+    more can come of it; `filled` are then its contracts filled.
+    """
+
+    ticket: OrderTicket
+    trade_id: int
+    leg: LegName
+    purpose: Purpose
+    attempt: int
+    client_id: int
+    order_id: int
+    created_at: datetime
+    perm_id: int = 0
+    status: str = ""
+    final: bool = False
+    filled: Decimal | None = None
+
+    @property
+    def ref(self) -> str:
+        return self.ticket.order_ref
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """An execution of ours in the ledger. `commission_estimated` until the broker reported it."""
+
+    execution: Execution
+    trade_id: int
+    leg: LegName
+    purpose: Purpose
+    commission: Decimal  # dollars
+    commission_estimated: bool
+
+    @property
+    def signed_quantity(self) -> Decimal:
+        """Contracts: bought positive, sold negative."""
+        return self.execution.quantity * self.execution.side.sign
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """A leg that expired: `cash` dollars to us (negative: from us) for `quantity` contracts, signed.
+
+    `price` is the underlying's closing price used; `provisional` until the next morning.
+    """
+
+    trade_id: int
+    leg: LegName
+    quantity: Decimal
+    price: Decimal
+    cash: Decimal
+    source: str
+    at: datetime
+    provisional: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One look at an open spread: prices and what closing it would bring, dollars; None where unknown."""
+
+    trade_id: int
+    at: datetime
+    spy: Decimal | None
+    spx: Decimal | None
+    spy_bid: Decimal | None
+    spy_ask: Decimal | None
+    spx_bid: Decimal | None
+    spx_ask: Decimal | None
+    pnl: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """One row of `trades`. Dollars; prices as quoted; None where not (yet) known.
+
+    `spx` and `spy` are the legs' contracts as qualified at entry; `spx_contracts` and `spy_contracts` what
+    the entry wanted. `limits` is the configuration in force at entry. `residual`: legs left to settlement.
+    """
+
+    id: int
+    trade_date: date
+    status: TradeStatus
+    account: str
+    spx: Contract
+    spy: Contract
+    spx_contracts: int
+    spy_contracts: int
+    spy_price: Decimal | None = None
+    spx_price: Decimal | None = None
+    spy_entry_bid: Decimal | None = None
+    spy_entry_ask: Decimal | None = None
+    spx_entry_bid: Decimal | None = None
+    spx_entry_ask: Decimal | None = None
+    entry_credit: Decimal | None = None
+    entry_time: datetime | None = None
+    entry_filled: bool = False
+    spy_exit_price: Decimal | None = None
+    spx_exit_price: Decimal | None = None
+    exit_cost: Decimal | None = None
+    exit_time: datetime | None = None
+    exit_reason: ExitReason | None = None
+    final_pnl: Decimal | None = None
+    commissions: Decimal | None = None
+    commissions_estimated: bool = True
+    provisional: bool = False
+    residual: tuple[LegName, ...] = ()
+    ratio: Decimal | None = None
+    strike_mismatch: Decimal | None = None
+    edge: Decimal | None = None
+    worst_case: Decimal | None = None
+    limits: Mapping[str, object] = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything of it may still be held or working."""
+        return self.status is not TradeStatus.CLOSED
+
+    def contract(self, leg: LegName) -> Contract:
+        return self.spx if leg is LegName.SPX else self.spy
+
+    def opening_side(self, leg: LegName) -> Side:
+        return Side.BUY if leg is LegName.SPX else Side.SELL
+
+    def wanted(self, leg: LegName) -> int:
+        """Contracts of the leg, unsigned."""
+        return self.spx_contracts if leg is LegName.SPX else self.spy_contracts
+
+
+def latest_revisions(executions: Iterable[Execution]) -> list[Execution]:
+    """One execution a family, its latest correction: corrections replace, they never add.
+
+    A correction repeats an execution with only the last dotted group of its id changed (IBKR, execId).
+    """
+    newest: dict[str, Execution] = {}
+    for each in executions:
+        known = newest.get(each.family)
+        if known is None or each.revision >= known.revision:
+            newest[each.family] = each
+    return list(newest.values())
+
+
+def held(fills: Iterable[Fill], leg: LegName) -> Decimal:
+    """Contracts of a leg that our own executions add up to: long positive, short negative."""
+    return sum((fill.signed_quantity for fill in fills if fill.leg is leg), start=ZERO)
