@@ -1,0 +1,197 @@
+"""The figures of a trade and of a day: facts from executions, commission reports and settlements.
+
+Dollars, exact to the cent. Quotes have no say here.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from spxarb.core.book import Purpose, held, latest_revisions
+from spxarb.core.model import ZERO, LegName, cents
+from spxarb.core.statistics import max_drawdown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import date, datetime
+
+    from spxarb.core.book import Fill, Mark, Settlement, Trade
+
+_PRICE = Decimal("0.000001")
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a trade's executions add up to.
+
+    `entry_credit` is net of the entry's commissions; `exit_cost` is positive when paid and holds the exit's
+    commissions and any settlement; `final_pnl = entry_credit - exit_cost`, final only once nothing is held.
+    Prices are averages by quantity, None when nothing traded; held contracts are signed, short negative.
+    """
+
+    entry_credit: Decimal
+    exit_cost: Decimal
+    final_pnl: Decimal
+    commissions: Decimal
+    commissions_estimated: bool
+    spy_entry_price: Decimal | None
+    spx_entry_price: Decimal | None
+    spy_exit_price: Decimal | None
+    spx_exit_price: Decimal | None
+    spy_held: Decimal
+    spx_held: Decimal
+
+    @property
+    def exit_cash(self) -> Decimal:
+        """Dollars that the exit has brought so far, negative when paid."""
+        return -self.exit_cost
+
+    @property
+    def flat(self) -> bool:
+        """Whether executions and settlements leave no contract of either leg."""
+        return self.spy_held == 0 and self.spx_held == 0
+
+
+@dataclass(frozen=True, slots=True)
+class DaySummary:
+    """A row of `daily_summary`, dollars. A sum is None while a trade that it needs has no figure yet."""
+
+    date: date
+    trades_count: int
+    winning_trades: int
+    losing_trades: int
+    total_pnl: Decimal | None
+    total_commissions: Decimal | None
+    net_pnl: Decimal | None
+    max_drawdown: Decimal
+
+
+def figures(trade: Trade, fills: Iterable[Fill], settlements: Iterable[Settlement] = ()) -> Figures:
+    """The figures of `trade` from its own fills and settlements, in whatever order they come.
+
+    Fills and settlements of other trades are left out; of an execution and its corrections only the latest
+    counts. A settled leg is no longer held.
+    """
+    own = _latest([fill for fill in fills if fill.trade_id == trade.id])
+    settled = [each for each in settlements if each.trade_id == trade.id]
+    opening = [fill for fill in own if fill.purpose.opens]
+    closing = [fill for fill in own if not fill.purpose.opens]
+    entry_credit = cents(_net_cash(trade, opening))
+    exit_cost = cents(-_net_cash(trade, closing) - _cash_settled(settled))
+    return Figures(
+        entry_credit=entry_credit,
+        exit_cost=exit_cost,
+        final_pnl=entry_credit - exit_cost,
+        commissions=cents(sum((fill.commission for fill in own), start=ZERO)),
+        commissions_estimated=any(fill.commission_estimated for fill in own),
+        spy_entry_price=_average_price(_entries(opening), LegName.SPY),
+        spx_entry_price=_average_price(_entries(opening), LegName.SPX),
+        spy_exit_price=_average_price(closing, LegName.SPY),
+        spx_exit_price=_average_price(closing, LegName.SPX),
+        spy_held=_still_held(own, settled, LegName.SPY),
+        spx_held=_still_held(own, settled, LegName.SPX),
+    )
+
+
+def traded(trade: Trade) -> bool:
+    """Whether any order of the trade was filled: it then counts among the day's trades.
+
+    An entry of which nothing was filled has neither commissions nor credit.
+    """
+    return trade.entry_filled or any((trade.commissions, trade.entry_credit, trade.exit_cost))
+
+
+def day_summary(day: date, trades: Sequence[Trade], curve: Sequence[Decimal] = ()) -> DaySummary:
+    """The day's row from the trades of `day` and its curve of net P&L, dollars, oldest first.
+
+    The curve starts at 0 and ends at the day's net P&L, whether or not it says so. Trades of other days,
+    and those of which nothing was filled, do not count.
+    """
+    counted = [trade for trade in trades if trade.trade_date == day and traded(trade)]
+    results = [trade.final_pnl for trade in counted]
+    net = _sum_or_none(results)
+    commissions = _sum_or_none([trade.commissions for trade in counted])
+    return DaySummary(
+        date=day,
+        trades_count=len(counted),
+        winning_trades=sum(1 for pnl in results if pnl is not None and pnl > 0),
+        losing_trades=sum(1 for pnl in results if pnl is not None and pnl < 0),
+        total_pnl=None if net is None or commissions is None else net + commissions,
+        total_commissions=commissions,
+        net_pnl=net,
+        max_drawdown=max_drawdown([*curve, *([] if net is None else [net])]),
+    )
+
+
+def day_curve(trades: Iterable[Trade], marks: Iterable[Mark]) -> list[Decimal]:
+    """The day's net P&L after each mark and each trade's end, dollars, oldest first.
+
+    At each moment it is the sum of what is last known of every trade. Marks without a P&L say nothing;
+    of a trade that has ended only its result counts.
+    """
+    ends = {
+        trade.id: (trade.exit_time, trade.final_pnl)
+        for trade in trades
+        if trade.exit_time is not None and trade.final_pnl is not None
+    }
+    points: list[tuple[datetime, int, Decimal]] = [
+        (mark.at, mark.trade_id, mark.pnl)
+        for mark in marks
+        if mark.pnl is not None and (mark.trade_id not in ends or mark.at < ends[mark.trade_id][0])
+    ]
+    points.extend((at, trade_id, pnl) for trade_id, (at, pnl) in ends.items())
+    known: dict[int, Decimal] = defaultdict(Decimal)
+    curve = []
+    for _, trade_id, pnl in sorted(points):
+        known[trade_id] = pnl
+        curve.append(sum(known.values(), start=ZERO))
+    return curve
+
+
+def _latest(fills: Sequence[Fill]) -> list[Fill]:
+    """One fill an execution: its latest correction."""
+    by_id = {fill.execution.exec_id: fill for fill in fills}
+    return [by_id[each.exec_id] for each in latest_revisions(fill.execution for fill in by_id.values())]
+
+
+def _entries(fills: Iterable[Fill]) -> list[Fill]:
+    """Without what undid the entry."""
+    return [fill for fill in fills if fill.purpose is Purpose.ENTRY]
+
+
+def _net_cash(trade: Trade, fills: Iterable[Fill]) -> Decimal:
+    """Dollars that fills brought: sales less purchases less commissions."""
+    return sum(
+        (
+            -fill.signed_quantity * fill.execution.price * trade.contract(fill.leg).multiplier
+            - fill.commission
+            for fill in fills
+        ),
+        start=ZERO,
+    )
+
+
+def _cash_settled(settlements: Iterable[Settlement]) -> Decimal:
+    return sum((each.cash for each in settlements), start=ZERO)
+
+
+def _average_price(fills: Iterable[Fill], leg: LegName) -> Decimal | None:
+    """The price of a leg's fills, weighted by quantity, to the millionth; None when there are none."""
+    own = [fill.execution for fill in fills if fill.leg is leg]
+    quantity = sum((each.quantity for each in own), start=ZERO)
+    if not quantity:
+        return None
+    return (sum((each.price * each.quantity for each in own), start=ZERO) / quantity).quantize(_PRICE)
+
+
+def _still_held(fills: Iterable[Fill], settlements: Iterable[Settlement], leg: LegName) -> Decimal:
+    settled = sum((each.quantity for each in settlements if each.leg is leg), start=ZERO)
+    return held(fills, leg) - settled
+
+
+def _sum_or_none(values: Sequence[Decimal | None]) -> Decimal | None:
+    known = [value for value in values if value is not None]
+    return sum(known, start=ZERO) if len(known) == len(values) else None

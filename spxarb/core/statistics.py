@@ -1,0 +1,174 @@
+"""What a list of results proves, and what it does not: win rate, expectancy, drawdown, tail.
+
+What cannot be known is None and never 0. Money is dollars a trade, rates are parts of one.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from math import ceil
+from typing import TYPE_CHECKING
+
+from spxarb.core.model import ZERO, cents
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+FEW_TRADES = 30
+"""Below this number nothing is called proven."""
+
+TAIL_TRADES = 20
+"""The worst 5 % need this many trades to be one of them."""
+
+Interval = tuple[Decimal | None, Decimal | None]
+
+_Z = Decimal("1.959964")  # the normal distribution's two-sided 95 % point
+_RATE = Decimal("0.0001")
+
+# Student's two-sided 95 % points for 1 to 30 degrees of freedom, then some (any table of the t distribution).
+_STUDENT_TO_30 = """
+    12.706 4.303 3.182 2.776 2.571 2.447 2.365 2.306 2.262 2.228
+    2.201 2.179 2.160 2.145 2.131 2.120 2.110 2.101 2.093 2.086
+    2.080 2.074 2.069 2.064 2.060 2.056 2.052 2.048 2.045 2.042
+"""
+_STUDENT: dict[int, Decimal] = {
+    **{freedom: Decimal(text) for freedom, text in enumerate(_STUDENT_TO_30.split(), start=1)},
+    40: Decimal("2.021"),
+    60: Decimal("2.000"),
+    120: Decimal("1.980"),
+}
+
+
+def statistics(pnls: Sequence[Decimal], edges: Sequence[Decimal | None] = ()) -> dict[str, object]:
+    """The figures of `report`, from the trades' net results in the order in which they ended, dollars.
+
+    `edges` are the same trades' edges at entry, None where unknown. Intervals are at 95 %: Wilson's for the
+    win rate, Student's t for the expectancy. ValueError: `edges` of another length.
+    """
+    wins = sum(1 for pnl in pnls if pnl > 0)
+    rate_low, rate_high = win_rate_interval(wins, len(pnls))
+    mean_low, mean_high = expectancy_interval(pnls)
+    return {
+        "trades": len(pnls),
+        "wins": wins,
+        "losses": sum(1 for pnl in pnls if pnl < 0),
+        "win_rate": (Decimal(wins) / len(pnls)).quantize(_RATE) if pnls else None,
+        "win_rate_low": rate_low,
+        "win_rate_high": rate_high,
+        "expectancy": _cents_or_none(_mean(pnls)),
+        "expectancy_low": mean_low,
+        "expectancy_high": mean_high,
+        "median": _median(pnls),
+        "best": max(pnls, default=None),
+        "worst": min(pnls, default=None),
+        "total": sum(pnls, start=ZERO) if pnls else None,
+        "profit_factor": profit_factor(pnls),
+        "max_drawdown": max_drawdown(_running(pnls)) if pnls else None,
+        "worst_5pct_mean": worst_mean(pnls),
+        **_edges(pnls, edges),
+        "note": honesty(len(pnls), (mean_low, mean_high)),
+    }
+
+
+def win_rate_interval(wins: int, trades: int) -> Interval:
+    """Wilson's score interval at 95 % of `wins` out of `trades`, parts of one (E. B. Wilson, 1927)."""
+    if not trades:
+        return None, None
+    count, rate, square = Decimal(trades), Decimal(wins) / trades, _Z * _Z
+    centre = rate + square / (2 * count)
+    reach = _Z * (rate * (1 - rate) / count + square / (4 * count * count)).sqrt()
+    scale = 1 + square / count
+    low, high = (centre - reach) / scale, (centre + reach) / scale
+    return max(low, ZERO).quantize(_RATE), min(high, Decimal(1)).quantize(_RATE)
+
+
+def expectancy_interval(pnls: Sequence[Decimal]) -> Interval:
+    """Student's t interval at 95 % for the mean result, dollars a trade; None with fewer than two.
+
+    Between two rows of the table the wider one counts. It supposes results that do not depend on each
+    other and are not too lopsided: with few trades and a long tail of losses it is too narrow.
+    """
+    mean = _mean(pnls)
+    if mean is None or len(pnls) < 2:
+        return None, None
+    freedom = len(pnls) - 1
+    variance = sum(((pnl - mean) ** 2 for pnl in pnls), start=ZERO) / freedom
+    factor = _STUDENT[max(row for row in _STUDENT if row <= freedom)]
+    reach = factor * (variance / len(pnls)).sqrt()
+    return cents(mean - reach), cents(mean + reach)
+
+
+def profit_factor(pnls: Sequence[Decimal]) -> Decimal | None:
+    """Dollars won for each dollar lost; None without a loss."""
+    lost = -sum((pnl for pnl in pnls if pnl < 0), start=ZERO)
+    won = sum((pnl for pnl in pnls if pnl > 0), start=ZERO)
+    return (won / lost).quantize(_RATE) if lost else None
+
+
+def max_drawdown(curve: Iterable[Decimal]) -> Decimal:
+    """The deepest fall of a cumulated result from its highest point so far, dollars, never negative.
+
+    The curve starts at 0, whether or not it says so.
+    """
+    peak = deepest = ZERO
+    for value in curve:
+        peak = max(peak, value)
+        deepest = max(deepest, peak - value)
+    return deepest
+
+
+def worst_mean(pnls: Sequence[Decimal]) -> Decimal | None:
+    """The mean of the worst 5 % of the results, dollars; None with fewer than 20 trades."""
+    if len(pnls) < TAIL_TRADES:
+        return None
+    return _cents_or_none(_mean(sorted(pnls)[: ceil(len(pnls) / TAIL_TRADES)]))
+
+
+def honesty(trades: int, expectancy: Interval) -> str:
+    """One sentence on what so many trades and this interval of the expectancy prove."""
+    count = f"{trades} trade" if trades == 1 else f"{trades} trades"
+    low, high = expectancy
+    if not trades:
+        return "There is no finished trade: nothing is known yet."
+    if trades < FEW_TRADES or low is None or high is None:
+        return f"With {count} nothing is proven: chance alone can bring such a result."
+    if low > 0:
+        return f"Over {count} the mean is above zero by more than chance explains, if days stay alike."
+    if high < 0:
+        return f"Over {count} the mean is below zero by more than chance explains: the spread loses money."
+    return f"Over {count} the mean cannot be told from zero: no edge is proven."
+
+
+def _edges(pnls: Sequence[Decimal], edges: Sequence[Decimal | None]) -> dict[str, object]:
+    """The edge at entry beside what came of it, over the trades whose edge is known."""
+    pairs = zip(edges, pnls, strict=True) if edges else ()
+    known = [(edge, pnl) for edge, pnl in pairs if edge is not None]
+    return {
+        "edge_trades": len(known),
+        "average_edge": _cents_or_none(_mean([edge for edge, _ in known])),
+        "average_realized": _cents_or_none(_mean([pnl for _, pnl in known])),
+    }
+
+
+def _running(pnls: Sequence[Decimal]) -> list[Decimal]:
+    curve: list[Decimal] = []
+    for pnl in pnls:
+        curve.append((curve[-1] if curve else ZERO) + pnl)
+    return curve
+
+
+def _mean(values: Sequence[Decimal]) -> Decimal | None:
+    return sum(values, start=ZERO) / len(values) if values else None
+
+
+def _median(values: Sequence[Decimal]) -> Decimal | None:
+    if not values:
+        return None
+    ordered, middle = sorted(values), len(values) // 2
+    if len(values) % 2:
+        return ordered[middle]
+    return cents((ordered[middle - 1] + ordered[middle]) / 2)
+
+
+def _cents_or_none(value: Decimal | None) -> Decimal | None:
+    return None if value is None else cents(value)

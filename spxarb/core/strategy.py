@@ -1,0 +1,606 @@
+"""The strategy's decisions: what may be entered, at which prices, and what must be exited. Pure.
+
+One spread buys SPX calls and sells SPY calls of the same day, both at the money. Every decision is a function
+of a view (what is known now), the limits and the fees. Careful to enter: what is not known is never a yes.
+Eager to leave: what is not known never hides a reason to exit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from spxarb.core.fees import OPTION_MULTIPLIER, FeeSchedule, order_fees
+from spxarb.core.model import NEW_YORK, ZERO, Check, ExitReason, LegName, Quote, Side, cents
+from spxarb.core.payoff import Structure, break_even, edge, worst_case
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from spxarb.core.model import Contract, MarginAnswer, TickRule
+    from spxarb.core.sessions import TradingDay
+
+MARGIN = "margin"
+ENTRY_CHECKS = (
+    "time_window",
+    "trading_enabled",
+    "max_trades",
+    "daily_loss",
+    "market_data",
+    "strikes",
+    "tracking_ratio",
+    "spx_spread",
+    "spy_spread",
+    "net_credit",
+)
+"""What `entry_checks` answers, in its order; `margin` comes after, from the job that asks the broker."""
+
+NOT_ASKED = "the market was not asked, because nothing can be entered now"
+LIVE = 1  # marketDataType of the wire
+NO_QUOTE = Quote()
+_DATA_TYPES = {LIVE: "live", 2: "frozen", 3: "delayed", 4: "delayed and frozen"}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The configured numbers that a decision needs, named as in the configuration.
+
+    Dollars for the whole spread, but: `max_*_spread` and `max_strike_distance_spy` dollars a share (SPX:
+    index points), `assignment_risk_threshold` dollars of SPY above its strike, ratios SPX / SPY.
+    """
+
+    max_spreads_per_day: int = 2
+    min_entry_credit: Decimal = Decimal(400)
+    assignment_risk_threshold: Decimal = Decimal(10)
+    spy_contracts_per_spread: int = 10
+    spx_contracts_per_spread: int = 1
+    min_ratio: Decimal = Decimal("9.95")
+    max_ratio: Decimal = Decimal("10.05")
+    max_spx_spread: Decimal = Decimal("0.50")
+    max_spy_spread: Decimal = Decimal("0.05")
+    max_strike_distance_spx: Decimal = Decimal("2.5")
+    max_strike_distance_spy: Decimal = Decimal("0.5")
+    max_daily_loss: Decimal = Decimal(1000)
+    max_position_loss: Decimal = Decimal(500)
+    emergency_exit_enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class EntryView:
+    """All that is known when an entry is considered.
+
+    `calendar_doubt`, `unfinished` and `market_doubt` are sentences, empty when there is no doubt: the
+    exchange's calendar and the broker's hours disagree or are unknown; an earlier trade is not in order; the
+    market data cannot be trusted although each quote looks sound. `daily_pnl` is net, realized and
+    unrealized, dollars, None when unknown. `spx_price` and `spy_price` are the underlyings'.
+    `spx_equivalent_mid` is the mid of an SPX call struck at ratio x SPY strike. `asked_broker` False: the
+    market was not asked because nothing can be entered anyway.
+    """
+
+    now: datetime
+    day: TradingDay | None
+    calendar_doubt: str
+    trading_enabled: bool
+    trading_reason: str
+    trades_today: int
+    unfinished: str
+    daily_pnl: Decimal | None
+    spx_price: Decimal | None = None
+    spy_price: Decimal | None = None
+    spx_call: Contract | None = None
+    spy_call: Contract | None = None
+    spx_quote: Quote = NO_QUOTE
+    spy_quote: Quote = NO_QUOTE
+    spx_index_quote: Quote = NO_QUOTE
+    spy_stock_quote: Quote = NO_QUOTE
+    spx_equivalent_mid: Decimal | None = None
+    asked_broker: bool = True
+    market_doubt: str = ""
+
+    @property
+    def ratio(self) -> Decimal | None:
+        """SPX / SPY as measured now; None when either is unknown."""
+        if not self.spx_price or not self.spy_price:
+            return None
+        return self.spx_price / self.spy_price
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """What an entry brings, dollars: `net = gross - commissions`."""
+
+    gross: Decimal
+    commissions: Decimal
+    net: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """Beside a credit: M in index points, edge and worst case in dollars, break-even in index points.
+
+    None where it cannot be computed, the break-even also where there is none.
+    """
+
+    strike_mismatch_points: Decimal | None = None
+    edge: Decimal | None = None
+    worst_case: Decimal | None = None
+    break_even: Decimal | None = None
+
+
+# --- what to trade ------------------------------------------------------------------------------
+
+
+def nearest_strike(contracts: Sequence[Contract], price: Decimal) -> Contract | None:
+    """The listed contract whose strike is nearest to `price`, of two equally near the lower strike."""
+    listed = [(each.strike, each.con_id, each) for each in contracts if each.strike is not None]
+    if not listed:
+        return None
+    return min(listed, key=lambda item: (abs(item[0] - price), item[0], item[1]))[2]
+
+
+def underlying_price(quote: Quote) -> Decimal | None:
+    """The price of an underlying: the middle of its quote, else its last trade (an index has no quote)."""
+    if quote.two_sided and not quote.crossed:
+        return quote.mid
+    return quote.last if quote.last is not None and quote.last > 0 else None
+
+
+def spread_credit(spx_price: Decimal, spy_price: Decimal, limits: Limits, fees: FeeSchedule) -> Credit:
+    """The credit of one spread, dollars: SPX calls bought at `spx_price`, SPY calls sold at `spy_price`.
+
+    The prices are the SPX ask and the SPY bid before the entry, or fills; commissions are estimated.
+    """
+    spx, spy = limits.spx_contracts_per_spread, limits.spy_contracts_per_spread
+    gross = OPTION_MULTIPLIER * (spy * spy_price - spx * spx_price)
+    commissions = order_fees(fees, "SPX", Side.BUY, spx, spx_price) + order_fees(
+        fees, "SPY", Side.SELL, spy, spy_price
+    )
+    return Credit(cents(gross), commissions, cents(gross - commissions))
+
+
+def quoted_credit(view: EntryView, limits: Limits, fees: FeeSchedule) -> Credit | None:
+    """The credit at the SPX ask and the SPY bid now; None when either is missing."""
+    ask, bid = view.spx_quote.ask, view.spy_quote.bid
+    if ask is None or bid is None or ask <= 0 or bid <= 0:
+        return None
+    return spread_credit(ask, bid, limits, fees)
+
+
+def spx_price_cap(spy_bid: Decimal, limits: Limits, fees: FeeSchedule, ticks: TickRule) -> Decimal | None:
+    """The highest legal SPX price that still leaves the least credit when SPY is sold at `spy_bid`.
+
+    None when even the lowest legal price is too dear. Without SPX fees the credit gives an upper bound; from
+    there down it is a few ticks.
+    """
+    sale = OPTION_MULTIPLIER * limits.spy_contracts_per_spread * spy_bid
+    sale -= order_fees(fees, "SPY", Side.SELL, limits.spy_contracts_per_spread, spy_bid)
+    budget = (sale - limits.min_entry_credit) / (OPTION_MULTIPLIER * limits.spx_contracts_per_spread)
+    price = ticks.down(max(budget, ZERO))
+    while price > 0 and spread_credit(price, spy_bid, limits, fees).net < limits.min_entry_credit:
+        price = ticks.below(price)
+    return price if price > 0 else None
+
+
+def spy_price_floor(spx_fill: Decimal, limits: Limits, fees: FeeSchedule, ticks: TickRule) -> Decimal | None:
+    """The lowest legal SPY price that still leaves the least credit after SPX was bought at `spx_fill`.
+
+    The SEC fee takes its part of the premium, all other fees are known beforehand: that gives a lower bound;
+    from there up it is a tick or two. None when the SEC fee would take everything.
+    """
+    spx, spy = limits.spx_contracts_per_spread, limits.spy_contracts_per_spread
+    kept = 1 - fees.spy_sec_rate
+    if kept <= 0:
+        return None
+    needed = limits.min_entry_credit + OPTION_MULTIPLIER * spx * spx_fill
+    needed += order_fees(fees, "SPX", Side.BUY, spx, spx_fill) + order_fees(fees, "SPY", Side.SELL, spy, ZERO)
+    bound = max(needed / (OPTION_MULTIPLIER * spy * kept), ZERO)
+    price = max(ticks.below(ticks.up(bound)), ticks.lowest)
+    while spread_credit(spx_fill, price, limits, fees).net < limits.min_entry_credit:
+        price = ticks.above(price)
+    return price
+
+
+# --- may it be entered --------------------------------------------------------------------------
+
+
+def entry_checks(view: EntryView, limits: Limits, fees: FeeSchedule) -> tuple[Check, ...]:
+    """All checks of an entry but `margin`, in the order of ENTRY_CHECKS, none left out for another's sake."""
+    return (
+        _time_window(view),
+        _trading_enabled(view),
+        _max_trades(view, limits),
+        _daily_loss(view, limits),
+        _market_data(view),
+        _strikes(view, limits),
+        _tracking_ratio(view, limits),
+        _width("spx_spread", "SPX", view, view.spx_quote, limits.max_spx_spread),
+        _width("spy_spread", "SPY", view, view.spy_quote, limits.max_spy_spread),
+        _net_credit(view, limits, fees),
+    )
+
+
+def allowed(checks: Iterable[Check], *, with_margin: bool) -> bool:
+    """Whether an entry may go on: every check was answered, and answered yes.
+
+    `with_margin` False leaves the margin out, which is asked last; True wants its yes as well.
+    """
+    answers = {check.name: check.ok for check in checks}
+    names = (*ENTRY_CHECKS, MARGIN) if with_margin else ENTRY_CHECKS
+    unknown = answers.keys() - {*ENTRY_CHECKS, MARGIN}
+    return all(answers.get(name) is True for name in (*names, *unknown))
+
+
+def margin_check(
+    answer: MarginAnswer | None, available_funds: Decimal | None, need_factor: Decimal = Decimal("1.2")
+) -> Check:
+    """Whether the account can carry the short leg, by the broker's what-if answer, dollars.
+
+    `value` is the change of the initial margin times `need_factor`, a reserve; `limit` the available funds.
+    """
+    if answer is None or (answer.initial_change is None and not answer.rejected):
+        return Check(MARGIN, None, None, available_funds, "The broker did not say what margin it wants.")
+    if answer.initial_change is None or answer.rejected:
+        text = f"The broker would refuse the order: {answer.rejected.rstrip('.')}."
+        return Check(MARGIN, False, None, available_funds, text)
+    need = cents(max(answer.initial_change * need_factor, ZERO))
+    wants = f"The order needs {_usd(need)} of margin with a reserve (factor {_plain(need_factor)})"
+    if available_funds is None:
+        return Check(MARGIN, None, need, None, f"{wants}; the account's available funds are unknown.")
+    if _under_water(answer):
+        text = f"{wants}; the account's equity would then be below its margin."
+        return Check(MARGIN, False, need, available_funds, text)
+    ok = need <= available_funds
+    text = f"{wants}, {'within' if ok else 'more than'} the available {_usd(available_funds)}."
+    return Check(MARGIN, ok, need, available_funds, text)
+
+
+def _under_water(answer: MarginAnswer) -> bool:
+    """Whether the account's equity after the order would not carry its initial margin."""
+    equity, margin = answer.equity_with_loan_after, answer.initial_after
+    return equity is not None and margin is not None and equity < margin
+
+
+def margin_not_asked(reason: str) -> Check:
+    """The margin's line when the broker was not asked, and why."""
+    return Check(MARGIN, None, None, None, f"Margin was not asked: {reason.rstrip('.')}.")
+
+
+def _time_window(view: EntryView) -> Check:
+    name, now = "time_window", view.now.astimezone(NEW_YORK)
+    value, doubt = f"{now:%H:%M:%S}", f" {_sentence(view.calendar_doubt)}" if view.calendar_doubt else ""
+    day = view.day
+    if day is None:
+        return Check(name, False, value, "closed", f"The exchange is closed on {now:%Y-%m-%d}.{doubt}")
+    limit = f"{_clock(day.entry_open)}-{_clock(day.entry_cutoff)}"
+    inside = day.in_entry_window(now)
+    where = "inside" if inside else "outside"
+    text = f"It is {value} in New York, {where} the entry window {limit}.{doubt}"
+    return Check(name, inside and not doubt, value, limit, text)
+
+
+def _trading_enabled(view: EntryView) -> Check:
+    enabled, reason = view.trading_enabled, view.trading_reason.rstrip(".")
+    why = f": {reason}" if reason else ""
+    text = "Trading is allowed." if enabled else f"Trading is stopped{why}."
+    if view.unfinished:
+        text = f"{_sentence(view.unfinished)} {'' if enabled else text}".rstrip()
+    return Check("trading_enabled", enabled and not view.unfinished, enabled, True, text)
+
+
+def _max_trades(view: EntryView, limits: Limits) -> Check:
+    done, most = view.trades_today, limits.max_spreads_per_day
+    text = f"{done} of at most {most} spreads were opened today"
+    ok = done < most
+    return Check("max_trades", ok, done, most, f"{text}." if ok else f"{text}: no more today.")
+
+
+def _daily_loss(view: EntryView, limits: Limits) -> Check:
+    name, most, pnl = "daily_loss", limits.max_daily_loss, view.daily_pnl
+    if pnl is None:
+        return Check(name, None, None, most, "The day's result is not known, so its loss may be too large.")
+    loss = max(-pnl, ZERO)
+    ok = loss <= most
+    result = f"The day's net result is {_usd(pnl)}"
+    text = f"{result}, {'within' if ok else 'beyond'} the loss limit of {_usd(most)}."
+    return Check(name, ok, loss, most, text)
+
+
+def _market_data(view: EntryView) -> Check:
+    name = "market_data"
+    if not view.asked_broker:
+        return _market_not_asked(name, 0)
+    faults = [
+        *_faults("SPX index", view.spx_index_quote, two_sided=False),
+        *_faults("SPY stock", view.spy_stock_quote),
+        *_call_faults("SPX call", view.spx_call, view.spx_quote),
+        *_call_faults("SPY call", view.spy_call, view.spy_quote),
+        *([view.market_doubt.rstrip(".")] if view.market_doubt else []),
+    ]
+    text = "; ".join(faults) if faults else "All four quotes are live, complete and in order"
+    return Check(name, not faults, len(faults), 0, f"{text}.")
+
+
+def _strikes(view: EntryView, limits: Limits) -> Check:
+    name = "strikes"
+    most = {"spx": limits.max_strike_distance_spx, "spy": limits.max_strike_distance_spy}
+    if not view.asked_broker:
+        return _market_not_asked(name, most)
+    distances = {
+        "spx": _distance(view.spx_call, view.spx_price),
+        "spy": _distance(view.spy_call, view.spy_price),
+    }
+    answers = [None if gap is None else gap <= most[key] for key, gap in distances.items()]
+    text = "; ".join(_strike_words(key.upper(), gap, most[key]) for key, gap in distances.items())
+    return Check(name, _all_of(answers), distances, most, _sentence(text))
+
+
+def _strike_words(symbol: str, gap: Decimal | None, most: Decimal) -> str:
+    if gap is None:
+        return f"{symbol} has no price or no listed call"
+    where = "within" if gap <= most else "more than"
+    return f"the nearest {symbol} strike is {_plain(gap)} from the price, {where} {_plain(most)}"
+
+
+def _tracking_ratio(view: EntryView, limits: Limits) -> Check:
+    name, bounds, ratio = "tracking_ratio", (limits.min_ratio, limits.max_ratio), view.ratio
+    if not view.asked_broker:
+        return _market_not_asked(name, bounds)
+    if ratio is None:
+        return Check(name, None, None, bounds, "SPX / SPY is not known, because a price is missing.")
+    ok = limits.min_ratio <= ratio <= limits.max_ratio
+    text = (
+        f"SPX / SPY is {ratio:.4f}, {'within' if ok else 'outside'} "
+        f"{_plain(limits.min_ratio)} to {_plain(limits.max_ratio)}."
+    )
+    return Check(name, ok, ratio, bounds, text)
+
+
+def _width(name: str, symbol: str, view: EntryView, quote: Quote, most: Decimal) -> Check:
+    if not view.asked_broker:
+        return _market_not_asked(name, most)
+    width = quote.spread
+    if width is None or not quote.two_sided:
+        return Check(name, None, None, most, f"The {symbol} call has no two-sided quote.")
+    ok = ZERO <= width <= most
+    wide = f"The {symbol} call is {_usd(width)} wide"
+    text = f"{wide}, {'within' if ok else 'more than'} {_usd(most)}." if width >= 0 else f"{wide}: crossed."
+    return Check(name, ok, width, most, text)
+
+
+def _net_credit(view: EntryView, limits: Limits, fees: FeeSchedule) -> Check:
+    name, least = "net_credit", limits.min_entry_credit
+    if not view.asked_broker:
+        return _market_not_asked(name, least)
+    credit = quoted_credit(view, limits, fees)
+    if credit is None:
+        return Check(
+            name, None, None, least, "The credit is not known: the SPX ask or the SPY bid is missing."
+        )
+    ok = credit.net >= least
+    text = (
+        f"The spread would bring {_usd(credit.net)} net of {_usd(credit.commissions)} commissions, "
+        f"{'at least' if ok else 'less than'} {_usd(least)}."
+    )
+    return Check(name, ok, credit.net, least, text)
+
+
+def _market_not_asked(name: str, limit: object) -> Check:
+    return Check(name, None, None, limit, _sentence(NOT_ASKED))
+
+
+def _faults(what: str, quote: Quote, *, two_sided: bool = True) -> list[str]:
+    """What is wrong with a quote, phrases; empty when nothing is."""
+    found = []
+    if quote.data_type != LIVE:
+        kind = _DATA_TYPES.get(quote.data_type or 0, "of an unknown kind")
+        found.append(f"{what} data is {kind}, not live")
+    if quote.halted:
+        found.append(f"{what} is halted")
+    if not two_sided and (quote.last is None or quote.last <= 0):
+        found.append(f"{what} has no last price")
+    if two_sided and not quote.two_sided:
+        found.append(f"{what} has no {_missing_side(quote)}")
+    if two_sided and quote.crossed:
+        found.append(f"{what} is crossed (bid {_plain(quote.bid)} above ask {_plain(quote.ask)})")
+    return found
+
+
+def _call_faults(what: str, contract: Contract | None, quote: Quote) -> list[str]:
+    return [f"no {what} was found"] if contract is None else _faults(what, quote)
+
+
+def _missing_side(quote: Quote) -> str:
+    no_bid = quote.bid is None or quote.bid <= 0
+    if quote.ask is None:
+        return "bid and no ask" if no_bid else "ask"
+    return "bid"
+
+
+def _distance(call: Contract | None, price: Decimal | None) -> Decimal | None:
+    """Between a call's strike and the price of its underlying, dollars or index points."""
+    if call is None or call.strike is None or price is None:
+        return None
+    return abs(call.strike - price)
+
+
+def _all_of(answers: Iterable[bool | None]) -> bool | None:
+    """No when one says no, else unknown when one is unknown, else yes."""
+    known = list(answers)
+    if False in known:
+        return False
+    return None if None in known else True
+
+
+# --- what it risks ------------------------------------------------------------------------------
+
+
+def structure_of(view: EntryView, limits: Limits) -> Structure | None:
+    """The spread that the view would open; None while a strike or a price is missing."""
+    ratio, spx, spy = view.ratio, view.spx_call, view.spy_call
+    if ratio is None or spx is None or spy is None or spx.strike is None or spy.strike is None:
+        return None
+    return Structure(
+        spx.strike, spy.strike, ratio, limits.spx_contracts_per_spread, limits.spy_contracts_per_spread
+    )
+
+
+def risk_of(view: EntryView, limits: Limits, credit: Credit | None) -> Risk:
+    """Mismatch, edge, worst case and break-even of the view's spread at `credit`; None where unknown."""
+    structure = structure_of(view, limits)
+    if structure is None:
+        return Risk()
+    if credit is None:
+        return Risk(structure.mismatch)
+    return Risk(
+        structure.mismatch,
+        _edge_of(view, structure, credit),
+        cents(worst_case(structure, credit.net)),
+        break_even(structure, credit.net),
+    )
+
+
+def _edge_of(view: EntryView, structure: Structure, credit: Credit) -> Decimal | None:
+    at_equivalent, at_strike = view.spx_equivalent_mid, view.spx_quote.mid
+    if at_equivalent is None or at_strike is None:
+        return None
+    return cents(edge(credit.net, structure, at_equivalent, at_strike))
+
+
+# --- must it be exited --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ExitView:
+    """All that is known of one open spread when an exit is considered; None where unknown.
+
+    `day` is the timetable of its expiry; `pnl` what closing it now would make of it, `daily_pnl` the day's
+    net result over all trades, dollars.
+    """
+
+    now: datetime
+    day: TradingDay | None
+    spy_price: Decimal | None
+    spy_strike: Decimal | None
+    pnl: Decimal | None
+    daily_pnl: Decimal | None
+
+
+def exit_signal(view: ExitView, limits: Limits) -> ExitReason | None:
+    """The first reason to exit, None to hold. Limits compare strictly; what is unknown gives no reason.
+
+    After the close the answer still is a reason (EXPIRATION at the latest), but nothing can be traded then.
+    """
+    reasons = (
+        (ExitReason.ASSIGNMENT_RISK, _at_risk_of_assignment(view, limits)),
+        (ExitReason.TIME, view.day is not None and view.day.exit_at <= view.now < view.day.close),
+        (ExitReason.LOSS_LIMIT, _loses_more(view.pnl, limits.max_position_loss)),
+        (ExitReason.EXPIRATION, view.day is not None and view.now >= view.day.close),
+        (
+            ExitReason.DAILY_LOSS,
+            limits.emergency_exit_enabled and _loses_more(view.daily_pnl, limits.max_daily_loss),
+        ),
+    )
+    return next((reason for reason, due in reasons if due), None)
+
+
+def closing_cost(
+    spy_quote: Quote, spx_quote: Quote, spy_short: Decimal, spx_long: Decimal, fees: FeeSchedule
+) -> Decimal | None:
+    """Dollars to close now: SPY bought at the ask, SPX sold at the bid, both orders' estimated fees in it.
+
+    Negative when closing brings money. `spy_short` and `spx_long` are contracts still held, unsigned; none
+    needs no quote. An SPX bid missing beside a live ask counts as 0, and nothing is sold then. None when any
+    other side is missing, or a leg is held the wrong way round.
+    """
+    back = _buy_back(spy_quote, spy_short, fees)
+    sale = _sale(spx_quote, spx_long, fees)
+    return None if back is None or sale is None else cents(back - sale)
+
+
+def current_pnl(
+    entry_credit: Decimal | None, exit_cash_so_far: Decimal, cost: Decimal | None
+) -> Decimal | None:
+    """Dollars that the trade would have made, closed now; None when a part is unknown.
+
+    `exit_cash_so_far` is what exits have brought already, negative when paid; `cost` the closing cost of
+    what is left.
+    """
+    if entry_credit is None or cost is None:
+        return None
+    return entry_credit + exit_cash_so_far - cost
+
+
+def settlement_cash(
+    leg: LegName,  # noqa: ARG001 -- both legs pay their intrinsic value; the caller's line says which
+    quantity: Decimal,
+    strike: Decimal,
+    close_price: Decimal,
+    multiplier: int = OPTION_MULTIPLIER,
+) -> Decimal:
+    """Dollars that calls held at expiry bring, negative when we owe: quantity x multiplier x (S - K)+.
+
+    `quantity` is signed, short negative; `close_price` the underlying's official close. SPXW is cash settled
+    at the official SPX close. SPY is provisional: its calls deliver shares, known only the next morning, and
+    their intrinsic value stands for that until then.
+    """
+    return cents(quantity * multiplier * max(close_price - strike, ZERO))
+
+
+def _at_risk_of_assignment(view: ExitView, limits: Limits) -> bool:
+    if view.spy_price is None or view.spy_strike is None:
+        return False
+    return view.spy_price > view.spy_strike + limits.assignment_risk_threshold
+
+
+def _loses_more(pnl: Decimal | None, most: Decimal) -> bool:
+    return pnl is not None and -pnl > most
+
+
+def _buy_back(quote: Quote, contracts: Decimal, fees: FeeSchedule) -> Decimal | None:
+    """Dollars paid, with fees, for `contracts` SPY calls at the ask; None when it is missing."""
+    if contracts == 0:
+        return ZERO
+    if contracts < 0 or quote.ask is None or quote.ask <= 0:
+        return None
+    paid = contracts * OPTION_MULTIPLIER * quote.ask
+    return paid + order_fees(fees, "SPY", Side.BUY, contracts, quote.ask)
+
+
+def _sale(quote: Quote, contracts: Decimal, fees: FeeSchedule) -> Decimal | None:
+    """Dollars received, less fees, for `contracts` SPX calls at the bid; None when it cannot be told."""
+    if contracts == 0:
+        return ZERO
+    if contracts < 0:
+        return None
+    if quote.bid is None or quote.bid <= 0:
+        return ZERO if quote.ask is not None and quote.ask > 0 else None
+    return contracts * OPTION_MULTIPLIER * quote.bid - order_fees(
+        fees, "SPX", Side.SELL, contracts, quote.bid
+    )
+
+
+# --- words --------------------------------------------------------------------------------------
+
+
+def _usd(value: Decimal) -> str:
+    return f"-${-value:,.2f}" if value < 0 else f"${value:,.2f}"
+
+
+def _plain(value: Decimal | None) -> str:
+    """A number without trailing zeros or an exponent."""
+    if value is None:
+        return "none"
+    text = f"{value.quantize(Decimal('0.0001')):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _clock(moment: datetime) -> str:
+    local = moment.astimezone(NEW_YORK)
+    return f"{local:%H:%M:%S}" if local.second else f"{local:%H:%M}"
+
+
+def _sentence(text: str) -> str:
+    stripped = text.strip().rstrip(".")
+    return f"{stripped[:1].upper()}{stripped[1:]}."
