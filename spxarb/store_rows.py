@@ -1,0 +1,318 @@
+"""Rows of the ledger and the values of the core: each field's column, and how it is written and read.
+
+Numbers are REAL with eight decimals, so that each comes back as the same number; days are ISO text, moments
+ISO 8601 with New York's offset, flags 0 or 1; what has parts is JSON. None is NULL, never 0.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from spxarb.core.book import Fill, Mark, OrderRecord, Purpose, Settlement, Trade
+from spxarb.core.model import (
+    NEW_YORK,
+    Contract,
+    Execution,
+    ExitReason,
+    LegName,
+    OrderTicket,
+    Side,
+    TickRule,
+    TradeStatus,
+    dec,
+)
+from spxarb.shapes import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+Row = dict[str, Any]
+
+DECIMALS = 8  # beyond them a quotient's digits mean nothing, and REAL cannot keep them all
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its name, and the way of a value that is not None into SQL and back."""
+
+    name: str
+    put: Callable[[Any], object]
+    get: Callable[[Any], object]
+
+
+def to_real(value: Decimal) -> float:
+    """The number as stored. Raises ValueError for NaN and infinity: what is unknown is None."""
+    number = dec(value)
+    if not number.is_finite():
+        raise ValueError(f"{value} cannot be stored as a number")
+    return float(round(number, DECIMALS))
+
+
+def from_real(value: float) -> Decimal:
+    return Decimal(str(value))
+
+
+def to_moment(value: datetime) -> str:
+    """The aware datetime as text in New York's time. Raises ValueError for a naive one."""
+    if value.tzinfo is None:
+        raise ValueError(f"{value} has no time zone")
+    return value.astimezone(NEW_YORK).isoformat()
+
+
+def from_moment(value: str) -> datetime:
+    return datetime.fromisoformat(value).astimezone(NEW_YORK)
+
+
+def to_json(value: object) -> str:
+    return json.dumps(plain(value), allow_nan=False, ensure_ascii=False)
+
+
+def contract_to_json(contract: Contract) -> str:
+    """Every field, decimals as text: the contract comes back exactly, its tick rule included."""
+    given: Row = {part.name: getattr(contract, part.name) for part in fields(contract)}
+    given["expiry"] = contract.expiry and contract.expiry.isoformat()
+    given["strike"] = None if contract.strike is None else str(contract.strike)
+    given["ticks"] = [[str(edge), str(step)] for edge, step in contract.ticks.rows]
+    return json.dumps(given, ensure_ascii=False)
+
+
+def contract_from_json(text: str) -> Contract:
+    said = json.loads(text)
+    expiry, strike = said["expiry"], said["strike"]
+    said["expiry"] = None if expiry is None else date.fromisoformat(expiry)
+    said["strike"] = None if strike is None else Decimal(strike)
+    said["ticks"] = TickRule(tuple((Decimal(edge), Decimal(step)) for edge, step in said["ticks"]))
+    return Contract(**said)
+
+
+def _number(name: str) -> Column:
+    return Column(name, to_real, from_real)
+
+
+def _day(name: str) -> Column:
+    return Column(name, date.isoformat, date.fromisoformat)
+
+
+def _moment(name: str) -> Column:
+    return Column(name, to_moment, from_moment)
+
+
+def _flag(name: str) -> Column:
+    return Column(name, int, bool)
+
+
+def _text(name: str) -> Column:
+    return Column(name, str, str)
+
+
+def _whole(name: str) -> Column:
+    return Column(name, int, int)
+
+
+def _contract(name: str) -> Column:
+    return Column(name, contract_to_json, contract_from_json)
+
+
+def _legs_from_json(text: str) -> tuple[LegName, ...]:
+    return tuple(map(LegName, json.loads(text)))
+
+
+LEG = Column("leg", str, LegName)
+PURPOSE = Column("purpose", str, Purpose)
+SIDE = Column("side", str, Side)
+
+
+def _named(*columns: Column) -> dict[str, Column]:
+    return {column.name: column for column in columns}
+
+
+TRADE: dict[str, Column] = {
+    **_named(_whole("id"), _day("trade_date"), Column("status", str, TradeStatus), _text("account")),
+    "spx": _contract("spx_contract"),
+    "spy": _contract("spy_contract"),
+    **_named(
+        _whole("spx_contracts"),
+        _whole("spy_contracts"),
+        _number("spy_price"),
+        _number("spx_price"),
+        _number("spy_entry_bid"),
+        _number("spy_entry_ask"),
+        _number("spx_entry_bid"),
+        _number("spx_entry_ask"),
+        _number("entry_credit"),
+        _moment("entry_time"),
+        _flag("entry_filled"),
+        _number("spy_exit_price"),
+        _number("spx_exit_price"),
+        _number("exit_cost"),
+        _moment("exit_time"),
+        Column("exit_reason", str, ExitReason),
+        _number("final_pnl"),
+        _number("commissions"),
+        _flag("commissions_estimated"),
+        _flag("provisional"),
+        Column("residual", to_json, _legs_from_json),
+        _number("ratio"),
+        _number("strike_mismatch"),
+        _number("edge"),
+        _number("worst_case"),
+        Column("limits", to_json, json.loads),
+        _text("note"),
+    ),
+}
+"""Field of a Trade -> its column."""
+
+TICKET: dict[str, Column] = {
+    **_named(_text("order_ref"), _contract("contract"), SIDE, _whole("quantity")),
+    "limit": _number("limit_price"),
+    **_named(_text("tif"), _moment("good_after")),
+}
+ORDER: dict[str, Column] = _named(
+    _whole("trade_id"),
+    LEG,
+    PURPOSE,
+    _whole("attempt"),
+    _whole("client_id"),
+    _whole("order_id"),
+    _moment("created_at"),
+    _whole("perm_id"),
+    _text("status"),
+    _flag("final"),
+    _number("filled"),
+)
+EXECUTION: dict[str, Column] = _named(
+    _text("exec_id"),
+    _text("order_ref"),
+    _whole("order_id"),
+    _whole("client_id"),
+    _whole("perm_id"),
+    _whole("con_id"),
+    _text("symbol"),
+    SIDE,
+    _number("quantity"),
+    _number("price"),
+    _moment("time"),
+    _text("account"),
+    _text("sec_type"),
+)
+FILL: dict[str, Column] = _named(
+    _whole("trade_id"), LEG, PURPOSE, _number("commission"), _flag("commission_estimated")
+)
+SETTLEMENT: dict[str, Column] = _named(
+    _whole("trade_id"),
+    LEG,
+    _number("quantity"),
+    _number("price"),
+    _number("cash"),
+    _text("source"),
+    _moment("at"),
+    _flag("provisional"),
+)
+MARK: dict[str, Column] = _named(
+    _whole("trade_id"),
+    _moment("at"),
+    *(_number(name) for name in ("spy", "spx", "spy_bid", "spy_ask", "spx_bid", "spx_ask", "pnl")),
+)
+SUMMARY: dict[str, Column] = _named(
+    _whole("id"),
+    _day("date"),
+    *(_whole(name) for name in ("trades_count", "winning_trades", "losing_trades")),
+    *(_number(name) for name in ("total_pnl", "total_commissions", "net_pnl", "max_drawdown")),
+    _flag("provisional"),
+)
+
+JSON_COLUMNS = ("spx_contract", "spy_contract", "residual", "limits", "checks", "payload")
+
+
+def to_row(columns: Mapping[str, Column], values: Mapping[str, object]) -> Row:
+    """The row of `values`, field -> value. Raises TypeError naming the fields that there are not."""
+    if unknown := sorted(values.keys() - columns.keys()):
+        raise TypeError(f"The ledger has no field {', '.join(unknown)}")
+    return {
+        columns[field].name: None if value is None else columns[field].put(value)
+        for field, value in values.items()
+    }
+
+
+def from_row(columns: Mapping[str, Column], row: Mapping[str, Any]) -> Row:
+    """Field -> value of a row that has at least these columns."""
+    return {
+        field: None if row[column.name] is None else column.get(row[column.name])
+        for field, column in columns.items()
+    }
+
+
+def trade_row(values: Mapping[str, object]) -> Row:
+    """The columns of some fields of a Trade; a contract's strike stands beside it for users' SQL."""
+    row = to_row(TRADE, values)
+    for leg in ("spx", "spy"):
+        contract = values.get(leg)
+        if isinstance(contract, Contract):
+            row[f"{leg}_strike"] = None if contract.strike is None else to_real(contract.strike)
+    return row
+
+
+def trade_to_row(trade: Trade) -> Row:
+    """Without the id, which the database gives."""
+    return trade_row(_fields(trade, TRADE.keys() - {"id"}))
+
+
+def trade_from_row(row: Mapping[str, Any]) -> Trade:
+    return Trade(**from_row(TRADE, row))
+
+
+def order_to_row(record: OrderRecord) -> Row:
+    return {
+        **to_row(TICKET, _fields(record.ticket, TICKET)),
+        **to_row(ORDER, _fields(record, ORDER)),
+        "con_id": record.ticket.contract.con_id,
+    }
+
+
+def order_from_row(row: Mapping[str, Any]) -> OrderRecord:
+    return OrderRecord(ticket=OrderTicket(**from_row(TICKET, row)), **from_row(ORDER, row))
+
+
+def fill_to_row(fill: Fill) -> Row:
+    return {
+        **to_row(EXECUTION, _fields(fill.execution, EXECUTION)),
+        **to_row(FILL, _fields(fill, FILL)),
+        "family": fill.execution.family,
+    }
+
+
+def fill_from_row(row: Mapping[str, Any]) -> Fill:
+    """An execution's own commission is the reported one: None while it is estimated."""
+    said = from_row(FILL, row)
+    reported = None if said["commission_estimated"] else said["commission"]
+    return Fill(execution=Execution(**from_row(EXECUTION, row), commission=reported), **said)
+
+
+def settlement_to_row(settlement: Settlement) -> Row:
+    return to_row(SETTLEMENT, _fields(settlement, SETTLEMENT))
+
+
+def settlement_from_row(row: Mapping[str, Any]) -> Settlement:
+    return Settlement(**from_row(SETTLEMENT, row))
+
+
+def mark_to_row(mark: Mark) -> Row:
+    return to_row(MARK, _fields(mark, MARK))
+
+
+def mark_from_row(row: Mapping[str, Any]) -> Mark:
+    return Mark(**from_row(MARK, row))
+
+
+def readable(row: Mapping[str, Any]) -> dict[str, object]:
+    """A row for a report: every column as stored, JSON opened."""
+    opened = {name: json.loads(row[name]) for name in JSON_COLUMNS if row.get(name) is not None}
+    return {**row, **opened}
+
+
+def _fields(value: object, names: Iterable[str]) -> dict[str, object]:
+    return {name: getattr(value, name) for name in names}
