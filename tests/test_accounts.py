@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from decimal import Decimal as D
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spxarb.core.accounts import day_curve, day_summary, figures, traded
 from spxarb.core.book import Fill, Mark, Purpose, Settlement, Trade
-from spxarb.core.model import NEW_YORK, Contract, Execution, LegName, Side, TradeStatus
+from spxarb.core.model import NEW_YORK, Contract, Execution, LegName, Side, TradeStatus, dec
 
 DAY = date(2026, 11, 24)
 OPEN = datetime(2026, 11, 24, 9, 36, tzinfo=NEW_YORK)
-SPX = Contract(1, "SPX", "OPT", trading_class="SPXW", expiry=DAY, strike=D(6795), right="C", multiplier=100)
-SPY = Contract(2, "SPY", "OPT", trading_class="SPY", expiry=DAY, strike=D(677), right="C", multiplier=100)
+SPX = Contract(1, "SPX", "OPT", trading_class="SPXW", expiry=DAY, strike=dec(6795), right="C", multiplier=100)
+SPY = Contract(2, "SPY", "OPT", trading_class="SPY", expiry=DAY, strike=dec(677), right="C", multiplier=100)
 TRADE = Trade(7, DAY, TradeStatus.ACTIVE, "DU1", SPX, SPY, 1, 10)
 
 
@@ -31,15 +30,15 @@ def fill(number, leg, purpose, side, quantity, price, commission, *, revision="0
         contract.con_id,
         leg,
         Side(side),
-        D(quantity),
-        D(price),
+        dec(quantity),
+        dec(price),
         OPEN,
     )
-    return Fill(execution, trade, LegName(leg), Purpose(purpose), D(commission), estimated)
+    return Fill(execution, trade, LegName(leg), Purpose(purpose), dec(commission), estimated)
 
 
 def settlement(leg, quantity, price, cash, *, trade=7):
-    return Settlement(trade, LegName(leg), D(quantity), D(price), D(cash), "official close", OPEN)
+    return Settlement(trade, LegName(leg), dec(quantity), dec(price), dec(cash), "official close", OPEN)
 
 
 BOUGHT = fill(1, "SPX", "e", "BUY", 1, "17.90", "1.64")
@@ -56,15 +55,19 @@ ROUND_TRIP = [BOUGHT, SOLD_3, SOLD_7, BACK, LEFT]
 def test_a_round_trip_is_its_entry_credit_less_its_exit_cost():
     """In: 675 + 1568 - 1790 - 11.80 = 441.20. Out: 1100 - 820 + 11.72 = 291.72."""
     found = figures(TRADE, ROUND_TRIP)
-    assert (found.entry_credit, found.exit_cost, found.final_pnl) == (D("441.20"), D("291.72"), D("149.48"))
-    assert found.commissions == D("23.52")
+    assert (found.entry_credit, found.exit_cost, found.final_pnl) == (
+        dec("441.20"),
+        dec("291.72"),
+        dec("149.48"),
+    )
+    assert found.commissions == dec("23.52")
     assert found.flat
 
 
 def test_prices_of_partial_fills_are_averaged_by_quantity():
     found = figures(TRADE, ROUND_TRIP)
-    assert (found.spy_entry_price, found.spx_entry_price) == (D("2.243"), D("17.9"))
-    assert (found.spy_exit_price, found.spx_exit_price) == (D("1.1"), D("8.2"))
+    assert (found.spy_entry_price, found.spx_entry_price) == (dec("2.243"), dec("17.9"))
+    assert (found.spy_exit_price, found.spx_exit_price) == (dec("1.1"), dec("8.2"))
 
 
 def test_an_open_trade_holds_its_legs_signed_and_has_no_exit_prices():
@@ -77,29 +80,29 @@ def test_an_open_trade_holds_its_legs_signed_and_has_no_exit_prices():
 
 def test_an_exit_that_brings_money_has_a_negative_cost():
     found = figures(TRADE, [BOUGHT, SOLD_3, SOLD_7, LEFT])
-    assert found.exit_cost == D("-818.36")
-    assert found.exit_cash == D("818.36")
+    assert found.exit_cost == dec("-818.36")
+    assert found.exit_cash == dec("818.36")
 
 
 def test_what_undoes_an_entry_belongs_to_the_entry_and_is_no_exit_price():
     """SPX bought at 17.90 and sold again at 17.70: 20 lost and two commissions."""
     found = figures(TRADE, [BOUGHT, fill(2, "SPX", "u", "SELL", 1, "17.70", "1.64")])
-    assert (found.entry_credit, found.exit_cost) == (D("-23.28"), 0)
-    assert (found.spx_entry_price, found.spx_exit_price) == (D("17.9"), None)
+    assert (found.entry_credit, found.exit_cost) == (dec("-23.28"), 0)
+    assert (found.spx_entry_price, found.spx_exit_price) == (dec("17.9"), None)
     assert found.flat
 
 
 def test_the_fail_safe_buy_back_is_an_exit():
     found = figures(TRADE, [BOUGHT, SOLD_3, SOLD_7, replace(BACK, purpose=Purpose.FAILSAFE)])
-    assert found.exit_cost == D("1110.08")
-    assert found.spy_exit_price == D("1.1")
+    assert found.exit_cost == dec("1110.08")
+    assert found.spy_exit_price == dec("1.1")
 
 
 def test_a_settled_leg_is_held_no_longer_and_its_cash_lowers_the_exit_cost():
     """SPX settles at 6801.30 against 6795: 630 to us."""
     found = figures(TRADE, [BOUGHT, SOLD_3, SOLD_7, BACK], [settlement("SPX", 1, "6801.30", "630")])
-    assert found.exit_cost == D("1110.08") - 630
-    assert found.final_pnl == D("441.20") - D("480.08")
+    assert found.exit_cost == dec("1110.08") - 630
+    assert found.final_pnl == dec("441.20") - dec("480.08")
     assert found.flat
 
 
@@ -119,7 +122,7 @@ def test_a_correction_replaces_its_execution_and_does_not_add():
     corrected = fill(1, "SPX", "e", "BUY", 1, "17.80", "1.64", revision="02")
     for order in ([BOUGHT, corrected], [corrected, BOUGHT]):
         found = figures(TRADE, order)
-        assert found.entry_credit == D("-1781.64")
+        assert found.entry_credit == dec("-1781.64")
         assert found.spx_held == 1
 
 
@@ -131,8 +134,8 @@ def test_what_other_trades_did_is_theirs():
 
 def test_commissions_with_parts_of_a_cent_are_rounded_once_in_the_sum():
     found = figures(TRADE, [fill(n, "SPY", "e", "SELL", 1, "2.00", "1.0043") for n in range(10)])
-    assert found.commissions == D("10.04")
-    assert found.entry_credit == D("1989.96")
+    assert found.commissions == dec("10.04")
+    assert found.entry_credit == dec("1989.96")
 
 
 @st.composite
@@ -189,13 +192,13 @@ def test_a_fill_told_twice_counts_once(book):
 
 
 def ended(number, pnl, commissions="23.52", minutes=60, **more):
-    more = {"entry_filled": True, "entry_credit": D(400), "exit_cost": D(400) - D(pnl), **more}
+    more = {"entry_filled": True, "entry_credit": dec(400), "exit_cost": dec(400) - dec(pnl), **more}
     return replace(
         TRADE,
         id=number,
         status=TradeStatus.CLOSED,
-        final_pnl=D(pnl),
-        commissions=D(commissions),
+        final_pnl=dec(pnl),
+        commissions=dec(commissions),
         exit_time=OPEN + timedelta(minutes=minutes),
         **more,
     )
@@ -203,24 +206,24 @@ def ended(number, pnl, commissions="23.52", minutes=60, **more):
 
 def mark(trade, minutes, pnl):
     at = OPEN + timedelta(minutes=minutes)
-    return Mark(trade, at, *[None] * 6, pnl=None if pnl is None else D(pnl))
+    return Mark(trade, at, *[None] * 6, pnl=None if pnl is None else dec(pnl))
 
 
 NOTHING_FILLED = replace(
     TRADE,
     id=9,
     status=TradeStatus.CLOSED,
-    entry_credit=D(0),
-    exit_cost=D(0),
-    final_pnl=D(0),
-    commissions=D(0),
+    entry_credit=dec(0),
+    exit_cost=dec(0),
+    final_pnl=dec(0),
+    commissions=dec(0),
 )
 
 
 def test_a_day_counts_winners_and_losers_and_adds_results_with_and_without_commissions():
     day = day_summary(DAY, [ended(1, "149.48"), ended(2, "-220.00")])
     assert (day.trades_count, day.winning_trades, day.losing_trades) == (2, 1, 1)
-    assert (day.net_pnl, day.total_commissions, day.total_pnl) == (D("-70.52"), D("47.04"), D("-23.48"))
+    assert (day.net_pnl, day.total_commissions, day.total_pnl) == (dec("-70.52"), dec("47.04"), dec("-23.48"))
 
 
 def test_a_trade_that_ended_at_zero_neither_won_nor_lost():
@@ -234,9 +237,9 @@ def test_an_entry_of_which_nothing_was_filled_is_no_trade_of_the_day():
 
 
 def test_an_entry_that_was_undone_is_a_trade_of_the_day():
-    undone = ended(1, "-23.28", "3.28", entry_filled=False, entry_credit=D("-23.28"), exit_cost=D(0))
+    undone = ended(1, "-23.28", "3.28", entry_filled=False, entry_credit=dec("-23.28"), exit_cost=dec(0))
     day = day_summary(DAY, [undone])
-    assert (day.trades_count, day.losing_trades, day.net_pnl) == (1, 1, D("-23.28"))
+    assert (day.trades_count, day.losing_trades, day.net_pnl) == (1, 1, dec("-23.28"))
 
 
 def test_trades_of_other_days_do_not_count():
@@ -254,16 +257,16 @@ def test_while_a_trade_has_no_result_the_days_sums_are_unknown():
     day = day_summary(DAY, [ended(1, "149.48"), open_still])
     assert (day.trades_count, day.winning_trades, day.losing_trades) == (2, 1, 0)
     assert (day.net_pnl, day.total_pnl) == (None, None)
-    assert day.total_commissions == D("47.04")
+    assert day.total_commissions == dec("47.04")
 
 
 def test_the_drawdown_is_the_deepest_fall_from_the_peak_so_far():
-    day = day_summary(DAY, [ended(1, "149.48")], [D(50), D(-30), D(200), D(90), D(120)])
+    day = day_summary(DAY, [ended(1, "149.48")], [dec(50), dec(-30), dec(200), dec(90), dec(120)])
     assert day.max_drawdown == 110
 
 
 def test_the_curve_starts_at_zero_so_a_day_of_losses_falls_from_there():
-    assert day_summary(DAY, [ended(1, "-80")], [D(-120), D(-40)]).max_drawdown == 120
+    assert day_summary(DAY, [ended(1, "-80")], [dec(-120), dec(-40)]).max_drawdown == 120
 
 
 def test_the_curve_ends_at_the_days_result():
@@ -284,6 +287,6 @@ def test_marks_without_a_price_and_marks_after_the_end_say_nothing():
 
 @given(st.lists(st.decimals("-999", "999", places=2), max_size=30))
 def test_the_drawdown_is_the_worst_of_all_pairs_of_moments(curve):
-    points = [D(0), *curve, D(0)]
+    points = [dec(0), *curve, dec(0)]
     falls = [earlier - later for n, earlier in enumerate(points) for later in points[n:]]
     assert day_summary(DAY, [], curve).max_drawdown == max(falls)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import statistics as reference
-from decimal import Decimal as D
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spxarb.core.model import dec
 from spxarb.core.statistics import (
     expectancy_interval,
     max_drawdown,
@@ -21,7 +21,7 @@ results = st.lists(st.decimals("-2000", "2000", places=2), max_size=60)
 
 
 def of(*pnls):
-    return [D(str(pnl)) for pnl in pnls]
+    return [dec(str(pnl)) for pnl in pnls]
 
 
 TEN = of(150, -80, 40, 0, -300, 220, 90, -10, 60, -45)
@@ -31,9 +31,9 @@ def test_ten_trades_are_counted_averaged_and_summed():
     """Wins 560, losses 435, one trade at zero."""
     found = statistics(TEN)
     assert (found["trades"], found["wins"], found["losses"]) == (10, 5, 4)
-    assert (found["win_rate"], found["total"], found["expectancy"]) == (D("0.5"), 125, D("12.5"))
+    assert (found["win_rate"], found["total"], found["expectancy"]) == (dec("0.5"), 125, dec("12.5"))
     assert (found["median"], found["best"], found["worst"]) == (20, 220, -300)
-    assert found["profit_factor"] == D("1.2874")
+    assert found["profit_factor"] == dec("1.2874")
 
 
 def test_the_drawdown_over_trades_falls_from_the_best_total_so_far():
@@ -51,7 +51,7 @@ def test_without_trades_only_the_counts_are_known():
 
 def test_one_trade_has_a_mean_but_no_interval_of_it():
     found = statistics(of("99.5"))
-    assert (found["expectancy"], found["median"]) == (D("99.5"), D("99.5"))
+    assert (found["expectancy"], found["median"]) == (dec("99.5"), dec("99.5"))
     assert (found["expectancy_low"], found["expectancy_high"]) == (None, None)
 
 
@@ -73,12 +73,12 @@ def test_without_a_win_the_profit_factor_is_zero():
     ],
 )
 def test_the_win_rates_interval_is_wilsons(wins, trades, low, high):
-    assert win_rate_interval(wins, trades) == (D(low), D(high))
+    assert win_rate_interval(wins, trades) == (dec(low), dec(high))
 
 
 def test_the_expectancys_interval_is_students():
     """1, 2, 3: mean 2, deviation 1, t(2) = 4.303, 4.303 / sqrt 3 = 2.4843."""
-    assert expectancy_interval(of(1, 2, 3)) == (D("-0.48"), D("4.48"))
+    assert expectancy_interval(of(1, 2, 3)) == (dec("-0.48"), dec("4.48"))
 
 
 def test_between_two_rows_of_students_table_the_wider_interval_counts():
@@ -92,10 +92,10 @@ def test_between_two_rows_of_students_table_the_wider_interval_counts():
 def test_the_expectancys_interval_lies_evenly_about_the_mean(pnls):
     low, high = expectancy_interval(pnls)
     mean, deviation = reference.mean(pnls), reference.stdev(pnls)
-    assert low + high == pytest.approx(2 * mean, abs=D("0.02"))
+    assert low + high == pytest.approx(2 * mean, abs=dec("0.02"))
     reach = (high - low) / 2
-    assert D("1.95") * deviation <= (reach + D("0.01")) * D(len(pnls)).sqrt()
-    assert (reach - D("0.01")) * D(len(pnls)).sqrt() <= D("12.71") * deviation
+    assert dec("1.95") * deviation <= (reach + dec("0.01")) * dec(len(pnls)).sqrt()
+    assert (reach - dec("0.01")) * dec(len(pnls)).sqrt() <= dec("12.71") * deviation
 
 
 def test_the_tail_is_the_mean_of_the_worst_twentieth():
@@ -110,13 +110,13 @@ def test_fewer_than_twenty_trades_have_no_tail():
 
 def test_the_edge_at_entry_stands_beside_what_came_of_it():
     """Only trades whose edge is known: -40 and -20 promised, 100 and -300 came."""
-    found = statistics(of(100, 77, -300), [D(-40), None, D(-20)])
+    found = statistics(of(100, 77, -300), [dec(-40), None, dec(-20)])
     assert (found["edge_trades"], found["average_edge"], found["average_realized"]) == (2, -30, -100)
 
 
 def test_edges_of_other_trades_are_refused():
     with pytest.raises(ValueError):
-        statistics(of(100, 77), [D(-40)])
+        statistics(of(100, 77), [dec(-40)])
 
 
 @pytest.mark.parametrize(
@@ -147,9 +147,9 @@ def test_every_result_is_a_win_a_loss_or_zero_and_all_are_in_the_total(pnls):
         assert found["total"] == sum(pnls)
         assert found["worst"] <= found["median"] <= found["best"]
         assert 0 <= found["win_rate_low"] <= found["win_rate"] <= found["win_rate_high"] <= 1
-        assert abs(found["median"] - reference.median(pnls)) <= D("0.005")
+        assert abs(found["median"] - reference.median(pnls)) <= dec("0.005")
 
 
 @given(results)
 def test_the_drawdown_is_never_negative_and_at_least_the_loss_at_the_end(curve):
-    assert max_drawdown(curve) >= max(D(0), -curve[-1] if curve else D(0))
+    assert max_drawdown(curve) >= max(dec(0), -curve[-1] if curve else dec(0))

@@ -319,7 +319,7 @@ def _market_data(view: EntryView) -> Check:
         *([view.market_doubt.rstrip(".")] if view.market_doubt else []),
     ]
     text = "; ".join(faults) if faults else "All four quotes are live, complete and in order"
-    return Check(name, not faults, len(faults), 0, f"{text}.")
+    return Check(name, not faults, len(faults), 0, _sentence(text))
 
 
 def _strikes(view: EntryView, limits: Limits) -> Check:
