@@ -18,7 +18,9 @@ from .server import Listening, SimOptions, serve
 def parser() -> argparse.ArgumentParser:
     """The options; their defaults are those of `SimOptions`."""
     default = SimOptions()
-    words = argparse.ArgumentParser("python -m spxarb.sim", description="A simulated gateway on loopback.")
+    words = argparse.ArgumentParser(
+        "python -m spxarb.sim", description="A simulated gateway on loopback.", allow_abbrev=False
+    )
     add = words.add_argument
     add("--host", default=default.host, help="loopback address to listen on (default %(default)s)")
     add(
@@ -27,8 +29,8 @@ def parser() -> argparse.ArgumentParser:
         default=default.port,
         help="port for clients, 0 takes a free one (default %(default)s)",
     )
-    add("--control-port", type=int, default=0, help="port for the control, 0 takes a free one (default)")
-    add("--day-file", type=Path, help="recorded day to play: csv or csv.gz; without it a day is invented")
+    add("--control", dest="control_port", type=int, default=0, help="port for the control, 0 takes a free one (default)")
+    add("--day", dest="day_file", type=Path, help="recorded day to play: csv or csv.gz; without it a day is invented")
     add("--date", type=date.fromisoformat, help="date of the invented day (default today)")
     add("--seed", type=int, default=default.seed, help="seed of the invented day (default %(default)s)")
     add("--regime", default=default.regime, help="kind of invented day (default %(default)s)")

@@ -33,7 +33,7 @@ _refs = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def gateway() -> Iterator[RunningSim]:
-    with RunningSim(day=str(DAY), at="09:40", speed=0) as running:
+    with RunningSim(date=str(DAY), at="09:40", speed=0) as running:
         yield running
 
 
@@ -301,7 +301,7 @@ def test_a_client_id_in_use_is_refused_by_name(gateway):
 
 
 def test_a_clock_that_moves_brings_new_quotes_and_a_worthless_option_has_an_ask_but_no_bid():
-    with RunningSim(day=str(DAY), at="15:00", speed=0) as gateway:
+    with RunningSim(date=str(DAY), at="15:00", speed=0) as gateway:
 
         async def steps(broker: Broker) -> None:
             call = (await broker.option_chain("SPX", "SPXW", DAY)).contracts[-1]
@@ -319,7 +319,7 @@ def test_a_clock_that_moves_brings_new_quotes_and_a_worthless_option_has_an_ask_
 
 
 def test_a_gateway_that_dies_is_a_lost_link_and_no_answer():
-    with RunningSim(day=str(DAY), at="09:40", speed=0) as gateway:
+    with RunningSim(date=str(DAY), at="09:40", speed=0) as gateway:
 
         async def steps(broker: Broker) -> None:
             gateway.control.stop()

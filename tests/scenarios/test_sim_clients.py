@@ -45,7 +45,7 @@ def sim(tmp_path):
     """A gateway at 09:40 of a recorded day whose clock stands still."""
     file = tmp_path / "day.csv"
     file.write_text(DAY)
-    with RunningSim(day_file=file, at="09:40", speed=0) as running:
+    with RunningSim(day=file, at="09:40", speed=0) as running:
         yield running
 
 
@@ -423,7 +423,7 @@ def test_a_running_clock_runs(sim):
 
 
 def test_a_gateway_that_cannot_start_says_why(tmp_path):
-    with pytest.raises(ControlError, match=r"nothing\.csv"), RunningSim(day_file=tmp_path / "nothing.csv"):
+    with pytest.raises(ControlError, match=r"nothing\.csv"), RunningSim(day=tmp_path / "nothing.csv"):
         pass
     with pytest.raises(ControlError, match="loopback only"), RunningSim(host="0.0.0.0"):
         pass

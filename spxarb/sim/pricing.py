@@ -1,0 +1,44 @@
+"""Option values without interest: Black-Scholes in total standard deviations, not in time.
+
+`deviation` is the standard deviation of the log price until expiry, volatility times the square root of time:
+who divides the day into more and less lively parts needs no other clock.
+"""
+
+from __future__ import annotations
+
+from math import erfc, log, sqrt
+
+TRADING_DAYS = 252
+"""Trading days in a year, to turn a yearly volatility into a daily one."""
+
+
+def normal(x: float) -> float:
+    """The standard normal distribution function."""
+    return 0.5 * erfc(-x / sqrt(2.0))
+
+
+def value(under: float, strike: float, deviation: float, right: str) -> float:
+    """The value of a European option, in the unit of `under` and `strike`."""
+    call = max(0.0, under - strike)
+    if deviation > 1e-9:
+        d1 = log(under / strike) / deviation + deviation / 2
+        call = max(call, under * normal(d1) - strike * normal(d1 - deviation))
+    return call if right == "C" else max(0.0, call - under + strike)
+
+
+def delta(under: float, strike: float, deviation: float, right: str) -> float:
+    """The change of the value for a change of 1 of the underlying."""
+    if deviation > 1e-9:
+        call = normal(log(under / strike) / deviation + deviation / 2)
+    else:
+        call = 1.0 if under > strike else 0.0
+    return call if right == "C" else call - 1.0
+
+
+def variance_share(elapsed: float) -> float:
+    """The share of a day's variance that has passed at the share `elapsed` of its hours, both 0 to 1.
+
+    The lively parts are the first and the last hours: variance per minute is 1 + 1.8·(2u - 1)², scaled.
+    """
+    u = min(1.0, max(0.0, elapsed))
+    return (u + 0.3 * ((2 * u - 1) ** 3 + 1)) / 1.6

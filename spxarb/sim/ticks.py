@@ -1,0 +1,55 @@
+"""Legal prices: the steps of the market rules, and the nearest legal price above or below.
+
+A rule is a row of (low edge, step): from that price on, the step applies. Steps in whole cents only, so that
+everything is computed in cents and no float rounds a price off its grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil, floor
+
+Rule = Sequence[tuple[float, float]]
+
+PENNY, SPX_OPTIONS = 26, 239
+"""Ids of the market rules that the instruments name."""
+MARKET_RULES: dict[int, Rule] = {PENNY: ((0.0, 0.01),), SPX_OPTIONS: ((0.0, 0.05), (3.0, 0.1))}
+"""Price steps by rule id. Source: Cboe SPX options specification; Penny Interval Program for SPY."""
+
+
+def _step(rule: int, cents: int) -> int:
+    """The step at a price, both in cents."""
+    step = 1
+    for edge, size in MARKET_RULES[rule]:
+        if cents >= round(edge * 100):
+            step = round(size * 100)
+    return step
+
+
+def is_legal(rule: int, price: float) -> bool:
+    """True when an order may name this price: positive and on the grid."""
+    cents = round(price * 100)
+    return cents > 0 and abs(price * 100 - cents) < 1e-6 and cents % _step(rule, cents) == 0
+
+
+def at_or_below(rule: int, price: float) -> float:
+    """The highest legal price that is not above `price`; 0 when there is none."""
+    cents = floor(price * 100 + 1e-6)
+    return max(0, cents - cents % _step(rule, cents)) / 100
+
+
+def at_or_above(rule: int, price: float) -> float:
+    """The lowest legal price that is not below `price`, at least one step."""
+    cents = max(1, ceil(price * 100 - 1e-6))
+    cents += -cents % _step(rule, cents)
+    return cents / 100
+
+
+def below(rule: int, price: float) -> float:
+    """The highest legal price below `price`; 0 when there is none."""
+    return at_or_below(rule, price - 0.005)
+
+
+def above(rule: int, price: float) -> float:
+    """The lowest legal price above `price`."""
+    return at_or_above(rule, price + 0.005)
