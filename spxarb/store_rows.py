@@ -68,7 +68,7 @@ def from_moment(value: str) -> datetime:
 
 
 def to_json(value: object) -> str:
-    return json.dumps(plain(value), allow_nan=False, ensure_ascii=False)
+    return json.dumps(plain(value), allow_nan=False)
 
 
 def contract_to_json(contract: Contract) -> str:
@@ -77,7 +77,7 @@ def contract_to_json(contract: Contract) -> str:
     given["expiry"] = contract.expiry and contract.expiry.isoformat()
     given["strike"] = None if contract.strike is None else str(contract.strike)
     given["ticks"] = [[str(edge), str(step)] for edge, step in contract.ticks.rows]
-    return json.dumps(given, ensure_ascii=False)
+    return json.dumps(given)
 
 
 def contract_from_json(text: str) -> Contract:

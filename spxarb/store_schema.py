@@ -6,6 +6,7 @@ beside itself. A migration that was published is never changed: a new one is app
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import sqlite3
@@ -242,8 +243,9 @@ def newest_version() -> int:
 
 
 def read_meta(db: Database) -> dict[str, str]:
-    """The ledger's own facts; empty where there are none (yet)."""
-    if "meta" not in db.table_names():
+    """The ledger's own facts; empty where there are none (yet), or the tables are another program's."""
+    columns = {row[1] for row in db.execute("PRAGMA table_info(meta)").fetchall()}
+    if not columns >= {"key", "value"}:
         return {}
     return dict(db.execute("SELECT key, value FROM meta").fetchall())
 
@@ -258,19 +260,18 @@ def upgrade(db: Database, path: Path, mode: str) -> None:
 
     Another process may be doing the same: each step looks again once it may write.
     """
-    saved = False
+    safe = False
     while version_of(read_meta(db)) < newest_version():
         with immediate(db):
             done = version_of(read_meta(db))
             if done >= newest_version():
                 return
-            if done and not saved:
-                copy_to(path, _backup_path(path, done))
-                saved = True
-            MIGRATIONS[done](db)
+            with contextlib.nullcontext() if safe or done == 0 else _saved(path, done):
+                MIGRATIONS[done](db)
             if done == 0:
                 _make_facts(db, mode)
             put_meta(db, "schema_version", str(done + 1))
+        safe = True
 
 
 @contextmanager
@@ -300,17 +301,33 @@ def copy_to(path: Path, target: Path) -> None:
     Raises FileExistsError, OSError.
     """
     new_file(target)
-    with (
-        closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source,
-        closing(sqlite3.connect(target)) as copy,
-    ):
-        source.backup(copy)
+    try:
+        with (
+            closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source,
+            closing(sqlite3.connect(target)) as copy,
+        ):
+            source.backup(copy)
+    except BaseException:
+        target.unlink()
+        raise
 
 
 def new_file(path: Path) -> None:
     """Make an empty file, 0600. No descriptor: closing one would drop this process's locks on the file."""
     os.mknod(path, 0o600)
     path.chmod(0o600)
+
+
+@contextmanager
+def _saved(path: Path, version: int) -> Iterator[None]:
+    """A copy beside the ledger before the block; none is left of it when the block failed, and was undone."""
+    backup = _backup_path(path, version)
+    copy_to(path, backup)
+    try:
+        yield
+    except BaseException:
+        backup.unlink()
+        raise
 
 
 def _make_facts(db: Database, mode: str) -> None:
