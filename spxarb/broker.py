@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from spxarb import ib_convert as convert
-from spxarb.core.model import Quote, TickRule
+from spxarb.core.model import Books, Quote, TickRule
 from spxarb.errors import GatewayError, RefusedError
 from spxarb.ib_connect import open_wire
 from spxarb.ib_frames import every_execution, ib_query
@@ -70,17 +70,6 @@ class Chain:
 
     contracts: tuple[Contract, ...]
     session: Session | None
-
-
-@dataclass(frozen=True, slots=True)
-class Books:
-    """What the broker holds: answers of one and the same moment, asked in parallel."""
-
-    time: datetime
-    executions: tuple[Execution, ...]
-    open_orders: tuple[BrokerOrder, ...]
-    completed_orders: tuple[BrokerOrder, ...]
-    positions: tuple[Position, ...]
 
 
 class Broker:
@@ -327,12 +316,20 @@ class Broker:
         """Reserve an order id: above every one that this client id used."""
         return self._wire.next_order_id()
 
+    def skip_order_ids(self, used: int) -> None:
+        """No order id up to `used` will be given out: the ledger knows ids that the gateway may not."""
+        self._wire.seen_order_id(used)
+
     def place(self, ticket: OrderTicket, order_id: int) -> None:
         """Send the order once; with the id of a live order this changes its price or quantity.
 
         Returns before the gateway answers: see `events`. GatewayError: the link is down, nothing was sent.
         """
         self._wire.place(ticket, order_id, self.account)
+
+    def follow(self, order_ref: str, order_id: int) -> None:
+        """Let news of an order that an earlier connection sent come under its reference."""
+        self._wire.follow(order_ref, order_id)
 
     def cancel(self, order_id: int) -> None:
         """Ask once for the end of one of our orders: see `events`. GatewayError: nothing was sent."""

@@ -65,6 +65,8 @@ def outcome(call: Call, job: Job, *, sandbox: bool = False) -> Result:
         with _env(call, sandbox=sandbox) as env, _traceback_logged():
             mode = "sim" if sandbox else env.config.trading.mode
             result = job(env)
+            if env is not None:
+                env.ended(result)
     except UsageError:
         raise
     except SpxarbError as error:

@@ -222,8 +222,15 @@ class Execution(Section):
         le=50,
         description="Limit prices that an exit tries, each worse, before its last rung.",
     )
+    exit_rung_seconds: Seconds = Field(
+        default=5, gt=0, le=120, description="How long an exit waits at each of these prices, seconds."
+    )
+    broker_side_failsafe: bool = Field(
+        default=True,
+        description="Leave a buy-back of the SPY calls at the broker, asleep until 10 minutes before the close.",
+    )
     lock_timeout_seconds: Seconds = Field(
-        default=300,
+        default=600,
         ge=0,
         le=3600,
         description="How long to wait for another job of spxarb to finish, seconds.",

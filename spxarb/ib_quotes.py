@@ -55,6 +55,7 @@ class Line:
             halted=self.halted,
             data_type=self.data_type,
             received=self.received,
+            bid_told="bid" in self.prices or "bid" in self.sizes,
         )
 
     def _side(self, name: str) -> Decimal | None:

@@ -131,7 +131,7 @@ class Wire:
             2: lambda f: feed.size(f, now()),
             3: self._on_order_status,
             4: self._on_error,
-            9: lambda f: self._seen_order_id(int(f[2]) - 1),
+            9: lambda f: self.seen_order_id(int(f[2]) - 1),
             11: self._on_execution,
             15: self._on_accounts,
             21: lambda f: feed.greeks(f, now()),
@@ -281,7 +281,13 @@ class Wire:
         self._next_order_id += 1
         return self._next_order_id - 1
 
-    def _seen_order_id(self, order_id: int) -> None:
+    def follow(self, order_ref: str, order_id: int) -> None:
+        """Name the order of an earlier connection of this client id."""
+        self._refs.setdefault(order_id, order_ref)
+        self.seen_order_id(order_id)
+
+    def seen_order_id(self, order_id: int) -> None:
+        """Never give out this id or a lower one."""
         self._next_order_id = max(self._next_order_id, order_id + 1)
 
     def place(self, ticket: OrderTicket, order_id: int, account: str, *, what_if: bool = False) -> None:
@@ -291,7 +297,7 @@ class Wire:
             self._what_ifs.add(order_id)
         else:
             self._refs[order_id] = ticket.order_ref
-        self._seen_order_id(order_id)
+        self.seen_order_id(order_id)
         order = ib_order(ticket, account, what_if=what_if)
         self._client.placeOrder(order_id, ib_contract(ticket.contract), order)
 
@@ -329,7 +335,7 @@ class Wire:
         self.questions.row(OPEN_ORDERS, row)
         if row.client_id == self.client_id:
             self._refs[order_id] = row.order_ref
-            self._seen_order_id(order_id)
+            self.seen_order_id(order_id)
             self.events.put_nowait(OrderUpdate(row.order_ref, order_id, row.status, perm_id=row.perm_id))
 
     def _on_completed_order(self, contract: ibc.Contract, order: ibo.Order, state: ibo.OrderState) -> None:

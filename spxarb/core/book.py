@@ -191,6 +191,11 @@ class Trade:
         """Whether anything of it may still be held or working."""
         return self.status is not TradeStatus.CLOSED
 
+    @property
+    def expiry(self) -> date:
+        """The last day of its calls."""
+        return self.spx.expiry or self.trade_date
+
     def contract(self, leg: LegName) -> Contract:
         return self.spx if leg is LegName.SPX else self.spy
 

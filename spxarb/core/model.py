@@ -6,7 +6,7 @@ and never 0. Datetimes are aware, in America/New_York unless a name says otherwi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -164,6 +164,7 @@ class Quote:
     halted: bool = False
     data_type: int | None = None  # 1 live, 2 frozen, 3 delayed, 4 delayed-frozen
     received: float | None = None  # monotonic seconds of the newest tick
+    bid_told: bool = False  # the broker has spoken of the bid, be it that there is none
 
     @property
     def mid(self) -> Decimal | None:
@@ -315,6 +316,17 @@ class Leg:
     quantity: int
 
 
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What the broker holds: answers of one and the same moment, asked in parallel."""
+
+    time: datetime
+    executions: tuple[Execution, ...]
+    open_orders: tuple[BrokerOrder, ...]
+    completed_orders: tuple[BrokerOrder, ...]
+    positions: tuple[Position, ...]
+
+
 # --- what the broker says while an order works --------------------------------------------------
 
 
@@ -381,12 +393,29 @@ class StopRequested:
     reason: str = ""
 
 
-BrokerEvent = QuoteUpdate | OrderUpdate | FillReport | CommissionReport | OrderMessage | LinkChange
-Event = BrokerEvent | Timer | StopRequested
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """An order or a change of one that never reached the socket: the link was down."""
+
+    order_ref: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
-class Notes:
-    """Sentences for a human that a step collected, oldest first."""
+class BooksSeen:
+    """The broker's books, asked for over a link that stayed whole (`epoch`); `at` is monotonic seconds."""
 
-    lines: tuple[str, ...] = field(default=())
+    books: Books
+    at: float = 0.0
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LookFailed:
+    """The books were asked for and not told in time, or the link was lost meanwhile."""
+
+    why: str
+
+
+BrokerEvent = QuoteUpdate | OrderUpdate | FillReport | CommissionReport | OrderMessage | LinkChange
+Event = BrokerEvent | Timer | StopRequested | NotSent | BooksSeen | LookFailed

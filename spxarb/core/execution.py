@@ -1,0 +1,338 @@
+"""One spread being opened or closed: which orders, in which order, at which prices.
+
+Opening is hedge first: the SPX call is bought, and only contracts that are filled are sold against. Leaving
+buys SPY back first. No order is sent for a leg while another of that leg may still fill, and none is sent
+anew before the broker's books have proven the end of the one before. See `steps` for how one order is worked
+and for what a procedure is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from spxarb.core.book import Purpose
+from spxarb.core.model import ZERO, LegName, Side, Timer
+from spxarb.core.orders import Life, News
+from spxarb.core.steps import Place, Wake, finish, work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from decimal import Decimal
+
+    from spxarb.core.model import Contract
+    from spxarb.core.orders import Track
+    from spxarb.core.steps import Action, Board, Steps, Tactics
+
+FAILSAFE_SECONDS = 5.0
+"""How long to wait for the broker to acknowledge the resting buy-back."""
+CLOSING_ROUNDS = 2
+"""How often a spread is closed anew when a late fill shows up after it was flat."""
+
+
+# --- endings --------------------------------------------------------------------------------------
+
+
+class Ending(StrEnum):
+    """How a procedure ended."""
+
+    OPENED = "opened"  # both legs filled
+    NOTHING = "nothing"  # no contract was filled
+    UNWOUND = "unwound"  # begun and undone: flat
+    FLAT = "flat"
+    RESIDUAL = "residual"  # SPY is flat; a worthless SPX call is left to cash settlement
+    LEFT = "left"  # contracts are left that should be gone
+    DOUBT = "doubt"  # the broker did not prove how an order ended
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An ending and why, in a sentence without a full stop."""
+
+    ending: Ending
+    why: str = ""
+
+
+# --- opening --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPlan:
+    """A spread to open. `spx_cap`: the highest price that still leaves the least credit; None: no cap.
+
+    `spy_floor` gives, for the price paid for SPX, the lowest SPY price that still does; None: none does.
+    """
+
+    spx: Contract
+    spy: Contract
+    spx_quantity: int
+    spy_quantity: int
+    spx_cap: Decimal | None
+    spy_floor: Callable[[Decimal], Decimal | None]
+    tactics: Tactics
+
+
+def opening(board: Board, plan: OpenPlan) -> Steps[Outcome]:
+    """Buy SPX, look at the credit again with its real price, sell SPY; or undo what was begun."""
+    ask = board.touch(plan.spx, Side.BUY)
+    if ask is None or (plan.spx_cap is not None and ask > plan.spx_cap):
+        return Outcome(Ending.NOTHING, "the SPX ask left no credit")
+    spx = yield from _buy_spx(board, plan, ask)
+    if not spx.final:
+        return Outcome(Ending.DOUBT, f"how order {spx.ref} ended is not known")
+    if not spx.filled:
+        return Outcome(Ending.NOTHING, _why_unfilled(board, spx))
+    why = board.stop or _credit_gone(board, plan, spx)
+    if spx.filled < plan.spx_quantity:
+        why = _why_unfilled(board, spx)
+    if why:
+        return (yield from _undo(board, plan, why))
+    spy = yield from _sell_spy(board, plan, spx)
+    if spy.filled == plan.spy_quantity:
+        return Outcome(Ending.OPENED)
+    if not spy.final:
+        return Outcome(Ending.DOUBT, f"how order {spy.ref} ended is not known")
+    return (yield from _undo(board, plan, _why_unfilled(board, spy)))
+
+
+def _buy_spx(board: Board, plan: OpenPlan, ask: Decimal) -> Steps[Track]:
+    limit = ask if plan.tactics.use_limit_orders else None
+    track = board.order(plan.spx, LegName.SPX, Side.BUY, plan.spx_quantity, limit, Purpose.ENTRY)
+
+    def dearer(rung: int) -> Decimal | None:
+        if track.limit is None or rung > plan.tactics.attempts:
+            return None
+        price = plan.spx.ticks.above(track.limit)
+        return track.limit if plan.spx_cap is not None and price > plan.spx_cap else price
+
+    yield from work(board, track, plan.tactics.order_timeout, dearer, interruptible=True)
+    return track
+
+
+def _sell_spy(board: Board, plan: OpenPlan, spx: Track) -> Steps[Track]:
+    """Never more than the ratio allows against SPX contracts that are filled."""
+    covered = plan.spy_quantity * int(spx.filled) // plan.spx_quantity
+    bid = board.touch(plan.spy, Side.SELL)
+    limit = bid if plan.tactics.use_limit_orders else None
+    track = board.order(plan.spy, LegName.SPY, Side.SELL, covered, limit, Purpose.ENTRY)
+    floor = plan.spy_floor(spx.average_price or ZERO)
+
+    def cheaper(rung: int) -> Decimal | None:
+        if track.limit is None or rung > plan.tactics.attempts:
+            return None
+        price = plan.spy.ticks.below(track.limit)
+        return track.limit if floor is None or price < floor else price
+
+    yield from work(board, track, plan.tactics.order_timeout, cheaper, interruptible=True)
+    return track
+
+
+def _credit_gone(board: Board, plan: OpenPlan, spx: Track) -> str:
+    """Why the SPY calls are not to be sold after all; empty when the credit is still there."""
+    bid, floor = board.touch(plan.spy, Side.SELL), plan.spy_floor(spx.average_price or ZERO)
+    if bid is None:
+        return "the SPY bid vanished after SPX was bought"
+    if floor is None or bid < floor:
+        return f"with SPX bought at {spx.average_price} the SPY bid {bid} leaves too little credit"
+    return ""
+
+
+def _why_unfilled(board: Board, track: Track) -> str:
+    reason = board.stop or (track.words[-1] if track.words else "not filled in time")
+    return f"{track.leg} filled {track.filled} of {track.ticket.quantity}: {reason}"
+
+
+def _undo(board: Board, plan: OpenPlan, why: str) -> Steps[Outcome]:
+    """Flat again: what was sold is bought back first, then what was bought is sold."""
+    outcome = yield from closing(board, ClosePlan(plan.spx, plan.spy, plan.tactics, Purpose.UNWIND))
+    ending = Ending.UNWOUND if outcome.ending is Ending.FLAT else outcome.ending
+    return Outcome(ending, f"{why}; {outcome.why}" if outcome.why else why)
+
+
+def failsafe(board: Board, contract: Contract, not_before: datetime) -> Steps[Track]:
+    """Leave a buy-back of the short leg at the broker, a market order that sleeps until `not_before`.
+
+    It is for the case that nothing of ours runs any more; `closing` ends it before it trades that leg.
+    """
+    quantity = -board.held(LegName.SPY)
+    track = board.order(contract, LegName.SPY, Side.BUY, quantity, None, Purpose.FAILSAFE, not_before)
+    timer = board.timer()
+    track.hear(News.SENT)
+    event = yield from board.wait(
+        Place(track.ticket, track.leg, track.purpose, track.attempt), Wake(timer, FAILSAFE_SECONDS)
+    )
+    while event != Timer(timer) and not (track.over or track.life is Life.LIVE):
+        event = yield from board.wait()
+    return track
+
+
+# --- closing --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePlan:
+    """A spread to be rid of; what is held of it is on the board.
+
+    `spx_trades` False: SPX cannot or must not be sold any more, it is left to cash settlement.
+    """
+
+    spx: Contract
+    spy: Contract
+    tactics: Tactics
+    purpose: Purpose = Purpose.EXIT
+    spx_trades: bool = True
+
+    def contract(self, leg: LegName) -> Contract:
+        return self.spx if leg is LegName.SPX else self.spy
+
+
+def closing(board: Board, plan: ClosePlan) -> Steps[Outcome]:
+    """End every order that may still fill, buy SPY back, then sell SPX; again if a late fill undoes it."""
+    outcome = Outcome(Ending.FLAT)
+    for _ in range(CLOSING_ROUNDS):
+        outcome = yield from _close_once(board, plan)
+        late = outcome.ending is Ending.FLAT and (board.held(LegName.SPY) or board.held(LegName.SPX))
+        if not late:
+            break
+    return outcome
+
+
+def _close_once(board: Board, plan: ClosePlan) -> Steps[Outcome]:
+    for track in [each for each in board.tracks.values() if not each.final]:
+        if not (yield from finish(board, track)):
+            return _doubt(track)
+    for leg in (LegName.SPY, LegName.SPX):
+        if leg is LegName.SPX and board.held(leg) > 0 and not plan.spx_trades:
+            return Outcome(Ending.RESIDUAL, f"{_calls(board.held(leg), leg)} left to cash settlement")
+        doubtful = yield from _flatten(board, plan, leg)
+        if doubtful is not None:
+            return _doubt(doubtful)
+        left = board.held(leg)
+        if left > 0 and leg is LegName.SPX and _worthless(board, plan.spx):
+            return Outcome(Ending.RESIDUAL, f"{_calls(left, leg)} without a bid left to cash settlement")
+        if left:
+            kept = ", so SPX is kept as the hedge" if leg is LegName.SPY and left < 0 else ""
+            return Outcome(Ending.LEFT, f"{_calls(left, leg)} could not be closed{kept}")
+    return Outcome(Ending.FLAT)
+
+
+def _doubt(track: Track) -> Outcome:
+    return Outcome(Ending.DOUBT, f"how order {track.ref} ended is not known")
+
+
+def _calls(count: int, leg: LegName) -> str:
+    kind = "long" if count > 0 else "short"
+    return f"{abs(count)} {kind} {leg} call{'s' if abs(count) > 1 else ''}"
+
+
+def _worthless(board: Board, contract: Contract) -> bool:
+    """Nobody bids, though somebody offers: the market is there and the option is worth nothing."""
+    quote = board.quote(contract)
+    return quote.bid is None and quote.ask is not None
+
+
+def _flatten(board: Board, plan: ClosePlan, leg: LegName) -> Steps[Track | None]:
+    """Trade away what is held of a leg, as far as the rungs go. Returns an order whose end is not proven."""
+    held = board.held(leg)
+    if not held:
+        return None
+    yield from _touch_or_timeout(board, plan.contract(leg), held, plan.tactics.quote_timeout)
+    for rung in (_offer_worthless, _limit_rungs, _market_rung):
+        ladder = rung(board, plan, leg)
+        if ladder is None:
+            continue
+        if not (yield from work(board, ladder.track, ladder.seconds, ladder.next_limit, interruptible=False)):
+            return ladder.track
+        if ladder.last:
+            break
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ladder:
+    """An order and how it is worked; `last`: no other kind of order follows it."""
+
+    track: Track
+    seconds: float
+    next_limit: Callable[[int], Decimal | None]
+    last: bool = False
+
+
+def _no_more(_: int) -> None:
+    return None
+
+
+def _closer(board: Board, plan: ClosePlan, leg: LegName, limit: Decimal | None) -> Track:
+    """An order for exactly what is held of the leg now."""
+    held = board.held(leg)
+    return board.order(plan.contract(leg), leg, _side(held), abs(held), limit, plan.purpose)
+
+
+def _side(held: int) -> Side:
+    return Side.SELL if held > 0 else Side.BUY
+
+
+def _offer_worthless(board: Board, plan: ClosePlan, leg: LegName) -> _Ladder | None:
+    """A long call that nobody bids for is offered once at the lowest price there is."""
+    contract = plan.contract(leg)
+    if board.held(leg) <= 0 or not _worthless(board, contract):
+        return None
+    track = _closer(board, plan, leg, contract.ticks.lowest)
+    return _Ladder(track, plan.tactics.order_timeout, _no_more, last=True)
+
+
+def _limit_rungs(board: Board, plan: ClosePlan, leg: LegName) -> _Ladder | None:
+    """A limit at the touch, then through it rung by rung."""
+    held, contract = board.held(leg), plan.contract(leg)
+    limit = _rung_price(board, contract, _side(held), 0)
+    if not held or limit is None or not plan.tactics.use_limit_orders:
+        return None
+    track = _closer(board, plan, leg, limit)
+
+    def deeper(rung: int) -> Decimal | None:
+        if rung >= plan.tactics.exit_rungs:
+            return None
+        return _rung_price(board, contract, track.ticket.side, rung) or track.limit
+
+    return _Ladder(track, plan.tactics.rung_seconds, deeper)
+
+
+def _market_rung(board: Board, plan: ClosePlan, leg: LegName) -> _Ladder | None:
+    """The last rung, where it is allowed."""
+    allowed = plan.tactics.market_exit or not plan.tactics.use_limit_orders
+    if not allowed or not board.held(leg):
+        return None
+    return _Ladder(_closer(board, plan, leg, None), plan.tactics.order_timeout, _no_more, last=True)
+
+
+def _rung_price(board: Board, contract: Contract, side: Side, rung: int) -> Decimal | None:
+    """The touch, then through it by 1, 2, 4, 8, ... steps, at most a fifth of the price.
+
+    IBKR refuses option orders more than 20 % through the best price of all exchanges.
+    """
+    touch = board.touch(contract, side)
+    if touch is None:
+        return None
+    step = contract.ticks.increment(touch)
+    through = min(step * 2 ** (rung - 1), max(touch / 5, step)) if rung else ZERO
+    if side is Side.BUY:
+        return contract.ticks.down(touch + through) or contract.ticks.up(touch)
+    return contract.ticks.up(max(touch - through, contract.ticks.lowest))
+
+
+def _touch_or_timeout(board: Board, contract: Contract, held: int, seconds: float) -> Steps[None]:
+    """Wait a bounded time for a price to trade at; a call that the broker says has no bid is not waited for.
+
+    An ask alone is not enough for that: its bid may be on the way.
+    """
+    timer = board.timer()
+    actions: tuple[Action, ...] = (Wake(timer, seconds),)
+    while board.touch(contract, _side(held)) is None:
+        if held > 0 and _worthless(board, contract) and board.quote(contract).bid_told:
+            return
+        event = yield from board.wait(*actions)
+        actions = ()
+        if event == Timer(timer):
+            return

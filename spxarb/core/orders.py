@@ -1,0 +1,280 @@
+"""The life of one order: a table of states and news, and what is known of its fills.
+
+What the broker says is news; only executions are fills (orderStatus is neither guaranteed nor ordered), and
+only a look into the broker's books proves an end: `Cancelled` can be crossed by a fill, an error code can
+stand beside a live order, an `Inactive` order can come back to life. Sources: IBKR's TWS API documentation
+on order states, and what users of the client libraries met (fills after 202, 10148 "state: Filled", 10349
+and 399 on live orders).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from spxarb.core.book import latest_revisions
+from spxarb.core.model import ZERO
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from decimal import Decimal
+
+    from spxarb.core.book import Purpose
+    from spxarb.core.model import BooksSeen, BrokerOrder, Execution, LegName, OrderTicket
+
+
+class Life(StrEnum):
+    """Where an order stands. FILLED and ENDED are final; even then late news is taken."""
+
+    INTENDED = "intended"  # committed to the ledger, not known to have been sent
+    SENT = "sent"  # handed to the socket, no word yet
+    LIVE = "live"  # the broker has it, and it may fill
+    CANCELLING = "cancelling"  # its end was asked for; it may still fill
+    SAID_ENDED = "said ended"  # the broker said cancelled or refused; fills may be on their way
+    FILLED = "filled"  # executions add up to the whole quantity
+    ENDED = "ended"  # proven over with less than the whole quantity
+
+
+class News(StrEnum):
+    """What can happen to an order."""
+
+    SENT = "sent"
+    NOT_SENT = "not sent"
+    NOTED = "noted"  # a warning, a doubtful code, a pending state: proves nothing
+    WORKING = "working"
+    FILLED_PARTLY = "filled partly"
+    FILLED_WHOLLY = "filled wholly"
+    CANCEL_SENT = "cancel sent"
+    CANCEL_REFUSED = "cancel refused"
+    CANCELLED = "cancelled"
+    REFUSED = "refused"
+    SEEN_LIVE = "seen live"  # a look into the books shows it among the open orders
+    SEEN_ENDED = "seen ended"  # a look shows it completed, or gone after the broker said so
+    ABSENT_TWICE = "absent twice"  # two looks, 5 s apart, show it nowhere: it never arrived
+
+
+_ALIVE = {
+    News.NOTED: None,  # None: the state stays as it is
+    News.WORKING: Life.LIVE,
+    News.FILLED_PARTLY: Life.LIVE,
+    News.FILLED_WHOLLY: Life.FILLED,
+    News.CANCEL_SENT: Life.CANCELLING,
+    News.CANCEL_REFUSED: None,
+    News.CANCELLED: Life.SAID_ENDED,
+    News.REFUSED: Life.SAID_ENDED,
+    News.SEEN_LIVE: Life.LIVE,
+    News.SEEN_ENDED: Life.ENDED,
+    News.ABSENT_TWICE: Life.ENDED,
+}
+
+_OVER: dict[News, Life | None] = {news: None for news in News if news is not News.SENT}
+
+TRANSITIONS: Mapping[Life, Mapping[News, Life | None]] = {
+    Life.INTENDED: {**_ALIVE, News.SENT: Life.SENT, News.NOT_SENT: Life.ENDED},
+    Life.SENT: {**_ALIVE, News.NOT_SENT: Life.ENDED},
+    Life.LIVE: {**_ALIVE, News.SENT: None, News.NOT_SENT: None},  # a change of price, sent or not
+    Life.CANCELLING: {
+        **_ALIVE,
+        News.WORKING: None,  # a status from before the cancel
+        News.FILLED_PARTLY: None,
+        News.SEEN_LIVE: None,
+    },
+    Life.SAID_ENDED: {
+        **_ALIVE,
+        News.FILLED_PARTLY: None,  # it crossed the end; the rest is over all the same
+        News.CANCEL_SENT: None,
+    },
+    Life.FILLED: {
+        **_OVER,
+        News.FILLED_PARTLY: Life.ENDED,  # a correction took contracts away
+    },
+    Life.ENDED: {
+        **_OVER,
+        News.WORKING: Life.LIVE,  # it was not over: whatever was built on that must be looked at anew
+        News.SEEN_LIVE: Life.LIVE,
+        News.FILLED_WHOLLY: Life.FILLED,
+    },
+}
+"""State -> news -> next state; None: it stays. A missing pair cannot happen and is an error."""
+
+_WORKING_STATUS = frozenset({"PreSubmitted", "Submitted"})
+_CANCELLED_STATUS = frozenset({"Cancelled", "ApiCancelled"})
+
+# Codes that come with a live order and mean no end of it (IBKR message codes; both client libraries take
+# some of them for one).
+WARNINGS = frozenset({165, 399, 404, 492, 10167, 10233, 10349}) | frozenset(range(2100, 2200))
+CANCEL_REFUSALS = frozenset({135, 136, 161, 10147, 10148})
+CHANGE_REFUSALS = frozenset({104, 105})
+REFUSALS = frozenset(
+    {103, 106, 107, 109, 110, 163, 164, 200, 201, 203, 320, 321, 322, 323, 343, 382, 383, 387, 434, 460}
+) | frozenset({10318, 10331})
+CANCELLATION = 202
+
+ABSENCE_SECONDS = 5.0
+"""Between the two looks that prove an absence: orders appear late after the gateway's own link was lost."""
+
+
+def news_of_status(status: str) -> News:
+    """What an orderStatus or openOrder state says. `Filled` proves nothing: executions do."""
+    if status in _WORKING_STATUS:
+        return News.WORKING
+    if status in _CANCELLED_STATUS:
+        return News.CANCELLED
+    return News.REFUSED if status == "Inactive" else News.NOTED
+
+
+def news_of_code(code: int, life: Life) -> News:
+    """What an error frame tied to an order says, given where the order stood.
+
+    110 (bad price step) and the like refuse a new order, but only the change of one that is live. A code
+    that is in no table proves nothing.
+    """
+    if code in WARNINGS or code in CHANGE_REFUSALS:
+        return News.NOTED
+    if code in CANCEL_REFUSALS:
+        return News.CANCEL_REFUSED
+    if code == CANCELLATION:
+        return News.CANCELLED
+    if code in REFUSALS:
+        return News.REFUSED if life in {Life.INTENDED, Life.SENT, Life.SAID_ENDED} else News.NOTED
+    return News.NOTED
+
+
+@dataclass(slots=True)
+class Track:
+    """One order followed through its life: what was asked, what was heard, what was filled."""
+
+    ticket: OrderTicket
+    leg: LegName
+    purpose: Purpose
+    attempt: int
+    life: Life = Life.INTENDED
+    perm_id: int = 0
+    order_id: int = 0
+    limit: Decimal | None = None
+    executions: dict[str, Execution] = field(default_factory=dict)  # by exec id
+    said_filled: Decimal = ZERO  # the most that any status claimed
+    words: list[str] = field(default_factory=list)  # error and warning texts, oldest first
+    absent_since: tuple[float, int] | None = None  # first look of a row that showed it nowhere; its link
+    change_refused: bool = False
+
+    @property
+    def ref(self) -> str:
+        return self.ticket.order_ref
+
+    @property
+    def filled(self) -> Decimal:
+        """Contracts filled, by executions alone."""
+        return sum((each.quantity for each in latest_revisions(self.executions.values())), start=ZERO)
+
+    @property
+    def remaining(self) -> Decimal:
+        return max(self.ticket.quantity - self.filled, ZERO)
+
+    @property
+    def final(self) -> bool:
+        """Nothing more can come of it."""
+        return self.life in {Life.FILLED, Life.ENDED}
+
+    @property
+    def over(self) -> bool:
+        """The broker said that it is over, or it is proven."""
+        return self.final or self.life is Life.SAID_ENDED
+
+    @property
+    def fills_missing(self) -> bool:
+        """A status told of fills that no execution has shown yet."""
+        return self.said_filled > self.filled
+
+    @property
+    def average_price(self) -> Decimal | None:
+        """Dollars or points, weighted by contracts; None when nothing is filled."""
+        fills = latest_revisions(self.executions.values())
+        total = sum((each.quantity for each in fills), start=ZERO)
+        return sum((e.quantity * e.price for e in fills), start=ZERO) / total if total else None
+
+    def hear(self, news: News) -> None:
+        """Move along the table. KeyError: news that cannot happen in this state."""
+        following = TRANSITIONS[self.life][news]
+        self.life = self.life if following is None else following
+
+    def hear_execution(self, execution: Execution) -> None:
+        """Count a fill or a correction; the same one twice counts once."""
+        if self.executions.get(execution.exec_id) == execution:
+            return
+        self.executions[execution.exec_id] = execution
+        self.perm_id = self.perm_id or execution.perm_id
+        whole = self.filled >= self.ticket.quantity
+        self.hear(News.FILLED_WHOLLY if whole else News.FILLED_PARTLY)
+
+    def hear_status(self, status: str, filled: Decimal | None, perm_id: int = 0) -> None:
+        """Take a status of the wire."""
+        self.perm_id = self.perm_id or perm_id
+        if filled is not None:
+            self.said_filled = max(self.said_filled, min(filled, self.ticket.quantity + ZERO))
+        elif status == "Filled":
+            self.said_filled = self.ticket.quantity + ZERO
+        self.hear(news_of_status(status))
+
+    def hear_code(self, code: int, text: str) -> None:
+        """Take an error or warning frame."""
+        self.words.append(f"{code} {text}")
+        self.change_refused = self.change_refused or code in CHANGE_REFUSALS or code == 110
+        self.hear(news_of_code(code, self.life))
+
+    def look(self, seen: BooksSeen) -> None:
+        """Compare with the broker's books; proves life, or an end."""
+        for execution in seen.books.executions:
+            if self.matches_execution(execution):
+                self.hear_execution(execution)
+        if self.life is Life.FILLED:
+            return
+        found = next((order for order in seen.books.open_orders if self._is(order)), None)
+        if found is None:
+            self._look_for_end(seen)
+            return
+        self.absent_since = None
+        self.hear_status(found.status, found.filled, found.perm_id)
+        if not self.over:
+            self.hear(News.SEEN_LIVE)
+
+    def _look_for_end(self, seen: BooksSeen) -> None:
+        """Not among the open orders: over, if the broker says so anywhere; else only absent."""
+        done = next((order for order in seen.books.completed_orders if self._is(order)), None)
+        if done is not None:
+            self.said_filled = max(self.said_filled, done.filled or ZERO)
+        if self.fills_missing or self.final:
+            return
+        if done is not None or self.life is Life.SAID_ENDED:
+            self.hear(News.SEEN_ENDED)
+        elif self.absent_since is None or self.absent_since[1] != seen.epoch:
+            self.absent_since = (seen.at, seen.epoch)
+        elif seen.at - self.absent_since[0] >= ABSENCE_SECONDS:
+            self.hear(News.ABSENT_TWICE)
+
+    def _is(self, order: BrokerOrder) -> bool:
+        return order.order_ref == self.ref or (bool(self.perm_id) and order.perm_id == self.perm_id)
+
+    def matches_execution(self, execution: Execution) -> bool:
+        """Whether the execution is of this order: by reference, or by permId where the reference is empty."""
+        if execution.order_ref:
+            return execution.order_ref == self.ref
+        return bool(self.perm_id) and execution.perm_id == self.perm_id
+
+
+def diagram() -> str:
+    """The table as Mermaid text, for the documentation."""
+    lines = ["stateDiagram-v2", "    [*] --> intended"]
+    for life, row in TRANSITIONS.items():
+        targets: dict[Life, list[str]] = {}
+        for news, following in row.items():
+            if following is not None and following is not life:
+                targets.setdefault(following, []).append(news.value)
+        for following, causes in targets.items():
+            lines.append(f"    {_node(life)} --> {_node(following)}: {', '.join(causes)}")
+    return "\n".join(lines) + "\n"
+
+
+def _node(life: Life) -> str:
+    return life.value.replace(" ", "_")

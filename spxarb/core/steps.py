@@ -1,0 +1,295 @@
+"""How one order is worked and seen over, without a socket and without a clock: events in, actions out.
+
+Each procedure is a generator: it yields what is to be done now and receives the next event. Whoever drives
+it performs the actions in order (an intent is committed before its order is sent), then waits for one event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from spxarb.core.book import OrderName
+from spxarb.core.model import (
+    ZERO,
+    BooksSeen,
+    FillReport,
+    LinkChange,
+    LookFailed,
+    NotSent,
+    OrderMessage,
+    OrderTicket,
+    OrderUpdate,
+    Quote,
+    QuoteUpdate,
+    Side,
+    StopRequested,
+    Timer,
+)
+from spxarb.core.orders import ABSENCE_SECONDS, CANCEL_REFUSALS, Life, News, Track
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from datetime import datetime
+    from decimal import Decimal
+
+    from spxarb.core.book import Purpose
+    from spxarb.core.model import Contract, Event, LegName
+
+T = TypeVar("T")
+
+CANCEL_SECONDS = 5.0
+"""How long to wait for the word that a cancelled order is over, before the books are asked."""
+LOOKS = 4
+"""How often the books are asked for the end of one order before a human must."""
+LINK_SECONDS = 20.0
+"""How long to wait for the gateway's link to come back before an order."""
+
+
+# --- actions --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Commit the intent, then send the order."""
+
+    ticket: OrderTicket
+    leg: LegName
+    purpose: Purpose
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reprice:
+    """Commit the new limit, then send the live order again under its own id."""
+
+    ref: str
+    limit: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Ask for the end of an order."""
+
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Ask for the broker's books: BooksSeen or LookFailed will follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """`Timer(name)` is wanted after so many seconds."""
+
+    name: str
+    seconds: float
+
+
+Action = Place | Reprice | Cancel | Look | Wake
+if TYPE_CHECKING:
+    Steps = Generator[tuple[Action, ...], Event, T]
+
+
+# --- what is known --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Tactics:
+    """How orders are worked; see section `execution` of the configuration. Seconds, counts."""
+
+    order_timeout: float = 30.0
+    attempts: int = 3
+    use_limit_orders: bool = True
+    exit_rungs: int = 6
+    rung_seconds: float = 5.0
+    market_exit: bool = True
+    quote_timeout: float = 10.0
+
+
+@dataclass(slots=True)
+class Board:
+    """What one procedure knows: its orders, the quotes, the link, whether it was asked to stop.
+
+    `base` are the contracts held by executions of orders that are not followed here.
+    """
+
+    tag: str
+    trade_id: int
+    base: dict[LegName, int] = field(default_factory=dict)
+    attempts: dict[tuple[LegName, Purpose], int] = field(default_factory=dict)  # numbers used so far
+    tracks: dict[str, Track] = field(default_factory=dict)
+    quotes: dict[int, Quote] = field(default_factory=dict)
+    link_up: bool = True
+    stop: str = ""
+    timers: int = 0
+
+    def take(self, event: Event) -> None:
+        """Learn from an event; what is not ours is passed over."""
+        match event:
+            case QuoteUpdate():
+                self.quotes[event.con_id] = event.quote
+            case LinkChange():
+                self.link_up = event.up
+            case StopRequested():
+                self.stop = event.reason or "asked to stop"
+            case _:
+                for track in self.tracks.values():
+                    _tell(track, event)
+
+    def held(self, leg: LegName) -> int:
+        """Contracts of the leg that are ours now, by executions alone: long positive, short negative."""
+        traded = (each.filled * each.ticket.side.sign for each in self.tracks.values() if each.leg is leg)
+        return self.base.get(leg, 0) + int(sum(traded, start=ZERO))
+
+    def wait(self, *actions: Action) -> Steps[Event]:
+        """Do the actions, then take one event."""
+        event = yield actions
+        self.take(event)
+        return event
+
+    def timer(self) -> str:
+        """A name that no earlier timer had."""
+        self.timers += 1
+        return f"t{self.timers}"
+
+    def order(
+        self,
+        contract: Contract,
+        leg: LegName,
+        side: Side,
+        quantity: int,
+        limit: Decimal | None,
+        purpose: Purpose,
+        good_after: datetime | None = None,
+    ) -> Track:
+        """A new order with a name of its own, followed from now on; nothing is sent yet."""
+        number = self.attempts.get((leg, purpose), 0) + 1
+        self.attempts[leg, purpose] = number
+        ref = str(OrderName(self.tag, self.trade_id, leg, purpose, number))
+        ticket = OrderTicket(ref, contract, side, quantity, limit, good_after=good_after)
+        track = Track(ticket, leg, purpose, number, limit=limit)
+        self.tracks[ref] = track
+        return track
+
+    def quote(self, contract: Contract) -> Quote:
+        return self.quotes.get(contract.con_id) or Quote()
+
+    def touch(self, contract: Contract, side: Side) -> Decimal | None:
+        """The price at which the order would fill now: the ask for a purchase, the bid for a sale."""
+        quote = self.quote(contract)
+        return quote.ask if side is Side.BUY else quote.bid
+
+
+def _tell(track: Track, event: Event) -> None:
+    """Let an order hear what is meant for it."""
+    match event:
+        case BooksSeen():
+            track.look(event)
+        case FillReport() if track.matches_execution(event.execution):
+            track.hear_execution(event.execution)
+        case OrderUpdate() if event.order_ref == track.ref:
+            track.hear_status(event.status, event.filled, event.perm_id)
+        case OrderMessage() if event.order_ref == track.ref:
+            track.hear_code(event.code, event.text)
+        case NotSent() if event.order_ref == track.ref:
+            track.words.append(event.why)
+            track.hear(News.NOT_SENT)
+        case _:
+            pass
+
+
+# --- one order ------------------------------------------------------------------------------------
+
+
+def work(
+    board: Board,
+    track: Track,
+    seconds: float,
+    next_limit: Callable[[int], Decimal | None],
+    *,
+    interruptible: bool,
+) -> Steps[bool]:
+    """Send an order and let it work: every `seconds` a new limit, until `next_limit(n)` has none.
+
+    Then see it over. Returns whether its end is proven; its fills are then in the track for good.
+    """
+    if not (yield from _link(board)):
+        track.hear(News.NOT_SENT)
+        return True
+    timer, rung = board.timer(), 0
+    track.hear(News.SENT)
+    event = yield from board.wait(
+        Place(track.ticket, track.leg, track.purpose, track.attempt), Wake(timer, seconds)
+    )
+    while not track.over and not (interruptible and board.stop):
+        actions: tuple[Action, ...] = ()
+        if event == Timer(timer):
+            rung += 1
+            limit = next_limit(rung)
+            if limit is None or track.life is not Life.LIVE or not board.link_up:
+                break
+            timer = board.timer()
+            actions = (Wake(timer, seconds),)
+            if limit != track.limit:
+                track.limit = limit
+                actions = (Reprice(track.ref, limit), *actions)
+        event = yield from board.wait(*actions)
+    return (yield from finish(board, track))
+
+
+def finish(board: Board, track: Track) -> Steps[bool]:
+    """See an order over: cancel it while it may fill, then look until the books prove its end.
+
+    Returns whether they did. An order that cannot be proven over is never followed by another.
+    """
+    for turn in range(LOOKS):
+        if track.final and not track.fills_missing:
+            return True
+        if track.life in {Life.INTENDED, Life.SENT, Life.LIVE, Life.CANCELLING}:
+            yield from _cancel(board, track)
+        if turn and (track.fills_missing or not track.over):
+            yield from _pause(board, ABSENCE_SECONDS)
+        yield from look(board)
+    return track.final and not track.fills_missing
+
+
+def _cancel(board: Board, track: Track) -> Steps[None]:
+    """Ask for the end, and wait a little for the word that it came."""
+    timer = board.timer()
+    if track.life is not Life.INTENDED:  # else nobody knows whether the broker has it: look first
+        track.hear(News.CANCEL_SENT)
+        event = yield from board.wait(Cancel(track.ref), Wake(timer, CANCEL_SECONDS))
+        while not (track.over or event == Timer(timer) or _cancel_refused(track, event)) and board.link_up:
+            event = yield from board.wait()
+
+
+def _cancel_refused(track: Track, event: Event) -> bool:
+    return isinstance(event, OrderMessage) and event.order_ref == track.ref and event.code in CANCEL_REFUSALS
+
+
+def look(board: Board) -> Steps[bool]:
+    """Ask for the broker's books once; False when they were not told."""
+    event = yield from board.wait(Look())
+    while not isinstance(event, BooksSeen | LookFailed):
+        event = yield from board.wait()
+    return isinstance(event, BooksSeen)
+
+
+def _pause(board: Board, seconds: float) -> Steps[None]:
+    timer = board.timer()
+    event = yield from board.wait(Wake(timer, seconds))
+    while event != Timer(timer):
+        event = yield from board.wait()
+
+
+def _link(board: Board) -> Steps[bool]:
+    """Wait for the link to be whole; False when it does not come back."""
+    if board.link_up:
+        return True
+    timer = board.timer()
+    event = yield from board.wait(Wake(timer, LINK_SECONDS))
+    while not board.link_up and event != Timer(timer):
+        event = yield from board.wait()
+    return board.link_up

@@ -1,0 +1,260 @@
+"""Runs a procedure of `core.execution`: performs its actions at the broker, tells it what happened.
+
+The ledger comes first: an intent is on disk before its order is sent, an execution before the procedure
+hears of it. What the broker says that is ours is remembered, whatever the procedure makes of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from spxarb.core.book import Fill, OrderRecord, order_name
+from spxarb.core.fees import commission_share
+from spxarb.core.model import (
+    ZERO,
+    BooksSeen,
+    CommissionReport,
+    FillReport,
+    LookFailed,
+    NotSent,
+    OrderMessage,
+    OrderUpdate,
+    StopRequested,
+    Timer,
+)
+from spxarb.core.steps import Cancel, Look, Place, Reprice, Wake
+from spxarb.errors import GatewayError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+    from decimal import Decimal
+
+    from spxarb.broker import Broker
+    from spxarb.core.fees import FeeSchedule
+    from spxarb.core.model import Event, Execution
+    from spxarb.core.orders import Track
+    from spxarb.core.steps import Action, Board, Steps
+    from spxarb.store import Store
+
+T = TypeVar("T")
+
+OVERDUE_SECONDS = 0.25
+STOP_POLL_SECONDS = 0.25
+"""How often the ledger is asked whether entries were forbidden meanwhile."""
+
+
+class Desk:
+    """One connection's broker and ledger, working for one procedure at a time."""
+
+    def __init__(self, broker: Broker, store: Store, fees: FeeSchedule, now: Callable[[], datetime]) -> None:
+        self.broker, self.store, self.fees, self.now = broker, store, fees, now
+        broker.skip_order_ids(store.highest_order_id(broker.client_id))
+        for record in store.unproven_orders():
+            if record.client_id == broker.client_id:
+                broker.follow(record.ref, record.order_id)
+        self._ready: deque[Event] = deque()
+        self._deadlines: dict[str, float] = {}
+        self._look: asyncio.Task[Event] | None = None
+        self._next_poll = 0.0
+
+    async def run(
+        self, steps: Steps[T], board: Board, stop_reason: Callable[[], str | None] | None = None
+    ) -> T:
+        """Drive a procedure to its end. `stop_reason`, asked now and then, tells it by a text to stop."""
+        self._deadlines.clear()
+        self._next_poll = 0.0
+        try:
+            actions = next(steps)
+            while True:
+                for action in actions:
+                    self._perform(action, board)
+                event = await self._event(board, stop_reason)
+                self.remember(event)
+                try:
+                    actions = steps.send(event)
+                finally:
+                    self._remember_ends(board)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        finally:
+            await self._forget_look()
+            self._remember_ends(board)
+
+    # --- actions -----------------------------------------------------------------------------
+
+    def _perform(self, action: Action, board: Board) -> None:
+        match action:
+            case Place():
+                self._place(action, board)
+            case Reprice():
+                self._reprice(action, board.tracks[action.ref])
+            case Cancel():
+                self._cancel(board.tracks[action.ref])
+            case Look():
+                self._look = asyncio.create_task(self._ask_books())
+            case Wake():
+                self._deadlines[action.name] = time.monotonic() + action.seconds
+
+    def _place(self, action: Place, board: Board) -> None:
+        ticket, order_id = action.ticket, self.broker.next_order_id()
+        record = OrderRecord(
+            ticket=ticket,
+            trade_id=board.trade_id,
+            leg=action.leg,
+            purpose=action.purpose,
+            attempt=action.attempt,
+            client_id=self.broker.client_id,
+            order_id=order_id,
+            created_at=self.now(),
+        )
+        self.store.intend(record)
+        board.tracks[ticket.order_ref].order_id = order_id
+        try:
+            self.broker.place(ticket, order_id)
+        except GatewayError as error:
+            self._ready.append(NotSent(ticket.order_ref, str(error)))
+
+    def _reprice(self, action: Reprice, track: Track) -> None:
+        self.store.reprice(action.ref, action.limit, self.now())
+        try:
+            self.broker.place(replace(track.ticket, limit=action.limit), track.order_id)
+        except GatewayError as error:
+            self._ready.append(NotSent(action.ref, str(error)))
+
+    def _cancel(self, track: Track) -> None:
+        self.store.note_step(track.ref, "cancel", self.now())
+        with suppress(GatewayError):  # the link is down: the procedure sees that, and looks again
+            self.broker.cancel(track.order_id)
+
+    async def _ask_books(self) -> Event:
+        epoch = self.broker.link_epoch
+        try:
+            books = await self.broker.ask_books()
+        except GatewayError as error:
+            return LookFailed(str(error))
+        return BooksSeen(books, time.monotonic(), epoch)
+
+    # --- events ------------------------------------------------------------------------------
+
+    async def _event(self, board: Board, stop_reason: Callable[[], str | None] | None) -> Event:
+        """The next thing that happens, whatever it is."""
+        while True:
+            if event := self._at_hand(board, stop_reason):
+                return event
+            getter = asyncio.ensure_future(self.broker.events.get())
+            waiting: set[asyncio.Future[Any]] = {getter, *([self._look] if self._look else [])}
+            await asyncio.wait(
+                waiting, timeout=self._patience(stop_reason), return_when=asyncio.FIRST_COMPLETED
+            )
+            if getter.done():
+                self._ready.append(getter.result())
+            else:
+                getter.cancel()
+
+    def _at_hand(self, board: Board, stop_reason: Callable[[], str | None] | None) -> Event | None:
+        """What has happened already: news first, then answers, then the clock."""
+        if self._ready:
+            return self._ready.popleft()
+        if overdue := self._timer_due(late=OVERDUE_SECONDS):  # a flood of news must not hold the clock up
+            return overdue
+        with suppress(asyncio.QueueEmpty):
+            return self.broker.events.get_nowait()
+        if self._look is not None and self._look.done():
+            answer, self._look = self._look.result(), None
+            return answer
+        if stop_reason is not None and not board.stop and time.monotonic() >= self._next_poll:
+            self._next_poll = time.monotonic() + STOP_POLL_SECONDS
+            reason = stop_reason()
+            if reason is not None:
+                return StopRequested(reason)
+        return self._timer_due()
+
+    def _timer_due(self, late: float = 0.0) -> Event | None:
+        name = min(self._deadlines, key=self._deadlines.__getitem__, default=None)
+        if name is None or self._deadlines[name] + late > time.monotonic():
+            return None
+        del self._deadlines[name]
+        return Timer(name)
+
+    def _patience(self, stop_reason: Callable[[], str | None] | None) -> float | None:
+        """Seconds until something is due by the clock; None when nothing is."""
+        moments = [*self._deadlines.values(), *([self._next_poll] if stop_reason else [])]
+        return max(0.0, min(moments) - time.monotonic()) if moments else None
+
+    async def _forget_look(self) -> None:
+        if self._look is not None:
+            self._look.cancel()
+            await asyncio.gather(self._look, return_exceptions=True)
+            self._look = None
+
+    # --- what is remembered ------------------------------------------------------------------
+
+    def remember(self, event: Event) -> None:
+        """Write what an event says of our orders into the ledger."""
+        match event:
+            case FillReport():
+                self.remember_executions([event.execution])
+            case BooksSeen():
+                self.remember_executions(event.books.executions)
+            case CommissionReport() if event.commission is not None:
+                self.store.record_commission(event.exec_id, event.commission)
+            case OrderUpdate() if event.order_ref and self._is_ours(event.order_ref):
+                self.store.order_seen(event.order_ref, event.status, event.perm_id, self.now())
+            case OrderMessage() if event.order_ref and self._is_ours(event.order_ref):
+                self.store.note_step(event.order_ref, "message", self.now(), f"{event.code} {event.text}")
+            case _:
+                pass
+
+    def _is_ours(self, ref: str) -> bool:
+        return self.store.order(ref) is not None
+
+    def remember_executions(self, executions: Iterable[Execution]) -> list[Fill]:
+        """Take executions of our own orders into the ledger; returns those that it did not know."""
+        new = []
+        for execution in executions:
+            fill = self.fill_of(execution)
+            if fill is not None and self.store.record_fill(fill):
+                new.append(fill)
+        return new
+
+    def fill_of(self, execution: Execution) -> Fill | None:
+        """The execution as one of ours; None when its order is not in this ledger."""
+        name = order_name(execution.order_ref)
+        record = self.store.order(execution.order_ref) if name and name.tag == self.store.tag else None
+        if record is None or record.ticket.contract.con_id != execution.con_id:
+            return None
+        reported = execution.commission
+        commission = self._estimate(execution, record) if reported is None else reported
+        return Fill(execution, record.trade_id, record.leg, record.purpose, commission, reported is None)
+
+    def _estimate(self, execution: Execution, record: OrderRecord) -> Decimal:
+        """Dollars expected for one execution, given what the order's others were charged for."""
+        others = [
+            fill.execution.quantity
+            for fill in self.store.fills(record.trade_id)
+            if fill.execution.order_ref == record.ref and fill.execution.family != execution.family
+        ]
+        before = sum(others, start=ZERO)
+        side, quantity, price = execution.side, execution.quantity, execution.price
+        return commission_share(self.fees, record.leg, side, before, quantity, price)
+
+    def _remember_ends(self, board: Board) -> None:
+        """Orders whose end is proven are final in the ledger too."""
+        for track in board.tracks.values():
+            self.remember_end(track)
+
+    def remember_end(self, track: Track) -> None:
+        record = self.store.order(track.ref)
+        if record is not None and track.final and not track.fills_missing and not record.final:
+            self.store.finish_order(track.ref, track.life.value, track.filled, self.now(), _proof(track))
+
+
+def _proof(track: Track) -> str:
+    return "; ".join(track.words[-3:]) or track.life.value

@@ -1,0 +1,99 @@
+"""What becomes of a trade's row when something happened to it. Facts come from fills and settlements."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spxarb.core.accounts import day_summary, figures
+from spxarb.core.model import ZERO, LegName, TradeStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import date, datetime
+    from decimal import Decimal
+
+    from spxarb.core.accounts import DaySummary, Figures
+    from spxarb.core.book import Trade
+    from spxarb.core.model import ExitReason
+    from spxarb.store import Store
+
+
+def figures_of(store: Store, trade: Trade) -> Figures:
+    return figures(trade, store.fills(trade.id), store.settlements(trade.id))
+
+
+def refigure(store: Store, trade: Trade) -> Trade:
+    """Write what the trade's fills and settlements add up to into its row.
+
+    A trade that was closed and of which contracts are held after all, by a late fill, is open again.
+    """
+    sums = figures_of(store, trade)
+    closed = trade.status is TradeStatus.CLOSED
+    left_anything = closed or sums.exit_cost or sums.spy_exit_price or sums.spx_exit_price
+    reopened: dict[str, object] = {"status": TradeStatus.ACTIVE} if closed and not sums.flat else {}
+    return store.update_trade(
+        trade.id,
+        entry_credit=sums.entry_credit,
+        exit_cost=sums.exit_cost if left_anything else None,
+        final_pnl=sums.final_pnl if closed and sums.flat else None,
+        commissions=sums.commissions,
+        commissions_estimated=sums.commissions_estimated,
+        spy_exit_price=sums.spy_exit_price,
+        spx_exit_price=sums.spx_exit_price,
+        **reopened,
+    )
+
+
+def opened(store: Store, trade: Trade, at: datetime) -> Trade:
+    """Both legs are filled."""
+    entered = max((fill.execution.time for fill in store.fills(trade.id)), default=at)
+    updated = store.update_trade(trade.id, status=TradeStatus.ACTIVE, entry_filled=True, entry_time=entered)
+    return refigure(store, updated)
+
+
+def closed(store: Store, trade: Trade, reason: ExitReason, at: datetime, **more: object) -> Trade:
+    """Nothing of the trade is held any more. A reason given earlier stays: it says why it was left."""
+    updated = store.update_trade(
+        trade.id,
+        status=TradeStatus.CLOSED,
+        exit_reason=trade.exit_reason or reason,
+        exit_time=trade.exit_time if trade.residual else at,
+        **more,
+    )
+    return refigure(store, updated)
+
+
+def left_to_settlement(store: Store, trade: Trade, reason: ExitReason, at: datetime) -> Trade:
+    """SPY is bought back; the SPX call stays until it settles in cash."""
+    updated = store.update_trade(trade.id, exit_reason=reason, exit_time=at, residual=(LegName.SPX,))
+    return refigure(store, updated)
+
+
+def realized(trades: Iterable[Trade]) -> Decimal:
+    """Dollars of the closed trades."""
+    return sum((trade.final_pnl for trade in trades if trade.final_pnl is not None), start=ZERO)
+
+
+def daily_pnl(trades: Iterable[Trade], open_pnl: Iterable[Decimal | None]) -> Decimal | None:
+    """The day's net result, dollars: closed trades and what closing the open ones would make of them.
+
+    None when the result of an open one is not known.
+    """
+    unrealized = list(open_pnl)
+    if None in unrealized:
+        return None
+    return realized(trades) + sum((each for each in unrealized if each is not None), start=ZERO)
+
+
+def refresh_state(store: Store, day: date, at: datetime, pnl: Decimal | None) -> None:
+    """The one row of `system_state` after a job."""
+    held = len([trade for trade in store.open_trades() if trade.status is not TradeStatus.ERROR])
+    store.refresh_state(at, held, pnl, store.trades_with_fills(day))
+
+
+def summarize(store: Store, day: date) -> DaySummary:
+    """Write the day's row of `daily_summary` anew."""
+    curve = [pnl for _, pnl in store.day_marks(day)]
+    summary = day_summary(day, store.trades_of(day), curve)
+    store.write_summary({name: getattr(summary, name) for name in summary.__dataclass_fields__})
+    return summary

@@ -1,0 +1,182 @@
+"""`demo`: a whole simulated trading day. The real verbs, as processes, in the timers' order, in a sandbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spxarb.config import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE
+from spxarb.core.model import NEW_YORK
+from spxarb.errors import SpxarbError
+from spxarb.jobs.result import Result
+from spxarb.sim.control import ControlError, RunningSim
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+DAY = date(2026, 2, 10)
+REGIME = "rich-spy"
+SEED = 7
+FIVE_MINUTES = timedelta(minutes=5)
+VERB_SECONDS = 120
+CONFIG = """\
+# The sandbox of one demonstration: the defaults, but for the simulated gateway and some haste.
+ib: {{port: {port}}}
+trading: {{mode: sim}}
+execution: {{order_timeout_seconds: 2, exit_rung_seconds: 1}}
+storage: {{database: {database}}}
+logging: {{console: false}}
+"""
+
+
+@dataclass
+class _Day:
+    """The sandbox and what happened in it."""
+
+    folder: Path
+    sim: RunningSim
+    say: Callable[[str], None]
+    commands: int = 0
+    entered: list[int] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    shown: str = ""
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config.yaml"
+
+
+def run(progress: Callable[[str], None]) -> Result:
+    """Play the day and return the day's report. Raises SpxarbError when the gateway does not start."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="spxarb-demo-") as folder:
+        try:
+            with RunningSim(date=str(DAY), seed=SEED, regime=REGIME, at="09:30", speed=0) as sim:
+                day = _Day(Path(folder), sim, progress)
+                return _play(day, began)
+        except ControlError as error:
+            raise SpxarbError(f"The simulated gateway failed: {error}", mend="Run the demo again") from error
+
+
+def _play(day: _Day, began: float) -> Result:
+    text = CONFIG.format(port=day.sim.port, database=day.folder / "trading.db")
+    day.config.write_text(text, encoding="utf-8")
+    day.say(f"A simulated {DAY:%A}, {DAY}: {day.sim.market}.")
+    day.say("The commands are the real ones, in the order of the timers; only the broker is made up.")
+    for at, verb in timetable():
+        day.sim.control.set_time(at)
+        _tell(day, at, verb, _run(day, verb))
+    report = _run(day, "report")
+    seconds = time.monotonic() - began
+    return Result(
+        "report",
+        datetime.fromisoformat(report["at"]),
+        "sim",
+        {key: report[key] for key in ("trades", "days", "statistics")},
+        exit_code=_verdict(day),
+        error="; ".join(day.failures) or (None if day.entered else "no spread was entered"),
+        notes=(
+            f"{day.commands} commands in {seconds:.0f} s. The credit of this day is made up: {day.sim.market}.",
+            "With honest quotes the credit only pays for the mismatch of the strikes; see README.md.",
+        ),
+    )
+
+
+def _verdict(day: _Day) -> int:
+    return 1 if day.failures or not day.entered else 0
+
+
+def timetable() -> Iterator[tuple[datetime, str]]:
+    """When the timers fire, and what; two at the same minute run one after the other."""
+    at = datetime.combine(DAY, datetime.min.time(), NEW_YORK).replace(hour=9, minute=35)
+    end = at.replace(hour=16, minute=0)
+    while at <= end:
+        if (at.hour, at.minute) < (10, 0):
+            yield at, "enter"
+        if (at.hour, at.minute) >= (9, 40):
+            yield at, "monitor"
+        at += FIVE_MINUTES
+    yield end.replace(minute=5), "settle"
+
+
+def _run(day: _Day, verb: str) -> dict[str, Any]:
+    """One verb as its own process; its JSON object."""
+    mine = {*ENVIRONMENT, CONFIG_VARIABLE, NOTIFY_VARIABLE, "STATE_DIRECTORY"}
+    environment = {name: value for name, value in os.environ.items() if name not in mine}
+    done = subprocess.run(  # noqa: S603 -- our own command
+        [sys.executable, "-m", "spxarb", "--config", str(day.config), verb, "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=VERB_SECONDS,
+        env=environment,
+        cwd=day.folder,
+    )
+    day.commands += 1
+    if done.returncode:
+        day.failures.append(f"{verb} ended with exit code {done.returncode}: {done.stderr.strip()}")
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        raise SpxarbError(f"`spxarb {verb}` gave no result: {done.stderr.strip()}") from None
+    return answer
+
+
+# --- what is told while it runs ---------------------------------------------------------------------
+
+
+def _tell(day: _Day, at: datetime, verb: str, answer: dict[str, Any]) -> None:
+    """A line for what is new: every entry attempt, every change of a position, every full hour."""
+    line = {"enter": _enter_line, "monitor": _monitor_line, "settle": _settle_line}[verb](day, answer)
+    if verb == "monitor" and line == day.shown and at.minute:
+        return
+    if verb == "monitor":
+        day.shown = line
+    day.say(f"{at:%H:%M}  {verb:<8} {line}")
+
+
+def _enter_line(day: _Day, answer: dict[str, Any]) -> str:
+    credit = answer["credit"]["net"]
+    if answer["outcome"] == "entered":
+        day.entered.append(answer["trade_id"])
+        risk = answer["risk"]
+        return (
+            f"entered trade {answer['trade_id']}: credit {credit:+.2f}, strike mismatch "
+            f"{risk['strike_mismatch_points']:+.2f} points, edge {_dollars(risk['edge'])}, worst case "
+            f"{_dollars(risk['worst_case'])}"
+        )
+    failed = [check["name"] for check in answer["checks"] if check["ok"] is False]
+    return f"{answer['outcome']}: {', '.join(failed) or answer['error'] or 'see the ledger'} (credit {_dollars(credit)})"
+
+
+def _monitor_line(_: _Day, answer: dict[str, Any]) -> str:
+    if not answer["positions"]:
+        return "nothing open"
+    return "; ".join(
+        f"trade {each['trade_id']} {each['action']}{_reason(each)}"
+        + (f", {_dollars(each['current_pnl'])} now" if each["action"] == "held" else "")
+        for each in answer["positions"]
+    )
+
+
+def _reason(position: dict[str, Any]) -> str:
+    left = f", {'/'.join(position['residual'])} left to settlement" if position["residual"] else ""
+    return f" ({position['exit_reason']}{left})" if position["exit_reason"] else ""
+
+
+def _settle_line(_: _Day, answer: dict[str, Any]) -> str:
+    summary = answer["summary"]
+    state = ", provisional" if answer["provisional"] else ""
+    return f"{summary['trades_count']} trades, net {_dollars(summary['net_pnl'])}{state}"
+
+
+def _dollars(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:+.2f}"

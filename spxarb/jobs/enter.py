@@ -1,0 +1,388 @@
+"""`enter`: one attempt to open one spread."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from spxarb.core.book import Trade
+from spxarb.core.execution import Ending, OpenPlan, failsafe, opening
+from spxarb.core.model import Check, ExitReason, LegName, OrderTicket, Side, TradeStatus
+from spxarb.core.strategy import (
+    Credit,
+    EntryView,
+    allowed,
+    entry_checks,
+    margin_check,
+    margin_not_asked,
+    quoted_credit,
+    risk_of,
+    spx_price_cap,
+    spy_price_floor,
+)
+from spxarb.errors import Exit, GatewayError, HumanNeededError, RefusedError
+from spxarb.jobs import bookkeeping, repair
+from spxarb.jobs.market import EntryMarket, entry_market
+from spxarb.jobs.positions import pnl_of_open
+from spxarb.market_calendar import timetable
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from decimal import Decimal
+
+    from spxarb.core.execution import Outcome
+    from spxarb.core.model import Contract, Quote
+    from spxarb.jobs.env import Env
+    from spxarb.jobs.result import Result
+    from spxarb.jobs.work import Work
+
+log = logging.getLogger(__name__)
+
+FAILSAFE_BEFORE_CLOSE = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    """What was seen, what the checks say of it."""
+
+    view: EntryView
+    checks: tuple[Check, ...]
+    credit: Credit | None
+
+    @property
+    def would(self) -> str:
+        return "enter" if allowed(self.checks, with_margin=False) else "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """What came of a decision; `told` are sentences on what was repaired before."""
+
+    decision: _Decision
+    outcome: str
+    trade_id: int | None = None
+    why: str = ""
+    told: list[str] = field(default_factory=list)
+
+
+def run(env: Env, *, dry_run: bool) -> Result:
+    """Check everything, and enter when every check passes; a dry run only says what the checks say.
+
+    Raises GatewayError, RefusedError, LockedError; a spread that is half done is no exception but exit 6.
+    """
+    if dry_run:
+        return asyncio.run(_enter(env, dry_run=True))
+    with env.locked():
+        if (result := _nothing_to_enter(env)) is not None:
+            return result
+        return asyncio.run(_enter(env, dry_run=False))
+
+
+# --- without a connection -------------------------------------------------------------------------
+
+
+def _nothing_to_enter(env: Env) -> Result | None:
+    """The result when the ledger and the calendar alone say no and nothing is open; else None.
+
+    In the sim mode only the gateway knows the time, so it is always asked.
+    """
+    store, now = env.store, env.now()
+    if env.config.trading.mode == "sim" or not repair.all_quiet(store):
+        return None
+    today = now.date()
+    view = EntryView(
+        now=now,
+        day=timetable(today, env.config),
+        calendar_doubt="",
+        trading_enabled=store.is_trading(),
+        trading_reason=store.trading_reason(),
+        trades_today=store.trades_with_fills(today),
+        unfinished="",
+        daily_pnl=bookkeeping.realized(store.trades_of(today)),
+        asked_broker=False,
+    )
+    checks = entry_checks(view, env.limits, env.fees)
+    if all(check.ok is not False for check in checks):
+        return None
+    decision = _Decision(view, (*checks, margin_not_asked("no order is considered")), None)
+    attempt = _Attempt(decision, "skipped")
+    data = _data(env, attempt, None)
+    record(env, attempt, data, now, dry_run=False)
+    bookkeeping.refresh_state(store, today, now, view.daily_pnl)
+    return env.result(data, at=now)
+
+
+# --- with a connection ----------------------------------------------------------------------------
+
+
+async def _enter(env: Env, *, dry_run: bool) -> Result:
+    from spxarb.jobs.work import connected  # noqa: PLC0415 -- ib_insync comes with it
+
+    async with connected(env, dry_run=dry_run) as work:
+        _require_one_clock(work)
+        await work.reconcile()
+        told = [] if dry_run else await repair.repair(work)
+        decision = await _decide(work)
+        attempt = _Attempt(decision, "dry_run" if dry_run else "skipped", told=told)
+        if not dry_run and decision.would == "enter":
+            attempt = await _attempt(work, decision, told)
+        if attempt.trade_id is None or not repair.cut_off(env.store.trade(attempt.trade_id)):
+            return _finished(work, attempt)
+    return await _second_try(env, attempt)
+
+
+def _require_one_clock(work: Work) -> None:
+    if work.clock.doubt:
+        raise RefusedError(
+            work.clock.doubt[0].upper() + work.clock.doubt[1:],
+            risk="Nothing was entered",
+            mend="Set this machine's clock (timedatectl), or the gateway's",
+        )
+
+
+async def _second_try(env: Env, attempt: _Attempt) -> Result:
+    """What was begun and is not whole is looked at over a fresh connection, and undone if it must be.
+
+    Raises HumanNeededError when that fails too.
+    """
+    from spxarb.jobs.work import connected  # noqa: PLC0415 -- loaded already
+
+    try:
+        async with connected(env) as work:
+            await work.reconcile()
+            told = await repair.repair(work)
+            return _finished(work, replace(attempt, told=[*attempt.told, *told]))
+    except GatewayError as error:
+        raise HumanNeededError(
+            f"Trade {attempt.trade_id} was begun and is not whole ({attempt.why}), and {error}",
+            risk="A leg may be without its hedge",
+            mend="Look at the broker now; `spxarb monitor` tries again",
+        ) from error
+
+
+async def _decide(work: Work) -> _Decision:
+    """Look at the market and evaluate every check but the margin."""
+    env, store = work.env, work.store
+    today, day = work.now.date(), work.day
+    market = EntryMarket()
+    if day is not None:
+        timeout = env.config.execution.quote_timeout_seconds
+        market = await entry_market(work.broker, today, day, timeout)
+    now = await work.clock.ask(work.broker)
+    pnl = bookkeeping.daily_pnl(store.trades_of(today), await pnl_of_open(work))
+    view = EntryView(
+        now=now,
+        day=day,
+        trading_enabled=store.is_trading(),
+        trading_reason=store.trading_reason(),
+        trades_today=store.trades_with_fills(today),
+        unfinished=_unfinished(work),
+        daily_pnl=pnl,
+        asked_broker=day is not None,
+        **{name: getattr(market, name) for name in EntryMarket.__dataclass_fields__},
+    )
+    checks = entry_checks(view, env.limits, env.fees)
+    why = "a dry run sends no what-if order" if work.dry_run else "another check failed already"
+    return _Decision(view, (*checks, margin_not_asked(why)), quoted_credit(view, env.limits, env.fees))
+
+
+def _unfinished(work: Work) -> str:
+    """Why an earlier trade forbids another; empty when all is in order."""
+    if work.findings.unproven:
+        return f"Ledger and broker disagree: {work.findings.unproven[0]}"
+    for trade in work.store.open_trades():
+        if trade.status in {TradeStatus.PENDING, TradeStatus.ERROR} and not trade.residual:
+            return f"Trade {trade.id} is {trade.status.lower()}: {trade.note or 'not in order'}"
+    return ""
+
+
+async def _attempt(work: Work, decision: _Decision, told: list[str]) -> _Attempt:
+    """Ask for the margin, then open the spread."""
+    margin = await _margin(work, decision.view)
+    decision = replace(decision, checks=(*decision.checks[:-1], margin))
+    if margin.ok is not True:
+        return _Attempt(decision, "skipped", told=told)
+    trade = work.store.create_trade(_new_trade(work, decision))
+    board = work.board(trade)
+    outcome = await work.drive(opening(board, _plan(work.env, decision)), board, entering=True)
+    trade = await _conclude(work, trade, outcome)
+    if trade.status is TradeStatus.ACTIVE and work.env.config.execution.broker_side_failsafe:
+        await _leave_failsafe(work, trade)
+    entered = "entered" if trade.status is TradeStatus.ACTIVE else "aborted"
+    return _Attempt(decision, entered, trade.id, outcome.why, told)
+
+
+async def _margin(work: Work, view: EntryView) -> Check:
+    """By a what-if of the short leg, before anything is bought: each what-if sees only what is held."""
+    assert view.spy_call is not None
+    quantity = work.env.limits.spy_contracts_per_spread
+    ref = f"spxarb:{work.store.tag}:what-if"
+    ticket = OrderTicket(ref, view.spy_call, Side.SELL, quantity, view.spy_quote.bid)
+    answer, account = await asyncio.gather(work.broker.what_if(ticket), work.broker.account_values())
+    return margin_check(answer, account.available_funds)
+
+
+def _plan(env: Env, decision: _Decision) -> OpenPlan:
+    view, limits, fees = decision.view, env.limits, env.fees
+    spx, spy = view.spx_call, view.spy_call
+    assert spx is not None and spy is not None and view.spy_quote.bid is not None  # noqa: PT018
+    ticks = spy.ticks
+    return OpenPlan(
+        spx=spx,
+        spy=spy,
+        spx_quantity=limits.spx_contracts_per_spread,
+        spy_quantity=limits.spy_contracts_per_spread,
+        spx_cap=spx_price_cap(view.spy_quote.bid, limits, fees, spx.ticks),
+        spy_floor=lambda price: spy_price_floor(price, limits, fees, ticks),
+        tactics=env.tactics,
+    )
+
+
+def _new_trade(work: Work, decision: _Decision) -> Trade:
+    env, view = work.env, decision.view
+    assert view.spx_call is not None and view.spy_call is not None  # noqa: PT018
+    risk = risk_of(view, env.limits, decision.credit)
+    return Trade(
+        id=0,
+        trade_date=view.now.date(),
+        status=TradeStatus.PENDING,
+        account=work.broker.account,
+        spx=view.spx_call,
+        spy=view.spy_call,
+        spx_contracts=env.limits.spx_contracts_per_spread,
+        spy_contracts=env.limits.spy_contracts_per_spread,
+        spy_price=view.spy_price,
+        spx_price=view.spx_price,
+        spy_entry_bid=view.spy_quote.bid,
+        spy_entry_ask=view.spy_quote.ask,
+        spx_entry_bid=view.spx_quote.bid,
+        spx_entry_ask=view.spx_quote.ask,
+        entry_time=view.now,
+        ratio=view.ratio,
+        strike_mismatch=risk.strike_mismatch_points,
+        edge=risk.edge,
+        worst_case=risk.worst_case,
+        limits=env.config.limits(),
+    )
+
+
+async def _conclude(work: Work, trade: Trade, outcome: Outcome) -> Trade:
+    """The trade's row after an entry was attempted."""
+    try:
+        await work.look()
+        await work.clock.ask(work.broker)
+    except GatewayError as error:
+        log.warning("trade %s could not be looked at again after its entry: %s", trade.id, error)
+    store, now = work.store, work.now
+    if outcome.ending is Ending.OPENED:
+        return bookkeeping.opened(store, trade, now)
+    trade = store.update_trade(trade.id, note=outcome.why)
+    if outcome.ending in {Ending.NOTHING, Ending.UNWOUND} and bookkeeping.figures_of(store, trade).flat:
+        return bookkeeping.closed(store, trade, ExitReason.ENTRY_UNWOUND, now)
+    if outcome.ending is Ending.RESIDUAL:
+        return bookkeeping.left_to_settlement(store, trade, ExitReason.ENTRY_UNWOUND, now)
+    return bookkeeping.refigure(store, trade)
+
+
+async def _leave_failsafe(work: Work, trade: Trade) -> None:
+    """Let the broker hold a sleeping buy-back of the short leg, for the case that this machine dies."""
+    board = work.board(trade)
+    if work.day is None or not work.broker.link_up or board.held(LegName.SPY) >= 0:
+        return
+    await work.drive(failsafe(board, trade.spy, work.day.close - FAILSAFE_BEFORE_CLOSE), board)
+
+
+# --- the result -----------------------------------------------------------------------------------
+
+
+def _finished(work: Work, attempt: _Attempt) -> Result:
+    """Record the decision, and tell what became of it."""
+    env, store = work.env, work.store
+    trade = None if attempt.trade_id is None else store.trade(attempt.trade_id)
+    data = _data(env, attempt, trade)
+    notes = [*attempt.told, *work.findings.all, *([attempt.why] if attempt.why else [])]
+    error = _error(work, attempt, trade)
+    code = Exit.HUMAN if error else Exit.DONE
+    result = env.result(data, at=work.now, exit_code=code, error=error, notes=notes)
+    record(env, attempt, data, work.now, dry_run=work.dry_run)
+    if not work.dry_run:
+        today = work.now.date()
+        bookkeeping.refresh_state(store, today, work.now, attempt.decision.view.daily_pnl)
+    return result
+
+
+def _error(work: Work, attempt: _Attempt, trade: Trade | None) -> str | None:
+    """What needs a human now; None when nothing does."""
+    if work.findings.unproven:
+        return f"Ledger and broker disagree: {'; '.join(work.findings.unproven)}. Entries stay stopped."
+    if trade is not None and repair.cut_off(trade):
+        return (
+            f"Trade {trade.id} is half done and could not be undone: {trade.note or attempt.why}. A leg may "
+            "be without its hedge. Look at the broker now; `spxarb monitor` tries again."
+        )
+    return None
+
+
+def record(env: Env, attempt: _Attempt, data: dict[str, object], at: datetime, *, dry_run: bool) -> None:
+    """Keep the decision with all its reasons."""
+    env.store.add_decision(
+        env.run_id,
+        env.command,
+        at,
+        dry_run=dry_run,
+        outcome=attempt.outcome,
+        would=attempt.decision.would,
+        payload=data,
+    )
+
+
+def _data(env: Env, attempt: _Attempt, trade: Trade | None) -> dict[str, object]:
+    """The command's keys of the JSON object."""
+    decision, view = attempt.decision, attempt.decision.view
+    credit = decision.credit
+    sums = bookkeeping.figures_of(env.store, trade) if trade else None
+    if sums is not None and trade is not None and trade.entry_filled:
+        gross = sums.entry_credit + sums.commissions
+        credit = Credit(gross, sums.commissions, sums.entry_credit)
+    risk = risk_of(view, env.limits, credit)
+    return {
+        "outcome": attempt.outcome,
+        "would": decision.would,
+        "checks": list(decision.checks),
+        "prices": {"spy": view.spy_price, "spx": view.spx_price, "ratio": view.ratio},
+        "legs": [
+            _leg(env, view.spx_call, Side.BUY, view.spx_quote, sums.spx_entry_price if sums else None),
+            _leg(env, view.spy_call, Side.SELL, view.spy_quote, sums.spy_entry_price if sums else None),
+        ]
+        if view.spx_call or view.spy_call
+        else [],
+        "credit": {
+            "gross": credit and credit.gross,
+            "commissions": credit and credit.commissions,
+            "net": credit and credit.net,
+        },
+        "risk": risk,
+        "trade_id": attempt.trade_id,
+    }
+
+
+def _leg(
+    env: Env, call: Contract | None, side: Side, quote: Quote, fill_price: Decimal | None
+) -> dict[str, object]:
+    limits = env.limits
+    quantity = limits.spx_contracts_per_spread if side is Side.BUY else limits.spy_contracts_per_spread
+    return {
+        "symbol": "SPX" if side is Side.BUY else "SPY",
+        "trading_class": call and call.trading_class,
+        "expiration": call and call.expiry,
+        "strike": call and call.strike,
+        "right": call and call.right,
+        "action": side,
+        "quantity": quantity,
+        "bid": quote.bid,
+        "ask": quote.ask,
+        "fill_price": fill_price,
+    }

@@ -1,0 +1,191 @@
+"""What a job stands on: configuration, ledger, lock, log. No connection: that is `work`."""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from spxarb import logs, notify
+from spxarb.config import MODES, Config, ledger_candidates, load, salvage
+from spxarb.core.fees import FeeSchedule
+from spxarb.core.model import NEW_YORK
+from spxarb.core.steps import Tactics
+from spxarb.core.strategy import Limits
+from spxarb.errors import ConfigError, Exit, RefusedError, SpxarbError, worst
+from spxarb.jobs.result import Result
+from spxarb.lock import job_lock
+from spxarb.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from spxarb.core.book import Trade
+
+log = logging.getLogger(__name__)
+
+GOES_ON_UNCONFIGURED = frozenset({"monitor", "close-all"})
+"""Verbs that leave positions: they go on with the limits stored with the trades."""
+
+
+@dataclass
+class Env:
+    """One command's surroundings. `problem`: why the configuration is invalid, empty when it is not."""
+
+    command: str
+    config: Config
+    store: Store
+    run_id: int
+    problem: str = ""
+    recorded: bool = False
+    holds_lock: bool = False
+
+    @cached_property
+    def limits(self) -> Limits:
+        """The configuration's numbers for decisions."""
+        return limits_of(self.config)
+
+    @cached_property
+    def fees(self) -> FeeSchedule:
+        return FeeSchedule(**dict(self.config.fees))
+
+    @cached_property
+    def tactics(self) -> Tactics:
+        execution = self.config.execution
+        return Tactics(
+            order_timeout=execution.order_timeout_seconds,
+            attempts=execution.max_retry_attempts,
+            use_limit_orders=execution.use_limit_orders,
+            exit_rungs=execution.exit_rungs,
+            rung_seconds=execution.exit_rung_seconds,
+            market_exit=execution.market_exit,
+            quote_timeout=execution.quote_timeout_seconds,
+        )
+
+    @property
+    def lock_path(self) -> Path:
+        """The lock of all jobs that work on this ledger."""
+        return self.config.database_path().with_suffix(".lock")
+
+    @contextmanager
+    def locked(self, timeout: float | None = None) -> Iterator[None]:
+        """Hold the one lock of this ledger. Raises LockedError after `execution.lock_timeout_seconds`."""
+        wait = self.config.execution.lock_timeout_seconds if timeout is None else timeout
+        with job_lock(self.lock_path, command=f"spxarb {self.command}", timeout=wait):
+            self.holds_lock = True
+            yield
+
+    def now(self) -> datetime:
+        """The system's clock, New York; a connected job has a better one in the sim mode."""
+        return datetime.now(NEW_YORK)
+
+    def exit_limits(self, trade: Trade) -> Limits:
+        """Limits for leaving: the configuration's, or with a broken one those stored with the trade."""
+        if not self.problem:
+            return self.limits
+        return limits_of(Config.from_limits(trade.limits, self.config))
+
+    def result(
+        self,
+        data: dict[str, object],
+        *,
+        at: datetime | None = None,
+        exit_code: int = Exit.DONE,
+        error: str | None = None,
+        notes: Iterable[str] = (),
+    ) -> Result:
+        """The command's result; an invalid configuration that it went on without is told with it."""
+        code, told = exit_code, error
+        if self.problem:
+            code = worst(exit_code, Exit.CONFIG)
+            told = f"{error or ''} Went on with the limits stored with the trade: {self.problem}".strip()
+        mode = self.config.trading.mode
+        return Result(self.command, at or self.now(), mode, data, code, told, tuple(notes))
+
+    def alert(self, text: str) -> None:
+        """Let a human hear of something that is no failure."""
+        log.warning("%s", text)
+        notify.send(self.config, f"spxarb {self.command}", text)
+
+    def ended(self, result: Result) -> None:
+        """Remember how the command ended, and let a human hear of what needs one."""
+        self.record_end(result.exit_code, result.error)
+
+    def record_end(self, exit_code: int, error: str | None) -> None:
+        if self.recorded:
+            return
+        self.recorded = True
+        self.store.end_run(self.run_id, self.now(), exit_code, error)
+        if exit_code == Exit.HUMAN:
+            notify.send(self.config, f"spxarb {self.command}: a human is needed now", error or "")
+
+
+def limits_of(config: Config) -> Limits:
+    """The numbers of a configuration that decisions need."""
+    names = Limits.__dataclass_fields__
+    values = {**dict(config.trading), **dict(config.risk_management)}
+    return Limits(**{name: value for name, value in values.items() if name in names})
+
+
+@contextmanager
+def job_env(command: str, config_file: Path | None, arguments: Sequence[str]) -> Iterator[Env]:
+    """The surroundings of one command, and its row among the runs, however it ends.
+
+    Raises ConfigError when the configuration is invalid, but for verbs that leave positions while there are
+    any; RefusedError when the ledger cannot be used.
+    """
+    config, problem = _configuration(command, config_file)
+    os.umask(0o077)
+    logs.setup(config)
+    try:
+        with Store.open(config.database_path(), mode=config.trading.mode) as store:
+            run_id = store.begin_run(command, list(arguments), datetime.now(NEW_YORK))
+            env = Env(command, config, store, run_id, problem)
+            try:
+                yield env
+            except SpxarbError as error:
+                env.record_end(error.exit_code, str(error))
+                raise
+            except BaseException as error:
+                env.record_end(Exit.BUG, f"{type(error).__name__}: {error}")
+                raise
+    finally:
+        logs.shutdown()
+
+
+def _configuration(command: str, config_file: Path | None) -> tuple[Config, str]:
+    """The configuration in force; with an invalid one, that of the oldest open trade, and what is wrong."""
+    try:
+        return load(config_file), ""
+    except ConfigError as error:
+        if command not in GOES_ON_UNCONFIGURED:
+            raise
+        stored = _stored_configuration(config_file)
+        if stored is None:
+            raise
+        return stored, str(error)
+
+
+def _stored_configuration(config_file: Path | None) -> Config | None:
+    """The configuration that was in force when the oldest open trade was entered; None: nothing is open."""
+    base = salvage(config_file)
+    for path in ledger_candidates(config_file):
+        if not Store.exists(path):
+            continue
+        for trade in _open_trades(path):
+            storage = base.storage.model_copy(update={"database": path})
+            return Config.from_limits(trade.limits, base.model_copy(update={"storage": storage}))
+    return None
+
+
+def _open_trades(path: Path) -> list[Trade]:
+    """The open trades of a ledger whose mode is not known, oldest first."""
+    for mode in MODES:
+        with suppress(RefusedError), Store.open(path, mode=mode, read_only=True) as store:
+            return store.open_trades()
+    return []

@@ -1,0 +1,202 @@
+"""Open spreads looked at: what they are worth now, why one must be left, and how that goes."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from spxarb.core.book import Mark, Purpose, latest_revisions
+from spxarb.core.execution import ClosePlan, Ending, closing
+from spxarb.core.model import ZERO, LegName, Quote, TradeStatus
+from spxarb.core.strategy import closing_cost, current_pnl, underlying_price
+from spxarb.errors import GatewayError
+from spxarb.jobs import bookkeeping
+from spxarb.market_calendar import timetable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from decimal import Decimal
+
+    from spxarb.core.book import Trade
+    from spxarb.core.model import Books, Contract, ExitReason
+    from spxarb.jobs.work import Work
+
+POSITION_LOOKS = 5
+POSITION_PAUSE_SECONDS = 1.0
+"""How often, and how far apart, positions are compared with executions: they may lag behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class TradeLook:
+    """One open trade and its prices now; None where not known. `held` are signed contracts."""
+
+    trade: Trade
+    spx_held: Decimal
+    spy_held: Decimal
+    spx_price: Decimal | None
+    spy_price: Decimal | None
+    spx_quote: Quote
+    spy_quote: Quote
+    pnl: Decimal | None
+
+    @property
+    def flat(self) -> bool:
+        return not self.spx_held and not self.spy_held
+
+    def mark(self, at: datetime) -> Mark:
+        spy, spx = self.spy_quote, self.spx_quote
+        prices = self.spy_price, self.spx_price, spy.bid, spy.ask, spx.bid, spx.ask
+        return Mark(self.trade.id, at, *prices, self.pnl)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """How leaving a spread ended: `action` as in the JSON object, and why not otherwise."""
+
+    action: str
+    residual: tuple[LegName, ...] = ()
+    why: str = ""
+
+    @property
+    def failed(self) -> bool:
+        return self.action == "failed"
+
+
+HELD = Left("held")
+
+
+def position(look: TradeLook, left: Left = HELD, reason: ExitReason | None = None) -> dict[str, object]:
+    """The JSON object of one position."""
+    trade = look.trade
+    return {
+        "trade_id": trade.id,
+        "entry_time": trade.entry_time,
+        "spy_strike": trade.spy.strike,
+        "spx_strike": trade.spx.strike,
+        "entry_credit": trade.entry_credit,
+        "current_pnl": look.pnl,
+        "status": trade.status,
+        "exit_reason": reason or trade.exit_reason,
+        "action": left.action,
+        "residual": list(left.residual or trade.residual),
+    }
+
+
+# --- looking ------------------------------------------------------------------------------------------
+
+
+async def look_at(work: Work, trades: Sequence[Trade]) -> list[TradeLook]:
+    """Prices and results of the trades now, waiting a bounded time for quotes."""
+    if not trades:
+        return []
+    spx, spy = await work.broker.underlyings()
+    legs = {leg.con_id: leg for trade in trades for leg in (trade.spx, trade.spy)}
+    timeout = work.env.config.execution.quote_timeout_seconds
+    await work.broker.quotes([spx, spy, *legs.values()], timeout, _enough)
+    prices = [underlying_price(work.broker.quote(each.con_id)) for each in (spx, spy)]
+    return [_look(work, trade, *prices) for trade in trades]
+
+
+def _enough(contract: Contract, quote: Quote) -> bool:
+    """To leave, an ask is enough where the broker has said that there is no bid."""
+    if contract.sec_type != "OPT":
+        return underlying_price(quote) is not None
+    return quote.ask is not None and (quote.bid is not None or quote.bid_told)
+
+
+def _look(work: Work, trade: Trade, spx_price: Decimal | None, spy_price: Decimal | None) -> TradeLook:
+    sums = bookkeeping.figures_of(work.store, trade)
+    spx, spy = work.broker.quote(trade.spx.con_id), work.broker.quote(trade.spy.con_id)
+    cost = closing_cost(spy, spx, -sums.spy_held, sums.spx_held, work.env.fees)
+    pnl = current_pnl(sums.entry_credit, sums.exit_cash, cost)
+    return TradeLook(trade, sums.spx_held, sums.spy_held, spx_price, spy_price, spx, spy, pnl)
+
+
+async def pnl_of_open(work: Work) -> list[Decimal | None]:
+    """What closing each open trade now would make of it, dollars; None where that is not known."""
+    return [look.pnl for look in await look_at(work, work.store.open_trades())]
+
+
+# --- leaving ------------------------------------------------------------------------------------------
+
+
+async def leave(work: Work, trade: Trade, reason: ExitReason, purpose: Purpose = Purpose.EXIT) -> Left:
+    """Close what is held of a trade, see it flat at the broker, write the result into the ledger."""
+    before = work.books
+    board = work.board(trade)
+    work.broker.watch([trade.spx, trade.spy])
+    blocked = board.held(LegName.SPX) > 0 and work.sold_by_others(trade)
+    if blocked:
+        work.human_needed(
+            f"others sold SPX calls of trade {trade.id} meanwhile, so ours are not sold: look at the account"
+        )
+    spx_trades = not blocked and not _has_closed(work, trade)
+    plan = ClosePlan(trade.spx, trade.spy, work.env.tactics, purpose, spx_trades)
+    outcome = await work.drive(closing(board, plan), board)
+    trade = bookkeeping.refigure(work.store, work.store.trade(trade.id))
+    doubt = ""
+    if outcome.ending in {Ending.FLAT, Ending.RESIDUAL}:
+        legs = tuple(LegName) if outcome.ending is Ending.FLAT else (LegName.SPY,)
+        doubt = await _not_seen_flat(work, trade, before, legs)
+    if doubt or outcome.ending in {Ending.LEFT, Ending.DOUBT}:
+        why = doubt or outcome.why
+        work.store.update_trade(trade.id, note=why)
+        return Left("failed", why=f"Trade {trade.id}: {why}")
+    if outcome.ending is Ending.RESIDUAL:
+        bookkeeping.left_to_settlement(work.store, trade, reason, work.now)
+        return Left("closed", (LegName.SPX,), outcome.why)
+    bookkeeping.closed(work.store, trade, reason, work.now)
+    return Left("closed")
+
+
+def _has_closed(work: Work, trade: Trade) -> bool:
+    """Whether the SPX calls can be traded no more: they end with the session of their last day."""
+    day = timetable(trade.expiry, work.env.config)
+    return day is None or work.now >= day.close
+
+
+async def _not_seen_flat(work: Work, trade: Trade, before: Books, legs: Sequence[LegName]) -> str:
+    """Why the broker does not show the legs flat; empty when it does.
+
+    Positions are the account's and not only ours, so they are compared by their change: it must be what all
+    executions since then add up to. They may lag behind a fill for a moment.
+    """
+    why = ""
+    for turn in range(POSITION_LOOKS):
+        if turn:
+            await asyncio.sleep(POSITION_PAUSE_SECONDS)
+        try:
+            await work.look()
+        except GatewayError as error:
+            return f"closed by its executions, but not seen flat at the broker: {error}"
+        sums = bookkeeping.figures_of(work.store, trade)
+        held = {LegName.SPX: sums.spx_held, LegName.SPY: sums.spy_held}
+        if still := [leg for leg in legs if held[leg]]:
+            return f"{', '.join(still)} is held after all"
+        moved = [_moved_otherwise(before, work.books, trade.contract(leg)) for leg in legs]
+        why = "; ".join(filter(None, moved))
+        if not why:
+            return ""
+    return why
+
+
+def _moved_otherwise(before: Books, after: Books, contract: Contract) -> str:
+    start, end = (_without_executions(books, contract) for books in (before, after))
+    if start == end:
+        return ""
+    return f"the broker's position in {contract} is {end - start:+f} off what its executions add up to"
+
+
+def _without_executions(books: Books, contract: Contract) -> Decimal:
+    """The position that the day began with: today's less all executions of today, of whomever."""
+    con_id = contract.con_id
+    position = sum((each.quantity for each in books.positions if each.con_id == con_id), start=ZERO)
+    executions = latest_revisions(each for each in books.executions if each.con_id == con_id)
+    return position - sum((each.quantity * each.side.sign for each in executions), start=ZERO)
+
+
+def is_due(trade: Trade) -> bool:
+    """Whether the trade can still be left: it is open and not only waiting for its settlement."""
+    return trade.status is not TradeStatus.CLOSED and not trade.residual

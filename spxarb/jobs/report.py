@@ -1,0 +1,33 @@
+"""`report`: trades, days and statistics, from the ledger alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spxarb.core.model import TradeStatus
+from spxarb.core.statistics import statistics
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from spxarb.jobs.env import Env
+    from spxarb.jobs.result import Result
+
+
+def run(env: Env, *, since: date | None, until: date | None) -> Result:
+    """Everything of the days from `since` to `until`, both inclusive; None: without an end."""
+    store = env.store
+    ended = [
+        trade
+        for trade in store.trades_between(since, until)
+        if trade.status is TradeStatus.CLOSED and trade.final_pnl is not None and store.fills(trade.id)
+    ]
+    ended.sort(key=lambda trade: (trade.exit_time is None, trade.exit_time, trade.id))
+    pnls = [trade.final_pnl for trade in ended if trade.final_pnl is not None]
+    data: dict[str, object] = {
+        "trades": store.trade_rows(since, until),
+        "days": store.summary_rows(since, until),
+        "executions": store.execution_rows(since, until),
+        "statistics": statistics(pnls, [trade.edge for trade in ended]),
+    }
+    return env.result(data)

@@ -1,0 +1,72 @@
+"""`settle`: after the close, reconcile, settle, write the day's summary."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from spxarb.errors import Exit
+from spxarb.jobs import bookkeeping, repair, settlement
+from spxarb.market_calendar import timetable
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    from spxarb.jobs.env import Env
+    from spxarb.jobs.result import Result
+
+LONGEST_CLOSURE_DAYS = 10
+
+
+def run(env: Env, *, day: date | None) -> Result:
+    """Settle what has expired, write the summary of `day` (default: the latest trading day).
+
+    Raises GatewayError, RefusedError, LockedError.
+    """
+    with env.locked():
+        if repair.all_quiet(env.store) and env.config.trading.mode != "sim":
+            now = env.now()
+            return _result(env, day or _latest(env, now), now, [], [])
+        return asyncio.run(_settle(env, day))
+
+
+async def _settle(env: Env, day: date | None) -> Result:
+    from spxarb.jobs.work import connected  # noqa: PLC0415 -- ib_insync comes with it
+
+    async with connected(env) as work:
+        await work.reconcile()
+        told = await repair.repair(work)
+        told += await settlement.finalize(work)
+        told += await settlement.settle_expired(work)
+        waiting = work.store.open_trades()
+        told += [f"trade {trade.id} is still open: settle again after its close" for trade in waiting]
+        return _result(env, day or _latest(env, work.now), work.now, told, list(work.findings.unproven))
+
+
+def _latest(env: Env, now: datetime) -> date:
+    """The last day with trading hours that have begun."""
+    day = now.date()
+    for _ in range(LONGEST_CLOSURE_DAYS):
+        hours = timetable(day, env.config)
+        if hours is not None and now >= hours.open:
+            return day
+        day -= timedelta(days=1)
+    return now.date()
+
+
+def _result(env: Env, day: date, now: datetime, told: list[str], unproven: list[str]) -> Result:
+    store = env.store
+    bookkeeping.summarize(store, day)
+    trades = store.trades_of(day)
+    bookkeeping.refresh_state(store, now.date(), now, bookkeeping.daily_pnl(store.trades_of(now.date()), []))
+    data: dict[str, object] = {
+        "trades": store.trade_rows(day, day),
+        "summary": next(iter(store.summary_rows(day, day)), None),
+        "provisional": any(trade.provisional or trade.is_open for trade in trades),
+    }
+    error = " ".join(f"{each[0].upper()}{each[1:]}." for each in unproven)
+    if error:
+        error += " Look at the account at the broker."
+    code = Exit.HUMAN if error else Exit.DONE
+    return env.result(data, at=now, exit_code=code, error=error or None, notes=told)

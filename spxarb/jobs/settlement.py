@@ -1,0 +1,136 @@
+"""After the close: what expired is settled, provisionally; the next morning proves it, or shows shares.
+
+SPXW calls settle in cash at the official SPX close. SPY calls deliver shares: whoever holds them decides
+after the close, and an assignment shows only as the overnight change of the SPY stock position.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from spxarb.core.book import Settlement
+from spxarb.core.model import ZERO, ExitReason, LegName, TradeStatus
+from spxarb.core.sessions import previous_trading_day
+from spxarb.core.strategy import settlement_cash
+from spxarb.jobs import bookkeeping
+from spxarb.jobs.market import underlyings
+from spxarb.market_calendar import closures_around, timetable
+
+if TYPE_CHECKING:
+    from datetime import date
+    from decimal import Decimal
+
+    from spxarb.core.book import Trade
+    from spxarb.core.model import Books, Quote
+    from spxarb.jobs.work import Work
+
+RESTATE_WITHIN = 100
+"""An official close may restate a provisional price only within one part in so many: a sanity bound."""
+
+
+def has_expired(work: Work, trade: Trade) -> bool:
+    """Whether the last session of the trade's calls is over."""
+    day = timetable(trade.expiry, work.env.config)
+    return work.now.date() > trade.expiry or day is None or work.now >= day.close
+
+
+async def settle_expired(work: Work) -> list[str]:
+    """Settle every open trade whose calls have expired. Returns sentences; troubles are in the findings."""
+    expired = [trade for trade in work.store.open_trades() if has_expired(work, trade)]
+    if not expired:
+        return []
+    under = await underlyings(work.broker, work.env.config.execution.quote_timeout_seconds)
+    told = []
+    for trade in expired:
+        prices = {
+            LegName.SPX: _close_of(work, trade.expiry, under.spx_quote),
+            LegName.SPY: _close_of(work, trade.expiry, under.spy_quote),
+        }
+        told += _settle(work, trade, prices)
+    work.store.store_baseline(work.now.date(), work.broker.account, spy_shares(work.books), work.now)
+    return told
+
+
+def _close_of(work: Work, expiry: date, quote: Quote) -> Decimal | None:
+    """The underlying's closing price of `expiry`: today's last trade, or the close of the day before."""
+    today = work.now.date()
+    if expiry == today:
+        return quote.last
+    closed = closures_around(today, work.env.config).closed
+    return quote.close if expiry == previous_trading_day(today, closed=closed) else None
+
+
+def _settle(work: Work, trade: Trade, prices: dict[LegName, Decimal | None]) -> list[str]:
+    """Settle what is held of one trade; close its row when every leg has its figure."""
+    sums = bookkeeping.figures_of(work.store, trade)
+    told = []
+    for leg, quantity in ((LegName.SPX, sums.spx_held), (LegName.SPY, sums.spy_held)):
+        price, strike = prices[leg], trade.contract(leg).strike
+        if not quantity:
+            continue
+        if price is None or strike is None:
+            work.human_needed(f"trade {trade.id} is not settled: the closing price of {leg} is not known")
+            return told
+        cash = settlement_cash(leg, quantity, strike, price, trade.contract(leg).multiplier)
+        source = f"{leg} last trade after the close"
+        work.store.record_settlement(
+            Settlement(trade.id, leg, quantity, price, cash, source, work.now, provisional=True)
+        )
+        told.append(
+            f"trade {trade.id}: {quantity:+f} {leg} calls settled at {price:f} for {cash:+,.2f} dollars"
+        )
+        if leg is LegName.SPY and cash:
+            work.human_needed(
+                f"trade {trade.id} went into its expiry with {-quantity:f} short SPY calls in the money: shares "
+                f"will be assigned overnight (about {quantity * 100:+f} SPY)"
+            )
+    settled = bool(told)
+    bookkeeping.closed(
+        work.store, trade, ExitReason.EXPIRATION, work.now, provisional=settled or trade.provisional
+    )
+    return told
+
+
+def spy_shares(books: Books) -> Decimal:
+    """The account's SPY stock, shares; short negative."""
+    rows = (each for each in books.positions if each.symbol == "SPY" and each.sec_type == "STK")
+    return sum((each.quantity for each in rows), start=ZERO)
+
+
+async def finalize(work: Work) -> list[str]:
+    """On a later day: settlements become final, or assigned shares are told. Returns sentences."""
+    waiting = [trade for trade in work.store.provisional_trades() if trade.expiry < work.now.date()]
+    if not waiting:
+        return []
+    under = await underlyings(work.broker, work.env.config.execution.quote_timeout_seconds)
+    return [_finalize(work, trade, under.spx_quote) for trade in waiting]
+
+
+def _finalize(work: Work, trade: Trade, spx_quote: Quote) -> str:
+    settlements = work.store.settlements(trade.id)
+    if any(each.leg is LegName.SPY for each in settlements):
+        before = work.store.baseline_of(trade.expiry, work.broker.account)
+        now = spy_shares(work.books)
+        if before is None or now != before:
+            change = "not known" if before is None else f"{now - before:+f} shares"
+            why = f"trade {trade.id} ended with short SPY calls; the overnight change of SPY stock is {change}"
+            work.human_needed(f"{why}: assigned shares are yours to close")
+            return why
+    official = _close_of(work, trade.expiry, spx_quote)
+    for each in settlements:
+        work.store.record_settlement(_final(trade, each, official))
+    trade = work.store.update_trade(trade.id, provisional=False)
+    if trade.status is TradeStatus.CLOSED:
+        bookkeeping.refigure(work.store, trade)
+    return f"trade {trade.id}: its settlement is final"
+
+
+def _final(trade: Trade, settlement: Settlement, official: Decimal | None) -> Settlement:
+    """The settlement without the doubt, at the official SPX close where that is known by now."""
+    price, strike = settlement.price, trade.spx.strike
+    near = official is not None and abs(official - price) * RESTATE_WITHIN < price
+    if settlement.leg is not LegName.SPX or official is None or not near or strike is None:
+        return replace(settlement, provisional=False)
+    cash = settlement_cash(LegName.SPX, settlement.quantity, strike, official, trade.spx.multiplier)
+    return replace(settlement, price=official, cash=cash, source="official SPX close", provisional=False)

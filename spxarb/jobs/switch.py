@@ -1,0 +1,18 @@
+"""`start` and `stop`: allow or forbid new entries. Exits go on in both.
+
+No lock is needed: it is one write, and an `enter` that works meanwhile looks at it between two steps.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from spxarb.jobs.env import Env
+    from spxarb.jobs.result import Result
+
+
+def run(env: Env, *, on: bool, reason: str | None) -> Result:
+    """Set the switch; again the same changes nothing."""
+    env.store.set_trading(on, reason, env.now())
+    return env.result({"is_trading": on, "reason": reason})
