@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import re
+import sys
 from contextlib import contextmanager
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from spxarb.core.model import NEW_YORK, Contract, OrderTicket
@@ -30,6 +33,20 @@ def _an_event_loop() -> Iterator[None]:
         yield
 
 
+class _Later(ModuleType):
+    """Stands in for a module until one of its attributes is used; then the module itself is there.
+
+    eventkit imports numpy for its array operators alone, which nothing here uses: that would be half of the
+    time that a job takes to start. (importlib's LazyLoader loads at the second import of the name already.)
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+sys.modules.setdefault("numpy", _Later("numpy"))
 with _an_event_loop():
     import ib_insync as ib
     from ib_insync.client import Client

@@ -1,0 +1,139 @@
+"""A stage for scenarios: the real command as a process, the simulated gateway, a ledger in a real file."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from spxarb.core.model import NEW_YORK
+from spxarb.sim.control import RunningSim
+
+RECORDED = Path(
+    os.environ.get("SPXARB_RECORDED_DAYS") or Path(__file__).resolve().parents[3] / "shared" / "data"
+)
+HASTE = {"order_timeout_seconds": 1, "exit_rung_seconds": 0.5, "quote_timeout_seconds": 3, "question_timeout_seconds": 5}
+MINE = ("IB_", "TRADING_", "MAX_", "MIN_ENTRY", "DASHBOARD_", "EMAIL_", "SPXARB_", "STATE_DIRECTORY")
+
+
+def recorded(name: str) -> Path:
+    """A recorded day's file; the test is skipped where it is not there."""
+    path = RECORDED / name
+    if not path.exists():
+        pytest.skip(f"the recorded day {name} is not there (it has no licence to be shipped)")
+    return path
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        return json.loads(self.out)
+
+    def __getitem__(self, key: str) -> Any:
+        return self.json[key]
+
+
+@dataclass
+class Stage:
+    """A gateway, a folder with configuration and ledger, and the command line."""
+
+    folder: Path
+    sim: RunningSim
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def day(self) -> date:
+        return self.sim.control.time().date()
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config.yaml"
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "trading.db"
+
+    def write_config(self, **sections: dict[str, Any]) -> None:
+        base: dict[str, dict[str, Any]] = {
+            "ib": {"port": self.sim.port},
+            "trading": {"mode": "sim"},
+            "execution": dict(HASTE),
+            "storage": {"database": str(self.database)},
+            "logging": {"console": False},
+        }
+        for section, values in {**self.settings, **sections}.items():
+            base.setdefault(section, {}).update(values)
+        self.config.write_text(yaml.safe_dump(base))
+
+    def at(self, clock: str) -> datetime:
+        """Set the gateway's clock to this time of its day."""
+        hour, minute, *second = map(int, clock.split(":"))
+        moment = datetime.combine(self.day, datetime.min.time(), NEW_YORK)
+        moment = moment.replace(hour=hour, minute=minute, second=second[0] if second else 0)
+        self.sim.control.set_time(moment)
+        return moment
+
+    def command(self, *words: str, as_json: bool = True) -> list[str]:
+        tail = ["--json"] if as_json else []
+        return [sys.executable, "-m", "spxarb", "--config", str(self.config), *words, *tail]
+
+    def environment(self, **more: str) -> dict[str, str]:
+        kept = {name: text for name, text in os.environ.items() if not name.startswith(MINE)}
+        return {**kept, "HOME": str(self.folder), **more}
+
+    def run(self, *words: str, as_json: bool = True, env: dict[str, str] | None = None, timeout: float = 90) -> Done:
+        """One command to its end."""
+        done = subprocess.run(
+            self.command(*words, as_json=as_json),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout,
+            cwd=self.folder,
+            env=self.environment(**(env or {})),
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """One command, left running."""
+        return subprocess.Popen(
+            self.command(*words),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.folder,
+            env=self.environment(),
+        )
+
+    def sql(self, text: str, *values: object) -> list[dict[str, Any]]:
+        """Rows of the ledger, read as a user would."""
+        db = sqlite3.connect(self.database)
+        db.row_factory = sqlite3.Row
+        try:
+            return [dict(row) for row in db.execute(text, values)]
+        finally:
+            db.close()
+
+    def positions(self) -> dict[tuple[str, float | None], float]:
+        """What the broker's book holds: (class or symbol, strike) -> contracts."""
+        rows = self.sim.control.book()["positions"]
+        return {(row["trading_class"] or row["symbol"], row["strike"]): row["quantity"] for row in rows}
+
+    def cash(self) -> float:
+        return self.sim.control.book()["cash"]
