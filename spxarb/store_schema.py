@@ -315,7 +315,6 @@ def copy_to(path: Path, target: Path) -> None:
 def new_file(path: Path) -> None:
     """Make an empty file, 0600. No descriptor: closing one would drop this process's locks on the file."""
     os.mknod(path, 0o600)
-    path.chmod(0o600)
 
 
 @contextmanager

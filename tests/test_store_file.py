@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -453,6 +454,17 @@ def test_an_exclusive_lock_by_another_program_is_refused_in_time(ledger, monkeyp
         other.execute("BEGIN IMMEDIATE")
         other.execute("UPDATE system_state SET trading_reason = 'mine'")
         refused(ledger, "locked")
+
+
+def test_a_ledger_in_the_making_is_waited_for(path):
+    """SQLite does not wait by itself for one who is about to write a file that is not yet in WAL mode."""
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        timer = threading.Timer(0.3, other.execute, ["ROLLBACK"])
+        timer.start()
+        Store.open(path, mode="paper").close()
+        timer.join()
 
 
 def test_a_full_disk_is_told_and_undoes_the_whole_transaction(path):
