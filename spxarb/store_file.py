@@ -95,16 +95,15 @@ class LedgerFile:
     @property
     def account(self) -> str | None:
         """The account that it is bound to, None before the first use."""
-        return self._meta.get("account")
+        found = self._value("SELECT value FROM meta WHERE key = 'account'")
+        return None if found is None else str(found)
 
     def bind_account(self, account: str) -> None:
         """Remember the account at first use. Raises RefusedError for another one ever after."""
         if self.account is None and not self.read_only:
             with self._writing():
-                self._meta = store_schema.read_meta(self._db)
-                if self.account is None:
+                if self.account is None:  # another job may have been faster
                     store_schema.put_meta(self._db, "account", account)
-                    self._meta["account"] = account
         if self.account not in {None, account}:
             raise RefusedError(
                 f"The ledger {self.path} belongs to account {self.account}, not to {account}",

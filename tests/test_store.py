@@ -827,4 +827,5 @@ def test_methods_that_write_join_the_open_transaction(store):
         several()
     assert store.trades_between() == []
     assert store.execution_rows() == []
+    assert store.account is None
     assert store.state()["open_positions"] == 0
