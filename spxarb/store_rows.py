@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 DECIMALS = 8  # beyond them a quotient's digits mean nothing, and REAL cannot keep them all
+LARGEST = 15  # powers of ten: more than any sum of money here
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,9 @@ class Column:
 
 
 def to_real(value: Decimal) -> float:
-    """The number as stored. Raises ValueError for NaN and infinity: what is unknown is None."""
+    """The number as stored. Raises ValueError for NaN, infinity and what is too long: unknown is None."""
     number = dec(value)
-    if not number.is_finite():
+    if not number.is_finite() or number.adjusted() > LARGEST:
         raise ValueError(f"{value} cannot be stored as a number")
     return float(round(number, DECIMALS))
 
