@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from spxarb.sim.exchange import Exchange
-from spxarb.sim.recorded import RecordedDay
 
+from spxarb.sim.exchange import Exchange
 from spxarb.sim.faults import Faults
 from spxarb.sim.gateway import Gateway
+from spxarb.sim.recorded import RecordedDay
 from spxarb.sim.server import Clock, check_loopback
 from spxarb.sim.session import HANDLERS, Session
 from spxarb.sim.wire import frame, frames_in, prefixed

@@ -29,9 +29,15 @@ def parser() -> argparse.ArgumentParser:
         default=default.port,
         help="port for clients, 0 takes a free one (default %(default)s)",
     )
-    add("--control", dest="control_port", type=int, default=0, help="port for the control, 0 takes a free one (default)")
-    add("--day", dest="day_file", type=Path, help="recorded day to play: csv or csv.gz; without it a day is invented")
-    add("--date", type=date.fromisoformat, help="date of the invented day (default today)")
+    add(
+        "--control",
+        dest="control_port",
+        type=int,
+        default=0,
+        help="port for the control, 0 takes a free one (default)",
+    )
+    add("--day", dest="day_file", type=Path, help="recorded day to play (csv, csv.gz); else one is invented")
+    add("--date", type=date.fromisoformat, help="date of the invented day (default the next trading day)")
     add("--seed", type=int, default=default.seed, help="seed of the invented day (default %(default)s)")
     add("--regime", default=default.regime, help="kind of invented day (default %(default)s)")
     add("--at", default=default.at, help="New York time at which the clock starts (default %(default)s)")

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from . import layouts
 from .answers_contracts import matches
 from .exchange import OrderState, Ticket
-from .requests import read_execution_filter, read_place_order, read_time
+from .requests import NEW_YORK, read_execution_filter, read_place_order, read_time
 from .wire import Ask, Say, WireError, frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from datetime import datetime
 
     from .instruments import Instrument
     from .requests import PlaceOrder
@@ -40,6 +41,10 @@ def place_order(session: Session, fields: Fields) -> None:
         return
     exchange = session.gateway.exchange
     if ticket.what_if:
+        wrong = exchange.fault(ticket)
+        if wrong is not None:
+            session.error(order_id, wrong.code, wrong.text)
+            return
         preview = exchange.what_if(ticket)
         state = OrderState(ticket, 0, "PreSubmitted", 0, ticket.quantity, 0.0, 0.0, None, "", None)
         session.send(layouts.open_order(session.version, state, preview))
@@ -106,6 +111,8 @@ def _check_terms(session: Session, asked: PlaceOrder) -> None:
         raise Refusal(434, "The order size cannot be zero")
     if asked.quantity != int(asked.quantity):
         raise Refusal(10318, "This order doesn't support fractional quantity trading")
+    if asked.echo["parentId"] not in {"", "0"} or asked.echo["ocaGroup"]:
+        raise Refusal(201, "Order rejected - reason:attached orders and groups are not simulated")
     if asked.order_type == "LMT" and asked.limit is None:
         raise Refusal(321, "Error validating request: cause - a limit order without a limit price")
 
@@ -157,20 +164,25 @@ def auto_open_orders(session: Session, fields: Fields) -> None:
 def completed_orders(session: Session, fields: Fields) -> None:
     """reqCompletedOrders: today's filled, cancelled and rejected orders of every client."""
     del fields
-    for state in session.gateway.exchange.completed_orders():
+    for state in session.gateway.exchange.completed_orders(since=_midnight(session)):
         session.send(layouts.completed_order(session.version, state))
     session.send(frame(Say.COMPLETED_ORDERS_END))
 
 
+def _midnight(session: Session) -> datetime:
+    """The beginning of the day in New York: the gateway's memory reaches no further back."""
+    return session.gateway.now.astimezone(NEW_YORK).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def executions(session: Session, fields: Fields) -> None:
-    """reqExecutions: each execution that passes the filter, with its commission report, and an end."""
+    """reqExecutions: executions of today that pass the filter, each with its commission report; an end."""
     fields.skip(1)
     request = fields.must_integer("reqId")
-    asked = read_execution_filter(fields)
+    asked, midnight = read_execution_filter(fields), _midnight(session)
     fills = session.gateway.exchange.fills(
         client_id=asked.client_id,
         account=asked.account,
-        since=asked.since,
+        since=max(asked.since, midnight) if asked.since else midnight,
         symbol=asked.symbol,
         sec_type=asked.sec_type,
         exchange=asked.exchange,

@@ -127,7 +127,7 @@ class RunningSim:
     """
 
     def __init__(self, **options: str | float | Path | None) -> None:
-        """`options` are those of ``python -m spxarb.sim``: day=FILE, date="2026-11-24", at="09:40", speed=0."""
+        """`options` are those of ``python -m spxarb.sim``, such as date="2026-11-24", at="09:40", speed=0."""
         self._options = {"port": 0, **options}
         self._process: subprocess.Popen[bytes] | None = None
 

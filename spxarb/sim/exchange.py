@@ -1,7 +1,7 @@
-"""The order book, fills, account and settlement behind the gateway.
+"""The order book, the account and settlement behind the gateway.
 
-A limit order fills at the touch when that is as good as its limit, at most what is displayed there; the rest
-waits. A display that was taken is full again in the next second. Orders are known by client and order id.
+Orders are known by client and order id. The book never forgets: what a client sees does not depend on when
+it connects.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from heapq import merge
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from . import settlement
+from . import hours, settlement
 from .account import Account
-from .instruments import stops
 from .ledger import Ledger
+from .matching import Matcher
 from .orders import (
     Commission,
     Event,
@@ -31,8 +31,7 @@ from .orders import (
     WhatIf,
     dec,
 )
-from .ticks import is_legal
-from .trading_days import NEW_YORK, closing, is_open, opening
+from .trading_days import NEW_YORK, OPTIONS_LATER, closing, opening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +53,9 @@ __all__ = [
     "WhatIf",
 ]
 
+MAX_QUANTITY = 100_000
+"""Contracts of one order; also what keeps all sums far inside the precision of decimals."""
+MAX_CASH = 1e12
 Events = list[Event]
 
 
@@ -72,20 +74,22 @@ class Exchange:
         margin: str = "reg-t",
         seed: int = 7,
     ) -> None:
-        """An account with `cash` dollars at midnight of the market's day. Raises ValueError: unknown rules.
+        """An account with `cash` dollars at midnight of the market's day.
 
-        `seed` goes into permanent and execution ids, so that they are the same in every run.
+        `seed` goes into permanent and execution ids, so that they are the same in every run. Raises
+        ValueError for unknown rules and for a sum that is none.
         """
+        if not -MAX_CASH < cash < MAX_CASH:
+            raise ValueError(f"cash {cash} is not a sum of dollars")
         self.now = datetime.combine(market.day, time(0), NEW_YORK)
         self._market = market
         self._ledger = Ledger(dec(cash))
         self._account = Account(account, market, self._ledger, margin)
         self._orders: dict[tuple[int, int], Order] = {}
-        self._fills: list[Fill] = []
         self._placed: dict[int, int] = {}
         self._seen: dict[int, int] = {}
-        self._taken: dict[tuple[int, str], tuple[int, int]] = {}
         self._ids = (market.day.toordinal() * 1009 + seed) & 0xFFFFFFFF
+        self._matcher = Matcher(market, self._ledger, self._ids)
 
     # --- what clients ask -------------------------------------------------------------------------------
 
@@ -115,7 +119,7 @@ class Exchange:
         """Executions that pass the filter, oldest first; 0, '' and None pass everything."""
         return [
             fill
-            for fill in self._fills
+            for fill in self._matcher.fills
             if client_id in {0, fill.ticket.client_id}
             and account in {"", self._account.name}
             and (since is None or fill.time >= since)
@@ -142,8 +146,19 @@ class Exchange:
         return self._account.pnl(self.now)
 
     def what_if(self, ticket: Ticket) -> WhatIf:
-        """What an order would do to margin and equity; nothing is placed."""
+        """What an order would do to margin and equity; nothing is placed. Only for one without `fault`."""
         return self._account.what_if(ticket, self.now)
+
+    def fault(self, ticket: Ticket) -> OrderError | None:
+        """What is wrong with an order whatever the account holds: price, size, or a contract that is gone."""
+        if not ticket.priced:
+            text = "The price does not conform to the minimum price variation for this contract."
+            return _error(ticket, 110, text)
+        if ticket.quantity > MAX_QUANTITY:
+            return _error(ticket, 383, f"The order size exceeds the size limit of {MAX_QUANTITY}.")
+        if self._end_of(ticket) is None and ticket.tif != "GTC":
+            return _error(ticket, 201, "Order rejected - reason:the contract does not trade any more")
+        return None
 
     # --- orders -----------------------------------------------------------------------------------------
 
@@ -156,14 +171,11 @@ class Exchange:
         if number <= self._placed.get(client, 0):
             return [_error(ticket, 103, "Duplicate order id")]
         self._seen[client] = max(number, self._seen.get(client, 0))
-        if not _priced(ticket):
-            return [_error(ticket, 110, _BAD_PRICE)]
-        ends = self._end_of(ticket)
-        if ends is not None and ends <= self.now:
-            return [_error(ticket, 201, "Order rejected - reason:the contract does not trade any more")]
+        wrong = self.fault(ticket)
+        if wrong is not None:
+            return [wrong]
         self._placed[client] = number
-        status = "PreSubmitted" if ticket.transmit else "PendingSubmit"
-        order = Order(ticket, self._perm_id(len(self._orders) + 1), status, ends)
+        order = Order(ticket, self._perm_id(), "PendingSubmit", self._end_of(ticket))
         self._orders[client, number] = order
         return self._start(order)
 
@@ -175,30 +187,35 @@ class Exchange:
         order.status = "PreSubmitted"
         wanting = self._account.refusal(replace(ticket, quantity=order.remaining), self.now)
         if wanting:
-            return self._reject(order, wanting)
-        if not self._works(order):
-            events: Events = [OrderChanged(order.state())]
-            if ticket.good_after is None or ticket.good_after <= self.now:
-                events.append(_error(ticket, 399, self._held(ticket.instrument)))
-            return events
-        return self._meet(order, news=True)
+            order.status, order.why, order.completed_at = "Inactive", wanting, self.now
+            rejected = _error(ticket, 201, f"Order rejected - reason:{wanting}")
+            return [rejected, OrderChanged(order.state())]
+        if self._works(order):
+            return self._meet(order, news=True)
+        if ticket.tif == "IOC" and not self._waits(order):
+            return [OrderChanged(order.state()), *self._end(order, "the exchange is closed")]
+        events: Events = [OrderChanged(order.state())]
+        return events if self._waits(order) else [*events, self._held(ticket)]
 
     def _modify(self, order: Order, ticket: Ticket) -> Events:
-        """Change price, quantity or time in force of a live order."""
+        """Change price, quantity or time in force of a live order, which keeps its old ones on an error.
+
+        Want of margin ends it, as it would a new order.
+        """
         if not order.live:
             if order.status == "Filled":
                 return [_error(ticket, 104, "Cannot modify a filled order.")]
             return [_error(ticket, 103, "Duplicate order id")]
-        if _terms(ticket) != _terms(order.ticket) or ticket.quantity <= order.filled:
+        if ticket.terms != order.ticket.terms or ticket.quantity <= order.filled:
             return [_error(ticket, 105, "Order being modified does not match original order")]
-        if not _priced(ticket):
-            return [_error(ticket, 110, _BAD_PRICE)]
+        wrong = self.fault(ticket)
+        if wrong is not None:
+            return [wrong]
         old, new = order.ticket, ticket
         order.ticket = replace(
             old, quantity=new.quantity, limit=new.limit, tif=new.tif, transmit=old.transmit or new.transmit
         )
-        if new.tif != old.tif:
-            order.ends = self._end_of(order.ticket)
+        order.ends = self._end_of(order.ticket)
         return self._start(order)
 
     def cancel(self, client_id: int, order_id: int, asking: int) -> Events:
@@ -216,84 +233,23 @@ class Exchange:
         order.status, order.why, order.completed_at = "Cancelled", why, self.now
         return [OrderChanged(order.state()), _error(order.ticket, 202, f"Order Canceled - reason:{why}")]
 
-    def _reject(self, order: Order, why: str) -> Events:
-        order.status, order.why, order.completed_at = "Inactive", why, self.now
-        return [_error(order.ticket, 201, f"Order rejected - reason:{why}"), OrderChanged(order.state())]
-
-    # --- matching ---------------------------------------------------------------------------------------
-
     def _meet(self, order: Order, *, news: bool) -> Events:
-        """Bring a working order to the market; `news`: tell of the order also when nothing fills."""
-        events: Events = []
-        count, price = self._offer(order)
-        if not count:
-            changed = order.status != "Submitted"
-            order.status = "Submitted"
-            if news or changed:
-                events.append(OrderChanged(order.state()))
-        elif news:
-            events.append(OrderChanged(order.state()))
+        """Bring a working order to the market; with `news` tell of the order also when nothing fills."""
+        count, price = self._matcher.offer(order.ticket, order.remaining, self.now)
+        if not count and order.status != "Submitted":
+            order.status, news = "Submitted", True
+        events: Events = [OrderChanged(order.state())] if news else []
         if count:
-            events += self._fill(order, count, price)
+            events += self._matcher.fill(order, count, price, self.now)
         if order.live and order.ticket.tif == "IOC":
             events += self._end(order, "Immediate or cancel")
         return events
-
-    def _offer(self, order: Order) -> tuple[int, float]:
-        """Contracts that can be had at once, and their price."""
-        ticket = order.ticket
-        quote = self._market.quote(ticket.instrument.con_id, self.now)
-        buys = ticket.side == "BUY"
-        touch, size = (quote.ask, quote.ask_size) if buys else (quote.bid, quote.bid_size)
-        if touch is None or not _reaches(ticket, touch):
-            return 0, 0.0
-        second, taken = self._taken.get((ticket.instrument.con_id, ticket.side), (0, 0))
-        if second == int(self.now.timestamp()):
-            size -= taken
-        return min(order.remaining, max(0, size)), touch
-
-    def _fill(self, order: Order, count: int, price: float) -> Events:
-        """Execute: book it, tell the execution, the order, its costs, the position."""
-        ticket, instrument, exact = order.ticket, order.ticket.instrument, dec(price)
-        self._take(ticket, count)
-        costs = order.tally.charge(instrument, ticket.side, count, exact)
-        gain = self._ledger.trade(instrument, ticket.sign * count, exact, costs)
-        order.filled += count
-        order.notional += exact * count
-        order.last_price = price
-        done = not order.remaining
-        order.status = "Filled" if done else "Submitted"
-        order.completed_at = self.now if done else None
-        number = len(self._fills) + 1
-        fill = Fill(
-            ticket=ticket,
-            perm_id=order.perm_id,
-            exec_id=f"{self._ids:08x}.{number * 2654435761 & 0xFFFFFFFF:08x}.01.01",
-            time=self.now,
-            exchange="ARCA" if instrument.sec_type == "STK" else "CBOE",
-            shares=count,
-            price=price,
-            cum_qty=order.filled,
-            avg_price=order.avg_price,
-            commission=float(costs),
-            realized_pnl=None if gain is None else float(gain),
-        )
-        self._fills.append(fill)
-        events: Events = [Filled(fill), OrderChanged(order.state())]
-        order.commission = order.tally.charged
-        if done:
-            events.append(OrderChanged(order.state()))
-        return [*events, Commission(fill), PositionChanged(instrument)]
-
-    def _take(self, ticket: Ticket, count: int) -> None:
-        key, now = (ticket.instrument.con_id, ticket.side), int(self.now.timestamp())
-        second, taken = self._taken.get(key, (0, 0))
-        self._taken[key] = now, count + (taken if second == now else 0)
 
     # --- time -------------------------------------------------------------------------------------------
 
     def advance(self, now: datetime) -> Events:
         """Let the time pass until `now`: orders start, fill and expire, options settle, each in its turn."""
+        now = now.astimezone(NEW_YORK)
         events: Events = []
         working = self._market.moments(self.now, now) if self._live() else iter(())
         for moment in chain(merge(working, self._landmarks(now)), (now,)):
@@ -306,87 +262,52 @@ class Exchange:
         return events
 
     def _landmarks(self, until: datetime) -> Iterator[datetime]:
-        """The moments up to `until` at which something is due whatever the market does, in order."""
-        day = self.now.date()
+        """The moments after now and up to `until` at which something is due by the clock, in order."""
+        after, day = self.now, self.now.date()
+        waiting = {o.ticket.good_after.astimezone(NEW_YORK) for o in self._live() if o.ticket.good_after}
         while day <= until.date():
             close = closing(day)
-            due = {datetime.combine(day, time(0), NEW_YORK), opening(day), *settlement.landmarks(day)}
-            due |= {close, close + timedelta(minutes=15)}
-            due |= {o.ticket.good_after for o in self._live() if o.ticket.good_after is not None}
-            yield from sorted(moment for moment in due if moment.date() == day and self.now < moment <= until)
+            due = {datetime.combine(day, time(0), NEW_YORK), opening(day), close, close + OPTIONS_LATER}
+            due |= settlement.landmarks(day) | {moment for moment in waiting if moment.date() == day}
+            yield from sorted(moment for moment in due if after < moment <= until)
             day += timedelta(days=1)
 
     def _pass_time(self, order: Order) -> Events:
         if order.ends is not None and self.now >= order.ends:
             return self._end(order, "the time in force has ended")
-        if not order.ticket.transmit or not self._works(order):
-            return []
-        return self._meet(order, news=False)
+        return self._meet(order, news=False) if self._works(order) else []
 
     def _live(self) -> list[Order]:
         return [order for order in self._orders.values() if order.live]
 
+    def _waits(self, order: Order) -> bool:
+        """True until the order's own time has come."""
+        return order.ticket.good_after is not None and order.ticket.good_after > self.now
+
     def _works(self, order: Order) -> bool:
-        """True when an order's time has come and its instrument trades."""
-        ticket, day = order.ticket, self.now.date()
-        if ticket.good_after is not None and ticket.good_after > self.now:
-            return False
-        if not is_open(day):
-            return False
-        return opening(day) <= self.now < stops(ticket.instrument, day, closing(day))
+        """True when an order may fill: it was sent, its time has come, its instrument trades."""
+        sent = order.ticket.transmit and not self._waits(order)
+        return sent and hours.trades(order.ticket.instrument, self.now)
 
     def _end_of(self, ticket: Ticket) -> datetime | None:
-        """When an order expires: the end of its first session, or of the contract when it is good till cancelled.
+        """When an order expires: with its first session, or with the contract when it is good till cancelled.
 
-        A moment that has passed: the contract does not trade any more. None: never.
+        None: a stock's never does, or the contract does not trade any more.
         """
-        expiry = ticket.instrument.expiry
+        instrument = ticket.instrument
         if ticket.tif == "GTC":
-            return None if expiry is None else stops(ticket.instrument, expiry, closing(expiry))
-        begins = max(self.now, ticket.good_after or self.now)
-        day = begins.astimezone(NEW_YORK).date()
-        while expiry is None or day <= expiry:
-            end = stops(ticket.instrument, day, closing(day))
-            if is_open(day) and end > begins:
-                return end
-            day += timedelta(days=1)
-        return self.now
+            return hours.stops(instrument, instrument.expiry) if instrument.expiry else None
+        return hours.session_end(instrument, max(self.now, ticket.good_after or self.now))
 
-    def _held(self, instrument: Instrument) -> str:
+    def _held(self, ticket: Ticket) -> OrderError:
         """The notice about an order outside the session."""
-        day = self.now.date()
-        while not is_open(day) or opening(day) <= self.now:
-            day += timedelta(days=1)
-        symbol = instrument.local_symbol
-        return (
-            f"Order Message: {symbol} Warning: your order will not be placed at the exchange until "
-            f"{opening(day):%Y-%m-%d %H:%M:%S} US/Eastern"
-        )
+        opens = f"{hours.next_opening(self.now):%Y-%m-%d %H:%M:%S} US/Eastern"
+        text = f"your order will not be placed at the exchange until {opens}"
+        return _error(ticket, 399, f"Order Message: {ticket.instrument.local_symbol} Warning: {text}")
 
-    def _perm_id(self, number: int) -> int:
-        return 1_000_000_000 + self._ids % 10_000 * 100_000 + number
-
-
-_BAD_PRICE = "The price does not conform to the minimum price variation for this contract."
+    def _perm_id(self) -> int:
+        return 1_000_000_000 + self._ids % 10_000 * 100_000 + len(self._orders) + 1
 
 
 def _error(ticket: Ticket, code: int, text: str) -> OrderError:
     return OrderError(ticket.client_id, ticket.order_id, code, text)
-
-
-def _priced(ticket: Ticket) -> bool:
-    """True for a market order and for a limit on the grid."""
-    return ticket.limit is None or is_legal(ticket.instrument.market_rule_id, ticket.limit)
-
-
-def _terms(ticket: Ticket) -> tuple[object, ...]:
-    """What a modification must leave as it is."""
-    t = ticket
-    return t.instrument, t.side, t.order_type, t.order_ref, t.account, t.good_after
-
-
-def _reaches(ticket: Ticket, touch: float) -> bool:
-    """True when an order may trade at `touch`."""
-    if ticket.limit is None:
-        return True
-    return touch <= ticket.limit if ticket.side == "BUY" else touch >= ticket.limit

@@ -2,7 +2,7 @@
 
 Rates in dollars. Sources: IB price pages (0.65 a contract, at least 1.00 an order; 0.005 a share); Cboe fee
 schedule (SPX 0.45 from a premium of 1.00 on, 0.36 below; SPXW surcharge 0.13); ORF 0.028; OCC 0.025;
-FINRA TAF 0.003 a contract sold; SEC section 31 20.60 a million sold; CAT 0.005. Index options are exempt of the
+FINRA TAF 0.003 a contract sold; SEC section 31 20.60 a million sold; CAT 0.005. Index options pay none of the
 last three. An exchange's fee for SPY varies from a rebate to 0.50; 0.30 is assumed.
 """
 

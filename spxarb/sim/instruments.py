@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo
 
 from .ticks import MARKET_RULES, PENNY, SPX_OPTIONS
-from .trading_days import CLOSE, OPEN, OPTIONS_CLOSE, OPTIONS_LATER, previous_day, told_hours
+from .trading_days import CLOSE, OPEN, OPTIONS_CLOSE, previous_day, told_hours
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -161,7 +161,7 @@ def option(trading_class: str, expiry: date, strike: float, right: str) -> Instr
     Raises ValueError for an unknown class or right, or a strike off the grid (5 points, 0.50 dollars).
     """
     if trading_class not in _CLASSES or right not in {"C", "P"}:
-        raise ValueError(f"no option of class {trading_class!r} and right {right!r}; known: SPXW, SPX, SPY; C, P")
+        raise ValueError(f"no option: class {trading_class!r} (SPXW, SPX, SPY), right {right!r} (C, P)")
     symbol, grid = _CLASSES[trading_class]
     number = round(strike / grid)
     if number * grid != strike or not 0 < number < 1 << 12:
@@ -198,7 +198,7 @@ def _con_id(trading_class: str, expiry: date, number: int, right: str) -> int:
 
 
 def session_hours(instrument: Instrument, day: date) -> tuple[str, str]:
-    """tradingHours and liquidHours of a week from `day`, in the instrument's own zone.
+    """Trading hours and liquid hours of a week from `day`, in the instrument's own zone.
 
     SPX options show 15:15 Chicago time also on the day they expire, though a PM-settled one stops at 15:00.
     """
@@ -249,20 +249,3 @@ class Catalogue:
             and right in {None, item.right}
             and trading_class in {"", item.trading_class}
         ]
-
-
-def last_trade(instrument: Instrument, close: datetime) -> datetime:
-    """When an option stops trading for good, given the stock market's `close` on its last trade date.
-
-    Source: Cboe Rule 5.1(b)(2)(C) for SPXW; 15 minutes after the close for SPY and AM-settled SPX options.
-    """
-    return close if instrument.trading_class == "SPXW" else close + OPTIONS_LATER
-
-
-def stops(instrument: Instrument, day: date, close: datetime) -> datetime:
-    """When trading in an instrument ends on `day`, whose stock market closes at `close`."""
-    if instrument.sec_type != "OPT":
-        return close
-    return last_trade(instrument, close) if instrument.expiry == day else close + OPTIONS_LATER
-
-

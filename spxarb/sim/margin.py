@@ -46,8 +46,9 @@ def reg_t(exposures: Sequence[Exposure]) -> tuple[float, float]:
             maintenance += (0.25 if exposure.quantity > 0 else 0.30) * worth
     for symbol in ("SPX", "SPY"):
         for right in ("C", "P"):
-            legs = [e for e in exposures if (e.instrument.symbol, e.instrument.right) == (symbol, right)]
-            shares = sum(e.quantity for e in exposures if (e.instrument.symbol, e.instrument.sec_type) == (symbol, "STK"))
+            same = [e for e in exposures if e.instrument.symbol == symbol]
+            legs = [e for e in same if e.instrument.right == right]
+            shares = sum(e.quantity for e in same if e.instrument.sec_type == "STK")
             covered = max(0, shares if right == "C" else -shares) // 100
             required = _shorts(legs, covered)
             initial, maintenance = initial + required, maintenance + required

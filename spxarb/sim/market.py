@@ -13,11 +13,12 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from . import pricing, ticks
-from .instruments import SPX_ID, SPY_ID, Catalogue, Instrument, Quote, option, stops
+from .hours import stops
+from .instruments import SPX_ID, SPY_ID, Catalogue, Instrument, Quote, option
 from .path import Path
 from .pricing import TRADING_DAYS
 from .regimes import regime as regime_named
-from .trading_days import check_open, closing, next_day, opening, third_friday
+from .trading_days import OPTIONS_LATER, check_open, closing, next_day, opening, third_friday
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -45,7 +46,7 @@ class SyntheticDay:
         self._seed = seed
         self._path = Path(self._regime, Random(f"{date}/{seed}/{regime}"), self._seconds)  # noqa: S311  a market
         self._catalogue = Catalogue(_options(date, self._path.previous))
-        self._stops = {i.con_id: stops(i, date, self.close) for i in self._catalogue.all}
+        self._stops = {i.con_id: stops(i, date) for i in self._catalogue.all}
         self._traded: dict[int, list[Quote]] = {}
         self.description = f"invented day {date}, regime {regime}, seed {seed}: {self._regime.sentence}"
 
@@ -72,7 +73,7 @@ class SyntheticDay:
     def moments(self, after: datetime, until: datetime) -> Iterator[datetime]:
         """Every 10 s of the session in (after, until]."""
         first = max(0, int((after - self.open).total_seconds()) // MEETING_SECONDS + 1)
-        end = min(until, self.close + timedelta(minutes=15))
+        end = min(until, self.close + OPTIONS_LATER)
         for number in range(first, int((end - self.open).total_seconds()) // MEETING_SECONDS + 1):
             yield self.open + timedelta(seconds=number * MEETING_SECONDS)
 
@@ -184,7 +185,7 @@ class SyntheticDay:
         return bid or None, ticks.at_or_above(rule, worth + half)
 
     def _trades_until(self, item: Instrument, minute: int) -> Quote:
-        """Last, open, high, low and volume: one trade a minute, at bid or ask. What has no bid is not traded."""
+        """Last, open, high, low, volume: one trade a minute, at bid or ask; what has no bid is not traded."""
         seen = self._traded.setdefault(item.con_id, [])
         while len(seen) <= minute:
             seen.append(self._trade(item, len(seen), seen[-1] if seen else Quote()))
@@ -224,7 +225,7 @@ def _days_after(day: date, item: Instrument) -> int:
 
 
 def _options(day: date, spx: float) -> Iterable[Instrument]:
-    """SPXW and SPY options that expire today and on the next trading day, and AM-settled SPX ones when near."""
+    """Today's and the next trading day's SPXW and SPY options, and AM-settled SPX ones of either day."""
     later = next_day(day)
     spy = spx / 10.03
     for expiry in (day, later):

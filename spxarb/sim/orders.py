@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from .fees import ZERO, Tally
+from .ticks import is_legal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +51,22 @@ class Ticket:
         """+1 to buy, -1 to sell."""
         return 1 if self.side == "BUY" else -1
 
+    @property
+    def terms(self) -> tuple[object, ...]:
+        """What a modification must leave as it is."""
+        return self.instrument, self.side, self.order_type, self.order_ref, self.account, self.good_after
+
+    @property
+    def priced(self) -> bool:
+        """True for a market order and for a limit on the instrument's grid."""
+        return self.limit is None or is_legal(self.instrument.market_rule_id, self.limit)
+
+    def reaches(self, touch: float) -> bool:
+        """True when the order may trade at `touch`."""
+        if self.limit is None:
+            return True
+        return touch <= self.limit if self.side == "BUY" else touch >= self.limit
+
 
 @dataclass(frozen=True)
 class OrderState:
@@ -69,7 +86,7 @@ class OrderState:
 
 @dataclass(frozen=True)
 class Fill:
-    """One execution. `side` is BOT or SLD; money in dollars; `realized_pnl` None for what opens a position."""
+    """One execution. Money in dollars; `realized_pnl` is None when nothing of a position was closed."""
 
     ticket: Ticket
     perm_id: int

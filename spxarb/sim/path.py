@@ -21,7 +21,7 @@ STRIKE_STEP = 5.0
 
 
 class Path:
-    """Everything about the underlyings that is the same for every contract; index i is second i of the day."""
+    """What all contracts of a day have in common; index i of each array is second i after the open."""
 
     def __init__(self, regime: Regime, random: Random, seconds: int) -> None:
         """Draw a path of `seconds` steps."""
@@ -98,5 +98,7 @@ def _ratios(random: Random, seconds: int) -> array[float]:
 
 def _prints(spx: array[float], previous: float, stale: int) -> array[float]:
     """The index as it is printed, two decimals; a stale one catches up with the market in `stale` seconds."""
-    behind = (max(0.0, 1 - i / stale) ** 2 if stale else 0.0 for i in range(len(spx)))
-    return array("d", (round(price + (previous - price) * b, 2) for price, b in zip(spx, behind, strict=False)))
+    prints = array("d", (round(price, 2) for price in spx))
+    for i in range(stale):
+        prints[i] = round(spx[i] + (previous - spx[i]) * (1 - i / stale) ** 2, 2)
+    return prints

@@ -10,7 +10,8 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import ticks
-from .instruments import SPX_ID, SPY_ID, Catalogue, Instrument, Quote, option, stops
+from .hours import stops
+from .instruments import SPX_ID, SPY_ID, Catalogue, Instrument, Quote, option
 from .trading_days import NEW_YORK, check_open, closing, opening
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ class _Row(NamedTuple):
     last: float | None
 
 
+Rows = dict[Instrument, list[tuple[float, _Row]]]
+"""Rows by contract, each with its time in unix seconds."""
+
+
 class RecordedDay:
     """A market that plays a csv or csv.gz file of one day. Conforms to `instruments.Market`.
 
@@ -37,21 +42,19 @@ class RecordedDay:
     """
 
     def __init__(self, path: Path) -> None:
-        """Read the file. Raises ValueError naming file, line and fault, or what the system says of the file."""
+        """Read the file. Raises ValueError naming file, line and fault, or why it cannot be read."""
         rows, times = _read(path)
         self._times = times
         self.day = datetime.fromtimestamp(times[0], NEW_YORK).date()
         check_open(self.day)
         self.open, self.close = opening(self.day), closing(self.day)
         self._catalogue = Catalogue(item for item in rows if item.sec_type == "OPT")
-        self._rows = {item.con_id: ([t for t, _ in seen], [row for _, row in seen]) for item, seen in rows.items()}
-        self._stops = {item.con_id: stops(item, self.day, self.close).timestamp() for item in self._catalogue.all}
+        self._rows = {
+            item.con_id: ([time for time, _ in seen], [row for _, row in seen]) for item, seen in rows.items()
+        }
+        self._stops = {item.con_id: stops(item, self.day).timestamp() for item in self._catalogue.all}
         self._cache: dict[tuple[int, int], Quote] = {}
-        bare = any(row.bid is None and row.ask is None for item, seen in rows.items() if item.con_id != SPX_ID
-                   for _, row in seen)  # fmt: skip
-        sides = "; last prices are shown as one step to each side" if bare else ""
-        count = sum(map(len, rows.values()))
-        self.description = f"recorded day {self.day} from {path.name}, {count} rows{sides}; sizes are made up"
+        self.description = _describe(path.name, self.day, rows)
 
     def instruments(self) -> Sequence[Instrument]:
         """Every contract."""
@@ -74,7 +77,7 @@ class RecordedDay:
         return self._catalogue.find(symbol, sec_type, expiry, strike, right, trading_class)
 
     def quote(self, con_id: int, moment: datetime) -> Quote:
-        """The newest row at or before `moment`; nothing before the first, only the last price after the end."""
+        """The newest row at or before `moment`: nothing before the first, after the end only a last price."""
         instrument = self._catalogue.by_con_id(con_id)
         if instrument is None:
             raise KeyError(con_id)
@@ -99,6 +102,21 @@ class RecordedDay:
             yield datetime.fromtimestamp(stamp, NEW_YORK)
 
 
+def _describe(name: str, day: date, rows: Rows) -> str:
+    """The line that says what was recorded and what is made up."""
+    count = sum(map(len, rows.values()))
+    shown = [(item, row) for item, seen in rows.items() if item.con_id != SPX_ID for _, row in seen]
+    bare = sum(row.bid is None and row.ask is None for _, row in shown)
+    moved = sum(_off_grid(item.market_rule_id, row) for item, row in shown)
+    sides = f"{bare} have only a last price, shown as one step to each side; " if bare else ""
+    moves = f"{moved} are moved outward to legal prices; " if moved else ""
+    return f"recorded day {day} from {name}, {count} rows; {sides}{moves}displayed sizes are made up"
+
+
+def _off_grid(rule: int, row: _Row) -> bool:
+    return any(price and not ticks.is_legal(rule, price) for price in (row.bid, row.ask))
+
+
 def _shown(instrument: Instrument, row: _Row) -> Quote:
     """A row as a quote."""
     if instrument.con_id == SPX_ID:
@@ -117,9 +135,6 @@ def _shown(instrument: Instrument, row: _Row) -> Quote:
         ask_size=SIZE if ask else 0,
         last_size=1 if row.last is not None else 0,
     )
-
-
-Rows = dict[Instrument, list[tuple[float, _Row]]]
 
 
 def _read(path: Path) -> tuple[Rows, list[float]]:

@@ -21,6 +21,7 @@ from .gateway import Gateway
 from .recorded import RecordedDay
 from .requests import NEW_YORK
 from .session import Session
+from .trading_days import is_open, next_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +43,7 @@ class SimOptions:
     """What to simulate and where to listen. Port 0 takes a free one; speed 0 stands still until told to move.
 
     `day_file` plays a recorded day; without it a synthetic one is made from `date`, `seed` and `regime`.
+    Without a date it is today's, or the next trading day's when the exchange is closed today.
     `at` is the New York time of day at which the clock starts.
     """
 
@@ -111,7 +113,9 @@ def build_market(options: SimOptions) -> Market:
         return RecordedDay(options.day_file)
     from .market import SyntheticDay  # noqa: PLC0415  a recorded day does not need the model
 
-    return SyntheticDay(options.date or dt.datetime.now(NEW_YORK).date(), options.seed, options.regime)
+    today = dt.datetime.now(NEW_YORK).date()
+    date = options.date or (today if is_open(today) else next_day(today))
+    return SyntheticDay(date, options.seed, options.regime)
 
 
 def build_gateway(options: SimOptions) -> Gateway:

@@ -51,8 +51,10 @@ def _cash(market: Market, ledger: Ledger, position: Position, now: datetime) -> 
     if option.settles is None:
         return []
     moment = closing(option.settles) if option.trading_class == "SPXW" else opening(option.settles)
+    if now < moment + CASH_AFTER:
+        return []
     final = market.quote(SPX_ID, moment).last
-    if now < moment + CASH_AFTER or final is None:
+    if final is None:
         return []
     ledger.settle(option, dec(option.intrinsic(final)))
     return [PositionChanged(option)]

@@ -78,12 +78,10 @@ class Stream:
             self._kind, self._sent = kind, None
         before = self._sent
         if before is None or before != quote:
-            ticks += self._side(
-                BID, BID_SIZE, quote.bid, quote.bid_size, before and (before.bid, before.bid_size)
-            )
-            ticks += self._side(
-                ASK, ASK_SIZE, quote.ask, quote.ask_size, before and (before.ask, before.ask_size)
-            )
+            bid = (before.bid, before.bid_size) if before else None
+            ask = (before.ask, before.ask_size) if before else None
+            ticks += self._side(BID, BID_SIZE, quote.bid, quote.bid_size, bid)
+            ticks += self._side(ASK, ASK_SIZE, quote.ask, quote.ask_size, ask)
             ticks += self._last(quote, before, now)
             ticks += self._day(quote, before, now)
             if self.instrument.sec_type == "OPT":
@@ -132,7 +130,7 @@ class Stream:
         ]
 
     def _day(self, quote: Quote, before: Quote | None, now: datetime) -> list[bytes]:
-        """Volume, high, low, close, open; at the start also the exchanges and the halt flag."""
+        """Volume, high, low, close, open; the halt flag; at the start also the exchanges."""
         del now
         ticks: list[bytes] = []
         if self.instrument.sec_type != "IND" and (before is None or before.volume != quote.volume):
@@ -141,11 +139,11 @@ class Stream:
             price = getattr(quote, name)
             if price is not None and (before is None or getattr(before, name) != price):
                 ticks.append(self._price(tick, price))
-        if before is None:
-            if self.instrument.sec_type != "IND":
-                ticks.append(frame(Say.TICK_STRING, 6, self.request, BID_EXCHANGE, "C"))
-                ticks.append(frame(Say.TICK_STRING, 6, self.request, ASK_EXCHANGE, "C"))
-            ticks.append(frame(Say.TICK_GENERIC, 6, self.request, HALTED, 0.0))
+        if before is None and self.instrument.sec_type != "IND":
+            ticks.append(frame(Say.TICK_STRING, 6, self.request, BID_EXCHANGE, "C"))
+            ticks.append(frame(Say.TICK_STRING, 6, self.request, ASK_EXCHANGE, "C"))
+        if before is None or before.halted != quote.halted:
+            ticks.append(frame(Say.TICK_GENERIC, 6, self.request, HALTED, float(quote.halted)))
         return ticks
 
     def _computations(self, quote: Quote, before: Quote | None, under: float | None) -> list[bytes]:

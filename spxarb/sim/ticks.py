@@ -11,6 +11,7 @@ from math import ceil, floor
 
 Rule = Sequence[tuple[float, float]]
 
+MAX_PRICE = 1e6
 PENNY, SPX_OPTIONS = 26, 239
 """Ids of the market rules that the instruments name."""
 MARKET_RULES: dict[int, Rule] = {PENNY: ((0.0, 0.01),), SPX_OPTIONS: ((0.0, 0.05), (3.0, 0.1))}
@@ -27,9 +28,11 @@ def _step(rule: int, cents: int) -> int:
 
 
 def is_legal(rule: int, price: float) -> bool:
-    """True when an order may name this price: positive and on the grid."""
+    """True when an order may name this price: positive, below a million, on the grid."""
+    if not 0 < price < MAX_PRICE:
+        return False
     cents = round(price * 100)
-    return cents > 0 and abs(price * 100 - cents) < 1e-6 and cents % _step(rule, cents) == 0
+    return abs(price * 100 - cents) < 1e-6 and cents % _step(rule, cents) == 0
 
 
 def at_or_below(rule: int, price: float) -> float:

@@ -1,7 +1,6 @@
 """When the market is open: NYSE days and half-days, third Fridays, and the hours that the gateway tells.
 
-Sources: NYSE calendar of the `holidays` package (full closures and 13:00 closes); Cboe Rule 5.1 (expiring
-SPXW trades until 16:00 New York, other SPX options until 16:15); 15 minutes later than the stock on half-days.
+Source: the NYSE calendar of the `holidays` package, full closures and 13:00 closes.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from zoneinfo import ZoneInfo
 NEW_YORK = ZoneInfo("America/New_York")
 OPEN, CLOSE, EARLY_CLOSE, OPTIONS_CLOSE = time(9, 30), time(16), time(13), time(16, 15)
 OPTIONS_LATER = timedelta(minutes=15)
-"""How much longer than the stock market options trade that do not expire today (SPY options always)."""
+"""How much longer than the stock market most options trade; see `hours`."""
 _DAYS_TOLD = 7
 
 
