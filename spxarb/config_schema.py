@@ -227,7 +227,7 @@ class Execution(Section):
     )
     broker_side_failsafe: bool = Field(
         default=True,
-        description="Leave a buy-back of the SPY calls at the broker, asleep until 10 minutes before the close.",
+        description="Leave a buy-back of SPY at the broker, asleep until 10 minutes before the close.",
     )
     lock_timeout_seconds: Seconds = Field(
         default=600,

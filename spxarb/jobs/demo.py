@@ -60,10 +60,9 @@ def run(progress: Callable[[str], None]) -> Result:
     with tempfile.TemporaryDirectory(prefix="spxarb-demo-") as folder:
         try:
             with RunningSim(date=str(DAY), seed=SEED, regime=REGIME, at="09:30", speed=0) as sim:
-                day = _Day(Path(folder), sim, progress)
-                return _play(day, began)
+                return _play(_Day(Path(folder), sim, progress), began)
         except ControlError as error:
-            raise SpxarbError(f"The simulated gateway failed: {error}", mend="Run the demo again") from error
+            raise SpxarbError(f"The simulated gateway failed: {error}") from error
 
 
 def _play(day: _Day, began: float) -> Result:
@@ -154,7 +153,8 @@ def _enter_line(day: _Day, answer: dict[str, Any]) -> str:
             f"{_dollars(risk['worst_case'])}"
         )
     failed = [check["name"] for check in answer["checks"] if check["ok"] is False]
-    return f"{answer['outcome']}: {', '.join(failed) or answer['error'] or 'see the ledger'} (credit {_dollars(credit)})"
+    why = ", ".join(failed) or answer["error"] or "see the ledger"
+    return f"{answer['outcome']}: {why} (credit {_dollars(credit)})"
 
 
 def _monitor_line(_: _Day, answer: dict[str, Any]) -> str:

@@ -10,13 +10,15 @@ import sys
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
 from spxarb.core.model import NEW_YORK
-from spxarb.sim.control import RunningSim
+
+if TYPE_CHECKING:
+    from spxarb.sim.control import RunningSim
 
 RECORDED = Path(
     os.environ.get("SPXARB_RECORDED_DAYS") or Path(__file__).resolve().parents[3] / "shared" / "data"

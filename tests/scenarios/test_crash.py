@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from crash import Point, broken_laws, count_points, kill_at, wipe
 from stage import Stage
 
 from spxarb.sim.control import RunningSim
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 STRIDE = int(os.environ.get("SPXARB_CRASH_STRIDE", "9"))
 """Every how-many-th point is tried; 1 tries all."""

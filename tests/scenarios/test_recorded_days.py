@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 import gzip
 import re
-from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from stage import Stage, recorded
 
 from spxarb.sim.control import RunningSim
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 CENT = Decimal("0.01")
 
