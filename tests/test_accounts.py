@@ -78,6 +78,11 @@ def test_an_open_trade_holds_its_legs_signed_and_has_no_exit_prices():
     assert not found.flat
 
 
+def test_one_leg_alone_is_not_flat():
+    assert not figures(TRADE, [BOUGHT]).flat
+    assert not figures(TRADE, [SOLD_3]).flat
+
+
 def test_an_exit_that_brings_money_has_a_negative_cost():
     found = figures(TRADE, [BOUGHT, SOLD_3, SOLD_7, LEFT])
     assert found.exit_cost == dec("-818.36")
@@ -283,6 +288,15 @@ def test_the_days_curve_adds_what_is_last_known_of_every_trade():
 def test_marks_without_a_price_and_marks_after_the_end_say_nothing():
     trades = [ended(1, "20", minutes=5)]
     assert day_curve(trades, [mark(1, 1, None), mark(1, 4, -10), mark(1, 7, -500)]) == [-10, 20]
+
+
+def test_at_the_moment_of_its_end_a_trades_result_counts_and_not_a_mark():
+    assert day_curve([ended(1, "20", minutes=5)], [mark(1, 5, 900)]) == [20]
+
+
+def test_a_trade_without_a_result_has_not_ended():
+    left_to_settlement = replace(ended(1, "0", minutes=5), final_pnl=None)
+    assert day_curve([left_to_settlement], [mark(1, 7, -30)]) == [-30]
 
 
 @given(st.lists(st.decimals("-999", "999", places=2), max_size=30))

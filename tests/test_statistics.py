@@ -59,6 +59,11 @@ def test_without_a_loss_there_is_no_profit_factor():
     assert statistics(of(10, 20))["profit_factor"] is None
 
 
+def test_a_win_or_a_loss_of_cents_counts_as_one():
+    found = statistics(of("0.50", "-0.25"))
+    assert (found["wins"], found["losses"], found["profit_factor"]) == (1, 1, 2)
+
+
 def test_without_a_win_the_profit_factor_is_zero():
     assert statistics(of(-10, -20))["profit_factor"] == 0
 
@@ -124,6 +129,9 @@ def test_edges_of_other_trades_are_refused():
     [
         (of(500), "With 1 trade nothing is proven: chance alone can bring such a result."),
         (of(500, 600, 400), "With 3 trades nothing is proven: chance alone can bring such a result."),
+        (of(*[1, -1] * 14, 1), "With 29 trades nothing is proven: chance alone can bring such a result."),
+        (of(*[1, -1] * 15), "Over 30 trades the mean cannot be told from zero: no edge is proven."),
+        (of(*[0] * 30), "Over 30 trades the mean cannot be told from zero: no edge is proven."),
         (of(*[100, -100] * 20), "Over 40 trades the mean cannot be told from zero: no edge is proven."),
         (
             of(*[100, 90] * 20),

@@ -214,6 +214,13 @@ def test_there_is_no_spx_price_when_the_spy_bid_alone_brings_too_little():
     assert spx_price_cap(dec("0.40"), LIMITS, FEES, SPX_OPTION_TICKS) is None
 
 
+def test_a_price_that_leaves_exactly_the_minimum_is_still_taken():
+    exactly = limits_of(dec("408.20"), (1, 10))
+    assert spy_price_floor(dec("17.90"), exactly, FEES, PENNY) == dec("2.21")
+    exactly = limits_of(dec("408.21"), (1, 10))
+    assert spx_price_cap(dec("2.05"), exactly, FEES, SPX_OPTION_TICKS) == dec("16.30")
+
+
 def test_a_debit_that_is_allowed_lets_spy_go_at_its_lowest_price():
     assert spy_price_floor(dec("0.05"), limits_of(dec(-500), (1, 10)), FEES, PENNY) == dec("0.01")
 
@@ -325,6 +332,11 @@ def test_only_a_loss_beyond_the_daily_limit_forbids_an_entry(pnl, ok, loss):
     assert (found.ok, found.value, found.limit) == (ok, dec(loss), 1000)
 
 
+def test_a_loss_reads_as_a_negative_result():
+    found = changed("daily_loss", daily_pnl=dec("-1234.5"))
+    assert found.message == "The day's net result is -$1,234.50, beyond the loss limit of $1,000.00."
+
+
 def test_a_day_whose_result_is_unknown_allows_no_entry():
     found = changed("daily_loss", daily_pnl=None)
     assert (found.ok, found.value) == (None, None)
@@ -345,6 +357,7 @@ def test_a_day_whose_result_is_unknown_allows_no_entry():
         ("spx_quote", quote("17.80", "18.00", data_type=2), "SPX call data is frozen, not live"),
         ("spy_quote", quote(None, None), "SPY call has no bid and no ask"),
         ("spy_quote", quote("2.30", "2.32", data_type=4), "SPY call data is delayed and frozen, not live"),
+        ("spx_quote", quote("0", None), "SPX call has no bid and no ask"),
         ("spx_call", None, "no SPX call was found"),
         ("market_doubt", "the SPX index stands still", "the SPX index stands still"),
     ],
@@ -410,6 +423,7 @@ def test_without_a_price_there_is_no_ratio(missing):
         ("spy_spread", "spy_quote", "2.30", "2.35", True),
         ("spy_spread", "spy_quote", "2.30", "2.36", False),
         ("spy_spread", "spy_quote", "2.36", "2.30", False),
+        ("spy_spread", "spy_quote", "2.30", "2.30", True),
         ("spy_spread", "spy_quote", "0", "0.02", None),
         ("spy_spread", "spy_quote", None, "0.02", None),
         ("spx_spread", "spx_quote", "17.50", None, None),
@@ -426,7 +440,15 @@ def test_the_credit_may_be_exactly_the_minimum():
     assert check("net_credit", limits=replace(LIMITS, min_entry_credit=least + dec("0.01"))).ok is False
 
 
-@pytest.mark.parametrize("missing", [{"spx_quote": quote("17.80", None)}, {"spy_quote": quote(None, "2.32")}])
+@pytest.mark.parametrize(
+    "missing",
+    [
+        {"spx_quote": quote("17.80", None)},
+        {"spx_quote": quote(None, "0")},
+        {"spy_quote": quote(None, "2.32")},
+        {"spy_quote": quote("0", "2.32")},
+    ],
+)
 def test_without_the_spx_ask_or_the_spy_bid_there_is_no_credit(missing):
     found = changed("net_credit", **missing)
     assert (found.ok, found.value) == (None, None)
@@ -535,6 +557,10 @@ def test_the_available_funds_carry_the_margin_with_a_reserve(funds, ok):
 def test_a_refusal_by_the_broker_is_told_in_its_words():
     found = margin_check(answer(None, rejected="Equity too low."), dec(50000))
     assert (found.ok, found.message) == (False, "The broker would refuse the order: Equity too low.")
+
+
+def test_a_refusal_counts_though_a_margin_was_told():
+    assert margin_check(answer("1", rejected="No permission"), dec(50000)).ok is False
 
 
 @pytest.mark.parametrize(
@@ -728,9 +754,18 @@ def test_closing_buys_spy_at_the_ask_and_sells_spx_at_the_bid_and_pays_for_both(
     assert cost(quote("1.08", "1.10"), quote("8.20", "8.40")) == dec("291.72")
 
 
-@pytest.mark.parametrize("bid", [None, "0"])
-def test_an_spx_call_without_a_bid_beside_a_live_ask_is_worth_nothing_and_costs_no_order(bid):
-    assert cost(quote("0.01", "0.02"), quote(bid, "0.05")) == dec("20") + dec("10.08")
+@pytest.mark.parametrize("no_bid", [quote(None, "0.05", bid_told=True), quote("0", "0.05")])
+def test_an_spx_call_that_nobody_bids_for_is_worth_nothing_and_costs_no_order(no_bid):
+    assert cost(quote("0.01", "0.02"), no_bid) == dec("20") + dec("10.08")
+
+
+def test_an_spx_bid_that_was_not_told_yet_is_unknown_and_not_zero():
+    assert cost(quote("0.01", "0.02"), quote(None, "0.05")) is None
+
+
+def test_even_the_lowest_spx_bid_is_money():
+    """100 x 0.05 less 1.55 of fees at a low premium."""
+    assert cost(NO_QUOTE, quote("0.05", "0.10"), short=0) == dec("-3.45")
 
 
 @pytest.mark.parametrize(
@@ -739,8 +774,9 @@ def test_an_spx_call_without_a_bid_beside_a_live_ask_is_worth_nothing_and_costs_
         (quote("1.08", None), quote("8.20", "8.40")),
         (quote(None, None), quote("8.20", "8.40")),
         (quote("1.08", "0"), quote("8.20", "8.40")),
-        (quote("1.08", "1.10"), quote(None, None)),
-        (quote("1.08", "1.10"), quote(None, "0")),
+        (quote("1.08", "1.10"), quote(None, None, bid_told=True)),
+        (quote("1.08", "1.10"), quote(None, "0", bid_told=True)),
+        (quote("1.08", "1.10"), quote("0", None)),
     ],
 )
 def test_any_other_missing_side_leaves_the_cost_unknown(spy, spx):

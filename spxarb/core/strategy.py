@@ -511,8 +511,8 @@ def closing_cost(
     """Dollars to close now: SPY bought at the ask, SPX sold at the bid, both orders' estimated fees in it.
 
     Negative when closing brings money. `spy_short` and `spx_long` are contracts still held, unsigned; none
-    needs no quote. An SPX bid missing beside a live ask counts as 0, and nothing is sold then. None when any
-    other side is missing, or a leg is held the wrong way round.
+    needs no quote. Where the broker says that SPX has no bid, beside a live ask, it counts as 0 and nothing
+    is sold. None when any other side is missing, or not told yet, or a leg is held the wrong way round.
     """
     back = _buy_back(spy_quote, spy_short, fees)
     sale = _sale(spx_quote, spx_long, fees)
@@ -575,7 +575,8 @@ def _sale(quote: Quote, contracts: Decimal, fees: FeeSchedule) -> Decimal | None
     if contracts < 0:
         return None
     if quote.bid is None or quote.bid <= 0:
-        return ZERO if quote.ask is not None and quote.ask > 0 else None
+        no_bid = quote.bid is not None or quote.bid_told
+        return ZERO if no_bid and quote.ask is not None and quote.ask > 0 else None
     return contracts * OPTION_MULTIPLIER * quote.bid - order_fees(
         fees, "SPX", Side.SELL, contracts, quote.bid
     )
