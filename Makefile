@@ -1,4 +1,5 @@
 # make demo   a whole simulated trading day      make test   every check      make bench   figures
+# make crash  a kill at every message and commit  make chaos  bad days until Ctrl-C (SEED=17 DAYS=1 repeats one)
 # PYTHON=python3.12 picks an interpreter; without it the first fitting one is taken.
 SHELL := /bin/bash
 VENV := .venv
@@ -7,7 +8,10 @@ FITS := import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 python; do \
 	$$p -c '$(FITS)' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
-.PHONY: setup demo test lint bench clean
+SEED ?=
+DAYS ?= 0
+
+.PHONY: setup demo test lint bench crash chaos clean
 setup: $(VENV)/ready
 
 $(VENV)/ready: pyproject.toml
@@ -31,6 +35,12 @@ lint: setup
 
 bench: setup
 	@$(BIN)/python -m pytest benchmarks -o addopts= --benchmark-only
+
+crash: setup
+	@SPXARB_CRASH_STRIDE=1 $(BIN)/python -m pytest tests/scenarios/test_crash.py
+
+chaos: setup
+	@$(BIN)/python tests/scenarios/chaos.py $(if $(SEED),--seed $(SEED)) --days $(DAYS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

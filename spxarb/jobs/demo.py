@@ -83,7 +83,7 @@ def _play(day: _Day, began: float) -> Result:
         exit_code=_verdict(day),
         error="; ".join(day.failures) or (None if day.entered else "no spread was entered"),
         notes=(
-            f"{day.commands} commands in {seconds:.0f} s. The credit of this day is made up: {day.sim.market}.",
+            f"{day.commands} commands in {seconds:.0f} s. This day's credit is made up: {day.sim.market}.",
             "With honest quotes the credit only pays for the mismatch of the strikes; see README.md.",
         ),
     )
