@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from . import pricing, ticks
 from .hours import stops
 from .instruments import SPX_ID, SPY_ID, Catalogue, Instrument, Quote, option
-from .path import Path
+from .path import RATIO, Path
 from .pricing import TRADING_DAYS
 from .regimes import regime as regime_named
 from .trading_days import OPTIONS_LATER, check_open, closing, next_day, opening, third_friday
@@ -45,8 +45,9 @@ class SyntheticDay:
         self._seconds = int((self.close - self.open).total_seconds())
         self._seed = seed
         self._path = Path(self._regime, Random(f"{date}/{seed}/{regime}"), self._seconds)  # noqa: S311  a market
-        self._catalogue = Catalogue(_options(date, self._path.previous))
-        self._stops = {i.con_id: stops(i, date) for i in self._catalogue.all}
+        fall = -self._regime.slide[2] if self._regime.slide else 0.0
+        self._catalogue = Catalogue(_options(date, self._path.previous, fall))
+        self._stops = {i.con_id: self._stop(i) for i in self._catalogue.all}
         self._traded: dict[int, list[Quote]] = {}
         self.description = f"invented day {date}, regime {regime}, seed {seed}: {self._regime.sentence}"
 
@@ -90,6 +91,11 @@ class SyntheticDay:
         if con_id == SPY_ID:
             return self._stock(second, trades=trades)
         return self._option(instrument, second, trades=trades)
+
+    def _stop(self, item: Instrument) -> datetime:
+        """When trading in a contract ends today; AM-settled options had their last trade the day before."""
+        over = item.expiry is not None and item.expiry < self.day
+        return self.open if over else stops(item, self.day)
 
     def _halted(self, second: int) -> bool:
         begin, minutes = self._regime.halt or (0, 0)
@@ -157,7 +163,7 @@ class SyntheticDay:
             return replace(seen, halted=self._halted(second))
         worth, volatility, delta = self._value(item, second)
         bid, ask = self._sides(item, second, worth)
-        least, most = (5, 60) if item.symbol == "SPX" else self._regime.sizes
+        least, most = (10, 60) if item.symbol == "SPX" else self._regime.sizes
         return Quote(
             bid=bid,
             ask=ask,
@@ -219,25 +225,25 @@ class SyntheticDay:
         return least + int(self._share(con_id, when, salt) * (most - least + 1))
 
 
-def _days_after(day: date, item: Instrument) -> int:
-    """Trading days beyond today that an option lives: 0 or 1 for what is listed here."""
-    return 0 if item.expiry == day else 1
+def _days_after(day: date, item: Instrument) -> float:
+    """Trading days beyond today that an option lives; the night before an AM settlement counts 0.25."""
+    if item.trading_class == "SPX":
+        return 0.25
+    return 0.0 if item.expiry == day else 1.0
 
 
-def _options(day: date, spx: float) -> Iterable[Instrument]:
+def _options(day: date, spx: float, fall: float) -> Iterable[Instrument]:
     """Today's and the next trading day's SPXW and SPY options, and AM-settled SPX ones of either day."""
-    later = next_day(day)
-    spy = spx / 10.03
-    for expiry in (day, later):
-        yield from _chain("SPXW", expiry, spx, 5)
-        yield from _chain("SPY", expiry, spy, 1)
+    low, high = spx * (1 - STRIKE_RANGE - fall), spx * (1 + STRIKE_RANGE)
+    for expiry in (day, next_day(day)):
+        yield from _chain("SPXW", expiry, low, high, 5)
+        yield from _chain("SPY", expiry, low / RATIO, high / RATIO, 1)
         if expiry == third_friday(expiry.year, expiry.month):
-            yield from _chain("SPX", expiry, spx, 5)
+            yield from _chain("SPX", expiry, low, high, 5)
 
 
-def _chain(trading_class: str, expiry: date, under: float, step: int) -> Iterator[Instrument]:
-    first, last = (round(under * (1 + side * STRIKE_RANGE) / step) for side in (-1, 1))
-    for number in range(first, last + 1):
+def _chain(trading_class: str, expiry: date, low: float, high: float, step: int) -> Iterator[Instrument]:
+    for number in range(round(low / step), round(high / step) + 1):
         for right in ("C", "P"):
             yield option(trading_class, expiry, float(number * step), right)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from itertools import accumulate
+from functools import lru_cache
+from itertools import accumulate, pairwise
 from math import exp, log, sqrt
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 RATIO, RATIO_DEVIATION, RATIO_MEMORY = 10.030, 0.0007, 900.0
 """SPX / SPY: mean, standard deviation within a day, seconds of memory. Measured on 2026 quotes."""
-PIN_SECONDS, PIN_PULL = 90 * 60, 1 / 400.0
+PIN_SECONDS, PIN_PULL, PIN_CALM = 90 * 60, 1 / 30.0, 0.3
+"""How long before the close a pin begins, its pull a second, and what it leaves of the volatility."""
 STRIKE_STEP = 5.0
 
 
@@ -45,30 +47,35 @@ def _extremes(prices: array[float]) -> tuple[array[float], array[float]]:
 def _walk(regime: Regime, random: Random, start: float, volatility: float, seconds: int) -> array[float]:
     """Prices of the index: `seconds` + 1 of them."""
     daily = volatility / sqrt(TRADING_DAYS)
-    shares = [variance_share(i / seconds) for i in range(seconds + 1)]
-    moves = _moves(regime, seconds)
+    moves = _moves(regime)
     halted = _halted(regime)
     pin_from = seconds - PIN_SECONDS if regime.pin else seconds + 1
     level, target = log(start), 0.0
     path = array("d", [start])
     stirred = regime.slide[0] * 60 if regime.slide else seconds + 1
-    for i in range(seconds):
+    for i, deviation in enumerate(_deviations(seconds)):
         if i not in halted:
-            step = daily * sqrt(shares[i + 1] - shares[i]) * random.gauss(0, 1)
+            step = daily * deviation * random.gauss(0, 1)
             if i >= stirred:
                 step *= 2
             if i == pin_from:
                 target = log(STRIKE_STEP * round(exp(level) / STRIKE_STEP))
             if i >= pin_from:
-                step += (target - level) * PIN_PULL
+                step = PIN_CALM * step + (target - level) * PIN_PULL
             level += step + moves.get(i, 0.0) + regime.drift / seconds
         path.append(exp(level))
     return path
 
 
-def _moves(regime: Regime, seconds: int) -> dict[int, float]:
+@lru_cache(maxsize=4)
+def _deviations(seconds: int) -> array[float]:
+    """The standard deviation of each second in those of the day."""
+    shares = [variance_share(i / seconds) for i in range(seconds + 1)]
+    return array("d", (sqrt(after - before) for before, after in pairwise(shares)))
+
+
+def _moves(regime: Regime) -> dict[int, float]:
     """What a slide or jump adds to the log price in each second."""
-    del seconds
     moves: dict[int, float] = {}
     if regime.slide:
         begin, minutes, size = regime.slide

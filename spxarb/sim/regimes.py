@@ -27,7 +27,7 @@ class Regime:
     pin: bool = False
     stale: int = 0
     richness: float = 0.0
-    sizes: tuple[int, int] = (20, 400)
+    sizes: tuple[int, int] = (60, 400)
 
 
 RICHNESS = 0.70
