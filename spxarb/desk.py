@@ -7,6 +7,7 @@ hears of it. What the broker says that is ours is remembered, whatever the proce
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from contextlib import suppress
@@ -30,6 +31,8 @@ from spxarb.core.model import (
 from spxarb.core.steps import Cancel, Look, Place, Reprice, Wake
 from spxarb.errors import GatewayError
 
+log = logging.getLogger(__name__)
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
 
     from spxarb.broker import Broker
     from spxarb.core.fees import FeeSchedule
-    from spxarb.core.model import Event, Execution
+    from spxarb.core.model import Event, Execution, OrderTicket
     from spxarb.core.orders import Track
     from spxarb.core.steps import Action, Board, Steps
     from spxarb.store import Store
@@ -115,6 +118,7 @@ class Desk:
             created_at=self.now(),
         )
         self.store.intend(record)
+        log.info("order %s: %s", ticket.order_ref, _words(ticket))
         board.tracks[ticket.order_ref].order_id = order_id
         try:
             self.broker.place(ticket, order_id)
@@ -123,6 +127,7 @@ class Desk:
 
     def _reprice(self, action: Reprice, track: Track) -> None:
         self.store.reprice(action.ref, action.limit, self.now())
+        log.info("order %s: limit %s", action.ref, action.limit)
         try:
             self.broker.place(replace(track.ticket, limit=action.limit), track.order_id)
         except GatewayError as error:
@@ -130,6 +135,7 @@ class Desk:
 
     def _cancel(self, track: Track) -> None:
         self.store.note_step(track.ref, "cancel", self.now())
+        log.info("order %s: cancel", track.ref)
         with suppress(GatewayError):  # the link is down: the procedure sees that, and looks again
             self.broker.cancel(track.order_id)
 
@@ -209,6 +215,7 @@ class Desk:
                 self.store.order_seen(event.order_ref, event.status, event.perm_id, self.now())
             case OrderMessage() if event.order_ref and self._is_ours(event.order_ref):
                 self.store.note_step(event.order_ref, "message", self.now(), f"{event.code} {event.text}")
+                log.warning("order %s: the broker says %s %s", event.order_ref, event.code, event.text)
             case _:
                 pass
 
@@ -222,6 +229,8 @@ class Desk:
             fill = self.fill_of(execution)
             if fill is not None and self.store.record_fill(fill):
                 new.append(fill)
+                what = execution.order_ref, execution.quantity, execution.price
+                log.info("order %s: filled %s at %s", *what)
         return new
 
     def fill_of(self, execution: Execution) -> Fill | None:
@@ -253,7 +262,15 @@ class Desk:
     def remember_end(self, track: Track) -> None:
         record = self.store.order(track.ref)
         if record is not None and track.final and not track.fills_missing and not record.final:
+            log.info("order %s: %s, %s filled", track.ref, track.life, track.filled)
             self.store.finish_order(track.ref, track.life.value, track.filled, self.now(), _proof(track))
+
+
+def _words(ticket: OrderTicket) -> str:
+    """An order as a trader says it."""
+    price = "at the market" if ticket.limit is None else f"at {ticket.limit}"
+    later = "" if ticket.good_after is None else f", asleep until {ticket.good_after:%H:%M}"
+    return f"{ticket.side} {ticket.quantity} {ticket.contract} {price}{later}"
 
 
 def _proof(track: Track) -> str:

@@ -129,11 +129,12 @@ class Work:
         A dry run compares and writes nothing. Raises GatewayError when the broker does not answer.
         """
         new = self._missing_fills()
+        estimated = self.store.estimated_fills()
         repaired = [f"not in the ledger until now: {reconcile.describe(f.execution)}" for f in new]
         if not self.dry_run:
             self.desk.remember_executions(self.books.executions)
             await self._prove_orders()
-            for trade in self._touched(new):
+            for trade in self._touched([*new, *estimated]):
                 bookkeeping.refigure(self.store, trade)
         self.findings = reconcile.Findings(tuple(repaired), tuple(self._unproven()))
 
@@ -142,8 +143,8 @@ class Work:
         fresh = [each for each in self.books.executions if each.exec_id not in known]
         return [fill for fill in map(self.desk.fill_of, fresh) if fill is not None]
 
-    def _touched(self, new: Iterable[Fill]) -> list[Trade]:
-        ids = {fill.trade_id for fill in new} | {trade.id for trade in self.store.open_trades()}
+    def _touched(self, fills: Iterable[Fill]) -> list[Trade]:
+        ids = {fill.trade_id for fill in fills} | {trade.id for trade in self.store.open_trades()}
         return [self.store.trade(each) for each in sorted(ids)]
 
     async def _prove_orders(self) -> None:

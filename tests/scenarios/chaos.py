@@ -115,7 +115,8 @@ def _step(day: Day, in_window: bool) -> None:
         time.sleep(day.dice.random())
         day.stage.sim.control.faults()
     for words, process in running:
-        _end(day, words, process, killed)
+        may_be_ended = bool(killed) or any(words[0] == "close-all" for words in jobs)
+        _end(day, words, process, may_be_ended)
     day.stage.sim.control.faults()
     day.note(f"{jobs} with {fault or 'no fault'}{', killed ' + str(killed) if killed else ''}")
 
@@ -151,7 +152,8 @@ def _perhaps_kill(day: Day, running: list[tuple[tuple[str, ...], subprocess.Pope
     return []
 
 
-def _end(day: Day, words: tuple[str, ...], process: subprocess.Popen[str], killed: list[str]) -> None:
+def _end(day: Day, words: tuple[str, ...], process: subprocess.Popen[str], may_be_ended: bool) -> None:
+    """Wait for a job. `close-all` may end others by SIGTERM, another `close-all` among them."""
     try:
         _, err = process.communicate(timeout=120)
     except Exception:  # noqa: BLE001 -- whatever it is, the wait had no end
@@ -159,7 +161,7 @@ def _end(day: Day, words: tuple[str, ...], process: subprocess.Popen[str], kille
         process.communicate()
         day.problems.append(f"{words} did not end within 120 s")
         return
-    ended = process.returncode in {-9, -15} and (killed or words[0] != "close-all")
+    ended = process.returncode in {-9, -15} and may_be_ended
     if process.returncode not in EXPECTED and not ended:
         day.problems.append(f"{words} ended with {process.returncode}: {err.strip()[-600:]}")
 
