@@ -32,6 +32,7 @@ SPX_ID, SPY_ID = 416904, 756733
 """The real contract ids of the index and of the fund."""
 _CLASSES = {"SPXW": ("SPX", 5.0), "SPX": ("SPX", 5.0), "SPY": ("SPY", 0.5)}
 """Underlying and strike grid of the option classes."""
+_MOST_STRIKES = 1 << 12
 _EPOCH = date(2000, 1, 1).toordinal()
 
 
@@ -163,8 +164,8 @@ def option(trading_class: str, expiry: date, strike: float, right: str) -> Instr
     if trading_class not in _CLASSES or right not in {"C", "P"}:
         raise ValueError(f"no option: class {trading_class!r} (SPXW, SPX, SPY), right {right!r} (C, P)")
     symbol, grid = _CLASSES[trading_class]
-    number = round(strike / grid)
-    if number * grid != strike or not 0 < number < 1 << 12:
+    number = round(strike / grid) if 0 < strike < grid * _MOST_STRIKES else 0
+    if not number or number * grid != strike:
         raise ValueError(f"strike {strike:g} is not on the grid of {grid:g} of class {trading_class}")
     index = symbol == "SPX"
     last_trade = previous_day(expiry) if trading_class == "SPX" else expiry

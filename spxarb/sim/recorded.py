@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
 from bisect import bisect_right
 from datetime import date, datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -46,7 +47,10 @@ class RecordedDay:
         rows, times = _read(path)
         self._times = times
         self.day = datetime.fromtimestamp(times[0], NEW_YORK).date()
-        check_open(self.day)
+        try:
+            check_open(self.day)
+        except ValueError as problem:
+            raise ValueError(f"{path}: {problem}") from None
         self.open, self.close = opening(self.day), closing(self.day)
         self._catalogue = Catalogue(item for item in rows if item.sec_type == "OPT")
         self._rows = {
@@ -142,19 +146,21 @@ def _read(path: Path) -> tuple[Rows, list[float]]:
     try:
         raw = path.read_bytes()
         text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8")
-    except (OSError, EOFError, UnicodeDecodeError) as problem:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as problem:
         raise ValueError(f"{path}: cannot be read: {problem}") from None
     lines = csv.reader(io.StringIO(text))
     header = next(lines, [])
     if header != COLUMNS:
         raise ValueError(f"{path}, line 1: the columns are {','.join(header)!r}, not {','.join(COLUMNS)!r}")
     reader = _Reader()
-    for fields in lines:
-        if not fields:
-            continue
+    while True:
         try:
-            reader.take(fields)
-        except ValueError as problem:
+            fields = next(lines)
+            if fields:
+                reader.take(fields)
+        except StopIteration:
+            break
+        except (ValueError, csv.Error) as problem:
             raise ValueError(f"{path}, line {lines.line_num}: {problem}") from None
     if not reader.rows:
         raise ValueError(f"{path}: no rows")
