@@ -8,8 +8,8 @@ from datetime import date, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxarb.core.accounts import day_curve, day_summary, figures, traded
-from spxarb.core.book import Fill, Mark, Purpose, Settlement, Trade
+from spxarb.core.accounts import day_summary, figures, traded
+from spxarb.core.book import Fill, Purpose, Settlement, Trade
 from spxarb.core.model import NEW_YORK, Contract, Execution, LegName, Side, TradeStatus, dec
 
 DAY = date(2026, 11, 24)
@@ -209,11 +209,6 @@ def ended(number, pnl, commissions="23.52", minutes=60, **more):
     )
 
 
-def mark(trade, minutes, pnl):
-    at = OPEN + timedelta(minutes=minutes)
-    return Mark(trade, at, *[None] * 6, pnl=None if pnl is None else dec(pnl))
-
-
 NOTHING_FILLED = replace(
     TRADE,
     id=9,
@@ -276,27 +271,6 @@ def test_the_curve_starts_at_zero_so_a_day_of_losses_falls_from_there():
 
 def test_the_curve_ends_at_the_days_result():
     assert day_summary(DAY, [ended(1, "-80")], []).max_drawdown == 80
-
-
-def test_the_days_curve_adds_what_is_last_known_of_every_trade():
-    """Trade 1: -10 at 1, -60 at 3, ends +20 at 5. Trade 2: +40 at 2, -5 at 6."""
-    trades = [ended(1, "20", minutes=5), replace(TRADE, id=2)]
-    marks = [mark(1, 1, -10), mark(2, 2, 40), mark(1, 3, -60), mark(2, 6, -5)]
-    assert day_curve(trades, marks) == [-10, 30, -20, 60, 15]
-
-
-def test_marks_without_a_price_and_marks_after_the_end_say_nothing():
-    trades = [ended(1, "20", minutes=5)]
-    assert day_curve(trades, [mark(1, 1, None), mark(1, 4, -10), mark(1, 7, -500)]) == [-10, 20]
-
-
-def test_at_the_moment_of_its_end_a_trades_result_counts_and_not_a_mark():
-    assert day_curve([ended(1, "20", minutes=5)], [mark(1, 5, 900)]) == [20]
-
-
-def test_a_trade_without_a_result_has_not_ended():
-    left_to_settlement = replace(ended(1, "0", minutes=5), final_pnl=None)
-    assert day_curve([left_to_settlement], [mark(1, 7, -30)]) == [-30]
 
 
 @given(st.lists(st.decimals("-999", "999", places=2), max_size=30))

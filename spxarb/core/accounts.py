@@ -5,7 +5,6 @@ Dollars, exact to the cent. Quotes have no say here.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -16,9 +15,9 @@ from spxarb.core.statistics import max_drawdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import date, datetime
+    from datetime import date
 
-    from spxarb.core.book import Fill, Mark, Settlement, Trade
+    from spxarb.core.book import Fill, Settlement, Trade
 
 _PRICE = Decimal("0.000001")
 
@@ -124,31 +123,6 @@ def day_summary(day: date, trades: Sequence[Trade], curve: Sequence[Decimal] = (
         net_pnl=net,
         max_drawdown=max_drawdown([*curve, *([] if net is None else [net])]),
     )
-
-
-def day_curve(trades: Iterable[Trade], marks: Iterable[Mark]) -> list[Decimal]:
-    """The day's net P&L after each mark and each trade's end, dollars, oldest first.
-
-    At each moment it is the sum of what is last known of every trade. Marks without a P&L say nothing;
-    of a trade that has ended only its result counts.
-    """
-    ends = {
-        trade.id: (trade.exit_time, trade.final_pnl)
-        for trade in trades
-        if trade.exit_time is not None and trade.final_pnl is not None
-    }
-    points: list[tuple[datetime, int, Decimal]] = [
-        (mark.at, mark.trade_id, mark.pnl)
-        for mark in marks
-        if mark.pnl is not None and (mark.trade_id not in ends or mark.at < ends[mark.trade_id][0])
-    ]
-    points.extend((at, trade_id, pnl) for trade_id, (at, pnl) in ends.items())
-    known: dict[int, Decimal] = defaultdict(Decimal)
-    curve = []
-    for _, trade_id, pnl in sorted(points):
-        known[trade_id] = pnl
-        curve.append(sum(known.values(), start=ZERO))
-    return curve
 
 
 def _latest(fills: Sequence[Fill]) -> list[Fill]:
