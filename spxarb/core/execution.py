@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING
 
 from spxarb.core.book import Purpose
 from spxarb.core.model import ZERO, LegName, Side, Timer
 from spxarb.core.orders import Life, News
-from spxarb.core.steps import Place, Wake, finish, work
+from spxarb.core.steps import Place, Wake, finish, linked, work
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from decimal import Decimal
 
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 
 FAILSAFE_SECONDS = 5.0
 """How long to wait for the broker to acknowledge the resting buy-back."""
-CLOSING_ROUNDS = 2
-"""How often a spread is closed anew when a late fill shows up after it was flat."""
+CLOSING_ROUNDS = 4
+"""How often a spread is closed anew when late news of an earlier order upsets the closing."""
+NO_LINK = "the link to the broker is down"
 
 
 # --- endings --------------------------------------------------------------------------------------
@@ -60,9 +62,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class OpenPlan:
-    """A spread to open. `spx_cap`: the highest price that still leaves the least credit; None: no cap.
+    """A spread to open. `spx_cap`: the highest SPX price that still leaves the least credit.
 
-    `spy_floor` gives, for the price paid for SPX, the lowest SPY price that still does; None: none does.
+    `spy_floor` gives, for the price paid for SPX, the lowest SPY price that still does. None: no price does.
     """
 
     spx: Contract
@@ -73,50 +75,75 @@ class OpenPlan:
     spy_floor: Callable[[Decimal], Decimal | None]
     tactics: Tactics
 
+    def covered(self, spx_held: int) -> int:
+        """SPY calls that so many filled SPX calls allow to sell."""
+        return min(self.spy_quantity * max(spx_held, 0) // self.spx_quantity, self.spy_quantity)
+
 
 def opening(board: Board, plan: OpenPlan) -> Steps[Outcome]:
     """Buy SPX, look at the credit again with its real price, sell SPY; or undo what was begun."""
-    ask = board.touch(plan.spx, Side.BUY)
-    if ask is None or (plan.spx_cap is not None and ask > plan.spx_cap):
-        return Outcome(Ending.NOTHING, "the SPX ask left no credit")
-    spx = yield from _buy_spx(board, plan, ask)
-    if not spx.final:
-        return Outcome(Ending.DOUBT, f"how order {spx.ref} ended is not known")
-    if not spx.filled:
+    up = yield from linked(board)
+    why = _no_purchase(board, plan) if up else NO_LINK
+    if why:
+        return Outcome(Ending.NOTHING, why)
+    spx = yield from _buy_spx(board, plan)
+    if not spx.proven:
+        return _doubt(spx)
+    if not board.held(LegName.SPX):
         return Outcome(Ending.NOTHING, _why_unfilled(board, spx))
-    why = board.stop or _credit_gone(board, plan, spx)
-    if spx.filled < plan.spx_quantity:
-        why = _why_unfilled(board, spx)
+    up = yield from linked(board)
+    why = _no_sale(board, plan, spx) if up else NO_LINK
     if why:
         return (yield from _undo(board, plan, why))
     spy = yield from _sell_spy(board, plan, spx)
-    if spy.filled == plan.spy_quantity:
+    if not spy.proven:
+        return _doubt(spy)
+    if _whole(board, plan):
         return Outcome(Ending.OPENED)
-    if not spy.final:
-        return Outcome(Ending.DOUBT, f"how order {spy.ref} ended is not known")
     return (yield from _undo(board, plan, _why_unfilled(board, spy)))
 
 
-def _buy_spx(board: Board, plan: OpenPlan, ask: Decimal) -> Steps[Track]:
-    limit = ask if plan.tactics.use_limit_orders else None
+def _no_purchase(board: Board, plan: OpenPlan) -> str:
+    """Why nothing is begun; empty when SPX is to be bought."""
+    ask = board.touch(plan.spx, Side.BUY)
+    if ask is None or plan.spx_cap is None or ask > plan.spx_cap:
+        return "the SPX ask left no credit"
+    return board.stop
+
+
+def _buy_spx(board: Board, plan: OpenPlan) -> Steps[Track]:
+    limit = board.touch(plan.spx, Side.BUY) if plan.tactics.use_limit_orders else None
     track = board.order(plan.spx, LegName.SPX, Side.BUY, plan.spx_quantity, limit, Purpose.ENTRY)
 
     def dearer(rung: int) -> Decimal | None:
         if track.limit is None or rung > plan.tactics.attempts:
             return None
         price = plan.spx.ticks.above(track.limit)
-        return track.limit if plan.spx_cap is not None and price > plan.spx_cap else price
+        return track.limit if plan.spx_cap is None or price > plan.spx_cap else price
 
-    yield from work(board, track, plan.tactics.order_timeout, dearer, interruptible=True)
+    yield from work(board, track, plan.tactics.order_timeout, dearer, lambda: bool(board.stop))
     return track
 
 
+def _no_sale(board: Board, plan: OpenPlan, spx: Track) -> str:
+    """Why the SPY calls are not to be sold after all; empty when they are."""
+    if board.stop:
+        return board.stop
+    if board.held(LegName.SPX) < plan.spx_quantity:
+        return _why_unfilled(board, spx)
+    bid, floor = board.touch(plan.spy, Side.SELL), plan.spy_floor(spx.average_price or ZERO)
+    if bid is None:
+        return "the SPY bid vanished after SPX was bought"
+    if floor is None or bid < floor:
+        return f"with SPX bought at {spx.average_price} the SPY bid {bid} leaves too little credit"
+    return ""
+
+
 def _sell_spy(board: Board, plan: OpenPlan, spx: Track) -> Steps[Track]:
-    """Never more than the ratio allows against SPX contracts that are filled."""
-    covered = plan.spy_quantity * int(spx.filled) // plan.spx_quantity
-    bid = board.touch(plan.spy, Side.SELL)
-    limit = bid if plan.tactics.use_limit_orders else None
-    track = board.order(plan.spy, LegName.SPY, Side.SELL, covered, limit, Purpose.ENTRY)
+    """Never more than the ratio allows against SPX contracts that are filled, now and while it works."""
+    quantity = plan.covered(board.held(LegName.SPX))
+    limit = board.touch(plan.spy, Side.SELL) if plan.tactics.use_limit_orders else None
+    track = board.order(plan.spy, LegName.SPY, Side.SELL, quantity, limit, Purpose.ENTRY)
     floor = plan.spy_floor(spx.average_price or ZERO)
 
     def cheaper(rung: int) -> Decimal | None:
@@ -125,18 +152,17 @@ def _sell_spy(board: Board, plan: OpenPlan, spx: Track) -> Steps[Track]:
         price = plan.spy.ticks.below(track.limit)
         return track.limit if floor is None or price < floor else price
 
-    yield from work(board, track, plan.tactics.order_timeout, cheaper, interruptible=True)
+    def halted() -> bool:
+        return bool(board.stop) or plan.covered(board.held(LegName.SPX)) < quantity
+
+    yield from work(board, track, plan.tactics.order_timeout, cheaper, halted)
     return track
 
 
-def _credit_gone(board: Board, plan: OpenPlan, spx: Track) -> str:
-    """Why the SPY calls are not to be sold after all; empty when the credit is still there."""
-    bid, floor = board.touch(plan.spy, Side.SELL), plan.spy_floor(spx.average_price or ZERO)
-    if bid is None:
-        return "the SPY bid vanished after SPX was bought"
-    if floor is None or bid < floor:
-        return f"with SPX bought at {spx.average_price} the SPY bid {bid} leaves too little credit"
-    return ""
+def _whole(board: Board, plan: OpenPlan) -> bool:
+    """Both legs are filled as wanted, and nothing of ours may fill any more."""
+    held = board.held(LegName.SPX), board.held(LegName.SPY)
+    return held == (plan.spx_quantity, -plan.spy_quantity) and not board.loose()
 
 
 def _why_unfilled(board: Board, track: Track) -> str:
@@ -189,33 +215,61 @@ class ClosePlan:
 
 
 def closing(board: Board, plan: ClosePlan) -> Steps[Outcome]:
-    """End every order that may still fill, buy SPY back, then sell SPX; again if a late fill undoes it."""
-    outcome = Outcome(Ending.FLAT)
+    """End every order that may still fill, buy SPY back, then sell SPX; again if late news upsets that."""
     for _ in range(CLOSING_ROUNDS):
         outcome = yield from _close_once(board, plan)
-        late = outcome.ending is Ending.FLAT and (board.held(LegName.SPY) or board.held(LegName.SPX))
-        if not late:
-            break
-    return outcome
+        if outcome is not None:
+            return outcome
+    unproven = yield from _finish_all(board)
+    return _doubt(unproven[0]) if unproven else _what_is_left(board, plan)
 
 
-def _close_once(board: Board, plan: ClosePlan) -> Steps[Outcome]:
-    for track in [each for each in board.tracks.values() if not each.final]:
-        if not (yield from finish(board, track)):
-            return _doubt(track)
+def _close_once(board: Board, plan: ClosePlan) -> Steps[Outcome | None]:
+    """One way through both legs; None when late news made it worthless."""
+    doubtful = yield from _finish_all(board)
     for leg in (LegName.SPY, LegName.SPX):
-        if leg is LegName.SPX and board.held(leg) > 0 and not plan.spx_trades:
-            return Outcome(Ending.RESIDUAL, f"{_calls(board.held(leg), leg)} left to cash settlement")
-        doubtful = yield from _flatten(board, plan, leg)
-        if doubtful is not None:
-            return _doubt(doubtful)
-        left = board.held(leg)
-        if left > 0 and leg is LegName.SPX and _worthless(board, plan.spx):
-            return Outcome(Ending.RESIDUAL, f"{_calls(left, leg)} without a bid left to cash settlement")
-        if left:
-            kept = ", so SPX is kept as the hedge" if leg is LegName.SPY and left < 0 else ""
-            return Outcome(Ending.LEFT, f"{_calls(left, leg)} could not be closed{kept}")
-    return Outcome(Ending.FLAT)
+        doubt = next((track for track in doubtful if track.leg is leg), None)
+        if doubt is None and not _upset(board, leg, doubtful):
+            doubt = yield from _flatten(board, plan, leg, doubtful)
+        if doubt is not None:
+            return _doubt(doubt)
+        if _upset(board, leg, doubtful):
+            return None
+        if board.held(LegName.SPY) < 0:
+            break
+    return _doubt(doubtful[0]) if doubtful else _what_is_left(board, plan)
+
+
+def _finish_all(board: Board) -> Steps[list[Track]]:
+    """See every order over; returns those whose end is not proven."""
+    for track in board.loose():
+        yield from finish(board, track)
+    return board.loose()
+
+
+def _upset(board: Board, leg: LegName, doubtful: Sequence[Track], own: Track | None = None) -> bool:
+    """Whether something came to light that must be dealt with before `leg` is traded on.
+
+    An order that was over lives again, or has fills that nobody has shown; or, while SPX is sold, SPY is
+    short. `doubtful` orders are known to be so, `own` is the one that works just now.
+    """
+    if leg is LegName.SPX and board.held(LegName.SPY) < 0:
+        return True
+    return any(each is not own and each not in doubtful for each in board.loose())
+
+
+def _what_is_left(board: Board, plan: ClosePlan) -> Outcome:
+    spy, spx = board.held(LegName.SPY), board.held(LegName.SPX)
+    if not spy and not spx:
+        return Outcome(Ending.FLAT)
+    if not spy and spx > 0 and not plan.spx_trades:
+        return Outcome(Ending.RESIDUAL, f"{_calls(spx, LegName.SPX)} left to cash settlement")
+    if not spy and spx > 0 and _worthless(board, plan.spx):
+        return Outcome(Ending.RESIDUAL, f"{_calls(spx, LegName.SPX)} without a bid left to cash settlement")
+    left = [_calls(held, leg) for leg, held in ((LegName.SPY, spy), (LegName.SPX, spx)) if held]
+    if spy < 0 < spx:
+        return Outcome(Ending.LEFT, f"{left[0]} could not be closed, so SPX is kept as the hedge")
+    return Outcome(Ending.LEFT, f"{' and '.join(left)} could not be closed")
 
 
 def _doubt(track: Track) -> Outcome:
@@ -233,31 +287,32 @@ def _worthless(board: Board, contract: Contract) -> bool:
     return quote.bid is None and quote.ask is not None
 
 
-def _flatten(board: Board, plan: ClosePlan, leg: LegName) -> Steps[Track | None]:
+def _flatten(board: Board, plan: ClosePlan, leg: LegName, doubtful: Sequence[Track]) -> Steps[Track | None]:
     """Trade away what is held of a leg, as far as the rungs go. Returns an order whose end is not proven."""
     held = board.held(leg)
-    if not held:
+    if not held or (leg is LegName.SPX and held > 0 and not plan.spx_trades):
         return None
     yield from _touch_or_timeout(board, plan.contract(leg), held, plan.tactics.quote_timeout)
     for rung in (_offer_worthless, _limit_rungs, _market_rung):
+        if not (yield from linked(board)) or _upset(board, leg, doubtful):
+            return None
         ladder = rung(board, plan, leg)
         if ladder is None:
             continue
-        if not (yield from work(board, ladder.track, ladder.seconds, ladder.next_limit, interruptible=False)):
-            return ladder.track
-        if ladder.last:
-            break
+        track = ladder.track
+        halted = partial(_upset, board, leg, doubtful, track)
+        if not (yield from work(board, track, ladder.seconds, ladder.next_limit, halted)):
+            return track
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class _Ladder:
-    """An order and how it is worked; `last`: no other kind of order follows it."""
+    """An order and how it is worked."""
 
     track: Track
     seconds: float
     next_limit: Callable[[int], Decimal | None]
-    last: bool = False
 
 
 def _no_more(_: int) -> None:
@@ -280,7 +335,7 @@ def _offer_worthless(board: Board, plan: ClosePlan, leg: LegName) -> _Ladder | N
     if board.held(leg) <= 0 or not _worthless(board, contract):
         return None
     track = _closer(board, plan, leg, contract.ticks.lowest)
-    return _Ladder(track, plan.tactics.order_timeout, _no_more, last=True)
+    return _Ladder(track, plan.tactics.order_timeout, _no_more)
 
 
 def _limit_rungs(board: Board, plan: ClosePlan, leg: LegName) -> _Ladder | None:
@@ -300,11 +355,12 @@ def _limit_rungs(board: Board, plan: ClosePlan, leg: LegName) -> _Ladder | None:
 
 
 def _market_rung(board: Board, plan: ClosePlan, leg: LegName) -> _Ladder | None:
-    """The last rung, where it is allowed."""
+    """The last rung, where it is allowed; not for what nobody bids for."""
     allowed = plan.tactics.market_exit or not plan.tactics.use_limit_orders
-    if not allowed or not board.held(leg):
+    held = board.held(leg)
+    if not allowed or not held or (held > 0 and _worthless(board, plan.contract(leg))):
         return None
-    return _Ladder(_closer(board, plan, leg, None), plan.tactics.order_timeout, _no_more, last=True)
+    return _Ladder(_closer(board, plan, leg, None), plan.tactics.order_timeout, _no_more)
 
 
 def _rung_price(board: Board, contract: Contract, side: Side, rung: int) -> Decimal | None:

@@ -36,6 +36,10 @@ class Life(StrEnum):
     ENDED = "ended"  # proven over with less than the whole quantity
 
 
+FINAL = frozenset({Life.FILLED, Life.ENDED})
+MAY_FILL = frozenset({Life.SENT, Life.LIVE, Life.CANCELLING})
+
+
 class News(StrEnum):
     """What can happen to an order."""
 
@@ -50,16 +54,16 @@ class News(StrEnum):
     CANCELLED = "cancelled"
     REFUSED = "refused"
     SEEN_LIVE = "seen live"  # a look into the books shows it among the open orders
-    SEEN_ENDED = "seen ended"  # a look shows it completed, or gone after the broker said so
-    ABSENT_TWICE = "absent twice"  # two looks, 5 s apart, show it nowhere: it never arrived
+    SEEN_ENDED = "seen ended"  # a look shows it completed, with all that was filled
+    ABSENT_TWICE = "absent twice"  # two looks, 5 s apart, show it neither open nor completed
 
 
-_ALIVE = {
-    News.NOTED: None,  # None: the state stays as it is
+_BEFORE_THE_END: dict[News, Life | None] = {
+    News.NOT_SENT: None,  # None: the state stays as it is
+    News.NOTED: None,
     News.WORKING: Life.LIVE,
     News.FILLED_PARTLY: Life.LIVE,
     News.FILLED_WHOLLY: Life.FILLED,
-    News.CANCEL_SENT: Life.CANCELLING,
     News.CANCEL_REFUSED: None,
     News.CANCELLED: Life.SAID_ENDED,
     News.REFUSED: Life.SAID_ENDED,
@@ -68,35 +72,53 @@ _ALIVE = {
     News.ABSENT_TWICE: Life.ENDED,
 }
 
-_OVER: dict[News, Life | None] = {news: None for news in News if news is not News.SENT}
+_FROM_OUTSIDE = (
+    News.NOT_SENT,
+    News.NOTED,
+    News.WORKING,
+    News.FILLED_PARTLY,
+    News.FILLED_WHOLLY,
+    News.CANCEL_REFUSED,
+    News.CANCELLED,
+    News.REFUSED,
+)
+_AFTER_THE_END: dict[News, Life | None] = dict.fromkeys(_FROM_OUTSIDE)
 
 TRANSITIONS: Mapping[Life, Mapping[News, Life | None]] = {
-    Life.INTENDED: {**_ALIVE, News.SENT: Life.SENT, News.NOT_SENT: Life.ENDED},
-    Life.SENT: {**_ALIVE, News.NOT_SENT: Life.ENDED},
-    Life.LIVE: {**_ALIVE, News.SENT: None, News.NOT_SENT: None},  # a change of price, sent or not
+    Life.INTENDED: {**_BEFORE_THE_END, News.SENT: Life.SENT, News.NOT_SENT: Life.ENDED},
+    Life.SENT: {**_BEFORE_THE_END, News.NOT_SENT: Life.ENDED, News.CANCEL_SENT: Life.CANCELLING},
+    Life.LIVE: {
+        **_BEFORE_THE_END,
+        News.SENT: None,  # a change of its price
+        News.CANCEL_SENT: Life.CANCELLING,
+    },
     Life.CANCELLING: {
-        **_ALIVE,
+        **_BEFORE_THE_END,
+        News.CANCEL_SENT: None,  # asked for again
         News.WORKING: None,  # a status from before the cancel
         News.FILLED_PARTLY: None,
         News.SEEN_LIVE: None,
     },
     Life.SAID_ENDED: {
-        **_ALIVE,
+        **_BEFORE_THE_END,
         News.FILLED_PARTLY: None,  # it crossed the end; the rest is over all the same
-        News.CANCEL_SENT: None,
     },
     Life.FILLED: {
-        **_OVER,
+        **_AFTER_THE_END,
         News.FILLED_PARTLY: Life.ENDED,  # a correction took contracts away
     },
     Life.ENDED: {
-        **_OVER,
+        **_AFTER_THE_END,
         News.WORKING: Life.LIVE,  # it was not over: whatever was built on that must be looked at anew
         News.SEEN_LIVE: Life.LIVE,
         News.FILLED_WHOLLY: Life.FILLED,
     },
 }
-"""State -> news -> next state; None: it stays. A missing pair cannot happen and is an error."""
+"""State -> news -> next state; None: it stays. A missing pair cannot happen and is an error.
+
+What comes from outside can come in every state. An order is sent only once, repriced only while it lives,
+asked to end only while it may fill; what is final is looked for no more.
+"""
 
 _WORKING_STATUS = frozenset({"PreSubmitted", "Submitted"})
 _CANCELLED_STATUS = frozenset({"Cancelled", "ApiCancelled"})
@@ -124,20 +146,18 @@ def news_of_status(status: str) -> News:
     return News.REFUSED if status == "Inactive" else News.NOTED
 
 
-def news_of_code(code: int, life: Life) -> News:
+def news_of_code(code: int, life: Life, *, changed: bool) -> News:
     """What an error frame tied to an order says, given where the order stood.
 
-    110 (bad price step) and the like refuse a new order, but only the change of one that is live. A code
+    201, 110 and the like refuse an order; once its price was `changed` they may mean the change alone. A code
     that is in no table proves nothing.
     """
-    if code in WARNINGS or code in CHANGE_REFUSALS:
-        return News.NOTED
     if code in CANCEL_REFUSALS:
         return News.CANCEL_REFUSED
     if code == CANCELLATION:
         return News.CANCELLED
-    if code in REFUSALS:
-        return News.REFUSED if life in {Life.INTENDED, Life.SENT, Life.SAID_ENDED} else News.NOTED
+    if code in REFUSALS and not changed and life not in FINAL:
+        return News.REFUSED
     return News.NOTED
 
 
@@ -157,6 +177,7 @@ class Track:
     said_filled: Decimal = ZERO  # the most that any status claimed
     words: list[str] = field(default_factory=list)  # error and warning texts, oldest first
     absent_since: tuple[float, int] | None = None  # first look of a row that showed it nowhere; its link
+    changed: bool = False  # another price was sent for it
     change_refused: bool = False
 
     @property
@@ -174,8 +195,8 @@ class Track:
 
     @property
     def final(self) -> bool:
-        """Nothing more can come of it."""
-        return self.life in {Life.FILLED, Life.ENDED}
+        """Nothing more can come of it, unless a status told of fills that no execution has shown."""
+        return self.life in FINAL
 
     @property
     def over(self) -> bool:
@@ -183,9 +204,22 @@ class Track:
         return self.final or self.life is Life.SAID_ENDED
 
     @property
+    def said_whole(self) -> bool:
+        """A status claims that all of it is filled."""
+        return self.said_filled >= self.ticket.quantity
+
+    @property
     def fills_missing(self) -> bool:
-        """A status told of fills that no execution has shown yet."""
-        return self.said_filled > self.filled
+        """A status told of fills that no execution has shown yet. What a correction took back was shown."""
+        shown: dict[str, Decimal] = {}
+        for each in self.executions.values():
+            shown[each.family] = max(each.quantity, shown.get(each.family, ZERO))
+        return self.said_filled > sum(shown.values(), start=ZERO)
+
+    @property
+    def proven(self) -> bool:
+        """It is over, and all its fills are known: only then may another order follow it."""
+        return self.final and not self.fills_missing
 
     @property
     def average_price(self) -> Decimal | None:
@@ -199,36 +233,52 @@ class Track:
         following = TRANSITIONS[self.life][news]
         self.life = self.life if following is None else following
 
+    def reprice(self, limit: Decimal) -> None:
+        """Another price goes out for it. KeyError: it does not live, so nothing may be sent."""
+        if self.life is not Life.LIVE:
+            raise KeyError(self.life)
+        self.hear(News.SENT)
+        self.limit, self.changed = limit, True
+
     def hear_execution(self, execution: Execution) -> None:
         """Count a fill or a correction; the same one twice counts once."""
         if self.executions.get(execution.exec_id) == execution:
             return
+        if execution.exec_id not in self.executions:
+            self.absent_since = None
         self.executions[execution.exec_id] = execution
         self.perm_id = self.perm_id or execution.perm_id
-        whole = self.filled >= self.ticket.quantity
-        self.hear(News.FILLED_WHOLLY if whole else News.FILLED_PARTLY)
+        self.hear(News.FILLED_PARTLY if self.remaining else News.FILLED_WHOLLY)
 
     def hear_status(self, status: str, filled: Decimal | None, perm_id: int = 0) -> None:
         """Take a status of the wire."""
         self.perm_id = self.perm_id or perm_id
-        if filled is not None:
-            self.said_filled = max(self.said_filled, min(filled, self.ticket.quantity + ZERO))
-        elif status == "Filled":
-            self.said_filled = self.ticket.quantity + ZERO
-        self.hear(news_of_status(status))
+        self._claim(status, filled)
+        news = news_of_status(status)
+        if news is News.WORKING:
+            self.absent_since = None
+        self.hear(news)
+
+    def _claim(self, status: str, filled: Decimal | None) -> None:
+        whole = self.ticket.quantity + ZERO
+        if filled is None:
+            filled = whole if status == "Filled" else ZERO
+        self.said_filled = max(self.said_filled, min(filled, whole))
 
     def hear_code(self, code: int, text: str) -> None:
         """Take an error or warning frame."""
         self.words.append(f"{code} {text}")
-        self.change_refused = self.change_refused or code in CHANGE_REFUSALS or code == 110
-        self.hear(news_of_code(code, self.life))
+        refused = code in CHANGE_REFUSALS or (self.changed and code in REFUSALS)
+        self.change_refused = self.change_refused or refused
+        self.hear(news_of_code(code, self.life, changed=self.changed))
 
     def look(self, seen: BooksSeen) -> None:
         """Compare with the broker's books; proves life, or an end."""
         for execution in seen.books.executions:
             if self.matches_execution(execution):
                 self.hear_execution(execution)
-        if self.life is Life.FILLED:
+        if not self.remaining:
+            self.hear(News.FILLED_WHOLLY)
             return
         found = next((order for order in seen.books.open_orders if self._is(order)), None)
         if found is None:
@@ -236,17 +286,17 @@ class Track:
             return
         self.absent_since = None
         self.hear_status(found.status, found.filled, found.perm_id)
-        if not self.over:
-            self.hear(News.SEEN_LIVE)
+        if news_of_status(found.status) is not News.CANCELLED:
+            self.hear(News.SEEN_LIVE)  # an Inactive one, too: it can come back to life
 
     def _look_for_end(self, seen: BooksSeen) -> None:
-        """Not among the open orders: over, if the broker says so anywhere; else only absent."""
+        """Not among the open orders: over when it is completed with all its fills, else only absent."""
         done = next((order for order in seen.books.completed_orders if self._is(order)), None)
         if done is not None:
-            self.said_filled = max(self.said_filled, done.filled or ZERO)
+            self._claim(done.status, done.filled)
         if self.fills_missing or self.final:
             return
-        if done is not None or self.life is Life.SAID_ENDED:
+        if done is not None and done.filled is not None:
             self.hear(News.SEEN_ENDED)
         elif self.absent_since is None or self.absent_since[1] != seen.epoch:
             self.absent_since = (seen.at, seen.epoch)

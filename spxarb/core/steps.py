@@ -26,7 +26,7 @@ from spxarb.core.model import (
     StopRequested,
     Timer,
 )
-from spxarb.core.orders import ABSENCE_SECONDS, CANCEL_REFUSALS, Life, News, Track
+from spxarb.core.orders import ABSENCE_SECONDS, CANCEL_REFUSALS, MAY_FILL, Life, News, Track
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -40,10 +40,10 @@ T = TypeVar("T")
 
 CANCEL_SECONDS = 5.0
 """How long to wait for the word that a cancelled order is over, before the books are asked."""
-LOOKS = 4
+LOOKS = 5
 """How often the books are asked for the end of one order before a human must."""
 LINK_SECONDS = 20.0
-"""How long to wait for the gateway's link to come back before an order."""
+"""How long to wait for the gateway's link to come back before anything is asked or sent."""
 
 
 # --- actions --------------------------------------------------------------------------------------
@@ -122,6 +122,7 @@ class Board:
     tracks: dict[str, Track] = field(default_factory=dict)
     quotes: dict[int, Quote] = field(default_factory=dict)
     link_up: bool = True
+    cut_off: bool = False  # the connection itself is gone: only a new one can help
     stop: str = ""
     timers: int = 0
 
@@ -132,6 +133,7 @@ class Board:
                 self.quotes[event.con_id] = event.quote
             case LinkChange():
                 self.link_up = event.up
+                self.cut_off = not event.up and not event.code
             case StopRequested():
                 self.stop = event.reason or "asked to stop"
             case _:
@@ -142,6 +144,10 @@ class Board:
         """Contracts of the leg that are ours now, by executions alone: long positive, short negative."""
         traded = (each.filled * each.ticket.side.sign for each in self.tracks.values() if each.leg is leg)
         return self.base.get(leg, 0) + int(sum(traded, start=ZERO))
+
+    def loose(self) -> list[Track]:
+        """Orders whose end is not proven, oldest first: they may fill, or have filled, unknown to us."""
+        return [track for track in self.tracks.values() if not track.proven]
 
     def wait(self, *actions: Action) -> Steps[Event]:
         """Do the actions, then take one event."""
@@ -208,35 +214,42 @@ def work(
     track: Track,
     seconds: float,
     next_limit: Callable[[int], Decimal | None],
-    *,
-    interruptible: bool,
+    halted: Callable[[], bool],
 ) -> Steps[bool]:
     """Send an order and let it work: every `seconds` a new limit, until `next_limit(n)` has none.
 
-    Then see it over. Returns whether its end is proven; its fills are then in the track for good.
+    Then, or when `halted` says so, see it over. Returns whether its end is proven; its fills are then in the
+    track for good. Nothing may have happened since the order was made: it is for what was held then.
     """
-    if not (yield from _link(board)):
-        track.hear(News.NOT_SENT)
-        return True
     timer, rung = board.timer(), 0
     track.hear(News.SENT)
     event = yield from board.wait(
         Place(track.ticket, track.leg, track.purpose, track.attempt), Wake(timer, seconds)
     )
-    while not track.over and not (interruptible and board.stop):
+    while not (track.over or halted()):
         actions: tuple[Action, ...] = ()
+        if isinstance(event, LinkChange) and event.up:
+            yield from look(board)  # what was said meanwhile is lost
+            event = Timer(timer)  # the look may have passed it over
+            continue
         if event == Timer(timer):
             rung += 1
             limit = next_limit(rung)
-            if limit is None or track.life is not Life.LIVE or not board.link_up:
+            if limit is None or not _changeable(board, track):
                 break
             timer = board.timer()
             actions = (Wake(timer, seconds),)
             if limit != track.limit:
-                track.limit = limit
+                track.reprice(limit)
                 actions = (Reprice(track.ref, limit), *actions)
         event = yield from board.wait(*actions)
     return (yield from finish(board, track))
+
+
+def _changeable(board: Board, track: Track) -> bool:
+    """Whether it makes sense to ask for another price: it lives, and nobody objected before."""
+    lives = track.life is Life.LIVE and not track.said_whole
+    return lives and not track.change_refused and board.link_up
 
 
 def finish(board: Board, track: Track) -> Steps[bool]:
@@ -245,24 +258,29 @@ def finish(board: Board, track: Track) -> Steps[bool]:
     Returns whether they did. An order that cannot be proven over is never followed by another.
     """
     for turn in range(LOOKS):
-        if track.final and not track.fills_missing:
+        if not (yield from linked(board)):
+            break
+        if track.proven:
             return True
-        if track.life in {Life.INTENDED, Life.SENT, Life.LIVE, Life.CANCELLING}:
+        was_over = track.over
+        if track.life in MAY_FILL and not track.said_whole:
             yield from _cancel(board, track)
-        if turn and (track.fills_missing or not track.over):
+        if turn and (was_over or not track.over or track.fills_missing):
             yield from _pause(board, ABSENCE_SECONDS)
         yield from look(board)
-    return track.final and not track.fills_missing
+    return track.proven
 
 
 def _cancel(board: Board, track: Track) -> Steps[None]:
-    """Ask for the end, and wait a little for the word that it came."""
+    """Ask for the end, and wait a little for the word that it came.
+
+    Not of an order that is only intended: nobody knows whether the broker has it, and whose id it has.
+    """
     timer = board.timer()
-    if track.life is not Life.INTENDED:  # else nobody knows whether the broker has it: look first
-        track.hear(News.CANCEL_SENT)
-        event = yield from board.wait(Cancel(track.ref), Wake(timer, CANCEL_SECONDS))
-        while not (track.over or event == Timer(timer) or _cancel_refused(track, event)) and board.link_up:
-            event = yield from board.wait()
+    track.hear(News.CANCEL_SENT)
+    event = yield from board.wait(Cancel(track.ref), Wake(timer, CANCEL_SECONDS))
+    while not (track.over or event == Timer(timer) or _cancel_refused(track, event)) and board.link_up:
+        event = yield from board.wait()
 
 
 def _cancel_refused(track: Track, event: Event) -> bool:
@@ -284,12 +302,12 @@ def _pause(board: Board, seconds: float) -> Steps[None]:
         event = yield from board.wait()
 
 
-def _link(board: Board) -> Steps[bool]:
+def linked(board: Board) -> Steps[bool]:
     """Wait for the link to be whole; False when it does not come back."""
-    if board.link_up:
-        return True
+    if board.link_up or board.cut_off:
+        return board.link_up
     timer = board.timer()
     event = yield from board.wait(Wake(timer, LINK_SECONDS))
-    while not board.link_up and event != Timer(timer):
+    while not (board.link_up or board.cut_off or event == Timer(timer)):
         event = yield from board.wait()
     return board.link_up
