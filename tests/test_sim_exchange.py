@@ -1,5 +1,6 @@
 """The exchange of the simulated gateway: order life, fills, costs, margin, settlement, exact money."""
 
+import random
 import time
 from bisect import bisect_right
 from dataclasses import replace
@@ -191,6 +192,14 @@ def test_a_delayed_order_waits_for_its_time_then_matches(desk):
     assert desk.exchange.advance(at("15:39")) == []
     (fill,) = fills(desk.exchange.advance(at("16:30")))
     assert fill.time == at("15:40")
+
+
+def test_an_order_delayed_to_tomorrow_ends_tomorrow(desk):
+    morning = date(2026, 11, 25)
+    desk.order(TOMORROW, limit=1.0, good_after=at("10:00", morning))
+    assert desk.exchange.advance(at("09:59", morning)) == []
+    desk.exchange.advance(at("18:00", morning))
+    assert desk.state().completed_at == at("16:00", morning)
 
 
 def test_an_order_before_the_open_is_held_with_a_notice_until_the_open():
@@ -432,32 +441,37 @@ def test_a_sale_through_zero_realizes_only_the_closed_part(desk):
     assert desk.exchange.holding(SPY).avg_cost * -7 == pytest.approx(float(-1400 + paid - share))
 
 
+SIDES, LIMITS = ["BUY", "SELL"], [None, None, 2.0, 2.05, 2.1, 20.0, 20.2, 677.0, 700.0]
+ORDERS = st.tuples(
+    st.just("order"),
+    st.sampled_from([SPX, SPY, SPY, SPX_PUT, TOMORROW, STOCK]),
+    st.sampled_from(SIDES),
+    st.integers(1, 12),
+    st.sampled_from(LIMITS),
+    st.sampled_from(["DAY", "IOC", "GTC"]),
+    st.one_of(st.none(), st.none(), st.none(), st.integers(1, 20)),
+)
 ACTIONS = st.one_of(
-    st.tuples(
-        st.just("order"),
-        st.sampled_from([SPX, SPY, SPX_PUT, TOMORROW, STOCK]),
-        st.sampled_from(["BUY", "SELL"]),
-        st.integers(1, 12),
-        st.sampled_from([None, 2.0, 2.05, 2.1, 19.9, 20.0, 20.2, 30.0, 677.0, 700.0]),
-        st.sampled_from(["DAY", "IOC", "GTC"]),
-        st.integers(1, 40),
-    ),
-    st.tuples(st.just("cancel"), st.integers(1, 40)),
-    st.tuples(st.just("wait"), st.integers(0, 7200)),
+    ORDERS,
+    ORDERS,
+    st.tuples(st.just("cancel"), st.integers(1, 20)),
+    st.tuples(st.just("wait"), st.sampled_from([0, 1, 1, 60, 1800, 7200])),
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(ACTIONS, max_size=25), st.booleans())
-def test_no_sequence_of_orders_makes_or_loses_a_cent(actions, to_the_next_morning):
-    """Cash plus the cost of what is held, less what was realized, is always the cash of the beginning."""
+def busy_board():
+    """Quotes with little on display, that move, lose their bids, and settle with both calls in the money."""
     board = Board()
     for item in (SPX, SPY, SPX_PUT, TOMORROW):
         board.show(item, "11:00", Quote(1.95, 2.1, 2.0, 5, 3))
-        board.show(item, "13:00", Quote(None, 0.05, None, 0, 9))
+        board.show(item, "14:00", Quote(None, 0.05, None, 0, 9))
     board.show(SPX_ID, "15:59", Quote(last=6813.37))
     board.show(SPY_ID, "15:59", Quote(679.29, 679.31, 679.3, 900, 900))
-    desk = Desk(board=board)
+    return board
+
+
+def play(desk, actions):
+    """Do all that, with the books in balance after each step."""
     for action, *details in actions:
         if action == "order":
             item, side, quantity, limit, tif, number = details
@@ -467,11 +481,32 @@ def test_no_sequence_of_orders_makes_or_loses_a_cent(actions, to_the_next_mornin
         else:
             desk.exchange.advance(desk.exchange.now + timedelta(seconds=details[0]))
         _balanced(desk)
-    desk.exchange.advance(max(desk.exchange.now, at("09:00", date(2026, 11, 25)) if to_the_next_morning else at("20:00")))
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(ACTIONS, min_size=5, max_size=40), st.booleans())
+def test_no_sequence_of_orders_makes_or_loses_a_cent(actions, to_the_next_morning):
+    """Cash plus the cost of what is held, less what was realized, is always the cash of the beginning."""
+    desk = Desk(board=busy_board())
+    play(desk, actions)
+    end = at("09:00", date(2026, 11, 25)) if to_the_next_morning else at("20:00")
+    desk.exchange.advance(max(desk.exchange.now, end))
     _balanced(desk)
     assert desk.held(SPX) == desk.held(SPX_PUT) == 0
     if to_the_next_morning:
         assert desk.held(SPY) == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_long_busy_day_makes_or_loses_no_cent(seed):
+    dice, desk = random.Random(seed), Desk(board=busy_board())
+    for _ in range(200):
+        item, limit = dice.choice([SPX, SPY, STOCK]), dice.choice(LIMITS)
+        order = ("order", item, dice.choice(SIDES), dice.randint(1, 7), limit, "DAY", None)
+        play(desk, [order, ("cancel", dice.randint(1, 200)), ("wait", dice.choice([0, 1, 60]))])
+    assert sum(f.realized_pnl is not None for f in desk.exchange.fills()) > 30
+    desk.exchange.advance(at("12:00", date(2026, 11, 25)))
+    _balanced(desk)
 
 
 def _balanced(desk):
@@ -480,6 +515,8 @@ def _balanced(desk):
     realized = sum(Decimal(str(h.realized)) for h in holdings)
     assert desk.cash + costs - realized == Decimal(1_000_000)
     assert desk.value("RealizedPnL") == float(realized)
+    gains = [f.realized_pnl for f in desk.exchange.fills() if f.realized_pnl is not None]
+    assert all(Decimal(str(gain)).as_tuple().exponent >= -2 for gain in (*gains, *(h.realized for h in holdings)))
     for state in (*desk.exchange.open_orders(None), *desk.exchange.completed_orders()):
         own = [f for f in desk.exchange.fills() if f.ticket.order_id == state.ticket.order_id]
         assert sum(f.shares for f in own) == state.filled
@@ -554,6 +591,8 @@ def test_spreads_within_one_underlying_need_only_what_their_strikes_lie_apart():
     assert margin.reg_t([replace(long, quantity=-1), replace(short, quantity=1)]) == (0, 0)
     two = margin.reg_t([long, replace(short, quantity=-2)])[0]
     assert two == pytest.approx(5000 + margin.naked(short))
+    other = replace(short, instrument=option("SPXW", DAY, 6810, "C"))
+    assert margin.reg_t([long, short, other])[0] == pytest.approx(5000 + margin.naked(other))
     tomorrow = replace(short, instrument=TOMORROW)
     assert margin.reg_t([long, tomorrow])[0] == pytest.approx(margin.naked(tomorrow))
 
@@ -562,6 +601,8 @@ def test_shares_cover_short_calls_and_need_half_their_value():
     stock = margin.Exposure(STOCK, 1000, 678.0, 678.0, 0.0)
     call = margin.Exposure(SPY, -10, 2.0, 678.0, 0.01)
     assert margin.reg_t([stock, call]) == (339_000, 169_500)
+    second = replace(call, instrument=option("SPY", DAY, 680, "C"))
+    assert margin.reg_t([stock, call, second])[0] == pytest.approx(339_000 + 10 * margin.naked(second))
     assert margin.reg_t([replace(stock, quantity=-1000)]) == (339_000, pytest.approx(203_400))
     assert margin.reg_t([replace(stock, quantity=-1000), call])[0] > 339_000
 
@@ -581,6 +622,17 @@ def test_what_is_short_can_be_bought_back_whatever_the_margin():
     assert desk.value("AvailableFunds") < 0
     assert codes(desk.order(SPX_PUT, limit=2.05)) == [201]
     assert fills(desk.order(SPY, "BUY", 10, 31.0))
+
+
+def test_the_short_side_of_a_spread_can_be_bought_back_for_more_than_its_margin():
+    desk = Desk(cash=10_000)
+    desk.order(FAR_SPX, "BUY", 1, 2.05)
+    assert fills(desk.order(SPX, "SELL", 1, 20.0))
+    desk.board.show(SPX, "10:30", Quote(149.0, 150.0, 150.0, 40, 40))
+    desk.board.show(SPX_ID, "10:30", Quote(last=6950.0))
+    desk.exchange.advance(at("10:30"))
+    assert fills(desk.order(SPX, "BUY", 1, 150.0))
+    assert desk.cash < 0
 
 
 def test_a_what_if_leaves_no_trace(desk):

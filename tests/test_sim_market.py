@@ -92,6 +92,7 @@ def test_weekly_options_stop_at_the_close_and_the_others_a_quarter_later():
     spxw, spy, monthly = option("SPXW", DAY, 6800, "C"), option("SPY", DAY, 680, "C"), option("SPX", DAY, 6800, "C")
     assert hours.stops(spxw, DAY) == at("16:00")
     assert hours.stops(spy, DAY) == at("16:15")
+    assert [hours.trades(spxw, at(clock)) for clock in ("09:29", "09:30", "15:59", "16:00")] == [False, True, True, False]
     assert hours.session_end(spxw, at("16:00")) is None
     assert monthly.expiry == date(2026, 11, 23)
     assert not hours.trades(monthly, at("10:00"))
