@@ -1,0 +1,457 @@
+"""What the documents say is so: links, commands, keys, tables, examples, and who imports whom."""
+
+from __future__ import annotations
+
+import ast
+import fnmatch
+import re
+import shlex
+import sqlite3
+import subprocess
+import sys
+import tomllib
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from spxarb.cli import WRONG_USE, tree
+from spxarb.config import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE, load
+from spxarb.config_schema import SECTIONS, every_key
+from spxarb.core.model import ExitReason
+from spxarb.core.strategy import ENTRY_CHECKS, MARGIN
+from spxarb.sim import control
+from spxarb.sim.__main__ import parser as sim_parser
+from spxarb.sim.control import RunningSim
+from spxarb.sim.faults import Faults
+from spxarb.sim.recorded import RecordedDay
+from spxarb.sim.regimes import REGIMES
+from spxarb.store import Store
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+README = ROOT / "README.md"
+DOCUMENTS = sorted([README, ROOT / "CHANGELOG.md", *DOCS.glob("*.md")])
+BY_NAME = {"ids": lambda path: path.name}
+
+every_document = pytest.mark.parametrize("document", DOCUMENTS, **BY_NAME)
+
+
+# --- reading Markdown ---------------------------------------------------------------------------------
+
+
+def text_of(document: Path) -> str:
+    return document.read_text(encoding="utf-8")
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    """The fenced blocks of a language ('' for those without one)."""
+    fences = re.findall(r"^```(\w*)\n(.*?)^```$", text_of(document), re.MULTILINE | re.DOTALL)
+    return [body for name, body in fences if name == language]
+
+
+def prose(document: Path) -> str:
+    """Without fenced blocks."""
+    return re.sub(r"^```.*?^```$", "", text_of(document), flags=re.MULTILINE | re.DOTALL)
+
+
+def spans(document: Path) -> list[str]:
+    """What stands between backticks outside of fenced blocks."""
+    return [" ".join(each.split()) for each in re.findall(r"`([^`]+)`", prose(document))]
+
+
+def table(document: Path, first_head: str) -> list[list[str]]:
+    """The rows below the table head that begins with `first_head`, as cells."""
+    found = re.search(rf"^\| {re.escape(first_head)} \|.*\n\|[-|]+\|\n((?:\|.*\|\n)+)", text_of(document), re.MULTILINE)
+    assert found, f"{document.name} has no table of {first_head!r}"
+    rows = found[1].splitlines()
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for row in rows]
+
+
+def words(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def anchors(document: Path) -> set[str]:
+    """The anchors of a document's headings, as GitHub makes them."""
+    heads = re.findall(r"^#+ (.+)$", prose(document), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+# --- links --------------------------------------------------------------------------------------------
+
+
+@every_document
+def test_every_relative_link_leads_somewhere(document):
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(document)):
+        if target.startswith(("https://", "http://", "mailto:")):
+            continue
+        name, _, anchor = target.partition("#")
+        path = (document.parent / name).resolve() if name else document
+        assert path.exists(), f"{document.name}: {target}"
+        assert not anchor or anchor in anchors(path), f"{document.name}: {target}"
+
+
+# --- commands -----------------------------------------------------------------------------------------
+
+
+def command_lines(document: Path) -> list[str]:
+    """Every `spxarb ...` of a document, in shell blocks and in the text; forms such as COMMAND left out."""
+    shell = [line.strip() for block in blocks(document, "sh") for line in block.splitlines()]
+    units = [line.partition("=")[2] for block in blocks(document, "ini") for line in block.splitlines()]
+    found = [line.removeprefix("/usr/local/bin/") for line in (*shell, *units, *spans(document))]
+    return [line for line in found if line.startswith("spxarb ") and not re.search(r"COMMAND|\[|…|\.\.\.", line)]
+
+
+def parse(line: str) -> None:
+    """Let the real parser read the words. Raises its usage error for any that it does not know."""
+    given = shlex.split(line.partition(" | ")[0], comments=True)[1:]
+    root = tree()
+    if given[:1] == ["--config"]:
+        given = given[2:]
+    if given in ([], ["--version"], ["--help"]):
+        return
+    verb, *rest = given
+    assert verb in root.commands, f"{line!r}: there is no command {verb!r}"
+    root.commands[verb].make_context(verb, [word for word in rest if word != "--help"])
+
+
+@every_document
+def test_every_command_line_is_one_that_the_parser_takes(document):
+    for line in command_lines(document):
+        parse(line)
+
+
+def test_the_readme_shows_every_verb_of_the_day():
+    shown = {shlex.split(line, comments=True)[1] for line in command_lines(README)}
+    assert shown >= tree().commands.keys() - {"demo"}
+
+
+@pytest.mark.parametrize("wrong", ["spxarb entr", "spxarb enter --dryrun", "spxarb sim --port many", "spxarb report extra"])
+def test_a_command_line_that_does_not_exist_would_be_found(wrong):
+    with pytest.raises((AssertionError, WRONG_USE)):
+        parse(wrong)
+
+
+@every_document
+def test_every_option_of_the_gateway_as_a_program_exists(document):
+    for line in [*spans(document), *"\n".join(blocks(document, "sh")).splitlines()]:
+        if line.startswith("python -m spxarb.sim "):
+            sim_parser().parse_args(shlex.split(line)[3:])
+
+
+@every_document
+def test_every_target_of_make_exists(document):
+    makefile = (ROOT / "Makefile").read_text()
+    for line in [*spans(document), *"\n".join(blocks(document, "sh")).splitlines()]:
+        if found := re.fullmatch(r"make (\w+)", line.strip()):
+            assert re.search(rf"^{found[1]}:", makefile, re.MULTILINE), line
+
+
+# --- configuration ------------------------------------------------------------------------------------
+
+
+@every_document
+def test_every_configuration_key_that_is_named_exists(document):
+    for span in spans(document):
+        key = span.partition(":")[0]
+        is_file = re.search(r"\.(db|log|lock|py)$", key)
+        if re.fullmatch(r"[a-z_]+\.[a-z_]+", key) and key.partition(".")[0] in SECTIONS and not is_file:
+            assert key in every_key(), f"{document.name}: {span}"
+
+
+@every_document
+def test_every_piece_of_configuration_is_accepted(document, tmp_path):
+    inline = [span for span in spans(document) if re.fullmatch(rf"({'|'.join(SECTIONS)}): \{{.*\}}", span)]
+    for number, piece in enumerate([*blocks(document, "yaml"), *inline]):
+        file = tmp_path / f"{number}.yaml"
+        file.write_text(piece)
+        load(file, environ={})
+
+
+@every_document
+def test_every_environment_variable_that_is_named_is_read(document):
+    known = {*ENVIRONMENT, CONFIG_VARIABLE, NOTIFY_VARIABLE}
+    for name in re.findall(r"\b(?:SPXARB|IB)_[A-Z_]+\b", text_of(document)):
+        assert name in known, f"{document.name}: {name}"
+
+
+# --- the ledger ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    path = tmp_path / "trading.db"
+    Store.open(path, mode="sim").close()
+    with closing(sqlite3.connect(path)) as db:
+        yield db
+
+
+def test_the_document_of_the_ledger_has_every_table_with_every_column_in_order(ledger):
+    told = {}
+    for name, body in re.findall(r"^## (\w+)\n(.*?)(?=^## )", text_of(DOCS / "ledger.md"), re.MULTILINE | re.DOTALL):
+        rows = re.findall(r"^\| (`.*?) \|", body, re.MULTILINE)
+        if rows:
+            told[name] = [column for cell in rows for column in words(cell)]
+    tables = [name for (name,) in ledger.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    real = {
+        name: [row[1] for row in ledger.execute(f"PRAGMA table_info({name})")]
+        for name in tables
+        if not name.startswith("sqlite_")
+    }
+    assert told.keys() == real.keys()
+    for name, columns in real.items():
+        assert sorted(told[name]) == sorted(columns), name
+
+
+@every_document
+def test_every_query_runs_on_a_ledger(document, ledger):
+    for block in blocks(document, "sql"):
+        for statement in filter(str.strip, block.split(";")):
+            ledger.execute(statement).fetchall()
+
+
+# --- the strategy -------------------------------------------------------------------------------------
+
+
+def test_the_document_of_the_strategy_has_every_check_in_order_and_every_reason_to_leave():
+    checks = [words(row[0])[0] for row in table(DOCS / "strategy.md", "check")]
+    assert checks == [*ENTRY_CHECKS, MARGIN]
+    reasons = {words(row[0])[0] for row in table(DOCS / "strategy.md", "reason")}
+    assert reasons == set(ExitReason) - {ExitReason.ENTRY_UNWOUND}
+
+
+# --- the simulated gateway ----------------------------------------------------------------------------
+
+GATEWAY = DOCS / "simulated-gateway.md"
+
+
+def test_the_document_of_the_gateway_has_every_fault_every_regime_and_every_request():
+    faults = [name for row in table(GATEWAY, "fault") for name in words(row[0])]
+    assert sorted(faults) == sorted(name for name in Faults.__dataclass_fields__ if not name.startswith("_"))
+    regimes = [name for row in table(GATEWAY, "regime") for name in words(row[0])]
+    assert sorted(regimes) == sorted(REGIMES)
+    ops = r'\{"op": "(\w+)"'
+    assert set(re.findall(ops, text_of(GATEWAY))) == set(re.findall(ops, control.__doc__ or ""))
+
+
+def test_the_recorded_day_in_the_document_can_be_played(tmp_path):
+    (example,) = [block for block in blocks(GATEWAY, "") if block.startswith("t,kind")]
+    file = tmp_path / "mine.csv"
+    file.write_text(example)
+    assert f"{len(example.splitlines()) - 1} rows" in RecordedDay(file).description
+
+
+def python(source: str, folder: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, check=False, cwd=folder, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_client_in_the_document_prints_what_the_document_says(tmp_path):
+    (client,) = [block for block in blocks(GATEWAY, "python") if "ib_insync" in block]
+    (printed,) = [block for block in blocks(GATEWAY, "") if block.startswith("SIM0000001")]
+    with RunningSim(date="2026-02-10", regime="quiet", at="09:35", speed=0) as sim:
+        assert python(client.replace("4010", str(sim.port)), tmp_path) == printed
+
+
+def test_the_gateway_as_a_process_of_its_own_runs_as_in_the_document(tmp_path):
+    (example,) = [block for block in blocks(GATEWAY, "python") if "RunningSim" in block]
+    assert "regime crash" in python(example, tmp_path)
+
+
+# --- trying it by hand --------------------------------------------------------------------------------
+
+
+@pytest.mark.timeout(180)
+def test_the_day_by_hand_goes_as_the_readme_says(tmp_path):
+    (settings,) = [block for block in blocks(README, "yaml") if "mode: sim" in block]
+    (session,) = [block for block in blocks(README, "sh") if "control()" in block]
+    (start,) = [line for block in blocks(README, "sh") for line in block.splitlines() if line.startswith("spxarb sim")]
+    options = {name[2:]: value for name, value in zip(*[iter(shlex.split(start)[2:])] * 2, strict=True)}
+    with RunningSim(**{**options, "port": 0, "control": 0}) as sim:
+        (tmp_path / "config.yaml").write_text(settings.replace("4010", str(sim.port)))
+        script = f'spxarb() {{ "{sys.executable}" -m spxarb "$@"; }}\nset -e\n' + session.replace("4011", str(sim.control_port))
+        done = subprocess.run(
+            ["bash", "-c", script],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(tmp_path)},
+        )
+        assert done.returncode == 0, done.stderr
+        assert [each["quantity"] for each in sim.control.book()["positions"]] == []
+    for said in ("Dry run: would enter", "Entered: trade 1", "held", "TIME", "1 trade"):
+        assert said in done.stdout, said
+
+
+# --- names in the code --------------------------------------------------------------------------------
+
+
+@every_document
+def test_every_file_and_every_name_in_it_that_is_told_exists(document):
+    """Of the form `tests/test_x.py`: `one_name`, `another`."""
+    pattern = r"`((?:spxarb|tests|systemd|docs)/[\w./-]+)`(:(?:\s+`\w+`,?)+)?"
+    for path, names in re.findall(pattern, prose(document)):
+        if path.endswith("/"):
+            assert (ROOT / path).is_dir(), f"{document.name}: {path}"
+            continue
+        source = text_of(ROOT / path)
+        for name in words(names):
+            defined = rf"^\s*(?:async def|def|class) {name}\b|^{name}\b.*="
+            assert re.search(defined, source, re.MULTILINE), f"{document.name}: {path}: {name}"
+
+
+# --- who imports whom ---------------------------------------------------------------------------------
+
+ARCHITECTURE = DOCS / "architecture.md"
+PACKAGE = ROOT / "spxarb"
+
+
+class Import(NamedTuple):
+    """One import: by whom, of what, as dotted names; `for_types`: only for the type checker."""
+
+    by: str
+    of: str
+    for_types: bool
+
+
+def module_name(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module_name(file): file for file in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imports_of(name: str) -> list[Import]:
+    """Every import of a module, wherever it stands; a `from` import of a module is one of that module."""
+    syntax = ast.parse(text_of(MODULES[name]))
+    guarded = {
+        node
+        for test in ast.walk(syntax)
+        if isinstance(test, ast.If) and ast.unparse(test.test) == "TYPE_CHECKING"
+        for body in test.body
+        for node in ast.walk(body)
+    }
+    return [Import(name, of, node in guarded) for node in ast.walk(syntax) for of in imported(name, node)]
+
+
+def imported(by: str, node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [each.name for each in node.names]
+    if not isinstance(node, ast.ImportFrom):
+        return []
+    package = by if MODULES[by].name == "__init__.py" else by.rpartition(".")[0]
+    above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+    base = ".".join([*above, *([node.module] if node.module else [])])
+    parts = [f"{base}.{each.name}" for each in node.names]
+    modules = [part for part in parts if part in MODULES]
+    return modules + ([base] if len(modules) < len(parts) else [])
+
+
+IMPORTS = [each for name in MODULES for each in imports_of(name)]
+OURS = [each for each in IMPORTS if each.of.partition(".")[0] == "spxarb"]
+THEIRS = [each for each in IMPORTS if each.of.partition(".")[0] not in {"spxarb", *sys.stdlib_module_names}]
+
+
+def patterns(cell: str) -> list[str]:
+    """Modules as told, `core/*`, in dotted form."""
+    return [f"spxarb.{word.replace('/', '.')}" for word in words(cell)]
+
+
+def fits(name: str, told: list[str]) -> bool:
+    """The package itself (`import spxarb`, for its version) is everybody's; a folder's own file is its package's."""
+    return name == "spxarb" or any(fnmatch.fnmatch(name, each) or f"{name}.*" == each for each in told)
+
+
+def directions() -> list[tuple[list[str], list[str]]]:
+    rows = table(ARCHITECTURE, "modules")
+    return [(patterns(who), patterns(whom)) for who, whom in rows]
+
+
+def test_every_module_has_its_place_among_the_directions_and_among_the_files():
+    placed = {name: [who for who, _ in directions() if fits(name, who)] for name in MODULES if name != "spxarb"}
+    assert {name: len(rows) for name, rows in placed.items() if len(rows) != 1} == {}
+    files = {word for row in table(ARCHITECTURE, "file") for word in [*words(row[0]), *words(row[1])]}
+    told = {f"spxarb/{word}" for word in files}
+    written = {str(file.relative_to(ROOT)) for file in MODULES.values() if file.name not in {"__init__.py", "__main__.py"}}
+    assert {each for each in written if not each.startswith("spxarb/sim/")} - told == set()
+
+
+def test_nobody_imports_against_the_direction():
+    allowed = {name: who + whom for who, whom in directions() for name in MODULES if fits(name, who)}
+    assert [f"{by} -> {of}" for by, of, _ in OURS if by != "spxarb" and not fits(of, allowed[by])] == []
+
+
+def inside(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def library_of(each: Import) -> str:
+    return each.of.partition(".")[0]
+
+
+def who_imports(of: str, *, among: str) -> set[str]:
+    """The modules of a package that import `of` or something in it."""
+    return {each.by for each in IMPORTS if inside(each.by, among) and inside(each.of, of)}
+
+
+def test_the_core_knows_the_standard_library_and_itself_alone():
+    beyond = [each for each in IMPORTS if inside(each.by, "spxarb.core") and library_of(each) not in sys.stdlib_module_names]
+    assert [each for each in beyond if not inside(each.of, "spxarb.core")] == []
+
+
+def test_the_simulated_gateway_knows_nothing_of_the_rest_and_no_client_library():
+    beyond = [each for each in OURS if inside(each.by, "spxarb.sim") and not inside(each.of, "spxarb.sim")]
+    assert beyond == []
+    assert who_imports("ib_insync", among="spxarb.sim") == set()
+
+
+@pytest.mark.parametrize("above", ["spxarb.view", "spxarb.screens", "spxarb.cli", "spxarb.calls"])
+def test_no_job_knows_who_shows_its_result(above):
+    assert who_imports(above, among="spxarb.jobs") == set()
+
+
+@pytest.mark.parametrize("shown", ["spxarb.view", "spxarb.screens", "spxarb.shapes"])
+def test_the_view_knows_jobs_by_their_result_alone(shown):
+    jobs = {each.of for each in OURS if each.by == shown and inside(each.of, "spxarb.jobs")}
+    assert jobs <= {"spxarb.jobs.result"}
+
+
+def test_only_the_two_doors_import_the_command_line():
+    assert {each.by for each in OURS if each.of == "spxarb.cli"} == {"spxarb.__main__", "spxarb.cli_docs"}
+
+
+# --- libraries ----------------------------------------------------------------------------------------
+
+IMPORT_NAMES = {"pyyaml": "yaml", "sqlite-utils": "sqlite_utils"}
+LIBRARIES = {words(row[0])[0]: row for row in table(ARCHITECTURE, "library")}
+
+
+def test_every_library_is_told_with_its_range():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = dict(re.fullmatch(r"([\w-]+)(.*)", each).groups() for each in project["dependencies"])
+    assert {name: (words(row[1]) or [""])[0] for name, row in LIBRARIES.items()} == needed
+
+
+TYPE_IN_BROKER = pytest.mark.xfail(strict=True, reason="broker names a type of ib_insync, for the type checker only")
+
+
+@pytest.mark.parametrize(
+    "library", [pytest.param(name, marks=TYPE_IN_BROKER if name == "ib_insync" else ()) for name in LIBRARIES]
+)
+def test_a_library_is_imported_by_its_owners_alone(library):
+    owners = patterns(LIBRARIES[library][2])
+    name = IMPORT_NAMES.get(library, library)
+    users = {each.by for each in THEIRS if library_of(each) == name}
+    assert {user for user in users if not fits(user, owners)} == set()
+    assert users or not owners, f"{library} is imported by nobody"
+
+
+def test_no_library_is_imported_that_is_not_told():
+    told = {IMPORT_NAMES.get(name, name) for name in LIBRARIES}
+    assert {library_of(each) for each in THEIRS} - told == set()
