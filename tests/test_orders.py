@@ -104,7 +104,13 @@ CELLS = {
 }
 POSSIBLE = {pair: cell for pair, cell in CELLS.items() if cell != "-"}
 IMPOSSIBLE = [pair for pair, cell in CELLS.items() if cell == "-"]
-FROM_THE_BROKER = set(News) - {News.SENT, News.CANCEL_SENT, News.SEEN_LIVE, News.SEEN_ENDED, News.ABSENT_TWICE}
+FROM_THE_BROKER = set(News) - {
+    News.SENT,
+    News.CANCEL_SENT,
+    News.SEEN_LIVE,
+    News.SEEN_ENDED,
+    News.ABSENT_TWICE,
+}
 
 
 def test_the_table_above_covers_every_state_and_every_news():
@@ -132,7 +138,9 @@ def test_whatever_the_broker_says_can_happen_in_every_state():
 
 def test_only_the_books_executions_and_what_was_never_sent_end_an_order():
     ending = {
-        news for (life, news), cell in POSSIBLE.items() if cell in {"filled", "ended"} and life is not Life.FILLED
+        news
+        for (life, news), cell in POSSIBLE.items()
+        if cell in {"filled", "ended"} and life is not Life.FILLED
     }
     assert ending == {News.FILLED_WHOLLY, News.SEEN_ENDED, News.ABSENT_TWICE, News.NOT_SENT}
 
@@ -558,7 +566,16 @@ def test_books_of_other_orders_say_nothing_of_this_one_but_that_it_is_absent():
 
 # --- anything at all ------------------------------------------------------------------------------
 
-STATUSES = ["PendingSubmit", "PreSubmitted", "Submitted", "PendingCancel", "Cancelled", "Filled", "Inactive", ""]
+STATUSES = [
+    "PendingSubmit",
+    "PreSubmitted",
+    "Submitted",
+    "PendingCancel",
+    "Cancelled",
+    "Filled",
+    "Inactive",
+    "",
+]
 CODES = [10349, 399, 404, 2109, 104, 105, 110, 161, 10147, 10148, 201, 202, 321, 4711]
 some_executions = st.builds(
     lambda group, revision, quantity: execution(quantity, f"00.7.{group}.0{revision}"),

@@ -227,6 +227,7 @@ def closing(board: Board, plan: ClosePlan) -> Steps[Outcome]:
 def _close_once(board: Board, plan: ClosePlan) -> Steps[Outcome | None]:
     """One way through both legs; None when late news made it worthless."""
     doubtful = yield from _finish_all(board)
+    spy_left = 0
     for leg in (LegName.SPY, LegName.SPX):
         doubt = next((track for track in doubtful if track.leg is leg), None)
         if doubt is None and not _upset(board, leg, doubtful):
@@ -235,8 +236,12 @@ def _close_once(board: Board, plan: ClosePlan) -> Steps[Outcome | None]:
             return _doubt(doubt)
         if _upset(board, leg, doubtful):
             return None
-        if board.held(LegName.SPY) < 0:
+        if leg is LegName.SPY:
+            spy_left = board.held(leg)
+        if spy_left < 0:
             break
+    if board.held(LegName.SPY) != spy_left:
+        return None
     return _doubt(doubtful[0]) if doubtful else _what_is_left(board, plan)
 
 

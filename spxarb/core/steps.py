@@ -137,6 +137,8 @@ class Board:
             case StopRequested():
                 self.stop = event.reason or "asked to stop"
             case _:
+                if isinstance(event, NotSent):
+                    self.link_up = False  # the news of that is behind it
                 for track in self.tracks.values():
                     _tell(track, event)
 
