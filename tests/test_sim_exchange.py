@@ -247,7 +247,7 @@ def test_half_days_end_orders_early():
 
 def test_a_contract_that_has_had_its_last_trade_is_refused(desk):
     desk.exchange.advance(at("16:00"))
-    assert codes(desk.order(limit=1.0)) == [201]
+    assert codes(desk.order(limit=1.0)) == codes(desk.order(limit=1.0, tif="GTC")) == [201]
     assert codes(desk.order(MONTHLY, limit=1.0)) == []
     desk.exchange.advance(at("16:15"))
     assert codes(desk.order(MONTHLY, limit=1.0)) == [201]
@@ -792,6 +792,14 @@ def test_a_whole_day_passes_in_well_under_a_second():
         start = time.perf_counter()
         exchange.advance(at("18:00"))
         assert time.perf_counter() - start < 1.0
+
+
+def test_years_in_which_nothing_happens_cost_nothing(desk):
+    desk.order(SPY, "SELL", 10, 2.0)
+    start = time.perf_counter()
+    desk.exchange.advance(at("12:00", date(2046, 11, 23)))
+    assert time.perf_counter() - start < 1.0
+    assert (desk.held(SPY), desk.exchange.now.year) == (0, 2046)
 
 
 def test_the_profit_of_the_day_begins_anew_at_midnight():

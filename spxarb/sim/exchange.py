@@ -156,7 +156,8 @@ class Exchange:
             return _error(ticket, 110, text)
         if ticket.quantity > MAX_QUANTITY:
             return _error(ticket, 383, f"The order size exceeds the size limit of {MAX_QUANTITY}.")
-        if self._end_of(ticket) is None and ticket.tif != "GTC":
+        ends = self._end_of(ticket)
+        if ends is not None and ends <= self.now:
             return _error(ticket, 201, "Order rejected - reason:the contract does not trade any more")
         return None
 
@@ -262,10 +263,13 @@ class Exchange:
         return events
 
     def _landmarks(self, until: datetime) -> Iterator[datetime]:
-        """The moments after now and up to `until` at which something is due by the clock, in order."""
+        """The moments after now and up to `until` at which something is due by the clock, in order.
+
+        Days on which nothing is left to happen are passed over.
+        """
         after, day = self.now, self.now.date()
         waiting = {o.ticket.good_after.astimezone(NEW_YORK) for o in self._live() if o.ticket.good_after}
-        while day <= until.date():
+        while day <= until.date() and (self._live() or self._ledger.holds_options):
             close = closing(day)
             due = {datetime.combine(day, time(0), NEW_YORK), opening(day), close, close + OPTIONS_LATER}
             due |= settlement.landmarks(day) | {moment for moment in waiting if moment.date() == day}
@@ -292,12 +296,13 @@ class Exchange:
     def _end_of(self, ticket: Ticket) -> datetime | None:
         """When an order expires: with its first session, or with the contract when it is good till cancelled.
 
-        None: a stock's never does, or the contract does not trade any more.
+        A moment that has come: the contract does not trade any more. None: never, as a stock.
         """
         instrument = ticket.instrument
         if ticket.tif == "GTC":
             return hours.stops(instrument, instrument.expiry) if instrument.expiry else None
-        return hours.session_end(instrument, max(self.now, ticket.good_after or self.now))
+        begins = max(self.now, ticket.good_after or self.now)
+        return hours.session_end(instrument, begins) or self.now
 
     def _held(self, ticket: Ticket) -> OrderError:
         """The notice about an order outside the session."""

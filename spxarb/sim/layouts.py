@@ -77,7 +77,7 @@ def contract_details(
     head += [instrument.time_zone, *hours, "", 0, 0]
     tail: list[Value] = [1 if sized else UNSET_INTEGER, instrument.symbol if under else ""]
     tail += [("STK" if instrument.symbol == "SPY" else "IND") if under else "", rules]
-    tail += [wire_date(instrument.expiry), "ETF" if instrument.sec_type == "STK" else ""]
+    tail += [wire_date(instrument.settles), "ETF" if instrument.sec_type == "STK" else ""]
     if version == 163:
         tail += [1]
     if sized:

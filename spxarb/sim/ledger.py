@@ -45,6 +45,11 @@ class Ledger:
         return position.quantity if position else 0
 
     @property
+    def holds_options(self) -> bool:
+        """True while anything is held that will settle."""
+        return any(p.quantity and p.instrument.sec_type == "OPT" for p in self.positions.values())
+
+    @property
     def realized(self) -> Decimal:
         """Gains of everything closed so far, after commissions, dollars."""
         return sum((position.realized for position in self.positions.values()), ZERO)

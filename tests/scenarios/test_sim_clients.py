@@ -8,7 +8,10 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+import typer
 
+from spxarb.cli import app
+from spxarb.sim.__main__ import parser
 from spxarb.sim.control import Control, ControlError, RunningSim
 
 if True:  # ib_insync asks for an event loop while it is imported
@@ -427,3 +430,142 @@ def test_a_gateway_that_cannot_start_says_why(tmp_path):
         pass
     with pytest.raises(ControlError, match="loopback only"), RunningSim(host="0.0.0.0"):
         pass
+
+
+# --- invented days, seen by a client ------------------------------------------------------------------
+
+DATE = date(2026, 11, 24)
+
+
+def on(clock, day=DATE):
+    return datetime.combine(day, datetime.strptime(clock, "%H:%M").time(), NEW_YORK)
+
+
+async def at_the_money(ib, symbol, trading_class, day=DATE, below=0.0):
+    """The call with the strike nearest to the underlying, or `below` it."""
+    under = Index("SPX", "CBOE", "USD") if symbol == "SPX" else Stock("SPY", "SMART", "USD")
+    ticker = ib.reqMktData(under)
+    await until(lambda: not math.isnan(ticker.last))
+    step = 5 if symbol == "SPX" else 1
+    strike = round((ticker.last - below) / step) * step
+    (contract,) = await ib.qualifyContractsAsync(Option(symbol, f"{day:%Y%m%d}", strike, "C", "SMART", tradingClass=trading_class))
+    return contract
+
+
+def test_an_order_larger_than_the_display_fills_in_parts_with_one_minimum_commission():
+    async def story(sim):
+        async with client(sim) as ib:
+            trade = ib.placeOrder(await at_the_money(ib, "SPY", "SPY"), MarketOrder("SELL", 10, tif="DAY", orderRef="leg"))
+            await until(lambda: trade.fills)
+            assert 0 < trade.filled() < 10
+            assert trade.orderStatus.status == "Submitted"
+            while trade.orderStatus.status != "Filled":
+                sim.control.advance(1)
+                await asyncio.sleep(0.02)
+            await until(lambda: all(fill.commissionReport.execId for fill in trade.fills))
+            assert sum(fill.execution.shares for fill in trade.fills) == 10
+            assert 9.9 < sum(fill.commissionReport.commission for fill in trade.fills) < 10.3
+            assert len({fill.execution.execId for fill in trade.fills}) == len(trade.fills) > 2
+
+    with RunningSim(date=str(DATE), regime="thin", at="09:40", speed=0) as sim:
+        run(story(sim))
+
+
+def test_an_order_before_the_open_lives_with_a_warning_and_works_at_the_open():
+    async def story(sim):
+        async with client(sim) as ib:
+            contract = Option("SPX", "20261124", 6800, "C", "SMART", tradingClass="SPXW")
+            await ib.qualifyContractsAsync(contract)
+            trade = ib.placeOrder(contract, MarketOrder("BUY", 1, tif="DAY"))
+            await until(lambda: 399 in ib.errors)
+            assert trade.orderStatus.status == "PreSubmitted"
+            sim.control.set_time(on("09:31"))
+            await until(lambda: trade.orderStatus.status == "Filled")
+            assert trade.fills[0].execution.time.astimezone(NEW_YORK) == on("09:30")
+
+    with RunningSim(date=str(DATE), at="09:00", speed=0) as sim:
+        run(story(sim))
+
+
+def test_a_halt_is_told_and_over_again():
+    async def story(sim):
+        async with client(sim) as ib:
+            ticker = ib.reqMktData(Stock("SPY", "SMART", "USD"))
+            await until(lambda: ticker.bid > 0)
+            assert ticker.halted == 0
+            sim.control.set_time(on("10:35"))
+            await until(lambda: ticker.halted == 1)
+            assert (ticker.bid, ticker.bidSize) == (-1, 0)
+            sim.control.set_time(on("10:46"))
+            await until(lambda: ticker.halted == 0 and ticker.bid > 0)
+
+    with RunningSim(date=str(DATE), regime="halt", at="09:40", speed=0) as sim:
+        run(story(sim))
+
+
+def test_a_short_spy_call_in_the_money_is_short_stock_the_next_morning():
+    async def story(sim):
+        async with client(sim) as ib:
+            trade = ib.placeOrder(await at_the_money(ib, "SPY", "SPY", below=20), MarketOrder("SELL", 10, tif="DAY"))
+            await until(lambda: trade.orderStatus.status == "Filled")
+            sim.control.set_time(on("16:30"))
+            held = [(p.contract.secType, p.position) for p in await ib.reqPositionsAsync()]
+            assert held == [("OPT", -10.0)]
+            sim.control.set_time(on("08:00", date(2026, 11, 25)))
+            await until(lambda: [(p.contract.secType, p.position) for p in ib.positions()] == [("STK", -1000.0)])
+            assert await ib.reqExecutionsAsync() == []
+            assert await ib.reqCompletedOrdersAsync(apiOnly=False) == []
+
+    with RunningSim(date=str(DATE), at="09:40", speed=0) as sim:
+        run(story(sim))
+
+
+def test_an_index_option_without_its_class_is_ambiguous_before_the_third_friday():
+    async def story(sim):
+        async with client(sim) as ib:
+            named = {"symbol": "SPX", "lastTradeDateOrContractMonth": "20261217", "strike": 6800, "right": "C", "exchange": "SMART"}
+            found = await ib.reqContractDetailsAsync(Option(**named))
+            told = sorted((d.contract.tradingClass, d.contract.localSymbol, d.realExpirationDate) for d in found)
+            assert told == [("SPX", "SPX   261218C06800000", "20261218"), ("SPXW", "SPXW  261217C06800000", "20261217")]
+            assert len(await ib.qualifyContractsAsync(Option(**named, tradingClass="SPXW"))) == 1
+
+    with RunningSim(date="2026-12-17", at="09:40", speed=0) as sim:
+        run(story(sim))
+
+
+def test_a_margin_reject_is_an_error_and_an_order_that_is_not_live():
+    async def story(sim):
+        async with client(sim) as ib:
+            trade = ib.placeOrder(await at_the_money(ib, "SPY", "SPY"), MarketOrder("SELL", 10, tif="DAY"))
+            await until(lambda: 201 in ib.errors)
+            await until(lambda: trade.orderStatus.status == "Inactive")
+            assert await ib.reqAllOpenOrdersAsync() == []
+            assert await ib.reqPositionsAsync() == []
+        assert [order["status"] for order in sim.control.book()["orders"]] == ["Inactive"]
+
+    with RunningSim(date=str(DATE), at="09:40", speed=0, cash=50_000) as sim:
+        run(story(sim))
+
+
+def test_the_program_of_its_own_has_the_options_of_the_command():
+    command = {name for option in typer.main.get_command(app).commands["sim"].params for name in option.opts}
+    own = {name for action in parser()._actions for name in action.option_strings}
+    assert own - {"--end-with-input", "-h", "--help"} == command - {"--config", "--help"}
+    assert not parser().allow_abbrev
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"date": "2026-11-26"}, "the exchange is closed on Thursday 2026-11-26; choose a trading day"),
+        ({"regime": "wild"}, "unknown regime 'wild'; known: quiet"),
+        ({"at": "noon"}, "not a time of day: 'noon'"),
+        ({"speed": -1}, "speed -1.0 is not between"),
+        ({"cash": "nan"}, "cash nan is not a sum of dollars"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_in_one_line(options, words):
+    with pytest.raises(ControlError) as problem, RunningSim(**options):
+        pass
+    assert str(problem.value).startswith(f"the simulated gateway did not start: {words}")
+    assert "\n" not in str(problem.value)
