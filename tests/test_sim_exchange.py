@@ -789,16 +789,16 @@ def test_a_whole_day_passes_in_well_under_a_second():
         exchange.advance(at("09:40"))
         if resting:
             exchange.submit(Ticket(1, 1, item, "BUY", 1, "LMT", 0.05))
-        start = time.perf_counter()
+        start = time.process_time()
         exchange.advance(at("18:00"))
-        assert time.perf_counter() - start < 1.0
+        assert time.process_time() - start < 1.0
 
 
 def test_years_in_which_nothing_happens_cost_nothing(desk):
     desk.order(SPY, "SELL", 10, 2.0)
-    start = time.perf_counter()
+    start = time.process_time()
     desk.exchange.advance(at("12:00", date(2046, 11, 23)))
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
     assert (desk.held(SPY), desk.exchange.now.year) == (0, 2046)
 
 

@@ -286,10 +286,10 @@ def test_an_unknown_contract_is_an_error():
 def test_a_quote_costs_microseconds():
     market = day()
     call = nearest(market, "SPXW", at("10:00")).con_id
-    start = time.perf_counter()
+    start = time.process_time()
     for second in range(2000):
         market.quote(call, at("09:30") + timedelta(seconds=second))
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
 
 
 # --- regimes ------------------------------------------------------------------------------------------
