@@ -6,8 +6,12 @@ not know yet goes into `calendar.closed`; whoever trades compares with the broke
 
 from __future__ import annotations
 
+import importlib
+import sys
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spxarb.core.sessions import TradingDay, trading_day
 
@@ -41,8 +45,8 @@ def closures_around(day: date, config: Sections) -> Closures:
 
 def timetable(day: date, config: Sections) -> TradingDay | None:
     """The timetable of `day` by the configured times, None when the exchange is closed."""
-    known = closures_around(day, config)
-    times = config.trading
+    calendar, times = config.calendar, config.trading
+    known = closures(day.year, closed=calendar.closed, early=calendar.early_close)
     return trading_day(
         day,
         closed=known.closed,
@@ -55,8 +59,25 @@ def timetable(day: date, config: Sections) -> TradingDay | None:
 
 @lru_cache(maxsize=32)
 def _exchange_year(year: int) -> Closures:
-    import holidays  # noqa: PLC0415 -- 0.05 s, and only this function needs it
-
-    full = holidays.financial_holidays("NYSE", years=year)
-    half = holidays.financial_holidays("NYSE", years=year, categories=("half_day",))
+    exchange = _exchange()
+    full, half = exchange(years=year), exchange(years=year, categories=("half_day",))
     return Closures(frozenset(full), frozenset(half))
+
+
+@lru_cache(maxsize=1)
+def _exchange() -> Any:
+    """The package's NYSE. Its `financial` folder imports every country of the world when asked for one.
+
+    So the folder is entered without that (0.05 s of a job's start), and left as it was found.
+    """
+    import holidays  # noqa: PLC0415 -- only this function needs it
+
+    name = "holidays.financial"
+    before, door = sys.modules.get(name), ModuleType(name)
+    door.__path__ = [str(Path(holidays.__file__).parent / "financial")]
+    sys.modules[name] = before or door
+    try:
+        return importlib.import_module(f"{name}.ny_stock_exchange").NewYorkStockExchange
+    finally:
+        if before is None:
+            del sys.modules[name]
