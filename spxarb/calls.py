@@ -44,17 +44,21 @@ def run(call: Call, job: Job, *, sandbox: bool = False) -> int:
 
 
 def interruptible(call: Call, job: Job, *, sandbox: bool = False) -> Result:
-    """As `_outcome`; Ctrl-C too becomes a result."""
+    """As `outcome`; Ctrl-C too becomes a result."""
     try:
         return outcome(call, job, sandbox=sandbox)
     except KeyboardInterrupt:
-        if not call.trades:
-            return _failed(call, INTERRUPTED, "interrupted; nothing is at risk that was not before.")
-        return _failed(
-            call,
-            Exit.HUMAN,
-            "interrupted: orders may be working and a spread may be half done. Run `spxarb monitor` now.",
-        )
+        return _interrupted(call)
+
+
+def _interrupted(call: Call) -> Result:
+    if not call.trades:
+        return _failed(call, INTERRUPTED, "interrupted; nothing is at risk that was not before.")
+    return _failed(
+        call,
+        Exit.HUMAN,
+        "interrupted: orders may be working and a spread may be half done. Run `spxarb monitor` now.",
+    )
 
 
 def outcome(call: Call, job: Job, *, sandbox: bool = False) -> Result:
@@ -64,15 +68,26 @@ def outcome(call: Call, job: Job, *, sandbox: bool = False) -> Result:
     try:
         with _env(call, sandbox=sandbox) as env, _traceback_logged():
             mode = "sim" if sandbox else env.config.trading.mode
-            result = job(env)
-            if env is not None:
-                env.ended(result)
+            result = _done(call, job, env)
     except UsageError:
         raise
     except SpxarbError as error:
         return _failed(call, error.exit_code, str(error), mode, result)
     except Exception as error:  # noqa: BLE001 -- a bug has an exit code, and its JSON object, too
         return _failed(call, Exit.BUG, bug(error), mode, result)
+    return result
+
+
+def _done(call: Call, job: Job, env: Any) -> Result:
+    """Do the job; how it ended is in the ledger, also when Ctrl-C ended it."""
+    try:
+        result = job(env)
+    except KeyboardInterrupt:
+        if env is not None:
+            env.ended(_interrupted(call))
+        raise
+    if env is not None:
+        env.ended(result)
     return result
 
 

@@ -200,7 +200,7 @@ def complete(shape: object, value: object) -> Any:
             return shape if value is None else value
 
 
-def plain(value: object) -> Any:  # noqa: PLR0911 -- one return for each kind of value
+def plain(value: object) -> Any:
     """The value in JSON's own types: Decimal as float, times in New York ISO 8601, NaN and infinity null."""
     match value:
         case None | bool():

@@ -50,13 +50,18 @@ class Housekeeping(LedgerFile):
         }
         return self._insert("runs", row)
 
-    def end_run(self, run_id: int, at: datetime, exit_code: int, error: str | None) -> None:
-        """Note its end; a failure (not a wrong command line) counts among the day's errors."""
+    def end_run(
+        self, run_id: int, at: datetime, exit_code: int, error: str | None, *, day_of: datetime | None = None
+    ) -> None:
+        """Note its end; a failure (not a wrong command line) counts among the errors of its day.
+
+        `day_of`: the market's time, where that is not the machine's.
+        """
         row = {"ended_at": to_moment(at), "exit_code": int(exit_code), "error": error}
         with self._writing():
             self._change("runs", row, id=run_id)
             if exit_code not in {Exit.DONE, Exit.USAGE}:
-                self._set_state(at)
+                self._set_state(day_of or at)
                 self._db.execute("UPDATE system_state SET errors_today = errors_today + 1")
 
     # --- the state of trading -----------------------------------------------------------------------

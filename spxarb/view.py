@@ -86,8 +86,8 @@ def ask(question: str) -> bool | None:
     """Whether somebody at the terminal says yes; None where nobody can. stdout stays untouched."""
     if not _is_terminal(sys.stdin):
         return None
-    write(f"{question} [y/N] ", sys.stderr)
     with suppress(KeyboardInterrupt):
+        write(f"{question} [y/N] ", sys.stderr)
         return sys.stdin.readline().strip().lower() in {"y", "yes"}
     return False
 

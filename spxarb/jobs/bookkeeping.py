@@ -52,7 +52,7 @@ def opened(store: Store, trade: Trade, at: datetime) -> Trade:
 
 
 def closed(store: Store, trade: Trade, reason: ExitReason, at: datetime, **more: object) -> Trade:
-    """Nothing of the trade is held any more. A reason given earlier stays: it says why it was left."""
+    """Nothing of the trade is held any more. A reason given earlier stays: it says why the trade was left."""
     updated = store.update_trade(
         trade.id,
         status=TradeStatus.CLOSED,
@@ -74,26 +74,36 @@ def realized(trades: Iterable[Trade]) -> Decimal:
     return sum((trade.final_pnl for trade in trades if trade.final_pnl is not None), start=ZERO)
 
 
-def daily_pnl(trades: Iterable[Trade], open_pnl: Iterable[Decimal | None]) -> Decimal | None:
-    """The day's net result, dollars: closed trades and what closing the open ones would make of them.
+def pnl_of_day(store: Store, day: date, open_pnl: Iterable[Decimal | None] = ()) -> Decimal | None:
+    """The day's net result, dollars: its closed trades and what closing the open ones would make of them.
 
     None when the result of an open one is not known.
     """
     unrealized = list(open_pnl)
-    if None in unrealized:
-        return None
-    return realized(trades) + sum((each for each in unrealized if each is not None), start=ZERO)
+    known = [each for each in unrealized if each is not None]
+    return None if len(known) < len(unrealized) else realized(store.trades_of(day)) + sum(known, start=ZERO)
+
+
+def pnl_known(store: Store, day: date) -> Decimal | None:
+    """As `pnl_of_day` without a look at the market: the newest marks say what open trades are worth."""
+    marks = (store.marks(trade.id) for trade in store.open_trades())
+    return pnl_of_day(store, day, [each[-1].pnl if each else None for each in marks])
 
 
 def refresh_state(store: Store, day: date, at: datetime, pnl: Decimal | None) -> None:
     """The one row of `system_state` after a job."""
-    held = len([trade for trade in store.open_trades() if trade.status is not TradeStatus.ERROR])
-    store.refresh_state(at, held, pnl, store.trades_with_fills(day))
+    store.refresh_state(at, len(store.open_trades()), pnl, store.trades_with_fills(day))
 
 
 def summarize(store: Store, day: date) -> DaySummary:
-    """Write the day's row of `daily_summary` anew."""
-    curve = [pnl for _, pnl in store.day_marks(day)]
-    summary = day_summary(day, store.trades_of(day), curve)
-    store.write_summary({name: getattr(summary, name) for name in summary.__dataclass_fields__})
+    """Write the day's row of `daily_summary` anew; provisional while any of its trades is."""
+    curve, trades = [pnl for _, pnl in store.day_marks(day)], store.trades_of(day)
+    summary = day_summary(day, trades, curve)
+    row = {name: getattr(summary, name) for name in summary.__dataclass_fields__}
+    store.write_summary({**row, "provisional": is_provisional(trades)})
     return summary
+
+
+def is_provisional(trades: Iterable[Trade]) -> bool:
+    """Whether a later look may still change what the trades add up to."""
+    return any(trade.provisional or trade.is_open for trade in trades)

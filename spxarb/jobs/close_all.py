@@ -7,13 +7,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import ExitReason
-from spxarb.errors import Exit, GatewayError, HumanNeededError, LockedError
+from spxarb.errors import Exit, LockedError
 from spxarb.jobs import bookkeeping, repair, settlement
-from spxarb.jobs.positions import Left, TradeLook, is_due, leave, look_at, position
+from spxarb.jobs.alarm import escalated
+from spxarb.jobs.positions import Left, TradeLook, is_due, leave, look_at, nothing_trades, position
 from spxarb.lock import terminate_holder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from spxarb.jobs.env import Env
     from spxarb.jobs.result import Result
@@ -29,22 +31,26 @@ def run(env: Env, *, dry_run: bool) -> Result:
     """Forbid entries first, so that a working `enter` makes way; then close until the broker shows flat.
 
     A job that holds the lock and does not make way is ended, and what it left is reconciled. Raises
-    HumanNeededError when the gateway cannot be reached while anything may be open.
+    HumanNeededError when anything is open and, for whatever reason, cannot be closed.
     """
     if dry_run:
-        return asyncio.run(_close(env, dry_run=True))
+        return _quiet(env, dry_run=True) or asyncio.run(_close(env, dry_run=True))
     env.store.set_trading(False, REASON, env.now())
-    with _locked(env):
-        if repair.all_quiet(env.store):
-            return env.result({"positions": [], "flat": True}, notes=["Nothing is open; trading is off."])
-        try:
-            return asyncio.run(_close(env, dry_run=False))
-        except GatewayError as error:
-            raise HumanNeededError(
-                f"Nothing could be closed: {error.what}",
-                risk="Calls may still be held; trading is off",
-                mend=error.mend or "Close them at the broker, or run this again",
-            ) from error
+    with escalated(env, everything=True), _locked(env):
+        return _quiet(env, dry_run=False) or asyncio.run(_close(env, dry_run=False))
+
+
+def _quiet(env: Env, *, dry_run: bool) -> Result | None:
+    """The result when there is nothing to close, else None."""
+    if not repair.all_quiet(env.store):
+        return None
+    now = env.now()
+    data: dict[str, object] = {"positions": [], "flat": True}
+    _record(env, data, now, dry_run=dry_run)
+    if not dry_run:
+        bookkeeping.refresh_state(env.store, now.date(), now, bookkeeping.pnl_of_day(env.store, now.date()))
+    off = "" if dry_run else "; trading is off"
+    return env.result(data, at=now, notes=[f"Nothing is open{off}."])
 
 
 @contextmanager
@@ -69,8 +75,7 @@ async def _close(env: Env, *, dry_run: bool) -> Result:
     async with connected(env, dry_run=dry_run) as work:
         await work.reconcile()
         trades = work.store.open_trades()
-        open_now = [trade for trade in trades if not settlement.has_expired(work, trade)]
-        looks = await look_at(work, open_now)
+        looks = await look_at(work, [trade for trade in trades if not nothing_trades(work, trade)])
         await work.clock.ask(work.broker)
         outcomes = [(look, await _leave(work, look)) for look in looks]
         told = [] if dry_run else await settlement.settle_expired(work)
@@ -92,26 +97,31 @@ def _result(work: Work, outcomes: list[tuple[TradeLook, Left]], told: list[str])
     env, store = work.env, work.store
     positions = []
     for look, left in outcomes:
-        shown = position(look, left, store.trade(look.trade.id).exit_reason)
-        shown["status"] = store.trade(look.trade.id).status
+        trade = store.trade(look.trade.id)
+        shown = position(look, left, trade.exit_reason)
+        shown["status"] = trade.status
         positions.append(shown)
     failed = [left.why for _, left in outcomes if left.failed]
-    flat = not work.dry_run and not store.open_trades()
     data: dict[str, object] = {
         "positions": positions,
-        "flat": flat,
+        "flat": not (store.open_trades() or work.findings.unproven),
         "reconciliation": list(work.findings.all),
     }
-    store.add_decision(
-        env.run_id, env.command, work.now, dry_run=work.dry_run, outcome=None, would=None, payload=data
-    )
+    _record(env, data, work.now, dry_run=work.dry_run)
     if not work.dry_run:
         today = work.now.date()
-        bookkeeping.refresh_state(store, today, work.now, bookkeeping.daily_pnl(store.trades_of(today), []))
+        bookkeeping.refresh_state(store, today, work.now, bookkeeping.pnl_known(store, today))
     sentences = [*failed, *work.findings.unproven]
     error = " ".join(f"{each[0].upper()}{each[1:]}." for each in sentences) or None
     if error:
-        error += " Trading is off. Look at the broker now, then run close-all again."
+        off = "" if work.dry_run else "Trading is off. "
+        error += f" {off}Look at the broker now, then run close-all again."
     notes = [*told, *(left.why for _, left in outcomes if left.why and not left.failed)]
     code = Exit.HUMAN if error else Exit.DONE
     return env.result(data, at=work.now, exit_code=code, error=error, notes=notes)
+
+
+def _record(env: Env, data: dict[str, object], at: datetime, *, dry_run: bool) -> None:
+    env.store.add_decision(
+        env.run_id, env.command, at, dry_run=dry_run, outcome=None, would=None, payload=data
+    )

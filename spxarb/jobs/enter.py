@@ -25,8 +25,9 @@ from spxarb.core.strategy import (
 )
 from spxarb.errors import Exit, GatewayError, HumanNeededError, RefusedError
 from spxarb.jobs import bookkeeping, repair
+from spxarb.jobs.alarm import escalated
 from spxarb.jobs.market import EntryMarket, entry_market
-from spxarb.jobs.positions import pnl_of_open
+from spxarb.jobs.positions import look_now, pnl_of_open
 from spxarb.market_calendar import timetable
 
 if TYPE_CHECKING:
@@ -75,10 +76,8 @@ def run(env: Env, *, dry_run: bool) -> Result:
     """
     if dry_run:
         return asyncio.run(_enter(env, dry_run=True))
-    with env.locked():
-        if (result := _nothing_to_enter(env)) is not None:
-            return result
-        return asyncio.run(_enter(env, dry_run=False))
+    with escalated(env), env.locked():
+        return _nothing_to_enter(env) or asyncio.run(_enter(env, dry_run=False))
 
 
 # --- without a connection -------------------------------------------------------------------------
@@ -101,7 +100,7 @@ def _nothing_to_enter(env: Env) -> Result | None:
         trading_reason=store.trading_reason(),
         trades_today=store.trades_with_fills(today),
         unfinished="",
-        daily_pnl=bookkeeping.realized(store.trades_of(today)),
+        daily_pnl=bookkeeping.pnl_of_day(store, today),
         asked_broker=False,
     )
     checks = entry_checks(view, env.limits, env.fees)
@@ -172,7 +171,7 @@ async def _decide(work: Work) -> _Decision:
         timeout = env.config.execution.quote_timeout_seconds
         market = await entry_market(work.broker, today, day, timeout)
     now = await work.clock.ask(work.broker)
-    pnl = bookkeeping.daily_pnl(store.trades_of(today), await pnl_of_open(work))
+    pnl = bookkeeping.pnl_of_day(store, today, await pnl_of_open(work))
     view = EntryView(
         now=now,
         day=day,
@@ -310,7 +309,8 @@ def _finished(work: Work, attempt: _Attempt) -> Result:
     record(env, attempt, data, work.now, dry_run=work.dry_run)
     if not work.dry_run:
         today = work.now.date()
-        bookkeeping.refresh_state(store, today, work.now, attempt.decision.view.daily_pnl)
+        still = [look_now(work, each).pnl for each in store.open_trades()]
+        bookkeeping.refresh_state(store, today, work.now, bookkeeping.pnl_of_day(store, today, still))
     return result
 
 

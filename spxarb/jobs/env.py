@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from spxarb.clock import Clock
     from spxarb.core.book import Trade
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,11 @@ GOES_ON_UNCONFIGURED = frozenset({"monitor", "close-all"})
 
 @dataclass
 class Env:
-    """One command's surroundings. `problem`: why the configuration is invalid, empty when it is not."""
+    """One command's surroundings.
+
+    `problem`: why the configuration is invalid, empty when it is not. `clock`: the connection's, once there
+    is one.
+    """
 
     command: str
     config: Config
@@ -44,6 +49,7 @@ class Env:
     problem: str = ""
     recorded: bool = False
     holds_lock: bool = False
+    clock: Clock | None = None
 
     @cached_property
     def limits(self) -> Limits:
@@ -81,8 +87,14 @@ class Env:
             yield
 
     def now(self) -> datetime:
-        """The system's clock, New York; a connected job has a better one in the sim mode."""
-        return datetime.now(NEW_YORK)
+        """The connection's clock, New York; without one the system's, in the sim mode the last time known.
+
+        A simulated day is not the machine's: what is known of it is the newest time in the ledger.
+        """
+        if self.clock is not None:
+            return self.clock.now()
+        known = self.store.state()["last_updated"] if self.config.trading.mode == "sim" else None
+        return datetime.fromisoformat(known).astimezone(NEW_YORK) if known else datetime.now(NEW_YORK)
 
     def exit_limits(self, trade: Trade) -> Limits:
         """Limits for leaving: the configuration's, or with a broken one those stored with the trade."""
@@ -120,7 +132,7 @@ class Env:
         if self.recorded:
             return
         self.recorded = True
-        self.store.end_run(self.run_id, self.now(), exit_code, error)
+        self.store.end_run(self.run_id, datetime.now(NEW_YORK), exit_code, error, day_of=self.now())
         if exit_code == Exit.HUMAN:
             notify.send(self.config, f"spxarb {self.command}: a human is needed now", error or "")
 
@@ -151,7 +163,7 @@ def job_env(command: str, config_file: Path | None, arguments: Sequence[str]) ->
             except SpxarbError as error:
                 env.record_end(error.exit_code, str(error))
                 raise
-            except BaseException as error:
+            except Exception as error:
                 env.record_end(Exit.BUG, f"{type(error).__name__}: {error}")
                 raise
     finally:

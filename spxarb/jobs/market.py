@@ -12,7 +12,7 @@ from spxarb.core.payoff import interpolate
 from spxarb.core.strategy import nearest_strike, underlying_price
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import date
     from decimal import Decimal
 
@@ -63,10 +63,14 @@ class Underlyings:
         return underlying_price(self.spy_quote)
 
 
-async def underlyings(broker: Broker, timeout: float) -> Underlyings:  # noqa: ASYNC109 -- its end is an answer
-    """SPX and SPY and what they cost now, waiting at most `timeout` seconds for their quotes."""
+async def underlyings(
+    broker: Broker,
+    timeout: float,  # noqa: ASYNC109 -- its end is an answer
+    enough: Callable[[Contract, Quote], bool] | None = None,
+) -> Underlyings:
+    """SPX and SPY and what they cost now, waiting at most `timeout` seconds for quotes that are `enough`."""
     spx, spy = await broker.underlyings()
-    quotes = await broker.quotes([spx, spy], timeout)
+    quotes = await broker.quotes([spx, spy], timeout, enough)
     return Underlyings(spx, spy, quotes[spx.con_id], quotes[spy.con_id])
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from spxarb.core.model import ExitReason
 from spxarb.core.strategy import ExitView, exit_signal
-from spxarb.errors import Exit, GatewayError, HumanNeededError
+from spxarb.errors import Exit
 from spxarb.jobs import bookkeeping, repair, settlement
+from spxarb.jobs.alarm import escalated
 from spxarb.jobs.positions import HELD, Left, TradeLook, is_due, leave, look_at, position
 from spxarb.market_calendar import timetable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from decimal import Decimal
 
-    from spxarb.core.model import ExitReason
     from spxarb.jobs.env import Env
     from spxarb.jobs.result import Result
     from spxarb.jobs.work import Work
@@ -26,34 +28,26 @@ if TYPE_CHECKING:
 def run(env: Env, *, dry_run: bool) -> Result:
     """Look after everything that is open; with nothing open there is nothing to connect for.
 
-    Raises GatewayError, RefusedError, LockedError, and HumanNeededError when an exit that is due by the
-    clock cannot even be tried.
+    Raises GatewayError, RefusedError, LockedError, and HumanNeededError when an exit that is due cannot even
+    be tried.
     """
     if dry_run:
-        return asyncio.run(_monitor(env, dry_run=True))
-    with env.locked():
-        if repair.all_quiet(env.store):
-            return env.result({"positions": [], "reconciliation": []}, notes=["Nothing is open."])
-        try:
-            return asyncio.run(_monitor(env, dry_run=False))
-        except GatewayError as error:
-            raise _or_human(env, error) from error
+        return _quiet(env, dry_run=True) or asyncio.run(_monitor(env, dry_run=True))
+    with escalated(env), env.locked():
+        return _quiet(env, dry_run=False) or asyncio.run(_monitor(env, dry_run=False))
 
 
-def _or_human(env: Env, error: GatewayError) -> GatewayError | HumanNeededError:
-    """An unreachable gateway is an alarm when an exit is due, or an entry was cut off."""
+def _quiet(env: Env, *, dry_run: bool) -> Result | None:
+    """The result when there is nothing to look after, else None."""
+    if not repair.all_quiet(env.store):
+        return None
     now = env.now()
-    for trade in env.store.open_trades():
-        day = timetable(trade.expiry, env.config)
-        due = day is not None and now >= day.exit_at and env.config.trading.mode != "sim"
-        if repair.cut_off(trade) or (is_due(trade) and due):
-            what = "may be half open" if repair.cut_off(trade) else "is due to be left"
-            return HumanNeededError(
-                f"Trade {trade.id} {what}, and {error.what}",
-                risk="Its calls may still be held",
-                mend=error.mend or "Look at the broker now; `spxarb monitor` tries again",
-            )
-    return error
+    data: dict[str, object] = {"positions": [], "reconciliation": []}
+    if dry_run:
+        _record(env, data, now, dry_run=True)
+    else:
+        bookkeeping.refresh_state(env.store, now.date(), now, bookkeeping.pnl_of_day(env.store, now.date()))
+    return env.result(data, at=now, notes=["Nothing is open."])
 
 
 async def _monitor(env: Env, *, dry_run: bool) -> Result:
@@ -62,13 +56,14 @@ async def _monitor(env: Env, *, dry_run: bool) -> Result:
     async with connected(env, dry_run=dry_run) as work:
         await work.reconcile()
         told = [] if dry_run else await _tidy(work)
-        trades = [trade for trade in work.store.open_trades() if not repair.cut_off(trade)]
-        looks = await look_at(work, trades)
+        looks = await look_at(work, work.store.open_trades())
         await work.clock.ask(work.broker)
         total = _daily_pnl(work, looks)
-        outcomes: Outcomes = [await _consider(work, look, total) for look in looks]
         if not dry_run:
             _mark(work, looks, total)
+        outcomes: Outcomes = [await _consider(work, look, total) for look in looks]
+        if not dry_run:
+            _refresh(work, outcomes)
         return _result(work, outcomes, told)
 
 
@@ -82,8 +77,7 @@ async def _tidy(work: Work) -> list[str]:
 
 
 def _daily_pnl(work: Work, looks: Sequence[TradeLook]) -> Decimal | None:
-    trades = work.store.trades_of(work.now.date())
-    return bookkeeping.daily_pnl(trades, [look.pnl for look in looks])
+    return bookkeeping.pnl_of_day(work.store, work.now.date(), [look.pnl for look in looks])
 
 
 async def _consider(
@@ -93,6 +87,22 @@ async def _consider(
     trade = look.trade
     if not is_due(trade):
         return look, None, Left("closed", trade.residual)
+    if repair.cut_off(trade):  # in a dry run not tried, else tried and not achieved
+        left = Left("would_close") if work.dry_run else Left("failed", why=f"Trade {trade.id}: {trade.note}")
+        return look, ExitReason.ENTRY_UNWOUND, left
+    reason = _reason(work, look, total)
+    if reason is None:
+        return look, None, HELD
+    if work.dry_run:
+        return look, reason, Left("would_close")
+    return look, reason, await leave(work, trade, reason)
+
+
+def _reason(work: Work, look: TradeLook, total: Decimal | None) -> ExitReason | None:
+    """Why the spread must be left now; an exit that was begun is gone on with."""
+    trade = look.trade
+    if trade.exit_reason is not None:
+        return trade.exit_reason
     view = ExitView(
         now=work.now,
         day=timetable(trade.expiry, work.env.config),
@@ -101,21 +111,22 @@ async def _consider(
         pnl=look.pnl,
         daily_pnl=total,
     )
-    reason = exit_signal(view, work.env.exit_limits(trade))
-    if reason is None:
-        return look, None, HELD
-    if work.dry_run:
-        return look, reason, Left("would_close")
-    return look, reason, await leave(work, trade, reason)
+    return exit_signal(view, work.env.exit_limits(trade))
 
 
 def _mark(work: Work, looks: Sequence[TradeLook], total: Decimal | None) -> None:
     """Keep what was seen, for the day's drawdown and the report."""
     for look in looks:
         work.store.add_mark(look.mark(work.now))
-    today = work.now.date()
     if total is not None:
-        work.store.add_day_mark(today, work.now, total)
+        work.store.add_day_mark(work.now.date(), work.now, total)
+
+
+def _refresh(work: Work, outcomes: Outcomes) -> None:
+    """The state after what was done: a closed trade counts with its result, an open one with its look."""
+    today = work.now.date()
+    still = [look.pnl for look, _, _ in outcomes if work.store.trade(look.trade.id).is_open]
+    total = bookkeeping.pnl_of_day(work.store, today, still)
     bookkeeping.refresh_state(work.store, today, work.now, total)
 
 
@@ -126,37 +137,40 @@ def _result(work: Work, outcomes: Outcomes, told: Sequence[str]) -> Result:
         shown = position(look, left, reason)
         shown["status"] = store.trade(look.trade.id).status
         positions.append(shown)
-    errors = _errors(work, outcomes)
     data: dict[str, object] = {"positions": positions, "reconciliation": list(work.findings.all)}
-    store.add_decision(
-        env.run_id,
-        env.command,
-        work.now,
-        dry_run=work.dry_run,
-        outcome=None,
-        would=None,
-        payload=data,
-    )
-    code = Exit.HUMAN if errors else Exit.DONE
-    alerts = _alerts(outcomes)
+    _record(env, data, work.now, dry_run=work.dry_run)
+    errors, alerts = _errors(work, outcomes), _alerts(outcomes)
     for alert in alerts:
         env.alert(alert)
+    code = Exit.HUMAN if errors else Exit.DONE
     notes = [*told, *alerts, *(left.why for _, _, left in outcomes if left.why and not left.failed)]
     return env.result(data, at=work.now, exit_code=code, error=" ".join(errors) or None, notes=notes)
 
 
+def _record(env: Env, data: dict[str, object], at: datetime, *, dry_run: bool) -> None:
+    env.store.add_decision(
+        env.run_id, env.command, at, dry_run=dry_run, outcome=None, would=None, payload=data
+    )
+
+
 def _errors(work: Work, outcomes: Outcomes) -> list[str]:
     """Whatever needs a human now, a sentence each."""
+    begun = [(reason, left) for _, reason, left in outcomes if left.failed]
+    failed = [left.why for reason, left in begun if reason is not ExitReason.ENTRY_UNWOUND]  # told already
     found = [f"{each[0].upper()}{each[1:]}." for each in work.findings.unproven]
-    failed = [left.why for _, _, left in outcomes if left.failed]
     found += [f"{why}. Look at the broker now; `spxarb close-all` tries again." for why in failed]
+    found += [
+        f"Trade {look.trade.id} was left without quotes, because they are missing: look at its fills."
+        for look, reason, left in outcomes
+        if left.action == "closed" and look.pnl is None and reason not in {None, ExitReason.EXPIRATION}
+    ]
     return found
 
 
 def _alerts(outcomes: Outcomes) -> list[str]:
     """What a human should hear though it is no emergency."""
     return [
-        f"The result of trade {look.trade.id} is not known, because a quote is missing: its loss limit is blind."
+        f"The result of trade {look.trade.id} is not known, for a quote is missing: its loss limit is blind."
         for look, reason, _ in outcomes
         if look.pnl is None and reason is None and is_due(look.trade)
     ]

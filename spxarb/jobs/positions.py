@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from spxarb.core.book import Mark, Purpose, latest_revisions
@@ -23,9 +25,13 @@ if TYPE_CHECKING:
     from spxarb.core.model import Books, Contract, ExitReason
     from spxarb.jobs.work import Work
 
+log = logging.getLogger(__name__)
+
 POSITION_LOOKS = 5
 POSITION_PAUSE_SECONDS = 1.0
 """How often, and how far apart, positions are compared with executions: they may lag behind."""
+SPY_TRADES_LONGER = timedelta(minutes=15)
+"""After the close of the stock market, on the last day too; nothing depends on it, an exit tries it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,25 +94,35 @@ def position(look: TradeLook, left: Left = HELD, reason: ExitReason | None = Non
 
 
 async def look_at(work: Work, trades: Sequence[Trade]) -> list[TradeLook]:
-    """Prices and results of the trades now, waiting a bounded time for quotes."""
+    """Prices and results of the trades now, waiting a bounded time for quotes.
+
+    The underlyings' prices are None when the broker does not name the contracts: no exit waits for that.
+    """
     if not trades:
         return []
-    spx, spy = await work.broker.underlyings()
+    under: tuple[Contract, ...] = ()
+    try:
+        under = await work.broker.underlyings()
+    except GatewayError as error:
+        log.warning("the prices of SPX and SPY are not known: %s", error)
     legs = {leg.con_id: leg for trade in trades for leg in (trade.spx, trade.spy)}
     timeout = work.env.config.execution.quote_timeout_seconds
-    await work.broker.quotes([spx, spy, *legs.values()], timeout, _enough)
-    prices = [underlying_price(work.broker.quote(each.con_id)) for each in (spx, spy)]
-    return [_look(work, trade, *prices) for trade in trades]
+    await work.broker.quotes([*under, *legs.values()], timeout, enough)
+    spx, spy = [underlying_price(work.broker.quote(each.con_id)) for each in under] or (None, None)
+    return [look_now(work, trade, spx, spy) for trade in trades]
 
 
-def _enough(contract: Contract, quote: Quote) -> bool:
-    """To leave, an ask is enough where the broker has said that there is no bid."""
+def enough(contract: Contract, quote: Quote) -> bool:
+    """To look at a spread, an ask is enough where the broker has said that there is no bid."""
     if contract.sec_type != "OPT":
         return underlying_price(quote) is not None
     return quote.ask is not None and (quote.bid is not None or quote.bid_told)
 
 
-def _look(work: Work, trade: Trade, spx_price: Decimal | None, spy_price: Decimal | None) -> TradeLook:
+def look_now(
+    work: Work, trade: Trade, spx_price: Decimal | None = None, spy_price: Decimal | None = None
+) -> TradeLook:
+    """The trade by the quotes that are there already."""
     sums = bookkeeping.figures_of(work.store, trade)
     spx, spy = work.broker.quote(trade.spx.con_id), work.broker.quote(trade.spy.con_id)
     cost = closing_cost(spy, spx, -sums.spy_held, sums.spx_held, work.env.fees)
@@ -123,9 +139,16 @@ async def pnl_of_open(work: Work) -> list[Decimal | None]:
 
 
 async def leave(work: Work, trade: Trade, reason: ExitReason, purpose: Purpose = Purpose.EXIT) -> Left:
-    """Close what is held of a trade, see it flat at the broker, write the result into the ledger."""
+    """Close what is held of a trade, see it flat at the broker, write the result into the ledger.
+
+    An exit that was begun stays one: its reason is in the ledger before its first order.
+    """
+    if purpose is Purpose.EXIT and trade.exit_reason is None:
+        trade = work.store.update_trade(trade.id, exit_reason=reason)
     before = work.books
     board = work.board(trade)
+    if board.held(LegName.SPY) and nothing_trades(work, trade):
+        return _not_left(work, trade, "its calls trade no more; `spxarb settle` settles them")
     work.broker.watch([trade.spx, trade.spy])
     blocked = board.held(LegName.SPX) > 0 and work.sold_by_others(trade)
     if blocked:
@@ -141,14 +164,26 @@ async def leave(work: Work, trade: Trade, reason: ExitReason, purpose: Purpose =
         legs = tuple(LegName) if outcome.ending is Ending.FLAT else (LegName.SPY,)
         doubt = await _not_seen_flat(work, trade, before, legs)
     if doubt or outcome.ending in {Ending.LEFT, Ending.DOUBT}:
-        why = doubt or outcome.why
-        work.store.update_trade(trade.id, note=why)
-        return Left("failed", why=f"Trade {trade.id}: {why}")
+        proven = not doubt and outcome.ending is Ending.LEFT
+        return _not_left(work, trade, doubt or outcome.why, proven=proven)
     if outcome.ending is Ending.RESIDUAL:
         bookkeeping.left_to_settlement(work.store, trade, reason, work.now)
         return Left("closed", (LegName.SPX,), outcome.why)
     bookkeeping.closed(work.store, trade, reason, work.now)
     return Left("closed")
+
+
+def _not_left(work: Work, trade: Trade, why: str, *, proven: bool = True) -> Left:
+    """Something is held still, or it is not `proven` what is: the trade is then an error."""
+    entered = TradeStatus.ACTIVE if trade.entry_filled else TradeStatus.PENDING
+    work.store.update_trade(trade.id, note=why, status=entered if proven else TradeStatus.ERROR)
+    return Left("failed", why=f"Trade {trade.id}: {why}")
+
+
+def nothing_trades(work: Work, trade: Trade) -> bool:
+    """Whether the last session is over for good; SPY calls trade a little longer than SPX calls."""
+    day = timetable(trade.expiry, work.env.config)
+    return day is None or work.now >= day.close + SPY_TRADES_LONGER
 
 
 def _has_closed(work: Work, trade: Trade) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spxarb.core.book import Purpose
-from spxarb.core.model import ExitReason, LegName, TradeStatus
+from spxarb.core.model import ExitReason, LegName
 from spxarb.core.steps import finish
 from spxarb.jobs import bookkeeping
 from spxarb.jobs.positions import leave
@@ -30,8 +30,8 @@ def all_quiet(store: Store) -> bool:
 
 
 def cut_off(trade: Trade) -> bool:
-    """Whether the trade is an entry that came to no end."""
-    return trade.status is TradeStatus.PENDING and not trade.residual
+    """Whether the trade is an entry that came to no end, or to one that is not proven."""
+    return trade.is_open and not trade.entry_filled and not trade.residual
 
 
 async def repair(work: Work) -> list[str]:

@@ -6,8 +6,9 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from spxarb.errors import Exit
+from spxarb.errors import Exit, UsageError
 from spxarb.jobs import bookkeeping, repair, settlement
+from spxarb.jobs.alarm import escalated
 from spxarb.market_calendar import timetable
 
 if TYPE_CHECKING:
@@ -22,12 +23,13 @@ LONGEST_CLOSURE_DAYS = 10
 def run(env: Env, *, day: date | None) -> Result:
     """Settle what has expired, write the summary of `day` (default: the latest trading day).
 
-    Raises GatewayError, RefusedError, LockedError.
+    Raises UsageError for a day without trading or one that has not begun; GatewayError, RefusedError,
+    LockedError, and HumanNeededError when a trade is open that must not be.
     """
-    with env.locked():
+    with escalated(env), env.locked():
         if repair.all_quiet(env.store) and env.config.trading.mode != "sim":
             now = env.now()
-            return _result(env, day or _latest(env, now), now, [], [])
+            return _result(env, _the_day(env, day, now), now, [], [])
         return asyncio.run(_settle(env, day))
 
 
@@ -35,13 +37,26 @@ async def _settle(env: Env, day: date | None) -> Result:
     from spxarb.jobs.work import connected  # noqa: PLC0415 -- ib_insync comes with it
 
     async with connected(env) as work:
+        day = _the_day(env, day, work.now)
         await work.reconcile()
         told = await repair.repair(work)
         told += await settlement.finalize(work)
         told += await settlement.settle_expired(work)
         waiting = work.store.open_trades()
         told += [f"trade {trade.id} is still open: settle again after its close" for trade in waiting]
-        return _result(env, day or _latest(env, work.now), work.now, told, list(work.findings.unproven))
+        return _result(env, day, work.now, told, list(work.findings.unproven))
+
+
+def _the_day(env: Env, asked: date | None, now: datetime) -> date:
+    """The day whose summary is wanted: a trading day that has begun. Raises UsageError for another."""
+    if asked is None:
+        return _latest(env, now)
+    hours = timetable(asked, env.config)
+    if hours is None:
+        raise UsageError(f"{asked} is no trading day; nothing was changed. Name another day with --date")
+    if now < hours.open:
+        raise UsageError(f"{asked} has not begun at {now:%Y-%m-%d %H:%M}; nothing was changed")
+    return asked
 
 
 def _latest(env: Env, now: datetime) -> date:
@@ -59,11 +74,11 @@ def _result(env: Env, day: date, now: datetime, told: list[str], unproven: list[
     store = env.store
     bookkeeping.summarize(store, day)
     trades = store.trades_of(day)
-    bookkeeping.refresh_state(store, now.date(), now, bookkeeping.daily_pnl(store.trades_of(now.date()), []))
+    bookkeeping.refresh_state(store, now.date(), now, bookkeeping.pnl_known(store, now.date()))
     data: dict[str, object] = {
         "trades": store.trade_rows(day, day),
         "summary": next(iter(store.summary_rows(day, day)), None),
-        "provisional": any(trade.provisional or trade.is_open for trade in trades),
+        "provisional": bookkeeping.is_provisional(trades),
     }
     error = " ".join(f"{each[0].upper()}{each[1:]}." for each in unproven)
     if error:

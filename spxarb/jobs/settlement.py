@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.book import Settlement
 from spxarb.core.model import ZERO, ExitReason, LegName, TradeStatus
-from spxarb.core.sessions import previous_trading_day
+from spxarb.core.sessions import next_trading_day, previous_trading_day
 from spxarb.core.strategy import settlement_cash
 from spxarb.jobs import bookkeeping
 from spxarb.jobs.market import underlyings
 from spxarb.market_calendar import closures_around, timetable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import date
     from decimal import Decimal
 
     from spxarb.core.book import Trade
     from spxarb.core.model import Books, Quote
+    from spxarb.jobs.market import Underlyings
     from spxarb.jobs.work import Work
 
 RESTATE_WITHIN = 100
@@ -40,7 +42,7 @@ async def settle_expired(work: Work) -> list[str]:
     expired = [trade for trade in work.store.open_trades() if has_expired(work, trade)]
     if not expired:
         return []
-    under = await underlyings(work.broker, work.env.config.execution.quote_timeout_seconds)
+    under = await _closing_prices(work)
     told = []
     for trade in expired:
         prices = {
@@ -49,7 +51,20 @@ async def settle_expired(work: Work) -> list[str]:
         }
         told += _settle(work, trade, prices)
     work.store.store_baseline(work.now.date(), work.broker.account, spy_shares(work.books), work.now)
+    _summarize(work, expired)
     return told
+
+
+async def _closing_prices(work: Work) -> Underlyings:
+    """SPX and SPY; their last trade is enough, for after the close nobody quotes."""
+    timeout = work.env.config.execution.quote_timeout_seconds
+    return await underlyings(work.broker, timeout, lambda _, quote: quote.last is not None)
+
+
+def _summarize(work: Work, trades: Iterable[Trade]) -> None:
+    """The days of these trades have other figures now."""
+    for day in sorted({trade.trade_date for trade in trades}):
+        bookkeeping.summarize(work.store, day)
 
 
 def _close_of(work: Work, expiry: date, quote: Quote) -> Decimal | None:
@@ -64,7 +79,7 @@ def _close_of(work: Work, expiry: date, quote: Quote) -> Decimal | None:
 def _settle(work: Work, trade: Trade, prices: dict[LegName, Decimal | None]) -> list[str]:
     """Settle what is held of one trade; close its row when every leg has its figure."""
     sums = bookkeeping.figures_of(work.store, trade)
-    told = []
+    told: list[str] = []
     for leg, quantity in ((LegName.SPX, sums.spx_held), (LegName.SPY, sums.spy_held)):
         price, strike = prices[leg], trade.contract(leg).strike
         if not quantity:
@@ -72,23 +87,23 @@ def _settle(work: Work, trade: Trade, prices: dict[LegName, Decimal | None]) -> 
         if price is None or strike is None:
             work.human_needed(f"trade {trade.id} is not settled: the closing price of {leg} is not known")
             return told
-        cash = settlement_cash(leg, quantity, strike, price, trade.contract(leg).multiplier)
+        cash = settlement_cash(leg, quantity, strike, price, trade.contract(leg).multiplier) + ZERO
         source = f"{leg} last trade after the close"
         work.store.record_settlement(
             Settlement(trade.id, leg, quantity, price, cash, source, work.now, provisional=True)
         )
         told.append(
-            f"trade {trade.id}: {quantity:+f} {leg} calls settled at {price:f} for {cash:+,.2f} dollars"
+            f"trade {trade.id}: {quantity:+.0f} {leg} calls settled at {price:f} for {cash:+,.2f} dollars"
         )
         if leg is LegName.SPY and cash:
             work.human_needed(
-                f"trade {trade.id} went into its expiry with {-quantity:f} short SPY calls in the money: shares "
-                f"will be assigned overnight (about {quantity * 100:+f} SPY)"
+                f"trade {trade.id} went into its expiry with {-quantity:.0f} short SPY calls in the money: "
+                f"shares will be assigned overnight (about {quantity * 100:+.0f} SPY)"
             )
-    settled = bool(told)
-    bookkeeping.closed(
-        work.store, trade, ExitReason.EXPIRATION, work.now, provisional=settled or trade.provisional
-    )
+    if told and sums.spy_exit_price is None and sums.spx_exit_price is None:  # no exit came to anything
+        trade = replace(trade, exit_reason=None)
+    settled = bool(told) or trade.provisional
+    bookkeeping.closed(work.store, trade, ExitReason.EXPIRATION, work.now, provisional=settled)
     return told
 
 
@@ -103,18 +118,18 @@ async def finalize(work: Work) -> list[str]:
     waiting = [trade for trade in work.store.provisional_trades() if trade.expiry < work.now.date()]
     if not waiting:
         return []
-    under = await underlyings(work.broker, work.env.config.execution.quote_timeout_seconds)
-    return [_finalize(work, trade, under.spx_quote) for trade in waiting]
+    under = await _closing_prices(work)
+    told = [_finalize(work, trade, under.spx_quote) for trade in waiting]
+    _summarize(work, waiting)
+    return told
 
 
 def _finalize(work: Work, trade: Trade, spx_quote: Quote) -> str:
     settlements = work.store.settlements(trade.id)
     if any(each.leg is LegName.SPY for each in settlements):
-        before = work.store.baseline_of(trade.expiry, work.broker.account)
-        now = spy_shares(work.books)
-        if before is None or now != before:
-            change = "not known" if before is None else f"{now - before:+f} shares"
-            why = f"trade {trade.id} ended with short SPY calls; the overnight change of SPY stock is {change}"
+        change = spy_shares(work.books) - (work.store.baseline_of(trade.expiry, work.broker.account) or ZERO)
+        if change and not _told_for_a_day(work, trade):
+            why = f"trade {trade.id} ended with short SPY calls and SPY stock changed by {change:+.0f} shares"
             work.human_needed(f"{why}: assigned shares are yours to close")
             return why
     official = _close_of(work, trade.expiry, spx_quote)
@@ -124,6 +139,12 @@ def _finalize(work: Work, trade: Trade, spx_quote: Quote) -> str:
     if trade.status is TradeStatus.CLOSED:
         bookkeeping.refigure(work.store, trade)
     return f"trade {trade.id}: its settlement is final"
+
+
+def _told_for_a_day(work: Work, trade: Trade) -> bool:
+    """Whether the day that shows assigned shares is over; what becomes of them is no part of the trade."""
+    closed = closures_around(trade.expiry, work.env.config).closed
+    return work.now.date() > next_trading_day(trade.expiry, closed=closed)
 
 
 def _final(trade: Trade, settlement: Settlement, official: Decimal | None) -> Settlement:

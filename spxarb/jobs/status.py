@@ -33,13 +33,15 @@ def run(env: Env, *, offline: bool) -> Result:
 
 async def _online(env: Env) -> Result:
     from spxarb.jobs.market import underlyings  # noqa: PLC0415
-    from spxarb.jobs.positions import look_at  # noqa: PLC0415
+    from spxarb.jobs.positions import enough, look_at  # noqa: PLC0415
     from spxarb.jobs.work import connected  # noqa: PLC0415 -- ib_insync comes with it
 
     async with connected(env, dry_run=True, id_above=OWN_CLIENT_ID_ABOVE) as work:
         timeout = env.config.execution.quote_timeout_seconds
         trades = work.store.open_trades()
-        account, under = await asyncio.gather(work.broker.account_values(), underlyings(work.broker, timeout))
+        account, under = await asyncio.gather(
+            work.broker.account_values(), underlyings(work.broker, timeout, enough)
+        )
         looks = await look_at(work, trades)
         spx, spy = under.spx_price, under.spy_price
         data = _data(env, work.now.date(), {look.trade.id: look.pnl for look in looks}, connected=True)

@@ -38,7 +38,7 @@ class Work:
 
     def __init__(self, env: Env, broker: Broker, *, dry_run: bool) -> None:
         self.env, self.broker, self.store, self.dry_run = env, broker, env.store, dry_run
-        self.clock = Clock(env.config.trading.mode, broker.books.time)
+        self.clock = env.clock = Clock(env.config.trading.mode, broker.books.time)
         self.desk = Desk(broker, env.store, env.fees, self.clock.now)
         self.books: Books = broker.books
         self.books_at = time.monotonic()
@@ -130,13 +130,15 @@ class Work:
         """
         new = self._missing_fills()
         estimated = self.store.estimated_fills()
+        gone: list[str] = []
         repaired = [f"not in the ledger until now: {reconcile.describe(f.execution)}" for f in new]
         if not self.dry_run:
             self.desk.remember_executions(self.books.executions)
+            gone = self._out_of_sight()
             await self._prove_orders()
             for trade in self._touched([*new, *estimated]):
                 bookkeeping.refigure(self.store, trade)
-        self.findings = reconcile.Findings(tuple(repaired), tuple(self._unproven()))
+        self.findings = reconcile.Findings(tuple(repaired), (*gone, *self._unproven()))
 
     def _missing_fills(self) -> list[Fill]:
         known = self.store.known_exec_ids()
@@ -146,6 +148,18 @@ class Work:
     def _touched(self, fills: Iterable[Fill]) -> list[Trade]:
         ids = {fill.trade_id for fill in fills} | {trade.id for trade in self.store.open_trades()}
         return [self.store.trade(each) for each in sorted(ids)]
+
+    def _out_of_sight(self) -> list[str]:
+        """Orders of an earlier day whose end nobody saw: the broker tells of today alone, a fill included."""
+        told = {each.order_ref for each in self.books.executions}
+        told |= {each.order_ref for each in (*self.books.open_orders, *self.books.completed_orders)}
+        today = self.books.time.date()
+        return [
+            f"how order {record.ref} of {record.created_at:%Y-%m-%d} ended is not known: the broker tells "
+            f"of today alone: compare trade {record.trade_id} with the account's statement"
+            for record in self.store.unproven_orders()
+            if record.created_at.date() < today and record.ref not in told
+        ]
 
     async def _prove_orders(self) -> None:
         """Look for the end of every order that is not proven; what is absent is looked for twice."""

@@ -18,7 +18,7 @@ from .instruments import SPX_ID, SPY_ID, Catalogue, Instrument, Quote, option
 from .path import RATIO, Path
 from .pricing import TRADING_DAYS
 from .regimes import regime as regime_named
-from .trading_days import OPTIONS_LATER, check_open, closing, next_day, opening, third_friday
+from .trading_days import NEW_YORK, OPTIONS_LATER, check_open, closing, next_day, opening, third_friday
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -79,17 +79,20 @@ class SyntheticDay:
             yield self.open + timedelta(seconds=number * MEETING_SECONDS)
 
     def quote(self, con_id: int, moment: datetime) -> Quote:
-        """The quote at a moment: before the open only the close of the day before, after trading the last."""
+        """The quote at a moment: before the open only the close of the day before, after trading the last.
+
+        On a later day this day's last trade is the close before.
+        """
         instrument = self._catalogue.by_con_id(con_id)
         if instrument is None:
             raise KeyError(con_id)
         since = int((moment - self.open).total_seconds() // 1)
         second = min(since, self._seconds)
         trades = since >= 0 and moment < self._stops[con_id]
-        if con_id == SPX_ID:
-            return self._index(second)
-        if con_id == SPY_ID:
-            return self._stock(second, trades=trades)
+        if con_id in {SPX_ID, SPY_ID}:
+            quote = self._index(second) if con_id == SPX_ID else self._stock(second, trades=trades)
+            later = moment.astimezone(NEW_YORK).date() > self.day
+            return replace(quote, close=quote.last) if later else quote
         return self._option(instrument, second, trades=trades)
 
     def _stop(self, item: Instrument) -> datetime:

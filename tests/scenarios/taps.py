@@ -1,0 +1,165 @@
+"""Doors for scenarios: a tap on the wire, gateways that go wrong before they say anything, shapes of JSON."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+from contextlib import contextmanager, suppress
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Self
+
+from spxarb.sim.wire import GREETING, Ask, FrameReader, split_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+CHANGING = {Ask.PLACE_ORDER, Ask.CANCEL_ORDER, Ask.GLOBAL_CANCEL}
+"""Requests that change something at the broker; a what-if is one too."""
+
+
+# --- the wire ---------------------------------------------------------------------------------------
+
+
+class Tap:
+    """Passes a client's bytes on to a gateway and remembers which requests were in them."""
+
+    def __init__(self, gateway: int) -> None:
+        self._gateway = gateway
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.requests: list[list[str]] = []
+        self.connections = 0
+
+    @property
+    def asked(self) -> set[int]:
+        return {int(fields[0]) for fields in self.requests}
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                self.connections += 1
+                gateway = socket.create_connection(("127.0.0.1", self._gateway))
+                for source, target, heed in ((client, gateway, self._heed()), (gateway, client, None)):
+                    threading.Thread(target=_pump, args=(source, target, heed), daemon=True).start()
+
+    def _heed(self) -> Callable[[bytes], None]:
+        reader, greeted = FrameReader(), [False, False]
+
+        def heed(data: bytes) -> None:
+            reader.feed(data)
+            if not greeted[0] and reader.raw(len(GREETING)) is not None:
+                greeted[0] = True
+            while greeted[0] and (payload := reader.payload()) is not None:
+                if greeted[1]:
+                    self.requests.append(split_fields(payload))
+                greeted[1] = True  # the first frame tells versions
+
+        return heed
+
+
+def _pump(source: socket.socket, target: socket.socket, heed: Callable[[bytes], None] | None) -> None:
+    with suppress(OSError):
+        while data := source.recv(1 << 16):
+            if heed is not None:
+                heed(data)
+            target.sendall(data)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
+
+
+# --- gateways that are none -------------------------------------------------------------------------
+
+
+def say_nothing(client: socket.socket) -> None:
+    """Takes the connection, reads, never answers."""
+    while client.recv(1 << 16):
+        pass
+
+
+def hang_up(client: socket.socket) -> None:
+    """Closes at once."""
+
+
+def half_a_handshake(client: socket.socket) -> None:
+    """Tells its version and then nothing more."""
+    client.recv(1 << 16)
+    text = b"176\x0020260210 09:35:00 EST\x00"
+    client.sendall(len(text).to_bytes(4, "big") + text)
+    say_nothing(client)
+
+
+def speak_http(client: socket.socket) -> None:
+    """Another kind of server listens at that port."""
+    client.recv(1 << 16)
+    client.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+
+
+@contextmanager
+def listening(behave: Callable[[socket.socket], None]) -> Iterator[tuple[int, list[int]]]:
+    """A server that treats every client so; its port, and a list that grows with each connection."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    seen: list[int] = []
+
+    def treat(client: socket.socket) -> None:
+        with suppress(OSError), client:
+            behave(client)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                client, address = listener.accept()
+                seen.append(address[1])
+                threading.Thread(target=treat, args=(client,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield listener.getsockname()[1], seen
+    finally:
+        listener.close()
+
+
+def free_port() -> int:
+    """A port at which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+# --- shapes -----------------------------------------------------------------------------------------
+
+NUMBER = int | float
+NEW_YORK_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?-0[45]:00")
+
+
+def assert_fits(value: Any, shape: Any, where: str = "$") -> None:
+    """The value has at least the keys of the shape, each of the type, pattern or literal that it names."""
+    match shape:
+        case _ if shape is object:
+            pass
+        case dict():
+            assert isinstance(value, dict), f"{where}: {value!r} is no object"
+            assert shape.keys() <= value.keys(), f"{where} lacks {sorted(shape.keys() - value.keys())}"
+            for key, part in shape.items():
+                assert_fits(value[key], part, f"{where}.{key}")
+        case list():
+            assert isinstance(value, list), f"{where}: {value!r} is no list"
+            for number, item in enumerate(value):
+                assert_fits(item, shape[0], f"{where}[{number}]")
+        case re.Pattern():
+            assert isinstance(value, str), f"{where}: {value!r} is no text"
+            assert shape.fullmatch(value), f"{where}: {value!r}"
+        case type() | UnionType():
+            allowed = shape is bool or (isinstance(shape, UnionType) and bool in shape.__args__)
+            assert isinstance(value, shape), f"{where}: {value!r} is no {shape}"
+            assert allowed or not isinstance(value, bool), f"{where}: {value!r} is no {shape}"
+        case _:
+            assert value == shape, f"{where}: {value!r} is not {shape!r}"
