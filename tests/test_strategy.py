@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from spxarb.config_schema import RiskManagement, Trading
 from spxarb.core.fees import FeeSchedule
+from spxarb.core.exits import ExitView, closing_cost, current_pnl, exit_signal, settlement_cash
 from spxarb.core.model import (
     NEW_YORK,
     PENNY,
@@ -30,19 +31,14 @@ from spxarb.core.strategy import (
     ENTRY_CHECKS,
     NO_QUOTE,
     EntryView,
-    ExitView,
     Limits,
     Risk,
     allowed,
-    closing_cost,
-    current_pnl,
     entry_checks,
-    exit_signal,
     margin_check,
     margin_not_asked,
     nearest_strike,
     risk_of,
-    settlement_cash,
     spread_credit,
     spx_price_cap,
     spy_price_floor,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from spxarb.core.exits import ExitView, exit_signal
 from spxarb.core.model import ExitReason
-from spxarb.core.strategy import ExitView, exit_signal
 from spxarb.errors import Exit
 from spxarb.jobs import bookkeeping, repair, settlement
 from spxarb.jobs.alarm import escalated

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.book import Mark, Purpose, latest_revisions
 from spxarb.core.execution import ClosePlan, Ending, closing
+from spxarb.core.exits import closing_cost, current_pnl
 from spxarb.core.model import ZERO, LegName, Quote, TradeStatus
-from spxarb.core.strategy import closing_cost, current_pnl, underlying_price
+from spxarb.core.strategy import underlying_price
 from spxarb.errors import GatewayError
 from spxarb.jobs import bookkeeping
 from spxarb.market_calendar import timetable

@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spxarb.core.book import Settlement
+from spxarb.core.exits import settlement_cash
 from spxarb.core.model import ZERO, ExitReason, LegName, TradeStatus
 from spxarb.core.sessions import next_trading_day, previous_trading_day
-from spxarb.core.strategy import settlement_cash
 from spxarb.jobs import bookkeeping
 from spxarb.jobs.market import underlyings
 from spxarb.market_calendar import closures_around, timetable
