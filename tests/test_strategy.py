@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spxarb.config_schema import RiskManagement, Trading
-from spxarb.core.fees import FeeSchedule
 from spxarb.core.exits import ExitView, closing_cost, current_pnl, exit_signal, settlement_cash
+from spxarb.core.fees import FeeSchedule
 from spxarb.core.model import (
     NEW_YORK,
     PENNY,
