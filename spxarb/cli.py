@@ -297,6 +297,9 @@ def sim(
     ] = "SIM0000001",
     cash: Annotated[float, typer.Option(metavar="DOLLARS", help="Cash at the start.")] = 1_000_000.0,
     margin: Annotated[Margin, typer.Option(metavar="RULES", help="reg-t or portfolio.")] = Margin.REG_T,
+    faults: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A script of what goes wrong (YAML).")
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Run the simulated gateway until Ctrl-C."""
@@ -317,6 +320,7 @@ def sim(
             account=account,
             cash=cash,
             margin=margin.value,
+            faults=faults,
         )
         serve(options, announce)
 

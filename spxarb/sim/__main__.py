@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
         default=default.margin,
         help="margin rules (default %(default)s)",
     )
+    add("--faults", type=Path, help="script of what goes wrong (YAML)")
     add("--json", action="store_true", help="say where it listens as one line of JSON")
     add(
         "--end-with-input",

@@ -43,13 +43,12 @@ def market_data(session: Session, fields: Fields) -> None:
     if len(session.streams) >= MARKET_DATA_LINES:
         session.error(request, 101, "Max number of tickers has been reached")
         return
-    stream = Stream(request, instrument)
+    stream = session.streams[request] = Stream(request, instrument)
     session.send(stream.start())
     _send_ticks(session, stream)
     if snapshot:
         session.send(frame(Say.SNAPSHOT_END, 1, request))
-    else:
-        session.streams[request] = stream
+        session.streams.pop(request, None)
 
 
 def cancel_market_data(session: Session, fields: Fields) -> None:
@@ -73,7 +72,7 @@ def market_data_type(session: Session, fields: Fields) -> None:
 
 def refresh(session: Session) -> None:
     """Send every line what changed since its last ticks; let bars that keep up to date grow."""
-    for stream in session.streams.values():
+    for stream in list(session.streams.values()):
         _send_ticks(session, stream)
     for bars in session.histories.values():
         session.send(*bars.update(session.gateway.market, session.gateway.now, session.version))
@@ -83,15 +82,20 @@ def _send_ticks(session: Session, stream: Stream) -> None:
     market, now = session.gateway.market, session.gateway.now
     frozen = session.market_data_type in {2, 4} and now >= market.close
     moment = market.close - timedelta(seconds=1) if frozen else now
-    quote = market.quote(stream.instrument.con_id, moment)
+    faults = session.gateway.faults
+    kind = faults.data_type if faults.data_type != LIVE else FROZEN if frozen else LIVE
+    look = session.gateway.trouble.look(session, stream, moment, kind)
+    if look.silent:
+        return
+    quote = market.quote(stream.instrument.con_id, look.moment)
     under = None
     if stream.instrument.under_con_id:
-        under = market.quote(stream.instrument.under_con_id, moment).last
-    faults = session.gateway.faults
+        under = market.quote(stream.instrument.under_con_id, look.moment).last
+    for change in look.changes:
+        quote = change(quote)
     if faults.no_quotes:
         quote = replace(quote, bid=None, ask=None)
-    kind = faults.data_type if faults.data_type != LIVE else FROZEN if frozen else LIVE
-    session.send(*stream.update(quote, kind, under, moment))
+    session.send(*stream.update(quote, look.kind, under, look.moment))
 
 
 def historical_data(session: Session, fields: Fields) -> None:

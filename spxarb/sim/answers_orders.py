@@ -187,6 +187,7 @@ def executions(session: Session, fields: Fields) -> None:
         sec_type=asked.sec_type,
         exchange=asked.exchange,
         side=asked.side,
+        corrected=True,
     )
     for fill in fills:
         session.send(layouts.execution(request, fill), layouts.commission_report(fill))

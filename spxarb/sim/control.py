@@ -11,6 +11,8 @@ The protocol: JSON objects over loopback TCP, one a line; one answer line for ea
 | ``{"op": "book"}`` | account, cash, values, orders, fills, positions |
 | ``{"op": "quote", "con_id": N}`` | the quote now: bid, ask, last and sizes |
 | ``{"op": "faults", NAME: VALUE, ..}`` | the fields of `faults.Faults`; those not named end |
+| ``{"op": "script", "entries": [..]}`` | plays a script of faults (or ``"file"``) in place of the old one |
+| ``{"op": "fired"}`` | what of the script has fired: time, entry, fault |
 | ``{"op": "drop"}`` | cuts every client, or with ``"client_id"`` that one, as a broken cable would |
 | ``{"op": "say", "fields": [..]}`` | sends every client, or that one, a message of these fields |
 | ``{"op": "stop"}`` | ``{"ok": true}``, then the gateway ends |
@@ -27,10 +29,8 @@ import sys
 import tempfile
 import threading
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
+from typing import Any, Self
 
 Answer = dict[str, Any]
 
@@ -106,6 +106,18 @@ class Control:
         """Let the gateway do wrong: the fields of `faults.Faults`; those not named end, none ends all."""
         self.ask("faults", **faults)
 
+    def script(self, entries: object = (), seed: int = 0) -> None:
+        """Play a script of faults from now on; the old one and its faults end. Without entries nothing fails.
+
+        Raises ControlError with every problem of a script that makes no sense.
+        """
+        self.ask("script", entries=entries, seed=seed)
+
+    def fired(self) -> list[Answer]:
+        """What of the script has fired: its `time`, `entry` (from 1 on) and `fault`."""
+        found: list[Answer] = self.ask("fired")["fired"]
+        return found
+
     def drop(self, client_id: int | None = None) -> None:
         """Cut the connection of one client or of all, as a broken cable would."""
         self.ask("drop", client_id=client_id)
@@ -126,9 +138,14 @@ class RunningSim:
     Attributes once entered: `port`, `control_port`, `market` (one honest line), `control` (a `Control`).
     """
 
-    def __init__(self, **options: str | float | Path | None) -> None:
-        """`options` are those of ``python -m spxarb.sim``, such as date="2026-11-24", at="09:40", speed=0."""
-        self._options = {"port": 0, **options}
+    def __init__(self, faults: object = None, **options: str | float | Path | None) -> None:
+        """`options` are those of ``python -m spxarb.sim``, such as date="2026-11-24", at="09:40", speed=0.
+
+        `faults` is a script of what goes wrong: a file's path, or the entries themselves.
+        """
+        self._script = None if isinstance(faults, str | Path) else faults
+        file = faults if isinstance(faults, str | Path) else None
+        self._options = {"port": 0, "faults": file, **options}
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -150,6 +167,12 @@ class RunningSim:
         self.control_port: int = listening["control_port"]
         self.market: str = listening["market"]
         self.control = Control(self.control_port)
+        if self._script is not None:
+            try:
+                self.control.script(self._script)
+            except ControlError:
+                self.__exit__()
+                raise
         return self
 
     def _first_line(self, process: subprocess.Popen[bytes]) -> bytes:

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .fault_file import read_file
+from .fault_script import read_script
 from .faults import Faults
 from .wire import frame
 
@@ -36,6 +39,8 @@ class Controller:
             "book": lambda _: book(self._server.gateway.exchange, self._server.gateway.account),
             "quote": self._quote,
             "faults": self._faults,
+            "script": self._script,
+            "fired": self._fired,
             "drop": self._drop,
             "say": self._say,
             "stop": self._stop,
@@ -45,7 +50,7 @@ class Controller:
         """The answer line to one request line. Never raises: nonsense is answered with its error."""
         try:
             answer = {"ok": True, **self._perform(json.loads(line))}
-        except (ValueError, TypeError, KeyError, OverflowError) as problem:
+        except (ValueError, TypeError, KeyError, OverflowError, OSError) as problem:
             name = f"missing {problem}" if isinstance(problem, KeyError) else str(problem)
             answer = {"ok": False, "error": name}
         return json.dumps(answer).encode() + b"\n"
@@ -90,6 +95,22 @@ class Controller:
             session.refresh()
         self._server.flush()
         return {}
+
+    def _script(self, request: Answer) -> Answer:
+        """Play a script, entries or a file; clients hear at once what changes for them."""
+        gateway, seed = self._server.gateway, int(request.get("seed", 0))
+        file = request.get("file")
+        script = read_script(request.get("entries"), seed) if file is None else read_file(Path(file), seed)
+        gateway.trouble.play(script)
+        for session in list(gateway.sessions):
+            session.refresh()
+        self._server.flush()
+        return {"entries": len(script.entries)}
+
+    def _fired(self, _: Answer) -> Answer:
+        fired = self._server.gateway.trouble.fired
+        rows = [{"time": one.at.isoformat(), "entry": one.entry, "fault": one.fault} for one in fired]
+        return {"fired": rows}
 
     def _drop(self, request: Answer) -> Answer:
         chosen = self._chosen(request)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from . import hours, settlement
 from .account import Account
+from .interventions import Interventions
 from .ledger import Ledger
 from .matching import Matcher
 from .orders import (
@@ -36,6 +37,7 @@ from .trading_days import NEW_YORK, OPTIONS_LATER, closing, opening
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .fault_kinds import Verdict
     from .instruments import Instrument, Market
 
 __all__ = [
@@ -59,7 +61,7 @@ MAX_CASH = 1e12
 Events = list[Event]
 
 
-class Exchange:
+class Exchange(Interventions):
     """One account's orders and positions in one market. Time comes from outside and only goes forward.
 
     Every method that changes something gives the news about it, in the order in which clients hear them.
@@ -88,6 +90,7 @@ class Exchange:
         self._orders: dict[tuple[int, int], Order] = {}
         self._placed: dict[int, int] = {}
         self._seen: dict[int, int] = {}
+        self._superseded: dict[str, Fill] = {}
         self._ids = (market.day.toordinal() * 1009 + seed) & 0xFFFFFFFF
         self._matcher = Matcher(market, self._ledger, self._ids)
 
@@ -95,11 +98,12 @@ class Exchange:
 
     def next_order_id(self, client_id: int) -> int:
         """The lowest id above all that this client has used."""
-        return self._seen.get(client_id, 0) + 1
+        return max(self._seen.get(client_id, 0), self.id_floor) + 1
 
     def open_orders(self, client_id: int | None) -> list[OrderState]:
         """Live orders, of one client or with None of all, oldest first."""
-        return [o.state() for o in self._live() if client_id in {None, o.ticket.client_id}]
+        listed = (order for order in self._orders.values() if order.live or order.dormant)
+        return [o.state() for o in listed if client_id in {None, o.ticket.client_id}]
 
     def completed_orders(self, since: datetime | None = None) -> list[OrderState]:
         """Filled, cancelled and rejected orders that ended at or after `since`, oldest first."""
@@ -115,11 +119,16 @@ class Exchange:
         sec_type: str = "",
         exchange: str = "",
         side: str = "",
+        *,
+        corrected: bool = False,
     ) -> list[Fill]:
-        """Executions that pass the filter, oldest first; 0, '' and None pass everything."""
+        """Executions that pass the filter, oldest first; 0, '' and None pass everything.
+
+        Those that were corrected since are given only with `corrected`.
+        """
         return [
             fill
-            for fill in self._matcher.fills
+            for fill in (self.all_executions() if corrected else self._matcher.fills)
             if client_id in {0, fill.ticket.client_id}
             and account in {"", self._account.name}
             and (since is None or fill.time >= since)
@@ -185,7 +194,10 @@ class Exchange:
         ticket = order.ticket
         if not ticket.transmit:
             return [OrderChanged(order.state())]
-        order.status = "PreSubmitted"
+        new, order.status = order.status == "PendingSubmit", "PreSubmitted"
+        verdict = self.fate.verdict(ticket, new=new) if self.fate else None
+        if verdict is not None:
+            return self._reject(order, verdict)
         wanting = self._account.refusal(replace(ticket, quantity=order.remaining), self.now)
         if wanting:
             order.status, order.why, order.completed_at = "Inactive", wanting, self.now
@@ -197,6 +209,15 @@ class Exchange:
             return [OrderChanged(order.state()), *self._end(order, "the exchange is closed")]
         events: Events = [OrderChanged(order.state())]
         return events if self._waits(order) else [*events, self._held(ticket)]
+
+    def _reject(self, order: Order, verdict: Verdict) -> Events:
+        """Turn an order away as fate wants it."""
+        order.status, order.why, order.dormant = verdict.status, verdict.why, verdict.dormant
+        order.completed_at = None if verdict.dormant else self.now
+        ticket = order.ticket
+        text = f"Order rejected - reason:{verdict.why}"
+        said: Events = [] if verdict.code is None else [_error(ticket, verdict.code, text)]
+        return [*said, OrderChanged(order.state())] if verdict.told else said
 
     def _modify(self, order: Order, ticket: Ticket) -> Events:
         """Change price, quantity or time in force of a live order, which keeps its old ones on an error.
@@ -225,18 +246,20 @@ class Exchange:
         name = f"OrderId {order_id} that needs to be cancelled"
         if order is None:
             return [OrderError(asking, order_id, 10147, f"{name} is not found.")]
-        if not order.live:
+        if not order.live and not order.dormant:
             text = f"{name} cannot be cancelled, state: {order.status}."
             return [OrderError(asking, order_id, 10148, text)]
         return self._end(order, "Cancelled by Trader")
 
     def _end(self, order: Order, why: str) -> Events:
-        order.status, order.why, order.completed_at = "Cancelled", why, self.now
+        order.status, order.why, order.completed_at, order.dormant = "Cancelled", why, self.now, False
         return [OrderChanged(order.state()), _error(order.ticket, 202, f"Order Canceled - reason:{why}")]
 
     def _meet(self, order: Order, *, news: bool) -> Events:
         """Bring a working order to the market; with `news` tell of the order also when nothing fills."""
         count, price = self._matcher.offer(order.ticket, order.remaining, self.now)
+        if count and self.fate is not None:
+            count = self.fate.allowed(order, count, self.now)
         if not count and order.status != "Submitted":
             order.status, news = "Submitted", True
         events: Events = [OrderChanged(order.state())] if news else []

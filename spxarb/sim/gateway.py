@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from . import answers_account, layouts
 from .exchange import Commission, Filled, OrderChanged, OrderError, PositionChanged
 from .faults import Faults
+from .trouble import Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,6 +29,10 @@ class Gateway:
         self.now = now
         self.faults = Faults()
         self.sessions: list[Session] = []
+        self.connections: list[Session] = []
+        """Everyone who has connected, `sessions` those who have started."""
+        self.trouble = Trouble(self)
+        exchange.fate = self.trouble
         self.publish(exchange.advance(now))
 
     def join(self, session: Session) -> bool:
@@ -51,14 +56,22 @@ class Gateway:
             raise ValueError(
                 f"the clock stands at {self.now.isoformat()} and cannot go back to {now.isoformat()}"
             )
-        self.now = now
-        self.publish(self.exchange.advance(now))
+        for moment in self.trouble.moments(now):
+            self._reach(moment)
+        self._reach(now)
         for session in list(self.sessions):
             session.refresh()
 
+    def _reach(self, moment: datetime) -> None:
+        """Let the time be `moment`: what was held back until then comes before what is new."""
+        self.now = moment
+        self.trouble.settle()
+        self.publish(self.exchange.advance(moment))
+        self.trouble.settle()
+
     def publish(self, events: Iterable[Event]) -> None:
         """Tell the clients: an order's news to its owner, a position's to everyone who listens."""
-        for event in events:
+        for event in self.trouble.news(list(events)):
             for session in list(self.sessions):
                 _tell(session, event)
 

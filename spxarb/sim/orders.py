@@ -196,6 +196,8 @@ class Order:
     commission: Decimal | None = None
     why: str = ""
     completed_at: datetime | None = None
+    dormant: bool = False
+    """True for an Inactive order that may come back to life: it is listed as open and can be cancelled."""
     tally: Tally = field(default_factory=Tally)
 
     @property

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from .controller import Controller
 from .exchange import Exchange
+from .fault_file import read_file
 from .gateway import Gateway
 from .recorded import RecordedDay
 from .requests import NEW_YORK
@@ -44,7 +45,7 @@ class SimOptions:
 
     `day_file` plays a recorded day; without it a synthetic one is made from `date`, `seed` and `regime`.
     Without a date it is today's, or the next trading day's when the exchange is closed today.
-    `at` is the New York time of day at which the clock starts.
+    `at` is the New York time of day at which the clock starts. `faults` is a script of what goes wrong.
     """
 
     host: str = "127.0.0.1"
@@ -59,6 +60,7 @@ class SimOptions:
     account: str = "SIM0000001"
     cash: float = 1_000_000.0
     margin: str = "reg-t"
+    faults: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,10 @@ def build_gateway(options: SimOptions) -> Gateway:
     exchange = Exchange(
         market, account=options.account, cash=options.cash, margin=options.margin, seed=options.seed
     )
-    return Gateway(market, exchange, options.account, start)
+    gateway = Gateway(market, exchange, options.account, start)
+    if options.faults is not None:
+        gateway.trouble.play(read_file(options.faults, options.seed))
+    return gateway
 
 
 def check_speed(speed: float) -> None:
@@ -205,9 +210,9 @@ class Server:
     def flush(self) -> None:
         """Write what the sessions have to say; end those that are closed."""
         for session, writer in list(self._links.items()):
-            data = session.data_to_send()
-            if data and not writer.is_closing():
-                writer.write(data)
+            for piece in self.gateway.trouble.pieces(session, session.data_to_send()):
+                if not writer.is_closing():
+                    writer.write(piece)
             if session.closed:
                 writer.close()
             elif writer.transport.get_write_buffer_size() > MAX_UNREAD:

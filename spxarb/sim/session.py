@@ -8,10 +8,12 @@ lives on; bytes that are no protocol at all (another greeting, an impossible len
 
 from __future__ import annotations
 
+import contextlib
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from . import answers_account, answers_contracts, answers_market, answers_orders, layouts
+from .fault_values import GREETING as GREETING_NUMBER
 from .faults import ORDERLY, Cut
 from .wire import (
     GREETING,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
+    from .fault_kinds import Parcel
     from .gateway import Gateway
     from .history import HistoryStream
     from .streams import Stream
@@ -82,6 +85,7 @@ class Session:
         self.account_sent: datetime | None = None
         self._reader = FrameReader()
         self._out = bytearray()
+        gateway.connections.append(self)
 
     @property
     def closed(self) -> bool:
@@ -91,9 +95,10 @@ class Session:
     def receive_data(self, data: bytes) -> None:
         """Take bytes of the client, cut anywhere, and answer every whole request in them. Never raises."""
         self._reader.feed(data)
+        trouble = self.gateway.trouble
         try:
-            while self._step():
-                pass
+            while not trouble.deaf(self) and self._step():
+                trouble.settle()
         except WireError as problem:
             if self.state is State.READY:
                 self.error(NOT_A_REQUEST, 320, f"Server error when reading an API client request: {problem}")
@@ -113,10 +118,29 @@ class Session:
             if self.closed or faults.cuts(Cut.BEFORE_MESSAGE, number):
                 self.close()
                 return
-            if not faults.mute and number not in faults.suppress:
-                self._out += item
+            parcel = self.gateway.trouble.message(self, item)
+            if parcel is None:
+                self.put(item)
+            else:
+                self._send_parcel(parcel)
             if faults.cuts(Cut.AFTER_MESSAGE, number):
                 self.close()
+
+    def _send_parcel(self, parcel: Parcel) -> None:
+        """Send what a fault has made of a message, now or when its time has come."""
+        if parcel.seconds is None or parcel.seconds > 0:
+            self.gateway.trouble.hold(parcel)
+            return
+        self.put(*parcel.out)
+        if parcel.close:
+            self.close()
+
+    def put(self, *frames: bytes) -> None:
+        """Queue frames past the script of faults; what is muted or comes after the end is dropped."""
+        faults = self.gateway.faults
+        for item in frames:
+            if not self.closed and not faults.mute and message_id(item) not in faults.suppress:
+                self._out += item
 
     def error(self, request: int, code: int, text: str) -> None:
         """Queue an error or notice; `request` is the request or order id, -1 for none."""
@@ -125,6 +149,8 @@ class Session:
     def close(self) -> None:
         """End this connection: what is queued still goes out. The book keeps its orders."""
         self.state = State.CLOSED
+        if self in self.gateway.connections:
+            self.gateway.connections.remove(self)
         self.gateway.leave(self)
 
     def refresh(self) -> None:
@@ -150,9 +176,10 @@ class Session:
         if payload is None:
             return False
         if self.state is State.VERSION:
-            self._agree(payload)
+            self._intercepted(GREETING_NUMBER, split_fields(payload), lambda: self._agree(payload))
         elif self.state is State.START:
-            self._start(Fields(split_fields(payload)))
+            values = split_fields(payload)
+            self._intercepted(_number(values), values, lambda: self._start(Fields(values)))
         else:
             self._answer(split_fields(payload))
         return True
@@ -171,7 +198,7 @@ class Session:
         if fields.must_integer("message id") != Ask.START_API:
             raise WireError("a request before startApi")
         fields.skip(1)
-        self.client_id = fields.must_integer("clientId")
+        fields.must_integer("clientId")
         self.state = State.READY
         if not self.gateway.join(self):
             text = "Unable to connect as the client id is already in use. Retry with a unique client id."
@@ -191,14 +218,14 @@ class Session:
             handler = HANDLERS.get(number)
             if handler is None:
                 text = f"Server error when reading an API client request: message id {number} is not offered"
-                self.error(_request_id(values), 320, text)
+                self.error(request_id(values), 320, text)
                 return
-            self._perform(number, handler, fields)
+            self._perform(number, handler, fields, values)
         except WireError as problem:
             text = f"Server error when reading an API client request: {problem}"
-            self.error(_request_id(values), 320, text)
+            self.error(request_id(values), 320, text)
 
-    def _perform(self, number: int, handler: Handler, fields: Fields) -> None:
+    def _perform(self, number: int, handler: Handler, fields: Fields, values: list[str]) -> None:
         """Run a handler, unless a fault comes between."""
         faults, sent = self.gateway.faults, len(self._out)
         if faults.cuts(Cut.BEFORE_REQUEST, number):
@@ -208,13 +235,45 @@ class Session:
             request = fields.integer("orderId") if number == Ask.PLACE_ORDER else None
             self.error(NOT_A_REQUEST if request is None else request, 321, text)
         else:
-            handler(self, fields)
+            self._intercepted(number, values, lambda: handler(self, fields))
             if faults.cuts(Cut.BEFORE_ANSWER, number):
                 del self._out[sent:]
                 self.close()
 
+    def _intercepted(self, number: int, values: list[str], effect: Callable[[], None]) -> None:
+        """Let a request take effect, unless the script of faults has other plans for it."""
+        if number == Ask.START_API and self.state is State.START:
+            self.client_id = Fields(values[2:3]).integer("clientId") or 0
+        sent = len(self._out)
+        call = self.gateway.trouble.request(self, number, values)
+        if call is None:
+            effect()
+            return
+        if not call.refused and not self.closed:
+            effect()
+        if call.unanswered:
+            del self._out[sent:]
+        for act in call.after:
+            act()
+        if call.close:
+            self.close()
 
-def _request_id(values: list[str]) -> int:
+    def perform(self, number: int, values: list[str]) -> None:
+        """Let a request that was kept back take effect now, whatever has become of the connection."""
+        handler = HANDLERS.get(number)
+        if handler is not None:
+            with contextlib.suppress(WireError):
+                fields = Fields(values)
+                fields.skip(1)
+                handler(self, fields)
+
+
+def _number(values: list[str]) -> int:
+    """The message id of a request; -1 when it has none."""
+    return int(values[0]) if values and values[0].isascii() and values[0].isdigit() else -1
+
+
+def request_id(values: list[str]) -> int:
     """The request id of a request that could not be read, as far as it can be told; else -1."""
     unversioned = {Ask.PLACE_ORDER, Ask.HISTORICAL_DATA, Ask.OPTION_CHAINS, Ask.MATCHING_SYMBOLS, Ask.PNL}
     try:

@@ -1,0 +1,68 @@
+"""The table of faults in ``docs/simulated-gateway-faults.md``: written from the faults themselves.
+
+``python -m spxarb.sim.fault_docs`` writes it anew, between the two marks.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .fault_kinds import Place
+from .fault_table import GROUPS
+from .fault_values import MESSAGES, REQUESTS
+
+if TYPE_CHECKING:
+    from .fault_kinds import Kind, Parameter
+
+DOCUMENT = Path("docs") / "simulated-gateway-faults.md"
+BEGIN, END = "<!-- table of faults -->\n", "<!-- end of the table -->\n"
+
+
+def table() -> str:
+    """All faults, by groups."""
+    parts = []
+    for group, kinds in GROUPS.items():
+        rows = [_row(kind) for kind in kinds]
+        parts += [f"\n### {group}\n\n", "| fault | what happens | parameters | lasts | acts on |\n"]
+        parts += ["|---|---|---|---|---|\n", *rows]
+    parts += ["\n### Names\n\nRequests: ", ", ".join(f"`{name}`" for name in REQUESTS), ".\n"]
+    parts += ["\nMessages: ", ", ".join(f"`{name}`" for name in MESSAGES), ".\n\n"]
+    return "".join(parts)
+
+
+def _row(kind: Kind) -> str:
+    says = "<br>".join(_parameter(each) for each in kind.parameters)
+    lasts = "until its end" if kind.lasting else "once"
+    if set(kind.acts) <= {Place.NOW}:
+        lasts = "a moment"
+    places = ", ".join(place.value for place in kind.acts)
+    return f"| `{kind.name}` | {kind.says} | {says} | {lasts} | {places} |\n"
+
+
+def _parameter(each: Parameter) -> str:
+    choices = f" ({', '.join(each.choices)})" if each.choices else ""
+    if each.required:
+        default = ", must be given"
+    elif each.default in {None, ""}:
+        default = ""
+    else:
+        default = f", default {str(each.default).lower() if isinstance(each.default, bool) else each.default}"
+    return f"`{each.name}`: {each.says}{choices}{default}"
+
+
+def replaced(text: str) -> str:
+    """A document with the table as it is now."""
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    return f"{head}{BEGIN}{table()}{END}{tail}"
+
+
+def write(root: Path) -> None:
+    """Write it below `root`, the project's root."""
+    path = root / DOCUMENT
+    path.write_text(replaced(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(Path.cwd())
