@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import yaml
 
 from spxarb.cli import WRONG_USE, tree
 from spxarb.config import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE, load
@@ -24,6 +25,7 @@ from spxarb.core.strategy import ENTRY_CHECKS, MARGIN
 from spxarb.sim import control
 from spxarb.sim.__main__ import parser as sim_parser
 from spxarb.sim.control import RunningSim
+from spxarb.sim.fault_script import read_script
 from spxarb.sim.faults import Faults
 from spxarb.sim.recorded import RecordedDay
 from spxarb.sim.regimes import REGIMES
@@ -258,9 +260,17 @@ def test_the_client_in_the_document_prints_what_the_document_says(tmp_path):
         assert python(client.replace("4010", str(sim.port)), tmp_path) == printed
 
 
-def test_the_gateway_as_a_process_of_its_own_runs_as_in_the_document(tmp_path):
-    (example,) = [block for block in blocks(GATEWAY, "python") if "RunningSim" in block]
-    assert "regime crash" in python(example, tmp_path)
+@every_document
+def test_the_gateway_as_a_process_of_its_own_runs_as_in_the_document(document, tmp_path):
+    for example in blocks(document, "python"):
+        if "RunningSim" in example:
+            assert python(example, tmp_path)
+
+
+@every_document
+def test_every_script_of_faults_is_accepted(document):
+    for script in blocks(document, "yml"):
+        assert read_script(yaml.safe_load(script)).entries
 
 
 # --- trying it by hand --------------------------------------------------------------------------------
