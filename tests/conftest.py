@@ -1,0 +1,17 @@
+"""For all tests: properties are judged by what they find, not by how fast a busy machine finds it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "project", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+settings.load_profile("project")
+
+
+@pytest.fixture(autouse=True)
+def _no_terminal_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables are as wide as they are for everybody, whatever terminal the tests run in."""
+    monkeypatch.delenv("COLUMNS", raising=False)
