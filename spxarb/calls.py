@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from spxarb import view
 from spxarb.core.model import NEW_YORK
-from spxarb.errors import Exit, SpxarbError, UsageError, worst
+from spxarb.errors import Exit, HumanNeededError, SpxarbError, UsageError, worst
 from spxarb.jobs.result import Result
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def outcome(call: Call, job: Job, *, sandbox: bool = False) -> Result:
     except UsageError:
         raise
     except SpxarbError as error:
-        return _failed(call, error.exit_code, str(error), mode, result)
+        return _failed(call, error.exit_code, str(error), error.mode or mode, result)
     except Exception as error:  # noqa: BLE001 -- a bug has an exit code, and its JSON object, too
         return _failed(call, Exit.BUG, bug(error), mode, result)
     return result
@@ -152,12 +152,18 @@ def _traceback_logged() -> Iterator[None]:
     """Write the traceback of a bug to the log's file, and not to stderr, which has one line for it."""
     try:
         yield
-    except SpxarbError:
-        raise
     except Exception as error:
+        if isinstance(error, SpxarbError) and not _hides_a_bug(error):
+            raise
         fault = (type(error), error, error.__traceback__)
         record = logging.LogRecord("spxarb.cli", logging.ERROR, __file__, 0, "a bug", None, fault)
         for handler in logging.getLogger().handlers:
             if isinstance(handler, logging.FileHandler):
                 handler.handle(record)
         raise
+
+
+def _hides_a_bug(error: SpxarbError) -> bool:
+    """Whether an alarm was raised because of an unexpected exception."""
+    cause = error.__cause__
+    return isinstance(error, HumanNeededError) and cause is not None and not isinstance(cause, SpxarbError)

@@ -65,7 +65,8 @@ def _day(text: str) -> date:
 
 
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="The configuration to read (YAML).")
+    Path | None,  # one that cannot be read is an invalid configuration, not a wrong command line
+    typer.Option("--config", metavar="FILE", readable=False, help="The configuration to read (YAML)."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Decide and record, but send the broker nothing.")]

@@ -22,6 +22,7 @@ _FLOAT = re.compile(
        |^\.(?:nan|NaN|NAN)$""",
     re.VERBOSE,
 )
+_YAML_LINE = re.compile(r"^(\s*)([A-Za-z_][A-Za-z0-9_]*)\s*:(?:\s+(.*)|)$")
 _ENV_LINE = re.compile(r"^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)$")
 _REPLACED = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
@@ -66,7 +67,7 @@ def read_document(path: Path) -> Document:
     try:
         return _parse(raw)
     except yaml.YAMLError as error:
-        return Document(problems=(_syntax_problem(error),))
+        return Document(_single_lines(raw), problems=(_syntax_problem(error),))
     except (RecursionError, ValueError) as error:
         return Document(problems=(f"not usable YAML: {error}",))
 
@@ -87,6 +88,33 @@ def _parse(raw: bytes) -> Document:
     finally:
         loader.dispose()
     return Document({str(key): value for key, value in values.items()}, lines, tuple(problems))
+
+
+def _single_lines(raw: bytes) -> dict[str, dict[str, Any]]:
+    """What can be read of a file that is no YAML: whole sections or values that stand in one line.
+
+    Enough to find the ledger of an open position, and never more than that: the file is invalid.
+    """
+    values: dict[str, dict[str, Any]] = {}
+    section = ""
+    for line in raw.decode("utf-8", "replace").splitlines():
+        found = _YAML_LINE.match(line)
+        said = _value_of(found[3] or "") if found else None
+        if found is None:
+            continue
+        if not found[1]:
+            section = found[2]
+            values.setdefault(section, {}).update(said if isinstance(said, dict) else {})
+        elif section and said is not None and not isinstance(said, dict | list):
+            values[section][found[2]] = said
+    return {name: content for name, content in values.items() if content}
+
+
+def _value_of(text: str) -> object:
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 -- the safe loader, with other numbers
+    except (yaml.YAMLError, ValueError):
+        return None
 
 
 def _survey(root: yaml.MappingNode) -> tuple[dict[str, int], list[str]]:

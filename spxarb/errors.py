@@ -44,6 +44,8 @@ class SpxarbError(Exception):
     """spxarb failed"""
 
     exit_code: Exit = Exit.BUG
+    mode: str | None = None
+    """The trading mode, once a configuration was read."""
 
     def __init__(self, what: str, *, risk: str = "", mend: str = "") -> None:
         super().__init__(what)

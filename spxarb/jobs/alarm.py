@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from spxarb.errors import HumanNeededError, LockedError, RefusedError, SpxarbError, UsageError
+from spxarb.jobs.env import LOOKERS_ID_ABOVE
 from spxarb.jobs.positions import is_due
 from spxarb.jobs.repair import cut_off
 from spxarb.market_calendar import timetable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from spxarb.core.book import Trade
     from spxarb.jobs.env import Env
@@ -52,18 +55,34 @@ def _at_risk(env: Env, error: Exception, *, everything: bool) -> str:
         trades = env.store.open_trades()
     except RefusedError:
         return ""
-    for trade in trades:
-        begun = not isinstance(error, LockedError) and trade.exit_reason is not None
-        if cut_off(trade) and not isinstance(error, LockedError):
+    others = isinstance(error, LockedError)
+    due = [trade for trade in trades if is_due(trade)]
+    now = _market_time(env) if due else env.now()
+    for trade in due:
+        if cut_off(trade) and not others:
             return f"Trade {trade.id} may be half open"
-        if is_due(trade) and (begun or is_late(env, trade)):
+        if _is_late(env, trade, now) or (trade.exit_reason is not None and not others):
             return f"Trade {trade.id} is due to be left"
-        if is_due(trade) and everything:
+        if everything:
             return f"Trade {trade.id} is open and was to be closed"
     return ""
 
 
-def is_late(env: Env, trade: Trade) -> bool:
+def _is_late(env: Env, trade: Trade, now: datetime) -> bool:
     """Whether the clock alone says that the trade must be left."""
     day = timetable(trade.expiry, env.config)
-    return day is None or env.now() >= day.exit_at
+    return day is None or now >= day.exit_at
+
+
+def _market_time(env: Env) -> datetime:
+    """As `env.now`; in the sim mode the gateway is asked, if no connection of the job has done so."""
+    if env.config.trading.mode != "sim" or env.clock is not None:
+        return env.now()
+    from spxarb.broker import Endpoint, gateway_time  # noqa: PLC0415 -- ib_insync comes with it
+
+    ib = env.config.ib
+    endpoint = Endpoint(ib.host, ib.port, ib.client_id + LOOKERS_ID_ABOVE, ib.account, "sim")
+    try:
+        return asyncio.run(gateway_time(endpoint, env.config.execution.connect_timeout_seconds))
+    except SpxarbError:
+        return env.now()

@@ -316,13 +316,13 @@ def _finished(work: Work, attempt: _Attempt) -> Result:
 
 def _error(work: Work, attempt: _Attempt, trade: Trade | None) -> str | None:
     """What needs a human now; None when nothing does."""
-    if work.findings.unproven:
-        return f"Ledger and broker disagree: {'; '.join(work.findings.unproven)}. Entries stay stopped."
     if trade is not None and repair.cut_off(trade):
         return (
             f"Trade {trade.id} is half done and could not be undone: {trade.note or attempt.why}. A leg may "
             "be without its hedge. Look at the broker now; `spxarb monitor` tries again."
         )
+    if work.findings.unproven:
+        return f"Ledger and broker disagree: {'; '.join(work.findings.unproven)}. Entries stay stopped."
     return None
 
 
@@ -344,7 +344,7 @@ def _data(env: Env, attempt: _Attempt, trade: Trade | None) -> dict[str, object]
     decision, view = attempt.decision, attempt.decision.view
     credit = decision.credit
     sums = bookkeeping.figures_of(env.store, trade) if trade else None
-    if sums is not None and trade is not None and trade.entry_filled:
+    if sums is not None and trade is not None and not repair.cut_off(trade):
         gross = sums.entry_credit + sums.commissions
         credit = Credit(gross, sums.commissions, sums.entry_credit)
     risk = risk_of(view, env.limits, credit)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LOOKERS_ID_ABOVE = 1
+"""What only looks must not take the client id of a job that works: it uses the next one."""
 GOES_ON_UNCONFIGURED = frozenset({"monitor", "close-all"})
 """Verbs that leave positions: they go on with the limits stored with the trades."""
 
@@ -98,9 +100,7 @@ class Env:
 
     def exit_limits(self, trade: Trade) -> Limits:
         """Limits for leaving: the configuration's, or with a broken one those stored with the trade."""
-        if not self.problem:
-            return self.limits
-        return limits_of(Config.from_limits(trade.limits, self.config))
+        return limits_of(_stored(trade, self.config)) if self.problem else self.limits
 
     def result(
         self,
@@ -157,17 +157,27 @@ def job_env(command: str, config_file: Path | None, arguments: Sequence[str]) ->
     try:
         with Store.open(config.database_path(), mode=config.trading.mode) as store:
             run_id = store.begin_run(command, list(arguments), datetime.now(NEW_YORK))
-            env = Env(command, config, store, run_id, problem)
-            try:
+            with _recorded(Env(command, config, store, run_id, problem)) as env:
                 yield env
-            except SpxarbError as error:
-                env.record_end(error.exit_code, str(error))
-                raise
-            except Exception as error:
-                env.record_end(Exit.BUG, f"{type(error).__name__}: {error}")
-                raise
+    except SpxarbError as error:
+        error.mode = config.trading.mode
+        raise
     finally:
         logs.shutdown()
+
+
+@contextmanager
+def _recorded(env: Env) -> Iterator[Env]:
+    """A failure is in the ledger too; an invalid configuration that the job did without is told with it."""
+    try:
+        yield env
+    except SpxarbError as error:
+        error.mend = ". ".join(each.rstrip(".") for each in (error.mend, env.problem) if each)
+        env.record_end(error.exit_code, str(error))
+        raise
+    except Exception as error:
+        env.record_end(Exit.BUG, f"{type(error).__name__}: {error}")
+        raise
 
 
 def _configuration(command: str, config_file: Path | None) -> tuple[Config, str]:
@@ -191,8 +201,17 @@ def _stored_configuration(config_file: Path | None) -> Config | None:
             continue
         for trade in _open_trades(path):
             storage = base.storage.model_copy(update={"database": path})
-            return Config.from_limits(trade.limits, base.model_copy(update={"storage": storage}))
+            return _stored(trade, base.model_copy(update={"storage": storage}))
     return None
+
+
+def _stored(trade: Trade, base: Config) -> Config:
+    """The limits and connection stored with the trade; what is not usable there, from `base`."""
+    try:
+        return Config.from_limits(trade.limits, base)
+    except ConfigError as error:
+        log.warning("trade %s: %s", trade.id, error)
+        return base
 
 
 def _open_trades(path: Path) -> list[Trade]:

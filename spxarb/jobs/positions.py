@@ -170,7 +170,8 @@ async def leave(work: Work, trade: Trade, reason: ExitReason, purpose: Purpose =
     if outcome.ending is Ending.RESIDUAL:
         bookkeeping.left_to_settlement(work.store, trade, reason, work.now)
         return Left("closed", (LegName.SPX,), outcome.why)
-    bookkeeping.closed(work.store, trade, reason, work.now)
+    note = "" if purpose is Purpose.EXIT else trade.note  # what an entry came to is worth keeping
+    bookkeeping.closed(work.store, trade, reason, work.now, note=note)
     return Left("closed")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from spxarb.core.model import ZERO, TradeStatus
 from spxarb.errors import Exit, GatewayError
 from spxarb.jobs import bookkeeping
+from spxarb.jobs.env import LOOKERS_ID_ABOVE
 
 if TYPE_CHECKING:
     from datetime import date
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from spxarb.core.book import Trade
     from spxarb.jobs.env import Env
     from spxarb.jobs.result import Result
-
-OWN_CLIENT_ID_ABOVE = 1
-"""A look must not take the client id of a job that works: it uses the next one."""
 
 
 def run(env: Env, *, offline: bool) -> Result:
@@ -36,7 +34,7 @@ async def _online(env: Env) -> Result:
     from spxarb.jobs.positions import enough, look_at  # noqa: PLC0415
     from spxarb.jobs.work import connected  # noqa: PLC0415 -- ib_insync comes with it
 
-    async with connected(env, dry_run=True, id_above=OWN_CLIENT_ID_ABOVE) as work:
+    async with connected(env, dry_run=True, id_above=LOOKERS_ID_ABOVE) as work:
         timeout = env.config.execution.quote_timeout_seconds
         trades = work.store.open_trades()
         account, under = await asyncio.gather(

@@ -1,13 +1,11 @@
-"""Doors for scenarios: a tap on the wire, gateways that go wrong before they say anything, shapes of JSON."""
+"""A tap on the wire, and gateways that go wrong before they say anything."""
 
 from __future__ import annotations
 
-import re
 import socket
 import threading
 from contextlib import contextmanager, suppress
-from types import UnionType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from spxarb.sim.wire import GREETING, Ask, FrameReader, split_fields
 
@@ -132,34 +130,3 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
     return port
-
-
-# --- shapes -----------------------------------------------------------------------------------------
-
-NUMBER = int | float
-NEW_YORK_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?-0[45]:00")
-
-
-def assert_fits(value: Any, shape: Any, where: str = "$") -> None:
-    """The value has at least the keys of the shape, each of the type, pattern or literal that it names."""
-    match shape:
-        case _ if shape is object:
-            pass
-        case dict():
-            assert isinstance(value, dict), f"{where}: {value!r} is no object"
-            assert shape.keys() <= value.keys(), f"{where} lacks {sorted(shape.keys() - value.keys())}"
-            for key, part in shape.items():
-                assert_fits(value[key], part, f"{where}.{key}")
-        case list():
-            assert isinstance(value, list), f"{where}: {value!r} is no list"
-            for number, item in enumerate(value):
-                assert_fits(item, shape[0], f"{where}[{number}]")
-        case re.Pattern():
-            assert isinstance(value, str), f"{where}: {value!r} is no text"
-            assert shape.fullmatch(value), f"{where}: {value!r}"
-        case type() | UnionType():
-            allowed = shape is bool or (isinstance(shape, UnionType) and bool in shape.__args__)
-            assert isinstance(value, shape), f"{where}: {value!r} is no {shape}"
-            assert allowed or not isinstance(value, bool), f"{where}: {value!r} is no {shape}"
-        case _:
-            assert value == shape, f"{where}: {value!r} is not {shape!r}"

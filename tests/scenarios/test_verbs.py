@@ -11,13 +11,30 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from contextlib import closing, contextmanager
-from datetime import timedelta
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from stage import Done, Stage
-from taps import CHANGING, NEW_YORK_TIME, NUMBER, Tap, assert_fits, free_port, listening, say_nothing
+from acts import check_of, dump, enter, failed, live_orders, lonely, playing, settings, tapped, tomorrow
+from promises import (
+    CHECKS,
+    CLOSE_ALL,
+    COMMON,
+    DAY,
+    DAYS,
+    ENTER,
+    MONITOR,
+    NEW_YORK_TIME,
+    NUMBER,
+    REPORT,
+    SETTLE,
+    STATE,
+    STATUS,
+    TRADES,
+    assert_fits,
+)
+from stage import Stage
+from taps import CHANGING, free_port, listening, say_nothing
 
 from spxarb.sim.control import RunningSim
 from spxarb.sim.instruments import SPX_ID
@@ -27,107 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-DAY = "2026-02-10"
-CHECKS = [
-    "time_window", "trading_enabled", "max_trades", "daily_loss", "market_data", "strikes", "tracking_ratio",
-    "spx_spread", "spy_spread", "net_credit", "margin",
-]  # fmt: skip
-TRADES = [
-    "id", "trade_date", "spy_price", "spx_price", "spy_strike", "spx_strike", "spy_entry_bid", "spy_entry_ask",
-    "spx_entry_bid", "spx_entry_ask", "entry_credit", "entry_time", "entry_filled", "spy_exit_price",
-    "spx_exit_price", "exit_cost", "exit_time", "exit_reason", "final_pnl", "commissions", "status",
-]  # fmt: skip
-DAYS = [
-    "id", "date", "trades_count", "winning_trades", "losing_trades", "total_pnl", "total_commissions", "net_pnl",
-    "max_drawdown",
-]  # fmt: skip
-STATE = ["id", "last_updated", "is_trading", "open_positions", "daily_pnl", "trades_today", "errors_today"]
-
-COMMON = {"command": str, "at": NEW_YORK_TIME, "mode": "sim", "exit_code": int, "error": str | None}
-CHECK = {"name": str, "ok": bool | None, "value": object, "limit": object, "message": str}
-LEG = {
-    "symbol": str,
-    "trading_class": str,
-    "expiration": DAY,
-    "strike": NUMBER,
-    "right": "C",
-    "action": str,
-    "quantity": int,
-    "bid": NUMBER | None,
-    "ask": NUMBER | None,
-    "fill_price": NUMBER | None,
-}
-ENTER = COMMON | {
-    "outcome": str | None,
-    "would": str,
-    "checks": [CHECK],
-    "prices": {"spy": NUMBER | None, "spx": NUMBER | None, "ratio": NUMBER | None},
-    "legs": [LEG],
-    "credit": {"gross": NUMBER | None, "commissions": NUMBER | None, "net": NUMBER | None},
-    "risk": {"strike_mismatch_points": NUMBER | None, "edge": NUMBER | None, "worst_case": NUMBER | None},
-    "trade_id": int | None,
-}
-POSITION = {
-    "trade_id": int,
-    "entry_time": NEW_YORK_TIME,
-    "spy_strike": NUMBER,
-    "spx_strike": NUMBER,
-    "entry_credit": NUMBER,
-    "current_pnl": NUMBER | None,
-    "status": str,
-}
-EXIT = POSITION | {"exit_reason": str | None, "action": str, "residual": list}
-MONITOR = COMMON | {"positions": [EXIT], "reconciliation": [str]}
-CLOSE_ALL = COMMON | {"positions": [EXIT], "flat": bool}
-SETTLE = COMMON | {
-    "trades": [dict.fromkeys(TRADES, object)],
-    "summary": dict.fromkeys(DAYS, object),
-    "provisional": bool,
-}
-STATUS = COMMON | {
-    "status": {"is_trading": bool, "is_connected": bool, "open_positions": int, "trades_today": int},
-    "account": dict.fromkeys(
-        ["account_id", "net_liquidation", "total_cash", "available_funds", "buying_power"], object
-    ),
-    "market": {"spy_price": NUMBER | None, "spx_price": NUMBER | None, "ratio": NUMBER | None},
-    "positions": [POSITION],
-    "trades": [
-        {
-            "id": int,
-            "trade_date": DAY,
-            "entry_credit": NUMBER | None,
-            "final_pnl": NUMBER | None,
-            "exit_reason": str | None,
-            "status": str,
-        }
-    ],
-    "performance": {
-        "daily_realized_pnl": NUMBER | None,
-        "unrealized_pnl": NUMBER | None,
-        "total_pnl": NUMBER | None,
-        "max_daily_loss": NUMBER,
-        "risk_breached": bool | None,
-        "trades_count": int,
-        "active_positions": int,
-    },
-}
-REPORT = COMMON | {
-    "trades": [dict.fromkeys(TRADES, object)],
-    "days": [dict.fromkeys(DAYS, object)],
-    "statistics": dict,
-}
-
-
-# --- the stage --------------------------------------------------------------------------------------
-
-
-@contextmanager
-def playing(folder: Path, regime: str = "rich-spy", at: str = "09:35", **more: Any) -> Iterator[Stage]:
-    """A standing clock on an invented day; it moves when a test says so."""
-    with RunningSim(date=DAY, regime=regime, at=at, speed=0, **more) as sim:
-        stage = Stage(folder, sim, {"execution": {"quote_timeout_seconds": 1}})
-        stage.write_config()
-        yield stage
+    from stage import Done
 
 
 @pytest.fixture
@@ -135,71 +52,6 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     """9:35 on a day on which SPY calls are quoted too high: the strategy finds its credit."""
     with playing(tmp_path) as stage:
         yield stage
-
-
-def settings(stage: Stage, **more: Any) -> None:
-    """The configuration with these keys, each put into its section."""
-    homes = {
-        "max_position_loss": "risk_management",
-        "max_daily_loss": "risk_management",
-        "emergency_exit_enabled": "risk_management",
-        "broker_side_failsafe": "execution",
-    }
-    sections: dict[str, dict[str, Any]] = {}
-    for key, value in more.items():
-        sections.setdefault(homes.get(key, "trading"), {})[key] = value
-    stage.write_config(**sections)
-
-
-def enter(stage: Stage) -> Done:
-    done = stage.run("enter")
-    assert (done.code, done["outcome"]) == (0, "entered"), done.out + done.err
-    return done
-
-
-def failed(done: Done) -> list[str]:
-    return [check["name"] for check in done["checks"] if check["ok"] is False]
-
-
-def check_of(done: Done, name: str) -> dict[str, Any]:
-    (found,) = [check for check in done["checks"] if check["name"] == name]
-    return found
-
-
-def sides(stage: Stage) -> list[tuple[str, str, float, str]]:
-    """The orders of the broker's book."""
-    return [
-        (row["side"], row["symbol"], row["quantity"], row["status"])
-        for row in stage.sim.control.book()["orders"]
-    ]
-
-
-def live_orders(stage: Stage) -> list[str]:
-    ended = {"Filled", "Cancelled", "Inactive"}
-    return [row["order_ref"] for row in stage.sim.control.book()["orders"] if row["status"] not in ended]
-
-
-def tomorrow(stage: Stage, hour: int = 9, minute: int = 40) -> None:
-    moment = stage.at("16:30") + timedelta(days=1)
-    stage.sim.control.set_time(moment.replace(hour=hour, minute=minute))
-
-
-def dump(stage: Stage, *but: str) -> dict[str, list[tuple[object, ...]]]:
-    """Every row of the ledger, without the tables named, and without what every command writes."""
-    with closing(sqlite3.connect(stage.database)) as db:
-        names = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        left_out = {"runs", "sqlite_sequence", *but}
-        return {name: db.execute(f"SELECT * FROM {name}").fetchall() for name in names if name not in left_out}
-
-
-@contextmanager
-def tapped(stage: Stage) -> Iterator[Tap]:
-    """The commands' way to the gateway leads through a tap."""
-    with Tap(stage.sim.port) as tap:
-        text = stage.config.read_text()
-        stage.config.write_text(text.replace(f"port: {stage.sim.port}", f"port: {tap.port}"))
-        yield tap
-        stage.config.write_text(text)
 
 
 # --- enter ------------------------------------------------------------------------------------------
@@ -405,6 +257,71 @@ def test_too_little_margin_is_seen_before_anything_is_bought(tmp_path):
         assert stage.sql("SELECT count(*) AS n FROM trades") == [{"n": 0}]
 
 
+@pytest.fixture
+def thin(tmp_path) -> Iterator[Stage]:
+    """SPY calls are shown by ones and twos, and the clock stands still: ten cannot be sold."""
+    with playing(tmp_path, "thin") as stage:
+        stage.settings["execution"] = {"order_timeout_seconds": 0.5, "exit_rung_seconds": 0.2, "max_retry_attempts": 0}
+        settings(stage, min_entry_credit=-1000)
+        yield stage
+
+
+def test_an_entry_that_fills_only_in_part_is_undone_whole_and_counts_as_one(thin):
+    thin.at("09:35:10")  # 3 can be sold, 4 bought back
+    done = thin.run("enter")
+    assert_fits(done.json, ENTER)
+    assert (done.code, done["outcome"], done["would"], done["trade_id"]) == (0, "aborted", "enter", 1), done.err
+    assert any("3 of 10" in note for note in done["notes"])
+    assert (thin.positions(), live_orders(thin)) == ({}, [])
+    (trade,) = thin.sql("SELECT * FROM trades")
+    assert (trade["status"], trade["exit_reason"], trade["exit_cost"]) == ("CLOSED", "ENTRY_UNWOUND", 0)
+    assert trade["entry_credit"] == trade["final_pnl"] == done["credit"]["net"] < 0
+    assert thin.cash() == pytest.approx(1_000_000 + trade["final_pnl"], abs=1e-6)
+    settings(thin, min_entry_credit=-1000, max_spreads_per_day=1)
+    assert failed(thin.run("enter")) == ["max_trades"]
+
+
+def test_an_entry_that_can_be_neither_finished_nor_undone_is_an_alarm_until_a_monitor_has_undone_it(thin):
+    done = thin.run("enter")  # 4 can be sold, 3 bought back
+    assert (done.code, done["outcome"]) == (6, "aborted")
+    assert "half done" in done.err
+    assert thin.positions() == {("SPXW", 6880.0): 1, ("SPY", 686.0): -1}
+    skipped = thin.run("enter")
+    assert (skipped.code, skipped["outcome"]) == (6, "skipped")
+    assert "trading_enabled" in failed(skipped)
+    thin.at("09:36")
+    mended = thin.run("monitor")
+    assert mended.code == 0, mended.err
+    assert thin.positions() == {}
+    (trade,) = thin.sql("SELECT * FROM trades")
+    assert (trade["status"], trade["exit_reason"]) == ("CLOSED", "ENTRY_UNWOUND")
+    assert thin.cash() == pytest.approx(1_000_000 + trade["final_pnl"], abs=1e-6)
+
+
+def test_the_environment_alone_is_configuration_enough(stage):
+    environment = {
+        "IB_PORT": str(stage.sim.port),
+        "TRADING_MODE": "sim",
+        "SPXARB_DATABASE": str(stage.database),
+        "MIN_ENTRY_CREDIT": "405.50",
+    }
+    stage.config.unlink()
+    command = [sys.executable, "-m", "spxarb", "enter", "--json"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=True, cwd=stage.folder, env=stage.environment(**environment)
+    )
+    (limit,) = [check["limit"] for check in json.loads(done.stdout)["checks"] if check["name"] == "net_credit"]
+    assert (json.loads(done.stdout)["outcome"], limit) == ("entered", 405.5)
+
+
+def test_logs_go_to_stderr_and_stdout_is_one_object(stage):
+    stage.write_config(logging={"console": True, "level": "DEBUG"})
+    done = stage.run("enter")
+    assert done["outcome"] == "entered"
+    assert done.out.count("\n") == 1
+    assert " INFO " in done.err
+
+
 # --- monitor ----------------------------------------------------------------------------------------
 
 NOTHING_IMPORTED = """
@@ -414,15 +331,6 @@ code = main(sys.argv[1:])
 print([name for name in ("ib_insync", "rich") if name in sys.modules], file=sys.stderr)
 sys.exit(code)
 """
-
-
-def lonely(folder: Path, port: int, mode: str = "paper") -> Stage:
-    """A stage without a gateway."""
-    sim = RunningSim()
-    sim.port = port
-    stage = Stage(folder, sim)
-    stage.write_config(trading={"mode": mode}, execution={"connect_timeout_seconds": 1})
-    return stage
 
 
 @pytest.mark.parametrize("words", [("monitor",), ("monitor", "--dry-run")])
@@ -649,6 +557,39 @@ def test_an_exit_that_was_begun_is_gone_on_with_although_its_reason_has_passed(s
     (position,) = done["positions"]
     assert (done.code, position["exit_reason"], position["status"]) == (0, "LOSS_LIMIT", "CLOSED"), done.err
     assert stage.positions() == {}
+
+
+def test_an_exit_that_broke_off_between_the_legs_is_finished_by_the_next_monitor(stage):
+    """SPY was bought back, then the link was cut before a word of it came."""
+    settings(stage, broker_side_failsafe=False)
+    enter(stage)
+    stage.at("15:45")
+    stage.sim.control.faults(cut="before_answer", cut_id=Ask.PLACE_ORDER)
+    done = stage.run("monitor")
+    assert (done.code, [(p["action"], p["status"]) for p in done["positions"]]) == (6, [("failed", "ERROR")])
+    assert stage.positions() == {("SPXW", 6665.0): 1}
+    done = stage.run("monitor")
+    assert (done.code, [p["action"] for p in done["positions"]]) == (0, ["closed"]), done.err
+    assert "SPY" in done["reconciliation"][0]
+    assert stage.positions() == {}
+    (trade,) = stage.sql("SELECT * FROM trades")
+    assert (trade["status"], trade["exit_reason"], trade["note"]) == ("CLOSED", "TIME", "")
+    assert stage.cash() == pytest.approx(1_000_000 + trade["final_pnl"], abs=1e-6)
+
+
+def test_on_a_short_day_time_is_due_at_12_45_and_the_day_is_settled_after_13_00(tmp_path):
+    with RunningSim(date="2026-11-27", regime="rich-spy", at="09:35", speed=0) as sim:
+        stage = Stage(tmp_path, sim)
+        settings(stage, min_entry_credit=-1000, max_strike_distance_spx=5, max_strike_distance_spy=1)
+        enter(stage)
+        stage.at("12:44:59")
+        assert [p["action"] for p in stage.run("monitor")["positions"]] == ["held"]
+        stage.at("12:45")
+        (position,) = stage.run("monitor")["positions"]
+        assert (position["action"], position["exit_reason"]) == ("closed", "TIME")
+        stage.at("13:05")
+        done = stage.run("settle")
+        assert (done.code, done["provisional"], done["summary"]["date"]) == (0, False, "2026-11-27")
 
 
 def test_an_exit_by_time_does_not_need_to_know_what_spx_and_spy_cost(stage):
@@ -882,6 +823,44 @@ def test_close_all_leaves_a_worthless_call_to_settlement_and_says_so(tmp_path):
         assert (done.code, position["action"], position["residual"]) == (0, "closed", ["SPX"])
         assert (done["flat"], position["status"]) == (False, "ACTIVE")
         assert stage.positions() == {("SPXW", 6835.0): 1}
+
+
+def test_close_all_after_the_close_buys_back_what_still_trades_and_settles_the_rest(stage):
+    """SPY calls trade until 16:15, SPX calls until 16:00."""
+    settings(stage, broker_side_failsafe=False)
+    enter(stage)
+    stage.at("16:05")
+    done = stage.run("close-all", "--yes")
+    assert (done.code, done["flat"]) == (0, True), done.err
+    assert stage.positions() == {}
+    (trade,) = stage.sql("SELECT * FROM trades")
+    assert (trade["status"], trade["exit_reason"], trade["provisional"]) == ("CLOSED", "EMERGENCY", 1)
+    assert stage.cash() == pytest.approx(1_000_000 + trade["final_pnl"], abs=1e-6)
+
+
+FOREIGNER = """
+import asyncio, sys
+asyncio.set_event_loop(asyncio.new_event_loop())
+from ib_insync import IB, LimitOrder, MarketOrder, Option
+ib = IB()
+ib.connect("127.0.0.1", int(sys.argv[1]), clientId=77, timeout=5)
+(call,) = ib.qualifyContracts(Option("SPX", "20260210", 6665, "C", "SMART", tradingClass="SPXW"))
+ib.placeOrder(call, MarketOrder("BUY", 2))
+ib.placeOrder(call, LimitOrder("BUY", 1, 0.05))
+ib.sleep(0.5)
+ib.disconnect()
+"""
+
+
+def test_what_is_not_ours_is_left_alone_even_in_the_same_contract(stage):
+    enter(stage)
+    subprocess.run([sys.executable, "-c", FOREIGNER, str(stage.sim.port)], check=True, timeout=60)
+    assert stage.positions() == {("SPXW", 6665.0): 3, ("SPY", 665.0): -10}
+    done = stage.run("close-all", "--yes")
+    assert (done.code, done["flat"]) == (0, True), done.err
+    assert stage.positions() == {("SPXW", 6665.0): 2}
+    book = stage.sim.control.book()
+    assert [row["client_id"] for row in book["orders"] if row["status"] in {"Submitted", "PreSubmitted"}] == [77]
 
 
 @pytest.mark.parametrize("words", [("--yes",), ("--dry-run",)])

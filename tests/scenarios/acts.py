@@ -1,0 +1,101 @@
+"""What scenarios do again and again: play a day, enter, look into the ledger and the broker's book."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from promises import DAY
+from stage import Done, Stage
+from taps import Tap
+
+from spxarb.sim.control import RunningSim
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextmanager
+def playing(folder: Path, regime: str = "rich-spy", at: str = "09:35", **more: Any) -> Iterator[Stage]:
+    """A standing clock on an invented day; it moves when a test says so."""
+    with RunningSim(date=DAY, regime=regime, at=at, speed=0, **more) as sim:
+        stage = Stage(folder, sim, {"execution": {"quote_timeout_seconds": 1}})
+        stage.write_config()
+        yield stage
+
+
+def settings(stage: Stage, **more: Any) -> None:
+    """The configuration with these keys, each put into its section."""
+    homes = {
+        "max_position_loss": "risk_management",
+        "max_daily_loss": "risk_management",
+        "emergency_exit_enabled": "risk_management",
+        "broker_side_failsafe": "execution",
+    }
+    sections: dict[str, dict[str, Any]] = {}
+    for key, value in more.items():
+        sections.setdefault(homes.get(key, "trading"), {})[key] = value
+    stage.write_config(**sections)
+
+
+def enter(stage: Stage) -> Done:
+    done = stage.run("enter")
+    assert (done.code, done["outcome"]) == (0, "entered"), done.out + done.err
+    return done
+
+
+def failed(done: Done) -> list[str]:
+    return [check["name"] for check in done["checks"] if check["ok"] is False]
+
+
+def check_of(done: Done, name: str) -> dict[str, Any]:
+    (found,) = [check for check in done["checks"] if check["name"] == name]
+    return found
+
+
+def sides(stage: Stage) -> list[tuple[str, str, float, str]]:
+    """The orders of the broker's book."""
+    return [
+        (row["side"], row["symbol"], row["quantity"], row["status"])
+        for row in stage.sim.control.book()["orders"]
+    ]
+
+
+def live_orders(stage: Stage) -> list[str]:
+    ended = {"Filled", "Cancelled", "Inactive"}
+    return [row["order_ref"] for row in stage.sim.control.book()["orders"] if row["status"] not in ended]
+
+
+def tomorrow(stage: Stage, hour: int = 9, minute: int = 40) -> None:
+    moment = stage.at("16:30") + timedelta(days=1)
+    stage.sim.control.set_time(moment.replace(hour=hour, minute=minute))
+
+
+def dump(stage: Stage, *but: str) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of the ledger, without the tables named, and without what every command writes."""
+    with closing(sqlite3.connect(stage.database)) as db:
+        names = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        left_out = {"runs", "sqlite_sequence", *but}
+        return {name: db.execute(f"SELECT * FROM {name}").fetchall() for name in names if name not in left_out}
+
+
+@contextmanager
+def tapped(stage: Stage) -> Iterator[Tap]:
+    """The commands' way to the gateway leads through a tap."""
+    with Tap(stage.sim.port) as tap:
+        text = stage.config.read_text()
+        stage.config.write_text(text.replace(f"port: {stage.sim.port}", f"port: {tap.port}"))
+        yield tap
+        stage.config.write_text(text)
+
+
+def lonely(folder: Path, port: int, mode: str = "paper") -> Stage:
+    """A stage without a gateway."""
+    sim = RunningSim()
+    sim.port = port
+    stage = Stage(folder, sim)
+    stage.write_config(trading={"mode": mode}, execution={"connect_timeout_seconds": 1})
+    return stage
