@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _ENTRY = ("when", "what", "times", "for", "after_seconds", "chance")
 _WHEN = ("at", "request", "message", "nth", "client_id", "order_ref", "symbol", "sec_type", "side")
 _ORDER = ("order_ref", "symbol", "sec_type", "side")
-ALWAYS = 5_000
+ALWAYS = 1_000
 """How often an entry may fire that always fires: a script that goes in circles comes to an end."""
 
 
@@ -209,7 +209,8 @@ def _when(reader: _Reader, plain: object) -> When:
     for name in _WHEN:
         if name in plain:
             type_ = types.get(name, "text")
-            values[name] = reader.read(f"when: {name}", type_, plain[name], choices.get(name, ()))
+            read = reader.read(f"when: {name}", type_, plain[name], choices.get(name, ()))
+            values[name] = -1 if read is None and name in {"request", "message"} else read
     if "request" in values and "message" in values:
         reader.problem("when: either a request or a message, not both")
     return When(**{name: value for name, value in values.items() if value is not None})

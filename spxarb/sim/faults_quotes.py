@@ -41,7 +41,8 @@ def delayed(run: Run, look: Look) -> bool:
     """Show delayed quotes; the first time 10167 says so."""
     look.kind = int(run.args["type"])
     if look.kind in {3, 4}:
-        look.moment -= timedelta(minutes=run.args["minutes"])
+        begins = run.trouble.gateway.market.open
+        look.moment = max(look.moment - timedelta(minutes=run.args["minutes"]), min(begins, look.moment))
         text = "Requested market data is not subscribed. Displaying delayed market data."
         _say_once(run, look, 10167, text)
     return True

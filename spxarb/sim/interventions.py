@@ -99,11 +99,12 @@ class Interventions:
         old = wanted.fill
         fills = self._matcher.fills
         order = self._orders.get((old.ticket.client_id, old.ticket.order_id))
-        if old not in fills or order is None:
+        if old not in fills or order is None or not (old.shares or wanted.shares):
             return []
         sign, item = old.ticket.sign, old.ticket.instrument
         costs = dec(old.commission)
-        self._ledger.trade(item, -sign * old.shares, dec(old.price), -costs)
+        if old.shares:
+            self._ledger.trade(item, -sign * old.shares, dec(old.price), -costs)
         gain = None
         if wanted.shares:
             gain = self._ledger.trade(item, sign * wanted.shares, dec(wanted.price), costs)

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 MAX_AT_ONCE = 1000
 """Deferred acts of one moment; a script that goes in circles goes on a second later."""
+MAX_RUNNING = 100
+"""Faults in force at the same time; what fires beyond them does not begin."""
 MAX_FIRED = 10_000
 """Firings that are remembered."""
 
@@ -187,12 +189,13 @@ class Trouble:
 
     def _start(self, entry: Entry, occasion: _Occasion) -> None:
         kind, now = entry.kind, self.gateway.now
+        until = None if entry.seconds is None else now + timedelta(seconds=entry.seconds)
         run = Run(
             kind=kind,
             args=dict(entry.args),
             trouble=self,
             since=now,
-            until=None if entry.seconds is None else now + timedelta(seconds=entry.seconds),
+            until=until,
             session=occasion.session,
             subject=occasion.subject,
             request=occasion.request,
@@ -202,6 +205,8 @@ class Trouble:
             client_id=entry.when.client_id,
         )
         if set(kind.acts) != {Place.NOW}:
+            if len(self._running) >= MAX_RUNNING or (kind.lasting and self._goes_on(run)):
+                return
             self._running.append(run)
         if Place.NOW in kind.acts:
             self.later(0, lambda: _ignore(kind.acts[Place.NOW](run)))
@@ -209,6 +214,14 @@ class Trouble:
             self._at(run.until, lambda: self.end(run))
         if Place.QUOTE in kind.acts:
             self.later(0, self._refresh)
+
+    def _goes_on(self, new: Run) -> bool:
+        """True when the same fault is in force already, for the same ones and at least as long."""
+        for old in self._running:
+            same = old.kind is new.kind and old.args == new.args and old.session is new.session
+            if same and old.subject == new.subject and old.client_id == new.client_id and old.fits == new.fits:
+                return old.until is None or (new.until is not None and old.until >= new.until)
+        return False
 
     def end(self, run: Run) -> None:
         """End a firing: its END act, and what it held back."""
