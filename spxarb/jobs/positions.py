@@ -182,6 +182,12 @@ def _not_left(work: Work, trade: Trade, why: str, *, proven: bool = True) -> Lef
     return Left("failed", why=f"Trade {trade.id}: {why}")
 
 
+def not_proven(work: Work, trade: Trade) -> Left:
+    """No order may follow one whose end is not proven."""
+    open_orders = ", ".join(track.ref for track in work.tracks(trade))
+    return _not_left(work, trade, f"how order {open_orders} ended is not known", proven=False)
+
+
 def nothing_trades(work: Work, trade: Trade) -> bool:
     """Whether the last session is over for good; SPY calls trade a little longer than SPX calls."""
     day = timetable(trade.expiry, work.env.config)

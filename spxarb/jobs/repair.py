@@ -8,7 +8,7 @@ from spxarb.core.book import Purpose
 from spxarb.core.model import ExitReason, LegName
 from spxarb.core.steps import finish
 from spxarb.jobs import bookkeeping
-from spxarb.jobs.positions import leave
+from spxarb.jobs.positions import leave, not_proven
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,9 @@ async def _repair(work: Work, trade: Trade) -> str:
     if proven and _complete(trade, board):
         bookkeeping.opened(work.store, trade, work.now)
         return f"trade {trade.id} was found open: both legs filled"
-    left = await leave(work, trade, ExitReason.ENTRY_UNWOUND, Purpose.UNWIND)
+    left = not_proven(work, trade)
+    if proven:
+        left = await leave(work, trade, ExitReason.ENTRY_UNWOUND, Purpose.UNWIND)
     if left.failed:
         work.human_needed(f"an entry was cut off and could not be undone: {left.why}")
         return left.why

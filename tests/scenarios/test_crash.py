@@ -14,7 +14,7 @@ from spxarb.sim.control import RunningSim
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-STRIDE = int(os.environ.get("SPXARB_CRASH_STRIDE", "9"))
+STRIDE = int(os.environ.get("SPXARB_CRASH_STRIDE", "17"))
 """Every how-many-th point is tried; 1 tries all."""
 OFFSET = int(os.environ.get("SPXARB_CRASH_OFFSET", "0"))
 

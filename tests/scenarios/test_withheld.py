@@ -1,0 +1,86 @@
+"""Every wait ends: with any one kind of message withheld for ever, each verb ends in time, with the right code."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from crash import broken_laws, wipe
+from stage import Stage
+
+from spxarb.sim.control import RunningSim
+from spxarb.sim.wire import Say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EVERY = [
+    (verb, kind) for verb in ("enter", "monitor", "close-all", "settle", "status", "enter --dry-run") for kind in Say
+]
+STRIDE = int(os.environ.get("SPXARB_WITHHELD_STRIDE", "23"))
+"""Every how-many-th pair is tried; 1 tries all."""
+BUDGET_SECONDS = 60
+"""Far above the sum of all waits with this stage's short timeouts; without an end it would be minutes."""
+HURRY = {
+    "connect_timeout_seconds": 1.5,
+    "question_timeout_seconds": 1,
+    "quote_timeout_seconds": 1,
+    "order_timeout_seconds": 0.5,
+    "exit_rung_seconds": 0.3,
+}
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory) -> Iterator[Stage]:
+    with RunningSim(date="2026-02-10", regime="rich-spy", at="09:35", speed=0) as sim:
+        made = Stage(tmp_path_factory.mktemp("withheld"), sim)
+        made.settings = {
+            "execution": HURRY,
+            "trading": {
+                "mode": "sim",
+                "max_spreads_per_day": 1,
+                "min_entry_credit": -100_000,
+                "max_strike_distance_spx": 10,
+                "max_spx_spread": 5,
+                "entry_cutoff": "15:00",
+            },
+        }
+        yield made
+
+
+def limits(stage: Stage, loss: float) -> None:
+    stage.settings["risk_management"] = {"max_position_loss": loss}
+    stage.write_config()
+
+
+def words(verb: str) -> list[str]:
+    return [*verb.split(), "--yes"] if verb == "close-all" else verb.split()
+
+
+@pytest.mark.parametrize(("verb", "kind"), EVERY[::STRIDE], ids=lambda each: getattr(each, "name", each))
+def test_a_withheld_message_ends_no_wait_but_the_verb(stage, verb, kind):
+    """An exit that is due and not achieved is 6, whatever is still unanswered is 4; then all is mended."""
+    wipe(stage)
+    cash = stage.cash()
+    limits(stage, 500)
+    stage.sim.control.advance(2)
+    if verb != "enter":
+        opened = stage.run("enter")
+        assert opened.code == 0, opened.err
+    limits(stage, 0)  # the exit is due at once
+    stage.sim.control.faults(suppress=[int(kind)])
+    began = time.monotonic()
+    try:
+        done = stage.run(*words(verb), timeout=2 * BUDGET_SECONDS)
+    finally:
+        stage.sim.control.faults()
+    seconds = time.monotonic() - began
+    stage.sim.control.advance(2)
+    mended = stage.run("close-all", "--yes")
+    assert (mended.code, stage.positions()) == (0, {}), mended.err
+    assert broken_laws(stage, cash) == []
+    assert seconds < BUDGET_SECONDS, done.err
+    assert done.code in ({0, 4} if verb == "status" else {0, 4, 6}), done.err
+    assert done.json["exit_code"] == done.code
