@@ -967,7 +967,7 @@ def test_every_problem_of_a_script_is_told_at_once():
     problems = caught.value.problems
     assert [text.split(":")[0] for text in problems] == [f"entry {n}" for n in (1, 2, 3, 3, 3, 4, 4, 4, 5, 5, 6, 6, 7, 8)]
     text = str(caught.value)
-    for part in ("unknown fault 'hold_fill' (did you mean hold_fills?)", "'place_ordr' is not the name or number of a request "
+    for part in ("unknown fault 'hold_fill' (did you mean hold_fills?)", "'place_ordr' is not the name or number of a request",
                  "(did you mean place_order?)", "put it in quotes", "parameter 'sises' is unknown (did you mean sizes?)",
                  "sizes is missing", "seconds is missing", "chance: 2 is not a probability from 0 to 1",
                  "'unknwn' is none of", "(did you mean unknown?)", "key 'fr' is unknown (did you mean for?)", "no duration"):  # fmt: skip

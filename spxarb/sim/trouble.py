@@ -218,8 +218,9 @@ class Trouble:
     def _goes_on(self, new: Run) -> bool:
         """True when the same fault is in force already, for the same ones and at least as long."""
         for old in self._running:
-            same = old.kind is new.kind and old.args == new.args and old.session is new.session
-            if same and old.subject == new.subject and old.client_id == new.client_id and old.fits == new.fits:
+            same_fault = old.kind is new.kind and old.args == new.args and old.fits == new.fits
+            same_ones = (old.session, old.subject, old.client_id) == (new.session, new.subject, new.client_id)
+            if same_fault and same_ones:
                 return old.until is None or (new.until is not None and old.until >= new.until)
         return False
 
