@@ -308,6 +308,8 @@ def _finished(work: Work, attempt: _Attempt) -> Result:
     result = env.result(data, at=work.now, exit_code=code, error=error, notes=notes)
     record(env, attempt, data, work.now, dry_run=work.dry_run)
     if not work.dry_run:
+        if doubt := attempt.decision.view.calendar_doubt:
+            env.alert(f"No entry: {doubt[0].lower()}{doubt[1:]}.")
         today = work.now.date()
         still = [look_now(work, each).pnl for each in store.open_trades()]
         bookkeeping.refresh_state(store, today, work.now, bookkeeping.pnl_of_day(store, today, still))
