@@ -1,8 +1,11 @@
 """Every fault of the table, seen on the wire; their combinations, their repetition, and nonsense."""
 
+import contextlib
+import socket
 import struct
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from time import process_time
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,6 +15,7 @@ from hypothesis import strategies as st
 from test_sim_session import CALL, SPX, UNSET, Client, errors, kinds
 
 from spxarb.sim import fault_docs
+from spxarb.sim.control import ControlError, RunningSim
 from spxarb.sim.exchange import Exchange
 from spxarb.sim.fault_file import read_file
 from spxarb.sim.fault_kinds import REQUIRED
@@ -19,9 +23,10 @@ from spxarb.sim.fault_script import ScriptError, read_script
 from spxarb.sim.fault_table import FAULTS, GROUPS
 from spxarb.sim.fault_values import MESSAGES, REQUESTS
 from spxarb.sim.gateway import Gateway
+from spxarb.sim.market import SyntheticDay
 from spxarb.sim.recorded import RecordedDay
 from spxarb.sim.session import Session
-from spxarb.sim.wire import frame, frames_in, prefixed
+from spxarb.sim.wire import FrameReader, frame, frames_in, prefixed
 
 NEW_YORK = ZoneInfo("America/New_York")
 ROOT = Path(__file__).parents[1]
@@ -1076,3 +1081,75 @@ def whole(data):
         (length,) = struct.unpack_from(">I", data, at_byte)
         at_byte += 4 + length
     return at_byte == len(data)
+
+
+# --- in its own process -------------------------------------------------------------------------------------
+
+
+def hello(port, *requests):
+    """Connect over a socket, ask, read until the gateway is silent or gone: the fields of each frame."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as link:
+        link.sendall(b"API\0" + prefixed(b"v100..176"))
+        reader, heard = FrameReader(), []
+        link.settimeout(0.3)
+        with contextlib.suppress(TimeoutError):
+            while data := link.recv(65536):
+                reader.feed(data)
+                while (payload := reader.payload()) is not None:
+                    if not heard:
+                        link.sendall(b"".join(frame(*fields) for fields in ((71, 2, 1, ""), *requests)))
+                    heard.append(payload.decode().split("\0")[:-1])
+    return heard
+
+
+def test_scripts_come_from_a_file_from_python_and_through_the_control(tmp_path):
+    file = tmp_path / "faults.yaml"
+    file.write_text("- what: {withhold: {messages: next_valid_id}}\n- what: split\n")
+    with RunningSim(faults=file, date="2026-02-10", at="09:40", speed=0) as sim:
+        assert kinds(hello(sim.port)[1:])[:2] == [15, 4]
+        assert kinds(hello(sim.port)[1:])[:2] == [15, 9]
+        sim.control.script([{"what": {"clock_off": {"seconds": 60}}}])
+        (told,) = [fields[2] for fields in hello(sim.port, (49, 1)) if fields[0] == "49"]
+        assert int(told) == int(sim.control.time().timestamp()) + 60
+        assert [(one["entry"], one["fault"]) for one in sim.control.fired()] == [(1, "clock_off")]
+        with pytest.raises(ControlError, match=r"entry 1.*did you mean stale.*; entry 2"):
+            sim.control.script([{"what": "stal"}, {"what": 3}])
+        assert len(sim.control.fired()) == 1
+        sim.control.script()
+        assert int(next(fields[2] for fields in hello(sim.port, (49, 1)) if fields[0] == "49")) == int(told) - 60
+    with RunningSim(faults=[{"what": "restart"}], date="2026-02-10", speed=0) as sim:
+        assert hello(sim.port) == []
+    file.write_text("- what: stal\n")
+    for faults in (file, [{"what": "stal"}], tmp_path / "none.yaml"):
+        with pytest.raises(ControlError, match=r"stale|No such file"), RunningSim(faults=faults, date="2026-02-10"):
+            pass
+
+
+def test_a_whole_day_with_faults_passes_in_a_moment(tmp_path):
+    """Nobody waits for the clock: a day with orders, halts and lost links takes seconds, and repeats exactly."""
+    entries = [
+        {"what": {"partial_fills": {"sizes": [1], "pause_seconds": 600}}},
+        {"when": {"at": "11:00"}, "what": "link_lost", "for": 60},
+        {"when": {"at": "13:00"}, "what": "halted", "for": 900},
+        {"when": {"message": "execution"}, "what": "correction", "chance": 0.5, "times": "always"},
+    ]
+
+    def played():
+        market = SyntheticDay(date(2026, 2, 10), 7, "quiet")
+        gateway = Gateway(market, Exchange(market), "SIM0000001", market.open)
+        gateway.trouble.play(read_script(entries, 5))
+        client = Client(gateway)
+        option = ("0", "SPX", "OPT", "20260210", "6760.0", "C", "100", "SMART", "", "USD", "", "SPXW")
+        watch(client, 1, option)
+        heard = client.place(1, "BUY", "90.0", contract=option, quantity=20)
+        for hour in range(10, 17):
+            gateway.advance(market.open.replace(hour=hour, minute=5))
+            heard += client.read()
+        return heard
+
+    began = process_time()
+    heard = played()
+    assert process_time() - began < 10
+    assert {"4", "11", "59"} <= {fields[0] for fields in heard}
+    assert {(-1, 1100), (-1, 1102)} <= set(errors(heard))
+    assert heard == played()
