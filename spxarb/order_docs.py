@@ -54,7 +54,8 @@ _NEWS = {
     News.CANCEL_REFUSED: "that was refused: often because it is filled",
     News.CANCELLED: f"status Cancelled or ApiCancelled, or code {CANCELLATION}",
     News.REFUSED: "status Inactive, or the code of a refusal",
-    News.SEEN_LIVE: "a look shows it among the open orders, be it Inactive",
+    News.SEEN_LIVE: "a look shows it among the open orders",
+    News.SEEN_INACTIVE: "a look shows it there as Inactive: it does not work, and can come back to life",
     News.SEEN_ENDED: "a look shows it completed, with every fill that was told of",
     News.ABSENT_TWICE: "two looks show it neither open nor completed",
 }

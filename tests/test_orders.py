@@ -87,16 +87,17 @@ noted          | =          | =          | =          | =          | =          
 working        | live       | live       | =          | =          | live       | =      | live
 filled partly  | live       | live       | =          | =          | =          | ended  | =
 filled wholly  | filled     | filled     | filled     | filled     | filled     | =      | filled
-cancel sent    | -          | cancelling | cancelling | =          | -          | -      | -
+cancel sent    | -          | cancelling | cancelling | =          | cancelling | -      | -
 cancel refused | =          | =          | =          | =          | =          | =      | =
 cancelled      | said ended | said ended | said ended | said ended | =          | =      | =
 refused        | said ended | said ended | said ended | said ended | =          | =      | =
 seen live      | live       | live       | =          | =          | live       | -      | live
+seen inactive  | said ended | said ended | said ended | =          | =          | -      | said ended
 seen ended     | ended      | ended      | ended      | ended      | ended      | -      | -
 absent twice   | ended      | ended      | ended      | ended      | ended      | -      | -
 """
 """`=` it stays, `-` cannot happen: an order is sent once and repriced only while it lives, its end is asked
-for only while it may fill, and what is final is looked for no more."""
+for only while it may fill or come back to life, and what is final is looked for no more."""
 
 HEAD, *LINES = [[cell.strip() for cell in line.split("|")] for line in TABLE.strip().splitlines()]
 CELLS = {
@@ -108,6 +109,7 @@ FROM_THE_BROKER = set(News) - {
     News.SENT,
     News.CANCEL_SENT,
     News.SEEN_LIVE,
+    News.SEEN_INACTIVE,
     News.SEEN_ENDED,
     News.ABSENT_TWICE,
 }
@@ -493,9 +495,11 @@ def test_two_looks_over_different_links_prove_no_absence():
     [
         lambda track: track.hear_status("Submitted", Decimal(0)),
         lambda track: track.hear_execution(execution(1)),
+        lambda track: track.hear_status("Inactive", Decimal(0)),
+        lambda track: track.hear_status("Cancelled", Decimal(0)),
         lambda track: track.look(books(3.0, open_orders=[listed()])),
     ],
-    ids=["a status", "a fill", "a listing"],
+    ids=["a status", "a fill", "a refusal", "a cancel", "a listing"],
 )
 def test_a_sign_of_life_between_two_looks_begins_the_proof_anew(sign):
     track = order()
@@ -518,12 +522,37 @@ def test_the_fill_of_a_lagging_completed_order_is_never_lost():
 
 
 @pytest.mark.parametrize("life", [Life.SENT, Life.SAID_ENDED, Life.ENDED])
-@pytest.mark.parametrize("status", ["Inactive", "PendingSubmit", "PreSubmitted", "Submitted"])
+@pytest.mark.parametrize("status", ["PendingSubmit", "PreSubmitted", "Submitted"])
 def test_what_is_listed_among_the_open_orders_may_still_fill(life, status):
-    """An Inactive order can come back to life: only when nobody lists it any more is it over."""
     track = order(life=life)
     track.look(books(open_orders=[listed(status)]))
     assert track.life is Life.LIVE
+    assert track.cancellable
+
+
+@pytest.mark.parametrize("life", [life for life in Life if life is not Life.FILLED])
+def test_an_inactive_order_is_not_over_while_it_is_listed(life):
+    """It can come back to life; its price is not changed, and its end is asked for."""
+    track = order(life=life)
+    track.look(books(0.0, open_orders=[listed("Inactive")]))
+    track.look(books(9.0, open_orders=[listed("Inactive")]))
+    assert not track.final
+    assert track.cancellable
+    track.look(books(10.0))
+    assert not track.final
+    track.look(books(15.0))
+    assert track.proven
+
+
+@pytest.mark.parametrize("life", [Life.INTENDED, Life.SAID_ENDED, Life.FILLED, Life.ENDED])
+def test_the_end_is_not_asked_for_where_nothing_is_to_be_ended(life):
+    assert not order(life=life).cancellable
+
+
+def test_the_end_of_what_is_said_to_be_filled_is_not_asked_for():
+    track = order(life=Life.LIVE)
+    track.hear_status("Filled", Decimal(10))
+    assert not track.cancellable
 
 
 def test_an_order_that_is_being_cancelled_and_still_listed_is_being_cancelled():

@@ -37,7 +37,6 @@ class Life(StrEnum):
 
 
 FINAL = frozenset({Life.FILLED, Life.ENDED})
-MAY_FILL = frozenset({Life.SENT, Life.LIVE, Life.CANCELLING})
 
 
 class News(StrEnum):
@@ -54,6 +53,7 @@ class News(StrEnum):
     CANCELLED = "cancelled"
     REFUSED = "refused"
     SEEN_LIVE = "seen live"  # a look into the books shows it among the open orders
+    SEEN_INACTIVE = "seen inactive"  # so listed there: it does not work, and can come back to life
     SEEN_ENDED = "seen ended"  # a look shows it completed, with all that was filled
     ABSENT_TWICE = "absent twice"  # two looks, 5 s apart, show it neither open nor completed
 
@@ -68,6 +68,7 @@ _BEFORE_THE_END: dict[News, Life | None] = {
     News.CANCELLED: Life.SAID_ENDED,
     News.REFUSED: Life.SAID_ENDED,
     News.SEEN_LIVE: Life.LIVE,
+    News.SEEN_INACTIVE: Life.SAID_ENDED,
     News.SEEN_ENDED: Life.ENDED,
     News.ABSENT_TWICE: Life.ENDED,
 }
@@ -98,9 +99,11 @@ TRANSITIONS: Mapping[Life, Mapping[News, Life | None]] = {
         News.WORKING: None,  # a status from before the cancel
         News.FILLED_PARTLY: None,
         News.SEEN_LIVE: None,
+        News.SEEN_INACTIVE: None,
     },
     Life.SAID_ENDED: {
         **_BEFORE_THE_END,
+        News.CANCEL_SENT: Life.CANCELLING,  # it is listed as Inactive
         News.FILLED_PARTLY: None,  # it crossed the end; the rest is over all the same
     },
     Life.FILLED: {
@@ -111,15 +114,17 @@ TRANSITIONS: Mapping[Life, Mapping[News, Life | None]] = {
         **_AFTER_THE_END,
         News.WORKING: Life.LIVE,  # it was not over: whatever was built on that must be looked at anew
         News.SEEN_LIVE: Life.LIVE,
+        News.SEEN_INACTIVE: Life.SAID_ENDED,
         News.FILLED_WHOLLY: Life.FILLED,
     },
 }
 """State -> news -> next state; None: it stays. A missing pair cannot happen and is an error.
 
 What comes from outside can come in every state. An order is sent only once, repriced only while it lives,
-asked to end only while it may fill; what is final is looked for no more.
+asked to end only while it may fill or come back to life; what is final is looked for no more.
 """
 
+_SIGNS_OF_LIFE = frozenset({News.WORKING, News.FILLED_PARTLY, News.FILLED_WHOLLY, News.SEEN_LIVE})
 _WORKING_STATUS = frozenset({"PreSubmitted", "Submitted"})
 _CANCELLED_STATUS = frozenset({"Cancelled", "ApiCancelled"})
 
@@ -177,6 +182,7 @@ class Track:
     said_filled: Decimal = ZERO  # the most that any status claimed
     words: list[str] = field(default_factory=list)  # error and warning texts, oldest first
     absent_since: tuple[float, int] | None = None  # first look of a row that showed it nowhere; its link
+    listed: bool = False  # the last look showed it among the open orders
     changed: bool = False  # another price was sent for it
     change_refused: bool = False
 
@@ -217,6 +223,16 @@ class Track:
         return self.said_filled > sum(shown.values(), start=ZERO)
 
     @property
+    def cancellable(self) -> bool:
+        """Its end can be asked for: it may fill as far as we know, and the broker has, or gets, its id.
+
+        Not while it is only intended: whose id it has nobody knows. One that was said to be over is left
+        alone, unless the books list it still: an Inactive order can come back to life.
+        """
+        lives = self.life in {Life.SENT, Life.LIVE, Life.CANCELLING} and not self.said_whole
+        return lives or (self.life is Life.SAID_ENDED and self.listed)
+
+    @property
     def proven(self) -> bool:
         """It is over, and all its fills are known: only then may another order follow it."""
         return self.final and not self.fills_missing
@@ -229,9 +245,14 @@ class Track:
         return sum((e.quantity * e.price for e in fills), start=ZERO) / total if total else None
 
     def hear(self, news: News) -> None:
-        """Move along the table. KeyError: news that cannot happen in this state."""
-        following = TRANSITIONS[self.life][news]
-        self.life = self.life if following is None else following
+        """Move along the table. KeyError: news that cannot happen in this state.
+
+        A word that moves it, or shows it alive, is a sign that it arrived: its absence must be proven anew.
+        """
+        following = TRANSITIONS[self.life][news] or self.life
+        if following is not self.life or news in _SIGNS_OF_LIFE:
+            self.absent_since = None
+        self.life = following
 
     def reprice(self, limit: Decimal) -> None:
         """Another price goes out for it. KeyError: it does not live, so nothing may be sent."""
@@ -244,8 +265,6 @@ class Track:
         """Count a fill or a correction; the same one twice counts once."""
         if self.executions.get(execution.exec_id) == execution:
             return
-        if execution.exec_id not in self.executions:
-            self.absent_since = None
         self.executions[execution.exec_id] = execution
         self.perm_id = self.perm_id or execution.perm_id
         self.hear(News.FILLED_PARTLY if self.remaining else News.FILLED_WHOLLY)
@@ -254,10 +273,7 @@ class Track:
         """Take a status of the wire."""
         self.perm_id = self.perm_id or perm_id
         self._claim(status, filled)
-        news = news_of_status(status)
-        if news is News.WORKING:
-            self.absent_since = None
-        self.hear(news)
+        self.hear(news_of_status(status))
 
     def _claim(self, status: str, filled: Decimal | None) -> None:
         whole = self.ticket.quantity + ZERO
@@ -280,14 +296,16 @@ class Track:
         if not self.remaining:
             self.hear(News.FILLED_WHOLLY)
             return
-        found = next((order for order in seen.books.open_orders if self._is(order)), None)
+        found = next(filter(self._is_open, seen.books.open_orders), None)
+        self.listed = found is not None
         if found is None:
             self._look_for_end(seen)
             return
         self.absent_since = None
-        self.hear_status(found.status, found.filled, found.perm_id)
-        if news_of_status(found.status) is not News.CANCELLED:
-            self.hear(News.SEEN_LIVE)  # an Inactive one, too: it can come back to life
+        self.perm_id = self.perm_id or found.perm_id
+        self._claim(found.status, found.filled)
+        inactive = news_of_status(found.status) is News.REFUSED
+        self.hear(News.SEEN_INACTIVE if inactive else News.SEEN_LIVE)
 
     def _look_for_end(self, seen: BooksSeen) -> None:
         """Not among the open orders: over when it is completed with all its fills, else only absent."""
@@ -302,6 +320,9 @@ class Track:
             self.absent_since = (seen.at, seen.epoch)
         elif seen.at - self.absent_since[0] >= ABSENCE_SECONDS:
             self.hear(News.ABSENT_TWICE)
+
+    def _is_open(self, order: BrokerOrder) -> bool:
+        return self._is(order) and news_of_status(order.status) is not News.CANCELLED
 
     def _is(self, order: BrokerOrder) -> bool:
         return order.order_ref == self.ref or (bool(self.perm_id) and order.perm_id == self.perm_id)

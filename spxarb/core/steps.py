@@ -26,7 +26,7 @@ from spxarb.core.model import (
     StopRequested,
     Timer,
 )
-from spxarb.core.orders import ABSENCE_SECONDS, CANCEL_REFUSALS, MAY_FILL, Life, News, Track
+from spxarb.core.orders import ABSENCE_SECONDS, CANCEL_REFUSALS, Life, News, Track
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -265,7 +265,7 @@ def finish(board: Board, track: Track) -> Steps[bool]:
         if track.proven:
             return True
         was_over = track.over
-        if track.life in MAY_FILL and not track.said_whole:
+        if track.cancellable:
             yield from _cancel(board, track)
         if turn and (was_over or not track.over or track.fills_missing):
             yield from _pause(board, ABSENCE_SECONDS)
@@ -274,10 +274,7 @@ def finish(board: Board, track: Track) -> Steps[bool]:
 
 
 def _cancel(board: Board, track: Track) -> Steps[None]:
-    """Ask for the end, and wait a little for the word that it came.
-
-    Not of an order that is only intended: nobody knows whether the broker has it, and whose id it has.
-    """
+    """Ask for the end, and wait a little for the word that it came."""
     timer = board.timer()
     track.hear(News.CANCEL_SENT)
     event = yield from board.wait(Cancel(track.ref), Wake(timer, CANCEL_SECONDS))
