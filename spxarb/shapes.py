@@ -18,7 +18,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from spxarb.core.model import NEW_YORK
+from spxarb.core.model import ENTRY_CHECKS, MARGIN, NEW_YORK
 
 if TYPE_CHECKING:
     from spxarb.jobs.result import Result
@@ -30,19 +30,7 @@ def _null(*names: str) -> Object:
     return dict.fromkeys(names)
 
 
-CHECK_NAMES = (
-    "time_window",
-    "trading_enabled",
-    "max_trades",
-    "daily_loss",
-    "market_data",
-    "strikes",
-    "tracking_ratio",
-    "spx_spread",
-    "spy_spread",
-    "net_credit",
-    "margin",
-)
+CHECK_NAMES = (*ENTRY_CHECKS, MARGIN)
 """What `enter` checks, in its order; `margin` last."""
 
 TRADE_COLUMNS = (

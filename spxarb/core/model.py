@@ -295,6 +295,22 @@ class MarginAnswer:
     rejected: str = ""  # the broker's words when it refused
 
 
+MARGIN = "margin"
+ENTRY_CHECKS = (
+    "time_window",
+    "trading_enabled",
+    "max_trades",
+    "daily_loss",
+    "market_data",
+    "strikes",
+    "tracking_ratio",
+    "spx_spread",
+    "spy_spread",
+    "net_credit",
+)
+"""What an entry is checked for, in this order; MARGIN comes after, from the job that asks the broker."""
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One entry check. `ok` None: it could not, or need not, be evaluated."""

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from spxarb.core.fees import OPTION_MULTIPLIER, FeeSchedule, order_fees
-from spxarb.core.model import NEW_YORK, ZERO, Check, Quote, Side, cents
+from spxarb.core.model import ENTRY_CHECKS, MARGIN, NEW_YORK, ZERO, Check, Quote, Side, cents
 from spxarb.core.payoff import Structure, break_even, edge, worst_case
 
 if TYPE_CHECKING:
@@ -20,21 +20,6 @@ if TYPE_CHECKING:
 
     from spxarb.core.model import Contract, MarginAnswer, TickRule
     from spxarb.core.sessions import TradingDay
-
-MARGIN = "margin"
-ENTRY_CHECKS = (
-    "time_window",
-    "trading_enabled",
-    "max_trades",
-    "daily_loss",
-    "market_data",
-    "strikes",
-    "tracking_ratio",
-    "spx_spread",
-    "spy_spread",
-    "net_credit",
-)
-"""What `entry_checks` answers, in its order; `margin` comes after, from the job that asks the broker."""
 
 NOT_ASKED = "the market was not asked, because nothing can be entered now"
 LIVE = 1  # marketDataType of the wire
