@@ -50,7 +50,7 @@ from spxarb.core.model import (
     dec,
 )
 from spxarb.core.orders import Life, Track
-from spxarb.core.steps import Board, Cancel, Look, Place, Reprice, Tactics, Wake
+from spxarb.core.steps import Board, Cancel, Look, Place, Reprice, Tactics, Wake, finish
 from spxarb.core.strategy import Limits, spx_price_cap, spy_price_floor
 
 SPX, SPY = LegName.SPX, LegName.SPY
@@ -641,7 +641,7 @@ def test_nothing_is_sent_when_entries_were_forbidden_already():
 def test_an_spx_order_that_nobody_fills_leaves_nothing_behind():
     scene = Scene({"SPX e1": rests})
     outcome = scene.open()
-    assert outcome == Outcome(Ending.NOTHING, "SPX filled 0 of 1: 202 Order Canceled - reason:")
+    assert outcome == Outcome(Ending.NOTHING, "SPX filled 0 of 1: not filled in time")
     assert scene.log == [
         "SPX e1: buy 1 at 18.00",
         "SPX e1 -> 18.10",
@@ -818,6 +818,16 @@ def test_an_inactive_spy_order_that_comes_back_to_life_is_ended_and_its_fill_bou
     assert scene.log[2:] == ["cancel SPY e1", "SPY u1: buy 2 at 2.37", "SPX u1: sell 1 at 17.80"]
 
 
+def test_an_order_that_the_broker_ends_by_itself_is_told_with_its_reason():
+    def play(broker, deal):
+        broker.accept(deal)
+        broker.at(2, lambda: broker.end(deal))
+
+    scene = Scene({"SPX e1": play})
+    assert scene.open() == Outcome(Ending.NOTHING, "SPX filled 0 of 1: 202 Order Canceled - reason:")
+    assert scene.log == ["SPX e1: buy 1 at 18.00"]
+
+
 @pytest.mark.parametrize("code", [10349, 399, 404, 2109, 4711])
 def test_a_warning_beside_a_live_order_changes_nothing(code):
     def play(broker, deal):
@@ -951,7 +961,7 @@ def test_contracts_taken_away_from_spx_while_spy_is_sold_end_the_sale():
     outcome = scene.open(
         spx_quantity=2, spy_quantity=10, spx_cap=Decimal(20), spy_floor=lambda _: Decimal("2.20")
     )
-    assert outcome.ending is Ending.UNWOUND
+    assert outcome == Outcome(Ending.UNWOUND, "a correction left 1 of 2 SPX calls")
     assert scene.log[-3:] == ["cancel SPY e1", "SPY u1: buy 3 at 2.37", "SPX u1: sell 1 at 17.80"]
     assert scene.truth == (0, 0)
 
@@ -1283,6 +1293,17 @@ def test_an_spx_sale_of_an_earlier_run_is_ended_before_spy_is_bought_back():
     earlier(scene, "SPX x1", Side.SELL, 1, limit=Decimal(18))
     assert scene.close().ending is Ending.FLAT
     assert scene.log == ["cancel SPX x1", "SPY x1: buy 10 at 2.37", "SPX x2: sell 1 at 17.80"]
+
+
+@pytest.mark.parametrize(("deed", "proven"), [(mute, True), (crossed(4), True), (deaf, False)])
+def test_an_order_is_finished_only_when_its_end_is_proven(deed, proven):
+    scene = Scene(held=HELD)
+    deal = earlier(scene, "SPY x1", Side.BUY, 10, limit=Decimal("2.37"))
+    deal.on_cancel = deed
+    track = scene.board.tracks[deal.ref]
+    laws = Laws(scene.broker, scene.board)
+    assert drive(finish(scene.board, track), scene.broker, laws) is proven
+    assert track.proven is proven
 
 
 # --- closing upset by late news -------------------------------------------------------------------

@@ -100,7 +100,7 @@ def opening(board: Board, plan: OpenPlan) -> Steps[Outcome]:
         return _doubt(spy)
     if _whole(board, plan):
         return Outcome(Ending.OPENED)
-    return (yield from _undo(board, plan, _why_unfilled(board, spy)))
+    return (yield from _undo(board, plan, _why_not_whole(board, plan, spy)))
 
 
 def _no_purchase(board: Board, plan: OpenPlan) -> str:
@@ -165,8 +165,15 @@ def _whole(board: Board, plan: OpenPlan) -> bool:
     return held == (plan.spx_quantity, -plan.spy_quantity) and not board.loose()
 
 
+def _why_not_whole(board: Board, plan: OpenPlan, spy: Track) -> str:
+    held = board.held(LegName.SPX)
+    if held < plan.spx_quantity:
+        return f"a correction left {held} of {plan.spx_quantity} SPX calls"
+    return _why_unfilled(board, spy)
+
+
 def _why_unfilled(board: Board, track: Track) -> str:
-    reason = board.stop or (track.words[-1] if track.words else "not filled in time")
+    reason = board.stop or track.refusal or "not filled in time"
     return f"{track.leg} filled {track.filled} of {track.ticket.quantity}: {reason}"
 
 

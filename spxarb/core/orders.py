@@ -181,6 +181,8 @@ class Track:
     executions: dict[str, Execution] = field(default_factory=dict)  # by exec id
     said_filled: Decimal = ZERO  # the most that any status claimed
     words: list[str] = field(default_factory=list)  # error and warning texts, oldest first
+    refusal: str = ""  # the words with which the broker ended it, or why it was not sent
+    cancel_asked: bool = False
     absent_since: tuple[float, int] | None = None  # first look of a row that showed it nowhere; its link
     listed: bool = False  # the last look showed it among the open orders
     changed: bool = False  # another price was sent for it
@@ -252,6 +254,7 @@ class Track:
         following = TRANSITIONS[self.life][news] or self.life
         if following is not self.life or news in _SIGNS_OF_LIFE:
             self.absent_since = None
+        self.cancel_asked = self.cancel_asked or news is News.CANCEL_SENT
         self.life = following
 
     def reprice(self, limit: Decimal) -> None:
@@ -284,9 +287,17 @@ class Track:
     def hear_code(self, code: int, text: str) -> None:
         """Take an error or warning frame."""
         self.words.append(f"{code} {text}")
+        if code in REFUSALS or (code == CANCELLATION and not self.cancel_asked):
+            self.refusal = self.words[-1]
         refused = code in CHANGE_REFUSALS or (self.changed and code in REFUSALS)
         self.change_refused = self.change_refused or refused
         self.hear(news_of_code(code, self.life, changed=self.changed))
+
+    def hear_not_sent(self, why: str) -> None:
+        """It, or a change of it, never reached the socket."""
+        self.words.append(why)
+        self.refusal = why
+        self.hear(News.NOT_SENT)
 
     def look(self, seen: BooksSeen) -> None:
         """Compare with the broker's books; proves life, or an end."""

@@ -202,8 +202,7 @@ def _tell(track: Track, event: Event) -> None:
         case OrderMessage() if event.order_ref == track.ref:
             track.hear_code(event.code, event.text)
         case NotSent() if event.order_ref == track.ref:
-            track.words.append(event.why)
-            track.hear(News.NOT_SENT)
+            track.hear_not_sent(event.why)
         case _:
             pass
 
