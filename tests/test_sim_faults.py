@@ -942,6 +942,23 @@ def test_a_new_script_ends_the_old_one(sim):
     assert kinds(rest(client, 2)) == [5, 3]
 
 
+def test_what_has_not_begun_does_not_begin_after_its_script(sim):
+    gateway = sim({"what": "stop_writing", "after_seconds": 5}, {"what": {"error": {"code": 1}}, "after_seconds": 5})
+    gateway.trouble.play(read_script([]))
+    client = Client(gateway)
+    later(gateway, 10, client)
+    assert kinds(rest(client)) == [5, 3]
+
+
+def test_who_connects_while_the_link_is_lost_is_told(sim):
+    assert (-1, 2110) in errors(Client(sim({"what": "link_lost"})).welcome)
+
+
+def test_others_trade_a_contract_by_its_number(sim):
+    gateway = sim({"what": {"foreign_fill": {"con_id": 756733, "side": "SELL"}}})
+    assert positions(Client(gateway)) == {"SPY": -1.0}
+
+
 def test_what_fired_is_known(sim):
     gateway = sim({"what": "stale"}, {"when": {"request": "ids"}, "what": "ignore"})
     Client(gateway).ask(8, 1, 1)

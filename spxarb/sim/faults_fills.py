@@ -169,6 +169,8 @@ def _correct(run: Run, fill: Fill, shares: int, price: float) -> bool:
 def _contract(run: Run) -> Instrument | None:
     """The contract in which something happens: of the order that fired it, the newest order, a position."""
     gateway = run.trouble.gateway
+    if run.args["con_id"]:
+        return gateway.market.by_con_id(run.args["con_id"])
     if run.subject is not None and run.subject.con_id:
         return gateway.market.by_con_id(run.subject.con_id)
     order = run.trouble.order_of(run)
@@ -235,6 +237,7 @@ _LASTING_FORM = Parameter("form", "text", "unset", "1.797…E308, or 0", ("unset
 _LISTED = Parameter("listed", "text", "both", "executions listed afterwards", ("both", "corrected"))
 _SIDE = Parameter("side", "text", "BUY", "of the other", ("BUY", "SELL"))
 _MANY = Parameter("quantity", "count", 1, "contracts")
+_CON_ID = Parameter("con_id", "natural", 0, "contract; 0: that of the order in `when`, or the newest")
 _REF = Parameter("order_ref", "text", "manual", "of the other's order")
 
 KINDS = (
@@ -294,19 +297,19 @@ KINDS = (
     Kind(
         *("foreign_order", "Someone else's order rests in the very same contract."),
         {Place.NOW: foreign_order},
-        (_SIDE, _MANY, Parameter("limit", "number", 0.0, "its price; 0: out of reach"), _REF),
+        (_SIDE, _MANY, Parameter("limit", "number", 0.0, "its price; 0: out of reach"), _REF, _CON_ID),
     ),
     Kind(
         *("foreign_fill", "Someone else trades the very same contract."),
         {Place.NOW: foreign_fill},
         (
-            *(_SIDE, _MANY, _REF),
+            *(_SIDE, _MANY, _REF, _CON_ID),
             Parameter("told", "flag", default=False, says="told to everyone, as to a master"),
         ),
     ),
     Kind(
         *("foreign_position", "A position in the very same contract that no execution explains."),
         {Place.NOW: foreign_position},
-        (_SIDE, _MANY),
+        (_SIDE, _MANY, _CON_ID),
     ),
 )

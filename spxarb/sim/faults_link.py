@@ -119,7 +119,11 @@ def lose_link(run: Run) -> bool:
 
 
 def keep_orders(run: Run, call: Call) -> bool:
-    """Keep orders and cancels until the link is back; a what-if has nobody to answer it."""
+    """Keep orders and cancels until the link is back; who connects meanwhile is told 2110."""
+    if call.number == Ask.START_API:
+        text = "Connectivity between Trader Workstation and server is broken. It will be restored."
+        call.after.append(lambda: call.session.error(NOT_A_REQUEST, 2110, text))
+        return True
     if call.number not in _KEPT:
         return False
     call.refused = True

@@ -82,7 +82,7 @@ class Fired:
 class _Due:
     moment: datetime
     number: int
-    act: Callable[[], None] = field(compare=False)
+    act: Callable[[], object] = field(compare=False)
 
 
 class Trouble:
@@ -92,8 +92,6 @@ class Trouble:
         """Nothing goes wrong before `play`."""
         self.gateway = gateway
         self.fired: list[Fired] = []
-        self.kept: list[Callable[[], None]] = []
-        """Requests that are kept until the link to IB is back."""
         self._rules: list[_Rule] = []
         self._running: list[Run] = []
         self._due: list[_Due] = []
@@ -144,11 +142,11 @@ class Trouble:
         while self._due and self._due[0].moment <= self.gateway.now:
             self._at(self.gateway.now + timedelta(seconds=1), heapq.heappop(self._due).act)
 
-    def later(self, seconds: float, act: Callable[[], None]) -> None:
+    def later(self, seconds: float, act: Callable[[], object]) -> None:
         """Do `act` after `seconds` of market time; with 0 once the present request is dealt with."""
         self._at(self.gateway.now + timedelta(seconds=seconds), act)
 
-    def _at(self, moment: datetime, act: Callable[[], None]) -> None:
+    def _at(self, moment: datetime, act: Callable[[], object]) -> None:
         heapq.heappush(self._due, _Due(moment, next(self._count), act))
 
     # --- firing ------------------------------------------------------------------------------------------
@@ -183,8 +181,13 @@ class Trouble:
         if len(self.fired) < MAX_FIRED:
             self.fired.append(Fired(self.gateway.now, rule.number, rule.entry.kind.name))
         if rule.entry.after:
-            self.later(rule.entry.after, lambda: self._start(rule.entry, occasion))
+            self.later(rule.entry.after, lambda: self._begin_late(rule, occasion))
         else:
+            self._start(rule.entry, occasion)
+
+    def _begin_late(self, rule: _Rule, occasion: _Occasion) -> None:
+        """Start what fired a while ago, unless another script is being played by now."""
+        if rule in self._rules:
             self._start(rule.entry, occasion)
 
     def _start(self, entry: Entry, occasion: _Occasion) -> None:
@@ -209,7 +212,7 @@ class Trouble:
                 return
             self._running.append(run)
         if Place.NOW in kind.acts:
-            self.later(0, lambda: _ignore(kind.acts[Place.NOW](run)))
+            self.later(0, lambda: kind.acts[Place.NOW](run))
         if run.until is not None:
             self._at(run.until, lambda: self.end(run))
         if Place.QUOTE in kind.acts:
@@ -386,7 +389,3 @@ def _by_order(events: list[Event]) -> Iterator[tuple[Subject | None, list[Event]
         group.append(event)
     if group:
         yield at_hand, group
-
-
-def _ignore(_: bool) -> None:
-    """The answer of an act that nobody asks."""
