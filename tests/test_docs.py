@@ -20,8 +20,7 @@ import yaml
 from spxarb.cli import WRONG_USE, tree
 from spxarb.config import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE, load
 from spxarb.config_schema import SECTIONS, every_key
-from spxarb.core.model import ExitReason
-from spxarb.core.model import ENTRY_CHECKS, MARGIN
+from spxarb.core.model import ENTRY_CHECKS, MARGIN, ExitReason
 from spxarb.sim import control
 from spxarb.sim.__main__ import parser as sim_parser
 from spxarb.sim.control import RunningSim
