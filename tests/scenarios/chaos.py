@@ -26,7 +26,9 @@ from spxarb.sim.control import RunningSim
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Callable
 
+Entry = dict[str, Any]
 DAY = "2026-02-10"
 REGIMES = ("rich-spy", "quiet", "trend-up", "trend-down", "crash", "pin")
 EXPECTED = {0, 3, 4, 5, 6, 7}
@@ -35,6 +37,113 @@ QUESTIONS = (49, 52, 53, 55, 62, 64, 93, 102)
 """Messages that end an answer: withheld, the question stays open."""
 ORDER_NEWS = (3, 5, 11, 59)
 """What tells of an order: status, open order, execution, commission."""
+ENDS = ("positions_end", "open_orders_end", "completed_orders_end", "executions_end", "account_end", "account_multi_end")
+WELCOME = ("next_valid_id", "managed_accounts", "current_time", "contract_details_end", "option_chains_end", "market_rule")
+NEWS = ("order_status", "open_order", "execution", "commission", "error")
+QUESTIONS_ASKED = ("open_orders", "all_open_orders", "completed_orders", "executions", "positions", "current_time")
+ACTS = ("place_order", "cancel_order")
+
+
+def on(what: str, *, when: dict[str, Any] | None = None, **rest: Any) -> Entry:
+    """An entry of a script: a fault and its parameters; `lasts` is its ``for``."""
+    entry: Entry = {"what": {what: {name: value for name, value in rest.items() if name not in {"lasts", "after"}}}}
+    if when:
+        entry["when"] = when
+    if "lasts" in rest:
+        entry["for"] = rest["lasts"]
+    if "after" in rest:
+        entry["after_seconds"] = rest["after"]
+    return entry
+
+
+def _at_message(dice: random.Random, names: tuple[str, ...] = NEWS) -> dict[str, Any]:
+    return {"message": dice.choice(names), "nth": dice.choice((1, 1, 2, 3))}
+
+
+def _at_request(dice: random.Random, names: tuple[str, ...] = ACTS) -> dict[str, Any]:
+    return {"request": dice.choice(names), "nth": dice.choice((1, 1, 1, 2, 3))}
+
+
+SCRIPTS: dict[str, Callable[[random.Random], Entry]] = {
+    "silent_accept": lambda d: on("silent_accept", lasts=d.choice((1, 5))),
+    "client_id_taken": lambda d: on("client_id_taken"),
+    "close": lambda d: d.choice((
+        on("close", when=_at_request(d, (*ACTS, *QUESTIONS_ASKED, "start_api")), point=d.choice(("before", "unanswered", "after"))),
+        on("close", when=_at_message(d), point=d.choice(("before", "after"))),
+    )),
+    "restart": lambda d: on("restart", lasts=d.choice((1, 5))),
+    "stop_reading": lambda d: on("stop_reading", when=_at_request(d), lasts=d.choice((1, 3))),
+    "stop_writing": lambda d: on("stop_writing", when=_at_request(d), lasts=d.choice((1, 3, 600)), lost=d.random() < 0.5),
+    "split": lambda d: on("split", size=d.choice((1, 7, 100)), random=True),
+    "coalesce": lambda d: on("coalesce", seconds=d.choice((0.2, 0.8))),
+    "link_lost": lambda d: on("link_lost", when=d.choice(({}, _at_request(d))), data_lost=d.random() < 0.5, lasts=d.choice((2, 6))),
+    "farm_lost": lambda d: on("farm_lost", lasts=d.choice((2, 10))),
+    "rate_limit": lambda d: on("rate_limit", when=_at_request(d, (*ACTS, *QUESTIONS_ASKED)), close=d.random() < 0.7),
+    "read_only": lambda d: on("read_only"),
+    "unsolicited_orders": lambda d: on("unsolicited_orders"),
+    "next_id_jump": lambda d: on("next_id_jump", by=d.choice((1, 500)), told=d.random() < 0.5, when=d.choice(({}, _at_request(d)))),
+    "clock_off": lambda d: on("clock_off", seconds=d.choice((-300, -3, 2, 90))),
+    "withhold": lambda d: on("withhold", messages=d.choice((*ENDS, *WELCOME, *NEWS)), lasts=d.choice((1, 600))),
+    "delay": lambda d: on("delay", messages=d.sample(NEWS, d.choice((1, 2, 4))), seconds=d.choice((0.2, 0.8, 3)), lasts=600),
+    "duplicate": lambda d: on("duplicate", messages=list(NEWS[:4]), copies=d.choice((1, 2)), lasts=600),
+    "ignore": lambda d: on("ignore", when=_at_request(d)),
+    "unanswered": lambda d: on("unanswered", when=_at_request(d)),
+    "late_request": lambda d: on("late_request", when=_at_request(d), seconds=d.choice((0.3, 1, 3))),
+    "refuse": lambda d: on("refuse", when=_at_request(d, QUESTIONS_ASKED), code=d.choice((321, 322, 504))),
+    "error": lambda d: on("error", code=d.choice((2104, 2119, 10197, 502, 1300)), when=_at_request(d)),
+    "say": lambda d: on("say", fields=d.choice(([4, 2, -1, 2110, "x", ""], [9, 1, 7], [99, 1], [58, 1, 3, 3])), when=_at_request(d)),
+    "slow_snapshot": lambda d: on("slow_snapshot"),
+    "line_limit": lambda d: on("line_limit", lines=d.choice((0, 1, 2))),
+    "unset_account": lambda d: on("unset_account", form=d.choice(("unset", "empty"))),
+    "unset_pnl": lambda d: on("unset_pnl"),
+    "what_if_unset_first": lambda d: on("what_if_unset_first"),
+    "what_if_unset": lambda d: on("what_if_unset", form=d.choice(("unset", "empty"))),
+    "what_if_never": lambda d: on("what_if_never"),
+    "exec_time": lambda d: on("exec_time", form=d.choice(("unknown", "local", "utc", "est", "eastern", "empty"))),
+    "wrong_hours": lambda d: on("wrong_hours", form=d.choice(("half_day", "closed", "missing", "empty"))),
+    "zero_positions": lambda d: on("zero_positions"),
+    "late_executions": lambda d: on("late_executions", seconds=d.choice((1, 3))),
+    "late_completed": lambda d: on("late_completed", seconds=d.choice((1, 4))),
+    "refuse_order": lambda d: on("refuse_order", when=_at_request(d, ACTS[:1]), code=d.choice((103, 109, 110, 201, 203, 383, 321))),
+    "refuse_change": lambda d: on("refuse_change", code=d.choice((104, 105, 110))),
+    "refuse_cancel": lambda d: on("refuse_cancel", code=d.choice((136, 161, 10147, 10148))),
+    "slow_cancel": lambda d: on("slow_cancel", seconds=d.choice((0.5, 2, 4))),
+    "fill_instead_of_cancel": lambda d: on("fill_instead_of_cancel", seconds=d.choice((0, 0.3, 1.5)), quantity=d.choice((0, 0, 3))),
+    "fill_after_cancel": lambda d: on("fill_after_cancel", seconds=d.choice((0, 0.3, 1.5)), quantity=d.choice((0, 0, 3))),
+    "silent_cancel": lambda d: on("silent_cancel"),
+    "reject": lambda d: on("reject", when=d.choice(({}, _at_request(d, ACTS[:1]))), status=d.choice(("Inactive", "Cancelled", "none"))),
+    "margin_reject": lambda d: on("margin_reject", when={"symbol": d.choice(("SPX", "SPY"))}),
+    "inactive": lambda d: on("inactive", seconds=d.choice((0.3, 1, 3))),
+    "order_warning": lambda d: on("order_warning", when=_at_request(d, ACTS[:1]), code=d.choice((399, 404, 2109, 10349, 110, 161, 202, 2137))),
+    "hold_fills": lambda d: on("hold_fills", lasts=d.choice((0.5, 2, 600)), when=d.choice(({}, {"symbol": d.choice(("SPX", "SPY"))}))),
+    "partial_fills": lambda d: on("partial_fills", sizes=d.choice(([1], [3], [2, 4], [9])), pause_seconds=d.choice((0.2, 1, 4)),
+                                  rest=d.random() < 0.6),
+    "status_first": lambda d: on("status_first", lasts=600),
+    "status_only": lambda d: on("status_only", lasts=d.choice((1, 600))),
+    "execution_first": lambda d: on("execution_first", lasts=600),
+    "execution_only": lambda d: on("execution_only", lasts=600),
+    "late_commission": lambda d: on("late_commission", seconds=d.choice((0.5, 3))),
+    "no_commission": lambda d: on("no_commission"),
+    "unset_commission": lambda d: on("unset_commission", form=d.choice(("unset", "zero"))),
+    "commission_twice": lambda d: on("commission_twice", seconds=d.choice((0, 0.5)), form=d.choice(("unset", "zero"))),
+    "correction": lambda d: on("correction", when={"message": "execution"}, after=d.choice((0, 0.5, 2)), listed=d.choice(("both", "corrected")),
+                               price_change=d.choice((-0.1, 0.1))),
+    "bust": lambda d: on("bust", when={"message": "execution", "symbol": "SPY", "side": "SELL"}, after=d.choice((0, 0.5)),
+                         listed=d.choice(("both", "corrected"))),
+    "foreign_order": lambda d: on("foreign_order", when=_at_request(d, ACTS[:1]), side="SELL", quantity=d.choice((1, 10))),
+    "foreign_fill": lambda d: on("foreign_fill", when=_at_message(d, ("execution",)), side=d.choice(("BUY", "SELL")), told=d.random() < 0.4),
+    "no_quotes": lambda d: on("no_quotes", side=d.choice(("both", "bid", "ask")), form=d.choice(("none", "zero")), lasts=d.choice((1, 600)),
+                              when=d.choice(({}, {"symbol": "SPY"}, {"symbol": "SPX", "sec_type": "OPT"}))),
+    "crossed": lambda d: on("crossed", lasts=d.choice((1, 600))),
+    "stale": lambda d: on("stale", when=d.choice(({}, _at_request(d)))),
+    "delayed": lambda d: on("delayed", type=d.choice(("2", "3", "4"))),
+    "competing_session": lambda d: on("competing_session", lasts=d.choice((2, 600)), when=d.choice(({}, _at_request(d)))),
+    "halted": lambda d: on("halted", quotes=d.random() < 0.5, lasts=d.choice((1, 600))),
+    "no_data": lambda d: on("no_data", lasts=d.choice((1, 600))),
+}  # fmt: skip
+"""How the dice script each fault of the gateway's table."""
+NOT_PLAYED = {"foreign_position"}
+"""Faults after which the laws cannot be told from outside: money that moved without an execution."""
 
 
 @dataclass
@@ -88,9 +197,9 @@ def play(seed: int, folder: Path) -> Day:
 def _morning_and_afternoon(day: Day) -> None:
     """From the entry window to the time exit, with whatever the dice bring."""
     clock = datetime.fromisoformat(f"{DAY}T09:35:00").replace(tzinfo=NEW_YORK)
-    end = clock.replace(hour=15, minute=44)
+    end = clock.replace(hour=15, minute=40)
     while clock < end:
-        day.stage.sim.control.set_time(clock)
+        day.stage.sim.control.set_time(max(clock, day.stage.sim.control.time()))
         in_window = clock.hour == 9
         _step(day, in_window)
         minutes = day.dice.choice((1, 2, 5)) if in_window else day.dice.choice((5, 20, 45, 90))
@@ -103,8 +212,7 @@ def _step(day: Day, in_window: bool) -> None:
     verbs += [day.dice.choice(("close-all", "stop", "start", "status", "monitor"))]
     jobs = [_words(day.dice.choice(verbs)) for _ in range(day.dice.choice((1, 1, 1, 2, 2, 3)))]
     fault = _fault(day.dice) if day.dice.random() < 0.4 else {}
-    if fault:
-        day.stage.sim.control.faults(**fault)
+    _wrong(day, fault)
     running = [(words, day.stage.start(*words)) for words in jobs]
     killed = _perhaps_kill(day, running)
     if day.dice.random() < 0.2:
@@ -113,12 +221,31 @@ def _step(day: Day, in_window: bool) -> None:
         day.note("every connection was cut")
     if fault and day.dice.random() < 0.5:
         time.sleep(day.dice.random())
-        day.stage.sim.control.faults()
+        _right(day)
     for words, process in running:
         may_be_ended = bool(killed) or any(words[0] == "close-all" for words in jobs)
         _end(day, words, process, may_be_ended)
-    day.stage.sim.control.faults()
-    day.note(f"{jobs} with {fault or 'no fault'}{', killed ' + str(killed) if killed else ''}")
+    fired = sorted({each["fault"] for each in day.stage.sim.control.fired()})
+    _right(day)
+    day.note(f"{jobs} with {fault or 'no fault'}, fired {fired}{', killed ' + str(killed) if killed else ''}")
+
+
+def _wrong(day: Day, fault: dict[str, Any]) -> None:
+    """Let the gateway do wrong. A script counts market seconds: the clock runs while it is played."""
+    control = day.stage.sim.control
+    if "script" in fault:
+        control.speed(1)
+        control.script(fault["script"], seed=day.dice.randrange(1000))
+    elif fault:
+        control.faults(**fault)
+
+
+def _right(day: Day) -> None:
+    """Nothing is wrong any more: what was held back is sent, the clock stands still."""
+    control = day.stage.sim.control
+    control.faults()
+    control.script()
+    control.speed(0)
 
 
 def _words(verb: str) -> tuple[str, ...]:
@@ -126,6 +253,10 @@ def _words(verb: str) -> tuple[str, ...]:
 
 
 def _fault(dice: random.Random) -> dict[str, Any]:
+    """Mostly one or two entries of a script, now and then one of the crude faults."""
+    if dice.random() < 0.75:
+        names = dice.sample(sorted(SCRIPTS), dice.choice((1, 1, 2, 3)))
+        return {"script": [SCRIPTS[name](dice) for name in names]}
     return dice.choice(
         (
             {"suppress": [dice.choice(QUESTIONS)]},
@@ -168,8 +299,8 @@ def _end(day: Day, words: tuple[str, ...], process: subprocess.Popen[str], may_b
 
 def _evening(day: Day, cash: float) -> None:
     """Nothing is wrong any more: the time exit, its repetition, settlement; then the laws."""
-    control = day.stage.sim.control
-    control.faults()
+    _right(day)
+    others = _close_others(day)
     moments = ("15:45", "15:46", "15:51", "16:05")
     for moment in moments:
         day.stage.at(moment)
@@ -178,10 +309,34 @@ def _evening(day: Day, cash: float) -> None:
         day.note(f"{verb}: exit {done.code} {done.err.strip()[-300:]}")
         if done.code:
             day.problems.append(f"{moment} {verb} ended with {done.code}: {done.err.strip()[-600:]}")
-    day.problems += broken_laws(day.stage, cash)
+    day.problems += broken_laws(day.stage, cash + others)
     day.problems += [f"left at the broker: {each}" for each in day.stage.positions().items()]
     open_rows = day.stage.sql("SELECT id, status, note FROM trades WHERE status <> 'CLOSED'")
     day.problems += [f"trade still open: {row}" for row in open_rows]
+
+
+def _close_others(day: Day) -> float:
+    """Somebody else closes what he holds in our contracts; what he gained or lost, dollars."""
+    control = day.stage.sim.control
+    held: dict[int, int] = {}
+    for fill in _of_others(day):
+        held[fill["con_id"]] = held.get(fill["con_id"], 0) + fill["shares"] * (1 if fill["side"] == "BOT" else -1)
+    control.script(
+        [
+            on("foreign_fill", con_id=con_id, side="SELL" if count > 0 else "BUY", quantity=abs(count))
+            for con_id, count in held.items()
+            if count
+        ]
+    )
+    control.script()
+    return sum(
+        (-1 if fill["side"] == "BOT" else 1) * fill["shares"] * fill["price"] * 100 - fill["commission"]
+        for fill in _of_others(day)
+    )
+
+
+def _of_others(day: Day) -> list[dict[str, Any]]:
+    return [fill for fill in day.stage.sim.control.book()["fills"] if not fill["order_ref"].startswith("spxarb:")]
 
 
 def main() -> int:

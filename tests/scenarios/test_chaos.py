@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
-from chaos import play
+from chaos import NOT_PLAYED, SCRIPTS, play
+
+from spxarb.sim.fault_script import read_script
+from spxarb.sim.fault_table import FAULTS
 
 REGRESSIONS: tuple[int, ...] = ()
 SAMPLES = (1, 2)
+
+
+def test_the_dice_know_every_fault_of_the_gateway_and_script_it_well():
+    assert set(SCRIPTS) | NOT_PLAYED == set(FAULTS)
+    for seed in range(50):
+        read_script([draw(random.Random(seed)) for draw in SCRIPTS.values()])
 
 
 @pytest.mark.timeout(600)
