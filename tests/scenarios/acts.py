@@ -97,5 +97,5 @@ def lonely(folder: Path, port: int, mode: str = "paper") -> Stage:
     sim = RunningSim()
     sim.port = port
     stage = Stage(folder, sim)
-    stage.write_config(trading={"mode": mode}, execution={"connect_timeout_seconds": 1})
+    stage.write_config(trading={"mode": mode}, execution={"connect_timeout_seconds": 0.4})
     return stage
