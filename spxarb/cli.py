@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import sys
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, time
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -62,6 +62,13 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a date such as 2026-02-13") from None
+
+
+def _time(text: str) -> time:
+    try:
+        return time.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a time such as 15:30") from None
 
 
 ConfigFile = Annotated[
@@ -263,6 +270,41 @@ def report(
     except OSError as error:
         raise UsageError(f"{output} cannot be written: {error.strerror or error}") from None
     return view.show(result, json=True) if as_json else code
+
+
+@app.command()
+def record(
+    ctx: typer.Context,
+    output: Annotated[
+        Path, typer.Option("--output", metavar="FILE", help="Where to (.csv, .csv.gz); goes on with today's.")
+    ],
+    until: Annotated[
+        time | None,
+        typer.Option(metavar="HH:MM", parser=_time, help="New York time to end at; without it the close."),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(metavar="NUMBER", min=1, help="End after this many seconds.")
+    ] = None,
+    strikes: Annotated[
+        int, typer.Option(metavar="NUMBER", min=0, max=100, help="Strikes on each side of the money.")
+    ] = 10,
+    every: Annotated[
+        float, typer.Option(metavar="SECONDS", min=1, help="At most one row a line in this time.")
+    ] = 60.0,
+    reconnect: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="How long to try to get a lost link back.")
+    ] = 300.0,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> int:
+    """Record the quotes of SPX, SPY and today's options around the money, for `sim --day`; reads only."""
+
+    def job(env: Env) -> Result:
+        from spxarb.jobs.record import Wishes, run  # noqa: PLC0415 -- only this command needs it
+
+        return run(env, Wishes(output, until, seconds, strikes, every, reconnect))
+
+    return run(_call(ctx, config, as_json), job)
 
 
 @app.command()

@@ -146,6 +146,7 @@ SHAPES: dict[str, Object] = {
             "active_positions",
         ),
     },
+    "record": _null("file", "rows", "lines", "left_out", "first", "last", "ended_by", "reconnects"),
     "report": {"trades": [_null(*TRADE_COLUMNS)], "days": [_null(*DAY_COLUMNS)], "statistics": {}},
     "sim": _null("host", "port", "control_port", "market"),
 }

@@ -21,7 +21,7 @@ from spxarb.core.model import NEW_YORK
 from spxarb.jobs.result import Result
 
 ROOT = Path(__file__).parent.parent
-VERBS = ["enter", "monitor", "settle", "close-all", "start", "stop", "status", "report", "sim", "demo"]
+VERBS = ["enter", "monitor", "settle", "close-all", "start", "stop", "status", "report", "record", "sim", "demo"]
 AT = datetime(2026, 2, 13, 9, 41, 5, tzinfo=NEW_YORK)
 
 

@@ -1,0 +1,282 @@
+"""`record`: today's quotes of SPX, SPY and both chains around the money into a file, for replay.
+
+Reads only. It sleeps between two samples; the gateway is asked for its time at each of them, which proves
+that the link is alive. A link that was lost is made anew within bounds; nothing is written meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from spxarb.core.model import NEW_YORK, LinkChange
+from spxarb.errors import Exit, GatewayError, RefusedError
+from spxarb.recording import Recording, check_name, line_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import time as clock_time
+    from decimal import Decimal
+    from pathlib import Path
+
+    from spxarb.broker import Chain
+    from spxarb.core.model import Contract
+    from spxarb.core.sessions import TradingDay
+    from spxarb.jobs.env import Env
+    from spxarb.jobs.result import Result
+    from spxarb.jobs.work import Work
+    from spxarb.recording import Row
+
+OWN_CLIENT_ID_ABOVE = 2
+"""Beside a job that works and a status that looks, it has a client id of its own."""
+MARKET_DATA_LINES = 100
+"""What an account has unless it bought more; shared by everything that is connected."""
+LINES_FOR_OTHERS = 10
+"""Left free for the jobs that trade."""
+LONGEST_PAUSE = 30.0
+_RIGHTS: tuple[Literal["C", "P"], ...] = ("C", "P")
+_LATE = 0.005  # a timer may ring a little before its time
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What to record: `until` a New York time of day, `seconds` and `patience` on the machine's clock."""
+
+    output: Path
+    until: clock_time | None = None
+    seconds: float | None = None
+    strikes: int = 10
+    every: float = 60.0
+    patience: float = 300.0
+
+
+def run(env: Env, wishes: Wishes) -> Result:
+    """Record until the close, `until`, `seconds`, Ctrl-C or SIGTERM; exit 4 keeps what there is.
+
+    Raises UsageError for an output that cannot be, RefusedError on a day without trading or after its end
+    and for a file that is something else, GatewayError when nothing could be recorded at all.
+    """
+    check_name(wishes.output)
+    return asyncio.run(_Recorder(env, wishes).record())
+
+
+class _Recorder:
+    """One recording: it outlives its connections."""
+
+    def __init__(self, env: Env, wishes: Wishes) -> None:
+        self._env, self._wishes = env, wishes
+        self._stop_at = None if wishes.seconds is None else time.monotonic() + wishes.seconds
+        self._interrupted = False
+        self._woken = asyncio.Event()
+        self._file: Recording | None = None
+        self._lines: list[Contract] = []
+        self._left_out: list[Contract] = []
+        self._written: dict[int, Row] = {}
+        self._slot = -1
+        self._first: datetime | None = None
+        self._newest: datetime | None = None
+        self._heard = time.monotonic()
+        self._reconnects = 0
+        self._notes: dict[str, None] = {}
+
+    async def record(self) -> Result:
+        """Connection after connection until the end."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._interrupt)
+        async with AsyncExitStack() as stack:
+            pause = 1.0
+            while True:
+                heard = self._heard
+                try:
+                    return self._result(await self._connection(stack))
+                except GatewayError as error:
+                    pause = 1.0 if self._heard > heard else min(2 * pause, LONGEST_PAUSE)
+                    left = self._heard + self._wishes.patience - time.monotonic()
+                    if self._file is None or left <= 0:
+                        return self._given_up(error)
+                    self._note(f"the link was lost and made anew: {error}")
+                    await self._wake(min(pause, left))
+                    if self._ended():
+                        return self._result(self._why())
+                    self._reconnects += 1
+
+    async def _connection(self, stack: AsyncExitStack) -> str:
+        """Record over one connection. Returns why it ended; raises GatewayError when the link did."""
+        from spxarb.jobs.work import connected  # noqa: PLC0415 -- ib_insync comes with it
+
+        async with connected(self._env, dry_run=True, id_above=OWN_CLIENT_ID_ABOVE) as work:
+            day = work.day
+            if day is None or work.now >= day.close:
+                return self._too_late(work, day)
+            listener = asyncio.create_task(self._listen(work))
+            try:
+                if not self._lines and not await self._choose(work, day):
+                    return self._why()
+                if self._file is None:
+                    self._file = stack.enter_context(Recording(self._wishes.output, work.now))
+                timeout = self._env.config.execution.quote_timeout_seconds
+                await work.broker.quotes(self._lines, timeout, lambda _, quote: quote.received is not None)
+                return await self._sample(work, day)
+            finally:
+                listener.cancel()
+                for notice in work.broker.notices:
+                    self._note(notice)
+
+    def _too_late(self, work: Work, day: TradingDay | None) -> str:
+        """The day ended while the link was lost; raises RefusedError when there never was one to record."""
+        if self._file is not None:
+            return "close"
+        if day is None:
+            raise RefusedError(f"{work.now:%Y-%m-%d} is no trading day: there is nothing to record")
+        raise RefusedError(f"The market has closed at {day.close:%H:%M}: there is nothing to record")
+
+    async def _listen(self, work: Work) -> None:
+        """Read the events, so that none pile up; wake the recorder for what cannot wait.
+
+        In the sim mode the clock moves as it likes, and quotes tell that it did.
+        """
+        moves = self._env.config.trading.mode == "sim"
+        while True:
+            event = await work.broker.events.get()
+            if moves or (isinstance(event, LinkChange) and not event.up):
+                self._woken.set()
+
+    # --- what to record ------------------------------------------------------------------------
+
+    async def _choose(self, work: Work, day: TradingDay) -> bool:
+        """Wait for the open, then choose the lines. False: it was ended before."""
+        from spxarb.jobs.market import underlyings  # noqa: PLC0415
+        from spxarb.jobs.positions import enough  # noqa: PLC0415
+
+        work.broker.watch(await work.broker.underlyings())
+        while (now := await work.clock.ask(work.broker)) < day.open:
+            if self._ended():
+                return False
+            await self._wake(self._until_next(now, day.open))
+        under = await underlyings(work.broker, self._env.config.execution.quote_timeout_seconds, enough)
+        if under.spx_price is None or under.spy_price is None:
+            raise GatewayError("The gateway tells no price of SPX or SPY", mend="Look at its market data")
+        chains = []
+        for right in _RIGHTS:  # one after the other: a price rule is asked for by one at a time
+            chains.append((await work.broker.option_chain("SPX", "SPXW", now.date(), right), under.spx_price))
+            chains.append((await work.broker.option_chain("SPY", "SPY", now.date(), right), under.spy_price))
+        wanted = list(_by_distance(chains, 2 * self._wishes.strikes + 1))
+        room = MARKET_DATA_LINES - LINES_FOR_OTHERS - 2
+        self._lines, self._left_out = [under.spx, under.spy, *wanted[:room]], wanted[room:]
+        return True
+
+    # --- sampling ------------------------------------------------------------------------------
+
+    async def _sample(self, work: Work, day: TradingDay) -> str:
+        until = self._wishes.until
+        end = day.close
+        if until is not None:
+            end = min(end, datetime.combine(day.day, until, NEW_YORK))
+        while True:
+            now = await work.clock.ask(work.broker)
+            self._heard = time.monotonic()
+            over = now >= end or self._ended()
+            if now <= end + timedelta(seconds=1):
+                self._write(work, now, whenever=over)
+            if over:
+                return "close" if now >= day.close else self._why()
+            await self._wake(self._until_next(now, end))
+
+    def _write(self, work: Work, now: datetime, *, whenever: bool) -> None:
+        """The lines that changed, once in each interval."""
+        slot = int(now.timestamp() // self._wishes.every)
+        if slot == self._slot and not whenever:
+            return
+        self._slot = slot
+        source = "sim" if self._env.config.trading.mode == "sim" else "ib"
+        changed: dict[int, Row] = {}
+        for contract in self._lines:
+            line = line_of(contract, work.broker.quote(contract.con_id), source)
+            if line is not None and self._written.get(contract.con_id) != line:
+                changed[contract.con_id] = line
+        if changed and self._file is not None:
+            self._file.write(now, list(changed.values()))
+            self._written.update(changed)
+            self._first, self._newest = self._first or now, now
+
+    def _until_next(self, now: datetime, end: datetime) -> float:
+        """Seconds to sleep: to the next interval or the end, whichever comes first."""
+        every = self._wishes.every
+        if self._env.config.trading.mode == "sim":  # its clock runs at another pace: quotes wake us
+            return every
+        return max(0.0, min(every - now.timestamp() % every, (end - now).total_seconds())) + _LATE
+
+    async def _wake(self, seconds: float) -> None:
+        """Sleep; an interruption, a lost link and in the sim mode a quote end it early."""
+        if self._stop_at is not None:
+            seconds = min(seconds, max(0.0, self._stop_at - time.monotonic()))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        self._woken.clear()
+
+    def _ended(self) -> bool:
+        late = self._stop_at is not None and time.monotonic() >= self._stop_at
+        return self._interrupted or late
+
+    def _why(self) -> str:
+        return "interrupted" if self._interrupted else "time"
+
+    def _interrupt(self) -> None:
+        self._interrupted = True
+        self._woken.set()
+
+    # --- the end -------------------------------------------------------------------------------
+
+    def _note(self, text: str) -> None:
+        self._notes.setdefault(text)
+
+    def _given_up(self, error: GatewayError) -> Result:
+        """Exit 4: with what was recorded, if anything was."""
+        if self._file is None:
+            raise error
+        kept = f"{error} What was recorded until then is in {self._wishes.output}."
+        return self._result("gateway", Exit.GATEWAY, kept)
+
+    def _result(self, ended: str, exit_code: int = Exit.DONE, error: str | None = None) -> Result:
+        notes = list(self._notes)
+        if self._left_out:
+            notes.append(_left_out_told(self._left_out))
+        data: dict[str, object] = {
+            "file": str(self._wishes.output),
+            "rows": self._file.rows if self._file else 0,
+            "lines": len(self._lines),
+            "left_out": len(self._left_out),
+            "first": self._first,
+            "last": self._newest,
+            "ended_by": ended,
+            "reconnects": self._reconnects,
+        }
+        return self._env.result(data, exit_code=exit_code, error=error, notes=notes)
+
+
+def _by_distance(chains: Sequence[tuple[Chain, Decimal]], count: int) -> Iterator[Contract]:
+    """The `count` contracts of each chain that are nearest to its price: of all chains the nearest first."""
+
+    def nearest(chain: Chain, price: Decimal) -> list[Contract]:
+        return sorted(chain.contracts, key=lambda c: abs((c.strike or price) - price))[:count]
+
+    ranked = [nearest(chain, price) for chain, price in chains]
+    for rank in range(count):
+        for contracts in ranked:
+            yield from contracts[rank : rank + 1]
+
+
+def _left_out_told(contracts: Sequence[Contract]) -> str:
+    strikes = {
+        name: sorted(f"{c.strike:f}" for c in contracts if c.trading_class == name and c.strike)
+        for name in dict.fromkeys(c.trading_class for c in contracts)
+    }
+    told = "; ".join(f"{name} {', '.join(dict.fromkeys(each))}" for name, each in strikes.items())
+    return f"left out, beyond {MARKET_DATA_LINES - LINES_FOR_OTHERS} market data lines: {told}"

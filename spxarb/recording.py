@@ -1,0 +1,168 @@
+"""A recorded day being written: rows of quotes, a batch at a time, such that a kill tears nothing.
+
+A batch is one write of whole lines, brought to the disk; in a csv.gz it is a gzip member of its own. A file
+that was begun earlier on the same day is gone on with: what a power failure tore at its end is cut off. The
+simulated gateway plays it back.
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import gzip
+import io
+import os
+import stat
+import zlib
+from datetime import datetime
+from typing import TYPE_CHECKING, Self
+
+from spxarb.core.model import NEW_YORK
+from spxarb.errors import RefusedError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from decimal import Decimal
+    from pathlib import Path
+
+    from spxarb.core.model import Contract, Quote
+
+COLUMNS = ("t", "kind", "symbol", "expiry", "strike", "right", "bid", "ask", "last", "src")
+SUFFIXES = (".csv", ".csv.gz")
+_HEADER = ",".join(COLUMNS).encode() + b"\n"
+_SOURCE = {2: "-frozen", 3: "-delayed", 4: "-delayed-frozen"}
+Row = tuple[str, ...]
+
+
+def line_of(contract: Contract, quote: Quote, source: str) -> Row | None:
+    """The columns after the time; None when nothing was told yet.
+
+    A side that is not there stays empty; where both are missing the bid is 0, "no bid", for a last price
+    alone would be played back with a bid and an ask beside it. The index has a last price only.
+    """
+    index, option = contract.sec_type == "IND", contract.sec_type == "OPT"
+    bid, ask = (None, None) if index else (quote.bid, quote.ask)
+    if quote.received is None or (index and quote.last is None):
+        return None
+    prices = [_text(bid), _text(ask), _text(quote.last)]
+    if not index and bid is None and ask is None:
+        prices[0] = "0"
+    terms = (f"{contract.expiry}", _text(contract.strike), contract.right or "") if option else ("", "", "")
+    kind = "opt" if option else "und"
+    return (kind, contract.symbol, *terms, *prices, source + _SOURCE.get(quote.data_type or 1, ""))
+
+
+def _text(number: Decimal | None) -> str:
+    return "" if number is None else f"{number.normalize():f}"
+
+
+class Recording:
+    """The open file of one day; it belongs to one process at a time."""
+
+    def __init__(self, path: Path, now: datetime) -> None:
+        """Begin the file, or go on with the same day's. `now`: aware.
+
+        Raises UsageError for a place that cannot be written to, RefusedError for a file that is something
+        else, another day's, or being written by another process.
+        """
+        self._path, self.rows = path, 0
+        self._packed = path.name.endswith(".gz")
+        try:
+            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror or error}") from None
+        try:
+            self._take(now)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        os.close(self._handle)
+
+    def write(self, moment: datetime, lines: Sequence[Row]) -> None:
+        """One batch of rows at `moment`, whole seconds, on the disk at the end. RefusedError: it is full."""
+        time = moment.replace(microsecond=0).isoformat(sep=" ")
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows((time, *line) for line in lines)
+        self._append(text.getvalue().encode())
+        self.rows += len(lines)
+
+    def _append(self, data: bytes) -> None:
+        packed = memoryview(gzip.compress(data) if self._packed else data)
+        size = os.fstat(self._handle).st_size
+        try:
+            while packed:
+                packed = packed[os.write(self._handle, packed) :]
+            os.fsync(self._handle)
+        except OSError as error:
+            os.ftruncate(self._handle, size)
+            raise RefusedError(
+                f"{self._path} cannot be written any more: {error.strerror}", risk="What it holds is whole"
+            ) from None
+
+    def _take(self, now: datetime) -> None:
+        """Make the file ours, and check what it already holds."""
+        if not stat.S_ISREG(os.fstat(self._handle).st_mode):
+            raise UsageError(f"{self._path} is not a file")
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RefusedError(f"Another process is recording into {self._path}") from None
+        raw = self._path.read_bytes()
+        end = raw.rfind(b"\n") + 1
+        text, end = _whole_members(raw) if self._packed else (raw[:end], end)
+        torn_header = not self._packed and _HEADER.startswith(raw)
+        if raw and not text.startswith(_HEADER) and not torn_header:
+            raise self._foreign("it is no recording")
+        self._check_day(text, now)
+        os.fchmod(self._handle, 0o600)
+        os.ftruncate(self._handle, end)
+        if not text:
+            self._append(_HEADER)
+
+    def _check_day(self, text: bytes, now: datetime) -> None:
+        lines = text.splitlines()[1:]
+        if not lines:
+            return
+        try:
+            newest = datetime.fromisoformat(lines[-1].partition(b",")[0].decode()).astimezone(NEW_YORK)
+        except ValueError:
+            raise self._foreign("its last row has no time") from None
+        if newest.date() != now.astimezone(NEW_YORK).date():
+            raise self._foreign(f"it holds {newest.date()}")
+        if newest > now:
+            raise self._foreign(f"it reaches to {newest:%H:%M:%S}, and it is {now:%H:%M:%S}")
+
+    def _foreign(self, why: str) -> RefusedError:
+        return RefusedError(
+            f"{self._path} is left as it is: {why}", mend="Name a file that does not exist yet (--output)"
+        )
+
+
+def check_name(path: Path) -> None:
+    """Raises UsageError unless the name says how to write."""
+    if not path.name.endswith(SUFFIXES):
+        raise UsageError(f"--output {path.name} must end in {' or '.join(SUFFIXES)}")
+
+
+def _whole_members(raw: bytes) -> tuple[bytes, int]:
+    """The text of the whole gzip members at the beginning, and where they end."""
+    parts, end = [], 0
+    while end < len(raw):
+        member = zlib.decompressobj(wbits=31)
+        try:
+            text = member.decompress(raw[end:])
+        except zlib.error:
+            break
+        if not member.eof:
+            break
+        parts.append(text)
+        end = len(raw) - len(member.unused_data)
+    return b"".join(parts), end
