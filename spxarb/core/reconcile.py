@@ -37,7 +37,7 @@ class Findings:
 def describe(execution: Execution) -> str:
     """An execution in a few words."""
     did = "bought" if execution.side is Side.BUY else "sold"
-    what = f"{execution.quantity:f} {execution.symbol} at {execution.price:f}"
+    what = f"{execution.quantity.normalize():f} {execution.symbol} at {execution.price:f}"
     return f"{did} {what} (order {execution.order_ref})"
 
 
@@ -67,7 +67,7 @@ def strangers(books: Books, tag: str, known_refs: Collection[str]) -> list[str]:
             key = execution.con_id, f"{execution.symbol} contract {execution.con_id} in {whose}"
             net[key] += execution.quantity * execution.side.sign
     return [
-        f"the broker shows {amount:+f} of {words}, which this ledger knows nothing of"
+        f"the broker shows {amount.normalize():+f} of {words}, which this ledger knows nothing of"
         for (_, words), amount in net.items()
         if amount
     ]

@@ -204,6 +204,8 @@ async def _attempt(work: Work, decision: _Decision, told: list[str]) -> _Attempt
     decision = replace(decision, checks=(*decision.checks[:-1], margin))
     if margin.ok is not True:
         return _Attempt(decision, "skipped", told=told)
+    if (stopped := work.stop_reason()) is not None:  # while the broker was asked
+        return _Attempt(decision, "skipped", why=f"Trading was stopped meanwhile: {stopped}", told=told)
     trade = work.store.create_trade(_new_trade(work, decision))
     board = work.board(trade)
     outcome = await work.drive(opening(board, _plan(work.env, decision)), board, entering=True)

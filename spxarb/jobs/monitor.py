@@ -158,6 +158,8 @@ def _errors(work: Work, outcomes: Outcomes) -> list[str]:
     begun = [(reason, left) for _, reason, left in outcomes if left.failed]
     failed = [left.why for reason, left in begun if reason is not ExitReason.ENTRY_UNWOUND]  # told already
     found = [f"{each[0].upper()}{each[1:]}." for each in work.findings.unproven]
+    if found:
+        found.append("Compare the account at the broker with `spxarb report --csv --table executions`.")
     found += [f"{why}. Look at the broker now; `spxarb close-all` tries again." for why in failed]
     found += [
         f"Trade {look.trade.id} was left without quotes, because they are missing: look at its fills."

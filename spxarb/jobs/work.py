@@ -114,9 +114,10 @@ class Work:
 
     async def drive(self, steps: Steps[T], board: Board, *, entering: bool = False) -> T:
         """Run a procedure; while entering, the ledger's word against entries stops it."""
-        return await self.desk.run(steps, board, self._stop_reason if entering else None)
+        return await self.desk.run(steps, board, self.stop_reason if entering else None)
 
-    def _stop_reason(self) -> str | None:
+    def stop_reason(self) -> str | None:
+        """Why entries are forbidden; None when they are not."""
         if self.store.is_trading():
             return None
         return self.store.trading_reason() or "trading was stopped"

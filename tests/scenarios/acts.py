@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing, contextmanager
 from datetime import timedelta
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from promises import DAY
@@ -14,7 +15,7 @@ from taps import Tap
 from spxarb.sim.control import RunningSim
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -69,6 +70,14 @@ def live_orders(stage: Stage) -> list[str]:
     return [row["order_ref"] for row in stage.sim.control.book()["orders"] if row["status"] not in ended]
 
 
+def wait_until(true: Callable[[], bool], seconds: float = 20) -> None:
+    """Look again and again until it is true; fails when the time is over."""
+    end = monotonic() + seconds
+    while not true():
+        assert monotonic() < end, "it never came true"
+        sleep(0.05)
+
+
 def tomorrow(stage: Stage, hour: int = 9, minute: int = 40) -> None:
     moment = stage.at("16:30") + timedelta(days=1)
     stage.sim.control.set_time(moment.replace(hour=hour, minute=minute))
@@ -83,9 +92,9 @@ def dump(stage: Stage, *but: str) -> dict[str, list[tuple[object, ...]]]:
 
 
 @contextmanager
-def tapped(stage: Stage) -> Iterator[Tap]:
+def tapped(stage: Stage, hold_at: int | None = None) -> Iterator[Tap]:
     """The commands' way to the gateway leads through a tap."""
-    with Tap(stage.sim.port) as tap:
+    with Tap(stage.sim.port, hold_at) as tap:
         text = stage.config.read_text()
         stage.config.write_text(text.replace(f"port: {stage.sim.port}", f"port: {tap.port}"))
         yield tap

@@ -20,14 +20,26 @@ CHANGING = {Ask.PLACE_ORDER, Ask.CANCEL_ORDER, Ask.GLOBAL_CANCEL}
 
 
 class Tap:
-    """Passes a client's bytes on to a gateway and remembers which requests were in them."""
+    """Passes a client's bytes on to a gateway and remembers which requests were in them.
 
-    def __init__(self, gateway: int) -> None:
+    `hold_at`: once this request was heard, nothing more of the gateway's words passes before `let_go`.
+    """
+
+    def __init__(self, gateway: int, hold_at: int | None = None) -> None:
         self._gateway = gateway
+        self._hold_at = hold_at
+        self._flows = threading.Event()
+        self._flows.set()
+        self.held = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.requests: list[list[str]] = []
         self.connections = 0
+
+    def let_go(self) -> None:
+        """Let the gateway's words pass again, from now on."""
+        self._hold_at = None
+        self._flows.set()
 
     @property
     def asked(self) -> set[int]:
@@ -46,8 +58,9 @@ class Tap:
                 client, _ = self._listener.accept()
                 self.connections += 1
                 gateway = socket.create_connection(("127.0.0.1", self._gateway))
-                for source, target, heed in ((client, gateway, self._heed()), (gateway, client, None)):
-                    threading.Thread(target=_pump, args=(source, target, heed), daemon=True).start()
+                ways = (client, gateway, self._heed()), (gateway, client, lambda _: self._flows.wait())
+                for way in ways:
+                    threading.Thread(target=_pump, args=way, daemon=True).start()
 
     def _heed(self) -> Callable[[bytes], None]:
         reader, greeted = FrameReader(), [False, False]
@@ -59,16 +72,18 @@ class Tap:
             while greeted[0] and (payload := reader.payload()) is not None:
                 if greeted[1]:
                     self.requests.append(split_fields(payload))
+                    if self.requests[-1][0] == str(self._hold_at):
+                        self._flows.clear()
+                        self.held.set()
                 greeted[1] = True  # the first frame tells versions
 
         return heed
 
 
-def _pump(source: socket.socket, target: socket.socket, heed: Callable[[bytes], None] | None) -> None:
+def _pump(source: socket.socket, target: socket.socket, heed: Callable[[bytes], object]) -> None:
     with suppress(OSError):
         while data := source.recv(1 << 16):
-            if heed is not None:
-                heed(data)
+            heed(data)
             target.sendall(data)
     with suppress(OSError):
         target.shutdown(socket.SHUT_WR)

@@ -460,6 +460,17 @@ def test_clocks_that_disagree_stop_an_entry(tmp_path):
         assert stage.sim.control.book()["orders"] == []
 
 
+def test_clocks_that_disagree_stop_no_exit_which_goes_by_the_gateways(tmp_path, ledger):
+    """By this machine's clock the spread is overdue. Its fills are not the broker's: that is told as well."""
+    with playing(tmp_path, account="DU0000001", at="09:40") as stage:
+        other = holding(tmp_path, ledger, stage.sim.port, "paper", due=True, execution={})
+        done = run(other, "monitor")
+        assert_told(done, 6, "monitor", "n the ledger but not at the broker", "bought 1 SPX", "sold 10 SPY")
+        assert [position["action"] for position in done["positions"]] == ["held"]
+        assert len(done["reconciliation"]) == 2
+        assert run(other, "monitor", "--dry-run").code == 6
+
+
 def test_a_ledger_belongs_to_one_account(gateway, tmp_path, ledger):
     stage = beside(gateway, tmp_path, trading={"mode": "sim"})
     shutil.copy(ledger, stage.database)

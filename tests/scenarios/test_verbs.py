@@ -15,7 +15,19 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from acts import check_of, dump, enter, failed, live_orders, lonely, playing, settings, tapped, tomorrow
+from acts import (
+    check_of,
+    dump,
+    enter,
+    failed,
+    live_orders,
+    lonely,
+    playing,
+    settings,
+    tapped,
+    tomorrow,
+    wait_until,
+)
 from promises import (
     CHECKS,
     CLOSE_ALL,
@@ -292,6 +304,36 @@ def test_an_entry_that_can_be_neither_finished_nor_undone_is_an_alarm_until_a_mo
     (trade,) = thin.sql("SELECT * FROM trades")
     assert (trade["status"], trade["exit_reason"]) == ("CLOSED", "ENTRY_UNWOUND")
     assert thin.cash() == pytest.approx(1_000_000 + trade["final_pnl"], abs=1e-6)
+
+
+@pytest.mark.parametrize("words", [("stop", "--reason", "enough"), ("close-all", "--yes")])
+def test_an_enter_at_work_makes_way_for_stop_and_close_all(thin, words):
+    """It waits at the broker for ten SPY calls to be sold; what it has begun it undoes first."""
+    thin.settings["execution"] = {"order_timeout_seconds": 60, "exit_rung_seconds": 0.2}
+    settings(thin, min_entry_credit=-1000)
+    thin.at("09:35:10")
+    job = thin.start("enter")
+    wait_until(lambda: thin.positions().get(("SPY", 686.0)) == -3)
+    done = thin.run(*words)
+    out, err = job.communicate(timeout=30)
+    assert (done.code, job.returncode) == (0, 0), done.err + err
+    assert json.loads(out)["outcome"] == "aborted"
+    assert (words[0] == "stop") or done["flat"]
+    assert (thin.positions(), live_orders(thin)) == ({}, [])
+    assert thin.sql("SELECT status, exit_reason FROM trades") == [{"status": "CLOSED", "exit_reason": "ENTRY_UNWOUND"}]
+    assert thin.sql("SELECT is_trading FROM system_state") == [{"is_trading": 0}]
+
+
+def test_a_stop_while_enter_still_asks_for_the_margin_lets_nothing_be_bought(stage):
+    with tapped(stage, hold_at=Ask.PLACE_ORDER) as tap:
+        job = stage.start("enter")
+        assert tap.held.wait(20)
+        assert stage.run("stop", "--reason", "enough").code == 0
+        tap.let_go()
+        out, err = job.communicate(timeout=30)
+    assert (job.returncode, json.loads(out)["outcome"]) == (0, "skipped"), err
+    assert stage.sim.control.book()["orders"] == []
+    assert stage.sql("SELECT count(*) AS n FROM trades") == [{"n": 0}]
 
 
 def test_the_environment_alone_is_configuration_enough(stage):
