@@ -123,14 +123,12 @@ def field_text(value: Value) -> str:
     The escapes are those of the real server since version 153; a NUL inside a text would end its field and is
     dropped.
     """
+    if isinstance(value, float):
+        return repr(value) if math.isfinite(value) else UNSET_DOUBLE
+    if isinstance(value, int):
+        return str(int(value))  # a boolean is the int 0 or 1, a message id its number
     if value is None:
         return ""
-    if isinstance(value, bool):
-        return "1" if value else "0"
-    if isinstance(value, int):
-        return str(int(value))
-    if isinstance(value, float):
-        return UNSET_DOUBLE if math.isinf(value) or math.isnan(value) else repr(value)
     if value.isascii():
         return value.replace("\0", "")
     units = struct.unpack(f">{len(value.encode('utf-16-be')) // 2}H", value.encode("utf-16-be"))
@@ -144,7 +142,7 @@ def prefixed(payload: bytes) -> bytes:
 
 def frame(*values: Value) -> bytes:
     """A whole frame of these fields, ready for the socket."""
-    return prefixed("".join(field_text(value) + "\0" for value in values).encode("ascii"))
+    return prefixed("".join([field_text(value) + "\0" for value in values]).encode("ascii"))
 
 
 def message_id(whole: bytes) -> int:
