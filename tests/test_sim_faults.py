@@ -230,6 +230,18 @@ def test_what_a_client_sends_lies_unread(sim):
     assert kinds(later(gateway, 5, client)) == [5, 3]
 
 
+@claims("stop_reading")
+def test_while_nothing_is_read_nobody_notices_that_a_client_has_gone(sim):
+    gateway = sim({"when": {"request": "ids"}, "what": "stop_reading", "for": 5})
+    client = Client(gateway)
+    client.ask(8, 1, 1), rest(client)
+    client.session.end()
+    assert errors(Client(gateway).welcome) == [(-1, 326)]
+    later(gateway, 5)
+    assert len(gateway.exchange.open_orders(1)) == 1
+    assert kinds(Client(gateway).welcome)[:2] == [15, 9]
+
+
 @claims("stop_writing")
 def test_what_is_to_be_sent_waits_or_is_lost(sim):
     gateway = sim({"when": {"request": "ids"}, "what": "stop_writing", "for": 5})

@@ -262,7 +262,7 @@ KINDS = (
         everywhere=True,
     ),
     Kind(
-        *("stop_reading", "Half-open: what clients send lies unread until the end."),
+        *("stop_reading", "Half-open: what clients send, their end too, lies unread until the end."),
         {Place.READ: stop_reading},
         lasting=True,
         personal=True,

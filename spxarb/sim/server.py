@@ -245,7 +245,7 @@ class Server:
                     session.receive_data(data)
                     self.flush()
         finally:
-            session.close()
+            session.end()
             self._links.pop(session, None)
             writer.close()
 

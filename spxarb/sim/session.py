@@ -83,6 +83,7 @@ class Session:
         self.pnl: dict[int, int | None] = {}
         self.pnl_sent: dict[int, tuple[Value, ...]] = {}
         self.account_sent: datetime | None = None
+        self._gone = False
         self._reader = FrameReader()
         self._out = bytearray()
         gateway.connections.append(self)
@@ -103,6 +104,13 @@ class Session:
             if self.state is State.READY:
                 self.error(NOT_A_REQUEST, 320, f"Server error when reading an API client request: {problem}")
             self.close()
+        if self._gone and not trouble.deaf(self):
+            self.close()
+
+    def end(self) -> None:
+        """The client has gone. While a fault keeps its bytes unread, nobody notices: its id stays taken."""
+        self._gone = True
+        self.receive_data(b"")
 
     def data_to_send(self) -> bytes:
         """The bytes for the client since the last call."""
