@@ -1,7 +1,8 @@
 """A seeded bad day: random faults, kills, double and late fires, concurrent jobs; the laws must hold all the same.
 
-`make chaos` plays days until it is told to stop; `make chaos SEED=17 DAYS=1` repeats one. What a seed decides
-is what is done and when; what the machine's scheduler makes of two processes at once is its own.
+`make chaos` plays days until it is told to stop; `make chaos SEED=17 DAYS=1` repeats one. With `--fault NAME`
+(or `--fault all`) short days are played in which an entry, a look and an exit meet just this fault of the
+gateway's table. What a seed decides is what is done and when; what the machine's scheduler makes of two processes at once is its own.
 """
 
 from __future__ import annotations
@@ -159,9 +160,9 @@ class Day:
         self.log.append(f"{self.stage.sim.control.time():%H:%M:%S} {text}")
 
 
-def play(seed: int, folder: Path) -> Day:
-    """Play one day. What broke is in `problems`; empty when every law held."""
-    dice = random.Random(seed)
+def play(seed: int, folder: Path, fault: str = "") -> Day:
+    """Play one day. What broke is in `problems`; empty when every law held. With `fault` a short day of it."""
+    dice = random.Random(f"{seed}/{fault}" if fault else seed)
     options: dict[str, Any] = {"date": DAY, "seed": dice.randrange(1000), "regime": dice.choice(REGIMES)}
     with RunningSim(at="09:34:30", speed=0, **options) as sim:
         stage = Stage(folder, sim)
@@ -189,9 +190,24 @@ def play(seed: int, folder: Path) -> Day:
         day = Day(stage, dice)
         day.note(f"seed {seed}: {options}, {stage.settings}")
         cash = stage.cash()
-        _morning_and_afternoon(day)
+        if fault:
+            _short_day(day, fault)
+        else:
+            _morning_and_afternoon(day)
         _evening(day, cash)
         return day
+
+
+def _short_day(day: Day, fault: str) -> None:
+    """Enter, look and leave, each with the fault or, by the dice, without."""
+    day.stage.settings["trading"] |= {"min_entry_credit": -100_000, "max_spreads_per_day": 2}
+    day.stage.write_config()
+    for clock, *words in (("09:36", "enter"), ("09:40", "enter"), ("09:44", "monitor"), ("10:10", "close-all", "--yes")):
+        day.stage.at(clock)
+        wrong = {"script": [SCRIPTS[fault](day.dice)]} if day.dice.random() < 0.8 else {}
+        _wrong(day, wrong)
+        _end(day, tuple(words), day.stage.start(*words), may_be_ended=False)
+        day.note(f"{words} with {wrong}, fired {_right(day)}")
 
 
 def _morning_and_afternoon(day: Day) -> None:
@@ -211,7 +227,7 @@ def _step(day: Day, in_window: bool) -> None:
     verbs = ["enter", "enter", "monitor"] if in_window else ["monitor", "monitor", "monitor", "enter"]
     verbs += [day.dice.choice(("close-all", "stop", "start", "status", "monitor"))]
     jobs = [_words(day.dice.choice(verbs)) for _ in range(day.dice.choice((1, 1, 1, 2, 2, 3)))]
-    fault = _fault(day.dice) if day.dice.random() < 0.4 else {}
+    fault = _fault(day.dice) if day.dice.random() < 0.6 else {}
     _wrong(day, fault)
     running = [(words, day.stage.start(*words)) for words in jobs]
     killed = _perhaps_kill(day, running)
@@ -219,14 +235,14 @@ def _step(day: Day, in_window: bool) -> None:
         time.sleep(day.dice.random() * 0.5)
         day.stage.sim.control.drop()
         day.note("every connection was cut")
-    if fault and day.dice.random() < 0.5:
-        time.sleep(day.dice.random())
-        _right(day)
+    fired = []
+    if fault and day.dice.random() < 0.3:
+        time.sleep(day.dice.random() * 4)
+        fired = _right(day)
     for words, process in running:
         may_be_ended = bool(killed) or any(words[0] == "close-all" for words in jobs)
         _end(day, words, process, may_be_ended)
-    fired = sorted({each["fault"] for each in day.stage.sim.control.fired()})
-    _right(day)
+    fired = _right(day) or fired
     day.note(f"{jobs} with {fault or 'no fault'}, fired {fired}{', killed ' + str(killed) if killed else ''}")
 
 
@@ -240,12 +256,14 @@ def _wrong(day: Day, fault: dict[str, Any]) -> None:
         control.faults(**fault)
 
 
-def _right(day: Day) -> None:
-    """Nothing is wrong any more: what was held back is sent, the clock stands still."""
+def _right(day: Day) -> list[str]:
+    """Nothing is wrong any more: what was held back is sent, the clock stands still. Gives what fired."""
     control = day.stage.sim.control
+    fired = sorted({each["fault"] for each in control.fired()})
     control.faults()
     control.script()
     control.speed(0)
+    return fired
 
 
 def _words(verb: str) -> tuple[str, ...]:
@@ -344,19 +362,31 @@ def main() -> int:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--seed", type=int, default=None, help="first seed (default: by the clock)")
     words.add_argument("--days", type=int, default=0, help="how many days; 0: until Ctrl-C")
+    words.add_argument("--fault", choices=("all", *SCRIPTS), help="short days of this fault, or of each in turn")
     given = words.parse_args()
+    if given.fault:
+        names = sorted(SCRIPTS) if given.fault == "all" else [given.fault]
+        return max(_one(given.seed or 0, name) for name in names)
     seed = int(time.time()) % 1_000_000 if given.seed is None else given.seed
     played = 0
     while not given.days or played < given.days:
-        with tempfile.TemporaryDirectory() as folder:
-            day = play(seed, Path(folder))
-        played += 1
-        if day.problems:
-            print("\n".join(day.log))
-            print(f"seed {seed} broke: " + "\n  ".join(day.problems))
+        if _one(seed):
             return 1
-        print(f"seed {seed}: {len(day.log)} steps, all laws held")
+        played += 1
         seed += 1
+    return 0
+
+
+def _one(seed: int, fault: str = "") -> int:
+    """Play one day and tell of it; 1 when it broke a law."""
+    with tempfile.TemporaryDirectory() as folder:
+        day = play(seed, Path(folder), fault)
+    name = f"seed {seed} {fault}".strip()
+    if day.problems:
+        print("\n".join(day.log))
+        print(f"{name} broke: " + "\n  ".join(day.problems), flush=True)
+        return 1
+    print(f"{name}: {len(day.log)} steps, all laws held", flush=True)
     return 0
 
 
