@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from spxarb.errors import HumanNeededError, LockedError, RefusedError, SpxarbError, UsageError
+from spxarb.jobs import bookkeeping
 from spxarb.jobs.env import LOOKERS_ID_ABOVE
 from spxarb.jobs.positions import is_due
 from spxarb.jobs.repair import cut_off
@@ -52,7 +53,7 @@ def _at_risk(env: Env, error: Exception, *, everything: bool) -> str:
     What a job that holds the lock has begun is that job's business until the clock says otherwise.
     """
     try:
-        trades = env.store.open_trades()
+        trades = bookkeeping.open_trades(env.store)
     except RefusedError:
         return ""
     others = isinstance(error, LockedError)

@@ -44,6 +44,22 @@ def refigure(store: Store, trade: Trade) -> Trade:
     )
 
 
+LOST_SIGHT = "lost sight"
+"""Status of an order of an earlier day whose end nobody saw: the broker tells of one day alone."""
+
+
+def lost(store: Store, trade: Trade) -> bool:
+    """Whether what became of the trade cannot be known here any more; its calls have long expired."""
+    if trade.status is not TradeStatus.ERROR:
+        return False
+    return any(record.status == LOST_SIGHT for record in store.orders(trade.id))
+
+
+def open_trades(store: Store) -> list[Trade]:
+    """The trades of which something may still be held, and for which something can still be done."""
+    return [trade for trade in store.open_trades() if not lost(store, trade)]
+
+
 def opened(store: Store, trade: Trade, at: datetime) -> Trade:
     """Both legs are filled."""
     entered = max((fill.execution.time for fill in store.fills(trade.id)), default=at)

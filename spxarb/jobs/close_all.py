@@ -74,7 +74,7 @@ async def _close(env: Env, *, dry_run: bool) -> Result:
 
     async with connected(env, dry_run=dry_run) as work:
         await work.reconcile()
-        trades = work.store.open_trades()
+        trades = bookkeeping.open_trades(work.store)
         looks = await look_at(work, [trade for trade in trades if not nothing_trades(work, trade)])
         await work.clock.ask(work.broker)
         outcomes = [(look, await _leave(work, look)) for look in looks]
@@ -104,7 +104,7 @@ def _result(work: Work, outcomes: list[tuple[TradeLook, Left]], told: list[str])
     failed = [left.why for _, left in outcomes if left.failed]
     data: dict[str, object] = {
         "positions": positions,
-        "flat": not (store.open_trades() or work.findings.unproven),
+        "flat": not (bookkeeping.open_trades(store) or work.findings.unproven),
         "reconciliation": list(work.findings.all),
     }
     _record(env, data, work.now, dry_run=work.dry_run)

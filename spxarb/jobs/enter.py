@@ -192,7 +192,7 @@ def _unfinished(work: Work) -> str:
     """Why an earlier trade forbids another; empty when all is in order."""
     if work.findings.unproven:
         return f"Ledger and broker disagree: {work.findings.unproven[0]}"
-    for trade in work.store.open_trades():
+    for trade in bookkeeping.open_trades(work.store):
         if trade.status in {TradeStatus.PENDING, TradeStatus.ERROR} and not trade.residual:
             return f"Trade {trade.id} is {trade.status.lower()}: {trade.note or 'not in order'}"
     return ""
@@ -313,7 +313,7 @@ def _finished(work: Work, attempt: _Attempt) -> Result:
         if doubt := attempt.decision.view.calendar_doubt:
             env.alert(f"No entry: {doubt[0].lower()}{doubt[1:]}.")
         today = work.now.date()
-        still = [look_now(work, each).pnl for each in store.open_trades()]
+        still = [look_now(work, each).pnl for each in bookkeeping.open_trades(store)]
         bookkeeping.refresh_state(store, today, work.now, bookkeeping.pnl_of_day(store, today, still))
     return result
 

@@ -56,7 +56,7 @@ async def _monitor(env: Env, *, dry_run: bool) -> Result:
     async with connected(env, dry_run=dry_run) as work:
         await work.reconcile()
         told = [] if dry_run else await _tidy(work)
-        looks = await look_at(work, work.store.open_trades())
+        looks = await look_at(work, bookkeeping.open_trades(work.store))
         await work.clock.ask(work.broker)
         total = _daily_pnl(work, looks)
         if not dry_run:
@@ -71,7 +71,7 @@ async def _tidy(work: Work) -> list[str]:
     """What is proven and need not wait: cut-off entries, settlements of earlier days, lost fills."""
     told = await repair.repair(work)
     told += await settlement.finalize(work)
-    if any(trade.expiry < work.now.date() for trade in work.store.open_trades()):
+    if any(trade.expiry < work.now.date() for trade in bookkeeping.open_trades(work.store)):
         told += await settlement.settle_expired(work)
     return told
 

@@ -133,7 +133,7 @@ def look_now(
 
 async def pnl_of_open(work: Work) -> list[Decimal | None]:
     """What closing each open trade now would make of it, dollars; None where that is not known."""
-    return [look.pnl for look in await look_at(work, work.store.open_trades())]
+    return [look.pnl for look in await look_at(work, bookkeeping.open_trades(work.store))]
 
 
 # --- leaving ------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ PURPOSES = {ExitReason.ENTRY_UNWOUND: Purpose.UNWIND, ExitReason.EMERGENCY: Purp
 
 def all_quiet(store: Store) -> bool:
     """Nothing is open, every order is proven over, no settlement is provisional: no need to connect."""
-    return not (store.open_trades() or store.unproven_orders() or store.provisional_trades())
+    return not (bookkeeping.open_trades(store) or store.unproven_orders() or store.provisional_trades())
 
 
 def cut_off(trade: Trade) -> bool:
@@ -40,7 +40,7 @@ async def repair(work: Work) -> list[str]:
     The rule: both legs filled as wanted is an open spread; anything else is unwound, nothing is hedged late.
     What could not be unwound is noted as a human's business.
     """
-    return [await _repair(work, trade) for trade in work.store.open_trades() if cut_off(trade)]
+    return [await _repair(work, trade) for trade in bookkeeping.open_trades(work.store) if cut_off(trade)]
 
 
 async def _repair(work: Work, trade: Trade) -> str:

@@ -42,7 +42,7 @@ async def _settle(env: Env, day: date | None) -> Result:
         told = await repair.repair(work)
         told += await settlement.finalize(work)
         told += await settlement.settle_expired(work)
-        waiting = work.store.open_trades()
+        waiting = bookkeeping.open_trades(work.store)
         told += [f"trade {trade.id} is still open: settle again after its close" for trade in waiting]
         return _result(env, day, work.now, told, list(work.findings.unproven))
 

@@ -39,7 +39,7 @@ def has_expired(work: Work, trade: Trade) -> bool:
 
 async def settle_expired(work: Work) -> list[str]:
     """Settle every open trade whose calls have expired. Returns sentences; troubles are in the findings."""
-    expired = [trade for trade in work.store.open_trades() if has_expired(work, trade)]
+    expired = [trade for trade in bookkeeping.open_trades(work.store) if has_expired(work, trade)]
     if not expired:
         return []
     under = await _closing_prices(work)

@@ -11,13 +11,14 @@ from spxarb.broker import Broker, Endpoint, connect
 from spxarb.clock import Clock
 from spxarb.core import reconcile
 from spxarb.core.book import held
-from spxarb.core.model import BooksSeen, LegName
+from spxarb.core.model import ZERO, BooksSeen, LegName, TradeStatus
 from spxarb.core.orders import ABSENCE_SECONDS, Life, Track
+from spxarb.core.sessions import next_trading_day
 from spxarb.core.steps import Board
 from spxarb.desk import Desk
 from spxarb.errors import RefusedError
 from spxarb.jobs import bookkeeping
-from spxarb.market_calendar import timetable
+from spxarb.market_calendar import closures_around, timetable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -135,7 +136,8 @@ class Work:
         repaired = [f"not in the ledger until now: {reconcile.describe(f.execution)}" for f in new]
         if not self.dry_run:
             self.desk.remember_executions(self.books.executions)
-            gone = self._out_of_sight()
+            self._lose_sight()
+            gone = self._lost()
             await self._prove_orders()
             for trade in self._touched([*new, *estimated]):
                 bookkeeping.refigure(self.store, trade)
@@ -150,16 +152,36 @@ class Work:
         ids = {fill.trade_id for fill in fills} | {trade.id for trade in self.store.open_trades()}
         return [self.store.trade(each) for each in sorted(ids)]
 
-    def _out_of_sight(self) -> list[str]:
-        """Orders of an earlier day whose end nobody saw: the broker tells of today alone, a fill included."""
+    def _lose_sight(self) -> None:
+        """Give up orders of an earlier day whose end nobody saw: the broker tells of today alone.
+
+        Nothing can come of them any more, but what came of them is not known: no absence proves anything.
+        """
         told = {each.order_ref for each in self.books.executions}
         told |= {each.order_ref for each in (*self.books.open_orders, *self.books.completed_orders)}
-        today = self.books.time.date()
+        for record in self.store.unproven_orders():
+            if record.created_at.date() >= self.books.time.date() or record.ref in told:
+                continue
+            why = (
+                f"how order {record.ref} of {record.created_at:%Y-%m-%d} ended is not known, for the broker "
+                f"tells of today alone: compare trade {record.trade_id} with the account's statement"
+            )
+            filled = sum(
+                each.execution.quantity
+                for each in self.store.fills(record.trade_id)
+                if each.execution.order_ref == record.ref
+            )
+            self.store.finish_order(record.ref, bookkeeping.LOST_SIGHT, ZERO + filled, self.now, why)
+            self.store.update_trade(record.trade_id, status=TradeStatus.ERROR, note=why)
+
+    def _lost(self) -> list[str]:
+        """Trades that cannot be proven any more, told on the first trading day after their own."""
+        closed = closures_around(self.now.date(), self.env.config).closed
         return [
-            f"how order {record.ref} of {record.created_at:%Y-%m-%d} ended is not known: the broker tells "
-            f"of today alone: compare trade {record.trade_id} with the account's statement"
-            for record in self.store.unproven_orders()
-            if record.created_at.date() < today and record.ref not in told
+            trade.note
+            for trade in self.store.open_trades()
+            if bookkeeping.lost(self.store, trade)
+            and self.now.date() <= next_trading_day(trade.expiry, closed=closed)
         ]
 
     async def _prove_orders(self) -> None:
@@ -181,7 +203,7 @@ class Work:
     def _unproven(self) -> list[str]:
         """What must not be believed: fills that vanished, positions in our name that nobody here opened."""
         today = self.books.time.date()
-        open_trades = self.store.open_trades()
+        open_trades = bookkeeping.open_trades(self.store)
         fills = [fill for trade in open_trades for fill in self.store.fills(trade.id)]
         lost = [
             f"in the ledger but not at the broker: {reconcile.describe(fill.execution)}"

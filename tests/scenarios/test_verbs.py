@@ -792,7 +792,12 @@ def test_a_fill_that_nobody_saw_yesterday_is_told_to_a_human_for_the_broker_tell
     morning = stage.run("monitor")
     assert morning.code == 6
     assert re.search(r"spxarb:\w+:1:SPY:f1", morning.err)
-    assert stage.run("enter")["outcome"] == "skipped"
+    entered = stage.run("enter")
+    assert (entered.code, entered["outcome"]) == (6, "skipped")
+    assert stage.sql("SELECT status, final_pnl FROM trades") == [{"status": "ERROR", "final_pnl": None}]
+    assert stage.sql("SELECT count(*) AS n FROM settlements") == [{"n": 0}]
+    stage.sim.control.advance(24 * 3600)
+    assert stage.run("monitor").code == 0, "a human was told; nothing can be done here"
 
 
 # --- close-all --------------------------------------------------------------------------------------
