@@ -1,6 +1,7 @@
 """Invented days of the simulated gateway: contracts, calendar, quotes, regimes."""
 
 import itertools
+import math
 import time
 from datetime import date, datetime, timedelta
 
@@ -179,6 +180,25 @@ def test_calls_and_puts_are_in_parity(under, strike, deviation):
     call, put = (pricing.value(under, strike, deviation, right) for right in "CP")
     assert call - put == pytest.approx(under - strike, abs=1e-6)
     assert min(call, put) >= 0
+
+
+@given(st.floats(6500, 7500), st.floats(6500, 7500), st.floats(0.1, 0.6), st.floats(0.2, 2))
+def test_gamma_vega_and_theta_are_the_slopes_of_delta_and_value(under, strike, yearly, days):
+    def deviation(volatility, left):
+        return volatility * math.sqrt(left / pricing.TRADING_DAYS)
+
+    def value(volatility=yearly, left=days):
+        return pricing.value(under, strike, deviation(volatility, left), "C")
+
+    up, down = (pricing.delta(under + step, strike, deviation(yearly, days), "C") for step in (0.5, -0.5))
+    found = pricing.slopes(under, strike, yearly, days)
+    assert found.gamma == pytest.approx(up - down, abs=1e-4)
+    assert found.vega == pytest.approx((value(yearly + 0.0005) - value(yearly - 0.0005)) * 10, abs=1e-2)
+    assert found.theta == pytest.approx(-(value(left=days + 0.005) - value(left=days - 0.005)) * 100, abs=0.5)
+
+
+def test_what_has_expired_has_no_slopes():
+    assert pricing.slopes(7000, 7000, 0.2, 0) == (0, 0, 0)
 
 
 def test_variance_passes_from_none_to_all_and_fastest_at_both_ends():

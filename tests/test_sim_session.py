@@ -207,6 +207,19 @@ def test_requests_about_what_is_not_there_get_their_codes(gateway):
     assert errors(client.ask(1, 11, 7, *CALL, 0, "", 0, 0, "")) == [(7, 102)]
 
 
+def test_sessions_are_told_in_the_contracts_zone_and_only_to_versions_that_can_read_them(gateway):
+    asked = ("", "1 day", "2 D", 1, "SCHEDULE", 1, 0, "")
+    (told,) = Client(gateway, 1).ask(20, 4, *CALL, 0, *asked)
+    days = ["20260128-08:30:00", "20260128-15:00:00", "20260128", "20260129-08:30:00", "20260129-15:00:00", "20260129"]
+    assert told == ["106", "4", days[0], days[4], "US/Central", "2", *days]
+    old = Client(gateway, 2, version=157)
+    assert errors(old.ask(20, 4, *CALL, 0, *asked)) == [(4, 321)]
+    for wrong in (("", "1 min", "2 D", 1), ("", "1 day", "2 S", 1), ("", "1 day", "2 D", 0), ("", "1 day", "99 Y", 1)):
+        answer = Client(gateway, 3).ask(20, 4, *CALL, 0, *wrong, "SCHEDULE", 1, 0, "")
+        assert errors(answer) == [(4, 321)]
+        gateway.sessions[-1].close()
+
+
 def test_a_third_account_summary_is_refused(gateway):
     client = Client(gateway)
     for request in (1, 2):
@@ -254,6 +267,34 @@ def test_random_fields_of_every_request_get_frames_that_clients_can_split(gatewa
     client = Client(gateway, client_id=78)
     for answer in client.ask(int(number), *fields):
         assert int(answer[0]) > 0
+    assert kinds(client.ask(49, 1)) == [49]
+    client.session.close()
+
+
+PROPER = [
+    (1, 11, 7, *CALL, 0, "", 0, 0, ""),
+    (9, 8, 7, *CALL, 0, "", "", ""),
+    (20, 7, *CALL, 0, "", "1 min", "1 D", 1, "BID_ASK", 1, 1, ""),
+    (20, 7, *CALL, 0, "20260129-14:50:00", "1 day", "2 D", 1, "SCHEDULE", 1, 0, ""),
+    (78, 7, "SPX", "", "IND", 416904),
+    (7, 3, 7, 0, "", "20260129-14:40:00", "SPX", "OPT", "", "BUY"),
+    (62, 1, 7, "All", "NetLiquidation,$LEDGER:ALL"),
+    (76, 1, 7, "SIM0000001", "", 0),
+    (94, 7, "SIM0000001", "", 416904),
+    (81, 7, "SP"),
+    (4, 1, 7, ""),
+]
+JUNK = st.sampled_from(["", "0", "-1", "1e999", "nan", "99999999999999999999", "SPX", "20261301", "é", "x" * 300, "1 D"])
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(PROPER), st.integers(157, 176), st.dictionaries(st.integers(1, 25), JUNK, max_size=3))
+def test_a_proper_request_with_some_fields_spoiled_is_answered_at_every_version(gateway, request_, version, spoiled):
+    client = Client(gateway, client_id=79, version=version)
+    fields = [spoiled.get(place, field) for place, field in enumerate(request_)]
+    for answer in client.ask(*fields):
+        assert int(answer[0]) > 0
+        assert answer[0] != "4" or len(answer) == (6 if client.session.version >= 166 else 5)
     assert kinds(client.ask(49, 1)) == [49]
     client.session.close()
 

@@ -99,7 +99,7 @@ def _send_ticks(session: Session, stream: Stream) -> None:
 
 
 def historical_data(session: Session, fields: Fields) -> None:
-    """reqHistoricalData: bars of the day so far, and with keepUpToDate as it goes on."""
+    """reqHistoricalData: bars of the day so far, with keepUpToDate as it goes on; or the days' sessions."""
     request = fields.must_integer("reqId")
     asked = read_history(fields)
     instrument = one_instrument(session, request, asked.query)
@@ -107,6 +107,10 @@ def historical_data(session: Session, fields: Fields) -> None:
         return
     gateway = session.gateway
     try:
+        if asked.what.upper() == "SCHEDULE" and session.version >= history.SCHEDULES:
+            told = history.schedule(asked, instrument, gateway.market, gateway.now)
+            session.send(frame(Say.HISTORICAL_SCHEDULE, request, *told))
+            return
         plan = history.plan(asked, gateway.market, gateway.now)
     except ValueError as problem:
         session.error(request, 321, f"Error validating request: cause - {problem}")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from .layouts import wire_time
 from .requests import NEW_YORK, read_time
+from .trading_days import closing, is_open, opening, previous_day
 from .wire import Say, frame
 
 if TYPE_CHECKING:
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
     from .wire import Value
 
 MAX_BARS = 2000
-ZONED_TIMES = 174
-"""From this server version on, times carry their zone."""
+SCHEDULES, ZONED_TIMES = 165, 174
+"""From these server versions on, sessions can be asked for, and times carry their zone."""
 _UNITS = {"sec": 1, "secs": 1, "min": 60, "mins": 60, "hour": 3600, "hours": 3600, "day": 86400}
 _SIZES = {1, 5, 10, 15, 30, 60, 120, 180, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 14400, 28800, 86400}
 _KINDS = {"TRADES", "MIDPOINT", "BID", "ASK", "BID_ASK"}
@@ -84,6 +86,30 @@ def plan(asked: HistoryRequest, market: Market, now: datetime) -> Plan:
     if (end - start).total_seconds() / bar > MAX_BARS:
         raise ValueError(f"more than {MAX_BARS} bars; ask for larger ones or a shorter duration")
     return Plan(start, end, bar, asked.what.upper(), epoch=asked.format_date == 2)
+
+
+def schedule(asked: HistoryRequest, instrument: Instrument, market: Market, now: datetime) -> list[Value]:
+    """The regular sessions of as many trading days as asked for, in the instrument's own zone, oldest first.
+
+    Fields: start, end, zone, count, and each session's start, end and date. Raises ValueError with the cause
+    when the request makes no sense.
+    """
+    if asked.bar_size.strip() != "1 day" or not asked.regular_hours or asked.keep_up_to_date:
+        raise ValueError("SCHEDULE wants bars of 1 day, regular hours, and no updates")
+    count = _seconds(asked.duration, {"D": 1, "W": 5, "M": 21, "Y": 252}, "duration")
+    if count > MAX_BARS:
+        raise ValueError(f"more than {MAX_BARS} sessions; ask for a shorter duration")
+    end = read_time(asked.end).astimezone(NEW_YORK) if asked.end else now
+    day = min(end, market.close).date()
+    days = [day if is_open(day) else previous_day(day)]
+    while len(days) < count:
+        days.append(previous_day(days[-1]))
+    zone = ZoneInfo(instrument.time_zone)
+    rows = [
+        (*(f"{each.astimezone(zone):%Y%m%d-%H:%M:%S}" for each in (opening(d), closing(d))), f"{d:%Y%m%d}")
+        for d in reversed(days)
+    ]
+    return [rows[0][0], rows[-1][1], instrument.time_zone, len(rows), *(text for row in rows for text in row)]
 
 
 def _seconds(text: str, units: dict[str, int], name: str) -> int:

@@ -79,7 +79,8 @@ class Instrument:
 class Quote:
     """The market in one contract at one moment. None is "there is none", never 0; sizes are contracts.
 
-    `iv` is the yearly volatility (0.15 is 15 %), `delta` per share. `halted`: trading is suspended.
+    `iv` is the yearly volatility (0.15 is 15 %), `delta` per share, `gamma` its change per point, `vega` per
+    percent of volatility, `theta` per trading day. `halted`: trading is suspended.
     """
 
     bid: float | None = None
@@ -95,6 +96,9 @@ class Quote:
     open: float | None = None
     iv: float | None = None
     delta: float | None = None
+    gamma: float | None = None
+    vega: float | None = None
+    theta: float | None = None
     halted: bool = False
 
 

@@ -142,10 +142,13 @@ class SyntheticDay:
     def _under(self, item: Instrument, second: int) -> float:
         return (self._path.spx if item.symbol == "SPX" else self._path.spy)[second]
 
+    def _days_left(self, item: Instrument, second: int) -> float:
+        """Trading days until expiry, on a clock that runs with the day's variance."""
+        return 1 - pricing.variance_share(second / self._seconds) + _days_after(self.day, item)
+
     def _value(self, item: Instrument, second: int) -> tuple[float, float, float]:
         """Value, volatility and delta of an option."""
-        under = self._under(item, second)
-        days = 1 - pricing.variance_share(second / self._seconds) + _days_after(self.day, item)
+        under, days = self._under(item, second), self._days_left(item, second)
         stirred = self._regime.slide is not None and second >= self._regime.slide[0] * 60
         yearly = self._path.volatility * PREMIUM * (2 if stirred else 1)
         spread = yearly * sqrt(days / TRADING_DAYS)
@@ -166,6 +169,8 @@ class SyntheticDay:
             return replace(seen, halted=self._halted(second))
         worth, volatility, delta = self._value(item, second)
         bid, ask = self._sides(item, second, worth)
+        under, days = self._under(item, second), self._days_left(item, second)
+        slopes = pricing.slopes(under, item.strike, volatility, days)
         least, most = (10, 60) if item.symbol == "SPX" else self._regime.sizes
         return Quote(
             bid=bid,
@@ -180,6 +185,9 @@ class SyntheticDay:
             open=seen.open,
             iv=round(volatility, 4),
             delta=round(delta, 4),
+            gamma=round(slopes.gamma, 6),
+            vega=round(slopes.vega, 4),
+            theta=round(slopes.theta, 4),
         )
 
     def _sides(self, item: Instrument, second: int, worth: float) -> tuple[float | None, float]:

@@ -6,7 +6,8 @@ who divides the day into more and less lively parts needs no other clock.
 
 from __future__ import annotations
 
-from math import erfc, log, sqrt
+from math import erfc, exp, log, pi, sqrt
+from typing import NamedTuple
 
 TRADING_DAYS = 252
 """Trading days in a year, to turn a yearly volatility into a daily one."""
@@ -33,6 +34,26 @@ def delta(under: float, strike: float, deviation: float, right: str) -> float:
     else:
         call = 1.0 if under > strike else 0.0
     return call if right == "C" else call - 1.0
+
+
+class Slopes(NamedTuple):
+    """Gamma per point of the underlying, vega per percent of yearly volatility, theta per trading day."""
+
+    gamma: float
+    vega: float
+    theta: float
+
+
+def slopes(under: float, strike: float, yearly: float, days: float) -> Slopes:
+    """Of a call as of a put, `yearly` being the volatility and `days` the trading days until expiry."""
+    root = sqrt(days / TRADING_DAYS) if days > 0 else 0.0
+    deviation = yearly * root
+    if deviation <= 1e-9:
+        return Slopes(0.0, 0.0, 0.0)
+    d1 = log(under / strike) / deviation + deviation / 2
+    density = exp(-d1 * d1 / 2) / sqrt(2 * pi)
+    theta = -under * density * yearly / (2 * root * TRADING_DAYS)
+    return Slopes(density / (under * deviation), under * density * root / 100, theta)
 
 
 def variance_share(elapsed: float) -> float:

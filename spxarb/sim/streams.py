@@ -147,7 +147,7 @@ class Stream:
         return ticks
 
     def _computations(self, quote: Quote, before: Quote | None, under: float | None) -> list[bytes]:
-        """Bid, ask, last and model computations; only volatility, delta and prices are computed here."""
+        """Bid, ask, last and model computations."""
         if quote.iv is None and quote.delta is None:
             return []
         model = None if quote.bid is None or quote.ask is None else (quote.bid + quote.ask) / 2
@@ -174,6 +174,6 @@ class Stream:
             -2.0 if quote.delta is None else quote.delta,
             price,
             0.0,
-            *(-2.0, -2.0, -2.0),
+            *(-2.0 if each is None else each for each in (quote.gamma, quote.vega, quote.theta)),
             -1.0 if under is None else under,
         )

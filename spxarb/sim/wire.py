@@ -111,6 +111,7 @@ class Say(IntEnum):
     PNL_SINGLE = 95
     COMPLETED_ORDER = 101
     COMPLETED_ORDERS_END = 102
+    HISTORICAL_SCHEDULE = 106
 
 
 class WireError(ValueError):

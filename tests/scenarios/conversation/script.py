@@ -138,6 +138,7 @@ def sees_quotes(talk, sim):
         assert (0 < quote["bid"] < quote["ask"], quote["askSize"] > 0, quote["halted"]) == (True, True, 0)
         for greeks in (quote["model"], quote["bidGreeks"], quote["askGreeks"]):
             assert (0.2 < greeks["delta"] < 0.8, 0.02 < greeks["impliedVol"] < 2) == (True, True)
+            assert (greeks["gamma"] > 0, greeks["vega"] > 0, greeks["theta"] < 0) == (True, True, True)
         assert quote["model"]["undPrice"] in {index["last"], fund["last"]}
         once = talk.snapshot(contract)
         assert [once[side] for side in ("bid", "ask")] == [quote[side] for side in ("bid", "ask")]
@@ -172,6 +173,11 @@ def asks_for_bars(talk, sim, spx):
             assert all(0 < bar["low"] <= bar["close"] <= bar["high"] for bar in bars)
     (day,) = talk.bars({**SPY, "conId": 756733}, "", "1 D", "1 day", "TRADES", 1)
     assert day["date"] == TODAY
+    if talk.version >= 165:
+        told = talk.schedule({**SPY, "conId": 756733}, 3)
+        days = [(each["startDateTime"], each["endDateTime"], each["refDate"]) for each in told["sessions"]]
+        assert days == [(f"{d}-09:30:00", f"{d}-16:00:00", d) for d in ("20260217", "20260218", TODAY)]
+        assert (told["timeZone"], told["startDateTime"]) == ("US/Eastern", "20260217-09:30:00")
     grown = talk.growing_bars(spx, "1 min", "MIDPOINT")
     sim.control.advance(120)
     assert len(talk.grown_bars()) > len(grown)

@@ -103,6 +103,9 @@ class Driver:
             )
         )
 
+    async def schedule(self, contract, days):
+        return await self.ib.reqHistoricalScheduleAsync(lib.Contract(**contract), days)
+
     async def growing_bars(self, contract, size, what):
         self.growing = await self.ib.reqHistoricalDataAsync(
             lib.Contract(**contract), "", "1 D", size, what, useRTH=True, formatDate=2, keepUpToDate=True

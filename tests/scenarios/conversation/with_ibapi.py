@@ -231,6 +231,14 @@ class Driver:
         rows = self.asked(send, "historicalDataEnd", "historicalData", reqId=number)
         return [self.bar(row["bar"]) for row in rows]
 
+    def schedule(self, contract, days):
+        number, given = self.new_id(), made(Contract, contract)
+        send = lambda: self.app.reqHistoricalData(  # noqa: E731
+            number, given, "", f"{days} D", "1 day", "SCHEDULE", 1, 1, False, []
+        )
+        (row,) = self.asked(send, "historicalSchedule", reqId=number)
+        return row
+
     @staticmethod
     def bar(bar):
         """Epoch seconds as a time, as the other clients read them."""
