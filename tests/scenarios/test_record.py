@@ -214,3 +214,15 @@ def test_a_file_that_is_something_else_is_not_overwritten(stage):
     path.write_text("my,own\n")
     assert stage.run("record", "--output", str(path)).code == 5
     assert path.read_text() == "my,own\n"
+
+
+def test_on_a_paper_account_it_samples_by_the_clock_without_being_woken(tmp_path):
+    with RunningSim(date=DAY, regime="rich-spy", at="09:35:30", speed=1, account="DU1234567") as sim:
+        stage, path = Stage(tmp_path, sim), tmp_path / "day.csv"
+        stage.write_config(trading={"mode": "paper"})
+        words = ["--every", "2", "--seconds", "9", "--strikes", "1"]
+        done = stage.run("record", "--output", str(path), *words)
+    assert (done.code, done["ended_by"]) == (0, "time")
+    moments = sorted({datetime.fromisoformat(row["t"]) for row in rows_of(path)})
+    assert 3 <= len(moments) <= 6
+    assert {row["src"] for row in rows_of(path)} == {"ib"}
