@@ -806,6 +806,22 @@ def test_a_rejected_order_that_stays_listed_as_inactive_is_cancelled_before_anyt
     assert scene.log[1:] == ["SPY e1: sell 10 at 2.35", "cancel SPY e1", "SPX u1: sell 1 at 17.80"]
 
 
+def test_the_price_of_an_order_that_is_seen_to_be_inactive_is_not_changed():
+    """That might send it again."""
+    scene = Scene({"SPX e1": rests})
+
+    def inactive():
+        deal = scene.broker.deals["spxarb:4f1c:12:SPX:e1"]
+        deal.state, deal.status, deal.listed = INACTIVE, "Inactive", True
+
+    scene.broker.at(4, scene.broker.cut)
+    scene.broker.at(5, inactive)
+    scene.broker.at(6, scene.broker.restore)
+    assert scene.open().ending is Ending.NOTHING
+    assert scene.log == ["SPX e1: buy 1 at 18.00", "cancel SPX e1"]
+    assert scene.broker.now < 10
+
+
 def test_an_inactive_spy_order_that_comes_back_to_life_is_ended_and_its_fill_bought_back():
     def play(broker, deal):
         deal.state, deal.status, deal.listed = INACTIVE, "Inactive", True
@@ -1645,6 +1661,7 @@ class Chance(Exchange):
         parcels = [self.parcels[0][0]] if self.parcels and self.gateway_up else []
         due = [*parcels, *self.timers.values(), *self.ends.values()]
         if not due:
+            assert self.mail or self.looking or not self.exhausted, "nothing will ever happen again"
             return None
         self.now = max(self.now, min(due))
         for ref in [ref for ref, at in self.ends.items() if at <= self.now]:
