@@ -230,7 +230,7 @@ class Execution(Section):
         description="Leave a buy-back of SPY at the broker, asleep until 10 minutes before the close.",
     )
     lock_timeout_seconds: Seconds = Field(
-        default=600,
+        default=900,
         ge=0,
         le=3600,
         description="How long to wait for another job of spxarb to finish, seconds.",

@@ -1,7 +1,8 @@
 """Questions to the gateway and their answers: matched, bounded in time, and void when the link was lost.
 
-Most questions have an id of their own. Positions, orders and the time have none (a `str` key here): two of
-a kind at once could not be told apart, so they wait for each other.
+Most questions have an id of their own (an `int` key). Positions, orders and the time have none (a `str`
+key): two of a kind at once could not be told apart, so they wait for each other. So do two for one market
+rule, which are named by it.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class Questions:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._open: dict[Hashable, Question] = {}
-        self._turns: dict[str, asyncio.Lock] = {}
+        self._turns: dict[Hashable, asyncio.Lock] = {}
         self._owed: Counter[Hashable] = Counter()
 
     def __contains__(self, key: Hashable) -> bool:
@@ -106,7 +107,7 @@ class Questions:
         the gateway refuses. With `some_will_do` the rows that came before the deadline are the answer.
         """
         question = Question(name, asyncio.get_running_loop().create_future())
-        turn = self._turns.setdefault(key, asyncio.Lock()) if isinstance(key, str) else nullcontext()
+        turn = nullcontext() if isinstance(key, int) else self._turns.setdefault(key, asyncio.Lock())
         try:
             async with asyncio.timeout(timeout), turn:
                 return await self._asked(key, question, send)

@@ -272,8 +272,17 @@ def _monitor(content: Object) -> list[Block]:
 
 
 def _close_all(content: Object) -> list[Block]:
-    flat = Line("\nFlat, seen at the broker.", GOOD) if content["flat"] else Line("\nNot seen flat.", BAD)
-    return [_grid("Positions", _EXITS, content["positions"]), flat]
+    return [_grid("Positions", _EXITS, content["positions"]), _flatness(content)]
+
+
+def _flatness(content: Object) -> Line:
+    if content["flat"]:
+        asked = content.get("asked_broker", True)
+        return Line("\nFlat, seen at the broker.", GOOD) if asked else Line("\nNothing is open.", GOOD)
+    actions = {position["action"] for position in content["positions"]}
+    if actions == {"closed"}:
+        return Line("\nOnly worthless SPX calls are left, to cash settlement.", WARN)
+    return Line("\nNot seen flat.", "" if actions == {"would_close"} else BAD)
 
 
 def _switch(content: Object) -> list[Block]:

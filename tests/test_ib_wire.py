@@ -393,6 +393,14 @@ def test_two_questions_of_one_kind_are_asked_one_after_the_other():
     session(steps)
 
 
+def test_two_questions_for_one_market_rule_both_get_their_answer():
+    async def steps(broker: Broker, script: Script) -> None:
+        rules = await asyncio.gather(broker._tick_rule(26), broker._tick_rule(26))
+        assert [rule.lowest for rule in rules] == [Decimal("0.01")] * 2
+
+    session(steps, on91=["93|26|1|0|0.01|"])
+
+
 def test_account_values_free_their_subscription():
     async def steps(broker: Broker, script: Script) -> None:
         values = await broker.account_values()

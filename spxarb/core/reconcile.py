@@ -10,8 +10,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spxarb.core.book import PREFIX, order_name
-from spxarb.core.model import ZERO, Side
+from spxarb.core.book import PREFIX, held, order_name
+from spxarb.core.model import ZERO, LegName, Side
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -24,14 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Differences in sentences. `repaired` were proven and mended; `unproven` need a human."""
+    """Differences in sentences. `repaired` were proven and mended, `noticed` are others' doing, `unproven`
+    need a human.
+    """
 
     repaired: tuple[str, ...] = ()
     unproven: tuple[str, ...] = ()
+    noticed: tuple[str, ...] = ()
 
     @property
     def all(self) -> tuple[str, ...]:
-        return (*self.repaired, *self.unproven)
+        return (*self.repaired, *self.noticed, *self.unproven)
 
 
 def describe(execution: Execution) -> str:
@@ -71,6 +74,30 @@ def strangers(books: Books, tag: str, known_refs: Collection[str]) -> list[str]:
         for (_, words), amount in net.items()
         if amount
     ]
+
+
+def closed_by_others(
+    trade: Trade, fills: Iterable[Fill], books: Books, known_refs: Collection[str]
+) -> list[str]:
+    """Legs of which the account holds less than our own executions add up to, because others traded them.
+
+    Perhaps somebody closed them by hand. They stay ours all the same, and will be left: sentences, no more.
+    """
+    told = []
+    own = list(fills)
+    for leg in LegName:
+        con_id, ours = trade.contract(leg).con_id, held(own, leg)
+        account = sum((p.quantity for p in books.positions if p.con_id == con_id), start=ZERO)
+        foreign = any(
+            each.con_id == con_id and each.order_ref not in known_refs and each.side.sign * ours < 0
+            for each in books.executions
+        )
+        if foreign and account * ours < ours * ours:
+            told.append(
+                f"others traded {trade.contract(leg)} of trade {trade.id}: the account holds {account:+.0f}, "
+                f"the ledger {ours:+.0f}; spxarb will close its own all the same: was it closed by hand?"
+            )
+    return told
 
 
 def sold_by_others(trade: Trade, books: Books, known_refs: Collection[str], since: datetime) -> bool:

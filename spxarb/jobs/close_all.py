@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from spxarb.core.model import ExitReason
 from spxarb.errors import Exit, LockedError
 from spxarb.jobs import bookkeeping, repair, settlement
 from spxarb.jobs.alarm import escalated
+from spxarb.jobs.env import GRACE_SECONDS
 from spxarb.jobs.positions import Left, TradeLook, is_due, leave, look_at, nothing_trades, position
 from spxarb.lock import terminate_holder
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 YIELD_SECONDS = 20.0
 """How long another job may take to make way before it is ended."""
-GRACE_SECONDS = 3.0
 REASON = "close-all"
 
 
@@ -34,10 +33,10 @@ def run(env: Env, *, dry_run: bool) -> Result:
     HumanNeededError when anything is open and, for whatever reason, cannot be closed.
     """
     if dry_run:
-        return _quiet(env, dry_run=True) or asyncio.run(_close(env, dry_run=True))
+        return _quiet(env, dry_run=True) or env.in_time(_close(env, dry_run=True))
     env.store.set_trading(False, REASON, env.now())
     with escalated(env, everything=True), _locked(env):
-        return _quiet(env, dry_run=False) or asyncio.run(_close(env, dry_run=False))
+        return _quiet(env, dry_run=False) or env.in_time(_close(env, dry_run=False))
 
 
 def _quiet(env: Env, *, dry_run: bool) -> Result | None:
@@ -45,12 +44,13 @@ def _quiet(env: Env, *, dry_run: bool) -> Result | None:
     if not repair.all_quiet(env.store):
         return None
     now = env.now()
-    data: dict[str, object] = {"positions": [], "flat": True}
+    data: dict[str, object] = {"positions": [], "flat": True, "asked_broker": False}
     _record(env, data, now, dry_run=dry_run)
     if not dry_run:
         bookkeeping.refresh_state(env.store, now.date(), now, bookkeeping.pnl_of_day(env.store, now.date()))
     off = "" if dry_run else "; trading is off"
-    return env.result(data, at=now, notes=[f"Nothing is open{off}."])
+    told = f"Nothing is open in the ledger {env.config.database_path()}{off}. The broker was not asked."
+    return env.result(data, at=now, notes=[told])
 
 
 @contextmanager
@@ -104,6 +104,7 @@ def _result(work: Work, outcomes: list[tuple[TradeLook, Left]], told: list[str])
     failed = [left.why for _, left in outcomes if left.failed]
     data: dict[str, object] = {
         "positions": positions,
+        "asked_broker": True,
         "flat": not (bookkeeping.open_trades(store) or work.findings.unproven),
         "reconciliation": list(work.findings.all),
     }

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from spxarb.core.book import Trade
-from spxarb.core.execution import Ending, OpenPlan, failsafe, opening
-from spxarb.core.model import Check, ExitReason, LegName, OrderTicket, Side, TradeStatus
+from spxarb.core.execution import Ending, OpenPlan, opening
+from spxarb.core.model import Check, ExitReason, OrderTicket, Side, TradeStatus
 from spxarb.core.strategy import (
     Credit,
     EntryView,
@@ -26,11 +25,14 @@ from spxarb.core.strategy import (
 from spxarb.errors import Exit, GatewayError, HumanNeededError, RefusedError
 from spxarb.jobs import bookkeeping, repair
 from spxarb.jobs.alarm import escalated
+from spxarb.jobs.failsafe import leave_failsafe
 from spxarb.jobs.market import EntryMarket, entry_market
 from spxarb.jobs.positions import look_now, pnl_of_open
+from spxarb.jobs.tidy import tidy
 from spxarb.market_calendar import timetable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
     from decimal import Decimal
 
@@ -42,7 +44,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FAILSAFE_BEFORE_CLOSE = timedelta(minutes=10)
+FARM_TROUBLE = frozenset({"2103", "2157"})
+"""IBKR message codes: the connection to a market data or security definition farm is broken."""
+
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +79,9 @@ def run(env: Env, *, dry_run: bool) -> Result:
     Raises GatewayError, RefusedError, LockedError; a spread that is half done is no exception but exit 6.
     """
     if dry_run:
-        return asyncio.run(_enter(env, dry_run=True))
+        return env.in_time(_enter(env, dry_run=True))
     with escalated(env), env.locked():
-        return _nothing_to_enter(env) or asyncio.run(_enter(env, dry_run=False))
+        return _nothing_to_enter(env) or env.in_time(_enter(env, dry_run=False))
 
 
 # --- without a connection -------------------------------------------------------------------------
@@ -123,7 +127,7 @@ async def _enter(env: Env, *, dry_run: bool) -> Result:
     async with connected(env, dry_run=dry_run) as work:
         _require_one_clock(work)
         await work.reconcile()
-        told = [] if dry_run else await repair.repair(work)
+        told = [] if dry_run else await tidy(work)
         decision = await _decide(work)
         attempt = _Attempt(decision, "dry_run" if dry_run else "skipped", told=told)
         if not dry_run and decision.would == "enter":
@@ -181,11 +185,17 @@ async def _decide(work: Work) -> _Decision:
         unfinished=_unfinished(work),
         daily_pnl=pnl,
         asked_broker=day is not None,
+        market_doubt=_farm_trouble(work.broker.notices),
         **{name: getattr(market, name) for name in EntryMarket.__dataclass_fields__},
     )
     checks = entry_checks(view, env.limits, env.fees)
     why = "a dry run sends no what-if order" if work.dry_run else "another check failed already"
     return _Decision(view, (*checks, margin_not_asked(why)), quoted_credit(view, env.limits, env.fees))
+
+
+def _farm_trouble(notices: Iterable[str]) -> str:
+    """What the gateway said of its market data during this connection, that makes quotes suspect."""
+    return next((each for each in notices if each.partition(" ")[0] in FARM_TROUBLE), "")
 
 
 def _unfinished(work: Work) -> str:
@@ -210,8 +220,8 @@ async def _attempt(work: Work, decision: _Decision, told: list[str]) -> _Attempt
     board = work.board(trade)
     outcome = await work.drive(opening(board, _plan(work.env, decision)), board, entering=True)
     trade = await _conclude(work, trade, outcome)
-    if trade.status is TradeStatus.ACTIVE and work.env.config.execution.broker_side_failsafe:
-        await _leave_failsafe(work, trade)
+    if trade.status is TradeStatus.ACTIVE:
+        told = [*told, *await leave_failsafe(work, trade)]
     entered = "entered" if trade.status is TradeStatus.ACTIVE else "aborted"
     return _Attempt(decision, entered, trade.id, outcome.why, told)
 
@@ -286,14 +296,6 @@ async def _conclude(work: Work, trade: Trade, outcome: Outcome) -> Trade:
     if outcome.ending is Ending.RESIDUAL:
         return bookkeeping.left_to_settlement(store, trade, ExitReason.ENTRY_UNWOUND, now)
     return bookkeeping.refigure(store, trade)
-
-
-async def _leave_failsafe(work: Work, trade: Trade) -> None:
-    """Let the broker hold a sleeping buy-back of the short leg, for the case that this machine dies."""
-    board = work.board(trade)
-    if work.day is None or not work.broker.link_up or board.held(LegName.SPY) >= 0:
-        return
-    await work.drive(failsafe(board, trade.spy, work.day.close - FAILSAFE_BEFORE_CLOSE), board)
 
 
 # --- the result -----------------------------------------------------------------------------------

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
-from typing import TYPE_CHECKING
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from spxarb import logs, notify
 from spxarb.config import MODES, Config, ledger_candidates, load, salvage
@@ -16,22 +17,27 @@ from spxarb.core.fees import FeeSchedule
 from spxarb.core.model import NEW_YORK
 from spxarb.core.steps import Tactics
 from spxarb.core.strategy import Limits
-from spxarb.errors import ConfigError, Exit, RefusedError, SpxarbError, worst
+from spxarb.errors import ConfigError, Exit, GatewayError, RefusedError, SpxarbError, worst
 from spxarb.jobs.result import Result
-from spxarb.lock import job_lock
+from spxarb.lock import job_lock, terminate_holder
 from spxarb.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Coroutine, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from spxarb.clock import Clock
     from spxarb.core.book import Trade
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 LOOKERS_ID_ABOVE = 1
 """What only looks must not take the client id of a job that works: it uses the next one."""
+GRACE_SECONDS = 3.0
+"""How long a job that is ended may take to go by itself."""
+PROOF_SECONDS = 120.0
+"""How long the ends of one spread's orders may take to be proven."""
 GOES_ON_UNCONFIGURED = frozenset({"monitor", "close-all"})
 """Verbs that leave positions: they go on with the limits stored with the trades."""
 
@@ -98,6 +104,33 @@ class Env:
         known = self.store.state()["last_updated"] if self.config.trading.mode == "sim" else None
         return datetime.fromisoformat(known).astimezone(NEW_YORK) if known else datetime.now(NEW_YORK)
 
+    @property
+    def budget(self) -> float:
+        """Seconds that one command may take at the most: every wait that it may meet, added up generously."""
+        e, spreads = self.config.execution, 1 + len(self.store.open_trades())
+        working = (1 + e.max_retry_attempts) * e.order_timeout_seconds
+        leaving = e.exit_rungs * e.exit_rung_seconds + e.order_timeout_seconds
+        questions = e.connect_timeout_seconds + 12 * e.question_timeout_seconds + 4 * e.quote_timeout_seconds
+        return 2 * questions + 2 * working + spreads * (2 * leaving + PROOF_SECONDS)
+
+    def in_time(self, job: Coroutine[Any, Any, T]) -> T:
+        """Run a job to its end within the budget. Raises GatewayError when it takes longer.
+
+        Each wait has an end of its own; this is for a gateway that drips.
+        """
+
+        async def bounded() -> T:
+            async with asyncio.timeout(self.budget):
+                return await job
+
+        try:
+            return asyncio.run(bounded())
+        except TimeoutError:
+            raise GatewayError(
+                f"`{self.command}` did not come to its end within {self.budget:.0f} s",
+                mend="Look at the Gateway; `spxarb monitor` goes on where this ended",
+            ) from None
+
     def exit_limits(self, trade: Trade) -> Limits:
         """Limits for leaving: the configuration's, or with a broken one those stored with the trade."""
         return limits_of(_stored(trade, self.config)) if self.problem else self.limits
@@ -156,14 +189,32 @@ def job_env(command: str, config_file: Path | None, arguments: Sequence[str]) ->
     logs.setup(config)
     try:
         with Store.open(config.database_path(), mode=config.trading.mode) as store:
-            run_id = store.begin_run(command, list(arguments), datetime.now(NEW_YORK))
-            with _recorded(Env(command, config, store, run_id, problem)) as env:
+            env = Env(command, config, store, 0, problem)
+            env.run_id = _begin(env, arguments)
+            with _recorded(env):
                 yield env
     except SpxarbError as error:
         error.mode = config.trading.mode
         raise
     finally:
         logs.shutdown()
+
+
+def _begin(env: Env, arguments: Sequence[str]) -> int:
+    """The command's row among the runs.
+
+    A job that hangs in the middle of a write locks the ledger itself: `close-all` then ends it, before
+    anything else. Raises RefusedError when the ledger stays locked.
+    """
+    begin = partial(env.store.begin_run, env.command, list(arguments))
+    if env.command != "close-all":
+        return begin(env.now())
+    with suppress(RefusedError):
+        return begin(env.now())
+    with suppress(RefusedError):
+        return begin(env.now())
+    terminate_holder(env.lock_path, GRACE_SECONDS)
+    return begin(env.now())
 
 
 @contextmanager

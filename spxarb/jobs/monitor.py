@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from spxarb.core.exits import ExitView, exit_signal
 from spxarb.core.model import ExitReason
 from spxarb.errors import Exit
-from spxarb.jobs import bookkeeping, repair, settlement
+from spxarb.jobs import bookkeeping, repair
 from spxarb.jobs.alarm import escalated
 from spxarb.jobs.positions import HELD, Left, TradeLook, is_due, leave, look_at, position
+from spxarb.jobs.tidy import tidy
 from spxarb.market_calendar import timetable
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ def run(env: Env, *, dry_run: bool) -> Result:
     be tried.
     """
     if dry_run:
-        return _quiet(env, dry_run=True) or asyncio.run(_monitor(env, dry_run=True))
+        return _quiet(env, dry_run=True) or env.in_time(_monitor(env, dry_run=True))
     with escalated(env), env.locked():
-        return _quiet(env, dry_run=False) or asyncio.run(_monitor(env, dry_run=False))
+        return _quiet(env, dry_run=False) or env.in_time(_monitor(env, dry_run=False))
 
 
 def _quiet(env: Env, *, dry_run: bool) -> Result | None:
@@ -55,7 +55,7 @@ async def _monitor(env: Env, *, dry_run: bool) -> Result:
 
     async with connected(env, dry_run=dry_run) as work:
         await work.reconcile()
-        told = [] if dry_run else await _tidy(work)
+        told = [] if dry_run else await tidy(work)
         looks = await look_at(work, bookkeeping.open_trades(work.store))
         await work.clock.ask(work.broker)
         total = _daily_pnl(work, looks)
@@ -65,15 +65,6 @@ async def _monitor(env: Env, *, dry_run: bool) -> Result:
         if not dry_run:
             _refresh(work, outcomes)
         return _result(work, outcomes, told)
-
-
-async def _tidy(work: Work) -> list[str]:
-    """What is proven and need not wait: cut-off entries, settlements of earlier days, lost fills."""
-    told = await repair.repair(work)
-    told += await settlement.finalize(work)
-    if any(trade.expiry < work.now.date() for trade in bookkeeping.open_trades(work.store)):
-        told += await settlement.settle_expired(work)
-    return told
 
 
 def _daily_pnl(work: Work, looks: Sequence[TradeLook]) -> Decimal | None:

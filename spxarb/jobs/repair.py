@@ -8,6 +8,7 @@ from spxarb.core.book import Purpose
 from spxarb.core.model import ExitReason, LegName
 from spxarb.core.steps import finish
 from spxarb.jobs import bookkeeping
+from spxarb.jobs.failsafe import leave_failsafe
 from spxarb.jobs.positions import leave, not_proven
 
 if TYPE_CHECKING:
@@ -48,8 +49,9 @@ async def _repair(work: Work, trade: Trade) -> str:
     proven = await work.drive(_all_over(board), board)
     trade = bookkeeping.refigure(work.store, trade)
     if proven and _complete(trade, board):
-        bookkeeping.opened(work.store, trade, work.now)
-        return f"trade {trade.id} was found open: both legs filled"
+        trade = bookkeeping.opened(work.store, trade, work.now)
+        told = [f"trade {trade.id} was found open: both legs filled", *await leave_failsafe(work, trade)]
+        return "; ".join(told)
     left = not_proven(work, trade)
     if proven:
         left = await leave(work, trade, ExitReason.ENTRY_UNWOUND, Purpose.UNWIND)

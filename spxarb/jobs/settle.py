@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -30,7 +29,7 @@ def run(env: Env, *, day: date | None) -> Result:
         if repair.all_quiet(env.store) and env.config.trading.mode != "sim":
             now = env.now()
             return _result(env, _the_day(env, day, now), now, [], [])
-        return asyncio.run(_settle(env, day))
+        return env.in_time(_settle(env, day))
 
 
 async def _settle(env: Env, day: date | None) -> Result:
@@ -59,6 +58,12 @@ def _the_day(env: Env, asked: date | None, now: datetime) -> date:
     return asked
 
 
+def _over(env: Env, day: date, now: datetime) -> bool:
+    """Whether the day's session is behind us."""
+    hours = timetable(day, env.config)
+    return hours is None or now >= hours.close
+
+
 def _latest(env: Env, now: datetime) -> date:
     """The last day with trading hours that have begun."""
     day = now.date()
@@ -78,7 +83,7 @@ def _result(env: Env, day: date, now: datetime, told: list[str], unproven: list[
     data: dict[str, object] = {
         "trades": store.trade_rows(day, day),
         "summary": next(iter(store.summary_rows(day, day)), None),
-        "provisional": bookkeeping.is_provisional(trades),
+        "provisional": bookkeeping.is_provisional(trades) or not _over(env, day, now),
     }
     error = " ".join(f"{each[0].upper()}{each[1:]}." for each in unproven)
     if error:

@@ -24,7 +24,7 @@ def run(env: Env, *, offline: bool) -> Result:
     if offline:
         return _offline(env)
     try:
-        return asyncio.run(_online(env))
+        return env.in_time(_online(env))
     except GatewayError as error:
         return _offline(env, error)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from spxarb.broker import Broker, Endpoint, connect
@@ -56,7 +57,7 @@ class Work:
 
     def human_needed(self, why: str) -> None:
         """Note what the ledger and the broker cannot prove: no entry, and exit 6."""
-        self.findings = reconcile.Findings(self.findings.repaired, (*self.findings.unproven, why))
+        self.findings = replace(self.findings, unproven=(*self.findings.unproven, why))
 
     async def look(self) -> Books:
         """The broker's books as they are now, our executions among them taken into the ledger."""
@@ -141,7 +142,11 @@ class Work:
             await self._prove_orders()
             for trade in self._touched([*new, *estimated]):
                 bookkeeping.refigure(self.store, trade)
-        self.findings = reconcile.Findings(tuple(repaired), (*gone, *self._unproven()))
+        unproven, noticed = (*gone, *self._unproven()), tuple(self._noticed())
+        self.findings = reconcile.Findings(tuple(repaired), unproven, noticed)
+        if not self.dry_run:
+            for sentence in noticed:
+                self.env.alert(f"{sentence[0].upper()}{sentence[1:]}.")
 
     def _missing_fills(self) -> list[Fill]:
         known = self.store.known_exec_ids()
@@ -210,6 +215,15 @@ class Work:
             for fill in reconcile.lost_fills(fills, self.books, today)
         ]
         return [*lost, *reconcile.strangers(self.books, self.store.tag, self._known_refs())]
+
+    def _noticed(self) -> list[str]:
+        """What others did to contracts of ours."""
+        refs = self._known_refs()
+        return [
+            sentence
+            for trade in bookkeeping.open_trades(self.store)
+            for sentence in reconcile.closed_by_others(trade, self.store.fills(trade.id), self.books, refs)
+        ]
 
     def _known_refs(self) -> set[str]:
         refs = {execution.order_ref for execution in self.books.executions}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,6 @@ from stage import Stage
 from spxarb.sim.control import RunningSim
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator
 
 SECONDS = 60
@@ -135,3 +136,27 @@ def test_a_lock_left_by_a_dead_job_holds_nobody_up(stage):
     assert time.monotonic() - began < 20
     assert ours(stage) == []
     assert stage.sql("SELECT status FROM trades") == [{"status": "CLOSED"}]
+
+
+HANGS_IN_A_WRITE = """
+import sys, time
+from pathlib import Path
+from spxarb.lock import job_lock
+from spxarb.store import Store
+path = Path(sys.argv[1])
+with job_lock(path.with_suffix(".lock"), command="spxarb enter", timeout=5), Store.open(path, mode="sim") as store:
+    with store.write():
+        print("hangs", flush=True)
+        time.sleep(600)
+"""
+
+
+def test_close_all_ends_a_holder_that_hangs_in_the_middle_of_a_write(stage):
+    assert stage.run("enter")["outcome"] == "entered"
+    words = [sys.executable, "-c", HANGS_IN_A_WRITE, str(stage.database)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "hangs\n"
+        done = stage.run("close-all", "--yes")
+        assert (done.code, done.json and done["flat"]) == (0, True), done.err
+        assert holder.wait(timeout=SECONDS) == -signal.SIGTERM
+    assert stage.positions() == {}
