@@ -57,14 +57,6 @@ def check_of(done: Done, name: str) -> dict[str, Any]:
     return found
 
 
-def sides(stage: Stage) -> list[tuple[str, str, float, str]]:
-    """The orders of the broker's book."""
-    return [
-        (row["side"], row["symbol"], row["quantity"], row["status"])
-        for row in stage.sim.control.book()["orders"]
-    ]
-
-
 def live_orders(stage: Stage) -> list[str]:
     ended = {"Filled", "Cancelled", "Inactive"}
     return [row["order_ref"] for row in stage.sim.control.book()["orders"] if row["status"] not in ended]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from acts import dump, enter, live_orders, lonely, playing, settings
+from acts import dump, enter, lonely, playing, settings
 from promises import DAY, SHAPES, assert_whole
 from stage import Done
 from taps import free_port, half_a_handshake, hang_up, listening, say_nothing, speak_http
@@ -350,18 +350,13 @@ def test_silence_while_an_exit_is_due_is_an_alarm(tmp_path, message):
         assert (done.code, stage.positions()) == (0, {}), done.err
 
 
-def test_a_gateway_that_falls_silent_after_the_first_order_is_an_alarm_and_the_next_monitor_mends_it(tmp_path):
+def test_a_link_that_is_cut_while_the_margin_is_asked_has_bought_nothing(tmp_path):
     with playing(tmp_path) as stage:
-        stage.settings["execution"] = {**HURRY, "broker_side_failsafe": False}
-        stage.write_config()
-        stage.sim.control.faults(cut="before_answer", cut_id=Ask.PLACE_ORDER, mute=False)
-        done = stage.run("enter", timeout=60)
-        assert done.code in {4, 6}, done.err
-        stage.sim.control.faults()
-        mended = stage.run("monitor", timeout=60)
-        assert mended.code == 0, mended.err
-        assert stage.positions() in ({}, {("SPXW", 6665.0): 1, ("SPY", 665.0): -10})
-        assert live_orders(stage) == []
+        stage.sim.control.faults(cut="before_answer", cut_id=Ask.PLACE_ORDER)
+        assert_told(run(stage, "enter"), 4, "enter", "was lost")
+        assert stage.sim.control.book()["orders"] == []
+        assert stage.sql("SELECT * FROM trades") == []
+        enter(stage)
 
 
 def test_a_read_only_gateway_is_told_as_such(hurried):

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import re
-import shutil
 import sqlite3
 import stat
 import subprocess
@@ -1011,8 +1010,6 @@ def test_report_shows_trades_days_and_statistics(traded):
     assert_fits(done.json, REPORT)
     assert (done.code, len(done["trades"]), len(done["days"])) == (0, 2, 1)
     pnls = [trade["final_pnl"] for trade in done["trades"]]
-    text = json.dumps(done["statistics"])
-    assert "2" in text
     flat = flattened(done["statistics"])
     assert flat["trades"] == 2, flat
     assert flat["win_rate"] == pytest.approx(0.5), flat
@@ -1189,4 +1186,3 @@ def test_the_whole_folder_is_its_owners_alone(traded):
     for name in ("trading.db", "trading.log", "trading.lock"):
         file = traded.folder / name
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, name
-    assert shutil.which("sh")
