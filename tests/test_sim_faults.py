@@ -614,6 +614,14 @@ def test_a_fill_crosses_a_cancel(sim):
     assert (gateway.exchange.open_orders(None), positions(client).popitem()[1]) == ([], 1.0)
 
 
+@claims("fill_instead_of_cancel", "fill_after_cancel")
+def test_no_fill_crosses_the_cancel_of_an_order_that_did_not_work_yet(sim):
+    client = Client(sim({"what": "fill_after_cancel"}, {"what": "fill_instead_of_cancel"}))
+    rest(client, after="20260129 15:50:00 US/Eastern")
+    told = cancel(client, 1)
+    assert (statuses(told), executions(told)) == (["Cancelled"], [])
+
+
 @claims("silent_cancel")
 def test_a_cancelled_order_gets_no_status(sim):
     client = Client(sim({"what": "silent_cancel"}))

@@ -102,7 +102,7 @@ def slow_cancel(run: Run, call: Call) -> bool:
 def fill_instead_of_cancel(run: Run, call: Call) -> bool:
     """Answer a cancel with 10148, state Filled; the fill follows."""
     order = _order(call)
-    if call.number != Ask.CANCEL_ORDER or order is None or not order.live:
+    if call.number != Ask.CANCEL_ORDER or order is None or order.status != "Submitted":
         return False
     call.session.error(request_id(call), 10148, _text(10148))
     call.refused = True
@@ -113,7 +113,7 @@ def fill_instead_of_cancel(run: Run, call: Call) -> bool:
 def fill_after_cancel(run: Run, call: Call) -> bool:
     """Let the cancel be confirmed; a fill that crossed it follows."""
     order = _order(call)
-    if call.number != Ask.CANCEL_ORDER or order is None or not order.live:
+    if call.number != Ask.CANCEL_ORDER or order is None or order.status != "Submitted":
         return False
     call.after.append(lambda: _fill_later(run, order))
     return True
@@ -210,12 +210,12 @@ KINDS = (
         (Parameter("seconds", "seconds", 5.0, "until it is cancelled"),),
     ),
     Kind(
-        *("fill_instead_of_cancel", "A cancel is answered with 10148, and the order fills."),
+        *("fill_instead_of_cancel", "A cancel of a working order is answered with 10148, and it fills."),
         {Place.REQUEST: fill_instead_of_cancel},
         (_SECONDS, _QUANTITY),
     ),
     Kind(
-        *("fill_after_cancel", "A cancel is confirmed (202), and a fill that crossed it follows."),
+        *("fill_after_cancel", "The cancel of a working order is confirmed (202); a fill that crossed it follows."),
         {Place.REQUEST: fill_after_cancel},
         (_SECONDS, _QUANTITY),
     ),
