@@ -1303,6 +1303,23 @@ def test_a_doubt_about_spx_does_not_keep_spy_from_being_bought_back():
     assert scene.truth == (1, 0)
 
 
+def test_a_doubt_about_spx_that_is_cleared_up_meanwhile_is_none():
+    """Told by chance: the order fills while SPY is bought back, and what it filled is sold."""
+    scene = Scene({"SPY x1": fills((3, 10))}, held=HELD)
+    deal = earlier(scene, "SPX e1", Side.BUY, 1, limit=Decimal(18))
+    deal.on_cancel = deaf
+    placed = scene.broker._place
+
+    def place(action):
+        placed(action)
+        if deal.may_fill:
+            scene.broker.at(1, lambda: scene.broker.fill(deal, 1))
+
+    scene.broker._place = place
+    assert scene.close().ending is Ending.FLAT
+    assert scene.log[-2:] == ["SPY x1: buy 10 at 2.37", "SPX x1: sell 2 at 17.80"]
+
+
 def test_an_spx_sale_of_an_earlier_run_is_ended_before_spy_is_bought_back():
     scene = Scene(held=HELD)
     scene.strict = False

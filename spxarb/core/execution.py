@@ -236,6 +236,7 @@ def _close_once(board: Board, plan: ClosePlan) -> Steps[Outcome | None]:
     doubtful = yield from _finish_all(board)
     spy_left = 0
     for leg in (LegName.SPY, LegName.SPX):
+        doubtful = [track for track in doubtful if not track.proven]
         doubt = next((track for track in doubtful if track.leg is leg), None)
         if doubt is None and not _upset(board, leg, doubtful):
             doubt = yield from _flatten(board, plan, leg, doubtful)
@@ -249,7 +250,8 @@ def _close_once(board: Board, plan: ClosePlan) -> Steps[Outcome | None]:
             break
     if board.held(LegName.SPY) != spy_left:
         return None
-    return _doubt(doubtful[0]) if doubtful else _what_is_left(board, plan)
+    loose = board.loose()
+    return _doubt(loose[0]) if loose else _what_is_left(board, plan)
 
 
 def _finish_all(board: Board) -> Steps[list[Track]]:
