@@ -396,6 +396,17 @@ def test_an_acknowledgement_is_late_and_overtaken(sim):
     assert kinds(later(gateway, 1, client)) == [5, 3]
 
 
+@claims("delay")
+def test_the_end_of_an_answer_never_comes_before_its_rows(sim):
+    gateway = sim({"when": {"at": "09:40:01"}, "what": {"delay": {"seconds": 3, "messages": "open_order"}}, "for": 60})
+    client = Client(gateway)
+    rest(client)
+    later(gateway, 1, client)
+    assert kinds(client.ask(5, 1)) == [3]
+    assert kinds(later(gateway, 3, client)) == [5, 53]
+    assert kinds(Client(gateway, 2).ask(5, 1)) == [53]
+
+
 @claims("duplicate")
 def test_a_status_comes_more_than_once(sim):
     entry = {"when": {"message": "order_status"}, "what": {"duplicate": {"copies": 2}}}

@@ -9,6 +9,8 @@ from .orders import Commission, Filled, OrderChanged, OrderError
 from .wire import Ask, Say
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .exchange import Event
     from .gateway import Gateway
     from .instruments import Instrument
@@ -27,6 +29,22 @@ _LINE_AT = {
     Say.TICK_PARAMETERS: 1,
 }
 """Where a message names its market data line."""
+
+END_OF: dict[int, int] = {
+    Say.OPEN_ORDER: Say.OPEN_ORDERS_END,
+    Say.ORDER_STATUS: Say.OPEN_ORDERS_END,
+    Say.EXECUTION: Say.EXECUTIONS_END,
+    Say.COMMISSION: Say.EXECUTIONS_END,
+    Say.COMPLETED_ORDER: Say.COMPLETED_ORDERS_END,
+    Say.POSITION: Say.POSITIONS_END,
+    Say.ACCOUNT_VALUE: Say.ACCOUNT_END,
+    Say.PORTFOLIO: Say.ACCOUNT_END,
+    Say.ACCOUNT_MULTI: Say.ACCOUNT_MULTI_END,
+    Say.ACCOUNT_SUMMARY: Say.ACCOUNT_SUMMARY_END,
+    Say.CONTRACT_DETAILS: Say.CONTRACT_DETAILS_END,
+    Say.OPTION_CHAIN: Say.OPTION_CHAINS_END,
+}
+"""The end of the answer whose row a message may be."""
 
 
 def _integer(values: list[str], place: int) -> int | None:
@@ -112,3 +130,20 @@ def of_event(event: Event) -> Subject | None:
             return Subject(client_id=client_id, order_id=order_id)
         case _:
             return None
+
+
+def by_order(events: list[Event]) -> Iterator[tuple[Subject | None, list[Event]]]:
+    """Events in groups of one order each; what is about no order goes with what came before."""
+    at_hand: Subject | None = None
+    group: list[Event] = []
+    for event in events:
+        subject = of_event(event)
+        if subject is not None and (at_hand is None or subject.order != at_hand.order):
+            if group:
+                yield at_hand, group
+            at_hand, group = subject, []
+        elif subject is not None and subject.con_id:
+            at_hand = subject  # it says more than an error about the same order
+        group.append(event)
+    if group:
+        yield at_hand, group

@@ -134,7 +134,7 @@ KINDS = (
         needs_message=True,
     ),
     Kind(
-        *("delay", "Sends a message late; others overtake it."),
+        *("delay", "Sends a message late; others overtake it, but not the end of its answer."),
         {Place.MESSAGE: delay},
         (_SECONDS, _MESSAGES),
         needs_message=True,

@@ -215,7 +215,7 @@ KINDS = (
         (_SECONDS, _QUANTITY),
     ),
     Kind(
-        *("fill_after_cancel", "The cancel of a working order is confirmed (202); a fill that crossed it comes."),
+        *("fill_after_cancel", "The cancel of a working order is confirmed (202); then it fills."),
         {Place.REQUEST: fill_after_cancel},
         (_SECONDS, _QUANTITY),
     ),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from .fault_kinds import Call, Chunks, Look, News, Offer, Parcel, Place, Run, Subject, Verdict
 from .fault_script import Script, fires_by_itself
-from .fault_subjects import of_event, of_message, of_request
+from .fault_subjects import END_OF, by_order, of_message, of_request
 from .orders import LIVE
 from .wire import Ask, Say, message_id, split_fields
 
@@ -95,6 +95,8 @@ class Trouble:
         self._rules: list[_Rule] = []
         self._running: list[Run] = []
         self._due: list[_Due] = []
+        self._late: dict[tuple[Session, int], datetime] = {}
+        """Until when the end of an answer waits for its rows: it never comes before them."""
         self._count = count()
         self.dice = Random(0)  # noqa: S311  no secret, and to be repeated
 
@@ -102,7 +104,7 @@ class Trouble:
 
     def play(self, script: Script) -> None:
         """Play `script` from now on, in place of the old one, whose faults end."""
-        self._rules, self.fired = [], []
+        self._rules, self.fired, self._late = [], [], {}
         for run in list(self._running):
             self.end(run)
         self.settle(everything=True)
@@ -290,7 +292,10 @@ class Trouble:
         exec_id = fields[14] if number == Say.EXECUTION and len(fields) > 14 else ""
         self._occur(_Occasion(session, message=number, subject=subject, exec_id=exec_id))
         parcel = Parcel(session, number, whole, fields, subject, [whole])
-        return parcel if self._act(Place.MESSAGE, parcel, session, subject) else None
+        acted = self._act(Place.MESSAGE, parcel, session, subject)
+        late = (self._late.get((session, number), self.gateway.now) - self.gateway.now).total_seconds()
+        parcel.wait(late)
+        return parcel if acted or late > 0 else None
 
     def hold(self, parcel: Parcel) -> None:
         """Keep what a parcel holds back; it is sent as it is when its time has come."""
@@ -304,6 +309,10 @@ class Trouble:
             parcel.held_by.memory.setdefault("held", []).append(release)
         else:
             self.later(parcel.seconds or 0.0, release)
+            if parcel.number in END_OF:
+                moment = self.gateway.now + timedelta(seconds=parcel.seconds or 0.0)
+                key = parcel.session, END_OF[parcel.number]
+                self._late[key] = max(moment, self._late.get(key, moment))
 
     def deaf(self, session: Session) -> bool:
         """True while nothing of a client is read."""
@@ -321,7 +330,7 @@ class Trouble:
         if not self._running:
             return events
         told: list[Event] = []
-        for subject, group in _by_order(events):
+        for subject, group in by_order(events):
             news = News(subject, group)
             if subject is not None:
                 self._act(Place.NEWS, news, None, subject)
@@ -372,20 +381,3 @@ class Trouble:
         if run.session is not None:
             return [run.session]
         return [each for each in self.gateway.sessions if run.client_id in {None, each.client_id}]
-
-
-def _by_order(events: list[Event]) -> Iterator[tuple[Subject | None, list[Event]]]:
-    """Events in groups of one order each; what is about no order goes with what came before."""
-    at_hand: Subject | None = None
-    group: list[Event] = []
-    for event in events:
-        subject = of_event(event)
-        if subject is not None and (at_hand is None or subject.order != at_hand.order):
-            if group:
-                yield at_hand, group
-            at_hand, group = subject, []
-        elif subject is not None and subject.con_id:
-            at_hand = subject  # it says more than an error about the same order
-        group.append(event)
-    if group:
-        yield at_hand, group
