@@ -511,6 +511,18 @@ def test_a_sign_of_life_between_two_looks_begins_the_proof_anew(sign):
     assert track.proven
 
 
+def test_another_word_of_its_end_begins_the_proof_anew():
+    """Inactive, then Cancelled: it had come back to life in between, and a fill may cross the second end."""
+    track = order()
+    track.hear_status("Inactive", Decimal(0))
+    track.look(books(1.0))
+    track.hear_status("Cancelled", Decimal(0))
+    track.look(books(6.0))
+    assert not track.final
+    track.look(books(11.0))
+    assert track.proven
+
+
 def test_the_fill_of_a_lagging_completed_order_is_never_lost():
     track = order(life=Life.CANCELLING)
     track.hear_status("Cancelled", Decimal(0))

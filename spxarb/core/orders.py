@@ -124,7 +124,18 @@ What comes from outside can come in every state. An order is sent only once, rep
 asked to end only while it may fill or come back to life; what is final is looked for no more.
 """
 
-_SIGNS_OF_LIFE = frozenset({News.WORKING, News.FILLED_PARTLY, News.FILLED_WHOLLY, News.SEEN_LIVE})
+_WORDS_ON_IT = frozenset(
+    {
+        News.WORKING,
+        News.FILLED_PARTLY,
+        News.FILLED_WHOLLY,
+        News.CANCELLED,
+        News.REFUSED,
+        News.SEEN_LIVE,
+        News.SEEN_INACTIVE,
+    }
+)
+"""The broker has it, or had it a moment ago: only looks after that can prove it absent."""
 _WORKING_STATUS = frozenset({"PreSubmitted", "Submitted"})
 _CANCELLED_STATUS = frozenset({"Cancelled", "ApiCancelled"})
 
@@ -249,10 +260,10 @@ class Track:
     def hear(self, news: News) -> None:
         """Move along the table. KeyError: news that cannot happen in this state.
 
-        A word that moves it, or shows it alive, is a sign that it arrived: its absence must be proven anew.
+        After a word on it, its absence must be proven anew.
         """
         following = TRANSITIONS[self.life][news] or self.life
-        if following is not self.life or news in _SIGNS_OF_LIFE:
+        if following is not self.life or news in _WORDS_ON_IT:
             self.absent_since = None
         self.cancel_asked = self.cancel_asked or news is News.CANCEL_SENT
         self.life = following
@@ -312,7 +323,6 @@ class Track:
         if found is None:
             self._look_for_end(seen)
             return
-        self.absent_since = None
         self.perm_id = self.perm_id or found.perm_id
         self._claim(found.status, found.filled)
         inactive = news_of_status(found.status) is News.REFUSED
