@@ -2012,7 +2012,7 @@ def _left_by_an_earlier_run(broker, board, name, side, of_leg):
 
 
 tapes = st.binary(max_size=200) | st.integers(0, 2**32).map(lambda seed: random.Random(seed).randbytes(300))
-by_chance = settings(max_examples=700, deadline=None)
+by_chance = settings(max_examples=2000, deadline=None)
 
 
 @by_chance
