@@ -224,8 +224,8 @@ class Exchange(Interventions):
 
         Want of margin ends it, as it would a new order.
         """
-        if not order.live:
-            if order.status == "Filled":
+        if not order.live or order.sealed:
+            if order.sealed or order.status == "Filled":
                 return [_error(ticket, 104, "Cannot modify a filled order.")]
             return [_error(ticket, 103, "Duplicate order id")]
         if ticket.terms != order.ticket.terms or ticket.quantity <= order.filled:
@@ -246,8 +246,8 @@ class Exchange(Interventions):
         name = f"OrderId {order_id} that needs to be cancelled"
         if order is None:
             return [OrderError(asking, order_id, 10147, f"{name} is not found.")]
-        if not order.live and not order.dormant:
-            text = f"{name} cannot be cancelled, state: {order.status}."
+        if order.sealed or not (order.live or order.dormant):
+            text = f"{name} cannot be cancelled, state: {'Filled' if order.sealed else order.status}."
             return [OrderError(asking, order_id, 10148, text)]
         return self._end(order, "Cancelled by Trader")
 
@@ -300,7 +300,7 @@ class Exchange(Interventions):
             day += timedelta(days=1)
 
     def _pass_time(self, order: Order) -> Events:
-        if order.ends is not None and self.now >= order.ends:
+        if order.ends is not None and self.now >= order.ends and not order.sealed:
             return self._end(order, "the time in force has ended")
         return self._meet(order, news=False) if self._works(order) else []
 
@@ -313,7 +313,7 @@ class Exchange(Interventions):
 
     def _works(self, order: Order) -> bool:
         """True when an order may fill: it was sent, its time has come, its instrument trades."""
-        sent = order.ticket.transmit and not self._waits(order)
+        sent = order.ticket.transmit and not order.sealed and not self._waits(order)
         return sent and hours.trades(order.ticket.instrument, self.now)
 
     def _end_of(self, ticket: Ticket) -> datetime | None:

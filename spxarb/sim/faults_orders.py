@@ -105,8 +105,8 @@ def fill_instead_of_cancel(run: Run, call: Call) -> bool:
     if call.number != Ask.CANCEL_ORDER or order is None or order.status != "Submitted":
         return False
     call.session.error(request_id(call), 10148, _text(10148))
-    call.refused = True
-    _fill_later(run, order)
+    call.refused = order.sealed = True
+    _fill_later(run, order, 0)
     return True
 
 
@@ -115,14 +115,14 @@ def fill_after_cancel(run: Run, call: Call) -> bool:
     order = _order(call)
     if call.number != Ask.CANCEL_ORDER or order is None or order.status != "Submitted":
         return False
-    call.after.append(lambda: _fill_later(run, order))
+    call.after.append(lambda: _fill_later(run, order, run.args["quantity"]))
     return True
 
 
-def _fill_later(run: Run, order: Order) -> None:
+def _fill_later(run: Run, order: Order, quantity: int) -> None:
     gateway = run.trouble.gateway
-    quantity = run.args["quantity"] or None
-    run.trouble.later(run.args["seconds"], lambda: gateway.publish(gateway.exchange.force(order, quantity)))
+    wanted = quantity or None
+    run.trouble.later(run.args["seconds"], lambda: gateway.publish(gateway.exchange.force(order, wanted)))
 
 
 def _is_cancelled(event: Event) -> bool:
@@ -212,7 +212,7 @@ KINDS = (
     Kind(
         *("fill_instead_of_cancel", "A cancel of a working order is answered with 10148, and it fills."),
         {Place.REQUEST: fill_instead_of_cancel},
-        (_SECONDS, _QUANTITY),
+        (_SECONDS,),
     ),
     Kind(
         *("fill_after_cancel", "The cancel of a working order is confirmed (202); then it fills."),

@@ -76,6 +76,7 @@ class Interventions:
 
     def force(self, order: Order, count: int | None = None, price: float | None = None) -> list[Event]:
         """Fill an order whatever its state: all that is left of it, at its limit or the touch."""
+        order.sealed = False
         count = order.remaining if count is None else min(count, order.remaining)
         if count <= 0:
             return []

@@ -198,6 +198,8 @@ class Order:
     completed_at: datetime | None = None
     dormant: bool = False
     """True for an Inactive order that may come back to life: it is listed as open and can be cancelled."""
+    sealed: bool = False
+    """True while it has filled at the exchange and nobody knows: it cannot be cancelled or changed."""
     tally: Tally = field(default_factory=Tally)
 
     @property
