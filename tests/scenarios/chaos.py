@@ -109,7 +109,7 @@ SCRIPTS: dict[str, Callable[[random.Random], Entry]] = {
     "refuse_change": lambda d: on("refuse_change", code=d.choice((104, 105, 110))),
     "refuse_cancel": lambda d: on("refuse_cancel", code=d.choice((136, 161, 10147, 10148))),
     "slow_cancel": lambda d: on("slow_cancel", seconds=d.choice((0.5, 2, 4))),
-    "fill_instead_of_cancel": lambda d: on("fill_instead_of_cancel", seconds=d.choice((0, 0.3, 1.5)), quantity=d.choice((0, 0, 3))),
+    "fill_instead_of_cancel": lambda d: on("fill_instead_of_cancel", seconds=d.choice((0, 0.3, 1.5))),
     "fill_after_cancel": lambda d: on("fill_after_cancel", seconds=d.choice((0, 0.3, 1.5)), quantity=d.choice((0, 0, 3))),
     "silent_cancel": lambda d: on("silent_cancel"),
     "reject": lambda d: on("reject", when=d.choice(({}, _at_request(d, ACTS[:1]))), status=d.choice(("Inactive", "Cancelled", "none"))),
@@ -143,6 +143,10 @@ SCRIPTS: dict[str, Callable[[random.Random], Entry]] = {
     "no_data": lambda d: on("no_data", lasts=d.choice((1, 600))),
 }  # fmt: skip
 """How the dice script each fault of the gateway's table."""
+NEED_RESTING = {
+    *("fill_instead_of_cancel", "fill_after_cancel", "slow_cancel", "silent_cancel", "refuse_cancel", "refuse_change"),
+    *("order_warning", "inactive", "late_request", "ignore", "unanswered"),
+}
 NOT_PLAYED = {"foreign_position"}
 """Faults after which the laws cannot be told from outside: money that moved without an execution."""
 
@@ -198,13 +202,22 @@ def play(seed: int, folder: Path, fault: str = "") -> Day:
         return day
 
 
+def entries(name: str, dice: random.Random) -> list[Entry]:
+    """A fault as the dice script it. What befalls cancels and changes wants orders that rest."""
+    if name in NEED_RESTING and dice.random() < 0.8:
+        symbol = dice.choice(("SPX", "SPY"))
+        resting = on("hold_fills", when={"symbol": symbol}, lasts=dice.choice((1, 600))) | {"times": "always"}
+        return [resting, SCRIPTS[name](dice)]
+    return [SCRIPTS[name](dice)]
+
+
 def _short_day(day: Day, fault: str) -> None:
     """Enter, look and leave, each with the fault or, by the dice, without."""
     day.stage.settings["trading"] |= {"min_entry_credit": -100_000, "max_spreads_per_day": 2}
     day.stage.write_config()
     for clock, *words in (("09:36", "enter"), ("09:40", "enter"), ("09:44", "monitor"), ("10:10", "close-all", "--yes")):
         day.stage.at(clock)
-        wrong = {"script": [SCRIPTS[fault](day.dice)]} if day.dice.random() < 0.8 else {}
+        wrong = {"script": entries(fault, day.dice)} if day.dice.random() < 0.8 else {}
         _wrong(day, wrong)
         _end(day, tuple(words), day.stage.start(*words), may_be_ended=False)
         day.note(f"{words} with {wrong}, fired {_right(day)}")
@@ -274,7 +287,7 @@ def _fault(dice: random.Random) -> dict[str, Any]:
     """Mostly one or two entries of a script, now and then one of the crude faults."""
     if dice.random() < 0.75:
         names = dice.sample(sorted(SCRIPTS), dice.choice((1, 1, 2, 3)))
-        return {"script": [SCRIPTS[name](dice) for name in names]}
+        return {"script": [entry for name in names for entry in entries(name, dice)]}
     return dice.choice(
         (
             {"suppress": [dice.choice(QUESTIONS)]},
