@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
     from datetime import date, datetime
 
-    from ib_insync.contract import ContractDetails
-
     from spxarb.core.model import (
         AccountValues,
         BrokerEvent,
@@ -44,6 +42,7 @@ if TYPE_CHECKING:
         Position,
         Session,
     )
+    from spxarb.ib_convert import ContractDetails
 
 T = TypeVar("T")
 _NO_SUCH_CONTRACT = 200
@@ -114,18 +113,19 @@ class Broker:
 
         Open orders are asked after the time is known: a gateway set to "download open orders on
         connection" sends an end of orders by itself just after the logon, which must not be taken for
-        the end of ours.
+        the end of ours. Executions are asked last, so that an order that is no longer open shows its fills.
         """
-        (time, open_orders), executions, completed, positions = await _together(
-            self._time_and_open_orders(),
-            self.executions(),
-            self.completed_orders(),
-            self.positions(),
+        (time, open_orders, executions), completed, positions = await _together(
+            self._time_then_orders_and_executions(), self.completed_orders(), self.positions()
         )
         return Books(time, executions, open_orders, completed, positions)
 
-    async def _time_and_open_orders(self) -> tuple[datetime, tuple[BrokerOrder, ...]]:
-        return await self.server_time(), await self.open_orders()
+    async def _time_then_orders_and_executions(
+        self,
+    ) -> tuple[datetime, tuple[BrokerOrder, ...], tuple[Execution, ...]]:
+        time = await self.server_time()
+        open_orders, executions = await _together(self.open_orders(), self.executions())
+        return time, open_orders, executions
 
     async def server_time(self) -> datetime:
         """The gateway's clock, whole seconds, New York."""

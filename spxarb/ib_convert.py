@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from ib_insync import contract as ibc
     from ib_insync import order as ibo
 
+    ContractDetails = ibc.ContractDetails
+
 UNSET = Decimal("1e25")
 """No price, size or sum comes near; the wire's word for "no number" is 1.7976931348623157E308."""
 

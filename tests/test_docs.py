@@ -447,12 +447,7 @@ def test_every_library_is_told_with_its_range():
     assert {name: (words(row[1]) or [""])[0] for name, row in LIBRARIES.items()} == needed
 
 
-TYPE_IN_BROKER = pytest.mark.xfail(strict=True, reason="broker names a type of ib_insync, for the type checker only")
-
-
-@pytest.mark.parametrize(
-    "library", [pytest.param(name, marks=TYPE_IN_BROKER if name == "ib_insync" else ()) for name in LIBRARIES]
-)
+@pytest.mark.parametrize("library", LIBRARIES)
 def test_a_library_is_imported_by_its_owners_alone(library):
     owners = patterns(LIBRARIES[library][2])
     name = IMPORT_NAMES.get(library, library)
