@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from spxarb.core.book import Fill, OrderRecord, order_name
+from spxarb.core.book import ABSENT, Fill, OrderRecord, order_name
 from spxarb.core.fees import commission_share
 from spxarb.core.model import (
     ZERO,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from spxarb.broker import Broker
     from spxarb.core.fees import FeeSchedule
-    from spxarb.core.model import Event, Execution, OrderTicket
+    from spxarb.core.model import Books, Event, Execution, OrderTicket
     from spxarb.core.orders import Track
     from spxarb.core.steps import Action, Board, Steps
     from spxarb.store import Store
@@ -116,6 +116,7 @@ class Desk:
             client_id=self.broker.client_id,
             order_id=order_id,
             created_at=self.now(),
+            overnight=board.tracks[ticket.order_ref].overnight,
         )
         self.store.intend(record)
         log.info("order %s: %s", ticket.order_ref, _words(ticket))
@@ -134,6 +135,10 @@ class Desk:
             self._ready.append(NotSent(action.ref, str(error)))
 
     def _cancel(self, track: Track) -> None:
+        record = self.store.order(track.ref)
+        if record is not None and record.client_id != self.broker.client_id:
+            log.warning("order %s: only client id %s can cancel it", track.ref, record.client_id)
+            return
         self.store.note_step(track.ref, "cancel", self.now())
         log.info("order %s: cancel", track.ref)
         with suppress(GatewayError):  # the link is down: the procedure sees that, and looks again
@@ -208,7 +213,7 @@ class Desk:
             case FillReport():
                 self.remember_executions([event.execution])
             case BooksSeen():
-                self.remember_executions(event.books.executions)
+                self.remember_books(event.books)
             case CommissionReport() if event.commission is not None:
                 self.store.record_commission(event.exec_id, event.commission)
             case OrderUpdate() if event.order_ref and self._is_ours(event.order_ref):
@@ -218,6 +223,25 @@ class Desk:
                 log.warning("order %s: the broker says %s %s", event.order_ref, event.code, event.text)
             case _:
                 pass
+
+    def remember_books(self, books: Books) -> list[str]:
+        """Take what the books say of our orders into the ledger.
+
+        Returns the references of orders that were taken for over and are listed as open.
+        """
+        self.remember_executions(books.executions)
+        revived = []
+        for order in books.open_orders:
+            name = order_name(order.order_ref)
+            record = self.store.order(order.order_ref) if name and name.tag == self.store.tag else None
+            if record is None:
+                continue
+            if record.final and record.filled != record.ticket.quantity:
+                log.warning("order %s: open after all (%s)", record.ref, order.status)
+                self.store.revive_order(record.ref, order.status, self.now())
+                revived.append(record.ref)
+            self.store.order_seen(record.ref, order.status, order.perm_id, self.now())
+        return revived
 
     def _is_ours(self, ref: str) -> bool:
         return self.store.order(ref) is not None
@@ -255,15 +279,20 @@ class Desk:
         return commission_share(self.fees, record.leg, side, before, quantity, price)
 
     def _remember_ends(self, board: Board) -> None:
-        """Orders whose end is proven are final in the ledger too."""
+        """Orders whose end is proven are final in the ledger too, and those that live again are not."""
         for track in board.tracks.values():
             self.remember_end(track)
 
     def remember_end(self, track: Track) -> None:
         record = self.store.order(track.ref)
-        if record is not None and track.final and not track.fills_missing and not record.final:
-            log.info("order %s: %s, %s filled", track.ref, track.life, track.filled)
-            self.store.finish_order(track.ref, track.life.value, track.filled, self.now(), _proof(track))
+        if record is None or record.final == track.proven:
+            return
+        if not track.proven:
+            self.store.revive_order(track.ref, track.life.value, self.now())
+            return
+        log.info("order %s: %s, %s filled", track.ref, track.life, track.filled)
+        status = ABSENT if track.absent else track.life.value
+        self.store.finish_order(track.ref, status, track.filled, self.now(), _proof(track))
 
 
 def _words(ticket: OrderTicket) -> str:

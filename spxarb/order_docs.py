@@ -29,7 +29,10 @@ proof: only executions are fills, and only the broker's books prove an end. An o
 same leg only when that one is *filled*, or *ended* with every fill that any status told of.
 
 Absent means: in two looks into executions, open and completed orders, {ABSENCE_SECONDS:g} seconds or more
-apart, over a link that stayed whole.
+apart, over a link that stayed whole. It proves the end only of an order that the broker never acknowledged,
+or said to be over: one that it had must be shown completed. Nor does it while the account's position has moved
+the order's way and no execution of anybody tells why. An order that is over by absence alone is looked for
+again at every job until its day ends; one that then lives is followed again, and its trade is open again.
 
 """
 
@@ -57,7 +60,7 @@ _NEWS = {
     News.SEEN_LIVE: "a look shows it among the open orders",
     News.SEEN_INACTIVE: "a look shows it there as Inactive: it does not work, and can come back to life",
     News.SEEN_ENDED: "a look shows it completed, with every fill that was told of",
-    News.ABSENT_TWICE: "two looks show it neither open nor completed",
+    News.ABSENT_TWICE: "two looks show it neither open nor completed, and no word contradicts that",
 }
 
 _CODES = (

@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from spxarb.core.book import latest_revisions
+from spxarb.core.book import ABSENT
+from spxarb.core.model import latest_revisions
 from spxarb.store_house import Housekeeping, span
 from spxarb.store_rows import (
     fill_from_row,
@@ -142,6 +143,12 @@ class Store(Housekeeping):
             self._change("orders", row, order_ref=ref)
             self._step(ref, "final", at, None, f"{status}, {filled} filled: {proof}")
 
+    def revive_order(self, ref: str, status: str, at: datetime) -> None:
+        """It was taken for over and is not: its end must be proven anew."""
+        with self._writing():
+            self._change("orders", {"status": status, "final": 0, "filled": None}, order_ref=ref)
+            self._step(ref, "revived", at, None, status)
+
     def orders(self, trade_id: int) -> list[OrderRecord]:
         """Oldest first."""
         return self._orders("WHERE trade_id = ? ORDER BY rowid", trade_id)
@@ -159,6 +166,11 @@ class Store(Housekeeping):
     def unproven_orders(self) -> list[OrderRecord]:
         """Orders that the broker has not yet proven final, oldest first."""
         return self._orders("WHERE final = 0 ORDER BY rowid")
+
+    def absent_orders(self, day: date) -> list[OrderRecord]:
+        """Orders of `day` of which nothing but their absence proves that they are over."""
+        found = self._orders("WHERE status = ? AND final = 1 ORDER BY rowid", ABSENT)
+        return [record for record in found if record.created_at.date() == day]
 
     def order_steps(self, ref: str) -> list[dict[str, Any]]:
         """The order's life, oldest first, as stored: at, step, limit_price, detail."""

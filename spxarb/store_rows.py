@@ -184,6 +184,7 @@ ORDER: dict[str, Column] = _named(
     _text("status"),
     _flag("final"),
     _number("filled"),
+    _number("overnight"),
 )
 EXECUTION: dict[str, Column] = _named(
     _text("exec_id"),

@@ -234,7 +234,12 @@ def first_tables(db: Database) -> None:
         db.executescript(script)
 
 
-MIGRATIONS: list[Callable[[Database], None]] = [first_tables]
+def overnight_positions(db: Database) -> None:
+    """Version 2: what the account held overnight in an order's contract; NULL: not known."""
+    db.execute("ALTER TABLE orders ADD COLUMN overnight REAL")
+
+
+MIGRATIONS: list[Callable[[Database], None]] = [first_tables, overnight_positions]
 """Migration n (from 1) makes version n out of version n - 1."""
 
 

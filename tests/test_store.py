@@ -520,6 +520,18 @@ def test_late_news_of_a_final_order_is_kept_and_proves_nothing(store):
     assert store.order(record.ref).filled == 2
 
 
+def test_an_order_that_was_taken_for_over_can_live_again(store):
+    record = an_order(store.create_trade(a_trade()))
+    store.intend(record)
+    store.finish_order(record.ref, "absent", D(0), NOW, "two looks")
+    assert (store.absent_orders(NOW.date()), store.unproven_orders()) == ([store.order(record.ref)], [])
+    assert store.absent_orders(NOW.date() + timedelta(days=1)) == []
+    store.revive_order(record.ref, "Submitted", NOW)
+    assert (store.absent_orders(NOW.date()), store.unproven_orders()) == ([], [store.order(record.ref)])
+    assert store.order(record.ref).filled is None
+    assert store.order_steps(record.ref)[-1]["step"] == "revived"
+
+
 def test_steps_are_never_changed_or_removed(store):
     record = an_order(store.create_trade(a_trade()))
     store.intend(record)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from spxarb.core.book import Purpose, held, latest_revisions
-from spxarb.core.model import ZERO, LegName, cents
+from spxarb.core.book import Purpose, held
+from spxarb.core.model import ZERO, LegName, cents, latest_revisions
 from spxarb.core.statistics import max_drawdown
 
 if TYPE_CHECKING:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from spxarb.core.model import Contract, Execution, ExitReason, OrderTicket
 
 PREFIX = "spxarb:"
+ABSENT = "absent"
+"""Status of an order that the broker's books showed nowhere, twice: the weakest proof that it is over."""
 _REF = re.compile(
     r"spxarb:(?P<tag>[0-9a-z]+):(?P<trade>\d+):(?P<leg>SPX|SPY):(?P<purpose>[euxf])(?P<attempt>\d+)"
 )
@@ -74,7 +76,8 @@ class OrderRecord:
     """An order as the ledger has it: committed before it was sent.
 
     `status` is the wire's last word, '' before any. `final` is True once the broker has proven that nothing
-    more can come of it; `filled` are then its contracts filled.
+    more can come of it; `filled` are then its contracts filled. `overnight`: the account's contracts
+    before the day's executions, by the books known when it was sent; None: not known.
     """
 
     ticket: OrderTicket
@@ -89,6 +92,7 @@ class OrderRecord:
     status: str = ""
     final: bool = False
     filled: Decimal | None = None
+    overnight: Decimal | None = None
 
     @property
     def ref(self) -> str:
@@ -205,19 +209,6 @@ class Trade:
     def wanted(self, leg: LegName) -> int:
         """Contracts of the leg, unsigned."""
         return self.spx_contracts if leg is LegName.SPX else self.spy_contracts
-
-
-def latest_revisions(executions: Iterable[Execution]) -> list[Execution]:
-    """One execution a family, its latest correction: corrections replace, they never add.
-
-    A correction repeats an execution with only the last dotted group of its id changed (IBKR, execId).
-    """
-    newest: dict[str, Execution] = {}
-    for each in executions:
-        known = newest.get(each.family)
-        if known is None or each.revision >= known.revision:
-            newest[each.family] = each
-    return list(newest.values())
 
 
 def held(fills: Iterable[Fill], leg: LegName) -> Decimal:

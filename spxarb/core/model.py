@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import date, datetime
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -255,6 +256,19 @@ class Execution:
         return self.exec_id.rpartition(".")[2]
 
 
+def latest_revisions(executions: Iterable[Execution]) -> list[Execution]:
+    """One execution a family, its latest correction: corrections replace, they never add.
+
+    A correction repeats an execution with only the last dotted group of its id changed (IBKR, execId).
+    """
+    newest: dict[str, Execution] = {}
+    for each in executions:
+        known = newest.get(each.family)
+        if known is None or each.revision >= known.revision:
+            newest[each.family] = each
+    return list(newest.values())
+
+
 @dataclass(frozen=True, slots=True)
 class Position:
     account: str
@@ -341,6 +355,15 @@ class Books:
     open_orders: tuple[BrokerOrder, ...]
     completed_orders: tuple[BrokerOrder, ...]
     positions: tuple[Position, ...]
+
+    def overnight(self, con_id: int) -> Decimal:
+        """The account's contracts less all executions of today, of whomever: it stays the same all day.
+
+        Unless an execution is not listed that has moved the position, or the other way round.
+        """
+        position = sum((each.quantity for each in self.positions if each.con_id == con_id), start=ZERO)
+        executions = latest_revisions(each for each in self.executions if each.con_id == con_id)
+        return position - sum((each.quantity * each.side.sign for each in executions), start=ZERO)
 
 
 # --- what the broker says while an order works --------------------------------------------------

@@ -2,9 +2,10 @@
 
 What the broker says is news; only executions are fills (orderStatus is neither guaranteed nor ordered), and
 only a look into the broker's books proves an end: `Cancelled` can be crossed by a fill, an error code can
-stand beside a live order, an `Inactive` order can come back to life. Sources: IBKR's TWS API documentation
-on order states, and what users of the client libraries met (fills after 202, 10148 "state: Filled", 10349
-and 399 on live orders).
+stand beside a live order, an `Inactive` order can come back to life. An order that the broker had must appear
+there; that it appears nowhere is an answer only for one that it never had, or said to be over. Sources:
+IBKR's TWS API documentation on order states, and what users of the client libraries met (fills after 202,
+10148 "state: Filled", 10349 and 399 on live orders).
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from spxarb.core.book import latest_revisions
-from spxarb.core.model import ZERO
+from spxarb.core.model import ZERO, latest_revisions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +55,7 @@ class News(StrEnum):
     SEEN_LIVE = "seen live"  # a look into the books shows it among the open orders
     SEEN_INACTIVE = "seen inactive"  # so listed there: it does not work, and can come back to life
     SEEN_ENDED = "seen ended"  # a look shows it completed, with all that was filled
-    ABSENT_TWICE = "absent twice"  # two looks, 5 s apart, show it neither open nor completed
+    ABSENT_TWICE = "absent twice"  # two looks, 5 s apart, show it nowhere, and no word contradicts that
 
 
 _BEFORE_THE_END: dict[News, Life | None] = {
@@ -92,6 +92,7 @@ TRANSITIONS: Mapping[Life, Mapping[News, Life | None]] = {
         **_BEFORE_THE_END,
         News.SENT: None,  # a change of its price
         News.CANCEL_SENT: Life.CANCELLING,
+        News.ABSENT_TWICE: None,  # the broker had it: it must be somewhere
     },
     Life.CANCELLING: {
         **_BEFORE_THE_END,
@@ -136,6 +137,8 @@ _WORDS_ON_IT = frozenset(
     }
 )
 """The broker has it, or had it a moment ago: only looks after that can prove it absent."""
+_SIGNS_OF_LIFE = frozenset({News.WORKING, News.FILLED_PARTLY, News.SEEN_LIVE, News.SEEN_INACTIVE})
+"""The broker has it: from now on it must appear somewhere."""
 _WORKING_STATUS = frozenset({"PreSubmitted", "Submitted"})
 _CANCELLED_STATUS = frozenset({"Cancelled", "ApiCancelled"})
 
@@ -160,6 +163,11 @@ def news_of_status(status: str) -> News:
     if status in _CANCELLED_STATUS:
         return News.CANCELLED
     return News.REFUSED if status == "Inactive" else News.NOTED
+
+
+def said_over(status: str) -> bool:
+    """Whether the last status that was heard says that the order is over: it may be wrong."""
+    return news_of_status(status) in {News.CANCELLED, News.REFUSED}
 
 
 def news_of_code(code: int, life: Life, *, changed: bool) -> News:
@@ -195,7 +203,10 @@ class Track:
     refusal: str = ""  # the words with which the broker ended it, or why it was not sent
     cancel_asked: bool = False
     absent_since: tuple[float, int] | None = None  # first look of a row that showed it nowhere; its link
+    absent: bool = False  # that it appeared nowhere is all that proves its end
     listed: bool = False  # the last look showed it among the open orders
+    acknowledged: bool = False  # the broker had it, by its own word
+    overnight: Decimal | None = None  # `Books.overnight` of its contract when it was made; None: unknown
     changed: bool = False  # another price was sent for it
     change_refused: bool = False
 
@@ -265,6 +276,7 @@ class Track:
         following = TRANSITIONS[self.life][news] or self.life
         if following is not self.life or news in _WORDS_ON_IT:
             self.absent_since = None
+        self.acknowledged = self.acknowledged or news in _SIGNS_OF_LIFE
         self.cancel_asked = self.cancel_asked or news is News.CANCEL_SENT
         self.life = following
 
@@ -337,10 +349,26 @@ class Track:
             return
         if done is not None and done.filled is not None:
             self.hear(News.SEEN_ENDED)
+        elif done is None and self._must_be_somewhere(seen):
+            self.absent_since = None
         elif self.absent_since is None or self.absent_since[1] != seen.epoch:
             self.absent_since = (seen.at, seen.epoch)
         elif seen.at - self.absent_since[0] >= ABSENCE_SECONDS:
+            self.absent = done is None
             self.hear(News.ABSENT_TWICE)
+
+    def _must_be_somewhere(self, seen: BooksSeen) -> bool:
+        """Whether that it appears nowhere says more of the books than of the order.
+
+        The broker had it and never said that it is over; or the account's position moved its way, and no
+        execution of anybody tells why.
+        """
+        if self.acknowledged and self.life is not Life.SAID_ENDED:
+            return True
+        if self.overnight is None:
+            return False
+        moved = seen.books.overnight(self.ticket.contract.con_id) - self.overnight
+        return moved * self.ticket.side.sign > 0
 
     def _is_open(self, order: BrokerOrder) -> bool:
         return self._is(order) and news_of_status(order.status) is not News.CANCELLED

@@ -121,6 +121,7 @@ class Board:
     attempts: dict[tuple[LegName, Purpose], int] = field(default_factory=dict)  # numbers used so far
     tracks: dict[str, Track] = field(default_factory=dict)
     quotes: dict[int, Quote] = field(default_factory=dict)
+    overnight: dict[int, Decimal] = field(default_factory=dict)  # by contract id: `Books.overnight`
     link_up: bool = True
     cut_off: bool = False  # the connection itself is gone: only a new one can help
     stop: str = ""
@@ -177,7 +178,8 @@ class Board:
         self.attempts[leg, purpose] = number
         ref = str(OrderName(self.tag, self.trade_id, leg, purpose, number))
         ticket = OrderTicket(ref, contract, side, quantity, limit, good_after=good_after)
-        track = Track(ticket, leg, purpose, number, limit=limit)
+        overnight = self.overnight.get(contract.con_id)
+        track = Track(ticket, leg, purpose, number, limit=limit, overnight=overnight)
         self.tracks[ref] = track
         return track
 

@@ -41,7 +41,7 @@ def run(env: Env, *, dry_run: bool) -> Result:
 
 def _quiet(env: Env, *, dry_run: bool) -> Result | None:
     """The result when there is nothing to close, else None."""
-    if not repair.all_quiet(env.store):
+    if not repair.all_quiet(env.store, env.now().date()):
         return None
     now = env.now()
     data: dict[str, object] = {"positions": [], "flat": True, "asked_broker": False}

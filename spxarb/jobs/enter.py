@@ -93,7 +93,7 @@ def _nothing_to_enter(env: Env) -> Result | None:
     In the sim mode only the gateway knows the time, so it is always asked.
     """
     store, now = env.store, env.now()
-    if env.config.trading.mode == "sim" or not repair.all_quiet(store):
+    if env.config.trading.mode == "sim" or not repair.all_quiet(store, env.now().date()):
         return None
     today = now.date()
     view = EntryView(

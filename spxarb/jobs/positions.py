@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from spxarb.core.book import Mark, Purpose, latest_revisions
+from spxarb.core.book import Mark, Purpose
 from spxarb.core.execution import ClosePlan, Ending, closing
 from spxarb.core.exits import closing_cost, current_pnl
-from spxarb.core.model import ZERO, LegName, Quote, TradeStatus
+from spxarb.core.model import LegName, Quote, TradeStatus
 from spxarb.core.strategy import underlying_price
 from spxarb.errors import GatewayError
 from spxarb.jobs import bookkeeping
@@ -226,18 +226,10 @@ async def _not_seen_flat(work: Work, trade: Trade, before: Books, legs: Sequence
 
 
 def _moved_otherwise(before: Books, after: Books, contract: Contract) -> str:
-    start, end = (_without_executions(books, contract) for books in (before, after))
+    start, end = (books.overnight(contract.con_id) for books in (before, after))
     if start == end:
         return ""
     return f"the broker's position in {contract} is {end - start:+f} off what its executions add up to"
-
-
-def _without_executions(books: Books, contract: Contract) -> Decimal:
-    """The position that the day began with: today's less all executions of today, of whomever."""
-    con_id = contract.con_id
-    position = sum((each.quantity for each in books.positions if each.con_id == con_id), start=ZERO)
-    executions = latest_revisions(each for each in books.executions if each.con_id == con_id)
-    return position - sum((each.quantity * each.side.sign for each in executions), start=ZERO)
 
 
 def is_due(trade: Trade) -> bool:

@@ -13,6 +13,7 @@ from spxarb.jobs.positions import leave, not_proven
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
     from spxarb.core.book import Trade
     from spxarb.core.orders import Track
@@ -25,9 +26,13 @@ PURPOSES = {ExitReason.ENTRY_UNWOUND: Purpose.UNWIND, ExitReason.EMERGENCY: Purp
 """To what the cash of leaving counts: an entry that is undone has no exit."""
 
 
-def all_quiet(store: Store) -> bool:
-    """Nothing is open, every order is proven over, no settlement is provisional: no need to connect."""
-    return not (bookkeeping.open_trades(store) or store.unproven_orders() or store.provisional_trades())
+def all_quiet(store: Store, today: date) -> bool:
+    """Nothing is open, every order is proven over, no settlement is provisional: no need to connect.
+
+    An order that was nowhere to be seen is looked for again until its day is over.
+    """
+    unsure = store.unproven_orders() or store.absent_orders(today)
+    return not (bookkeeping.open_trades(store) or unsure or store.provisional_trades())
 
 
 def cut_off(trade: Trade) -> bool:

@@ -26,7 +26,7 @@ def run(env: Env, *, day: date | None) -> Result:
     LockedError, and HumanNeededError when a trade is open that must not be.
     """
     with escalated(env), env.locked():
-        if repair.all_quiet(env.store) and env.config.trading.mode != "sim":
+        if repair.all_quiet(env.store, env.now().date()) and env.config.trading.mode != "sim":
             now = env.now()
             return _result(env, _the_day(env, day, now), now, [], [])
         return env.in_time(_settle(env, day))

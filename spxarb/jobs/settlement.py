@@ -97,8 +97,9 @@ def _settle(work: Work, trade: Trade, prices: dict[LegName, Decimal | None]) -> 
         )
         if leg is LegName.SPY and cash:
             work.human_needed(
-                f"trade {trade.id} went into its expiry with {-quantity:.0f} short SPY calls in the money: "
-                f"shares will be assigned overnight (about {quantity * 100:+.0f} SPY)"
+                f"trade {trade.id} went into its expiry with {abs(quantity):.0f} "
+                f"{'short' if quantity < 0 else 'long'} SPY calls in the money: shares will be "
+                f"{'assigned' if quantity < 0 else 'bought'} overnight (about {quantity * 100:+.0f} SPY)"
             )
     if told and sums.spy_exit_price is None and sums.spx_exit_price is None:  # no exit came to anything
         trade = replace(trade, exit_reason=None)

@@ -13,7 +13,7 @@ from spxarb.clock import Clock
 from spxarb.core import reconcile
 from spxarb.core.book import held
 from spxarb.core.model import ZERO, BooksSeen, LegName, TradeStatus
-from spxarb.core.orders import ABSENCE_SECONDS, Life, Track
+from spxarb.core.orders import ABSENCE_SECONDS, Life, Track, said_over
 from spxarb.core.sessions import next_trading_day
 from spxarb.core.steps import Board
 from spxarb.desk import Desk
@@ -63,7 +63,7 @@ class Work:
         """The broker's books as they are now, our executions among them taken into the ledger."""
         self.books, self.books_at = await self.broker.ask_books(), time.monotonic()
         if not self.dry_run:
-            self.desk.remember_executions(self.books.executions)
+            self.desk.remember_books(self.books)
         return self.books
 
     # --- boards ------------------------------------------------------------------------------
@@ -84,14 +84,15 @@ class Work:
             )
             for leg in LegName
         }
-        quotes = {c.con_id: self.broker.quote(c.con_id) for c in (trade.spx, trade.spy)}
+        ids = trade.spx.con_id, trade.spy.con_id
         return Board(
             tag=self.store.tag,
             trade_id=trade.id,
             base=base,
             attempts=attempts,
             tracks=tracks,
-            quotes=quotes,
+            quotes={con_id: self.broker.quote(con_id) for con_id in ids},
+            overnight={con_id: self.books.overnight(con_id) for con_id in ids},
             link_up=self.broker.link_up,
         )
 
@@ -104,8 +105,10 @@ class Work:
                 leg=record.leg,
                 purpose=record.purpose,
                 attempt=record.attempt,
-                life=Life.INTENDED,
+                life=Life.SAID_ENDED if said_over(record.status) else Life.INTENDED,
+                acknowledged=bool(record.perm_id),
                 perm_id=record.perm_id,
+                overnight=record.overnight,
                 order_id=record.order_id,
                 limit=record.ticket.limit,
                 executions=_executions_of(record.ref, fills),
@@ -136,7 +139,7 @@ class Work:
         gone: list[str] = []
         repaired = [f"not in the ledger until now: {reconcile.describe(f.execution)}" for f in new]
         if not self.dry_run:
-            self.desk.remember_executions(self.books.executions)
+            repaired += self._revive(self.desk.remember_books(self.books))
             self._lose_sight()
             gone = self._lost()
             await self._prove_orders()
@@ -156,6 +159,20 @@ class Work:
     def _touched(self, fills: Iterable[Fill]) -> list[Trade]:
         ids = {fill.trade_id for fill in fills} | {trade.id for trade in self.store.open_trades()}
         return [self.store.trade(each) for each in sorted(ids)]
+
+    def _revive(self, refs: Iterable[str]) -> list[str]:
+        """Orders that were taken for over live: their trades are open again. Returns sentences."""
+        told = []
+        for ref in refs:
+            record = self.store.order(ref)
+            if record is None:
+                continue
+            trade = self.store.trade(record.trade_id)
+            if not trade.is_open:
+                status = TradeStatus.ACTIVE if trade.entry_filled else TradeStatus.PENDING
+                self.store.update_trade(trade.id, status=status)
+            told.append(f"order {ref} was taken for over, and is open at the broker")
+        return told
 
     def _lose_sight(self) -> None:
         """Give up orders of an earlier day whose end nobody saw: the broker tells of today alone.
@@ -190,11 +207,11 @@ class Work:
         ]
 
     async def _prove_orders(self) -> None:
-        """Look for the end of every order that is not proven; what is absent is looked for twice."""
+        """Look for the end of every order that is not proven; what is not shown is looked for twice."""
         trades = {record.trade_id for record in self.store.unproven_orders()}
         tracks = [track for trade in sorted(trades) for track in self.tracks(self.store.trade(trade))]
         self._compare(tracks)
-        if any(track.life is Life.INTENDED or track.fills_missing for track in tracks):
+        if any(not (track.proven or track.listed) for track in tracks):
             await asyncio.sleep(ABSENCE_SECONDS)  # two looks must lie this far apart
             await self.look()
             self._compare(tracks)

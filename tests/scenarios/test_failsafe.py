@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -97,3 +99,56 @@ def test_no_buy_back_is_left_for_an_entry_that_was_undone(stage):
     stage.run("close-all", "--yes")
     assert stage.positions() == {}
     assert not [o for o in stage.sim.control.book()["orders"] if o["status"] in ALIVE]
+
+
+ROWS = [3, 5, 11, 59]
+"""What tells of orders and fills; withheld, the lists of orders and executions come empty, but come."""
+UNSEEN = ["order_status", "open_order", "execution", "commission", "completed_order"]
+
+
+def test_a_sleeping_order_that_empty_lists_do_not_show_is_not_taken_for_over(stage):
+    """Else the exit buys the calls back, and it buys them once more at 15:50."""
+    cash = stage.cash()
+    stage.run("enter")
+    stage.at("15:45")
+    stage.sim.control.faults(suppress=ROWS)
+    done = stage.run("monitor", timeout=120)
+    assert (done.code, done["positions"][0]["action"], orders(stage, "x")) == (6, "failed", [])
+    assert ":SPY:f1 ended is not known" in done.err
+    stage.sim.control.faults()
+    done = stage.run("monitor")
+    assert (done.code, done["positions"][0]["action"]) == (0, "closed"), done.err
+    stage.at("15:55")
+    assert (stage.positions(), bought_back(stage)) == ({}, 10)
+    assert broken_laws(stage, cash) == []
+
+
+def test_an_entry_that_filled_unseen_is_not_taken_for_nothing_and_is_undone_when_it_shows(stage):
+    """Only the account's position tells of it, for the rows of every list are lost."""
+    cash = stage.cash()
+    stage.settings["execution"] = {"order_timeout_seconds": 1, "max_retry_attempts": 0}
+    stage.write_config()
+    silence = {"what": {"withhold": {"messages": UNSEEN}}, "when": {"request": "place_order", "nth": 2}, "for": 600}
+    stage.sim.control.script([silence])  # the first order was a question for the margin
+    done = stage.run("enter", timeout=120)
+    assert (done.code, list(stage.positions().values())) == (6, [1]), done.err
+    stage.sim.control.script()
+    done = stage.run("monitor")
+    assert (done.code, stage.positions()) == (0, {}), done.err
+    assert broken_laws(stage, cash) == []
+
+
+def test_an_order_that_lives_after_it_was_taken_for_over_is_followed_again(stage):
+    """It is open at the broker, whatever proved its end: its trade is open again, and is left."""
+    cash = stage.cash()
+    stage.run("enter")
+    with closing(sqlite3.connect(stage.database)) as ledger, ledger:
+        ledger.execute("UPDATE orders SET final = 1, filled = 0, status = 'absent' WHERE purpose = 'f'")
+    done = stage.run("monitor")
+    assert any("is open at the broker" in told for told in done["reconciliation"])
+    assert stage.sql("SELECT final FROM orders WHERE purpose = 'f'") == [{"final": 0}]
+    stage.at("15:45")
+    assert stage.run("monitor").code == 0
+    stage.at("15:55")
+    assert (stage.positions(), bought_back(stage)) == ({}, 10)
+    assert broken_laws(stage, cash) == []
