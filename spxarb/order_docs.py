@@ -30,7 +30,7 @@ same leg only when that one is *filled*, or *ended* with every fill that any sta
 
 Absent means: in two looks into executions, open and completed orders, {ABSENCE_SECONDS:g} seconds or more
 apart, over a link that stayed whole. It proves the end only of an order that the broker never acknowledged,
-or said to be over: one that it had must be shown completed. Nor does it while the account's position has moved
+or said to be over: one that it had must be shown completed. Nor does it while the account's position moved
 the order's way and no execution of anybody tells why. An order that is over by absence alone is looked for
 again at every job until its day ends; one that then lives is followed again, and its trade is open again.
 
