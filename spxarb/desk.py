@@ -224,13 +224,9 @@ class Desk:
             case _:
                 pass
 
-    def remember_books(self, books: Books) -> list[str]:
-        """Take what the books say of our orders into the ledger.
-
-        Returns the references of orders that were taken for over and are listed as open.
-        """
+    def remember_books(self, books: Books) -> None:
+        """Take what the books say of our orders into the ledger; one taken for over may be listed as open."""
         self.remember_executions(books.executions)
-        revived = []
         for order in books.open_orders:
             name = order_name(order.order_ref)
             record = self.store.order(order.order_ref) if name and name.tag == self.store.tag else None
@@ -239,9 +235,7 @@ class Desk:
             if record.final and record.filled != record.ticket.quantity:
                 log.warning("order %s: open after all (%s)", record.ref, order.status)
                 self.store.revive_order(record.ref, order.status, self.now())
-                revived.append(record.ref)
             self.store.order_seen(record.ref, order.status, order.perm_id, self.now())
-        return revived
 
     def _is_ours(self, ref: str) -> bool:
         return self.store.order(ref) is not None

@@ -139,10 +139,11 @@ class Work:
         gone: list[str] = []
         repaired = [f"not in the ledger until now: {reconcile.describe(f.execution)}" for f in new]
         if not self.dry_run:
-            repaired += self._revive(self.desk.remember_books(self.books))
+            self.desk.remember_books(self.books)
             self._lose_sight()
             gone = self._lost()
             await self._prove_orders()
+            repaired += self._reopen()
             for trade in self._touched([*new, *estimated]):
                 bookkeeping.refigure(self.store, trade)
         unproven, noticed = (*gone, *self._unproven()), tuple(self._noticed())
@@ -159,20 +160,6 @@ class Work:
     def _touched(self, fills: Iterable[Fill]) -> list[Trade]:
         ids = {fill.trade_id for fill in fills} | {trade.id for trade in self.store.open_trades()}
         return [self.store.trade(each) for each in sorted(ids)]
-
-    def _revive(self, refs: Iterable[str]) -> list[str]:
-        """Orders that were taken for over live: their trades are open again. Returns sentences."""
-        told = []
-        for ref in refs:
-            record = self.store.order(ref)
-            if record is None:
-                continue
-            trade = self.store.trade(record.trade_id)
-            if not trade.is_open:
-                status = TradeStatus.ACTIVE if trade.entry_filled else TradeStatus.PENDING
-                self.store.update_trade(trade.id, status=status)
-            told.append(f"order {ref} was taken for over, and is open at the broker")
-        return told
 
     def _lose_sight(self) -> None:
         """Give up orders of an earlier day whose end nobody saw: the broker tells of today alone.
@@ -206,6 +193,19 @@ class Work:
             and self.now.date() <= next_trading_day(trade.expiry, closed=closed)
         ]
 
+    def _reopen(self) -> list[str]:
+        """A trade that was closed and of which an order lives after all is open again. Returns sentences."""
+        told = []
+        listed = {order.order_ref for order in self.books.open_orders}
+        for record in self.store.unproven_orders():
+            trade = self.store.trade(record.trade_id)
+            if trade.is_open or record.ref not in listed:
+                continue
+            status = TradeStatus.ACTIVE if trade.entry_filled else TradeStatus.PENDING
+            self.store.update_trade(trade.id, status=status)
+            told.append(f"trade {trade.id} is open again: its order {record.ref} lives at the broker")
+        return told
+
     async def _prove_orders(self) -> None:
         """Look for the end of every order that is not proven; what is not shown is looked for twice."""
         trades = {record.trade_id for record in self.store.unproven_orders()}
@@ -230,6 +230,11 @@ class Work:
         lost = [
             f"in the ledger but not at the broker: {reconcile.describe(fill.execution)}"
             for fill in reconcile.lost_fills(fills, self.books, today)
+        ]
+        lost += [
+            f"how order {record.ref} ended is not known, though its trade was closed"
+            for record in self.store.unproven_orders()
+            if not self.store.trade(record.trade_id).is_open
         ]
         return [*lost, *reconcile.strangers(self.books, self.store.tag, self._known_refs())]
 

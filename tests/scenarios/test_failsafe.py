@@ -138,15 +138,19 @@ def test_an_entry_that_filled_unseen_is_not_taken_for_nothing_and_is_undone_when
     assert broken_laws(stage, cash) == []
 
 
-def test_an_order_that_lives_after_it_was_taken_for_over_is_followed_again(stage):
+@pytest.mark.parametrize("status", ["ACTIVE", "CLOSED"])
+def test_an_order_that_lives_after_it_was_taken_for_over_is_followed_again(stage, status):
     """It is open at the broker, whatever proved its end: its trade is open again, and is left."""
     cash = stage.cash()
     stage.run("enter")
     with closing(sqlite3.connect(stage.database)) as ledger, ledger:
         ledger.execute("UPDATE orders SET final = 1, filled = 0, status = 'absent' WHERE purpose = 'f'")
+        ledger.execute("UPDATE trades SET status = ?", [status])
     done = stage.run("monitor")
-    assert any("is open at the broker" in told for told in done["reconciliation"])
+    told = [each for each in done["reconciliation"] if "is open again" in each]
+    assert (done.code, bool(told)) == (0, status == "CLOSED"), done.err
     assert stage.sql("SELECT final FROM orders WHERE purpose = 'f'") == [{"final": 0}]
+    assert stage.sql("SELECT status FROM trades") == [{"status": "ACTIVE"}]
     stage.at("15:45")
     assert stage.run("monitor").code == 0
     stage.at("15:55")
