@@ -1,5 +1,5 @@
 # make demo   a whole simulated trading day      make test   every check      make bench   figures
-# make crash  a kill at every message and every commit, each message withheld: an hour
+# make crash  a kill at every message and every commit however orders fill, each message withheld: some hours
 # make chaos  bad days until Ctrl-C; SEED=17 DAYS=1 repeats one
 # PYTHON=python3.12 picks an interpreter; without it the first fitting one is taken.
 SHELL := /bin/bash
@@ -42,7 +42,7 @@ bench: setup
 	@$(BIN)/python -m pytest benchmarks -o addopts= --benchmark-only
 
 crash: setup
-	@SPXARB_CRASH_STRIDE=1 SPXARB_WITHHELD_STRIDE=1 $(BIN)/python -m pytest -n 2 \
+	@SPXARB_CRASH_STRIDE=1 SPXARB_WITHHELD_STRIDE=1 $(BIN)/python -m pytest -n 2 -rP \
 		tests/scenarios/test_crash.py tests/scenarios/test_withheld.py
 
 chaos: setup

@@ -1,6 +1,11 @@
 """A session of the simulated gateway without a socket: bytes in, frames out."""
 
+import json
+import signal
+import socket
 import struct
+import subprocess
+import sys
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -370,3 +375,31 @@ def test_loopback_is_taken(host):
 def test_any_other_address_is_refused(host):
     with pytest.raises(ValueError, match="loopback only"):
         check_loopback(host)
+
+
+def test_a_gateway_ends_in_silence_whoever_listens():
+    """A client, a control at rest and a control that reads no answer: none of them delays or spoils the end."""
+    command = [sys.executable, "-m", "spxarb.sim", "--json", "--port", "0", "--speed", "0", "--date", "2026-01-29"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe) as process:
+        try:
+            told = json.loads(process.stdout.readline())
+            client, idle, deaf = (
+                socket.create_connection(("127.0.0.1", told[port])) for port in ("port", "control_port", "control_port")
+            )
+            with client, idle, deaf:
+                client.sendall(b"API\0" + prefixed(b"v157..176"))
+                assert client.recv(100)
+                idle.sendall(b'{"op": "time"}\n')
+                assert idle.recv(1000)
+                deaf.setblocking(False)
+                try:
+                    while True:
+                        deaf.send(b'{"op": "book"}\n' * 1000)
+                except BlockingIOError:
+                    pass
+                process.send_signal(signal.SIGTERM)
+                assert process.communicate(timeout=20) == (b"", b"")
+        finally:
+            process.kill()
+    assert process.returncode == 0

@@ -37,6 +37,8 @@ READ_BYTES = 1 << 16
 MAX_LINE = 1 << 20
 MAX_UNREAD = 1 << 26
 """Bytes that a client may leave unread before its connection is cut."""
+LAST_WORDS_SECONDS = 1.0
+"""How long the end waits for a control to read its answer."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,7 @@ class Server:
         self.controller = Controller(self)
         self.stopping = asyncio.Event()
         self._links: dict[Session, asyncio.StreamWriter] = {}
+        self._controls: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
         self._servers: list[asyncio.Server] = []
         self._ticker: asyncio.Task[None] | None = None
 
@@ -184,9 +187,20 @@ class Server:
             server.close()
         for session in list(self._links):
             self.drop(session)
+        await self._hang_up()
         if self._ticker is not None:
             self._ticker.cancel()
             await asyncio.wait({self._ticker})
+
+    async def _hang_up(self) -> None:
+        """End the conversations with the control, each after its last answer unless nobody reads it."""
+        for writer in self._controls:
+            writer.close()
+        talks = [talk for talk in self._controls.values() if talk is not None]
+        if talks and (await asyncio.wait(talks, timeout=LAST_WORDS_SECONDS))[1]:
+            for writer in self._controls:
+                writer.transport.abort()
+            await asyncio.wait(talks)
 
     def check(self) -> None:
         """After the end: raises what made the market fail, if anything did."""
@@ -250,12 +264,14 @@ class Server:
             writer.close()
 
     async def _control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._controls[writer] = asyncio.current_task()
         try:
             with contextlib.suppress(ConnectionError, ValueError):
                 while line := await reader.readline():
                     writer.write(self.controller.answer(line))
                     await writer.drain()
         finally:
+            del self._controls[writer]
             writer.close()
 
 

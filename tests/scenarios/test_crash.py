@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from crash import Point, broken_laws, count_points, kill_at, wipe
@@ -14,9 +15,16 @@ from spxarb.sim.control import RunningSim
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-STRIDE = int(os.environ.get("SPXARB_CRASH_STRIDE", "17"))
+STRIDE = int(os.environ.get("SPXARB_CRASH_STRIDE", "37"))
 """Every how-many-th point is tried; 1 tries all."""
 OFFSET = int(os.environ.get("SPXARB_CRASH_OFFSET", "0"))
+Script = list[dict[str, Any]]
+AT_ONCE: Script = []
+IN_PARTS = [{"what": {"partial_fills": {"sizes": [1, 4], "pause_seconds": 0.4}}, "for": 600}]
+LATE = [{"what": "hold_fills", "when": {"request": "place_order", "nth": 2}, "for": 1.0}]
+SPY_NEVER = [{"what": "hold_fills", "when": {"symbol": "SPY"}, "for": 600}]
+MARKETS = {"at once": AT_ONCE, "in parts": IN_PARTS, "late": LATE, "SPY never": SPY_NEVER}
+"""How orders fill: an order that rests is repriced, one that does not fill is undone. An exit always fills."""
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +39,24 @@ def stage(tmp_path_factory) -> Iterator[Stage]:
             "max_spx_spread": 5,
             "entry_cutoff": "15:00",
         }
+        made.settings["execution"] = {"order_timeout_seconds": 0.7, "exit_rung_seconds": 0.4}
         made.write_config()
         yield made
 
 
-def points(stage: Stage, *words: str) -> list[Point]:
-    messages, commits = count_points(stage, *words)
+@contextmanager
+def market(stage: Stage, script: Script) -> Iterator[None]:
+    """Orders fill so while the block runs."""
+    stage.sim.control.speed(1)
+    stage.sim.control.script(script)
+    yield
+    stage.sim.control.script()
+    stage.sim.control.speed(0)
+
+
+def points(stage: Stage, name: str, *words: str) -> list[Point]:
+    with market(stage, MARKETS[name]):
+        messages, commits = count_points(stage, *words)
     assert messages > 10
     assert commits > 3
     every = [
@@ -45,44 +65,48 @@ def points(stage: Stage, *words: str) -> list[Point]:
         for number in range(1, count + 1)
         for moment in ("before", "after")
     ]
-    return every[OFFSET % STRIDE :: STRIDE]
+    return every[(OFFSET + 7 * list(MARKETS).index(name)) % STRIDE :: STRIDE]
 
 
-def expect(stage: Stage, cash: float, point: Point, *words: str) -> None:
+def expect(stage: Stage, cash: float, point: Point | None, *words: str) -> None:
     stage.sim.control.advance(2)  # what was taken from the displayed sizes is there again
     done = stage.run(*words)
     assert done.code == 0, f"{point}: {words[0]} ended with {done.code}: {done.err}"
     assert broken_laws(stage, cash) == [], f"{point}, then {words[0]}"
 
 
-def flatten(stage: Stage, cash: float, point: Point) -> None:
+def flatten(stage: Stage, cash: float, point: Point | None) -> None:
     expect(stage, cash, point, "close-all", "--yes")
     assert stage.positions() == {}, point
 
 
 @pytest.mark.timeout(3000)
-def test_enter_killed_anywhere_is_mended_by_monitor_and_never_repeated(stage):
+@pytest.mark.parametrize("name", MARKETS)
+def test_enter_killed_anywhere_is_mended_by_monitor_and_never_repeated(stage, name):
     wipe(stage)
     cash = stage.cash()
-    every = points(stage, "enter")
-    flatten(stage, cash, every[0])
+    every = points(stage, name, "enter")
+    flatten(stage, cash, None)
     for point in every:
         wipe(stage)
         cash = stage.cash()
-        kill_at(stage, point, "enter")
+        with market(stage, MARKETS[name]):
+            kill_at(stage, point, "enter")
         expect(stage, cash, point, "monitor")
         expect(stage, cash, point, "enter")
         flatten(stage, cash, point)
+    print(f"{len(every)} kills of enter, orders fill {name}: all mended")
 
 
 @pytest.mark.timeout(3000)
-@pytest.mark.parametrize("words", [("monitor",), ("close-all", "--yes")])
-def test_an_exit_killed_anywhere_is_finished_by_the_next_run(stage, words):
+@pytest.mark.parametrize("name", ["at once", "in parts", "late"])
+@pytest.mark.parametrize("words", [("monitor",), ("close-all", "--yes")], ids=" ".join)
+def test_an_exit_killed_anywhere_is_finished_by_the_next_run(stage, words, name):
     stage.settings["risk_management"] = {"max_position_loss": 0}
     wipe(stage)
     cash = stage.cash()
     expect(stage, cash, None, "enter")
-    every = points(stage, *words)
+    every = points(stage, name, *words)
     for point in every:
         wipe(stage)
         stage.settings["risk_management"] = {"max_position_loss": 500}
@@ -91,9 +115,11 @@ def test_an_exit_killed_anywhere_is_finished_by_the_next_run(stage, words):
         expect(stage, cash, point, "enter")
         stage.settings["risk_management"] = {"max_position_loss": 0}
         stage.write_config()
-        kill_at(stage, point, *words)
+        with market(stage, MARKETS[name]):
+            kill_at(stage, point, *words)
         expect(stage, cash, point, "monitor")
         expect(stage, cash, point, "enter")
         flatten(stage, cash, point)
+    print(f"{len(every)} kills of {words[0]}, orders fill {name}: all mended")
     stage.settings["risk_management"] = {"max_position_loss": 500}
     stage.write_config()
