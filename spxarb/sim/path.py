@@ -64,7 +64,14 @@ def _walk(regime: Regime, random: Random, start: float, volatility: float, secon
                 step = PIN_CALM * step + (target - level) * PIN_PULL
             level += step + moves.get(i, 0.0) + regime.drift / seconds
         path.append(exp(level))
-    return path
+    return _arrives(path, regime.drift) if regime.drift else path
+
+
+def _arrives(path: array[float], drift: float) -> array[float]:
+    """The path bent, the more the more of the variance has passed, to end `drift` from where it began."""
+    seconds = len(path) - 1
+    astray = log(path[-1] / path[0]) - log(1 + drift)
+    return array("d", (price * exp(-astray * variance_share(i / seconds)) for i, price in enumerate(path)))
 
 
 @lru_cache(maxsize=4)

@@ -10,7 +10,7 @@ class Regime:
     """What distinguishes a kind of day.
 
     Moves are shares (0.01 is 1 %), times are minutes, counted from the open. `volatility`: the range of the
-    yearly volatility that a seed draws from. `drift` is spread over the day, `overnight` is the first print
+    yearly volatility that a seed draws from. `drift` is the whole day's, `overnight` is the first print
     against the close before, `slide` is (from, how long, move), `jump` (at, move); `halt` (from, how long)
     suspends all trading. `pin`: drawn to a strike at the end. `stale`: how long the index print still catches
     up with the market. `richness`: dollars that every SPY call is quoted above its value at the open, falling
@@ -35,8 +35,8 @@ RICHNESS = 0.70
 
 REGIMES: dict[str, Regime] = {
     "quiet": Regime("a random walk at low volatility, no edge in it", volatility=(0.12, 0.14)),
-    "trend-up": Regime("a random walk that also climbs 1.2 % over the day", drift=0.012),
-    "trend-down": Regime("a random walk that also loses 1.2 % over the day", drift=-0.012),
+    "trend-up": Regime("a random walk that climbs 1.2 % over the day", drift=0.012),
+    "trend-down": Regime("a random walk that loses 1.2 % over the day", drift=-0.012),
     "crash": Regime("falls 4 % within 20 minutes from 10:45 on; volatility doubles", slide=(75, 20, -0.04)),
     "gap": Regime("jumps up 1.2 % within one second at 11:00", jump=(90, 0.012)),
     "halt": Regime(
