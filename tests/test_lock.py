@@ -104,7 +104,7 @@ def test_a_waiting_job_goes_on_as_soon_as_the_holder_has_finished(path):
 
 def test_without_a_wait_nobody_is_told_of_one(path):
     with job_lock(path, command="monitor", timeout=0, on_wait=lambda _: pytest.fail("there was no wait")):
-        pass
+        assert holder(path).command == "monitor"
 
 
 def test_a_killed_holder_leaves_no_lock_behind_though_its_signature_stays(path):

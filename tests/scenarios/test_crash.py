@@ -49,9 +49,11 @@ def market(stage: Stage, script: Script) -> Iterator[None]:
     """Orders fill so while the block runs."""
     stage.sim.control.speed(1)
     stage.sim.control.script(script)
-    yield
-    stage.sim.control.script()
-    stage.sim.control.speed(0)
+    try:
+        yield
+    finally:
+        stage.sim.control.script()
+        stage.sim.control.speed(0)
 
 
 def points(stage: Stage, name: str, *words: str) -> list[Point]:
