@@ -324,7 +324,7 @@ def sim(
         typer.Option("--day", metavar="FILE", help="A recorded day (csv, csv.gz); else one is invented."),
     ] = None,
     day_date: Annotated[
-        date | None, _day_option("--date", "Date of the invented day (default the next trading day).")
+        date | None, _day_option("--date", "Date of the invented day (default today or the next open day).")
     ] = None,
     seed: Annotated[int, typer.Option(metavar="NUMBER", help="Seed of the invented day.")] = 7,
     regime: Annotated[str, typer.Option(metavar="NAME", help="Kind of invented day.")] = "quiet",

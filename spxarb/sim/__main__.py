@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
         help="port for the control, 0 takes a free one (default)",
     )
     add("--day", dest="day_file", type=Path, help="recorded day to play (csv, csv.gz); else one is invented")
-    add("--date", type=date.fromisoformat, help="date of the invented day (default the next trading day)")
+    add("--date", type=date.fromisoformat, help="date of the invented day (default today or next open day)")
     add("--seed", type=int, default=default.seed, help="seed of the invented day (default %(default)s)")
     add("--regime", default=default.regime, help="kind of invented day (default %(default)s)")
     add("--at", default=default.at, help="New York time at which the clock starts (default %(default)s)")
