@@ -122,7 +122,7 @@ def day_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.benchmark(group="gateway: a client of ib_insync connects, in full")
 def test_connecting(benchmark, sim):
-    from spxarb.broker import Broker  # noqa: F401, PLC0415 -- it imports ib_insync with an event loop
+    from spxarb.broker.broker import Broker  # noqa: F401, PLC0415 -- it imports ib_insync with an event loop
 
     async def once() -> None:
         import ib_insync  # noqa: PLC0415

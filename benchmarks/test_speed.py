@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from spxarb.broker import Endpoint, connect
+from spxarb.broker.broker import Endpoint, connect
 from spxarb.core.book import OrderRecord, Purpose, Trade
 from spxarb.core.model import NEW_YORK, Contract, LegName, OrderTicket, Side, TradeStatus
 from spxarb.sim.control import RunningSim

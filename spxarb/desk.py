@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-    from spxarb.broker import Broker
+    from spxarb.broker.broker import Broker
     from spxarb.core.fees import FeeSchedule
     from spxarb.core.model import Books, Event, Execution, OrderTicket
     from spxarb.core.orders import Track

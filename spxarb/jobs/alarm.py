@@ -79,7 +79,7 @@ def _market_time(env: Env) -> datetime:
     """As `env.now`; in the sim mode the gateway is asked, if no connection of the job has done so."""
     if env.config.trading.mode != "sim" or env.clock is not None:
         return env.now()
-    from spxarb.broker import Endpoint, gateway_time  # noqa: PLC0415 -- ib_insync comes with it
+    from spxarb.broker.broker import Endpoint, gateway_time  # noqa: PLC0415 -- ib_insync comes with it
 
     ib = env.config.ib
     endpoint = Endpoint(ib.host, ib.port, ib.client_id + LOOKERS_ID_ABOVE, ib.account, "sim")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from spxarb.clock import Clock
+    from spxarb.broker.clock import Clock
     from spxarb.core.book import Trade
 
 T = TypeVar("T")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import date
     from decimal import Decimal
 
-    from spxarb.broker import Broker, Chain
+    from spxarb.broker.broker import Broker, Chain
     from spxarb.core.model import Contract, Session
     from spxarb.core.sessions import TradingDay
 

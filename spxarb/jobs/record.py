@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from pathlib import Path
 
-    from spxarb.broker import Chain
+    from spxarb.broker.broker import Chain
     from spxarb.core.model import Contract
     from spxarb.core.sessions import TradingDay
     from spxarb.jobs.env import Env

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from spxarb.broker import Broker, Endpoint, connect
-from spxarb.clock import Clock
+from spxarb.broker.broker import Broker, Endpoint, connect
+from spxarb.broker.clock import Clock
 from spxarb.core import reconcile
 from spxarb.core.book import held
 from spxarb.core.model import ZERO, BooksSeen, LegName, TradeStatus

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from spxarb.broker import Broker, Endpoint, connect, gateway_time
+from spxarb.broker.broker import Broker, Endpoint, connect, gateway_time
 from spxarb.core.model import (
     NEW_YORK,
     CommissionReport,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from spxarb.core.model import NEW_YORK
 
 if TYPE_CHECKING:
-    from spxarb.broker import Broker
+    from spxarb.broker.broker import Broker
 
 MOST_SECONDS_APART = 5.0
 """System and gateway may differ by this much; the gateway tells whole seconds."""

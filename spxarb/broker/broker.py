@@ -12,12 +12,10 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from spxarb import ib_convert as convert
-from spxarb.core.model import Books, Quote, TickRule
-from spxarb.errors import GatewayError, RefusedError
-from spxarb.ib_connect import open_wire
-from spxarb.ib_frames import every_execution, ib_query
-from spxarb.ib_questions import (
+from spxarb.broker import convert
+from spxarb.broker.connect import open_wire
+from spxarb.broker.frames import every_execution, ib_query
+from spxarb.broker.questions import (
     COMPLETED_ORDERS,
     EXECUTIONS,
     OPEN_ORDERS,
@@ -25,12 +23,15 @@ from spxarb.ib_questions import (
     TIME,
     RefusalError,
 )
-from spxarb.ib_wire import StatusRow, Wire
+from spxarb.broker.wire import StatusRow, Wire
+from spxarb.core.model import Books, Quote, TickRule
+from spxarb.errors import GatewayError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
     from datetime import date, datetime
 
+    from spxarb.broker.convert import ContractDetails
     from spxarb.core.model import (
         AccountValues,
         BrokerEvent,
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
         Position,
         Session,
     )
-    from spxarb.ib_convert import ContractDetails
 
 T = TypeVar("T")
 _NO_SUCH_CONTRACT = 200

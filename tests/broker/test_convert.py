@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from spxarb import ib_convert as convert
+from spxarb.broker import convert
+from spxarb.broker.frames import ib
 from spxarb.core.model import NEW_YORK, Session, Side
-from spxarb.ib_frames import ib
 
 CHICAGO = ZoneInfo("America/Chicago")
 

@@ -10,8 +10,8 @@ import socket
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 from tenacity.wait import wait_exponential
 
+from spxarb.broker.wire import Wire
 from spxarb.errors import GatewayError
-from spxarb.ib_wire import Wire
 
 _MOMENT = 0.9  # seconds in which a restarting gateway is given another chance
 _MEND_START = (

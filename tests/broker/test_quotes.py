@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
+from spxarb.broker.quotes import Feed
 from spxarb.core.model import Contract, Quote
-from spxarb.ib_quotes import Feed
 
 CALL = Contract(7, "SPX", "OPT")
 

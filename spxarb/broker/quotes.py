@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from spxarb.broker.convert import number
 from spxarb.core.model import Contract, Quote
-from spxarb.ib_convert import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

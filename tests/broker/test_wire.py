@@ -14,7 +14,7 @@ from decimal import Decimal
 
 import pytest
 
-from spxarb.broker import Broker, Endpoint, chosen_account, connect, gateway_time
+from spxarb.broker.broker import Broker, Endpoint, chosen_account, connect, gateway_time
 from spxarb.core.model import (
     CommissionReport,
     Contract,
@@ -720,7 +720,7 @@ class Strict(asyncio.DefaultEventLoopPolicy):
             raise RuntimeError("There is no current event loop")
         return self._local._loop
 asyncio.set_event_loop_policy(Strict())
-import spxarb.broker
+import spxarb.broker.broker
 """
     done = subprocess.run(
         [sys.executable, "-W", "error::ResourceWarning", "-c", program],

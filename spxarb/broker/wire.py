@@ -16,7 +16,19 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from spxarb import ib_convert as convert
+from spxarb.broker import convert
+from spxarb.broker.frames import Fields, ib_contract, ib_order, make_client, unescaped
+from spxarb.broker.questions import (
+    COMPLETED_ORDERS,
+    EXECUTIONS,
+    OPEN_ORDERS,
+    POSITIONS,
+    TIME,
+    Link,
+    Questions,
+    RefusalError,
+)
+from spxarb.broker.quotes import Feed
 from spxarb.core.model import (
     NEW_YORK,
     BrokerEvent,
@@ -30,18 +42,6 @@ from spxarb.core.model import (
     QuoteUpdate,
 )
 from spxarb.errors import GatewayError
-from spxarb.ib_frames import Fields, ib_contract, ib_order, make_client, unescaped
-from spxarb.ib_questions import (
-    COMPLETED_ORDERS,
-    EXECUTIONS,
-    OPEN_ORDERS,
-    POSITIONS,
-    TIME,
-    Link,
-    Questions,
-    RefusalError,
-)
-from spxarb.ib_quotes import Feed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from ib_insync import order as ibo
 
 
-log = logging.getLogger("spxarb.broker")
+log = logging.getLogger("spxarb.broker.broker")
 
 FIRST_QUESTION = 1_000_000_000
 """Ids of questions begin here, far above order ids: an error frame tells of one or the other."""
