@@ -15,8 +15,8 @@ import pytest
 from spxarb.broker.broker import Endpoint, connect
 from spxarb.core.book import OrderRecord, Purpose, Trade
 from spxarb.core.model import NEW_YORK, Contract, LegName, OrderTicket, Side, TradeStatus
+from spxarb.ledger.ledger import Store
 from spxarb.sim.control import RunningSim
-from spxarb.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from spxarb.core.model import Books, Event, Execution, OrderTicket
     from spxarb.core.orders import Track
     from spxarb.core.steps import Action, Board, Steps
-    from spxarb.store import Store
+    from spxarb.ledger.ledger import Store
 
 T = TypeVar("T")
 

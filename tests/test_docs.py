@@ -21,6 +21,7 @@ from spxarb.cli import WRONG_USE, tree
 from spxarb.config import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE, load
 from spxarb.config_schema import SECTIONS, every_key
 from spxarb.core.model import ENTRY_CHECKS, MARGIN, ExitReason
+from spxarb.ledger.ledger import Store
 from spxarb.sim import control
 from spxarb.sim.__main__ import parser as sim_parser
 from spxarb.sim.control import RunningSim
@@ -28,7 +29,6 @@ from spxarb.sim.fault_script import read_script
 from spxarb.sim.faults import Faults
 from spxarb.sim.recorded import RecordedDay
 from spxarb.sim.regimes import REGIMES
-from spxarb.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"

@@ -13,7 +13,7 @@ from spxarb.core.model import NEW_YORK
 from spxarb.errors import GatewayError
 from spxarb.jobs import env as environment
 from spxarb.jobs.env import Env, limits_of
-from spxarb.store import Store
+from spxarb.ledger.ledger import Store
 
 HURRY = {
     "order_timeout_seconds": 0.01,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from spxarb.core.accounts import DaySummary, Figures
     from spxarb.core.book import Trade
     from spxarb.core.model import ExitReason
-    from spxarb.store import Store
+    from spxarb.ledger.ledger import Store
 
 
 def figures_of(store: Store, trade: Trade) -> Figures:

@@ -19,8 +19,8 @@ from spxarb.core.steps import Tactics
 from spxarb.core.strategy import Limits
 from spxarb.errors import ConfigError, Exit, GatewayError, RefusedError, SpxarbError, worst
 from spxarb.jobs.result import Result
+from spxarb.ledger.ledger import Store
 from spxarb.lock import job_lock, terminate_holder
-from spxarb.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Iterator, Sequence

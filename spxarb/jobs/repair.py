@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from spxarb.core.orders import Track
     from spxarb.core.steps import Board, Steps
     from spxarb.jobs.work import Work
-    from spxarb.store import Store
+    from spxarb.ledger.ledger import Store
 
 
 PURPOSES = {ExitReason.ENTRY_UNWOUND: Purpose.UNWIND, ExitReason.EMERGENCY: Purpose.EXIT}

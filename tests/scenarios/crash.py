@@ -30,10 +30,10 @@ Moment = Literal["before", "after"]
 VICTIM = """
 import os, signal, sys
 from contextlib import contextmanager
-from spxarb import store_schema
+from spxarb.ledger import schema
 
 at, moment, done = int(os.environ["KILL_AT_COMMIT"]), os.environ["KILL_MOMENT"], 0
-commit = store_schema.immediate
+commit = schema.immediate
 
 @contextmanager
 def counted(db):
@@ -46,7 +46,7 @@ def counted(db):
     if done == at and moment == "after":
         os.kill(os.getpid(), signal.SIGKILL)
 
-store_schema.immediate = counted
+schema.immediate = counted
 from spxarb.cli import main
 code = main()
 if at == 0:

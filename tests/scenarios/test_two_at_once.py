@@ -142,7 +142,7 @@ HANGS_IN_A_WRITE = """
 import sys, time
 from pathlib import Path
 from spxarb.lock import job_lock
-from spxarb.store import Store
+from spxarb.ledger.ledger import Store
 path = Path(sys.argv[1])
 with job_lock(path.with_suffix(".lock"), command="spxarb enter", timeout=5), Store.open(path, mode="sim") as store:
     with store.write():

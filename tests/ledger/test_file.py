@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from spxarb import store_open, store_schema
 from spxarb.errors import Exit, RefusedError
-from spxarb.store import Store
+from spxarb.ledger import opening, schema
+from spxarb.ledger.ledger import Store
 
 NOBODY = 65534
 
@@ -37,7 +37,7 @@ def ledger(path):
 
 
 def store_time():
-    from spxarb.store_rows import from_moment
+    from spxarb.ledger.rows import from_moment
 
     return from_moment("2026-02-13T09:35:00-05:00")
 
@@ -94,7 +94,7 @@ def test_a_new_ledger_is_for_its_owner_only_whatever_the_umask(path):
     code = """
 import os, stat, sys
 from pathlib import Path
-from spxarb.store import Store
+from spxarb.ledger.ledger import Store
 os.umask(0)
 path = Path(sys.argv[1])
 with Store.open(path, mode="paper") as store:
@@ -164,7 +164,7 @@ def test_many_jobs_may_make_it_at_the_same_moment(path):
     code = """
 import sys
 from pathlib import Path
-from spxarb.store import Store
+from spxarb.ledger.ledger import Store
 sys.stdin.read()
 with Store.open(Path(sys.argv[1]), mode="paper") as store:
     store.begin_run("status", [], store_time())
@@ -186,7 +186,7 @@ def test_numpy_is_not_imported_for_its_sake_and_can_be_imported_after(path):
     code = """
 import sys
 from pathlib import Path
-from spxarb.store import Store
+from spxarb.ledger.ledger import Store
 Store.open(Path(sys.argv[1]), mode="paper").close()
 assert not {"numpy", "pandas", "ib_insync"} & set(sys.modules), "imported"
 try:
@@ -433,7 +433,7 @@ def test_a_folder_where_this_user_may_make_nothing_is_refused(public):
 
 
 def test_a_ledger_that_another_program_keeps_locked_is_refused_in_time(ledger, monkeypatch):
-    monkeypatch.setattr(store_open, "BUSY_SECONDS", 0.3)
+    monkeypatch.setattr(opening, "BUSY_SECONDS", 0.3)
     with (
         Store.open(ledger, mode="paper") as store,
         closing(sqlite3.connect(ledger, isolation_level=None)) as other,
@@ -448,7 +448,7 @@ def test_a_ledger_that_another_program_keeps_locked_is_refused_in_time(ledger, m
 
 
 def test_an_exclusive_lock_by_another_program_is_refused_in_time(ledger, monkeypatch):
-    monkeypatch.setattr(store_open, "BUSY_SECONDS", 0.3)
+    monkeypatch.setattr(opening, "BUSY_SECONDS", 0.3)
     with closing(sqlite3.connect(ledger, isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("BEGIN IMMEDIATE")
@@ -533,7 +533,7 @@ def test_two_writers_wait_for_each_other_and_both_succeed(path):
 import sys
 from datetime import datetime
 from pathlib import Path
-from spxarb.store import Store
+from spxarb.ledger.ledger import Store
 now = datetime.now().astimezone()
 with Store.open(Path(sys.argv[1]), mode="paper") as store:
     for number in range(40):
@@ -557,7 +557,7 @@ def test_a_writer_waits_for_a_slow_one(path):
 import sys
 from datetime import datetime
 from pathlib import Path
-from spxarb.store import Store
+from spxarb.ledger.ledger import Store
 with Store.open(Path(sys.argv[1]), mode="paper") as store:
     print("opened", flush=True)
     store.raise_flag("waited", "", datetime.now().astimezone())
@@ -578,7 +578,7 @@ def test_a_process_killed_in_the_middle_leaves_nothing_half(path):
 import sys
 from datetime import datetime
 from pathlib import Path
-from spxarb.store import Store
+from spxarb.ledger.ledger import Store
 now = datetime.now().astimezone()
 with Store.open(Path(sys.argv[1]), mode="paper") as store:
     store.raise_flag("before", "", now)
@@ -605,7 +605,7 @@ def test_a_process_killed_while_it_makes_the_ledger_leaves_none_or_a_whole_one(p
 import os, signal, sys
 from pathlib import Path
 from sqlite_utils.db import Database
-from spxarb.store import Store
+from spxarb.ledger.ledger import Store
 spared = int(sys.argv[2])
 real = Database.execute
 def execute(self, *arguments):
@@ -645,7 +645,7 @@ def newer(monkeypatch):
     """A program that knows more versions of the tables."""
 
     def grow(*migrations):
-        monkeypatch.setattr(store_schema, "MIGRATIONS", [*store_schema.MIGRATIONS, *migrations])
+        monkeypatch.setattr(schema, "MIGRATIONS", [*schema.MIGRATIONS, *migrations])
 
     return grow
 
@@ -656,7 +656,7 @@ def backups(path):
 
 @pytest.mark.parametrize("read_only", [False, True])
 def test_an_older_ledger_is_copied_once_and_then_brought_up_to_date(ledger, newer, read_only):
-    old = store_schema.newest_version()
+    old = schema.newest_version()
     newer(add_column, add_table)
     with Store.open(ledger, mode="paper", read_only=read_only) as store:
         assert store.trading_reason() == "as found"
@@ -705,7 +705,7 @@ def test_a_migration_that_fails_leaves_the_version_before_it(ledger, newer):
         version = db.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
     assert "colours" in names
     assert "halves" not in names
-    assert version == (str(store_schema.newest_version() - 1),)
+    assert version == (str(schema.newest_version() - 1),)
 
 
 def test_a_migration_that_fails_at_every_start_does_not_fill_the_disk_with_copies(ledger, newer):
@@ -721,7 +721,7 @@ def test_without_a_copy_there_is_no_migration(ledger, newer, monkeypatch):
         raise OSError(28, "No space left on device")
 
     newer(add_table)
-    monkeypatch.setattr(store_schema, "new_file", no_room)
+    monkeypatch.setattr(schema, "new_file", no_room)
     refused(ledger, "no backup could be made", "No space left")
     with closing(sqlite3.connect(ledger)) as db:
         assert db.execute("SELECT name FROM sqlite_master WHERE name = 'colours'").fetchone() is None
@@ -741,12 +741,12 @@ def test_jobs_that_start_together_after_an_upgrade_migrate_once(ledger):
     code = """
 import sys, time
 from pathlib import Path
-from spxarb import store_schema
-from spxarb.store import Store
+from spxarb.ledger import schema
+from spxarb.ledger.ledger import Store
 def slowly(db):
     db.execute("CREATE TABLE colours (name TEXT)")
     time.sleep(0.2)
-store_schema.MIGRATIONS.append(slowly)
+schema.MIGRATIONS.append(slowly)
 sys.stdin.read()
 Store.open(Path(sys.argv[1]), mode="paper").close()
 """

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import NEW_YORK
-from spxarb.store_rows import to_moment
+from spxarb.ledger.rows import to_moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,9 +8,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
-from spxarb import store_schema
 from spxarb.errors import RefusedError
-from spxarb.store_open import (
+from spxarb.ledger import schema
+from spxarb.ledger.opening import (
     connect,
     create,
     empty,
@@ -38,7 +38,7 @@ class LedgerFile:
         self.path = path
         self.read_only = read_only
         self._db = db
-        self._meta = store_schema.read_meta(db)
+        self._meta = schema.read_meta(db)
 
     @staticmethod
     def exists(path: Path) -> bool:
@@ -66,7 +66,7 @@ class LedgerFile:
                 require_writable(path)
             db = connect(path, frozen=frozen)
             try:
-                prepare(db, path, mode, upgrade=version < store_schema.newest_version(), frozen=frozen)
+                prepare(db, path, mode, upgrade=version < schema.newest_version(), frozen=frozen)
                 if read_only:
                     db.execute("PRAGMA query_only = ON")
                 return cls(db, path, read_only=read_only)
@@ -103,7 +103,7 @@ class LedgerFile:
         if self.account is None and not self.read_only:
             with self._writing():
                 if self.account is None:  # another job may have been faster
-                    store_schema.put_meta(self._db, "account", account)
+                    schema.put_meta(self._db, "account", account)
         if self.account not in {None, account}:
             raise RefusedError(
                 f"The ledger {self.path} belongs to account {self.account}, not to {account}",
@@ -121,12 +121,12 @@ class LedgerFile:
             raise RuntimeError("The ledger was opened for reading")
         if self._db.conn.in_transaction:
             raise RuntimeError("A transaction is open already")
-        with told(self.path), store_schema.immediate(self._db):
+        with told(self.path), schema.immediate(self._db):
             yield
 
     def copy_to(self, target: Path) -> None:
         """A consistent copy of what is committed, as a new file. Raises FileExistsError, OSError."""
-        store_schema.copy_to(self.path, target)
+        schema.copy_to(self.path, target)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

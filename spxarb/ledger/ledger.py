@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from spxarb.core.book import ABSENT
 from spxarb.core.model import latest_revisions
-from spxarb.store_house import Housekeeping, span
-from spxarb.store_rows import (
+from spxarb.ledger.housekeeping import Housekeeping, span
+from spxarb.ledger.rows import (
     fill_from_row,
     fill_to_row,
     mark_from_row,

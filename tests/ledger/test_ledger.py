@@ -31,7 +31,7 @@ from spxarb.core.model import (
     TickRule,
     TradeStatus,
 )
-from spxarb.store import Store
+from spxarb.ledger.ledger import Store
 
 D = Decimal
 DAY = date(2026, 2, 13)
@@ -439,8 +439,8 @@ def test_an_intent_survives_a_kill_right_after_it(path):
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from test_store import a_trade, an_order
-from spxarb.store import Store
+from test_ledger import a_trade, an_order
+from spxarb.ledger.ledger import Store
 store = Store.open(Path(sys.argv[1]), mode="paper")
 store.intend(an_order(store.create_trade(a_trade())))
 os.kill(os.getpid(), signal.SIGKILL)

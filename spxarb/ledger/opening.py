@@ -15,8 +15,8 @@ import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from spxarb import store_schema
 from spxarb.errors import RefusedError
+from spxarb.ledger import schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,7 @@ def create(path: Path) -> None:
         missing = [folder for folder in path.parents if not folder.exists()]
         for folder in reversed(missing):
             folder.mkdir(mode=0o700, exist_ok=True)
-        store_schema.new_file(path)
+        schema.new_file(path)
     except FileExistsError:
         look(path)  # another job was faster
     except OSError as error:
@@ -106,7 +106,7 @@ def _look_inside(path: Path, mode: str, *, whole: bool, frozen: bool) -> int:
             problems = [str(row[0]) for row in db.execute("PRAGMA quick_check(1)").fetchall()]
             if problems != ["ok"]:
                 raise _damaged(path, "; ".join(problems))
-        meta = store_schema.read_meta(db)
+        meta = schema.read_meta(db)
         if not meta and not db.table_names():
             return 0
         return _check_facts(path, meta, mode)
@@ -115,13 +115,13 @@ def _look_inside(path: Path, mode: str, *, whole: bool, frozen: bool) -> int:
 def _check_facts(path: Path, meta: dict[str, str], mode: str) -> int:
     """The version of the tables. Raises RefusedError when this program and mode may not use them."""
     try:
-        version = store_schema.version_of(meta)
+        version = schema.version_of(meta)
         theirs = meta["mode"]
     except (KeyError, ValueError, TypeError):
         raise _unusable(
             path, "it is no ledger of spxarb", mend="Name another file in storage.database"
         ) from None
-    newest = store_schema.newest_version()
+    newest = schema.newest_version()
     if version > newest:
         raise RefusedError(
             f"The ledger {path} was made by a newer spxarb (version {version}; this one knows {newest})",
@@ -148,10 +148,10 @@ def prepare(db: Database, path: Path, mode: str, *, upgrade: bool, frozen: bool)
     db.execute("PRAGMA foreign_keys = ON")
     if upgrade:
         try:
-            store_schema.upgrade(db, path, mode)
+            schema.upgrade(db, path, mode)
         except OSError as error:
             raise _unusable(path, f"no backup could be made before its tables change: {error}") from error
-    _check_facts(path, store_schema.read_meta(db), mode)
+    _check_facts(path, schema.read_meta(db), mode)
 
 
 def _use_wal(db: Database, path: Path) -> None:
@@ -183,7 +183,7 @@ def connect(path: Path, *, frozen: bool) -> Database:
 def empty(path: Path, mode: str) -> Database:
     """What an absent ledger would say, in memory."""
     db = _database(sqlite3.connect(":memory:", isolation_level=None))
-    store_schema.upgrade(db, path, mode)
+    schema.upgrade(db, path, mode)
     db.execute("PRAGMA query_only = ON")
     return db
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import spxarb
 from spxarb.errors import Exit
-from spxarb.store_file import LedgerFile
-from spxarb.store_rows import (
+from spxarb.ledger.file import LedgerFile
+from spxarb.ledger.rows import (
     SUMMARY,
     from_moment,
     from_real,
