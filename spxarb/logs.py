@@ -18,7 +18,7 @@ from spxarb.core.model import NEW_YORK
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from spxarb.config import Config
+    from spxarb.config.load import Config
 
 FILE_BYTES = 5_000_000
 FILE_COPIES = 5

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import date
 
-    from spxarb.config_schema import Sections
+    from spxarb.config.schema import Sections
 
 
 class Closures(NamedTuple):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from spxarb.config import Config
+    from spxarb.config.load import Config
 
 SMTP_PORT = 25
 DEADLINE_SECONDS = 20.0

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from spxarb import __version__, calls, cli, cli_docs, errors
+from spxarb import __version__, calls, cli, errors
 from spxarb.core.model import NEW_YORK
 from spxarb.jobs.result import Result
+from tools.docs import commands
 
 ROOT = Path(__file__).parent.parent
 VERBS = ["enter", "monitor", "settle", "close-all", "start", "stop", "status", "report", "record", "sim", "demo"]
@@ -311,7 +312,7 @@ def test_the_simulated_gateway_tells_where_it_listens_and_ends_on_ctrl_c(tmp_pat
 
 def test_the_command_reference_is_the_one_that_the_parser_writes():
     written = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
-    assert written == cli_docs.commands(), "write it anew: python -m spxarb.cli_docs"
+    assert written == commands.commands(), "write it anew: python -m tools.docs.commands"
 
 
 def test_every_option_has_a_sentence_in_the_reference_and_in_help(spxarb):

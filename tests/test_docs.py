@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 from spxarb.cli import WRONG_USE, tree
-from spxarb.config import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE, load
-from spxarb.config_schema import SECTIONS, every_key
+from spxarb.config.load import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE, load
+from spxarb.config.schema import SECTIONS, every_key
 from spxarb.core.model import ENTRY_CHECKS, MARGIN, ExitReason
 from spxarb.ledger.ledger import Store
 from spxarb.sim import control
@@ -441,7 +441,7 @@ def test_the_view_knows_jobs_by_their_result_alone(shown):
 
 
 def test_only_the_two_doors_import_the_command_line():
-    assert {each.by for each in OURS if each.of == "spxarb.cli"} == {"spxarb.__main__", "spxarb.cli_docs"}
+    assert {each.by for each in OURS if each.of == "spxarb.cli"} == {"spxarb.__main__"}
 
 
 # --- libraries ----------------------------------------------------------------------------------------

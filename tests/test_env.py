@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from spxarb.config import Config
+from spxarb.config.load import Config
 from spxarb.core.model import NEW_YORK
 from spxarb.errors import GatewayError
 from spxarb.jobs import env as environment

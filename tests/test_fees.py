@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxarb.config_schema import Fees
+from spxarb.config.schema import Fees
 from spxarb.core.fees import FeeSchedule, commission_share, order_fees
 from spxarb.core.model import Side, dec
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from spxarb import logs
-from spxarb.config import Config, load
+from spxarb.config.load import Config, load
 from spxarb.notify import destination, mail_url, send
 
 # apprise imports modules that Python is about to drop
@@ -119,7 +119,7 @@ def test_an_address_that_is_none_is_told_without_showing_it():
 
 def test_switched_off_nothing_is_sent_and_apprise_is_not_even_loaded():
     code = (
-        "import sys; from spxarb.config import Config; from spxarb.notify import send;"
+        "import sys; from spxarb.config.load import Config; from spxarb.notify import send;"
         "print(send(Config(), 't', 'x'), 'apprise' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

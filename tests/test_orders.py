@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxarb import order_docs
 from spxarb.core.book import Purpose
 from spxarb.core.model import (
     NEW_YORK,
@@ -40,6 +39,7 @@ from spxarb.core.orders import (
     news_of_code,
     news_of_status,
 )
+from tools.docs import order_life
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=NEW_YORK)
 SPY = Contract(7, "SPY", "OPT", trading_class="SPY", multiplier=100)
@@ -742,11 +742,11 @@ def test_the_diagram_shows_every_change_of_state():
 
 def test_the_document_of_the_order_life_is_what_the_code_says():
     written = Path(__file__).parents[1] / "docs" / "order-life.md"
-    assert written.read_text(encoding="utf-8") == order_docs.order_life(), "run: python -m spxarb.order_docs"
+    assert written.read_text(encoding="utf-8") == order_life.order_life(), "run: python -m tools.docs.order_life"
 
 
 def test_the_document_tells_of_every_news_and_every_code(tmp_path):
-    order_docs.write(tmp_path)
+    order_life.write(tmp_path)
     text = (tmp_path / "docs" / "order-life.md").read_text(encoding="utf-8")
     for news in News:
         assert f"| {news.value} |" in text

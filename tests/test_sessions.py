@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxarb.config import Config
+from spxarb.config.load import Config
 from spxarb.core.model import NEW_YORK
 from spxarb.core.sessions import next_trading_day, previous_trading_day, trading_day
 from spxarb.market_calendar import closures, closures_around, timetable

@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_sim_session import CALL, SPX, UNSET, Client, errors, kinds
 
-from spxarb.sim import fault_docs
 from spxarb.sim.control import ControlError, RunningSim
 from spxarb.sim.exchange import Exchange
 from spxarb.sim.fault_file import read_file
@@ -27,6 +26,7 @@ from spxarb.sim.market import SyntheticDay
 from spxarb.sim.recorded import RecordedDay
 from spxarb.sim.session import Session
 from spxarb.sim.wire import FrameReader, frame, frames_in, prefixed
+from tools.docs import faults
 
 NEW_YORK = ZoneInfo("America/New_York")
 ROOT = Path(__file__).parents[1]
@@ -146,13 +146,13 @@ def test_every_fault_says_what_it_is_and_its_defaults_are_allowed(kind):
 
 
 def test_the_document_has_the_table_as_it_is():
-    text = (ROOT / fault_docs.DOCUMENT).read_text()
-    assert text == fault_docs.replaced(text)
+    text = (ROOT / faults.DOCUMENT).read_text()
+    assert text == faults.replaced(text)
     assert all(f"| `{name}` |" in text for name in FAULTS)
 
 
 def test_the_script_in_the_document_is_one():
-    text = (ROOT / fault_docs.DOCUMENT).read_text()
+    text = (ROOT / faults.DOCUMENT).read_text()
     block = text.split("```yml\n")[1].split("```")[0]
     assert len(read_script(yaml.safe_load(block)).entries) == 6
 
@@ -1169,8 +1169,8 @@ def test_scripts_come_from_a_file_from_python_and_through_the_control(tmp_path):
     with RunningSim(faults=[{"what": "restart"}], date="2026-02-10", speed=0) as sim:
         assert hello(sim.port) == []
     file.write_text("- what: stal\n")
-    for faults in (file, [{"what": "stal"}], tmp_path / "none.yaml"):
-        with pytest.raises(ControlError, match=r"stale|No such file"), RunningSim(faults=faults, date="2026-02-10"):
+    for script in (file, [{"what": "stal"}], tmp_path / "none.yaml"):
+        with pytest.raises(ControlError, match=r"stale|No such file"), RunningSim(faults=script, date="2026-02-10"):
             pass
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxarb.config_schema import RiskManagement, Trading
+from spxarb.config.schema import RiskManagement, Trading
 from spxarb.core.exits import ExitView, closing_cost, current_pnl, exit_signal, settlement_cash
 from spxarb.core.fees import FeeSchedule
 from spxarb.core.model import (

@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spxarb.config import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE
+from spxarb.config.load import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE
 from spxarb.core.model import NEW_YORK
 from spxarb.errors import SpxarbError
 from spxarb.jobs.result import Result

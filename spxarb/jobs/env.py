@@ -12,7 +12,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from spxarb import logs, notify
-from spxarb.config import MODES, Config, ledger_candidates, load, salvage
+from spxarb.config.load import MODES, Config, ledger_candidates, load, salvage
 from spxarb.core.fees import FeeSchedule
 from spxarb.core.model import NEW_YORK
 from spxarb.core.steps import Tactics

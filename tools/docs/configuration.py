@@ -8,8 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spxarb.config import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE
-from spxarb.config_schema import SECTIONS, expected
+from spxarb.config.load import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE
+from spxarb.config.schema import SECTIONS, expected
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo

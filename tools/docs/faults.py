@@ -1,6 +1,6 @@
 """The table of faults in ``docs/simulated-gateway-faults.md``: written from the faults themselves.
 
-``python -m spxarb.sim.fault_docs`` writes it anew, between the two marks.
+``python -m tools.docs.faults`` writes it anew, between the two marks.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .fault_kinds import Place
-from .fault_table import GROUPS
-from .fault_values import MESSAGES, REQUESTS
+from spxarb.sim.fault_kinds import Place
+from spxarb.sim.fault_table import GROUPS
+from spxarb.sim.fault_values import MESSAGES, REQUESTS
 
 if TYPE_CHECKING:
-    from .fault_kinds import Kind, Parameter
+    from spxarb.sim.fault_kinds import Kind, Parameter
 
 DOCUMENT = Path("docs") / "simulated-gateway-faults.md"
 BEGIN, END = "<!-- table of faults -->\n", "<!-- end of the table -->\n"

@@ -16,12 +16,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxarb import config_docs
-from spxarb.config import ENVIRONMENT, Config, ledger_candidates, load, salvage
-from spxarb.config_schema import SECTIONS, every_key, field_of
+from spxarb.config.load import ENVIRONMENT, Config, ledger_candidates, load, salvage
+from spxarb.config.schema import SECTIONS, every_key, field_of
 from spxarb.errors import ConfigError, Exit
+from tools.docs import configuration
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 CONTRACT = """
 ib:        {host: 127.0.0.1, port: 4002, client_id: 1, account: null}
@@ -506,7 +506,7 @@ def test_an_option_for_a_key_that_does_not_exist_is_a_bug():
 
 def test_the_import_brings_no_library_that_it_does_not_need():
     done = subprocess.run(
-        [sys.executable, "-c", "import sys, spxarb.config; print(*sys.modules)"],
+        [sys.executable, "-c", "import sys, spxarb.config.load; print(*sys.modules)"],
         capture_output=True,
         text=True,
         check=True,
@@ -528,12 +528,12 @@ def test_the_import_brings_no_library_that_it_does_not_need():
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("config.example.yaml", config_docs.example), ("docs/configuration.md", config_docs.table)],
+    [("config.example.yaml", configuration.example), ("docs/configuration.md", configuration.table)],
 )
 def test_the_documents_are_what_the_schema_says(name, text):
     if os.environ.get("UPDATE_DOCS"):
-        config_docs.write(ROOT)
-    assert (ROOT / name).read_text(encoding="utf-8") == text(), "run: python -m spxarb.config_docs"
+        configuration.write(ROOT)
+    assert (ROOT / name).read_text(encoding="utf-8") == text(), "run: python -m tools.docs.configuration"
 
 
 def test_every_key_is_documented_with_a_sentence():

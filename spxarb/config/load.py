@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, SecretStr, ValidationError
 
-from spxarb.config_file import Document, exists, read_document, read_env_file, text_as_value
-from spxarb.config_schema import SECTIONS, Sections, choices, every_key, expected, field_of, user_path
+from spxarb.config.file import Document, exists, read_document, read_env_file, text_as_value
+from spxarb.config.schema import SECTIONS, Sections, choices, every_key, expected, field_of, user_path
 from spxarb.core.sessions import CLOSE, OPEN
 from spxarb.errors import ConfigError
 
