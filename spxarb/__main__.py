@@ -2,7 +2,7 @@
 
 import sys
 
-from spxarb.cli import main
+from spxarb.cli.commands import main
 
 if __name__ == "__main__":
     sys.exit(main())

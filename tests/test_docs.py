@@ -17,7 +17,7 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from spxarb.cli import WRONG_USE, tree
+from spxarb.cli.commands import WRONG_USE, tree
 from spxarb.config.load import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE, load
 from spxarb.config.schema import SECTIONS, every_key
 from spxarb.core.model import ENTRY_CHECKS, MARGIN, ExitReason
@@ -429,19 +429,19 @@ def test_the_simulated_gateway_knows_nothing_of_the_rest_and_no_client_library()
     assert who_imports("ib_insync", among="spxarb.sim") == set()
 
 
-@pytest.mark.parametrize("above", ["spxarb.view", "spxarb.screens", "spxarb.cli", "spxarb.calls"])
+@pytest.mark.parametrize("above", ["spxarb.cli.view", "spxarb.cli.screens", "spxarb.cli.commands", "spxarb.cli.calls"])
 def test_no_job_knows_who_shows_its_result(above):
     assert who_imports(above, among="spxarb.jobs") == set()
 
 
-@pytest.mark.parametrize("shown", ["spxarb.view", "spxarb.screens", "spxarb.shapes"])
+@pytest.mark.parametrize("shown", ["spxarb.cli.view", "spxarb.cli.screens", "spxarb.cli.shapes"])
 def test_the_view_knows_jobs_by_their_result_alone(shown):
     jobs = {each.of for each in OURS if each.by == shown and inside(each.of, "spxarb.jobs")}
     assert jobs <= {"spxarb.jobs.result"}
 
 
 def test_only_the_two_doors_import_the_command_line():
-    assert {each.by for each in OURS if each.of == "spxarb.cli"} == {"spxarb.__main__"}
+    assert {each.by for each in OURS if each.of == "spxarb.cli.commands"} == {"spxarb.__main__"}
 
 
 # --- libraries ----------------------------------------------------------------------------------------

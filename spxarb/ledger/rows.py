@@ -25,7 +25,7 @@ from spxarb.core.model import (
     TradeStatus,
     dec,
 )
-from spxarb.shapes import plain
+from spxarb.core.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spxarb import shapes
+from spxarb.cli import shapes
 from spxarb.core.book import Fill, Mark, OrderRecord, Purpose, Settlement, Trade
 from spxarb.core.model import (
     NEW_YORK,

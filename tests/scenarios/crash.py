@@ -47,7 +47,7 @@ def counted(db):
         os.kill(os.getpid(), signal.SIGKILL)
 
 schema.immediate = counted
-from spxarb.cli import main
+from spxarb.cli.commands import main
 code = main()
 if at == 0:
     sys.stderr.write(f"COMMITS {done}\\n")

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import typer
 
-from spxarb.cli import app
+from spxarb.cli.commands import app
 from spxarb.sim.__main__ import parser
 from spxarb.sim.control import Control, ControlError, RunningSim
 

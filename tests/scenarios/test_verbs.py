@@ -363,7 +363,7 @@ def test_logs_go_to_stderr_and_stdout_is_one_object(stage):
 
 NOTHING_IMPORTED = """
 import sys
-from spxarb.cli import main
+from spxarb.cli.commands import main
 code = main(sys.argv[1:])
 print([name for name in ("ib_insync", "rich") if name in sys.modules], file=sys.stderr)
 sys.exit(code)

@@ -6,7 +6,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from spxarb.cli import tree
+from spxarb.cli.commands import tree
 
 _INTRO = """\
 # Commands

@@ -11,13 +11,13 @@ from datetime import datetime
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from spxarb.shapes import as_object
+from spxarb.cli.shapes import as_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from spxarb.cli.shapes import Object
     from spxarb.jobs.result import Result
-    from spxarb.shapes import Object
 
 DASH = "–"  # noqa: RUF001 -- a dash is what is meant
 BARS = "▁▂▃▄▅▆▇█"

@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spxarb import __version__, view
-from spxarb.calls import INTERRUPTED, Call, bug, interruptible, outcome, run, serve_until_stopped
+from spxarb import __version__
+from spxarb.cli import view
+from spxarb.cli.calls import INTERRUPTED, Call, bug, interruptible, outcome, run, serve_until_stopped
 from spxarb.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from spxarb.calls import Job
+    from spxarb.cli.calls import Job
     from spxarb.jobs.env import Env
     from spxarb.jobs.result import Result
     from spxarb.sim.server import Listening

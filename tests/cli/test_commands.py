@@ -16,12 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from spxarb import __version__, calls, cli, errors
+from spxarb import __version__, errors
+from spxarb.cli import calls, commands
 from spxarb.core.model import NEW_YORK
 from spxarb.jobs.result import Result
-from tools.docs import commands
+from tools.docs.commands import commands as commands_document
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 VERBS = ["enter", "monitor", "settle", "close-all", "start", "stop", "status", "report", "record", "sim", "demo"]
 AT = datetime(2026, 2, 13, 9, 41, 5, tzinfo=NEW_YORK)
 
@@ -31,7 +32,7 @@ def spxarb(capsys):
     """Run the command line in this process: (exit code, stdout, stderr)."""
 
     def run(*words: str) -> tuple[int, str, str]:
-        code = cli.main(words)
+        code = commands.main(words)
         out, err = capsys.readouterr()
         return code, out, err
 
@@ -47,8 +48,8 @@ def process(*words: str, **options) -> subprocess.CompletedProcess:
 
 
 def test_every_command_of_the_contract_exists_with_help_and_json(spxarb):
-    commands = cli.tree().commands
-    assert list(commands) == VERBS
+    verbs = commands.tree().commands
+    assert list(verbs) == VERBS
     for verb in VERBS:
         code, out, err = spxarb(verb, "--help")
         assert (code, err) == (0, "")
@@ -248,7 +249,7 @@ def test_a_server_that_dies_later_is_a_bug_after_its_one_object(capsys):
 
 def test_help_imports_nothing_heavy():
     script = (
-        "import sys; from spxarb.cli import main; main(['enter', '--help']); "
+        "import sys; from spxarb.cli.commands import main; main(['enter', '--help']); "
         "print([m for m in ('rich', 'ib_insync', 'sqlite_utils', 'holidays', 'apprise', 'asyncio') "
         "if m in sys.modules])"
     )
@@ -312,11 +313,11 @@ def test_the_simulated_gateway_tells_where_it_listens_and_ends_on_ctrl_c(tmp_pat
 
 def test_the_command_reference_is_the_one_that_the_parser_writes():
     written = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
-    assert written == commands.commands(), "write it anew: python -m tools.docs.commands"
+    assert written == commands_document(), "write it anew: python -m tools.docs.commands"
 
 
 def test_every_option_has_a_sentence_in_the_reference_and_in_help(spxarb):
-    for verb, command in cli.tree().commands.items():
+    for verb, command in commands.tree().commands.items():
         _, text, _ = spxarb(verb, "--help")
         for option in command.params:
             assert option.help, f"{verb} {option.name}"

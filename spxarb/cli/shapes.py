@@ -9,16 +9,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
-from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
-from dataclasses import asdict, is_dataclass
-from datetime import date, datetime, time
-from decimal import Decimal
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from spxarb.core.model import ENTRY_CHECKS, MARGIN, NEW_YORK
+from spxarb.core.model import ENTRY_CHECKS, MARGIN
+from spxarb.core.plain import plain
 
 if TYPE_CHECKING:
     from spxarb.jobs.result import Result
@@ -187,33 +181,6 @@ def complete(shape: object, value: object) -> Any:
             return [complete(shape[0], item) for item in items] if shape else items
         case _:
             return shape if value is None else value
-
-
-def plain(value: object) -> Any:
-    """The value in JSON's own types: Decimal as float, times in New York ISO 8601, NaN and infinity null."""
-    match value:
-        case None | bool():
-            return value
-        case Enum():
-            return plain(value.value)
-        case int() | str():
-            return value
-        case float() | Decimal():
-            number = math.nan if isinstance(value, Decimal) and value.is_nan() else float(value)
-            return number if math.isfinite(number) else None
-        case datetime():
-            aware = value if value.tzinfo else value.replace(tzinfo=NEW_YORK)
-            return aware.astimezone(NEW_YORK).isoformat()
-        case date() | time():
-            return value.isoformat()
-        case Mapping():
-            return {str(plain(key)): plain(item) for key, item in value.items()}
-        case list() | tuple() | AbstractSet():
-            return [plain(item) for item in value]
-        case _ if is_dataclass(value) and not isinstance(value, type):
-            return plain(asdict(value))
-        case _:
-            return str(value)
 
 
 def as_csv(result: Result, table: str) -> str:

@@ -15,8 +15,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
-from spxarb.screens import BAD, HEAD, Beside, Block, Cell, Grid, Line, Pairs, screen
-from spxarb.shapes import as_csv, as_json
+from spxarb.cli.screens import BAD, HEAD, Beside, Block, Cell, Grid, Line, Pairs, screen
+from spxarb.cli.shapes import as_csv, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

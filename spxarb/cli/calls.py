@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spxarb import view
+from spxarb.cli import view
 from spxarb.core.model import NEW_YORK
 from spxarb.errors import Exit, HumanNeededError, SpxarbError, UsageError, worst
 from spxarb.jobs.result import Result
@@ -156,7 +156,7 @@ def _traceback_logged() -> Iterator[None]:
         if isinstance(error, SpxarbError) and not _hides_a_bug(error):
             raise
         fault = (type(error), error, error.__traceback__)
-        record = logging.LogRecord("spxarb.cli", logging.ERROR, __file__, 0, "a bug", None, fault)
+        record = logging.LogRecord("spxarb.cli.commands", logging.ERROR, __file__, 0, "a bug", None, fault)
         for handler in logging.getLogger().handlers:
             if isinstance(handler, logging.FileHandler):
                 handler.handle(record)

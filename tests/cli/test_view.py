@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxarb import screens, shapes, view
+from spxarb.cli import screens, shapes, view
 from spxarb.core.model import NEW_YORK, ExitReason
 from spxarb.jobs.result import Result
 
@@ -439,7 +439,7 @@ from contextlib import suppress
 from datetime import datetime
 from spxarb.core.model import NEW_YORK
 from spxarb.jobs.result import Result
-from spxarb import view
+from spxarb.cli import view
 made = Result("monitor", datetime.now(NEW_YORK), "paper", {{"reconciliation": ["é–█" * 40] * 2000}}, {code}, {error})
 sys.exit(view.show(made, json={json}))
 """
@@ -523,7 +523,7 @@ WATCH = """
 from datetime import datetime
 from spxarb.core.model import NEW_YORK
 from spxarb.jobs.result import Result
-from spxarb import view
+from spxarb.cli import view
 made = Result("status", datetime.now(NEW_YORK), "paper", {"market": {"spx_price": 6797.4}})
 raise SystemExit(view.watch(lambda: (made, 30.0)))
 """
