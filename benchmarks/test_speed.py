@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from spxarb.broker.broker import Endpoint, connect
-from spxarb.core.book import OrderRecord, Purpose, Trade
 from spxarb.core.model import NEW_YORK, Contract, LegName, OrderTicket, Side, TradeStatus
+from spxarb.core.records import OrderRecord, Purpose, Trade
 from spxarb.ledger.ledger import Store
 from spxarb.sim.control import RunningSim
 

@@ -437,7 +437,7 @@ def test_no_job_knows_who_shows_its_result(above):
 @pytest.mark.parametrize("shown", ["spxarb.cli.view", "spxarb.cli.screens", "spxarb.cli.shapes"])
 def test_the_view_knows_jobs_by_their_result_alone(shown):
     jobs = {each.of for each in OURS if each.by == shown and inside(each.of, "spxarb.jobs")}
-    assert jobs <= {"spxarb.jobs.result"}
+    assert jobs <= {"spxarb.core.result"}
 
 
 def test_only_the_two_doors_import_the_command_line():

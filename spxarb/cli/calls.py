@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from spxarb.cli import view
 from spxarb.core.model import NEW_YORK
+from spxarb.core.result import Result
 from spxarb.errors import Exit, HumanNeededError, SpxarbError, UsageError, worst
-from spxarb.jobs.result import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -95,7 +95,7 @@ def _env(call: Call, *, sandbox: bool) -> AbstractContextManager[Any]:
     """Configuration, ledger, lock, log and broker of one job; a job in its own sandbox brings them itself."""
     if sandbox:
         return nullcontext()
-    from spxarb.jobs.env import job_env  # noqa: PLC0415 -- heavy, and not needed for --help
+    from spxarb.trading.context import job_env  # noqa: PLC0415 -- heavy, and not needed for --help
 
     return job_env(call.command, call.config, call.arguments)
 

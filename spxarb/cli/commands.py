@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from spxarb.cli.calls import Job
-    from spxarb.jobs.env import Env
-    from spxarb.jobs.result import Result
+    from spxarb.core.result import Result
     from spxarb.sim.server import Listening
+    from spxarb.trading.context import Env
 
 WRONG_USE: type[BaseException] = typer.BadParameter.__mro__[1]
 """The library's UsageError; it moves between its versions, its child does not."""

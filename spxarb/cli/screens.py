@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from spxarb.cli.shapes import Object
-    from spxarb.jobs.result import Result
+    from spxarb.core.result import Result
 
 DASH = "–"  # noqa: RUF001 -- a dash is what is meant
 BARS = "▁▂▃▄▅▆▇█"

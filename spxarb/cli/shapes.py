@@ -15,7 +15,7 @@ from spxarb.core.model import ENTRY_CHECKS, MARGIN
 from spxarb.core.plain import plain
 
 if TYPE_CHECKING:
-    from spxarb.jobs.result import Result
+    from spxarb.core.result import Result
 
 Object = dict[str, Any]
 

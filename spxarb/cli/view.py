@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from spxarb.jobs.result import Result
+    from spxarb.core.result import Result
 
 PIPE_WIDTH = 160
 """Columns of a table where the output is no terminal and COLUMNS says nothing."""

@@ -13,9 +13,9 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING
 
-from spxarb.core.book import Purpose
 from spxarb.core.model import ZERO, LegName, Side, Timer
 from spxarb.core.orders import Life, News
+from spxarb.core.records import Purpose
 from spxarb.core.steps import Place, Wake, finish, linked, work
 
 if TYPE_CHECKING:

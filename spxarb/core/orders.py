@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from decimal import Decimal
 
-    from spxarb.core.book import Purpose
     from spxarb.core.model import BooksSeen, BrokerOrder, Execution, LegName, OrderTicket
+    from spxarb.core.records import Purpose
 
 
 class Life(StrEnum):

@@ -10,16 +10,16 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spxarb.core.book import PREFIX, held, order_name
 from spxarb.core.model import ZERO, LegName, Side
+from spxarb.core.records import PREFIX, held, order_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from datetime import date, datetime
     from decimal import Decimal
 
-    from spxarb.core.book import Fill, Trade
     from spxarb.core.model import Books, Execution
+    from spxarb.core.records import Fill, Trade
 
 
 @dataclass(frozen=True, slots=True)

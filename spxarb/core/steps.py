@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from spxarb.core.book import OrderName
 from spxarb.core.model import (
     ZERO,
     BooksSeen,
@@ -27,14 +26,15 @@ from spxarb.core.model import (
     Timer,
 )
 from spxarb.core.orders import ABSENCE_SECONDS, CANCEL_REFUSALS, Life, News, Track
+from spxarb.core.records import OrderName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from datetime import datetime
     from decimal import Decimal
 
-    from spxarb.core.book import Purpose
     from spxarb.core.model import Contract, Event, LegName
+    from spxarb.core.records import Purpose
 
 T = TypeVar("T")
 

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.model import ExitReason
 from spxarb.errors import Exit, LockedError
-from spxarb.jobs import bookkeeping, repair, settlement
-from spxarb.jobs.alarm import escalated
-from spxarb.jobs.env import GRACE_SECONDS
-from spxarb.jobs.positions import Left, TradeLook, is_due, leave, look_at, nothing_trades, position
 from spxarb.lock import terminate_holder
+from spxarb.trading import bookkeeping, recovery, settlement
+from spxarb.trading.context import GRACE_SECONDS
+from spxarb.trading.escalation import escalated
+from spxarb.trading.exits import Left, TradeLook, is_due, leave, look_at, nothing_trades, position
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from spxarb.jobs.env import Env
-    from spxarb.jobs.result import Result
-    from spxarb.jobs.work import Work
+    from spxarb.core.result import Result
+    from spxarb.trading.connected import Work
+    from spxarb.trading.context import Env
 
 YIELD_SECONDS = 20.0
 """How long another job may take to make way before it is ended."""
@@ -41,7 +41,7 @@ def run(env: Env, *, dry_run: bool) -> Result:
 
 def _quiet(env: Env, *, dry_run: bool) -> Result | None:
     """The result when there is nothing to close, else None."""
-    if not repair.all_quiet(env.store, env.now().date()):
+    if not bookkeeping.all_quiet(env.store, env.now().date()):
         return None
     now = env.now()
     data: dict[str, object] = {"positions": [], "flat": True, "asked_broker": False}
@@ -70,7 +70,7 @@ def _locked(env: Env) -> Iterator[None]:
 
 
 async def _close(env: Env, *, dry_run: bool) -> Result:
-    from spxarb.jobs.work import connected  # noqa: PLC0415 -- ib_insync comes with it
+    from spxarb.trading.connected import connected  # noqa: PLC0415 -- ib_insync comes with it
 
     async with connected(env, dry_run=dry_run) as work:
         await work.reconcile()
@@ -88,8 +88,8 @@ async def _leave(work: Work, look: TradeLook) -> Left:
         return Left("closed", trade.residual)
     if work.dry_run:
         return Left("would_close")
-    reason = ExitReason.ENTRY_UNWOUND if repair.cut_off(trade) else ExitReason.EMERGENCY
-    purpose = repair.PURPOSES[reason]
+    reason = ExitReason.ENTRY_UNWOUND if recovery.entry_interrupted(trade) else ExitReason.EMERGENCY
+    purpose = recovery.PURPOSES[reason]
     return await leave(work, trade, reason, purpose)
 
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from spxarb.config.load import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE
 from spxarb.core.model import NEW_YORK
+from spxarb.core.result import Result
 from spxarb.errors import SpxarbError
-from spxarb.jobs.result import Result
 from spxarb.sim.control import ControlError, RunningSim
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from spxarb.core.book import Trade
 from spxarb.core.execution import Ending, OpenPlan, opening
 from spxarb.core.model import Check, ExitReason, OrderTicket, Side, TradeStatus
+from spxarb.core.records import Trade
 from spxarb.core.strategy import (
     Credit,
     EntryView,
@@ -23,13 +23,12 @@ from spxarb.core.strategy import (
     spy_price_floor,
 )
 from spxarb.errors import Exit, GatewayError, HumanNeededError, RefusedError
-from spxarb.jobs import bookkeeping, repair
-from spxarb.jobs.alarm import escalated
-from spxarb.jobs.failsafe import leave_failsafe
-from spxarb.jobs.market import EntryMarket, entry_market
-from spxarb.jobs.positions import look_now, pnl_of_open
-from spxarb.jobs.tidy import tidy
-from spxarb.market_calendar import timetable
+from spxarb.trading import bookkeeping, recovery
+from spxarb.trading.escalation import escalated
+from spxarb.trading.exits import look_now, pnl_of_open
+from spxarb.trading.failsafe import leave_failsafe
+from spxarb.trading.market import EntryMarket, entry_market
+from spxarb.trading.market_calendar import timetable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,9 +37,9 @@ if TYPE_CHECKING:
 
     from spxarb.core.execution import Outcome
     from spxarb.core.model import Contract, Quote
-    from spxarb.jobs.env import Env
-    from spxarb.jobs.result import Result
-    from spxarb.jobs.work import Work
+    from spxarb.core.result import Result
+    from spxarb.trading.connected import Work
+    from spxarb.trading.context import Env
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +92,7 @@ def _nothing_to_enter(env: Env) -> Result | None:
     In the sim mode only the gateway knows the time, so it is always asked.
     """
     store, now = env.store, env.now()
-    if env.config.trading.mode == "sim" or not repair.all_quiet(store, env.now().date()):
+    if env.config.trading.mode == "sim" or not bookkeeping.all_quiet(store, env.now().date()):
         return None
     today = now.date()
     view = EntryView(
@@ -122,17 +121,17 @@ def _nothing_to_enter(env: Env) -> Result | None:
 
 
 async def _enter(env: Env, *, dry_run: bool) -> Result:
-    from spxarb.jobs.work import connected  # noqa: PLC0415 -- ib_insync comes with it
+    from spxarb.trading.connected import connected  # noqa: PLC0415 -- ib_insync comes with it
 
     async with connected(env, dry_run=dry_run) as work:
         _require_one_clock(work)
         await work.reconcile()
-        told = [] if dry_run else await tidy(work)
+        told = [] if dry_run else await recovery.recover(work)
         decision = await _decide(work)
         attempt = _Attempt(decision, "dry_run" if dry_run else "skipped", told=told)
         if not dry_run and decision.would == "enter":
             attempt = await _attempt(work, decision, told)
-        if attempt.trade_id is None or not repair.cut_off(env.store.trade(attempt.trade_id)):
+        if attempt.trade_id is None or not recovery.entry_interrupted(env.store.trade(attempt.trade_id)):
             return _finished(work, attempt)
     return await _second_try(env, attempt)
 
@@ -151,12 +150,12 @@ async def _second_try(env: Env, attempt: _Attempt) -> Result:
 
     Raises HumanNeededError when that fails too.
     """
-    from spxarb.jobs.work import connected  # noqa: PLC0415 -- loaded already
+    from spxarb.trading.connected import connected  # noqa: PLC0415 -- loaded already
 
     try:
         async with connected(env) as work:
             await work.reconcile()
-            told = await repair.repair(work)
+            told = await recovery.recover_entries(work)
             return _finished(work, replace(attempt, told=[*attempt.told, *told]))
     except GatewayError as error:
         raise HumanNeededError(
@@ -322,7 +321,7 @@ def _finished(work: Work, attempt: _Attempt) -> Result:
 
 def _error(work: Work, attempt: _Attempt, trade: Trade | None) -> str | None:
     """What needs a human now; None when nothing does."""
-    if trade is not None and repair.cut_off(trade):
+    if trade is not None and recovery.entry_interrupted(trade):
         return (
             f"Trade {trade.id} is half done and could not be undone: {trade.note or attempt.why}. A leg may "
             "be without its hedge. Look at the broker now; `spxarb monitor` tries again."
@@ -350,7 +349,7 @@ def _data(env: Env, attempt: _Attempt, trade: Trade | None) -> dict[str, object]
     decision, view = attempt.decision, attempt.decision.view
     credit = decision.credit
     sums = bookkeeping.figures_of(env.store, trade) if trade else None
-    if sums is not None and trade is not None and not repair.cut_off(trade):
+    if sums is not None and trade is not None and not recovery.entry_interrupted(trade):
         gross = sums.entry_credit + sums.commissions
         credit = Credit(gross, sums.commissions, sums.entry_credit)
     risk = risk_of(view, env.limits, credit)

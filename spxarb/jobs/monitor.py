@@ -7,20 +7,19 @@ from typing import TYPE_CHECKING
 from spxarb.core.exits import ExitView, exit_signal
 from spxarb.core.model import ExitReason
 from spxarb.errors import Exit
-from spxarb.jobs import bookkeeping, repair
-from spxarb.jobs.alarm import escalated
-from spxarb.jobs.positions import HELD, Left, TradeLook, is_due, leave, look_at, position
-from spxarb.jobs.tidy import tidy
-from spxarb.market_calendar import timetable
+from spxarb.trading import bookkeeping, recovery
+from spxarb.trading.escalation import escalated
+from spxarb.trading.exits import HELD, Left, TradeLook, is_due, leave, look_at, position
+from spxarb.trading.market_calendar import timetable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
     from decimal import Decimal
 
-    from spxarb.jobs.env import Env
-    from spxarb.jobs.result import Result
-    from spxarb.jobs.work import Work
+    from spxarb.core.result import Result
+    from spxarb.trading.connected import Work
+    from spxarb.trading.context import Env
 
     Outcomes = list[tuple[TradeLook, ExitReason | None, Left]]
 
@@ -39,7 +38,7 @@ def run(env: Env, *, dry_run: bool) -> Result:
 
 def _quiet(env: Env, *, dry_run: bool) -> Result | None:
     """The result when there is nothing to look after, else None."""
-    if not repair.all_quiet(env.store, env.now().date()):
+    if not bookkeeping.all_quiet(env.store, env.now().date()):
         return None
     now = env.now()
     data: dict[str, object] = {"positions": [], "reconciliation": []}
@@ -51,11 +50,11 @@ def _quiet(env: Env, *, dry_run: bool) -> Result | None:
 
 
 async def _monitor(env: Env, *, dry_run: bool) -> Result:
-    from spxarb.jobs.work import connected  # noqa: PLC0415 -- ib_insync comes with it
+    from spxarb.trading.connected import connected  # noqa: PLC0415 -- ib_insync comes with it
 
     async with connected(env, dry_run=dry_run) as work:
         await work.reconcile()
-        told = [] if dry_run else await tidy(work)
+        told = [] if dry_run else await recovery.recover(work)
         looks = await look_at(work, bookkeeping.open_trades(work.store))
         await work.clock.ask(work.broker)
         total = _daily_pnl(work, looks)
@@ -78,7 +77,7 @@ async def _consider(
     trade = look.trade
     if not is_due(trade):
         return look, None, Left("closed", trade.residual)
-    if repair.cut_off(trade):  # in a dry run not tried, else tried and not achieved
+    if recovery.entry_interrupted(trade):  # in a dry run not tried, else tried and not achieved
         left = Left("would_close") if work.dry_run else Left("failed", why=f"Trade {trade.id}: {trade.note}")
         return look, ExitReason.ENTRY_UNWOUND, left
     reason = _reason(work, look, total)

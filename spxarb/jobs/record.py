@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from spxarb.core.model import NEW_YORK, LinkChange
 from spxarb.errors import Exit, GatewayError, RefusedError
-from spxarb.recording import Recording, check_name, line_of
+from spxarb.trading.recording import Recording, check_name, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
     from spxarb.broker.broker import Chain
     from spxarb.core.model import Contract
+    from spxarb.core.result import Result
     from spxarb.core.sessions import TradingDay
-    from spxarb.jobs.env import Env
-    from spxarb.jobs.result import Result
-    from spxarb.jobs.work import Work
-    from spxarb.recording import Row
+    from spxarb.trading.connected import Work
+    from spxarb.trading.context import Env
+    from spxarb.trading.recording import Row
 
 OWN_CLIENT_ID_ABOVE = 2
 """Beside a job that works and a status that looks, it has a client id of its own."""
@@ -108,7 +108,7 @@ class _Recorder:
 
     async def _connection(self, stack: AsyncExitStack) -> str:
         """Record over one connection. Returns why it ended; raises GatewayError when the link did."""
-        from spxarb.jobs.work import connected  # noqa: PLC0415 -- ib_insync comes with it
+        from spxarb.trading.connected import connected  # noqa: PLC0415 -- ib_insync comes with it
 
         async with connected(self._env, dry_run=True, id_above=OWN_CLIENT_ID_ABOVE) as work:
             day = work.day
@@ -151,8 +151,8 @@ class _Recorder:
 
     async def _choose(self, work: Work, day: TradingDay) -> bool:
         """Wait for the open, then choose the lines. False: it was ended before."""
-        from spxarb.jobs.market import underlyings  # noqa: PLC0415
-        from spxarb.jobs.positions import enough  # noqa: PLC0415
+        from spxarb.trading.exits import enough  # noqa: PLC0415
+        from spxarb.trading.market import underlyings  # noqa: PLC0415
 
         work.broker.watch(await work.broker.underlyings())
         while (now := await work.clock.ask(work.broker)) < day.open:

@@ -10,8 +10,8 @@ from spxarb.core.statistics import statistics
 if TYPE_CHECKING:
     from datetime import date
 
-    from spxarb.jobs.env import Env
-    from spxarb.jobs.result import Result
+    from spxarb.core.result import Result
+    from spxarb.trading.context import Env
 
 
 def run(env: Env, *, since: date | None, until: date | None) -> Result:

@@ -6,15 +6,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from spxarb.errors import Exit, UsageError
-from spxarb.jobs import bookkeeping, repair, settlement
-from spxarb.jobs.alarm import escalated
-from spxarb.market_calendar import timetable
+from spxarb.trading import bookkeeping, recovery, settlement
+from spxarb.trading.escalation import escalated
+from spxarb.trading.market_calendar import timetable
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
-    from spxarb.jobs.env import Env
-    from spxarb.jobs.result import Result
+    from spxarb.core.result import Result
+    from spxarb.trading.context import Env
 
 LONGEST_CLOSURE_DAYS = 10
 
@@ -26,19 +26,19 @@ def run(env: Env, *, day: date | None) -> Result:
     LockedError, and HumanNeededError when a trade is open that must not be.
     """
     with escalated(env), env.locked():
-        if repair.all_quiet(env.store, env.now().date()) and env.config.trading.mode != "sim":
+        if bookkeeping.all_quiet(env.store, env.now().date()) and env.config.trading.mode != "sim":
             now = env.now()
             return _result(env, _the_day(env, day, now), now, [], [])
         return env.in_time(_settle(env, day))
 
 
 async def _settle(env: Env, day: date | None) -> Result:
-    from spxarb.jobs.work import connected  # noqa: PLC0415 -- ib_insync comes with it
+    from spxarb.trading.connected import connected  # noqa: PLC0415 -- ib_insync comes with it
 
     async with connected(env) as work:
         day = _the_day(env, day, work.now)
         await work.reconcile()
-        told = await repair.repair(work)
+        told = await recovery.recover_entries(work)
         told += await settlement.finalize(work)
         told += await settlement.settle_expired(work)
         waiting = bookkeeping.open_trades(work.store)

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.model import ZERO, TradeStatus
 from spxarb.errors import Exit, GatewayError
-from spxarb.jobs import bookkeeping
-from spxarb.jobs.env import LOOKERS_ID_ABOVE
+from spxarb.trading import bookkeeping
+from spxarb.trading.context import LOOKERS_ID_ABOVE
 
 if TYPE_CHECKING:
     from datetime import date
     from decimal import Decimal
 
-    from spxarb.core.book import Trade
-    from spxarb.jobs.env import Env
-    from spxarb.jobs.result import Result
+    from spxarb.core.records import Trade
+    from spxarb.core.result import Result
+    from spxarb.trading.context import Env
 
 
 def run(env: Env, *, offline: bool) -> Result:
@@ -30,9 +30,9 @@ def run(env: Env, *, offline: bool) -> Result:
 
 
 async def _online(env: Env) -> Result:
-    from spxarb.jobs.market import underlyings  # noqa: PLC0415
-    from spxarb.jobs.positions import enough, look_at  # noqa: PLC0415
-    from spxarb.jobs.work import connected  # noqa: PLC0415 -- ib_insync comes with it
+    from spxarb.trading.connected import connected  # noqa: PLC0415 -- ib_insync comes with it
+    from spxarb.trading.exits import enough, look_at  # noqa: PLC0415
+    from spxarb.trading.market import underlyings  # noqa: PLC0415
 
     async with connected(env, dry_run=True, id_above=LOOKERS_ID_ABOVE) as work:
         timeout = env.config.execution.quote_timeout_seconds

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from spxarb.jobs.env import Env
-    from spxarb.jobs.result import Result
+    from spxarb.core.result import Result
+    from spxarb.trading.context import Env
 
 
 def run(env: Env, *, on: bool, reason: str | None) -> Result:

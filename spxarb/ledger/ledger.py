@@ -9,8 +9,8 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from spxarb.core.book import ABSENT
 from spxarb.core.model import latest_revisions
+from spxarb.core.records import ABSENT
 from spxarb.ledger.housekeeping import Housekeeping, span
 from spxarb.ledger.rows import (
     fill_from_row,
@@ -32,8 +32,8 @@ from spxarb.ledger.rows import (
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from spxarb.core.book import Fill, Mark, OrderRecord, Purpose, Settlement, Trade
     from spxarb.core.model import LegName
+    from spxarb.core.records import Fill, Mark, OrderRecord, Purpose, Settlement, Trade
 
 __all__ = ["Store"]
 

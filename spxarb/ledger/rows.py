@@ -12,7 +12,6 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from spxarb.core.book import Fill, Mark, OrderRecord, Purpose, Settlement, Trade
 from spxarb.core.model import (
     NEW_YORK,
     Contract,
@@ -26,6 +25,7 @@ from spxarb.core.model import (
     dec,
 )
 from spxarb.core.plain import plain
+from spxarb.core.records import Fill, Mark, OrderRecord, Purpose, Settlement, Trade
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -19,7 +19,7 @@ import pytest
 from spxarb import __version__, errors
 from spxarb.cli import calls, commands
 from spxarb.core.model import NEW_YORK
-from spxarb.jobs.result import Result
+from spxarb.core.result import Result
 from tools.docs.commands import commands as commands_document
 
 ROOT = Path(__file__).parents[2]

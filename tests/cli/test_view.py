@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from spxarb.cli import screens, shapes, view
 from spxarb.core.model import NEW_YORK, ExitReason
-from spxarb.jobs.result import Result
+from spxarb.core.result import Result
 
 AT = datetime(2026, 2, 13, 9, 41, 5, tzinfo=NEW_YORK)
 
@@ -438,7 +438,7 @@ import sys
 from contextlib import suppress
 from datetime import datetime
 from spxarb.core.model import NEW_YORK
-from spxarb.jobs.result import Result
+from spxarb.core.result import Result
 from spxarb.cli import view
 made = Result("monitor", datetime.now(NEW_YORK), "paper", {{"reconciliation": ["é–█" * 40] * 2000}}, {code}, {error})
 sys.exit(view.show(made, json={json}))
@@ -522,7 +522,7 @@ def test_a_watch_that_cannot_begin_fails_as_the_command_would(capsys):
 WATCH = """
 from datetime import datetime
 from spxarb.core.model import NEW_YORK
-from spxarb.jobs.result import Result
+from spxarb.core.result import Result
 from spxarb.cli import view
 made = Result("status", datetime.now(NEW_YORK), "paper", {"market": {"spx_price": 6797.4}})
 raise SystemExit(view.watch(lambda: (made, 30.0)))

@@ -16,7 +16,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spxarb.cli import shapes
-from spxarb.core.book import Fill, Mark, OrderRecord, Purpose, Settlement, Trade
 from spxarb.core.model import (
     NEW_YORK,
     PENNY,
@@ -31,6 +30,7 @@ from spxarb.core.model import (
     TickRule,
     TradeStatus,
 )
+from spxarb.core.records import Fill, Mark, OrderRecord, Purpose, Settlement, Trade
 from spxarb.ledger.ledger import Store
 
 D = Decimal

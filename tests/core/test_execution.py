@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spxarb.core.book import OrderName, Purpose
 from spxarb.core.execution import (
     ClosePlan,
     Ending,
@@ -50,6 +49,7 @@ from spxarb.core.model import (
     dec,
 )
 from spxarb.core.orders import Life, Track
+from spxarb.core.records import OrderName, Purpose
 from spxarb.core.steps import Board, Cancel, Look, Place, Reprice, Tactics, Wake, finish
 from spxarb.core.strategy import Limits, spx_price_cap, spy_price_floor
 

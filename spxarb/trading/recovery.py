@@ -1,55 +1,54 @@
-"""Entries that were cut off half way: completed on paper when both legs filled, else unwound to flat."""
+"""What earlier jobs left unfinished: an interrupted entry is open if both legs filled, else it is unwound."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spxarb.core.book import Purpose
 from spxarb.core.model import ExitReason, LegName
+from spxarb.core.records import Purpose
 from spxarb.core.steps import finish
-from spxarb.jobs import bookkeeping
-from spxarb.jobs.failsafe import leave_failsafe
-from spxarb.jobs.positions import leave, not_proven
+from spxarb.trading import bookkeeping, settlement
+from spxarb.trading.exits import leave, not_proven
+from spxarb.trading.failsafe import leave_failsafe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
 
-    from spxarb.core.book import Trade
     from spxarb.core.orders import Track
+    from spxarb.core.records import Trade
     from spxarb.core.steps import Board, Steps
-    from spxarb.jobs.work import Work
-    from spxarb.ledger.ledger import Store
+    from spxarb.trading.connected import Work
 
 
 PURPOSES = {ExitReason.ENTRY_UNWOUND: Purpose.UNWIND, ExitReason.EMERGENCY: Purpose.EXIT}
 """To what the cash of leaving counts: an entry that is undone has no exit."""
 
 
-def all_quiet(store: Store, today: date) -> bool:
-    """Nothing is open, every order is proven over, no settlement is provisional: no need to connect.
-
-    An order that was nowhere to be seen is looked for again until its day is over.
-    """
-    unsure = store.unproven_orders() or store.absent_orders(today)
-    return not (bookkeeping.open_trades(store) or unsure or store.provisional_trades())
-
-
-def cut_off(trade: Trade) -> bool:
-    """Whether the trade is an entry that came to no end, or to one that is not proven."""
+def entry_interrupted(trade: Trade) -> bool:
+    """Whether the entry came to no end, or to one that is not proven."""
     return trade.is_open and not trade.entry_filled and not trade.residual
 
 
-async def repair(work: Work) -> list[str]:
-    """Bring every entry that was cut off to an end. Returns what was done, in sentences.
+async def recover(work: Work) -> list[str]:
+    """Finish what earlier jobs left: interrupted entries, settlements of earlier days. Returns sentences."""
+    told = await recover_entries(work)
+    told += await settlement.finalize(work)
+    if any(trade.expiry < work.now.date() for trade in bookkeeping.open_trades(work.store)):
+        told += await settlement.settle_expired(work)
+    return told
+
+
+async def recover_entries(work: Work) -> list[str]:
+    """Bring every interrupted entry to an end. Returns what was done, in sentences.
 
     The rule: both legs filled as wanted is an open spread; anything else is unwound, nothing is hedged late.
     What could not be unwound is noted as a human's business.
     """
-    return [await _repair(work, trade) for trade in bookkeeping.open_trades(work.store) if cut_off(trade)]
+    trades = [trade for trade in bookkeeping.open_trades(work.store) if entry_interrupted(trade)]
+    return [await _recover_entry(work, trade) for trade in trades]
 
 
-async def _repair(work: Work, trade: Trade) -> str:
+async def _recover_entry(work: Work, trade: Trade) -> str:
     board = work.board(trade)
     proven = await work.drive(_all_over(board), board)
     trade = bookkeeping.refigure(work.store, trade)

@@ -10,8 +10,8 @@ from spxarb.core.model import LegName
 from spxarb.core.orders import Life
 
 if TYPE_CHECKING:
-    from spxarb.core.book import Trade
-    from spxarb.jobs.work import Work
+    from spxarb.core.records import Trade
+    from spxarb.trading.connected import Work
 
 BEFORE_CLOSE = timedelta(minutes=10)
 """It sleeps until then: after the exit by time, before the close."""

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from spxarb.core.book import Purpose, held
 from spxarb.core.model import ZERO, LegName, cents, latest_revisions
+from spxarb.core.records import Purpose, held
 from spxarb.core.statistics import max_drawdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import date
 
-    from spxarb.core.book import Fill, Settlement, Trade
+    from spxarb.core.records import Fill, Settlement, Trade
 
 _PRICE = Decimal("0.000001")
 

@@ -8,23 +8,23 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from spxarb.core.book import Mark, Purpose
 from spxarb.core.execution import ClosePlan, Ending, closing
 from spxarb.core.exits import closing_cost, current_pnl
 from spxarb.core.model import LegName, Quote, TradeStatus
+from spxarb.core.records import Mark, Purpose
 from spxarb.core.strategy import underlying_price
 from spxarb.errors import GatewayError
-from spxarb.jobs import bookkeeping
-from spxarb.market_calendar import timetable
+from spxarb.trading import bookkeeping
+from spxarb.trading.market_calendar import timetable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
     from decimal import Decimal
 
-    from spxarb.core.book import Trade
     from spxarb.core.model import Books, Contract, ExitReason
-    from spxarb.jobs.work import Work
+    from spxarb.core.records import Trade
+    from spxarb.trading.connected import Work
 
 log = logging.getLogger(__name__)
 

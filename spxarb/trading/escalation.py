@@ -7,18 +7,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from spxarb.errors import HumanNeededError, LockedError, RefusedError, SpxarbError, UsageError
-from spxarb.jobs import bookkeeping
-from spxarb.jobs.env import LOOKERS_ID_ABOVE
-from spxarb.jobs.positions import is_due
-from spxarb.jobs.repair import cut_off
-from spxarb.market_calendar import timetable
+from spxarb.trading import bookkeeping
+from spxarb.trading.context import LOOKERS_ID_ABOVE
+from spxarb.trading.exits import is_due
+from spxarb.trading.market_calendar import timetable
+from spxarb.trading.recovery import entry_interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from spxarb.core.book import Trade
-    from spxarb.jobs.env import Env
+    from spxarb.core.records import Trade
+    from spxarb.trading.context import Env
 
 _LOOK = "Look at the broker now; `spxarb monitor` tries again"
 
@@ -60,7 +60,7 @@ def _at_risk(env: Env, error: Exception, *, everything: bool) -> str:
     due = [trade for trade in trades if is_due(trade)]
     now = _market_time(env) if due else env.now()
     for trade in due:
-        if cut_off(trade) and not others:
+        if entry_interrupted(trade) and not others:
             return f"Trade {trade.id} may be half open"
         if _is_late(env, trade, now) or (trade.exit_reason is not None and not others):
             return f"Trade {trade.id} is due to be left"

@@ -15,10 +15,10 @@ from spxarb import logs, notify
 from spxarb.config.load import MODES, Config, ledger_candidates, load, salvage
 from spxarb.core.fees import FeeSchedule
 from spxarb.core.model import NEW_YORK
+from spxarb.core.result import Result
 from spxarb.core.steps import Tactics
 from spxarb.core.strategy import Limits
 from spxarb.errors import ConfigError, Exit, GatewayError, RefusedError, SpxarbError, worst
-from spxarb.jobs.result import Result
 from spxarb.ledger.ledger import Store
 from spxarb.lock import job_lock, terminate_holder
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from spxarb.broker.clock import Clock
-    from spxarb.core.book import Trade
+    from spxarb.core.records import Trade
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spxarb.core.accounts import day_summary, figures
 from spxarb.core.model import ZERO, LegName, TradeStatus
+from spxarb.core.pnl import day_summary, figures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date, datetime
     from decimal import Decimal
 
-    from spxarb.core.accounts import DaySummary, Figures
-    from spxarb.core.book import Trade
     from spxarb.core.model import ExitReason
+    from spxarb.core.pnl import DaySummary, Figures
+    from spxarb.core.records import Trade
     from spxarb.ledger.ledger import Store
 
 
@@ -58,6 +58,15 @@ def lost(store: Store, trade: Trade) -> bool:
 def open_trades(store: Store) -> list[Trade]:
     """The trades of which something may still be held, and for which something can still be done."""
     return [trade for trade in store.open_trades() if not lost(store, trade)]
+
+
+def all_quiet(store: Store, today: date) -> bool:
+    """Nothing is open, every order is proven over, no settlement is provisional: no need to connect.
+
+    An order that was nowhere to be seen is looked for again until its day is over.
+    """
+    unsure = store.unproven_orders() or store.absent_orders(today)
+    return not (open_trades(store) or unsure or store.provisional_trades())
 
 
 def opened(store: Store, trade: Trade, at: datetime) -> Trade:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from spxarb.config.load import Config
 from spxarb.core.model import NEW_YORK
 from spxarb.core.sessions import next_trading_day, previous_trading_day, trading_day
-from spxarb.market_calendar import closures, closures_around, timetable
+from spxarb.trading.market_calendar import closures, closures_around, timetable
 
 TIMES = {"entry_time": time(9, 35), "entry_cutoff": time(10, 0), "exit_check_time": time(15, 45)}
 

@@ -14,7 +14,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from spxarb.core.book import ABSENT, Fill, OrderRecord, order_name
 from spxarb.core.fees import commission_share
 from spxarb.core.model import (
     ZERO,
@@ -28,6 +27,7 @@ from spxarb.core.model import (
     StopRequested,
     Timer,
 )
+from spxarb.core.records import ABSENT, Fill, OrderRecord, order_name
 from spxarb.core.steps import Cancel, Look, Place, Reprice, Wake
 from spxarb.errors import GatewayError
 

@@ -11,25 +11,25 @@ from typing import TYPE_CHECKING, TypeVar
 from spxarb.broker.broker import Broker, Endpoint, connect
 from spxarb.broker.clock import Clock
 from spxarb.core import reconcile
-from spxarb.core.book import held
 from spxarb.core.model import ZERO, BooksSeen, LegName, TradeStatus
 from spxarb.core.orders import ABSENCE_SECONDS, Life, Track, said_over
+from spxarb.core.records import held
 from spxarb.core.sessions import next_trading_day
 from spxarb.core.steps import Board
-from spxarb.desk import Desk
 from spxarb.errors import RefusedError
-from spxarb.jobs import bookkeeping
-from spxarb.market_calendar import closures_around, timetable
+from spxarb.trading import bookkeeping
+from spxarb.trading.executor import Desk
+from spxarb.trading.market_calendar import closures_around, timetable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from datetime import datetime
 
-    from spxarb.core.book import Fill, Purpose, Trade
     from spxarb.core.model import Books, Execution
+    from spxarb.core.records import Fill, Purpose, Trade
     from spxarb.core.sessions import TradingDay
     from spxarb.core.steps import Steps
-    from spxarb.jobs.env import Env
+    from spxarb.trading.context import Env
 
 
 T = TypeVar("T")

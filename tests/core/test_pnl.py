@@ -8,9 +8,9 @@ from datetime import date, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxarb.core.accounts import day_summary, figures, traded
-from spxarb.core.book import Fill, Purpose, Settlement, Trade
 from spxarb.core.model import NEW_YORK, Contract, Execution, LegName, Side, TradeStatus, dec
+from spxarb.core.pnl import day_summary, figures, traded
+from spxarb.core.records import Fill, Purpose, Settlement, Trade
 
 DAY = date(2026, 11, 24)
 OPEN = datetime(2026, 11, 24, 9, 36, tzinfo=NEW_YORK)

@@ -11,9 +11,9 @@ import pytest
 from spxarb.config.load import Config
 from spxarb.core.model import NEW_YORK
 from spxarb.errors import GatewayError
-from spxarb.jobs import env as environment
-from spxarb.jobs.env import Env, limits_of
 from spxarb.ledger.ledger import Store
+from spxarb.trading import context as environment
+from spxarb.trading.context import Env, limits_of
 
 HURRY = {
     "order_timeout_seconds": 0.01,

@@ -11,8 +11,8 @@ import pytest
 
 from spxarb.core.model import Contract, Quote
 from spxarb.errors import RefusedError, UsageError
-from spxarb.recording import COLUMNS, Recording, check_name, line_of
 from spxarb.sim import recorded
+from spxarb.trading.recording import COLUMNS, Recording, check_name, line_of
 
 NEW_YORK = ZoneInfo("America/New_York")
 DAY = date(2026, 2, 10)

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxarb.core.book import Purpose
 from spxarb.core.model import (
     NEW_YORK,
     Books,
@@ -39,6 +38,7 @@ from spxarb.core.orders import (
     news_of_code,
     news_of_status,
 )
+from spxarb.core.records import Purpose
 from tools.docs import order_life
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=NEW_YORK)
@@ -741,7 +741,7 @@ def test_the_diagram_shows_every_change_of_state():
 
 
 def test_the_document_of_the_order_life_is_what_the_code_says():
-    written = Path(__file__).parents[1] / "docs" / "order-life.md"
+    written = Path(__file__).parents[2] / "docs" / "order-life.md"
     assert written.read_text(encoding="utf-8") == order_life.order_life(), "run: python -m tools.docs.order_life"
 
 

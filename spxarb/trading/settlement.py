@@ -9,23 +9,23 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from spxarb.core.book import Settlement
 from spxarb.core.exits import settlement_cash
 from spxarb.core.model import ZERO, ExitReason, LegName, TradeStatus
+from spxarb.core.records import Settlement
 from spxarb.core.sessions import next_trading_day, previous_trading_day
-from spxarb.jobs import bookkeeping
-from spxarb.jobs.market import underlyings
-from spxarb.market_calendar import closures_around, timetable
+from spxarb.trading import bookkeeping
+from spxarb.trading.market import underlyings
+from spxarb.trading.market_calendar import closures_around, timetable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
     from decimal import Decimal
 
-    from spxarb.core.book import Trade
     from spxarb.core.model import Books, Quote
-    from spxarb.jobs.market import Underlyings
-    from spxarb.jobs.work import Work
+    from spxarb.core.records import Trade
+    from spxarb.trading.connected import Work
+    from spxarb.trading.market import Underlyings
 
 RESTATE_WITHIN = 100
 """An official close may restate a provisional price only within one part in so many: a sanity bound."""
