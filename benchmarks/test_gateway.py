@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from spxarb.core.model import NEW_YORK
+from spxarb.sim.api.wire import frame, frames_in, prefixed
 from spxarb.sim.control import RunningSim
-from spxarb.sim.instruments import SPX_ID, Instrument, option
-from spxarb.sim.market import SyntheticDay
-from spxarb.sim.recorded import COLUMNS
-from spxarb.sim.wire import frame, frames_in, prefixed
+from spxarb.sim.market.instruments import SPX_ID, Instrument, option
+from spxarb.sim.market.market import SyntheticDay
+from spxarb.sim.market.recorded import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -25,10 +25,10 @@ from spxarb.ledger.ledger import Store
 from spxarb.sim import control
 from spxarb.sim.__main__ import parser as sim_parser
 from spxarb.sim.control import RunningSim
-from spxarb.sim.fault_script import read_script
-from spxarb.sim.faults import Faults
-from spxarb.sim.recorded import RecordedDay
-from spxarb.sim.regimes import REGIMES
+from spxarb.sim.faults.script import read_script
+from spxarb.sim.faults.simple import Faults
+from spxarb.sim.market.recorded import RecordedDay
+from spxarb.sim.market.regimes import REGIMES
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"

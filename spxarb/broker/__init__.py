@@ -1,0 +1,1 @@
+"""The door to the broker; ib_insync lives here alone."""

@@ -1,0 +1,1 @@
+"""The configuration in force: one frozen object, every problem told at once."""

@@ -1,0 +1,1 @@
+"""The ledger: one SQLite file for one mode and account, the only memory between two commands."""

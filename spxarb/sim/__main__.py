@@ -12,7 +12,7 @@ from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
-from .server import Listening, SimOptions, serve
+from spxarb.sim.server import Listening, SimOptions, serve
 
 
 def parser() -> argparse.ArgumentParser:

@@ -10,19 +10,19 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .fault_file import read_file
-from .fault_script import read_script
-from .faults import Faults
-from .wire import frame
+from spxarb.sim.api.wire import frame
+from spxarb.sim.faults.file import read_file
+from spxarb.sim.faults.script import read_script
+from spxarb.sim.faults.simple import Faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .control import Answer
-    from .exchange import Exchange, Fill, Holding, OrderState
-    from .instruments import Instrument
-    from .server import Server
-    from .session import Session
+    from spxarb.sim.api.session import Session
+    from spxarb.sim.control import Answer
+    from spxarb.sim.exchange.exchange import Exchange, Fill, Holding, OrderState
+    from spxarb.sim.market.instruments import Instrument
+    from spxarb.sim.server import Server
 
 
 class Controller:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import answers_account, layouts
-from .exchange import Commission, Filled, OrderChanged, OrderError, PositionChanged
-from .faults import Faults
-from .trouble import Trouble
+from spxarb.sim.api import answers_account, layouts
+from spxarb.sim.exchange.exchange import Commission, Filled, OrderChanged, OrderError, PositionChanged
+from spxarb.sim.faults.engine import Trouble
+from spxarb.sim.faults.simple import Faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from .exchange import Event, Exchange
-    from .instruments import Market
-    from .session import Session
+    from spxarb.sim.api.session import Session
+    from spxarb.sim.exchange.exchange import Event, Exchange
+    from spxarb.sim.market.instruments import Market
 
 
 class Gateway:

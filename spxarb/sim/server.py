@@ -15,20 +15,20 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .controller import Controller
-from .exchange import Exchange
-from .fault_file import read_file
-from .gateway import Gateway
-from .recorded import RecordedDay
-from .requests import NEW_YORK
-from .session import Session
-from .trading_days import is_open, next_day
+from spxarb.sim.api.requests import NEW_YORK
+from spxarb.sim.api.session import Session
+from spxarb.sim.controller import Controller
+from spxarb.sim.exchange.exchange import Exchange
+from spxarb.sim.faults.file import read_file
+from spxarb.sim.gateway import Gateway
+from spxarb.sim.market.recorded import RecordedDay
+from spxarb.sim.market.trading_days import is_open, next_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from .instruments import Market
+    from spxarb.sim.market.instruments import Market
 
 TICK_SECONDS = 0.25
 """How often a running clock moves the market, machine seconds."""
@@ -115,7 +115,7 @@ def build_market(options: SimOptions) -> Market:
     """The day to play. Raises ValueError with one line when file, date or regime make no sense."""
     if options.day_file is not None:
         return RecordedDay(options.day_file)
-    from .market import SyntheticDay  # noqa: PLC0415  a recorded day does not need the model
+    from spxarb.sim.market.market import SyntheticDay  # noqa: PLC0415  a recorded day does not need the model
 
     today = dt.datetime.now(NEW_YORK).date()
     date = options.date or (today if is_open(today) else next_day(today))

@@ -284,7 +284,7 @@ def test_a_reader_of_help_who_leaves_early_hears_nothing():
 
 
 def test_the_simulated_gateway_tells_where_it_listens_and_ends_on_ctrl_c(tmp_path):
-    pytest.importorskip("spxarb.sim.exchange", reason="the simulated exchange is not there")
+    pytest.importorskip("spxarb.sim.exchange.exchange", reason="the simulated exchange is not there")
     words = ["sim", "--json", "--port", "0", "--date", "2026-02-13", "--speed", "0"]
     running = subprocess.Popen(
         [sys.executable, "-m", "spxarb", *words],

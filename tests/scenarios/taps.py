@@ -7,7 +7,7 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
-from spxarb.sim.wire import GREETING, Ask, FrameReader, split_fields
+from spxarb.sim.api.wire import GREETING, Ask, FrameReader, split_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

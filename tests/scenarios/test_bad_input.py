@@ -23,7 +23,7 @@ from promises import DAY, SHAPES, assert_whole
 from stage import Done
 from taps import free_port, half_a_handshake, hang_up, listening, say_nothing, speak_http
 
-from spxarb.sim.wire import Ask, Say
+from spxarb.sim.api.wire import Ask, Say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,8 +7,8 @@ import random
 import pytest
 from chaos import NOT_PLAYED, SCRIPTS, play
 
-from spxarb.sim.fault_script import read_script
-from spxarb.sim.fault_table import FAULTS
+from spxarb.sim.faults.script import read_script
+from spxarb.sim.faults.table import FAULTS
 
 REGRESSIONS: tuple[int, ...] = ()
 SAMPLES = (1, 2)

@@ -15,7 +15,7 @@ import pytest
 from stage import Stage
 
 from spxarb.sim.control import RunningSim
-from spxarb.sim.instruments import SPX_ID, SPY_ID, option
+from spxarb.sim.market.instruments import SPX_ID, SPY_ID, option
 
 NEW_YORK = ZoneInfo("America/New_York")
 DAY = "2026-02-10"

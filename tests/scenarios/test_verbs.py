@@ -47,9 +47,9 @@ from promises import (
 from stage import Stage
 from taps import CHANGING, free_port, listening, say_nothing
 
+from spxarb.sim.api.wire import Ask, Say
 from spxarb.sim.control import RunningSim
-from spxarb.sim.instruments import SPX_ID
-from spxarb.sim.wire import Ask, Say
+from spxarb.sim.market.instruments import SPX_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

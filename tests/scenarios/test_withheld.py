@@ -10,8 +10,8 @@ import pytest
 from crash import broken_laws, wipe
 from stage import Stage
 
+from spxarb.sim.api.wire import Say
 from spxarb.sim.control import RunningSim
-from spxarb.sim.wire import Say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

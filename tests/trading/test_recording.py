@@ -11,7 +11,7 @@ import pytest
 
 from spxarb.core.model import Contract, Quote
 from spxarb.errors import RefusedError, UsageError
-from spxarb.sim import recorded
+from spxarb.sim.market import recorded
 from spxarb.trading.recording import COLUMNS, Recording, check_name, line_of
 
 NEW_YORK = ZoneInfo("America/New_York")

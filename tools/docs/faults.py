@@ -8,12 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spxarb.sim.fault_kinds import Place
-from spxarb.sim.fault_table import GROUPS
-from spxarb.sim.fault_values import MESSAGES, REQUESTS
+from spxarb.sim.faults.kinds import Place
+from spxarb.sim.faults.readers import MESSAGES, REQUESTS
+from spxarb.sim.faults.table import GROUPS
 
 if TYPE_CHECKING:
-    from spxarb.sim.fault_kinds import Kind, Parameter
+    from spxarb.sim.faults.kinds import Kind, Parameter
 
 DOCUMENT = Path("docs") / "simulated-gateway-faults.md"
 BEGIN, END = "<!-- table of faults -->\n", "<!-- end of the table -->\n"

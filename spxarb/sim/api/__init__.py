@@ -1,0 +1,1 @@
+"""The API of the simulated gateway: the wire, sessions, requests and answers."""

@@ -1,0 +1,1 @@
+"""The simulated exchange: orders, fills, account, margin, fees, settlement."""

@@ -1,0 +1,1 @@
+"""What the simulated gateway does wrong on purpose: kinds of faults, scripts, the engine."""

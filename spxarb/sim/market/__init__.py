@@ -1,0 +1,1 @@
+"""The simulated market: instruments, hours, prices, synthetic and recorded days."""

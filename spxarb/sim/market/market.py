@@ -1,0 +1,268 @@
+"""An invented day: a seeded index path, the fund beside it, and option quotes computed from both.
+
+Options are worth Black-Scholes values without interest, with a mild smile, in a time that runs with the day's
+variance. Quotes are a pure function of time: the same seed, contract and moment give the same quote.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from math import log, sqrt
+from random import Random
+from typing import TYPE_CHECKING
+
+from spxarb.sim.market import pricing, ticks
+from spxarb.sim.market.hours import stops
+from spxarb.sim.market.instruments import SPX_ID, SPY_ID, Catalogue, Instrument, Quote, option
+from spxarb.sim.market.path import RATIO, Path
+from spxarb.sim.market.pricing import TRADING_DAYS
+from spxarb.sim.market.regimes import regime as regime_named
+from spxarb.sim.market.trading_days import (
+    NEW_YORK,
+    OPTIONS_LATER,
+    check_open,
+    closing,
+    next_day,
+    opening,
+    third_friday,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import date, datetime
+
+PREMIUM = 1.05
+"""Options are priced at this many times the volatility that the path is drawn with."""
+STRIKE_RANGE = 0.07
+"""Strikes are listed up to this share around the close before."""
+MEETING_SECONDS = 10
+"""How often resting orders meet the market while the clock jumps."""
+_MASK = (1 << 64) - 1
+
+
+class SyntheticDay:
+    """An invented trading day. Conforms to `instruments.Market`."""
+
+    def __init__(self, date: date, seed: int = 7, regime: str = "quiet") -> None:
+        """Draw the day. Raises ValueError for a closed day and for an unknown regime."""
+        check_open(date)
+        self._regime = regime_named(regime)
+        self.day = date
+        self.open, self.close = opening(date), closing(date)
+        self._seconds = int((self.close - self.open).total_seconds())
+        self._seed = seed
+        self._path = Path(self._regime, Random(f"{date}/{seed}/{regime}"), self._seconds)  # noqa: S311  a market
+        fall = -self._regime.slide[2] if self._regime.slide else 0.0
+        self._catalogue = Catalogue(_options(date, self._path.previous, fall))
+        self._stops = {i.con_id: self._stop(i) for i in self._catalogue.all}
+        self._traded: dict[int, list[Quote]] = {}
+        self.description = f"invented day {date}, regime {regime}, seed {seed}: {self._regime.sentence}"
+
+    def instruments(self) -> Sequence[Instrument]:
+        """Every contract."""
+        return self._catalogue.all
+
+    def by_con_id(self, con_id: int) -> Instrument | None:
+        """The contract with this id, None when there is none."""
+        return self._catalogue.by_con_id(con_id)
+
+    def find(
+        self,
+        symbol: str,
+        sec_type: str,
+        expiry: date | None = None,
+        strike: float | None = None,
+        right: str | None = None,
+        trading_class: str = "",
+    ) -> list[Instrument]:
+        """The contracts that fit; '' and None fit everything."""
+        return self._catalogue.find(symbol, sec_type, expiry, strike, right, trading_class)
+
+    def moments(self, after: datetime, until: datetime) -> Iterator[datetime]:
+        """Every 10 s of the session in (after, until]."""
+        first = max(0, int((after - self.open).total_seconds()) // MEETING_SECONDS + 1)
+        end = min(until, self.close + OPTIONS_LATER)
+        for number in range(first, int((end - self.open).total_seconds()) // MEETING_SECONDS + 1):
+            yield self.open + timedelta(seconds=number * MEETING_SECONDS)
+
+    def quote(self, con_id: int, moment: datetime) -> Quote:
+        """The quote at a moment: before the open only the close of the day before, after trading the last.
+
+        On a later day this day's last trade is the close before.
+        """
+        instrument = self._catalogue.by_con_id(con_id)
+        if instrument is None:
+            raise KeyError(con_id)
+        since = int((moment - self.open).total_seconds() // 1)
+        second = min(since, self._seconds)
+        trades = since >= 0 and moment < self._stops[con_id]
+        if con_id in {SPX_ID, SPY_ID}:
+            quote = self._index(second) if con_id == SPX_ID else self._stock(second, trades=trades)
+            later = moment.astimezone(NEW_YORK).date() > self.day
+            return replace(quote, close=quote.last) if later else quote
+        return self._option(instrument, second, trades=trades)
+
+    def _stop(self, item: Instrument) -> datetime:
+        """When trading in a contract ends today; AM-settled options had their last trade the day before."""
+        over = item.expiry is not None and item.expiry < self.day
+        return self.open if over else stops(item, self.day)
+
+    def _halted(self, second: int) -> bool:
+        begin, minutes = self._regime.halt or (0, 0)
+        return begin * 60 <= second < (begin + minutes) * 60
+
+    def _index(self, second: int) -> Quote:
+        path = self._path
+        if second < 0:
+            return Quote(last=path.previous, close=path.previous)
+        return Quote(
+            last=path.prints[second],
+            high=path.highs[second],
+            low=path.lows[second],
+            open=path.prints[0],
+            close=path.previous,
+            halted=self._halted(second),
+        )
+
+    def _stock(self, second: int, *, trades: bool) -> Quote:
+        path = self._path
+        if second < 0:
+            return Quote(last=path.spy_previous, close=path.spy_previous)
+        exact = path.spy[second]
+        shown = trades and not self._halted(second)
+        bid = int(exact * 100) / 100
+        return Quote(
+            bid=bid if shown else None,
+            ask=round(bid + 0.01, 2) if shown else None,
+            last=round(exact, 2),
+            bid_size=self._draw(SPY_ID, second, 1, 300, 3000) if shown else 0,
+            ask_size=self._draw(SPY_ID, second, 2, 300, 3000) if shown else 0,
+            last_size=100,
+            volume=int(8e7 * pricing.variance_share(second / self._seconds)),
+            high=round(path.spy_highs[second], 2),
+            low=round(path.spy_lows[second], 2),
+            open=round(path.spy[0], 2),
+            close=path.spy_previous,
+            halted=self._halted(second),
+        )
+
+    def _under(self, item: Instrument, second: int) -> float:
+        return (self._path.spx if item.symbol == "SPX" else self._path.spy)[second]
+
+    def _days_left(self, item: Instrument, second: int) -> float:
+        """Trading days until expiry, on a clock that runs with the day's variance."""
+        return 1 - pricing.variance_share(second / self._seconds) + _days_after(self.day, item)
+
+    def _value(self, item: Instrument, second: int) -> tuple[float, float, float]:
+        """Value, volatility and delta of an option."""
+        under, days = self._under(item, second), self._days_left(item, second)
+        stirred = self._regime.slide is not None and second >= self._regime.slide[0] * 60
+        yearly = self._path.volatility * PREMIUM * (2 if stirred else 1)
+        spread = yearly * sqrt(days / TRADING_DAYS)
+        if spread > 0:
+            far = max(-4.0, min(4.0, log(item.strike / under) / spread))
+            yearly *= 1 - 0.04 * far + 0.015 * far * far
+        deviation = yearly * sqrt(days / TRADING_DAYS)
+        worth = pricing.value(under, item.strike, deviation, item.right)
+        if self._regime.richness and item.symbol == "SPY" and item.right == "C":
+            worth += self._regime.richness * (1 - second / self._seconds)
+        return worth, yearly, pricing.delta(under, item.strike, deviation, item.right)
+
+    def _option(self, item: Instrument, second: int, *, trades: bool) -> Quote:
+        if second < 0:
+            return Quote()
+        seen = self._trades_until(item, second // 60)
+        if not trades or self._halted(second):
+            return replace(seen, halted=self._halted(second))
+        worth, volatility, delta = self._value(item, second)
+        bid, ask = self._sides(item, second, worth)
+        under, days = self._under(item, second), self._days_left(item, second)
+        slopes = pricing.slopes(under, item.strike, volatility, days)
+        least, most = (10, 60) if item.symbol == "SPX" else self._regime.sizes
+        return Quote(
+            bid=bid,
+            ask=ask,
+            last=seen.last,
+            bid_size=self._draw(item.con_id, second // 5, 1, least, most) if bid else 0,
+            ask_size=self._draw(item.con_id, second // 5, 2, least, most),
+            last_size=seen.last_size,
+            volume=seen.volume,
+            high=seen.high,
+            low=seen.low,
+            open=seen.open,
+            iv=round(volatility, 4),
+            delta=round(delta, 4),
+            gamma=round(slopes.gamma, 6),
+            vega=round(slopes.vega, 4),
+            theta=round(slopes.theta, 4),
+        )
+
+    def _sides(self, item: Instrument, second: int, worth: float) -> tuple[float | None, float]:
+        """Bid and ask: the value less and plus half a spread, moved outward to legal prices."""
+        index = item.symbol == "SPX"
+        least, most, flat, share = (0.08, 0.18, 0.02, 0.08) if index else (0.004, 0.014, 0.002, 0.05)
+        drawn = least + (most - least) * self._share(item.con_id, second // 10, 3)
+        under = self._under(item, second)
+        half = min(drawn / 2, flat + share * worth) + 0.002 * max(0.0, item.intrinsic(under) - under * 0.003)
+        rule = item.market_rule_id
+        bid = ticks.at_or_below(rule, worth - half)
+        return bid or None, ticks.at_or_above(rule, worth + half)
+
+    def _trades_until(self, item: Instrument, minute: int) -> Quote:
+        """Last, open, high, low, volume: one trade a minute, at bid or ask; what has no bid is not traded."""
+        seen = self._traded.setdefault(item.con_id, [])
+        while len(seen) <= minute:
+            seen.append(self._trade(item, len(seen), seen[-1] if seen else Quote()))
+        return seen[minute]
+
+    def _trade(self, item: Instrument, minute: int, before: Quote) -> Quote:
+        second = min(minute * 60, self._seconds)
+        bid, ask = self._sides(item, second, self._value(item, second)[0])
+        if bid is None or self._halted(second):
+            return before
+        price = bid if self._share(item.con_id, minute, 4) < 0.5 else ask
+        return Quote(
+            last=price,
+            last_size=1,
+            volume=before.volume + self._draw(item.con_id, minute, 5, 1, 200),
+            high=price if before.high is None else max(before.high, price),
+            low=price if before.low is None else min(before.low, price),
+            open=price if before.open is None else before.open,
+        )
+
+    def _share(self, *parts: int) -> float:
+        """A number from 0 to 1 that looks random and is the same for the same parts and seed."""
+        state = self._seed & _MASK
+        for part in parts:
+            state = ((state ^ part) * 0x9E3779B97F4A7C15) & _MASK
+            state ^= state >> 29
+        state = (state * 0xBF58476D1CE4E5B9) & _MASK
+        return (state >> 11) / (1 << 53)
+
+    def _draw(self, con_id: int, when: int, salt: int, least: int, most: int) -> int:
+        return least + int(self._share(con_id, when, salt) * (most - least + 1))
+
+
+def _days_after(day: date, item: Instrument) -> float:
+    """Trading days beyond today that an option lives; the night before an AM settlement counts 0.25."""
+    if item.trading_class == "SPX":
+        return 0.25
+    return 0.0 if item.expiry == day else 1.0
+
+
+def _options(day: date, spx: float, fall: float) -> Iterable[Instrument]:
+    """Today's and the next trading day's SPXW and SPY options, and AM-settled SPX ones of either day."""
+    low, high = spx * (1 - STRIKE_RANGE - fall), spx * (1 + STRIKE_RANGE)
+    for expiry in (day, next_day(day)):
+        yield from _chain("SPXW", expiry, low, high, 5)
+        yield from _chain("SPY", expiry, low / RATIO, high / RATIO, 1)
+        if expiry == third_friday(expiry.year, expiry.month):
+            yield from _chain("SPX", expiry, low, high, 5)
+
+
+def _chain(trading_class: str, expiry: date, low: float, high: float, step: int) -> Iterator[Instrument]:
+    for number in range(round(low / step), round(high / step) + 1):
+        for right in ("C", "P"):
+            yield option(trading_class, expiry, float(number * step), right)
+
