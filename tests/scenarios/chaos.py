@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 from crash import broken_laws
-from stage import Stage
+from harness import Stage
 
 from spxarb.core.model import NEW_YORK
 from spxarb.sim.control import RunningSim

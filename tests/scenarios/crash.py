@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stage import Stage
+    from harness import Stage
 
 Moment = Literal["before", "after"]
 

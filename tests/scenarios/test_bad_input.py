@@ -18,17 +18,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from acts import dump, enter, lonely, playing, settings
-from promises import DAY, SHAPES, assert_whole
-from stage import Done
-from taps import free_port, half_a_handshake, hang_up, listening, say_nothing, speak_http
+from actions import dump, enter, lonely, playing, settings
+from contract import DAY, SHAPES, assert_whole
+from harness import Done
+from relay import free_port, half_a_handshake, hang_up, listening, say_nothing, speak_http
 
 from spxarb.sim.api.wire import Ask, Say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from stage import Stage
+    from harness import Stage
 
 HURRY = {"connect_timeout_seconds": 5, "question_timeout_seconds": 0.5, "quote_timeout_seconds": 1}
 NOBODY_THERE = {"connect_timeout_seconds": 0.4}

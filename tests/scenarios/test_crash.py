@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from crash import Point, broken_laws, count_points, kill_at, wipe
-from stage import Stage
+from harness import Stage
 
 from spxarb.sim.control import RunningSim
 

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from stage import Stage
+from harness import Stage
 
 from spxarb.sim.control import RunningSim
 from spxarb.sim.market.instruments import SPX_ID, SPY_ID, option

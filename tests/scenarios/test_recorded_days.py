@@ -10,7 +10,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
 import pytest
-from stage import Stage, recorded
+from harness import Stage, recorded
 
 from spxarb.sim.control import RunningSim
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from crash import broken_laws
+from harness import Stage
 from ib_insync import IB, LimitOrder, Option
-from stage import Stage
 
 from spxarb.sim.control import RunningSim
 

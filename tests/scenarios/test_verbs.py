@@ -14,7 +14,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from acts import (
+from actions import (
     check_of,
     dump,
     enter,
@@ -27,7 +27,7 @@ from acts import (
     tomorrow,
     wait_until,
 )
-from promises import (
+from contract import (
     CHECKS,
     CLOSE_ALL,
     COMMON,
@@ -44,8 +44,8 @@ from promises import (
     TRADES,
     assert_fits,
 )
-from stage import Stage
-from taps import CHANGING, free_port, listening, say_nothing
+from harness import Stage
+from relay import CHANGING, free_port, listening, say_nothing
 
 from spxarb.sim.api.wire import Ask, Say
 from spxarb.sim.control import RunningSim
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from stage import Done
+    from harness import Done
 
 
 @pytest.fixture

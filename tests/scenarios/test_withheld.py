@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from crash import broken_laws, wipe
-from stage import Stage
+from harness import Stage
 
 from spxarb.sim.api.wire import Say
 from spxarb.sim.control import RunningSim

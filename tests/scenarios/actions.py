@@ -8,9 +8,9 @@ from datetime import timedelta
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
-from promises import DAY
-from stage import Done, Stage
-from taps import Tap
+from contract import DAY
+from harness import Done, Stage
+from relay import Tap
 
 from spxarb.sim.control import RunningSim
 
