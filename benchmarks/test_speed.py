@@ -15,7 +15,7 @@ import pytest
 from spxarb.broker.broker import Endpoint, connect
 from spxarb.core.model import NEW_YORK, Contract, LegName, OrderTicket, Side, TradeStatus
 from spxarb.core.records import OrderRecord, Purpose, Trade
-from spxarb.ledger.ledger import Store
+from spxarb.ledger.ledger import Ledger
 from spxarb.sim.control import RunningSim
 
 if TYPE_CHECKING:
@@ -111,8 +111,7 @@ def test_connect_and_ask_for_the_books(benchmark, sim):
 def test_an_intent_on_disk(benchmark, tmp_path):
     call = Contract(1, "SPY", "OPT", expiry=DAY, strike=Decimal(665), right="C", multiplier=100)
     numbers = itertools.count(1)
-    with Store.open(tmp_path / "trading.db", mode="sim") as store:
-
+    with Ledger.open(tmp_path / "trading.db", mode="sim") as store:
         trade = store.create_trade(Trade(0, DAY, TradeStatus.PENDING, "SIM1", call, call, 1, 10))
 
         def intend() -> None:

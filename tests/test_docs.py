@@ -21,7 +21,7 @@ from spxarb.cli.commands import WRONG_USE, tree
 from spxarb.config.load import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE, load
 from spxarb.config.schema import SECTIONS, every_key
 from spxarb.core.model import ENTRY_CHECKS, MARGIN, ExitReason
-from spxarb.ledger.ledger import Store
+from spxarb.ledger.ledger import Ledger
 from spxarb.sim import control
 from spxarb.sim.__main__ import parser as sim_parser
 from spxarb.sim.control import RunningSim
@@ -64,7 +64,9 @@ def spans(document: Path) -> list[str]:
 
 def table(document: Path, first_head: str) -> list[list[str]]:
     """The rows below the table head that begins with `first_head`, as cells."""
-    found = re.search(rf"^\| {re.escape(first_head)} \|.*\n\|[-|]+\|\n((?:\|.*\|\n)+)", text_of(document), re.MULTILINE)
+    found = re.search(
+        rf"^\| {re.escape(first_head)} \|.*\n\|[-|]+\|\n((?:\|.*\|\n)+)", text_of(document), re.MULTILINE
+    )
     assert found, f"{document.name} has no table of {first_head!r}"
     rows = found[1].splitlines()
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for row in rows]
@@ -102,7 +104,9 @@ def command_lines(document: Path) -> list[str]:
     shell = [line.strip() for block in blocks(document, "sh") for line in block.splitlines()]
     units = [line.partition("=")[2] for block in blocks(document, "ini") for line in block.splitlines()]
     found = [line.removeprefix("/usr/local/bin/") for line in (*shell, *units, *spans(document))]
-    return [line for line in found if line.startswith("spxarb ") and not re.search(r"COMMAND|\[|…|\.\.\.", line)]
+    return [
+        line for line in found if line.startswith("spxarb ") and not re.search(r"COMMAND|\[|…|\.\.\.", line)
+    ]
 
 
 def parse(line: str) -> None:
@@ -137,7 +141,9 @@ def test_the_readme_shows_every_verb_of_the_day():
     assert shown >= tree().commands.keys() - {"demo"}
 
 
-@pytest.mark.parametrize("wrong", ["spxarb entr", "spxarb enter --dryrun", "spxarb sim --port many", "spxarb report extra"])
+@pytest.mark.parametrize(
+    "wrong", ["spxarb entr", "spxarb enter --dryrun", "spxarb sim --port many", "spxarb report extra"]
+)
 def test_a_command_line_that_does_not_exist_would_be_found(wrong):
     with pytest.raises((AssertionError, WRONG_USE)):
         parse(wrong)
@@ -193,14 +199,16 @@ def test_every_environment_variable_that_is_named_is_read(document):
 @pytest.fixture
 def ledger(tmp_path):
     path = tmp_path / "trading.db"
-    Store.open(path, mode="sim").close()
+    Ledger.open(path, mode="sim").close()
     with closing(sqlite3.connect(path)) as db:
         yield db
 
 
 def test_the_document_of_the_ledger_has_every_table_with_every_column_in_order(ledger):
     told = {}
-    for name, body in re.findall(r"^## (\w+)\n(.*?)(?=^## )", text_of(DOCS / "ledger.md"), re.MULTILINE | re.DOTALL):
+    for name, body in re.findall(
+        r"^## (\w+)\n(.*?)(?=^## )", text_of(DOCS / "ledger.md"), re.MULTILINE | re.DOTALL
+    ):
         rows = re.findall(r"^\| (`.*?) \|", body, re.MULTILINE)
         if rows:
             told[name] = [column for cell in rows for column in words(cell)]
@@ -288,11 +296,15 @@ def test_every_script_of_faults_is_accepted(document):
 def test_the_day_by_hand_goes_as_the_readme_says(tmp_path):
     (settings,) = [block for block in blocks(README, "yaml") if "mode: sim" in block]
     (session,) = [block for block in blocks(README, "sh") if "control()" in block]
-    (start,) = [line for block in blocks(README, "sh") for line in block.splitlines() if line.startswith("spxarb sim")]
+    (start,) = [
+        line for block in blocks(README, "sh") for line in block.splitlines() if line.startswith("spxarb sim")
+    ]
     options = {name[2:]: value for name, value in zip(*[iter(shlex.split(start)[2:])] * 2, strict=True)}
     with RunningSim(**{**options, "port": 0, "control": 0}) as sim:
         (tmp_path / "config.yaml").write_text(settings.replace("4010", str(sim.port)))
-        script = f'spxarb() {{ "{sys.executable}" -m spxarb "$@"; }}\nset -e\n' + session.replace("4011", str(sim.control_port))
+        script = f'spxarb() {{ "{sys.executable}" -m spxarb "$@"; }}\nset -e\n' + session.replace(
+            "4011", str(sim.control_port)
+        )
         done = subprocess.run(
             ["bash", "-c", script],
             capture_output=True,
@@ -392,11 +404,17 @@ def directions() -> list[tuple[list[str], list[str]]]:
 
 
 def test_every_module_has_its_place_among_the_directions_and_among_the_files():
-    placed = {name: [who for who, _ in directions() if fits(name, who)] for name in MODULES if name != "spxarb"}
+    placed = {
+        name: [who for who, _ in directions() if fits(name, who)] for name in MODULES if name != "spxarb"
+    }
     assert {name: len(rows) for name, rows in placed.items() if len(rows) != 1} == {}
     files = {word for row in table(ARCHITECTURE, "file") for word in [*words(row[0]), *words(row[1])]}
     told = {f"spxarb/{word}" for word in files}
-    written = {str(file.relative_to(ROOT)) for file in MODULES.values() if file.name not in {"__init__.py", "__main__.py"}}
+    written = {
+        str(file.relative_to(ROOT))
+        for file in MODULES.values()
+        if file.name not in {"__init__.py", "__main__.py"}
+    }
     assert {each for each in written if not each.startswith("spxarb/sim/")} - told == set()
 
 
@@ -419,7 +437,11 @@ def who_imports(of: str, *, among: str) -> set[str]:
 
 
 def test_the_core_knows_the_standard_library_and_itself_alone():
-    beyond = [each for each in IMPORTS if inside(each.by, "spxarb.core") and library_of(each) not in sys.stdlib_module_names]
+    beyond = [
+        each
+        for each in IMPORTS
+        if inside(each.by, "spxarb.core") and library_of(each) not in sys.stdlib_module_names
+    ]
     assert [each for each in beyond if not inside(each.of, "spxarb.core")] == []
 
 
@@ -429,7 +451,9 @@ def test_the_simulated_gateway_knows_nothing_of_the_rest_and_no_client_library()
     assert who_imports("ib_insync", among="spxarb.sim") == set()
 
 
-@pytest.mark.parametrize("above", ["spxarb.cli.view", "spxarb.cli.screens", "spxarb.cli.commands", "spxarb.cli.calls"])
+@pytest.mark.parametrize(
+    "above", ["spxarb.cli.view", "spxarb.cli.screens", "spxarb.cli.commands", "spxarb.cli.calls"]
+)
 def test_no_job_knows_who_shows_its_result(above):
     assert who_imports(above, among="spxarb.jobs") == set()
 

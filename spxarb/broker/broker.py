@@ -24,7 +24,7 @@ from spxarb.broker.questions import (
     RefusalError,
 )
 from spxarb.broker.wire import StatusRow, Wire
-from spxarb.core.model import Books, Quote, TickRule
+from spxarb.core.model import BrokerSnapshot, Quote, TickRule
 from spxarb.errors import GatewayError, RefusedError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         MarginAnswer,
         OrderTicket,
         Position,
-        Session,
+        TradingHours,
     )
 
 T = TypeVar("T")
@@ -68,7 +68,7 @@ class Chain:
     """
 
     contracts: tuple[Contract, ...]
-    session: Session | None
+    session: TradingHours | None
 
 
 class Broker:
@@ -79,7 +79,7 @@ class Broker:
         self._deadline = question_timeout
         self._rules: dict[int, TickRule] = {}
         self.account = account
-        self.books: Books
+        self.initial_snapshot: BrokerSnapshot
         """What the broker held when the connection was made."""
 
     @property
@@ -108,7 +108,7 @@ class Broker:
 
     # --- questions: each within the question timeout, else GatewayError -------------------------
 
-    async def ask_books(self) -> Books:
+    async def snapshot(self) -> BrokerSnapshot:
         """Time, executions, open and completed orders, positions, asked in parallel.
 
         Open orders are asked after the time is known: a gateway set to "download open orders on
@@ -118,7 +118,7 @@ class Broker:
         (time, open_orders, executions), completed, positions = await _together(
             self._time_then_orders_and_executions(), self.completed_orders(), self.positions()
         )
-        return Books(time, executions, open_orders, completed, positions)
+        return BrokerSnapshot(time, executions, open_orders, completed, positions)
 
     async def _time_then_orders_and_executions(
         self,
@@ -400,7 +400,7 @@ async def connect(
     """
     async with _logged_on(endpoint, timeout) as (wire, account):
         broker = Broker(wire, account, question_timeout)
-        broker.books = await broker.ask_books()
+        broker.initial_snapshot = await broker.snapshot()
         yield broker
 
 

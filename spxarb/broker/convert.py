@@ -22,9 +22,9 @@ from spxarb.core.model import (
     Execution,
     MarginAnswer,
     Position,
-    Session,
     Side,
     TickRule,
+    TradingHours,
 )
 
 if TYPE_CHECKING:
@@ -311,7 +311,7 @@ def _moment(on: date, hhmm: str, tz: ZoneInfo) -> datetime:
     return datetime.combine(on, time(int(hhmm[:2]) % 24, int(hhmm[2:])), tz)
 
 
-def session(details: ibc.ContractDetails, on: date) -> tuple[Session | None, str]:
+def session(details: ibc.ContractDetails, on: date) -> tuple[TradingHours | None, str]:
     """Liquid hours of the day `on` in New York time; None with a notice when the gateway does not tell.
 
     An SPXW series stops at 15:00 Chicago time on the day it expires, though its hours may still show the
@@ -325,10 +325,10 @@ def session(details: ibc.ContractDetails, on: date) -> tuple[Session | None, str
         return None, f"the gateway gives no trading hours for {on}"
     hours = days[on]
     if not hours:
-        return Session(on, None, None), ""
+        return TradingHours(on, None, None), ""
     close = max(stretch.close for stretch in hours)
     c = details.contract
     if c and c.tradingClass == "SPXW" and day(c.lastTradeDateOrContractMonth) == on:
         close = min(close, datetime.combine(on, time(15), ZoneInfo("America/Chicago")))
     start = min(stretch.open for stretch in hours)
-    return Session(on, start.astimezone(NEW_YORK), close.astimezone(NEW_YORK)), ""
+    return TradingHours(on, start.astimezone(NEW_YORK), close.astimezone(NEW_YORK)), ""

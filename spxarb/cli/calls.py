@@ -66,9 +66,9 @@ def outcome(call: Call, job: Job, *, sandbox: bool = False) -> Result:
     mode: str | None = None
     result: Result | None = None
     try:
-        with _env(call, sandbox=sandbox) as env, _traceback_logged():
-            mode = "sim" if sandbox else env.config.trading.mode
-            result = _done(call, job, env)
+        with _env(call, sandbox=sandbox) as context, _traceback_logged():
+            mode = "sim" if sandbox else context.config.trading.mode
+            result = _done(call, job, context)
     except UsageError:
         raise
     except SpxarbError as error:
@@ -78,16 +78,16 @@ def outcome(call: Call, job: Job, *, sandbox: bool = False) -> Result:
     return result
 
 
-def _done(call: Call, job: Job, env: Any) -> Result:
+def _done(call: Call, job: Job, context: Any) -> Result:
     """Do the job; how it ended is in the ledger, also when Ctrl-C ended it."""
     try:
-        result = job(env)
+        result = job(context)
     except KeyboardInterrupt:
-        if env is not None:
-            env.ended(_interrupted(call))
+        if context is not None:
+            context.ended(_interrupted(call))
         raise
-    if env is not None:
-        env.ended(result)
+    if context is not None:
+        context.ended(result)
     return result
 
 
@@ -95,9 +95,9 @@ def _env(call: Call, *, sandbox: bool) -> AbstractContextManager[Any]:
     """Configuration, ledger, lock, log and broker of one job; a job in its own sandbox brings them itself."""
     if sandbox:
         return nullcontext()
-    from spxarb.trading.context import job_env  # noqa: PLC0415 -- heavy, and not needed for --help
+    from spxarb.trading.context import job_context  # noqa: PLC0415 -- heavy, and not needed for --help
 
-    return job_env(call.command, call.config, call.arguments)
+    return job_context(call.command, call.config, call.arguments)
 
 
 def _failed(

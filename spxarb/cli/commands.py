@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from spxarb.cli.calls import Job
     from spxarb.core.result import Result
     from spxarb.sim.server import Listening
-    from spxarb.trading.context import Env
+    from spxarb.trading.context import JobContext
 
 WRONG_USE: type[BaseException] = typer.BadParameter.__mro__[1]
 """The library's UsageError; it moves between its versions, its child does not."""
@@ -118,10 +118,10 @@ def enter(
 ) -> int:
     """Make one attempt to open one spread."""
 
-    def job(env: Env) -> Result:
+    def job(context: JobContext) -> Result:
         from spxarb.jobs import enter  # noqa: PLC0415 -- only this command needs it
 
-        return enter.run(env, dry_run=dry_run)
+        return enter.run(context, dry_run=dry_run)
 
     return run(_call(ctx, config, as_json, trades=not dry_run), job)
 
@@ -132,10 +132,10 @@ def monitor(
 ) -> int:
     """Reconcile with the broker, mark, exit what must be exited."""
 
-    def job(env: Env) -> Result:
+    def job(context: JobContext) -> Result:
         from spxarb.jobs import monitor  # noqa: PLC0415 -- only this command needs it
 
-        return monitor.run(env, dry_run=dry_run)
+        return monitor.run(context, dry_run=dry_run)
 
     return run(_call(ctx, config, as_json, trades=not dry_run), job)
 
@@ -149,10 +149,10 @@ def settle(
 ) -> int:
     """After the close: reconcile, settle, write the day's summary."""
 
-    def job(env: Env) -> Result:
+    def job(context: JobContext) -> Result:
         from spxarb.jobs import settle  # noqa: PLC0415 -- only this command needs it
 
-        return settle.run(env, day=day)
+        return settle.run(context, day=day)
 
     return run(_call(ctx, config, as_json), job)
 
@@ -167,10 +167,10 @@ def close_all(
 ) -> int:
     """Close every position that spxarb owns, now, and stop trading."""
 
-    def job(env: Env) -> Result:
+    def job(context: JobContext) -> Result:
         from spxarb.jobs import close_all  # noqa: PLC0415 -- only this command needs it
 
-        return close_all.run(env, dry_run=dry_run)
+        return close_all.run(context, dry_run=dry_run)
 
     if not (yes or dry_run):
         _confirm("Close every position that spxarb owns, now, and stop trading?")
@@ -197,10 +197,10 @@ def stop(
 
 
 def _switch(*, on: bool, reason: str | None) -> Job:
-    def job(env: Env) -> Result:
+    def job(context: JobContext) -> Result:
         from spxarb.jobs import switch  # noqa: PLC0415 -- only these commands need it
 
-        return switch.run(env, on=on, reason=reason)
+        return switch.run(context, on=on, reason=reason)
 
     return job
 
@@ -218,12 +218,12 @@ def status(
     """Show account, market, positions and the day so far."""
     pace = DEFAULT_REFRESH
 
-    def job(env: Env) -> Result:
+    def job(context: JobContext) -> Result:
         nonlocal pace
         from spxarb.jobs import status  # noqa: PLC0415 -- only this command needs it
 
-        pace = float(env.config.dashboard.refresh_interval_seconds)
-        return status.run(env, offline=offline)
+        pace = float(context.config.dashboard.refresh_interval_seconds)
+        return status.run(context, offline=offline)
 
     call = _call(ctx, config, as_json)
     if not watch:
@@ -258,10 +258,10 @@ def report(
     if since and until and since > until:
         raise UsageError(f"--since {since} is after --until {until}: exchange them")
 
-    def job(env: Env) -> Result:
+    def job(context: JobContext) -> Result:
         from spxarb.jobs import report  # noqa: PLC0415 -- only this command needs it
 
-        return report.run(env, since=since, until=until)
+        return report.run(context, since=since, until=until)
 
     result = interruptible(_call(ctx, config, as_json), job)
     if not as_csv:
@@ -300,10 +300,10 @@ def record(
 ) -> int:
     """Record the quotes of SPX, SPY and today's options around the money, for `sim --day`; reads only."""
 
-    def job(env: Env) -> Result:
-        from spxarb.jobs.record import Wishes, run  # noqa: PLC0415 -- only this command needs it
+    def job(context: JobContext) -> Result:
+        from spxarb.jobs.record import RecordOptions, run  # noqa: PLC0415 -- only this command needs it
 
-        return run(env, Wishes(output, until, seconds, strikes, every, reconnect))
+        return run(context, RecordOptions(output, until, seconds, strikes, every, reconnect))
 
     return run(_call(ctx, config, as_json), job)
 

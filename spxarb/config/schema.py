@@ -89,7 +89,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class Ib(Section):
+class IbSettings(Section):
     """The gateway or TWS to connect to."""
 
     host: Text = Field(default="127.0.0.1", description="Host name or address of IB Gateway or TWS.")
@@ -107,7 +107,7 @@ class Ib(Section):
     )
 
 
-class Trading(Section):
+class TradingSettings(Section):
     """When to enter, what, and at which price."""
 
     mode: Literal["paper", "live", "sim"] = Field(
@@ -177,7 +177,7 @@ class Trading(Section):
     )
 
 
-class RiskManagement(Section):
+class RiskManagementSettings(Section):
     """Where to stop."""
 
     max_daily_loss: Number = Field(
@@ -198,7 +198,7 @@ class RiskManagement(Section):
     )
 
 
-class Execution(Section):
+class ExecutionSettings(Section):
     """How orders are worked and how long anything may take."""
 
     order_timeout_seconds: Seconds = Field(
@@ -237,7 +237,7 @@ class Execution(Section):
     )
 
 
-class Dashboard(Section):
+class DashboardSettings(Section):
     """The status view and the optional web page."""
 
     host: Text = Field(default="127.0.0.1", description="Address to listen on; loopback only.")
@@ -249,7 +249,7 @@ class Dashboard(Section):
     show_pnl_chart: bool = Field(default=True, description="Show the day's P&L as a chart.")
 
 
-class Logging(Section):
+class LoggingSettings(Section):
     """What is logged, and where."""
 
     level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = (
@@ -262,7 +262,7 @@ class Logging(Section):
     )
 
 
-class Storage(Section):
+class StorageSettings(Section):
     """The ledger."""
 
     database: FilePath | None = Field(
@@ -271,7 +271,7 @@ class Storage(Section):
     )
 
 
-class Notifications(Section):
+class NotificationsSettings(Section):
     """What a human hears outside the terminal."""
 
     email_enabled: bool = Field(default=False, description="Send alerts by e-mail.")
@@ -280,7 +280,7 @@ class Notifications(Section):
     )
 
 
-class Fees(Section):
+class FeesSettings(Section):
     """Estimated fees, dollars; used until the broker reports the real ones."""
 
     commission_per_contract: Number = Field(
@@ -330,7 +330,7 @@ class Fees(Section):
     )
 
 
-class Calendar(Section):
+class CalendarSettings(Section):
     """Exchange closures that the built-in calendar does not know."""
 
     closed: Days = Field(default=(), description="Further dates on which the exchange is closed all day.")
@@ -342,16 +342,16 @@ class Sections(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    ib: Ib = Field(default_factory=Ib)
-    trading: Trading = Field(default_factory=Trading)
-    risk_management: RiskManagement = Field(default_factory=RiskManagement)
-    execution: Execution = Field(default_factory=Execution)
-    dashboard: Dashboard = Field(default_factory=Dashboard)
-    logging: Logging = Field(default_factory=Logging)
-    storage: Storage = Field(default_factory=Storage)
-    notifications: Notifications = Field(default_factory=Notifications)
-    fees: Fees = Field(default_factory=Fees)
-    calendar: Calendar = Field(default_factory=Calendar)
+    ib: IbSettings = Field(default_factory=IbSettings)
+    trading: TradingSettings = Field(default_factory=TradingSettings)
+    risk_management: RiskManagementSettings = Field(default_factory=RiskManagementSettings)
+    execution: ExecutionSettings = Field(default_factory=ExecutionSettings)
+    dashboard: DashboardSettings = Field(default_factory=DashboardSettings)
+    logging: LoggingSettings = Field(default_factory=LoggingSettings)
+    storage: StorageSettings = Field(default_factory=StorageSettings)
+    notifications: NotificationsSettings = Field(default_factory=NotificationsSettings)
+    fees: FeesSettings = Field(default_factory=FeesSettings)
+    calendar: CalendarSettings = Field(default_factory=CalendarSettings)
 
 
 SECTIONS: dict[str, type[Section]] = {

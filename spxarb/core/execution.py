@@ -14,9 +14,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import ZERO, LegName, Side, Timer
-from spxarb.core.orders import Life, News
+from spxarb.core.orders import OrderEvent, OrderState
 from spxarb.core.records import Purpose
-from spxarb.core.steps import Place, Wake, finish, linked, work
+from spxarb.core.steps import Place, Wake, finish, linked, work_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from spxarb.core.model import Contract
     from spxarb.core.orders import Track
-    from spxarb.core.steps import Action, Board, Steps, Tactics
+    from spxarb.core.steps import Action, SpreadState, Steps, Tactics
 
 FAILSAFE_SECONDS = 5.0
 """How long to wait for the broker to acknowledge the resting buy-back."""
@@ -45,8 +45,8 @@ class Ending(StrEnum):
     UNWOUND = "unwound"  # begun and undone: flat
     FLAT = "flat"
     RESIDUAL = "residual"  # SPY is flat; a worthless SPX call is left to cash settlement
-    LEFT = "left"  # contracts are left that should be gone
-    DOUBT = "doubt"  # the broker did not prove how an order ended
+    INCOMPLETE = "left"  # contracts are left that should be gone
+    UNPROVEN = "doubt"  # the broker did not prove how an order ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,40 +80,40 @@ class OpenPlan:
         return min(self.spy_quantity * max(spx_held, 0) // self.spx_quantity, self.spy_quantity)
 
 
-def opening(board: Board, plan: OpenPlan) -> Steps[Outcome]:
+def opening(spread: SpreadState, plan: OpenPlan) -> Steps[Outcome]:
     """Buy SPX, look at the credit again with its real price, sell SPY; or undo what was begun."""
-    up = yield from linked(board)
-    why = _no_purchase(board, plan) if up else NO_LINK
+    up = yield from linked(spread)
+    why = _no_purchase(spread, plan) if up else NO_LINK
     if why:
         return Outcome(Ending.NOTHING, why)
-    spx = yield from _buy_spx(board, plan)
+    spx = yield from _buy_spx(spread, plan)
     if not spx.proven:
-        return _doubt(spx)
-    if not board.held(LegName.SPX):
-        return Outcome(Ending.NOTHING, _why_unfilled(board, spx))
-    up = yield from linked(board)
-    why = _no_sale(board, plan, spx) if up else NO_LINK
+        return _unproven(spx)
+    if not spread.held(LegName.SPX):
+        return Outcome(Ending.NOTHING, _why_unfilled(spread, spx))
+    up = yield from linked(spread)
+    why = _no_sale(spread, plan, spx) if up else NO_LINK
     if why:
-        return (yield from _undo(board, plan, why))
-    spy = yield from _sell_spy(board, plan, spx)
+        return (yield from _undo(spread, plan, why))
+    spy = yield from _sell_spy(spread, plan, spx)
     if not spy.proven:
-        return _doubt(spy)
-    if _whole(board, plan):
+        return _unproven(spy)
+    if _whole(spread, plan):
         return Outcome(Ending.OPENED)
-    return (yield from _undo(board, plan, _why_not_whole(board, plan, spy)))
+    return (yield from _undo(spread, plan, _why_not_whole(spread, plan, spy)))
 
 
-def _no_purchase(board: Board, plan: OpenPlan) -> str:
+def _no_purchase(spread: SpreadState, plan: OpenPlan) -> str:
     """Why nothing is begun; empty when SPX is to be bought."""
-    ask = board.touch(plan.spx, Side.BUY)
+    ask = spread.touch(plan.spx, Side.BUY)
     if ask is None or plan.spx_cap is None or ask > plan.spx_cap:
         return "the SPX ask left no credit"
-    return board.stop
+    return spread.stop
 
 
-def _buy_spx(board: Board, plan: OpenPlan) -> Steps[Track]:
-    limit = board.touch(plan.spx, Side.BUY) if plan.tactics.use_limit_orders else None
-    track = board.order(plan.spx, LegName.SPX, Side.BUY, plan.spx_quantity, limit, Purpose.ENTRY)
+def _buy_spx(spread: SpreadState, plan: OpenPlan) -> Steps[Track]:
+    limit = spread.touch(plan.spx, Side.BUY) if plan.tactics.use_limit_orders else None
+    track = spread.new_order(plan.spx, LegName.SPX, Side.BUY, plan.spx_quantity, limit, Purpose.ENTRY)
 
     def dearer(rung: int) -> Decimal | None:
         if track.limit is None or rung > plan.tactics.attempts:
@@ -121,17 +121,17 @@ def _buy_spx(board: Board, plan: OpenPlan) -> Steps[Track]:
         price = plan.spx.ticks.above(track.limit)
         return track.limit if plan.spx_cap is None or price > plan.spx_cap else price
 
-    yield from work(board, track, plan.tactics.order_timeout, dearer, lambda: bool(board.stop))
+    yield from work_order(spread, track, plan.tactics.order_timeout, dearer, lambda: bool(spread.stop))
     return track
 
 
-def _no_sale(board: Board, plan: OpenPlan, spx: Track) -> str:
+def _no_sale(spread: SpreadState, plan: OpenPlan, spx: Track) -> str:
     """Why the SPY calls are not to be sold after all; empty when they are."""
-    if board.stop:
-        return board.stop
-    if board.held(LegName.SPX) < plan.spx_quantity:
-        return _why_unfilled(board, spx)
-    bid, floor = board.touch(plan.spy, Side.SELL), plan.spy_floor(spx.average_price or ZERO)
+    if spread.stop:
+        return spread.stop
+    if spread.held(LegName.SPX) < plan.spx_quantity:
+        return _why_unfilled(spread, spx)
+    bid, floor = spread.touch(plan.spy, Side.SELL), plan.spy_floor(spx.average_price or ZERO)
     if bid is None:
         return "the SPY bid vanished after SPX was bought"
     if floor is None or bid < floor:
@@ -139,11 +139,11 @@ def _no_sale(board: Board, plan: OpenPlan, spx: Track) -> str:
     return ""
 
 
-def _sell_spy(board: Board, plan: OpenPlan, spx: Track) -> Steps[Track]:
+def _sell_spy(spread: SpreadState, plan: OpenPlan, spx: Track) -> Steps[Track]:
     """Never more than the ratio allows against SPX contracts that are filled, now and while it works."""
-    quantity = plan.covered(board.held(LegName.SPX))
-    limit = board.touch(plan.spy, Side.SELL) if plan.tactics.use_limit_orders else None
-    track = board.order(plan.spy, LegName.SPY, Side.SELL, quantity, limit, Purpose.ENTRY)
+    quantity = plan.covered(spread.held(LegName.SPX))
+    limit = spread.touch(plan.spy, Side.SELL) if plan.tactics.use_limit_orders else None
+    track = spread.new_order(plan.spy, LegName.SPY, Side.SELL, quantity, limit, Purpose.ENTRY)
     floor = plan.spy_floor(spx.average_price or ZERO)
 
     def cheaper(rung: int) -> Decimal | None:
@@ -153,51 +153,51 @@ def _sell_spy(board: Board, plan: OpenPlan, spx: Track) -> Steps[Track]:
         return track.limit if floor is None or price < floor else price
 
     def halted() -> bool:
-        return bool(board.stop) or plan.covered(board.held(LegName.SPX)) < quantity
+        return bool(spread.stop) or plan.covered(spread.held(LegName.SPX)) < quantity
 
-    yield from work(board, track, plan.tactics.order_timeout, cheaper, halted)
+    yield from work_order(spread, track, plan.tactics.order_timeout, cheaper, halted)
     return track
 
 
-def _whole(board: Board, plan: OpenPlan) -> bool:
+def _whole(spread: SpreadState, plan: OpenPlan) -> bool:
     """Both legs are filled as wanted, and nothing of ours may fill any more."""
-    held = board.held(LegName.SPX), board.held(LegName.SPY)
-    return held == (plan.spx_quantity, -plan.spy_quantity) and not board.loose()
+    held = spread.held(LegName.SPX), spread.held(LegName.SPY)
+    return held == (plan.spx_quantity, -plan.spy_quantity) and not spread.unproven()
 
 
-def _why_not_whole(board: Board, plan: OpenPlan, spy: Track) -> str:
-    held = board.held(LegName.SPX)
+def _why_not_whole(spread: SpreadState, plan: OpenPlan, spy: Track) -> str:
+    held = spread.held(LegName.SPX)
     if held < plan.spx_quantity:
         return f"a correction left {held} of {plan.spx_quantity} SPX calls"
-    return _why_unfilled(board, spy)
+    return _why_unfilled(spread, spy)
 
 
-def _why_unfilled(board: Board, track: Track) -> str:
-    reason = board.stop or track.refusal or "not filled in time"
+def _why_unfilled(spread: SpreadState, track: Track) -> str:
+    reason = spread.stop or track.refusal or "not filled in time"
     return f"{track.leg} filled {track.filled} of {track.ticket.quantity}: {reason}"
 
 
-def _undo(board: Board, plan: OpenPlan, why: str) -> Steps[Outcome]:
+def _undo(spread: SpreadState, plan: OpenPlan, why: str) -> Steps[Outcome]:
     """Flat again: what was sold is bought back first, then what was bought is sold."""
-    outcome = yield from closing(board, ClosePlan(plan.spx, plan.spy, plan.tactics, Purpose.UNWIND))
+    outcome = yield from closing(spread, ClosePlan(plan.spx, plan.spy, plan.tactics, Purpose.UNWIND))
     ending = Ending.UNWOUND if outcome.ending is Ending.FLAT else outcome.ending
     return Outcome(ending, f"{why}; {outcome.why}" if outcome.why else why)
 
 
-def failsafe(board: Board, contract: Contract, not_before: datetime) -> Steps[Track]:
+def failsafe(spread: SpreadState, contract: Contract, not_before: datetime) -> Steps[Track]:
     """Leave a buy-back of the short leg at the broker, a market order that sleeps until `not_before`.
 
     It is for the case that nothing of ours runs any more; `closing` ends it before it trades that leg.
     """
-    quantity = -board.held(LegName.SPY)
-    track = board.order(contract, LegName.SPY, Side.BUY, quantity, None, Purpose.FAILSAFE, not_before)
-    timer = board.timer()
-    track.hear(News.SENT)
-    event = yield from board.wait(
+    quantity = -spread.held(LegName.SPY)
+    track = spread.new_order(contract, LegName.SPY, Side.BUY, quantity, None, Purpose.FAILSAFE, not_before)
+    timer = spread.timer()
+    track.apply(OrderEvent.SENT)
+    event = yield from spread.wait(
         Place(track.ticket, track.leg, track.purpose, track.attempt), Wake(timer, FAILSAFE_SECONDS)
     )
-    while event != Timer(timer) and not (track.over or track.life is Life.LIVE):
-        event = yield from board.wait()
+    while event != Timer(timer) and not (track.over or track.state is OrderState.LIVE):
+        event = yield from spread.wait()
     return track
 
 
@@ -221,73 +221,73 @@ class ClosePlan:
         return self.spx if leg is LegName.SPX else self.spy
 
 
-def closing(board: Board, plan: ClosePlan) -> Steps[Outcome]:
+def closing(spread: SpreadState, plan: ClosePlan) -> Steps[Outcome]:
     """End every order that may still fill, buy SPY back, then sell SPX; again if late news upsets that."""
     for _ in range(CLOSING_ROUNDS):
-        outcome = yield from _close_once(board, plan)
+        outcome = yield from _close_once(spread, plan)
         if outcome is not None:
             return outcome
-    unproven = yield from _finish_all(board)
-    return _doubt(unproven[0]) if unproven else _what_is_left(board, plan)
+    unproven = yield from _finish_all(spread)
+    return _unproven(unproven[0]) if unproven else _what_is_left(spread, plan)
 
 
-def _close_once(board: Board, plan: ClosePlan) -> Steps[Outcome | None]:
+def _close_once(spread: SpreadState, plan: ClosePlan) -> Steps[Outcome | None]:
     """One way through both legs; None when late news made it worthless."""
-    doubtful = yield from _finish_all(board)
+    doubtful = yield from _finish_all(spread)
     spy_left = 0
     for leg in (LegName.SPY, LegName.SPX):
         doubtful = [track for track in doubtful if not track.proven]
         doubt = next((track for track in doubtful if track.leg is leg), None)
-        if doubt is None and not _upset(board, leg, doubtful):
-            doubt = yield from _flatten(board, plan, leg, doubtful)
+        if doubt is None and not _upset(spread, leg, doubtful):
+            doubt = yield from _flatten(spread, plan, leg, doubtful)
         if doubt is not None:
-            return _doubt(doubt)
-        if _upset(board, leg, doubtful):
+            return _unproven(doubt)
+        if _upset(spread, leg, doubtful):
             return None
         if leg is LegName.SPY:
-            spy_left = board.held(leg)
+            spy_left = spread.held(leg)
         if spy_left < 0:
             break
-    if board.held(LegName.SPY) != spy_left:
+    if spread.held(LegName.SPY) != spy_left:
         return None
-    loose = board.loose()
-    return _doubt(loose[0]) if loose else _what_is_left(board, plan)
+    unproven = spread.unproven()
+    return _unproven(unproven[0]) if unproven else _what_is_left(spread, plan)
 
 
-def _finish_all(board: Board) -> Steps[list[Track]]:
+def _finish_all(spread: SpreadState) -> Steps[list[Track]]:
     """See every order over; returns those whose end is not proven."""
-    for track in board.loose():
-        yield from finish(board, track)
-    return board.loose()
+    for track in spread.unproven():
+        yield from finish(spread, track)
+    return spread.unproven()
 
 
-def _upset(board: Board, leg: LegName, doubtful: Sequence[Track], own: Track | None = None) -> bool:
+def _upset(spread: SpreadState, leg: LegName, doubtful: Sequence[Track], own: Track | None = None) -> bool:
     """Whether something came to light that must be dealt with before `leg` is traded on.
 
     An order that was over lives again, or has fills that nobody has shown; or, while SPX is sold, SPY is
     short. `doubtful` orders are known to be so, `own` is the one that works just now.
     """
-    if leg is LegName.SPX and board.held(LegName.SPY) < 0:
+    if leg is LegName.SPX and spread.held(LegName.SPY) < 0:
         return True
-    return any(each is not own and each not in doubtful for each in board.loose())
+    return any(each is not own and each not in doubtful for each in spread.unproven())
 
 
-def _what_is_left(board: Board, plan: ClosePlan) -> Outcome:
-    spy, spx = board.held(LegName.SPY), board.held(LegName.SPX)
+def _what_is_left(spread: SpreadState, plan: ClosePlan) -> Outcome:
+    spy, spx = spread.held(LegName.SPY), spread.held(LegName.SPX)
     if not spy and not spx:
         return Outcome(Ending.FLAT)
     if not spy and spx > 0 and not plan.spx_trades:
         return Outcome(Ending.RESIDUAL, f"{_calls(spx, LegName.SPX)} left to cash settlement")
-    if not spy and spx > 0 and _worthless(board, plan.spx):
+    if not spy and spx > 0 and _worthless(spread, plan.spx):
         return Outcome(Ending.RESIDUAL, f"{_calls(spx, LegName.SPX)} without a bid left to cash settlement")
     left = [_calls(held, leg) for leg, held in ((LegName.SPY, spy), (LegName.SPX, spx)) if held]
     if spy < 0 < spx:
-        return Outcome(Ending.LEFT, f"{left[0]} could not be closed, so SPX is kept as the hedge")
-    return Outcome(Ending.LEFT, f"{' and '.join(left)} could not be closed")
+        return Outcome(Ending.INCOMPLETE, f"{left[0]} could not be closed, so SPX is kept as the hedge")
+    return Outcome(Ending.INCOMPLETE, f"{' and '.join(left)} could not be closed")
 
 
-def _doubt(track: Track) -> Outcome:
-    return Outcome(Ending.DOUBT, f"how order {track.ref} ended is not known")
+def _unproven(track: Track) -> Outcome:
+    return Outcome(Ending.UNPROVEN, f"how order {track.ref} ended is not known")
 
 
 def _calls(count: int, leg: LegName) -> str:
@@ -295,27 +295,29 @@ def _calls(count: int, leg: LegName) -> str:
     return f"{abs(count)} {kind} {leg} call{'s' if abs(count) > 1 else ''}"
 
 
-def _worthless(board: Board, contract: Contract) -> bool:
+def _worthless(spread: SpreadState, contract: Contract) -> bool:
     """Nobody bids, though somebody offers: the market is there and the option is worth nothing."""
-    quote = board.quote(contract)
+    quote = spread.quote(contract)
     return quote.bid is None and quote.ask is not None
 
 
-def _flatten(board: Board, plan: ClosePlan, leg: LegName, doubtful: Sequence[Track]) -> Steps[Track | None]:
+def _flatten(
+    spread: SpreadState, plan: ClosePlan, leg: LegName, doubtful: Sequence[Track]
+) -> Steps[Track | None]:
     """Trade away what is held of a leg, as far as the rungs go. Returns an order whose end is not proven."""
-    held = board.held(leg)
+    held = spread.held(leg)
     if not held or (leg is LegName.SPX and held > 0 and not plan.spx_trades):
         return None
-    yield from _touch_or_timeout(board, plan.contract(leg), held, plan.tactics.quote_timeout)
+    yield from _touch_or_timeout(spread, plan.contract(leg), held, plan.tactics.quote_timeout)
     for rung in (_offer_worthless, _limit_rungs, _market_rung):
-        if not (yield from linked(board)) or _upset(board, leg, doubtful):
+        if not (yield from linked(spread)) or _upset(spread, leg, doubtful):
             return None
-        ladder = rung(board, plan, leg)
+        ladder = rung(spread, plan, leg)
         if ladder is None:
             continue
         track = ladder.track
-        halted = partial(_upset, board, leg, doubtful, track)
-        if not (yield from work(board, track, ladder.seconds, ladder.next_limit, halted)):
+        halted = partial(_upset, spread, leg, doubtful, track)
+        if not (yield from work_order(spread, track, ladder.seconds, ladder.next_limit, halted)):
             return track
     return None
 
@@ -333,56 +335,56 @@ def _no_more(_: int) -> None:
     return None
 
 
-def _closer(board: Board, plan: ClosePlan, leg: LegName, limit: Decimal | None) -> Track:
+def _closer(spread: SpreadState, plan: ClosePlan, leg: LegName, limit: Decimal | None) -> Track:
     """An order for exactly what is held of the leg now."""
-    held = board.held(leg)
-    return board.order(plan.contract(leg), leg, _side(held), abs(held), limit, plan.purpose)
+    held = spread.held(leg)
+    return spread.new_order(plan.contract(leg), leg, _side(held), abs(held), limit, plan.purpose)
 
 
 def _side(held: int) -> Side:
     return Side.SELL if held > 0 else Side.BUY
 
 
-def _offer_worthless(board: Board, plan: ClosePlan, leg: LegName) -> _Ladder | None:
+def _offer_worthless(spread: SpreadState, plan: ClosePlan, leg: LegName) -> _Ladder | None:
     """A long call that nobody bids for is offered once at the lowest price there is."""
     contract = plan.contract(leg)
-    if board.held(leg) <= 0 or not _worthless(board, contract):
+    if spread.held(leg) <= 0 or not _worthless(spread, contract):
         return None
-    track = _closer(board, plan, leg, contract.ticks.lowest)
+    track = _closer(spread, plan, leg, contract.ticks.lowest)
     return _Ladder(track, plan.tactics.order_timeout, _no_more)
 
 
-def _limit_rungs(board: Board, plan: ClosePlan, leg: LegName) -> _Ladder | None:
+def _limit_rungs(spread: SpreadState, plan: ClosePlan, leg: LegName) -> _Ladder | None:
     """A limit at the touch, then through it rung by rung."""
-    held, contract = board.held(leg), plan.contract(leg)
-    limit = _rung_price(board, contract, _side(held), 0)
+    held, contract = spread.held(leg), plan.contract(leg)
+    limit = _rung_price(spread, contract, _side(held), 0)
     if not held or limit is None or not plan.tactics.use_limit_orders:
         return None
-    track = _closer(board, plan, leg, limit)
+    track = _closer(spread, plan, leg, limit)
 
     def deeper(rung: int) -> Decimal | None:
         if rung >= plan.tactics.exit_rungs:
             return None
-        return _rung_price(board, contract, track.ticket.side, rung) or track.limit
+        return _rung_price(spread, contract, track.ticket.side, rung) or track.limit
 
     return _Ladder(track, plan.tactics.rung_seconds, deeper)
 
 
-def _market_rung(board: Board, plan: ClosePlan, leg: LegName) -> _Ladder | None:
+def _market_rung(spread: SpreadState, plan: ClosePlan, leg: LegName) -> _Ladder | None:
     """The last rung, where it is allowed; not for what nobody bids for."""
     allowed = plan.tactics.market_exit or not plan.tactics.use_limit_orders
-    held = board.held(leg)
-    if not allowed or not held or (held > 0 and _worthless(board, plan.contract(leg))):
+    held = spread.held(leg)
+    if not allowed or not held or (held > 0 and _worthless(spread, plan.contract(leg))):
         return None
-    return _Ladder(_closer(board, plan, leg, None), plan.tactics.order_timeout, _no_more)
+    return _Ladder(_closer(spread, plan, leg, None), plan.tactics.order_timeout, _no_more)
 
 
-def _rung_price(board: Board, contract: Contract, side: Side, rung: int) -> Decimal | None:
+def _rung_price(spread: SpreadState, contract: Contract, side: Side, rung: int) -> Decimal | None:
     """The touch, then through it by 1, 2, 4, 8, ... steps, at most a fifth of the price.
 
     IBKR refuses option orders more than 20 % through the best price of all exchanges.
     """
-    touch = board.touch(contract, side)
+    touch = spread.touch(contract, side)
     if touch is None:
         return None
     step = contract.ticks.increment(touch)
@@ -392,17 +394,17 @@ def _rung_price(board: Board, contract: Contract, side: Side, rung: int) -> Deci
     return contract.ticks.up(max(touch - through, contract.ticks.lowest))
 
 
-def _touch_or_timeout(board: Board, contract: Contract, held: int, seconds: float) -> Steps[None]:
+def _touch_or_timeout(spread: SpreadState, contract: Contract, held: int, seconds: float) -> Steps[None]:
     """Wait a bounded time for a price to trade at; a call that the broker says has no bid is not waited for.
 
     An ask alone is not enough for that: its bid may be on the way.
     """
-    timer = board.timer()
+    timer = spread.timer()
     actions: tuple[Action, ...] = (Wake(timer, seconds),)
-    while board.touch(contract, _side(held)) is None:
-        if held > 0 and _worthless(board, contract) and board.quote(contract).bid_told:
+    while spread.touch(contract, _side(held)) is None:
+        if held > 0 and _worthless(spread, contract) and spread.quote(contract).bid_told:
             return
-        event = yield from board.wait(*actions)
+        event = yield from spread.wait(*actions)
         actions = ()
         if event == Timer(timer):
             return

@@ -143,7 +143,7 @@ class Contract:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class TradingHours:
     """Liquid trading hours of one day at the broker; open and close None on a closed day."""
 
     day: date
@@ -174,7 +174,7 @@ class Quote:
         return (self.bid + self.ask) / 2
 
     @property
-    def spread(self) -> Decimal | None:
+    def width(self) -> Decimal | None:
         if self.bid is None or self.ask is None:
             return None
         return self.ask - self.bid
@@ -347,7 +347,7 @@ class Leg:
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class BrokerSnapshot:
     """What the broker holds: answers of one and the same moment, asked in parallel."""
 
     time: datetime
@@ -441,20 +441,20 @@ class NotSent:
 
 
 @dataclass(frozen=True, slots=True)
-class BooksSeen:
+class SnapshotTaken:
     """The broker's books, asked for over a link that stayed whole (`epoch`); `at` is monotonic seconds."""
 
-    books: Books
+    snapshot: BrokerSnapshot
     at: float = 0.0
     epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class LookFailed:
+class SnapshotFailed:
     """The books were asked for and not told in time, or the link was lost meanwhile."""
 
     why: str
 
 
 BrokerEvent = QuoteUpdate | OrderUpdate | FillReport | CommissionReport | OrderMessage | LinkChange
-Event = BrokerEvent | Timer | StopRequested | NotSent | BooksSeen | LookFailed
+Event = BrokerEvent | Timer | StopRequested | NotSent | SnapshotTaken | SnapshotFailed

@@ -20,26 +20,26 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from decimal import Decimal
 
-    from spxarb.core.model import BooksSeen, BrokerOrder, Execution, LegName, OrderTicket
+    from spxarb.core.model import BrokerOrder, Execution, LegName, OrderTicket, SnapshotTaken
     from spxarb.core.records import Purpose
 
 
-class Life(StrEnum):
+class OrderState(StrEnum):
     """Where an order stands. FILLED and ENDED are final; even then late news is taken."""
 
     INTENDED = "intended"  # committed to the ledger, not known to have been sent
     SENT = "sent"  # handed to the socket, no word yet
     LIVE = "live"  # the broker has it, and it may fill
-    CANCELLING = "cancelling"  # its end was asked for; it may still fill
-    SAID_ENDED = "said ended"  # the broker said cancelled or refused; fills may be on their way
+    PENDING_CANCEL = "cancelling"  # its end was asked for; it may still fill
+    REPORTED_DONE = "said ended"  # the broker said cancelled or refused; fills may be on their way
     FILLED = "filled"  # executions add up to the whole quantity
     ENDED = "ended"  # proven over with less than the whole quantity
 
 
-FINAL = frozenset({Life.FILLED, Life.ENDED})
+FINAL = frozenset({OrderState.FILLED, OrderState.ENDED})
 
 
-class News(StrEnum):
+class OrderEvent(StrEnum):
     """What can happen to an order."""
 
     SENT = "sent"
@@ -58,65 +58,73 @@ class News(StrEnum):
     ABSENT_TWICE = "absent twice"  # two looks, 5 s apart, show it nowhere, and no word contradicts that
 
 
-_BEFORE_THE_END: dict[News, Life | None] = {
-    News.NOT_SENT: None,  # None: the state stays as it is
-    News.NOTED: None,
-    News.WORKING: Life.LIVE,
-    News.FILLED_PARTLY: Life.LIVE,
-    News.FILLED_WHOLLY: Life.FILLED,
-    News.CANCEL_REFUSED: None,
-    News.CANCELLED: Life.SAID_ENDED,
-    News.REFUSED: Life.SAID_ENDED,
-    News.SEEN_LIVE: Life.LIVE,
-    News.SEEN_INACTIVE: Life.SAID_ENDED,
-    News.SEEN_ENDED: Life.ENDED,
-    News.ABSENT_TWICE: Life.ENDED,
+_BEFORE_THE_END: dict[OrderEvent, OrderState | None] = {
+    OrderEvent.NOT_SENT: None,  # None: the state stays as it is
+    OrderEvent.NOTED: None,
+    OrderEvent.WORKING: OrderState.LIVE,
+    OrderEvent.FILLED_PARTLY: OrderState.LIVE,
+    OrderEvent.FILLED_WHOLLY: OrderState.FILLED,
+    OrderEvent.CANCEL_REFUSED: None,
+    OrderEvent.CANCELLED: OrderState.REPORTED_DONE,
+    OrderEvent.REFUSED: OrderState.REPORTED_DONE,
+    OrderEvent.SEEN_LIVE: OrderState.LIVE,
+    OrderEvent.SEEN_INACTIVE: OrderState.REPORTED_DONE,
+    OrderEvent.SEEN_ENDED: OrderState.ENDED,
+    OrderEvent.ABSENT_TWICE: OrderState.ENDED,
 }
 
 _FROM_OUTSIDE = (
-    News.NOT_SENT,
-    News.NOTED,
-    News.WORKING,
-    News.FILLED_PARTLY,
-    News.FILLED_WHOLLY,
-    News.CANCEL_REFUSED,
-    News.CANCELLED,
-    News.REFUSED,
+    OrderEvent.NOT_SENT,
+    OrderEvent.NOTED,
+    OrderEvent.WORKING,
+    OrderEvent.FILLED_PARTLY,
+    OrderEvent.FILLED_WHOLLY,
+    OrderEvent.CANCEL_REFUSED,
+    OrderEvent.CANCELLED,
+    OrderEvent.REFUSED,
 )
-_AFTER_THE_END: dict[News, Life | None] = dict.fromkeys(_FROM_OUTSIDE)
+_AFTER_THE_END: dict[OrderEvent, OrderState | None] = dict.fromkeys(_FROM_OUTSIDE)
 
-TRANSITIONS: Mapping[Life, Mapping[News, Life | None]] = {
-    Life.INTENDED: {**_BEFORE_THE_END, News.SENT: Life.SENT, News.NOT_SENT: Life.ENDED},
-    Life.SENT: {**_BEFORE_THE_END, News.NOT_SENT: Life.ENDED, News.CANCEL_SENT: Life.CANCELLING},
-    Life.LIVE: {
+TRANSITIONS: Mapping[OrderState, Mapping[OrderEvent, OrderState | None]] = {
+    OrderState.INTENDED: {
         **_BEFORE_THE_END,
-        News.SENT: None,  # a change of its price
-        News.CANCEL_SENT: Life.CANCELLING,
-        News.ABSENT_TWICE: None,  # the broker had it: it must be somewhere
+        OrderEvent.SENT: OrderState.SENT,
+        OrderEvent.NOT_SENT: OrderState.ENDED,
     },
-    Life.CANCELLING: {
+    OrderState.SENT: {
         **_BEFORE_THE_END,
-        News.CANCEL_SENT: None,  # asked for again
-        News.WORKING: None,  # a status from before the cancel
-        News.FILLED_PARTLY: None,
-        News.SEEN_LIVE: None,
-        News.SEEN_INACTIVE: None,
+        OrderEvent.NOT_SENT: OrderState.ENDED,
+        OrderEvent.CANCEL_SENT: OrderState.PENDING_CANCEL,
     },
-    Life.SAID_ENDED: {
+    OrderState.LIVE: {
         **_BEFORE_THE_END,
-        News.CANCEL_SENT: Life.CANCELLING,  # it is listed as Inactive
-        News.FILLED_PARTLY: None,  # it crossed the end; the rest is over all the same
+        OrderEvent.SENT: None,  # a change of its price
+        OrderEvent.CANCEL_SENT: OrderState.PENDING_CANCEL,
+        OrderEvent.ABSENT_TWICE: None,  # the broker had it: it must be somewhere
     },
-    Life.FILLED: {
+    OrderState.PENDING_CANCEL: {
+        **_BEFORE_THE_END,
+        OrderEvent.CANCEL_SENT: None,  # asked for again
+        OrderEvent.WORKING: None,  # a status from before the cancel
+        OrderEvent.FILLED_PARTLY: None,
+        OrderEvent.SEEN_LIVE: None,
+        OrderEvent.SEEN_INACTIVE: None,
+    },
+    OrderState.REPORTED_DONE: {
+        **_BEFORE_THE_END,
+        OrderEvent.CANCEL_SENT: OrderState.PENDING_CANCEL,  # it is listed as Inactive
+        OrderEvent.FILLED_PARTLY: None,  # it crossed the end; the rest is over all the same
+    },
+    OrderState.FILLED: {
         **_AFTER_THE_END,
-        News.FILLED_PARTLY: Life.ENDED,  # a correction took contracts away
+        OrderEvent.FILLED_PARTLY: OrderState.ENDED,  # a correction took contracts away
     },
-    Life.ENDED: {
+    OrderState.ENDED: {
         **_AFTER_THE_END,
-        News.WORKING: Life.LIVE,  # it was not over: whatever was built on that must be looked at anew
-        News.SEEN_LIVE: Life.LIVE,
-        News.SEEN_INACTIVE: Life.SAID_ENDED,
-        News.FILLED_WHOLLY: Life.FILLED,
+        OrderEvent.WORKING: OrderState.LIVE,  # not over after all: what was built on that is checked again
+        OrderEvent.SEEN_LIVE: OrderState.LIVE,
+        OrderEvent.SEEN_INACTIVE: OrderState.REPORTED_DONE,
+        OrderEvent.FILLED_WHOLLY: OrderState.FILLED,
     },
 }
 """State -> news -> next state; None: it stays. A missing pair cannot happen and is an error.
@@ -127,17 +135,19 @@ asked to end only while it may fill or come back to life; what is final is looke
 
 _WORDS_ON_IT = frozenset(
     {
-        News.WORKING,
-        News.FILLED_PARTLY,
-        News.FILLED_WHOLLY,
-        News.CANCELLED,
-        News.REFUSED,
-        News.SEEN_LIVE,
-        News.SEEN_INACTIVE,
+        OrderEvent.WORKING,
+        OrderEvent.FILLED_PARTLY,
+        OrderEvent.FILLED_WHOLLY,
+        OrderEvent.CANCELLED,
+        OrderEvent.REFUSED,
+        OrderEvent.SEEN_LIVE,
+        OrderEvent.SEEN_INACTIVE,
     }
 )
 """The broker has it, or had it a moment ago: only looks after that can prove it absent."""
-_SIGNS_OF_LIFE = frozenset({News.WORKING, News.FILLED_PARTLY, News.SEEN_LIVE, News.SEEN_INACTIVE})
+_SIGNS_OF_LIFE = frozenset(
+    {OrderEvent.WORKING, OrderEvent.FILLED_PARTLY, OrderEvent.SEEN_LIVE, OrderEvent.SEEN_INACTIVE}
+)
 """The broker has it: from now on it must appear somewhere."""
 _WORKING_STATUS = frozenset({"PreSubmitted", "Submitted"})
 _CANCELLED_STATUS = frozenset({"Cancelled", "ApiCancelled"})
@@ -156,33 +166,33 @@ ABSENCE_SECONDS = 5.0
 """Between the two looks that prove an absence: orders appear late after the gateway's own link was lost."""
 
 
-def news_of_status(status: str) -> News:
+def event_of_status(status: str) -> OrderEvent:
     """What an orderStatus or openOrder state says. `Filled` proves nothing: executions do."""
     if status in _WORKING_STATUS:
-        return News.WORKING
+        return OrderEvent.WORKING
     if status in _CANCELLED_STATUS:
-        return News.CANCELLED
-    return News.REFUSED if status == "Inactive" else News.NOTED
+        return OrderEvent.CANCELLED
+    return OrderEvent.REFUSED if status == "Inactive" else OrderEvent.NOTED
 
 
-def said_over(status: str) -> bool:
+def reported_done(status: str) -> bool:
     """Whether the last status that was heard says that the order is over: it may be wrong."""
-    return news_of_status(status) in {News.CANCELLED, News.REFUSED}
+    return event_of_status(status) in {OrderEvent.CANCELLED, OrderEvent.REFUSED}
 
 
-def news_of_code(code: int, life: Life, *, changed: bool) -> News:
+def event_of_code(code: int, state: OrderState, *, changed: bool) -> OrderEvent:
     """What an error frame tied to an order says, given where the order stood.
 
     201, 110 and the like refuse an order; once its price was `changed` they may mean the change alone. A code
     that is in no table proves nothing.
     """
     if code in CANCEL_REFUSALS:
-        return News.CANCEL_REFUSED
+        return OrderEvent.CANCEL_REFUSED
     if code == CANCELLATION:
-        return News.CANCELLED
-    if code in REFUSALS and not changed and life not in FINAL:
-        return News.REFUSED
-    return News.NOTED
+        return OrderEvent.CANCELLED
+    if code in REFUSALS and not changed and state not in FINAL:
+        return OrderEvent.REFUSED
+    return OrderEvent.NOTED
 
 
 @dataclass(slots=True)
@@ -193,12 +203,12 @@ class Track:
     leg: LegName
     purpose: Purpose
     attempt: int
-    life: Life = Life.INTENDED
+    state: OrderState = OrderState.INTENDED
     perm_id: int = 0
     order_id: int = 0
     limit: Decimal | None = None
     executions: dict[str, Execution] = field(default_factory=dict)  # by exec id
-    said_filled: Decimal = ZERO  # the most that any status claimed
+    reported_filled: Decimal = ZERO  # the most that any status claimed
     words: list[str] = field(default_factory=list)  # error and warning texts, oldest first
     refusal: str = ""  # the words with which the broker ended it, or why it was not sent
     cancel_asked: bool = False
@@ -206,7 +216,9 @@ class Track:
     absent: bool = False  # that it appeared nowhere is all that proves its end
     listed: bool = False  # the last look showed it among the open orders
     acknowledged: bool = False  # the broker had it, by its own word
-    overnight: Decimal | None = None  # `Books.overnight` of its contract when it was made; None: unknown
+    overnight: Decimal | None = (
+        None  # `BrokerSnapshot.overnight` of its contract when it was made; None: unknown
+    )
     changed: bool = False  # another price was sent for it
     change_refused: bool = False
 
@@ -226,17 +238,17 @@ class Track:
     @property
     def final(self) -> bool:
         """Nothing more can come of it, unless a status told of fills that no execution has shown."""
-        return self.life in FINAL
+        return self.state in FINAL
 
     @property
     def over(self) -> bool:
         """The broker said that it is over, or it is proven."""
-        return self.final or self.life is Life.SAID_ENDED
+        return self.final or self.state is OrderState.REPORTED_DONE
 
     @property
-    def said_whole(self) -> bool:
+    def reported_whole(self) -> bool:
         """A status claims that all of it is filled."""
-        return self.said_filled >= self.ticket.quantity
+        return self.reported_filled >= self.ticket.quantity
 
     @property
     def fills_missing(self) -> bool:
@@ -244,7 +256,7 @@ class Track:
         shown: dict[str, Decimal] = {}
         for each in self.executions.values():
             shown[each.family] = max(each.quantity, shown.get(each.family, ZERO))
-        return self.said_filled > sum(shown.values(), start=ZERO)
+        return self.reported_filled > sum(shown.values(), start=ZERO)
 
     @property
     def cancellable(self) -> bool:
@@ -253,8 +265,11 @@ class Track:
         Not while it is only intended: whose id it has nobody knows. One that was said to be over is left
         alone, unless the books list it still: an Inactive order can come back to life.
         """
-        lives = self.life in {Life.SENT, Life.LIVE, Life.CANCELLING} and not self.said_whole
-        return lives or (self.life is Life.SAID_ENDED and self.listed)
+        lives = (
+            self.state in {OrderState.SENT, OrderState.LIVE, OrderState.PENDING_CANCEL}
+            and not self.reported_whole
+        )
+        return lives or (self.state is OrderState.REPORTED_DONE and self.listed)
 
     @property
     def proven(self) -> bool:
@@ -268,110 +283,110 @@ class Track:
         total = sum((each.quantity for each in fills), start=ZERO)
         return sum((e.quantity * e.price for e in fills), start=ZERO) / total if total else None
 
-    def hear(self, news: News) -> None:
+    def apply(self, event: OrderEvent) -> None:
         """Move along the table. KeyError: news that cannot happen in this state.
 
         After a word on it, its absence must be proven anew.
         """
-        following = TRANSITIONS[self.life][news] or self.life
-        if following is not self.life or news in _WORDS_ON_IT:
+        following = TRANSITIONS[self.state][event] or self.state
+        if following is not self.state or event in _WORDS_ON_IT:
             self.absent_since = None
-        self.acknowledged = self.acknowledged or news in _SIGNS_OF_LIFE
-        self.cancel_asked = self.cancel_asked or news is News.CANCEL_SENT
-        self.life = following
+        self.acknowledged = self.acknowledged or event in _SIGNS_OF_LIFE
+        self.cancel_asked = self.cancel_asked or event is OrderEvent.CANCEL_SENT
+        self.state = following
 
     def reprice(self, limit: Decimal) -> None:
         """Another price goes out for it. KeyError: it does not live, so nothing may be sent."""
-        if self.life is not Life.LIVE:
-            raise KeyError(self.life)
-        self.hear(News.SENT)
+        if self.state is not OrderState.LIVE:
+            raise KeyError(self.state)
+        self.apply(OrderEvent.SENT)
         self.limit, self.changed = limit, True
 
-    def hear_execution(self, execution: Execution) -> None:
+    def on_execution(self, execution: Execution) -> None:
         """Count a fill or a correction; the same one twice counts once."""
         if self.executions.get(execution.exec_id) == execution:
             return
         self.executions[execution.exec_id] = execution
         self.perm_id = self.perm_id or execution.perm_id
-        self.hear(News.FILLED_PARTLY if self.remaining else News.FILLED_WHOLLY)
+        self.apply(OrderEvent.FILLED_PARTLY if self.remaining else OrderEvent.FILLED_WHOLLY)
 
-    def hear_status(self, status: str, filled: Decimal | None, perm_id: int = 0) -> None:
+    def on_status(self, status: str, filled: Decimal | None, perm_id: int = 0) -> None:
         """Take a status of the wire."""
         self.perm_id = self.perm_id or perm_id
         self._claim(status, filled)
-        self.hear(news_of_status(status))
+        self.apply(event_of_status(status))
 
     def _claim(self, status: str, filled: Decimal | None) -> None:
         whole = self.ticket.quantity + ZERO
         if filled is None:
             filled = whole if status == "Filled" else ZERO
-        self.said_filled = max(self.said_filled, min(filled, whole))
+        self.reported_filled = max(self.reported_filled, min(filled, whole))
 
-    def hear_code(self, code: int, text: str) -> None:
+    def on_message(self, code: int, text: str) -> None:
         """Take an error or warning frame."""
         self.words.append(f"{code} {text}")
         if code in REFUSALS or (code == CANCELLATION and not self.cancel_asked):
             self.refusal = self.words[-1]
         refused = code in CHANGE_REFUSALS or (self.changed and code in REFUSALS)
         self.change_refused = self.change_refused or refused
-        self.hear(news_of_code(code, self.life, changed=self.changed))
+        self.apply(event_of_code(code, self.state, changed=self.changed))
 
-    def hear_not_sent(self, why: str) -> None:
+    def on_not_sent(self, why: str) -> None:
         """It, or a change of it, never reached the socket."""
         self.words.append(why)
         self.refusal = why
-        self.hear(News.NOT_SENT)
+        self.apply(OrderEvent.NOT_SENT)
 
-    def look(self, seen: BooksSeen) -> None:
+    def on_snapshot(self, seen: SnapshotTaken) -> None:
         """Compare with the broker's books; proves life, or an end."""
-        for execution in seen.books.executions:
+        for execution in seen.snapshot.executions:
             if self.matches_execution(execution):
-                self.hear_execution(execution)
+                self.on_execution(execution)
         if not self.remaining:
-            self.hear(News.FILLED_WHOLLY)
+            self.apply(OrderEvent.FILLED_WHOLLY)
             return
-        found = next(filter(self._is_open, seen.books.open_orders), None)
+        found = next(filter(self._is_open, seen.snapshot.open_orders), None)
         self.listed = found is not None
         if found is None:
-            self._look_for_end(seen)
+            self._seek_end(seen)
             return
         self.perm_id = self.perm_id or found.perm_id
         self._claim(found.status, found.filled)
-        inactive = news_of_status(found.status) is News.REFUSED
-        self.hear(News.SEEN_INACTIVE if inactive else News.SEEN_LIVE)
+        inactive = event_of_status(found.status) is OrderEvent.REFUSED
+        self.apply(OrderEvent.SEEN_INACTIVE if inactive else OrderEvent.SEEN_LIVE)
 
-    def _look_for_end(self, seen: BooksSeen) -> None:
+    def _seek_end(self, seen: SnapshotTaken) -> None:
         """Not among the open orders: over when it is completed with all its fills, else only absent."""
-        done = next((order for order in seen.books.completed_orders if self._is(order)), None)
+        done = next((order for order in seen.snapshot.completed_orders if self._is(order)), None)
         if done is not None:
             self._claim(done.status, done.filled)
         if self.fills_missing or self.final:
             return
         if done is not None and done.filled is not None:
-            self.hear(News.SEEN_ENDED)
+            self.apply(OrderEvent.SEEN_ENDED)
         elif done is None and self._must_be_somewhere(seen):
             self.absent_since = None
         elif self.absent_since is None or self.absent_since[1] != seen.epoch:
             self.absent_since = (seen.at, seen.epoch)
         elif seen.at - self.absent_since[0] >= ABSENCE_SECONDS:
             self.absent = done is None
-            self.hear(News.ABSENT_TWICE)
+            self.apply(OrderEvent.ABSENT_TWICE)
 
-    def _must_be_somewhere(self, seen: BooksSeen) -> bool:
+    def _must_be_somewhere(self, seen: SnapshotTaken) -> bool:
         """Whether that it appears nowhere says more of the books than of the order.
 
         The broker had it and never said that it is over; or the account's position moved its way, and no
         execution of anybody tells why.
         """
-        if self.acknowledged and self.life is not Life.SAID_ENDED:
+        if self.acknowledged and self.state is not OrderState.REPORTED_DONE:
             return True
         if self.overnight is None:
             return False
-        moved = seen.books.overnight(self.ticket.contract.con_id) - self.overnight
+        moved = seen.snapshot.overnight(self.ticket.contract.con_id) - self.overnight
         return moved * self.ticket.side.sign > 0
 
     def _is_open(self, order: BrokerOrder) -> bool:
-        return self._is(order) and news_of_status(order.status) is not News.CANCELLED
+        return self._is(order) and event_of_status(order.status) is not OrderEvent.CANCELLED
 
     def _is(self, order: BrokerOrder) -> bool:
         return order.order_ref == self.ref or (bool(self.perm_id) and order.perm_id == self.perm_id)
@@ -386,15 +401,15 @@ class Track:
 def diagram() -> str:
     """The table as Mermaid text, for the documentation."""
     lines = ["stateDiagram-v2", "    [*] --> intended"]
-    for life, row in TRANSITIONS.items():
-        targets: dict[Life, list[str]] = {}
-        for news, following in row.items():
-            if following is not None and following is not life:
-                targets.setdefault(following, []).append(news.value)
+    for state, row in TRANSITIONS.items():
+        targets: dict[OrderState, list[str]] = {}
+        for event, following in row.items():
+            if following is not None and following is not state:
+                targets.setdefault(following, []).append(event.value)
         for following, causes in targets.items():
-            lines.append(f"    {_node(life)} --> {_node(following)}: {', '.join(causes)}")
+            lines.append(f"    {_node(state)} --> {_node(following)}: {', '.join(causes)}")
     return "\n".join(lines) + "\n"
 
 
-def _node(life: Life) -> str:
-    return life.value.replace(" ", "_")
+def _node(state: OrderState) -> str:
+    return state.value.replace(" ", "_")

@@ -23,7 +23,7 @@ _PRICE = Decimal("0.000001")
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class TradePnl:
     """What a trade's executions add up to.
 
     `entry_credit` is net of the entry's commissions; `exit_cost` is positive when paid and holds the exit's
@@ -68,7 +68,7 @@ class DaySummary:
     max_drawdown: Decimal
 
 
-def figures(trade: Trade, fills: Iterable[Fill], settlements: Iterable[Settlement] = ()) -> Figures:
+def trade_pnl(trade: Trade, fills: Iterable[Fill], settlements: Iterable[Settlement] = ()) -> TradePnl:
     """The figures of `trade` from its own fills and settlements, in whatever order they come.
 
     Fills and settlements of other trades are left out; of an execution and its corrections only the latest
@@ -80,7 +80,7 @@ def figures(trade: Trade, fills: Iterable[Fill], settlements: Iterable[Settlemen
     closing = [fill for fill in own if not fill.purpose.opens]
     entry_credit = cents(_net_cash(trade, opening))
     exit_cost = cents(-_net_cash(trade, closing) - _cash_settled(settled))
-    return Figures(
+    return TradePnl(
         entry_credit=entry_credit,
         exit_cost=exit_cost,
         final_pnl=entry_credit - exit_cost,

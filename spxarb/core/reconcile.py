@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
     from decimal import Decimal
 
-    from spxarb.core.model import Books, Execution
+    from spxarb.core.model import BrokerSnapshot, Execution
     from spxarb.core.records import Fill, Trade
 
 
@@ -44,25 +44,25 @@ def describe(execution: Execution) -> str:
     return f"{did} {what} (order {execution.order_ref})"
 
 
-def lost_fills(fills: Iterable[Fill], books: Books, day: date) -> list[Fill]:
+def lost_fills(fills: Iterable[Fill], snapshot: BrokerSnapshot, day: date) -> list[Fill]:
     """Fills of `day` in the ledger of which the broker's list of the same day knows nothing.
 
     The list holds every execution since midnight in New York, so such a fill was taken back, or was never.
     """
-    if books.time.date() != day:
+    if snapshot.time.date() != day:
         return []
-    known = {execution.family for execution in books.executions}
+    known = {execution.family for execution in snapshot.executions}
     todays = (fill for fill in fills if fill.execution.time.date() == day)
     return [fill for fill in todays if fill.execution.family not in known]
 
 
-def strangers(books: Books, tag: str, known_refs: Collection[str]) -> list[str]:
+def unknown_holdings(snapshot: BrokerSnapshot, tag: str, known_refs: Collection[str]) -> list[str]:
     """Contracts that orders in our name hold, which this ledger has never sent; sentences.
 
     They stem from another ledger, or from one that was lost. What adds up to nothing is nobody's concern.
     """
     net: defaultdict[tuple[int, str], Decimal] = defaultdict(lambda: ZERO)
-    newest = {execution.family: execution for execution in books.executions}
+    newest = {execution.family: execution for execution in snapshot.executions}
     for execution in newest.values():
         if execution.order_ref.startswith(PREFIX) and execution.order_ref not in known_refs:
             name = order_name(execution.order_ref)
@@ -77,7 +77,7 @@ def strangers(books: Books, tag: str, known_refs: Collection[str]) -> list[str]:
 
 
 def closed_by_others(
-    trade: Trade, fills: Iterable[Fill], books: Books, known_refs: Collection[str]
+    trade: Trade, fills: Iterable[Fill], snapshot: BrokerSnapshot, known_refs: Collection[str]
 ) -> list[str]:
     """Legs of which the account holds less than our own executions add up to, because others traded them.
 
@@ -87,10 +87,10 @@ def closed_by_others(
     own = list(fills)
     for leg in LegName:
         con_id, ours = trade.contract(leg).con_id, held(own, leg)
-        account = sum((p.quantity for p in books.positions if p.con_id == con_id), start=ZERO)
+        account = sum((p.quantity for p in snapshot.positions if p.con_id == con_id), start=ZERO)
         foreign = any(
             each.con_id == con_id and each.order_ref not in known_refs and each.side.sign * ours < 0
-            for each in books.executions
+            for each in snapshot.executions
         )
         if foreign and account * ours < ours * ours:
             told.append(
@@ -100,18 +100,20 @@ def closed_by_others(
     return told
 
 
-def sold_by_others(trade: Trade, books: Books, known_refs: Collection[str], since: datetime) -> bool:
+def sold_by_others(
+    trade: Trade, snapshot: BrokerSnapshot, known_refs: Collection[str], since: datetime
+) -> bool:
     """Whether selling our long SPX calls would leave the account short, because others sold some since.
 
     Somebody may have closed the position by hand. Who it was cannot be told from a net position, so this
     one sale is left to a human; buying SPY back is never held up.
     """
     con_id = trade.spx.con_id
-    position = next((p.quantity for p in books.positions if p.con_id == con_id), ZERO)
+    position = next((p.quantity for p in snapshot.positions if p.con_id == con_id), ZERO)
     foreign = sum(
         (
             execution.quantity * execution.side.sign
-            for execution in books.executions
+            for execution in snapshot.executions
             if execution.con_id == con_id
             and execution.order_ref not in known_refs
             and execution.time >= since

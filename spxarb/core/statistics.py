@@ -66,7 +66,7 @@ def statistics(pnls: Sequence[Decimal], edges: Sequence[Decimal | None] = ()) ->
         "max_drawdown": max_drawdown(_running(pnls)) if pnls else None,
         "worst_5pct_mean": worst_mean(pnls),
         **_edges(pnls, edges),
-        "note": honesty(len(pnls), (mean_low, mean_high)),
+        "note": significance_note(len(pnls), (mean_low, mean_high)),
     }
 
 
@@ -124,7 +124,7 @@ def worst_mean(pnls: Sequence[Decimal]) -> Decimal | None:
     return _cents_or_none(_mean(sorted(pnls)[: ceil(len(pnls) / TAIL_TRADES)]))
 
 
-def honesty(trades: int, expectancy: Interval) -> str:
+def significance_note(trades: int, expectancy: Interval) -> str:
     """One sentence on what so many trades and this interval of the expectancy prove."""
     count = f"{trades} trade" if trades == 1 else f"{trades} trades"
     low, high = expectancy

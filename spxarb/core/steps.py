@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from spxarb.core.model import (
     ZERO,
-    BooksSeen,
     FillReport,
     LinkChange,
-    LookFailed,
     NotSent,
     OrderMessage,
     OrderTicket,
@@ -22,10 +20,12 @@ from spxarb.core.model import (
     Quote,
     QuoteUpdate,
     Side,
+    SnapshotFailed,
+    SnapshotTaken,
     StopRequested,
     Timer,
 )
-from spxarb.core.orders import ABSENCE_SECONDS, CANCEL_REFUSALS, Life, News, Track
+from spxarb.core.orders import ABSENCE_SECONDS, CANCEL_REFUSALS, OrderEvent, OrderState, Track
 from spxarb.core.records import OrderName
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class TakeSnapshot:
     """Ask for the broker's books: BooksSeen or LookFailed will follow."""
 
 
@@ -87,7 +87,7 @@ class Wake:
     seconds: float
 
 
-Action = Place | Reprice | Cancel | Look | Wake
+Action = Place | Reprice | Cancel | TakeSnapshot | Wake
 if TYPE_CHECKING:
     Steps = Generator[tuple[Action, ...], Event, T]
 
@@ -109,7 +109,7 @@ class Tactics:
 
 
 @dataclass(slots=True)
-class Board:
+class SpreadState:
     """What one procedure knows: its orders, the quotes, the link, whether it was asked to stop.
 
     `base` are the contracts held by executions of orders that are not followed here.
@@ -121,7 +121,7 @@ class Board:
     attempts: dict[tuple[LegName, Purpose], int] = field(default_factory=dict)  # numbers used so far
     tracks: dict[str, Track] = field(default_factory=dict)
     quotes: dict[int, Quote] = field(default_factory=dict)
-    overnight: dict[int, Decimal] = field(default_factory=dict)  # by contract id: `Books.overnight`
+    overnight: dict[int, Decimal] = field(default_factory=dict)  # by contract id: `BrokerSnapshot.overnight`
     link_up: bool = True
     cut_off: bool = False  # the connection itself is gone: only a new one can help
     stop: str = ""
@@ -141,14 +141,14 @@ class Board:
                 if isinstance(event, NotSent):
                     self.link_up = False  # the news of that is behind it
                 for track in self.tracks.values():
-                    _tell(track, event)
+                    _deliver(track, event)
 
     def held(self, leg: LegName) -> int:
         """Contracts of the leg that are ours now, by executions alone: long positive, short negative."""
         traded = (each.filled * each.ticket.side.sign for each in self.tracks.values() if each.leg is leg)
         return self.base.get(leg, 0) + int(sum(traded, start=ZERO))
 
-    def loose(self) -> list[Track]:
+    def unproven(self) -> list[Track]:
         """Orders whose end is not proven, oldest first: they may fill, or have filled, unknown to us."""
         return [track for track in self.tracks.values() if not track.proven]
 
@@ -163,7 +163,7 @@ class Board:
         self.timers += 1
         return f"t{self.timers}"
 
-    def order(
+    def new_order(
         self,
         contract: Contract,
         leg: LegName,
@@ -192,19 +192,19 @@ class Board:
         return quote.ask if side is Side.BUY else quote.bid
 
 
-def _tell(track: Track, event: Event) -> None:
+def _deliver(track: Track, event: Event) -> None:
     """Let an order hear what is meant for it."""
     match event:
-        case BooksSeen():
-            track.look(event)
+        case SnapshotTaken():
+            track.on_snapshot(event)
         case FillReport() if track.matches_execution(event.execution):
-            track.hear_execution(event.execution)
+            track.on_execution(event.execution)
         case OrderUpdate() if event.order_ref == track.ref:
-            track.hear_status(event.status, event.filled, event.perm_id)
+            track.on_status(event.status, event.filled, event.perm_id)
         case OrderMessage() if event.order_ref == track.ref:
-            track.hear_code(event.code, event.text)
+            track.on_message(event.code, event.text)
         case NotSent() if event.order_ref == track.ref:
-            track.hear_not_sent(event.why)
+            track.on_not_sent(event.why)
         case _:
             pass
 
@@ -212,8 +212,8 @@ def _tell(track: Track, event: Event) -> None:
 # --- one order ------------------------------------------------------------------------------------
 
 
-def work(
-    board: Board,
+def work_order(
+    spread: SpreadState,
     track: Track,
     seconds: float,
     next_limit: Callable[[int], Decimal | None],
@@ -224,90 +224,90 @@ def work(
     Then, or when `halted` says so, see it over. Returns whether its end is proven; its fills are then in the
     track for good. Nothing may have happened since the order was made: it is for what was held then.
     """
-    timer, rung = board.timer(), 0
-    track.hear(News.SENT)
-    event = yield from board.wait(
+    timer, rung = spread.timer(), 0
+    track.apply(OrderEvent.SENT)
+    event = yield from spread.wait(
         Place(track.ticket, track.leg, track.purpose, track.attempt), Wake(timer, seconds)
     )
     while not (track.over or halted()):
         actions: tuple[Action, ...] = ()
         if isinstance(event, LinkChange) and event.up:
-            yield from look(board)  # what was said meanwhile is lost
+            yield from take_snapshot(spread)  # what was said meanwhile is lost
             event = Timer(timer)  # the look may have passed it over
             continue
         if event == Timer(timer):
             rung += 1
             limit = next_limit(rung)
-            if limit is None or not _changeable(board, track):
+            if limit is None or not _changeable(spread, track):
                 break
-            timer = board.timer()
+            timer = spread.timer()
             actions = (Wake(timer, seconds),)
             if limit != track.limit:
                 track.reprice(limit)
                 actions = (Reprice(track.ref, limit), *actions)
-        event = yield from board.wait(*actions)
-    return (yield from finish(board, track))
+        event = yield from spread.wait(*actions)
+    return (yield from finish(spread, track))
 
 
-def _changeable(board: Board, track: Track) -> bool:
+def _changeable(spread: SpreadState, track: Track) -> bool:
     """Whether it makes sense to ask for another price: it lives, and nobody objected before."""
-    lives = track.life is Life.LIVE and not track.said_whole
-    return lives and not track.change_refused and board.link_up
+    lives = track.state is OrderState.LIVE and not track.reported_whole
+    return lives and not track.change_refused and spread.link_up
 
 
-def finish(board: Board, track: Track) -> Steps[bool]:
+def finish(spread: SpreadState, track: Track) -> Steps[bool]:
     """See an order over: cancel it while it may fill, then look until the books prove its end.
 
     Returns whether they did. An order that cannot be proven over is never followed by another.
     """
     for turn in range(LOOKS):
-        if not (yield from linked(board)):
+        if not (yield from linked(spread)):
             break
         if track.proven:
             return True
         was_over = track.over
         if track.cancellable:
-            yield from _cancel(board, track)
+            yield from _cancel(spread, track)
         if turn and (was_over or not track.over or track.fills_missing):
-            yield from _pause(board, ABSENCE_SECONDS)
-        yield from look(board)
+            yield from _pause(spread, ABSENCE_SECONDS)
+        yield from take_snapshot(spread)
     return track.proven
 
 
-def _cancel(board: Board, track: Track) -> Steps[None]:
+def _cancel(spread: SpreadState, track: Track) -> Steps[None]:
     """Ask for the end, and wait a little for the word that it came."""
-    timer = board.timer()
-    track.hear(News.CANCEL_SENT)
-    event = yield from board.wait(Cancel(track.ref), Wake(timer, CANCEL_SECONDS))
-    while not (track.over or event == Timer(timer) or _cancel_refused(track, event)) and board.link_up:
-        event = yield from board.wait()
+    timer = spread.timer()
+    track.apply(OrderEvent.CANCEL_SENT)
+    event = yield from spread.wait(Cancel(track.ref), Wake(timer, CANCEL_SECONDS))
+    while not (track.over or event == Timer(timer) or _cancel_refused(track, event)) and spread.link_up:
+        event = yield from spread.wait()
 
 
 def _cancel_refused(track: Track, event: Event) -> bool:
     return isinstance(event, OrderMessage) and event.order_ref == track.ref and event.code in CANCEL_REFUSALS
 
 
-def look(board: Board) -> Steps[bool]:
+def take_snapshot(spread: SpreadState) -> Steps[bool]:
     """Ask for the broker's books once; False when they were not told."""
-    event = yield from board.wait(Look())
-    while not isinstance(event, BooksSeen | LookFailed):
-        event = yield from board.wait()
-    return isinstance(event, BooksSeen)
+    event = yield from spread.wait(TakeSnapshot())
+    while not isinstance(event, SnapshotTaken | SnapshotFailed):
+        event = yield from spread.wait()
+    return isinstance(event, SnapshotTaken)
 
 
-def _pause(board: Board, seconds: float) -> Steps[None]:
-    timer = board.timer()
-    event = yield from board.wait(Wake(timer, seconds))
+def _pause(spread: SpreadState, seconds: float) -> Steps[None]:
+    timer = spread.timer()
+    event = yield from spread.wait(Wake(timer, seconds))
     while event != Timer(timer):
-        event = yield from board.wait()
+        event = yield from spread.wait()
 
 
-def linked(board: Board) -> Steps[bool]:
+def linked(spread: SpreadState) -> Steps[bool]:
     """Wait for the link to be whole; False when it does not come back."""
-    if board.link_up or board.cut_off:
-        return board.link_up
-    timer = board.timer()
-    event = yield from board.wait(Wake(timer, LINK_SECONDS))
-    while not (board.link_up or board.cut_off or event == Timer(timer)):
-        event = yield from board.wait()
-    return board.link_up
+    if spread.link_up or spread.cut_off:
+        return spread.link_up
+    timer = spread.timer()
+    event = yield from spread.wait(Wake(timer, LINK_SECONDS))
+    while not (spread.link_up or spread.cut_off or event == Timer(timer)):
+        event = yield from spread.wait()
+    return spread.link_up

@@ -344,7 +344,7 @@ def _tracking_ratio(view: EntryView, limits: Limits) -> Check:
 def _width(name: str, symbol: str, view: EntryView, quote: Quote, most: Decimal) -> Check:
     if not view.asked_broker:
         return _market_not_asked(name, most)
-    width = quote.spread
+    width = quote.width
     if width is None or not quote.two_sided:
         return Check(name, None, None, most, f"The {symbol} call has no two-sided quote.")
     ok = ZERO <= width <= most

@@ -1,1 +1,1 @@
-"""One file a verb: `run(env, ...)` returns a result and prints nothing."""
+"""One file a verb: `run(context, ...)` returns a result and prints nothing."""

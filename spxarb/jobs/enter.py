@@ -25,8 +25,8 @@ from spxarb.core.strategy import (
 from spxarb.errors import Exit, GatewayError, HumanNeededError, RefusedError
 from spxarb.trading import bookkeeping, recovery
 from spxarb.trading.escalation import escalated
-from spxarb.trading.exits import look_now, pnl_of_open
-from spxarb.trading.failsafe import leave_failsafe
+from spxarb.trading.exits import mark_trade, pnl_of_open
+from spxarb.trading.failsafe import place_failsafe
 from spxarb.trading.market import EntryMarket, entry_market
 from spxarb.trading.market_calendar import timetable
 
@@ -38,14 +38,13 @@ if TYPE_CHECKING:
     from spxarb.core.execution import Outcome
     from spxarb.core.model import Contract, Quote
     from spxarb.core.result import Result
-    from spxarb.trading.connected import Work
-    from spxarb.trading.context import Env
+    from spxarb.trading.connected import ConnectedJob
+    from spxarb.trading.context import JobContext
 
 log = logging.getLogger(__name__)
 
 FARM_TROUBLE = frozenset({"2103", "2157"})
 """IBKR message codes: the connection to a market data or security definition farm is broken."""
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,91 +71,91 @@ class _Attempt:
     told: list[str] = field(default_factory=list)
 
 
-def run(env: Env, *, dry_run: bool) -> Result:
+def run(context: JobContext, *, dry_run: bool) -> Result:
     """Check everything, and enter when every check passes; a dry run only says what the checks say.
 
     Raises GatewayError, RefusedError, LockedError; a spread that is half done is no exception but exit 6.
     """
     if dry_run:
-        return env.in_time(_enter(env, dry_run=True))
-    with escalated(env), env.locked():
-        return _nothing_to_enter(env) or env.in_time(_enter(env, dry_run=False))
+        return context.in_time(_enter(context, dry_run=True))
+    with escalated(context), context.locked():
+        return _nothing_to_enter(context) or context.in_time(_enter(context, dry_run=False))
 
 
 # --- without a connection -------------------------------------------------------------------------
 
 
-def _nothing_to_enter(env: Env) -> Result | None:
+def _nothing_to_enter(context: JobContext) -> Result | None:
     """The result when the ledger and the calendar alone say no and nothing is open; else None.
 
     In the sim mode only the gateway knows the time, so it is always asked.
     """
-    store, now = env.store, env.now()
-    if env.config.trading.mode == "sim" or not bookkeeping.all_quiet(store, env.now().date()):
+    ledger, now = context.ledger, context.now()
+    if context.config.trading.mode == "sim" or not bookkeeping.all_quiet(ledger, context.now().date()):
         return None
     today = now.date()
     view = EntryView(
         now=now,
-        day=timetable(today, env.config),
+        day=timetable(today, context.config),
         calendar_doubt="",
-        trading_enabled=store.is_trading(),
-        trading_reason=store.trading_reason(),
-        trades_today=store.trades_with_fills(today),
+        trading_enabled=ledger.is_trading(),
+        trading_reason=ledger.trading_reason(),
+        trades_today=ledger.trades_with_fills(today),
         unfinished="",
-        daily_pnl=bookkeeping.pnl_of_day(store, today),
+        daily_pnl=bookkeeping.pnl_of_day(ledger, today),
         asked_broker=False,
     )
-    checks = entry_checks(view, env.limits, env.fees)
+    checks = entry_checks(view, context.limits, context.fees)
     if all(check.ok is not False for check in checks):
         return None
     decision = _Decision(view, (*checks, margin_not_asked("no order is considered")), None)
     attempt = _Attempt(decision, "skipped")
-    data = _data(env, attempt, None)
-    record(env, attempt, data, now, dry_run=False)
-    bookkeeping.refresh_state(store, today, now, view.daily_pnl)
-    return env.result(data, at=now)
+    data = _data(context, attempt, None)
+    record(context, attempt, data, now, dry_run=False)
+    bookkeeping.refresh_state(ledger, today, now, view.daily_pnl)
+    return context.result(data, at=now)
 
 
 # --- with a connection ----------------------------------------------------------------------------
 
 
-async def _enter(env: Env, *, dry_run: bool) -> Result:
-    from spxarb.trading.connected import connected  # noqa: PLC0415 -- ib_insync comes with it
+async def _enter(context: JobContext, *, dry_run: bool) -> Result:
+    from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- ib_insync comes with it
 
-    async with connected(env, dry_run=dry_run) as work:
-        _require_one_clock(work)
-        await work.reconcile()
-        told = [] if dry_run else await recovery.recover(work)
-        decision = await _decide(work)
+    async with connect_job(context, dry_run=dry_run) as job:
+        _require_one_clock(job)
+        await job.reconcile()
+        told = [] if dry_run else await recovery.recover(job)
+        decision = await _decide(job)
         attempt = _Attempt(decision, "dry_run" if dry_run else "skipped", told=told)
         if not dry_run and decision.would == "enter":
-            attempt = await _attempt(work, decision, told)
-        if attempt.trade_id is None or not recovery.entry_interrupted(env.store.trade(attempt.trade_id)):
-            return _finished(work, attempt)
-    return await _second_try(env, attempt)
+            attempt = await _attempt(job, decision, told)
+        if attempt.trade_id is None or not recovery.entry_interrupted(context.ledger.trade(attempt.trade_id)):
+            return _finished(job, attempt)
+    return await _second_try(context, attempt)
 
 
-def _require_one_clock(work: Work) -> None:
-    if work.clock.doubt:
+def _require_one_clock(job: ConnectedJob) -> None:
+    if job.clock.doubt:
         raise RefusedError(
-            work.clock.doubt[0].upper() + work.clock.doubt[1:],
+            job.clock.doubt[0].upper() + job.clock.doubt[1:],
             risk="Nothing was entered",
             mend="Set this machine's clock (timedatectl), or the gateway's",
         )
 
 
-async def _second_try(env: Env, attempt: _Attempt) -> Result:
+async def _second_try(context: JobContext, attempt: _Attempt) -> Result:
     """What was begun and is not whole is looked at over a fresh connection, and undone if it must be.
 
     Raises HumanNeededError when that fails too.
     """
-    from spxarb.trading.connected import connected  # noqa: PLC0415 -- loaded already
+    from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- loaded already
 
     try:
-        async with connected(env) as work:
-            await work.reconcile()
-            told = await recovery.recover_entries(work)
-            return _finished(work, replace(attempt, told=[*attempt.told, *told]))
+        async with connect_job(context) as job:
+            await job.reconcile()
+            told = await recovery.recover_entries(job)
+            return _finished(job, replace(attempt, told=[*attempt.told, *told]))
     except GatewayError as error:
         raise HumanNeededError(
             f"Trade {attempt.trade_id} was begun and is not whole ({attempt.why}), and {error}",
@@ -165,31 +164,33 @@ async def _second_try(env: Env, attempt: _Attempt) -> Result:
         ) from error
 
 
-async def _decide(work: Work) -> _Decision:
+async def _decide(job: ConnectedJob) -> _Decision:
     """Look at the market and evaluate every check but the margin."""
-    env, store = work.env, work.store
-    today, day = work.now.date(), work.day
+    context, ledger = job.context, job.ledger
+    today, day = job.now.date(), job.day
     market = EntryMarket()
     if day is not None:
-        timeout = env.config.execution.quote_timeout_seconds
-        market = await entry_market(work.broker, today, day, timeout)
-    now = await work.clock.ask(work.broker)
-    pnl = bookkeeping.pnl_of_day(store, today, await pnl_of_open(work))
+        timeout = context.config.execution.quote_timeout_seconds
+        market = await entry_market(job.broker, today, day, timeout)
+    now = await job.clock.ask(job.broker)
+    pnl = bookkeeping.pnl_of_day(ledger, today, await pnl_of_open(job))
     view = EntryView(
         now=now,
         day=day,
-        trading_enabled=store.is_trading(),
-        trading_reason=store.trading_reason(),
-        trades_today=store.trades_with_fills(today),
-        unfinished=_unfinished(work),
+        trading_enabled=ledger.is_trading(),
+        trading_reason=ledger.trading_reason(),
+        trades_today=ledger.trades_with_fills(today),
+        unfinished=_unfinished(job),
         daily_pnl=pnl,
         asked_broker=day is not None,
-        market_doubt=_farm_trouble(work.broker.notices),
+        market_doubt=_farm_trouble(job.broker.notices),
         **{name: getattr(market, name) for name in EntryMarket.__dataclass_fields__},
     )
-    checks = entry_checks(view, env.limits, env.fees)
-    why = "a dry run sends no what-if order" if work.dry_run else "another check failed already"
-    return _Decision(view, (*checks, margin_not_asked(why)), quoted_credit(view, env.limits, env.fees))
+    checks = entry_checks(view, context.limits, context.fees)
+    why = "a dry run sends no what-if order" if job.dry_run else "another check failed already"
+    return _Decision(
+        view, (*checks, margin_not_asked(why)), quoted_credit(view, context.limits, context.fees)
+    )
 
 
 def _farm_trouble(notices: Iterable[str]) -> str:
@@ -197,46 +198,46 @@ def _farm_trouble(notices: Iterable[str]) -> str:
     return next((each for each in notices if each.partition(" ")[0] in FARM_TROUBLE), "")
 
 
-def _unfinished(work: Work) -> str:
+def _unfinished(job: ConnectedJob) -> str:
     """Why an earlier trade forbids another; empty when all is in order."""
-    if work.findings.unproven:
-        return f"Ledger and broker disagree: {work.findings.unproven[0]}"
-    for trade in bookkeeping.open_trades(work.store):
+    if job.findings.unproven:
+        return f"Ledger and broker disagree: {job.findings.unproven[0]}"
+    for trade in bookkeeping.open_trades(job.ledger):
         if trade.status in {TradeStatus.PENDING, TradeStatus.ERROR} and not trade.residual:
             return f"Trade {trade.id} is {trade.status.lower()}: {trade.note or 'not in order'}"
     return ""
 
 
-async def _attempt(work: Work, decision: _Decision, told: list[str]) -> _Attempt:
+async def _attempt(job: ConnectedJob, decision: _Decision, told: list[str]) -> _Attempt:
     """Ask for the margin, then open the spread."""
-    margin = await _margin(work, decision.view)
+    margin = await _margin(job, decision.view)
     decision = replace(decision, checks=(*decision.checks[:-1], margin))
     if margin.ok is not True:
         return _Attempt(decision, "skipped", told=told)
-    if (stopped := work.stop_reason()) is not None:  # while the broker was asked
+    if (stopped := job.stop_reason()) is not None:  # while the broker was asked
         return _Attempt(decision, "skipped", why=f"Trading was stopped meanwhile: {stopped}", told=told)
-    trade = work.store.create_trade(_new_trade(work, decision))
-    board = work.board(trade)
-    outcome = await work.drive(opening(board, _plan(work.env, decision)), board, entering=True)
-    trade = await _conclude(work, trade, outcome)
+    trade = job.ledger.create_trade(_new_trade(job, decision))
+    spread = job.spread(trade)
+    outcome = await job.drive(opening(spread, _plan(job.context, decision)), spread, entering=True)
+    trade = await _conclude(job, trade, outcome)
     if trade.status is TradeStatus.ACTIVE:
-        told = [*told, *await leave_failsafe(work, trade)]
+        told = [*told, *await place_failsafe(job, trade)]
     entered = "entered" if trade.status is TradeStatus.ACTIVE else "aborted"
     return _Attempt(decision, entered, trade.id, outcome.why, told)
 
 
-async def _margin(work: Work, view: EntryView) -> Check:
+async def _margin(job: ConnectedJob, view: EntryView) -> Check:
     """By a what-if of the short leg, before anything is bought: each what-if sees only what is held."""
     assert view.spy_call is not None
-    quantity = work.env.limits.spy_contracts_per_spread
-    ref = f"spxarb:{work.store.tag}:what-if"
+    quantity = job.context.limits.spy_contracts_per_spread
+    ref = f"spxarb:{job.ledger.tag}:what-if"
     ticket = OrderTicket(ref, view.spy_call, Side.SELL, quantity, view.spy_quote.bid)
-    answer, account = await asyncio.gather(work.broker.what_if(ticket), work.broker.account_values())
+    answer, account = await asyncio.gather(job.broker.what_if(ticket), job.broker.account_values())
     return margin_check(answer, account.available_funds)
 
 
-def _plan(env: Env, decision: _Decision) -> OpenPlan:
-    view, limits, fees = decision.view, env.limits, env.fees
+def _plan(context: JobContext, decision: _Decision) -> OpenPlan:
+    view, limits, fees = decision.view, context.limits, context.fees
     spx, spy = view.spx_call, view.spy_call
     assert spx is not None and spy is not None and view.spy_quote.bid is not None  # noqa: PT018
     ticks = spy.ticks
@@ -247,23 +248,23 @@ def _plan(env: Env, decision: _Decision) -> OpenPlan:
         spy_quantity=limits.spy_contracts_per_spread,
         spx_cap=spx_price_cap(view.spy_quote.bid, limits, fees, spx.ticks),
         spy_floor=lambda price: spy_price_floor(price, limits, fees, ticks),
-        tactics=env.tactics,
+        tactics=context.tactics,
     )
 
 
-def _new_trade(work: Work, decision: _Decision) -> Trade:
-    env, view = work.env, decision.view
+def _new_trade(job: ConnectedJob, decision: _Decision) -> Trade:
+    context, view = job.context, decision.view
     assert view.spx_call is not None and view.spy_call is not None  # noqa: PT018
-    risk = risk_of(view, env.limits, decision.credit)
+    risk = risk_of(view, context.limits, decision.credit)
     return Trade(
         id=0,
         trade_date=view.now.date(),
         status=TradeStatus.PENDING,
-        account=work.broker.account,
+        account=job.broker.account,
         spx=view.spx_call,
         spy=view.spy_call,
-        spx_contracts=env.limits.spx_contracts_per_spread,
-        spy_contracts=env.limits.spy_contracts_per_spread,
+        spx_contracts=context.limits.spx_contracts_per_spread,
+        spy_contracts=context.limits.spy_contracts_per_spread,
         spy_price=view.spy_price,
         spx_price=view.spx_price,
         spy_entry_bid=view.spy_quote.bid,
@@ -275,67 +276,69 @@ def _new_trade(work: Work, decision: _Decision) -> Trade:
         strike_mismatch=risk.strike_mismatch_points,
         edge=risk.edge,
         worst_case=risk.worst_case,
-        limits=env.config.limits(),
+        limits=context.config.limits(),
     )
 
 
-async def _conclude(work: Work, trade: Trade, outcome: Outcome) -> Trade:
+async def _conclude(job: ConnectedJob, trade: Trade, outcome: Outcome) -> Trade:
     """The trade's row after an entry was attempted."""
     try:
-        await work.look()
-        await work.clock.ask(work.broker)
+        await job.take_snapshot()
+        await job.clock.ask(job.broker)
     except GatewayError as error:
         log.warning("trade %s could not be looked at again after its entry: %s", trade.id, error)
-    store, now = work.store, work.now
+    ledger, now = job.ledger, job.now
     if outcome.ending is Ending.OPENED:
-        return bookkeeping.opened(store, trade, now)
-    trade = store.update_trade(trade.id, note=outcome.why)
-    if outcome.ending in {Ending.NOTHING, Ending.UNWOUND} and bookkeeping.figures_of(store, trade).flat:
-        return bookkeeping.closed(store, trade, ExitReason.ENTRY_UNWOUND, now)
+        return bookkeeping.opened(ledger, trade, now)
+    trade = ledger.update_trade(trade.id, note=outcome.why)
+    if outcome.ending in {Ending.NOTHING, Ending.UNWOUND} and bookkeeping.pnl_of_trade(ledger, trade).flat:
+        return bookkeeping.closed(ledger, trade, ExitReason.ENTRY_UNWOUND, now)
     if outcome.ending is Ending.RESIDUAL:
-        return bookkeeping.left_to_settlement(store, trade, ExitReason.ENTRY_UNWOUND, now)
-    return bookkeeping.refigure(store, trade)
+        return bookkeeping.left_to_settlement(ledger, trade, ExitReason.ENTRY_UNWOUND, now)
+    return bookkeeping.update_pnl(ledger, trade)
 
 
 # --- the result -----------------------------------------------------------------------------------
 
 
-def _finished(work: Work, attempt: _Attempt) -> Result:
+def _finished(job: ConnectedJob, attempt: _Attempt) -> Result:
     """Record the decision, and tell what became of it."""
-    env, store = work.env, work.store
-    trade = None if attempt.trade_id is None else store.trade(attempt.trade_id)
-    data = _data(env, attempt, trade)
-    notes = [*attempt.told, *work.findings.all, *([attempt.why] if attempt.why else [])]
-    error = _error(work, attempt, trade)
+    context, ledger = job.context, job.ledger
+    trade = None if attempt.trade_id is None else ledger.trade(attempt.trade_id)
+    data = _data(context, attempt, trade)
+    notes = [*attempt.told, *job.findings.all, *([attempt.why] if attempt.why else [])]
+    error = _error(job, attempt, trade)
     code = Exit.HUMAN if error else Exit.DONE
-    result = env.result(data, at=work.now, exit_code=code, error=error, notes=notes)
-    record(env, attempt, data, work.now, dry_run=work.dry_run)
-    if not work.dry_run:
+    result = context.result(data, at=job.now, exit_code=code, error=error, notes=notes)
+    record(context, attempt, data, job.now, dry_run=job.dry_run)
+    if not job.dry_run:
         if doubt := attempt.decision.view.calendar_doubt:
-            env.alert(f"No entry: {doubt[0].lower()}{doubt[1:]}.")
-        today = work.now.date()
-        still = [look_now(work, each).pnl for each in bookkeeping.open_trades(store)]
-        bookkeeping.refresh_state(store, today, work.now, bookkeeping.pnl_of_day(store, today, still))
+            context.alert(f"No entry: {doubt[0].lower()}{doubt[1:]}.")
+        today = job.now.date()
+        still = [mark_trade(job, each).pnl for each in bookkeeping.open_trades(ledger)]
+        bookkeeping.refresh_state(ledger, today, job.now, bookkeeping.pnl_of_day(ledger, today, still))
     return result
 
 
-def _error(work: Work, attempt: _Attempt, trade: Trade | None) -> str | None:
+def _error(job: ConnectedJob, attempt: _Attempt, trade: Trade | None) -> str | None:
     """What needs a human now; None when nothing does."""
     if trade is not None and recovery.entry_interrupted(trade):
         return (
             f"Trade {trade.id} is half done and could not be undone: {trade.note or attempt.why}. A leg may "
             "be without its hedge. Look at the broker now; `spxarb monitor` tries again."
         )
-    if work.findings.unproven:
-        return f"Ledger and broker disagree: {'; '.join(work.findings.unproven)}. Entries stay stopped."
+    if job.findings.unproven:
+        return f"Ledger and broker disagree: {'; '.join(job.findings.unproven)}. Entries stay stopped."
     return None
 
 
-def record(env: Env, attempt: _Attempt, data: dict[str, object], at: datetime, *, dry_run: bool) -> None:
+def record(
+    context: JobContext, attempt: _Attempt, data: dict[str, object], at: datetime, *, dry_run: bool
+) -> None:
     """Keep the decision with all its reasons."""
-    env.store.add_decision(
-        env.run_id,
-        env.command,
+    context.ledger.add_decision(
+        context.run_id,
+        context.command,
         at,
         dry_run=dry_run,
         outcome=attempt.outcome,
@@ -344,23 +347,23 @@ def record(env: Env, attempt: _Attempt, data: dict[str, object], at: datetime, *
     )
 
 
-def _data(env: Env, attempt: _Attempt, trade: Trade | None) -> dict[str, object]:
+def _data(context: JobContext, attempt: _Attempt, trade: Trade | None) -> dict[str, object]:
     """The command's keys of the JSON object."""
     decision, view = attempt.decision, attempt.decision.view
     credit = decision.credit
-    sums = bookkeeping.figures_of(env.store, trade) if trade else None
+    sums = bookkeeping.pnl_of_trade(context.ledger, trade) if trade else None
     if sums is not None and trade is not None and not recovery.entry_interrupted(trade):
         gross = sums.entry_credit + sums.commissions
         credit = Credit(gross, sums.commissions, sums.entry_credit)
-    risk = risk_of(view, env.limits, credit)
+    risk = risk_of(view, context.limits, credit)
     return {
         "outcome": attempt.outcome,
         "would": decision.would,
         "checks": list(decision.checks),
         "prices": {"spy": view.spy_price, "spx": view.spx_price, "ratio": view.ratio},
         "legs": [
-            _leg(env, view.spx_call, Side.BUY, view.spx_quote, sums.spx_entry_price if sums else None),
-            _leg(env, view.spy_call, Side.SELL, view.spy_quote, sums.spy_entry_price if sums else None),
+            _leg(context, view.spx_call, Side.BUY, view.spx_quote, sums.spx_entry_price if sums else None),
+            _leg(context, view.spy_call, Side.SELL, view.spy_quote, sums.spy_entry_price if sums else None),
         ]
         if view.spx_call or view.spy_call
         else [],
@@ -375,9 +378,9 @@ def _data(env: Env, attempt: _Attempt, trade: Trade | None) -> dict[str, object]
 
 
 def _leg(
-    env: Env, call: Contract | None, side: Side, quote: Quote, fill_price: Decimal | None
+    context: JobContext, call: Contract | None, side: Side, quote: Quote, fill_price: Decimal | None
 ) -> dict[str, object]:
-    limits = env.limits
+    limits = context.limits
     quantity = limits.spx_contracts_per_spread if side is Side.BUY else limits.spy_contracts_per_spread
     return {
         "symbol": "SPX" if side is Side.BUY else "SPY",

@@ -9,7 +9,7 @@ from spxarb.core.model import ExitReason
 from spxarb.errors import Exit
 from spxarb.trading import bookkeeping, recovery
 from spxarb.trading.escalation import escalated
-from spxarb.trading.exits import HELD, Left, TradeLook, is_due, leave, look_at, position
+from spxarb.trading.exits import KEPT, ExitResult, MarkedTrade, can_exit, exit_trade, mark_trades, position
 from spxarb.trading.market_calendar import timetable
 
 if TYPE_CHECKING:
@@ -18,143 +18,151 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from spxarb.core.result import Result
-    from spxarb.trading.connected import Work
-    from spxarb.trading.context import Env
+    from spxarb.trading.connected import ConnectedJob
+    from spxarb.trading.context import JobContext
 
-    Outcomes = list[tuple[TradeLook, ExitReason | None, Left]]
+    Outcomes = list[tuple[MarkedTrade, ExitReason | None, ExitResult]]
 
 
-def run(env: Env, *, dry_run: bool) -> Result:
+def run(context: JobContext, *, dry_run: bool) -> Result:
     """Look after everything that is open; with nothing open there is nothing to connect for.
 
     Raises GatewayError, RefusedError, LockedError, and HumanNeededError when an exit that is due cannot even
     be tried.
     """
     if dry_run:
-        return _quiet(env, dry_run=True) or env.in_time(_monitor(env, dry_run=True))
-    with escalated(env), env.locked():
-        return _quiet(env, dry_run=False) or env.in_time(_monitor(env, dry_run=False))
+        return _quiet(context, dry_run=True) or context.in_time(_monitor(context, dry_run=True))
+    with escalated(context), context.locked():
+        return _quiet(context, dry_run=False) or context.in_time(_monitor(context, dry_run=False))
 
 
-def _quiet(env: Env, *, dry_run: bool) -> Result | None:
+def _quiet(context: JobContext, *, dry_run: bool) -> Result | None:
     """The result when there is nothing to look after, else None."""
-    if not bookkeeping.all_quiet(env.store, env.now().date()):
+    if not bookkeeping.all_quiet(context.ledger, context.now().date()):
         return None
-    now = env.now()
+    now = context.now()
     data: dict[str, object] = {"positions": [], "reconciliation": []}
     if dry_run:
-        _record(env, data, now, dry_run=True)
+        _record(context, data, now, dry_run=True)
     else:
-        bookkeeping.refresh_state(env.store, now.date(), now, bookkeeping.pnl_of_day(env.store, now.date()))
-    return env.result(data, at=now, notes=["Nothing is open."])
+        bookkeeping.refresh_state(
+            context.ledger, now.date(), now, bookkeeping.pnl_of_day(context.ledger, now.date())
+        )
+    return context.result(data, at=now, notes=["Nothing is open."])
 
 
-async def _monitor(env: Env, *, dry_run: bool) -> Result:
-    from spxarb.trading.connected import connected  # noqa: PLC0415 -- ib_insync comes with it
+async def _monitor(context: JobContext, *, dry_run: bool) -> Result:
+    from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- ib_insync comes with it
 
-    async with connected(env, dry_run=dry_run) as work:
-        await work.reconcile()
-        told = [] if dry_run else await recovery.recover(work)
-        looks = await look_at(work, bookkeeping.open_trades(work.store))
-        await work.clock.ask(work.broker)
-        total = _daily_pnl(work, looks)
+    async with connect_job(context, dry_run=dry_run) as job:
+        await job.reconcile()
+        told = [] if dry_run else await recovery.recover(job)
+        marked_trades = await mark_trades(job, bookkeeping.open_trades(job.ledger))
+        await job.clock.ask(job.broker)
+        total = _daily_pnl(job, marked_trades)
         if not dry_run:
-            _mark(work, looks, total)
-        outcomes: Outcomes = [await _consider(work, look, total) for look in looks]
+            _mark(job, marked_trades, total)
+        outcomes: Outcomes = [await _consider(job, marked, total) for marked in marked_trades]
         if not dry_run:
-            _refresh(work, outcomes)
-        return _result(work, outcomes, told)
+            _refresh(job, outcomes)
+        return _result(job, outcomes, told)
 
 
-def _daily_pnl(work: Work, looks: Sequence[TradeLook]) -> Decimal | None:
-    return bookkeeping.pnl_of_day(work.store, work.now.date(), [look.pnl for look in looks])
+def _daily_pnl(job: ConnectedJob, marked_trades: Sequence[MarkedTrade]) -> Decimal | None:
+    return bookkeeping.pnl_of_day(job.ledger, job.now.date(), [marked.pnl for marked in marked_trades])
 
 
 async def _consider(
-    work: Work, look: TradeLook, total: Decimal | None
-) -> tuple[TradeLook, ExitReason | None, Left]:
+    job: ConnectedJob, marked: MarkedTrade, total: Decimal | None
+) -> tuple[MarkedTrade, ExitReason | None, ExitResult]:
     """Hold or leave one spread."""
-    trade = look.trade
-    if not is_due(trade):
-        return look, None, Left("closed", trade.residual)
+    trade = marked.trade
+    if not can_exit(trade):
+        return marked, None, ExitResult("closed", trade.residual)
     if recovery.entry_interrupted(trade):  # in a dry run not tried, else tried and not achieved
-        left = Left("would_close") if work.dry_run else Left("failed", why=f"Trade {trade.id}: {trade.note}")
-        return look, ExitReason.ENTRY_UNWOUND, left
-    reason = _reason(work, look, total)
+        exited = (
+            ExitResult("would_close")
+            if job.dry_run
+            else ExitResult("failed", why=f"Trade {trade.id}: {trade.note}")
+        )
+        return marked, ExitReason.ENTRY_UNWOUND, exited
+    reason = _reason(job, marked, total)
     if reason is None:
-        return look, None, HELD
-    if work.dry_run:
-        return look, reason, Left("would_close")
-    return look, reason, await leave(work, trade, reason)
+        return marked, None, KEPT
+    if job.dry_run:
+        return marked, reason, ExitResult("would_close")
+    return marked, reason, await exit_trade(job, trade, reason)
 
 
-def _reason(work: Work, look: TradeLook, total: Decimal | None) -> ExitReason | None:
+def _reason(job: ConnectedJob, marked: MarkedTrade, total: Decimal | None) -> ExitReason | None:
     """Why the spread must be left now; an exit that was begun is gone on with."""
-    trade = look.trade
+    trade = marked.trade
     if trade.exit_reason is not None:
         return trade.exit_reason
     view = ExitView(
-        now=work.now,
-        day=timetable(trade.expiry, work.env.config),
-        spy_price=look.spy_price,
+        now=job.now,
+        day=timetable(trade.expiry, job.context.config),
+        spy_price=marked.spy_price,
         spy_strike=trade.spy.strike,
-        pnl=look.pnl,
+        pnl=marked.pnl,
         daily_pnl=total,
     )
-    return exit_signal(view, work.env.exit_limits(trade))
+    return exit_signal(view, job.context.exit_limits(trade))
 
 
-def _mark(work: Work, looks: Sequence[TradeLook], total: Decimal | None) -> None:
+def _mark(job: ConnectedJob, marked_trades: Sequence[MarkedTrade], total: Decimal | None) -> None:
     """Keep what was seen, for the day's drawdown and the report."""
-    for look in looks:
-        work.store.add_mark(look.mark(work.now))
+    for marked in marked_trades:
+        job.ledger.add_mark(marked.mark(job.now))
     if total is not None:
-        work.store.add_day_mark(work.now.date(), work.now, total)
+        job.ledger.add_day_mark(job.now.date(), job.now, total)
 
 
-def _refresh(work: Work, outcomes: Outcomes) -> None:
+def _refresh(job: ConnectedJob, outcomes: Outcomes) -> None:
     """The state after what was done: a closed trade counts with its result, an open one with its look."""
-    today = work.now.date()
-    still = [look.pnl for look, _, _ in outcomes if work.store.trade(look.trade.id).is_open]
-    total = bookkeeping.pnl_of_day(work.store, today, still)
-    bookkeeping.refresh_state(work.store, today, work.now, total)
+    today = job.now.date()
+    still = [marked.pnl for marked, _, _ in outcomes if job.ledger.trade(marked.trade.id).is_open]
+    total = bookkeeping.pnl_of_day(job.ledger, today, still)
+    bookkeeping.refresh_state(job.ledger, today, job.now, total)
 
 
-def _result(work: Work, outcomes: Outcomes, told: Sequence[str]) -> Result:
-    env, store = work.env, work.store
+def _result(job: ConnectedJob, outcomes: Outcomes, told: Sequence[str]) -> Result:
+    context, ledger = job.context, job.ledger
     positions = []
-    for look, reason, left in outcomes:
-        shown = position(look, left, reason)
-        shown["status"] = store.trade(look.trade.id).status
+    for marked, reason, exited in outcomes:
+        shown = position(marked, exited, reason)
+        shown["status"] = ledger.trade(marked.trade.id).status
         positions.append(shown)
-    data: dict[str, object] = {"positions": positions, "reconciliation": list(work.findings.all)}
-    _record(env, data, work.now, dry_run=work.dry_run)
-    errors, alerts = _errors(work, outcomes), _alerts(outcomes)
+    data: dict[str, object] = {"positions": positions, "reconciliation": list(job.findings.all)}
+    _record(context, data, job.now, dry_run=job.dry_run)
+    errors, alerts = _errors(job, outcomes), _alerts(outcomes)
     for alert in alerts:
-        env.alert(alert)
+        context.alert(alert)
     code = Exit.HUMAN if errors else Exit.DONE
-    notes = [*told, *alerts, *(left.why for _, _, left in outcomes if left.why and not left.failed)]
-    return env.result(data, at=work.now, exit_code=code, error=" ".join(errors) or None, notes=notes)
+    notes = [*told, *alerts, *(exited.why for _, _, exited in outcomes if exited.why and not exited.failed)]
+    return context.result(data, at=job.now, exit_code=code, error=" ".join(errors) or None, notes=notes)
 
 
-def _record(env: Env, data: dict[str, object], at: datetime, *, dry_run: bool) -> None:
-    env.store.add_decision(
-        env.run_id, env.command, at, dry_run=dry_run, outcome=None, would=None, payload=data
+def _record(context: JobContext, data: dict[str, object], at: datetime, *, dry_run: bool) -> None:
+    context.ledger.add_decision(
+        context.run_id, context.command, at, dry_run=dry_run, outcome=None, would=None, payload=data
     )
 
 
-def _errors(work: Work, outcomes: Outcomes) -> list[str]:
+def _errors(job: ConnectedJob, outcomes: Outcomes) -> list[str]:
     """Whatever needs a human now, a sentence each."""
-    begun = [(reason, left) for _, reason, left in outcomes if left.failed]
-    failed = [left.why for reason, left in begun if reason is not ExitReason.ENTRY_UNWOUND]  # told already
-    found = [f"{each[0].upper()}{each[1:]}." for each in work.findings.unproven]
+    begun = [(reason, exited) for _, reason, exited in outcomes if exited.failed]
+    failed = [
+        exited.why for reason, exited in begun if reason is not ExitReason.ENTRY_UNWOUND
+    ]  # told already
+    found = [f"{each[0].upper()}{each[1:]}." for each in job.findings.unproven]
     if found:
         found.append("Compare the account at the broker with `spxarb report --csv --table executions`.")
     found += [f"{why}. Look at the broker now; `spxarb close-all` tries again." for why in failed]
     found += [
-        f"Trade {look.trade.id} was left without quotes, because they are missing: look at its fills."
-        for look, reason, left in outcomes
-        if left.action == "closed" and look.pnl is None and reason not in {None, ExitReason.EXPIRATION}
+        f"Trade {marked.trade.id} was left without quotes, because they are missing: look at its fills."
+        for marked, reason, exited in outcomes
+        if exited.action == "closed" and marked.pnl is None and reason not in {None, ExitReason.EXPIRATION}
     ]
     return found
 
@@ -162,7 +170,7 @@ def _errors(work: Work, outcomes: Outcomes) -> list[str]:
 def _alerts(outcomes: Outcomes) -> list[str]:
     """What a human should hear though it is no emergency."""
     return [
-        f"The result of trade {look.trade.id} is not known, for a quote is missing: its loss limit is blind."
-        for look, reason, _ in outcomes
-        if look.pnl is None and reason is None and is_due(look.trade)
+        f"Trade {marked.trade.id}: a quote is missing, so its loss limit cannot be checked."
+        for marked, reason, _ in outcomes
+        if marked.pnl is None and reason is None and can_exit(marked.trade)
     ]

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from spxarb.core.model import Contract
     from spxarb.core.result import Result
     from spxarb.core.sessions import TradingDay
-    from spxarb.trading.connected import Work
-    from spxarb.trading.context import Env
+    from spxarb.trading.connected import ConnectedJob
+    from spxarb.trading.context import JobContext
     from spxarb.trading.recording import Row
 
 OWN_CLIENT_ID_ABOVE = 2
@@ -44,7 +44,7 @@ _LATE = 0.005  # a timer may ring a little before its time
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class RecordOptions:
     """What to record: `until` a New York time of day, `seconds` and `patience` on the machine's clock."""
 
     output: Path
@@ -55,21 +55,21 @@ class Wishes:
     patience: float = 300.0
 
 
-def run(env: Env, wishes: Wishes) -> Result:
+def run(context: JobContext, wishes: RecordOptions) -> Result:
     """Record until the close, `until`, `seconds`, Ctrl-C or SIGTERM; exit 4 keeps what there is.
 
     Raises UsageError for an output that cannot be, RefusedError on a day without trading or after its end
     and for a file that is something else, GatewayError when nothing could be recorded at all.
     """
     check_name(wishes.output)
-    return asyncio.run(_Recorder(env, wishes).record())
+    return asyncio.run(_Recorder(context, wishes).record())
 
 
 class _Recorder:
     """One recording: it outlives its connections."""
 
-    def __init__(self, env: Env, wishes: Wishes) -> None:
-        self._env, self._wishes = env, wishes
+    def __init__(self, context: JobContext, wishes: RecordOptions) -> None:
+        self._env, self._options = context, wishes
         self._stop_at = None if wishes.seconds is None else time.monotonic() + wishes.seconds
         self._interrupted = False
         self._woken = asyncio.Event()
@@ -97,7 +97,7 @@ class _Recorder:
                     return self._result(await self._connection(stack))
                 except GatewayError as error:
                     pause = 1.0 if self._heard > heard else min(2 * pause, LONGEST_PAUSE)
-                    left = self._heard + self._wishes.patience - time.monotonic()
+                    left = self._heard + self._options.patience - time.monotonic()
                     if self._file is None or left <= 0:
                         return self._given_up(error)
                     self._note(f"the link was lost and made anew: {error}")
@@ -108,96 +108,96 @@ class _Recorder:
 
     async def _connection(self, stack: AsyncExitStack) -> str:
         """Record over one connection. Returns why it ended; raises GatewayError when the link did."""
-        from spxarb.trading.connected import connected  # noqa: PLC0415 -- ib_insync comes with it
+        from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- ib_insync comes with it
 
-        async with connected(self._env, dry_run=True, id_above=OWN_CLIENT_ID_ABOVE) as work:
-            day = work.day
-            if day is None or work.now >= day.close:
-                return self._too_late(work, day)
-            listener = asyncio.create_task(self._listen(work))
+        async with connect_job(self._env, dry_run=True, client_id_offset=OWN_CLIENT_ID_ABOVE) as job:
+            day = job.day
+            if day is None or job.now >= day.close:
+                return self._too_late(job, day)
+            listener = asyncio.create_task(self._listen(job))
             try:
-                if not self._lines and not await self._choose(work, day):
+                if not self._lines and not await self._choose(job, day):
                     return self._why()
                 if self._file is None:
-                    self._file = stack.enter_context(Recording(self._wishes.output, work.now))
+                    self._file = stack.enter_context(Recording(self._options.output, job.now))
                 timeout = self._env.config.execution.quote_timeout_seconds
-                await work.broker.quotes(self._lines, timeout, lambda _, quote: quote.received is not None)
-                return await self._sample(work, day)
+                await job.broker.quotes(self._lines, timeout, lambda _, quote: quote.received is not None)
+                return await self._sample(job, day)
             finally:
                 listener.cancel()
-                for notice in work.broker.notices:
+                for notice in job.broker.notices:
                     self._note(notice)
 
-    def _too_late(self, work: Work, day: TradingDay | None) -> str:
+    def _too_late(self, job: ConnectedJob, day: TradingDay | None) -> str:
         """The day ended while the link was lost; raises RefusedError when there never was one to record."""
         if self._file is not None:
             return "close"
         if day is None:
-            raise RefusedError(f"{work.now:%Y-%m-%d} is no trading day: there is nothing to record")
+            raise RefusedError(f"{job.now:%Y-%m-%d} is no trading day: there is nothing to record")
         raise RefusedError(f"The market has closed at {day.close:%H:%M}: there is nothing to record")
 
-    async def _listen(self, work: Work) -> None:
+    async def _listen(self, job: ConnectedJob) -> None:
         """Read the events, so that none pile up; wake the recorder for what cannot wait.
 
         In the sim mode the clock moves as it likes, and quotes tell that it did.
         """
         moves = self._env.config.trading.mode == "sim"
         while True:
-            event = await work.broker.events.get()
+            event = await job.broker.events.get()
             if moves or (isinstance(event, LinkChange) and not event.up):
                 self._woken.set()
 
     # --- what to record ------------------------------------------------------------------------
 
-    async def _choose(self, work: Work, day: TradingDay) -> bool:
+    async def _choose(self, job: ConnectedJob, day: TradingDay) -> bool:
         """Wait for the open, then choose the lines. False: it was ended before."""
         from spxarb.trading.exits import enough  # noqa: PLC0415
         from spxarb.trading.market import underlyings  # noqa: PLC0415
 
-        work.broker.watch(await work.broker.underlyings())
-        while (now := await work.clock.ask(work.broker)) < day.open:
+        job.broker.watch(await job.broker.underlyings())
+        while (now := await job.clock.ask(job.broker)) < day.open:
             if self._ended():
                 return False
             await self._wake(self._until_next(now, day.open))
-        under = await underlyings(work.broker, self._env.config.execution.quote_timeout_seconds, enough)
+        under = await underlyings(job.broker, self._env.config.execution.quote_timeout_seconds, enough)
         if under.spx_price is None or under.spy_price is None:
             raise GatewayError("The gateway tells no price of SPX or SPY", mend="Look at its market data")
         chains = []
         for right in _RIGHTS:  # one after the other: a price rule is asked for by one at a time
-            chains.append((await work.broker.option_chain("SPX", "SPXW", now.date(), right), under.spx_price))
-            chains.append((await work.broker.option_chain("SPY", "SPY", now.date(), right), under.spy_price))
-        wanted = list(_by_distance(chains, 2 * self._wishes.strikes + 1))
+            chains.append((await job.broker.option_chain("SPX", "SPXW", now.date(), right), under.spx_price))
+            chains.append((await job.broker.option_chain("SPY", "SPY", now.date(), right), under.spy_price))
+        wanted = list(_by_distance(chains, 2 * self._options.strikes + 1))
         room = MARKET_DATA_LINES - LINES_FOR_OTHERS - 2
         self._lines, self._left_out = [under.spx, under.spy, *wanted[:room]], wanted[room:]
         return True
 
     # --- sampling ------------------------------------------------------------------------------
 
-    async def _sample(self, work: Work, day: TradingDay) -> str:
-        until = self._wishes.until
+    async def _sample(self, job: ConnectedJob, day: TradingDay) -> str:
+        until = self._options.until
         end = day.close
         if until is not None:
             end = min(end, datetime.combine(day.day, until, NEW_YORK))
         while True:
-            now = await work.clock.ask(work.broker)
+            now = await job.clock.ask(job.broker)
             self._heard = time.monotonic()
             over = now >= end or self._ended()
             if now <= end + timedelta(seconds=1):
-                self._write(work, now, whenever=over)
+                self._write(job, now, whenever=over)
             if over:
                 return "close" if now >= day.close else self._why()
             await self._wake(self._until_next(now, end))
 
-    def _write(self, work: Work, now: datetime, *, whenever: bool) -> None:
+    def _write(self, job: ConnectedJob, now: datetime, *, whenever: bool) -> None:
         """The lines that changed, once in each interval."""
-        slot = int(now.timestamp() // self._wishes.every)
+        slot = int(now.timestamp() // self._options.every)
         if slot == self._slot and not whenever:
             return
         self._slot = slot
         source = "sim" if self._env.config.trading.mode == "sim" else "ib"
         changed: dict[int, Row] = {}
         for contract in self._lines:
-            line = line_of(contract, work.broker.quote(contract.con_id), source)
+            line = line_of(contract, job.broker.quote(contract.con_id), source)
             if line is not None and self._written.get(contract.con_id) != line:
                 changed[contract.con_id] = line
         if changed and self._file is not None:
@@ -207,7 +207,7 @@ class _Recorder:
 
     def _until_next(self, now: datetime, end: datetime) -> float:
         """Seconds to sleep: to the next interval or the end, whichever comes first."""
-        every = self._wishes.every
+        every = self._options.every
         if self._env.config.trading.mode == "sim":  # its clock runs at another pace: quotes wake us
             return every
         return max(0.0, min(every - now.timestamp() % every, (end - now).total_seconds())) + _LATE
@@ -241,7 +241,7 @@ class _Recorder:
         """Exit 4: with what was recorded, if anything was."""
         if self._file is None:
             raise error
-        kept = f"{error} What was recorded until then is in {self._wishes.output}."
+        kept = f"{error} What was recorded until then is in {self._options.output}."
         return self._result("gateway", Exit.GATEWAY, kept)
 
     def _result(self, ended: str, exit_code: int = Exit.DONE, error: str | None = None) -> Result:
@@ -249,7 +249,7 @@ class _Recorder:
         if self._left_out:
             notes.append(_left_out_told(self._left_out))
         data: dict[str, object] = {
-            "file": str(self._wishes.output),
+            "file": str(self._options.output),
             "rows": self._file.rows if self._file else 0,
             "lines": len(self._lines),
             "left_out": len(self._left_out),

@@ -11,23 +11,23 @@ if TYPE_CHECKING:
     from datetime import date
 
     from spxarb.core.result import Result
-    from spxarb.trading.context import Env
+    from spxarb.trading.context import JobContext
 
 
-def run(env: Env, *, since: date | None, until: date | None) -> Result:
+def run(context: JobContext, *, since: date | None, until: date | None) -> Result:
     """Everything of the days from `since` to `until`, both inclusive; None: without an end."""
-    store = env.store
+    ledger = context.ledger
     ended = [
         trade
-        for trade in store.trades_between(since, until)
-        if trade.status is TradeStatus.CLOSED and trade.final_pnl is not None and store.fills(trade.id)
+        for trade in ledger.trades_between(since, until)
+        if trade.status is TradeStatus.CLOSED and trade.final_pnl is not None and ledger.fills(trade.id)
     ]
     ended.sort(key=lambda trade: (trade.exit_time is None, trade.exit_time, trade.id))
     pnls = [trade.final_pnl for trade in ended if trade.final_pnl is not None]
     data: dict[str, object] = {
-        "trades": store.trade_rows(since, until),
-        "days": store.summary_rows(since, until),
-        "executions": store.execution_rows(since, until),
+        "trades": ledger.trade_rows(since, until),
+        "days": ledger.summary_rows(since, until),
+        "executions": ledger.execution_rows(since, until),
         "statistics": statistics(pnls, [trade.edge for trade in ended]),
     }
-    return env.result(data)
+    return context.result(data)

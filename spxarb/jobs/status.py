@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from spxarb.core.model import ZERO, TradeStatus
 from spxarb.errors import Exit, GatewayError
 from spxarb.trading import bookkeeping
-from spxarb.trading.context import LOOKERS_ID_ABOVE
+from spxarb.trading.context import READ_ONLY_CLIENT_ID_OFFSET
 
 if TYPE_CHECKING:
     from datetime import date
@@ -16,73 +16,78 @@ if TYPE_CHECKING:
 
     from spxarb.core.records import Trade
     from spxarb.core.result import Result
-    from spxarb.trading.context import Env
+    from spxarb.trading.context import JobContext
 
 
-def run(env: Env, *, offline: bool) -> Result:
+def run(context: JobContext, *, offline: bool) -> Result:
     """What the broker and the ledger say now. Without a gateway: what the ledger says, and exit 4."""
     if offline:
-        return _offline(env)
+        return _offline(context)
     try:
-        return env.in_time(_online(env))
+        return context.in_time(_online(context))
     except GatewayError as error:
-        return _offline(env, error)
+        return _offline(context, error)
 
 
-async def _online(env: Env) -> Result:
-    from spxarb.trading.connected import connected  # noqa: PLC0415 -- ib_insync comes with it
-    from spxarb.trading.exits import enough, look_at  # noqa: PLC0415
+async def _online(context: JobContext) -> Result:
+    from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- ib_insync comes with it
+    from spxarb.trading.exits import enough, mark_trades  # noqa: PLC0415
     from spxarb.trading.market import underlyings  # noqa: PLC0415
 
-    async with connected(env, dry_run=True, id_above=LOOKERS_ID_ABOVE) as work:
-        timeout = env.config.execution.quote_timeout_seconds
-        trades = work.store.open_trades()
+    async with connect_job(context, dry_run=True, client_id_offset=READ_ONLY_CLIENT_ID_OFFSET) as job:
+        timeout = context.config.execution.quote_timeout_seconds
+        trades = job.ledger.open_trades()
         account, under = await asyncio.gather(
-            work.broker.account_values(), underlyings(work.broker, timeout, enough)
+            job.broker.account_values(), underlyings(job.broker, timeout, enough)
         )
-        looks = await look_at(work, trades)
+        marked_trades = await mark_trades(job, trades)
         spx, spy = under.spx_price, under.spy_price
-        data = _data(env, work.now.date(), {look.trade.id: look.pnl for look in looks}, connected=True)
+        data = _data(
+            context,
+            job.now.date(),
+            {marked.trade.id: marked.pnl for marked in marked_trades},
+            connect_job=True,
+        )
         data["account"] = account
         data["market"] = {"spy_price": spy, "spx_price": spx, "ratio": spx / spy if spx and spy else None}
-        return env.result(data, at=work.now)
+        return context.result(data, at=job.now)
 
 
-def _offline(env: Env, error: GatewayError | None = None) -> Result:
+def _offline(context: JobContext, error: GatewayError | None = None) -> Result:
     """From the ledger alone; the newest marks stand for the market."""
-    now = env.now()
+    now = context.now()
     day = now.date()
-    if env.config.trading.mode == "sim":  # its days are not the machine's
-        day = env.store.last_trade_date() or day
-    marks = {trade.id: _last_mark(env, trade) for trade in env.store.open_trades()}
-    data = _data(env, day, marks, connected=False)
+    if context.config.trading.mode == "sim":  # its days are not the machine's
+        day = context.ledger.last_trade_date() or day
+    marks = {trade.id: _last_mark(context, trade) for trade in context.ledger.open_trades()}
+    data = _data(context, day, marks, connect_job=False)
     if error is None:
-        return env.result(data, at=now)
-    return env.result(data, at=now, exit_code=Exit.GATEWAY, error=str(error))
+        return context.result(data, at=now)
+    return context.result(data, at=now, exit_code=Exit.GATEWAY, error=str(error))
 
 
-def _last_mark(env: Env, trade: Trade) -> Decimal | None:
-    marks = env.store.marks(trade.id)
+def _last_mark(context: JobContext, trade: Trade) -> Decimal | None:
+    marks = context.ledger.marks(trade.id)
     return marks[-1].pnl if marks else None
 
 
 def _data(
-    env: Env, day: date, open_pnl: dict[int, Decimal | None], *, connected: bool
+    context: JobContext, day: date, open_pnl: dict[int, Decimal | None], *, connect_job: bool
 ) -> dict[str, object]:
-    store = env.store
-    trades, open_trades = store.trades_of(day), store.open_trades()
+    ledger = context.ledger
+    trades, open_trades = ledger.trades_of(day), ledger.open_trades()
     realized = bookkeeping.realized(trades)
     unknown = None in open_pnl.values()
     known = (pnl for pnl in open_pnl.values() if pnl is not None)
     unrealized = None if unknown else sum(known, start=ZERO)
     total = None if unrealized is None else realized + unrealized
-    limit = env.limits.max_daily_loss
+    limit = context.limits.max_daily_loss
     return {
         "status": {
-            "is_trading": store.is_trading(),
-            "is_connected": connected,
+            "is_trading": ledger.is_trading(),
+            "is_connected": connect_job,
             "open_positions": len(open_trades),
-            "trades_today": store.trades_with_fills(day),
+            "trades_today": ledger.trades_with_fills(day),
         },
         "positions": [_position(trade, open_pnl.get(trade.id)) for trade in open_trades],
         "trades": [_trade(trade) for trade in trades],
@@ -92,7 +97,7 @@ def _data(
             "total_pnl": total,
             "max_daily_loss": limit,
             "risk_breached": None if total is None else -total > limit,
-            "trades_count": store.trades_with_fills(day),
+            "trades_count": ledger.trades_with_fills(day),
             "active_positions": sum(1 for trade in open_trades if trade.status is TradeStatus.ACTIVE),
         },
     }

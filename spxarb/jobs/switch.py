@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from spxarb.core.result import Result
-    from spxarb.trading.context import Env
+    from spxarb.trading.context import JobContext
 
 
-def run(env: Env, *, on: bool, reason: str | None) -> Result:
+def run(context: JobContext, *, on: bool, reason: str | None) -> Result:
     """Set the switch; again the same changes nothing."""
-    env.store.set_trading(on, reason, env.now())
-    return env.result({"is_trading": on, "reason": reason})
+    context.ledger.set_trading(on, reason, context.now())
+    return context.result({"is_trading": on, "reason": reason})

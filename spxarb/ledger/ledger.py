@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from spxarb.core.model import LegName
     from spxarb.core.records import Fill, Mark, OrderRecord, Purpose, Settlement, Trade
 
-__all__ = ["Store"]
+__all__ = ["Ledger"]
 
 
-class Store(Housekeeping):
+class Ledger(Housekeeping):
     """An open ledger. Close it, or use it as a context manager.
 
     A method that writes joins the open `write()`, or makes a transaction of its own. Days are New York's;

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import ZERO, LegName, TradeStatus
-from spxarb.core.pnl import day_summary, figures
+from spxarb.core.pnl import day_summary, trade_pnl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,25 +13,25 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from spxarb.core.model import ExitReason
-    from spxarb.core.pnl import DaySummary, Figures
+    from spxarb.core.pnl import DaySummary, TradePnl
     from spxarb.core.records import Trade
-    from spxarb.ledger.ledger import Store
+    from spxarb.ledger.ledger import Ledger
 
 
-def figures_of(store: Store, trade: Trade) -> Figures:
-    return figures(trade, store.fills(trade.id), store.settlements(trade.id))
+def pnl_of_trade(ledger: Ledger, trade: Trade) -> TradePnl:
+    return trade_pnl(trade, ledger.fills(trade.id), ledger.settlements(trade.id))
 
 
-def refigure(store: Store, trade: Trade) -> Trade:
+def update_pnl(ledger: Ledger, trade: Trade) -> Trade:
     """Write what the trade's fills and settlements add up to into its row.
 
     A trade that was closed and of which contracts are held after all, by a late fill, is open again.
     """
-    sums = figures_of(store, trade)
+    sums = pnl_of_trade(ledger, trade)
     closed = trade.status is TradeStatus.CLOSED
     left_anything = closed or sums.exit_cost or sums.spy_exit_price or sums.spx_exit_price
     reopened: dict[str, object] = {"status": TradeStatus.ACTIVE} if closed and not sums.flat else {}
-    return store.update_trade(
+    return ledger.update_trade(
         trade.id,
         entry_credit=sums.entry_credit,
         exit_cost=sums.exit_cost if left_anything else None,
@@ -48,50 +48,50 @@ LOST_SIGHT = "lost sight"
 """Status of an order of an earlier day whose end nobody saw: the broker tells of one day alone."""
 
 
-def lost(store: Store, trade: Trade) -> bool:
+def lost(ledger: Ledger, trade: Trade) -> bool:
     """Whether what became of the trade cannot be known here any more; its calls have long expired."""
     if trade.status is not TradeStatus.ERROR:
         return False
-    return any(record.status == LOST_SIGHT for record in store.orders(trade.id))
+    return any(record.status == LOST_SIGHT for record in ledger.orders(trade.id))
 
 
-def open_trades(store: Store) -> list[Trade]:
+def open_trades(ledger: Ledger) -> list[Trade]:
     """The trades of which something may still be held, and for which something can still be done."""
-    return [trade for trade in store.open_trades() if not lost(store, trade)]
+    return [trade for trade in ledger.open_trades() if not lost(ledger, trade)]
 
 
-def all_quiet(store: Store, today: date) -> bool:
+def all_quiet(ledger: Ledger, today: date) -> bool:
     """Nothing is open, every order is proven over, no settlement is provisional: no need to connect.
 
     An order that was nowhere to be seen is looked for again until its day is over.
     """
-    unsure = store.unproven_orders() or store.absent_orders(today)
-    return not (open_trades(store) or unsure or store.provisional_trades())
+    unsure = ledger.unproven_orders() or ledger.absent_orders(today)
+    return not (open_trades(ledger) or unsure or ledger.provisional_trades())
 
 
-def opened(store: Store, trade: Trade, at: datetime) -> Trade:
+def opened(ledger: Ledger, trade: Trade, at: datetime) -> Trade:
     """Both legs are filled."""
-    entered = max((fill.execution.time for fill in store.fills(trade.id)), default=at)
-    updated = store.update_trade(trade.id, status=TradeStatus.ACTIVE, entry_filled=True, entry_time=entered)
-    return refigure(store, updated)
+    entered = max((fill.execution.time for fill in ledger.fills(trade.id)), default=at)
+    updated = ledger.update_trade(trade.id, status=TradeStatus.ACTIVE, entry_filled=True, entry_time=entered)
+    return update_pnl(ledger, updated)
 
 
-def closed(store: Store, trade: Trade, reason: ExitReason, at: datetime, **more: object) -> Trade:
+def closed(ledger: Ledger, trade: Trade, reason: ExitReason, at: datetime, **more: object) -> Trade:
     """Nothing of the trade is held any more. A reason given earlier stays: it says why the trade was left."""
-    updated = store.update_trade(
+    updated = ledger.update_trade(
         trade.id,
         status=TradeStatus.CLOSED,
         exit_reason=trade.exit_reason or reason,
         exit_time=trade.exit_time if trade.residual else at,
         **more,
     )
-    return refigure(store, updated)
+    return update_pnl(ledger, updated)
 
 
-def left_to_settlement(store: Store, trade: Trade, reason: ExitReason, at: datetime) -> Trade:
+def left_to_settlement(ledger: Ledger, trade: Trade, reason: ExitReason, at: datetime) -> Trade:
     """SPY is bought back; the SPX call stays until it settles in cash."""
-    updated = store.update_trade(trade.id, exit_reason=reason, exit_time=at, residual=(LegName.SPX,))
-    return refigure(store, updated)
+    updated = ledger.update_trade(trade.id, exit_reason=reason, exit_time=at, residual=(LegName.SPX,))
+    return update_pnl(ledger, updated)
 
 
 def realized(trades: Iterable[Trade]) -> Decimal:
@@ -99,33 +99,33 @@ def realized(trades: Iterable[Trade]) -> Decimal:
     return sum((trade.final_pnl for trade in trades if trade.final_pnl is not None), start=ZERO)
 
 
-def pnl_of_day(store: Store, day: date, open_pnl: Iterable[Decimal | None] = ()) -> Decimal | None:
+def pnl_of_day(ledger: Ledger, day: date, open_pnl: Iterable[Decimal | None] = ()) -> Decimal | None:
     """The day's net result, dollars: its closed trades and what closing the open ones would make of them.
 
     None when the result of an open one is not known.
     """
     unrealized = list(open_pnl)
     known = [each for each in unrealized if each is not None]
-    return None if len(known) < len(unrealized) else realized(store.trades_of(day)) + sum(known, start=ZERO)
+    return None if len(known) < len(unrealized) else realized(ledger.trades_of(day)) + sum(known, start=ZERO)
 
 
-def pnl_known(store: Store, day: date) -> Decimal | None:
+def pnl_known(ledger: Ledger, day: date) -> Decimal | None:
     """As `pnl_of_day` without a look at the market: the newest marks say what open trades are worth."""
-    marks = (store.marks(trade.id) for trade in store.open_trades())
-    return pnl_of_day(store, day, [each[-1].pnl if each else None for each in marks])
+    marks = (ledger.marks(trade.id) for trade in ledger.open_trades())
+    return pnl_of_day(ledger, day, [each[-1].pnl if each else None for each in marks])
 
 
-def refresh_state(store: Store, day: date, at: datetime, pnl: Decimal | None) -> None:
+def refresh_state(ledger: Ledger, day: date, at: datetime, pnl: Decimal | None) -> None:
     """The one row of `system_state` after a job."""
-    store.refresh_state(at, len(store.open_trades()), pnl, store.trades_with_fills(day))
+    ledger.refresh_state(at, len(ledger.open_trades()), pnl, ledger.trades_with_fills(day))
 
 
-def summarize(store: Store, day: date) -> DaySummary:
+def summarize(ledger: Ledger, day: date) -> DaySummary:
     """Write the day's row of `daily_summary` anew; provisional while any of its trades is."""
-    curve, trades = [pnl for _, pnl in store.day_marks(day)], store.trades_of(day)
+    curve, trades = [pnl for _, pnl in ledger.day_marks(day)], ledger.trades_of(day)
     summary = day_summary(day, trades, curve)
     row = {name: getattr(summary, name) for name in summary.__dataclass_fields__}
-    store.write_summary({**row, "provisional": is_provisional(trades)})
+    ledger.write_summary({**row, "provisional": is_provisional(trades)})
     return summary
 
 

@@ -1,4 +1,4 @@
-"""What a job stands on: configuration, ledger, lock, log. No connection: that is `work`."""
+"""What a job stands on: configuration, ledger, lock, log. No connection: that is `job`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from spxarb.core.result import Result
 from spxarb.core.steps import Tactics
 from spxarb.core.strategy import Limits
 from spxarb.errors import ConfigError, Exit, GatewayError, RefusedError, SpxarbError, worst
-from spxarb.ledger.ledger import Store
+from spxarb.ledger.ledger import Ledger
 from spxarb.lock import job_lock, terminate_holder
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-LOOKERS_ID_ABOVE = 1
+READ_ONLY_CLIENT_ID_OFFSET = 1
 """What only looks must not take the client id of a job that works: it uses the next one."""
 GRACE_SECONDS = 3.0
 """How long a job that is ended may take to go by itself."""
@@ -43,7 +43,7 @@ GOES_ON_UNCONFIGURED = frozenset({"monitor", "close-all"})
 
 
 @dataclass
-class Env:
+class JobContext:
     """One command's surroundings.
 
     `problem`: why the configuration is invalid, empty when it is not. `clock`: the connection's, once there
@@ -52,7 +52,7 @@ class Env:
 
     command: str
     config: Config
-    store: Store
+    ledger: Ledger
     run_id: int
     problem: str = ""
     recorded: bool = False
@@ -101,13 +101,13 @@ class Env:
         """
         if self.clock is not None:
             return self.clock.now()
-        known = self.store.state()["last_updated"] if self.config.trading.mode == "sim" else None
+        known = self.ledger.state()["last_updated"] if self.config.trading.mode == "sim" else None
         return datetime.fromisoformat(known).astimezone(NEW_YORK) if known else datetime.now(NEW_YORK)
 
     @property
     def budget(self) -> float:
         """Seconds that one command may take at the most: every wait that it may meet, added up generously."""
-        e, spreads = self.config.execution, 1 + len(self.store.open_trades())
+        e, spreads = self.config.execution, 1 + len(self.ledger.open_trades())
         working = (1 + e.max_retry_attempts) * e.order_timeout_seconds
         leaving = e.exit_rungs * e.exit_rung_seconds + e.order_timeout_seconds
         questions = e.connect_timeout_seconds + 12 * e.question_timeout_seconds + 4 * e.quote_timeout_seconds
@@ -165,7 +165,7 @@ class Env:
         if self.recorded:
             return
         self.recorded = True
-        self.store.end_run(self.run_id, datetime.now(NEW_YORK), exit_code, error, day_of=self.now())
+        self.ledger.end_run(self.run_id, datetime.now(NEW_YORK), exit_code, error, day_of=self.now())
         if exit_code == Exit.HUMAN:
             notify.send(self.config, f"spxarb {self.command}: a human is needed now", error or "")
 
@@ -178,7 +178,7 @@ def limits_of(config: Config) -> Limits:
 
 
 @contextmanager
-def job_env(command: str, config_file: Path | None, arguments: Sequence[str]) -> Iterator[Env]:
+def job_context(command: str, config_file: Path | None, arguments: Sequence[str]) -> Iterator[JobContext]:
     """The surroundings of one command, and its row among the runs, however it ends.
 
     Raises ConfigError when the configuration is invalid, but for verbs that leave positions while there are
@@ -188,11 +188,11 @@ def job_env(command: str, config_file: Path | None, arguments: Sequence[str]) ->
     os.umask(0o077)
     logs.setup(config)
     try:
-        with Store.open(config.database_path(), mode=config.trading.mode) as store:
-            env = Env(command, config, store, 0, problem)
-            env.run_id = _begin(env, arguments)
-            with _recorded(env):
-                yield env
+        with Ledger.open(config.database_path(), mode=config.trading.mode) as ledger:
+            context = JobContext(command, config, ledger, 0, problem)
+            context.run_id = _begin(context, arguments)
+            with _recorded(context):
+                yield context
     except SpxarbError as error:
         error.mode = config.trading.mode
         raise
@@ -200,34 +200,34 @@ def job_env(command: str, config_file: Path | None, arguments: Sequence[str]) ->
         logs.shutdown()
 
 
-def _begin(env: Env, arguments: Sequence[str]) -> int:
+def _begin(context: JobContext, arguments: Sequence[str]) -> int:
     """The command's row among the runs.
 
     A job that hangs in the middle of a write locks the ledger itself: `close-all` then ends it, before
     anything else. Raises RefusedError when the ledger stays locked.
     """
-    begin = partial(env.store.begin_run, env.command, list(arguments))
-    if env.command != "close-all":
-        return begin(env.now())
+    begin = partial(context.ledger.begin_run, context.command, list(arguments))
+    if context.command != "close-all":
+        return begin(context.now())
     with suppress(RefusedError):
-        return begin(env.now())
+        return begin(context.now())
     with suppress(RefusedError):
-        return begin(env.now())
-    terminate_holder(env.lock_path, GRACE_SECONDS)
-    return begin(env.now())
+        return begin(context.now())
+    terminate_holder(context.lock_path, GRACE_SECONDS)
+    return begin(context.now())
 
 
 @contextmanager
-def _recorded(env: Env) -> Iterator[Env]:
+def _recorded(context: JobContext) -> Iterator[JobContext]:
     """A failure is in the ledger too; an invalid configuration that the job did without is told with it."""
     try:
-        yield env
+        yield context
     except SpxarbError as error:
-        error.mend = ". ".join(each.rstrip(".") for each in (error.mend, env.problem) if each)
-        env.record_end(error.exit_code, str(error))
+        error.mend = ". ".join(each.rstrip(".") for each in (error.mend, context.problem) if each)
+        context.record_end(error.exit_code, str(error))
         raise
     except Exception as error:
-        env.record_end(Exit.BUG, f"{type(error).__name__}: {error}")
+        context.record_end(Exit.BUG, f"{type(error).__name__}: {error}")
         raise
 
 
@@ -248,7 +248,7 @@ def _stored_configuration(config_file: Path | None) -> Config | None:
     """The configuration that was in force when the oldest open trade was entered; None: nothing is open."""
     base = salvage(config_file)
     for path in ledger_candidates(config_file):
-        if not Store.exists(path):
+        if not Ledger.exists(path):
             continue
         for trade in _open_trades(path):
             storage = base.storage.model_copy(update={"database": path})
@@ -268,6 +268,6 @@ def _stored(trade: Trade, base: Config) -> Config:
 def _open_trades(path: Path) -> list[Trade]:
     """The open trades of a ledger whose mode is not known, oldest first."""
     for mode in MODES:
-        with suppress(RefusedError), Store.open(path, mode=mode, read_only=True) as store:
-            return store.open_trades()
+        with suppress(RefusedError), Ledger.open(path, mode=mode, read_only=True) as ledger:
+            return ledger.open_trades()
     return []

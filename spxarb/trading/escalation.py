@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from spxarb.errors import HumanNeededError, LockedError, RefusedError, SpxarbError, UsageError
 from spxarb.trading import bookkeeping
-from spxarb.trading.context import LOOKERS_ID_ABOVE
-from spxarb.trading.exits import is_due
+from spxarb.trading.context import READ_ONLY_CLIENT_ID_OFFSET
+from spxarb.trading.exits import can_exit
 from spxarb.trading.market_calendar import timetable
 from spxarb.trading.recovery import entry_interrupted
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from spxarb.core.records import Trade
-    from spxarb.trading.context import Env
+    from spxarb.trading.context import JobContext
 
 _LOOK = "Look at the broker now; `spxarb monitor` tries again"
 
 
 @contextmanager
-def escalated(env: Env, *, everything: bool = False) -> Iterator[None]:
+def escalated(context: JobContext, *, everything: bool = False) -> Iterator[None]:
     """Whatever fails in the block becomes an alarm while something is open that must not be.
 
     `everything`: every open trade was to be closed. Raises HumanNeededError then, else what was raised.
@@ -34,7 +34,7 @@ def escalated(env: Env, *, everything: bool = False) -> Iterator[None]:
     except (UsageError, HumanNeededError):
         raise
     except Exception as error:
-        at_risk = _at_risk(env, error, everything=everything)
+        at_risk = _at_risk(context, error, everything=everything)
         if not at_risk:
             raise
         what, mend = f"a bug in spxarb: {type(error).__name__}: {error}", ""
@@ -47,43 +47,43 @@ def escalated(env: Env, *, everything: bool = False) -> Iterator[None]:
         ) from error
 
 
-def _at_risk(env: Env, error: Exception, *, everything: bool) -> str:
+def _at_risk(context: JobContext, error: Exception, *, everything: bool) -> str:
     """What is open and must not be, in words; empty when nothing is, or the ledger does not tell.
 
     What a job that holds the lock has begun is that job's business until the clock says otherwise.
     """
     try:
-        trades = bookkeeping.open_trades(env.store)
+        trades = bookkeeping.open_trades(context.ledger)
     except RefusedError:
         return ""
     others = isinstance(error, LockedError)
-    due = [trade for trade in trades if is_due(trade)]
-    now = _market_time(env) if due else env.now()
+    due = [trade for trade in trades if can_exit(trade)]
+    now = _market_time(context) if due else context.now()
     for trade in due:
         if entry_interrupted(trade) and not others:
             return f"Trade {trade.id} may be half open"
-        if _is_late(env, trade, now) or (trade.exit_reason is not None and not others):
+        if _is_late(context, trade, now) or (trade.exit_reason is not None and not others):
             return f"Trade {trade.id} is due to be left"
         if everything:
             return f"Trade {trade.id} is open and was to be closed"
     return ""
 
 
-def _is_late(env: Env, trade: Trade, now: datetime) -> bool:
+def _is_late(context: JobContext, trade: Trade, now: datetime) -> bool:
     """Whether the clock alone says that the trade must be left."""
-    day = timetable(trade.expiry, env.config)
+    day = timetable(trade.expiry, context.config)
     return day is None or now >= day.exit_at
 
 
-def _market_time(env: Env) -> datetime:
-    """As `env.now`; in the sim mode the gateway is asked, if no connection of the job has done so."""
-    if env.config.trading.mode != "sim" or env.clock is not None:
-        return env.now()
+def _market_time(context: JobContext) -> datetime:
+    """As `context.now`; in the sim mode the gateway is asked, if no connection of the job has done so."""
+    if context.config.trading.mode != "sim" or context.clock is not None:
+        return context.now()
     from spxarb.broker.broker import Endpoint, gateway_time  # noqa: PLC0415 -- ib_insync comes with it
 
-    ib = env.config.ib
-    endpoint = Endpoint(ib.host, ib.port, ib.client_id + LOOKERS_ID_ABOVE, ib.account, "sim")
+    ib = context.config.ib
+    endpoint = Endpoint(ib.host, ib.port, ib.client_id + READ_ONLY_CLIENT_ID_OFFSET, ib.account, "sim")
     try:
-        return asyncio.run(gateway_time(endpoint, env.config.execution.connect_timeout_seconds))
+        return asyncio.run(gateway_time(endpoint, context.config.execution.connect_timeout_seconds))
     except SpxarbError:
-        return env.now()
+        return context.now()

@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from spxarb.core.fees import commission_share
 from spxarb.core.model import (
     ZERO,
-    BooksSeen,
     CommissionReport,
     FillReport,
-    LookFailed,
     NotSent,
     OrderMessage,
     OrderUpdate,
+    SnapshotFailed,
+    SnapshotTaken,
     StopRequested,
     Timer,
 )
 from spxarb.core.records import ABSENT, Fill, OrderRecord, order_name
-from spxarb.core.steps import Cancel, Look, Place, Reprice, Wake
+from spxarb.core.steps import Cancel, Place, Reprice, TakeSnapshot, Wake
 from spxarb.errors import GatewayError
 
 log = logging.getLogger(__name__)
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
 
     from spxarb.broker.broker import Broker
     from spxarb.core.fees import FeeSchedule
-    from spxarb.core.model import Books, Event, Execution, OrderTicket
+    from spxarb.core.model import BrokerSnapshot, Event, Execution, OrderTicket
     from spxarb.core.orders import Track
-    from spxarb.core.steps import Action, Board, Steps
-    from spxarb.ledger.ledger import Store
+    from spxarb.core.steps import Action, SpreadState, Steps
+    from spxarb.ledger.ledger import Ledger
 
 T = TypeVar("T")
 
@@ -52,13 +52,15 @@ STOP_POLL_SECONDS = 0.25
 """How often the ledger is asked whether entries were forbidden meanwhile."""
 
 
-class Desk:
+class OrderExecutor:
     """One connection's broker and ledger, working for one procedure at a time."""
 
-    def __init__(self, broker: Broker, store: Store, fees: FeeSchedule, now: Callable[[], datetime]) -> None:
-        self.broker, self.store, self.fees, self.now = broker, store, fees, now
-        broker.skip_order_ids(store.highest_order_id(broker.client_id))
-        for record in store.unproven_orders():
+    def __init__(
+        self, broker: Broker, ledger: Ledger, fees: FeeSchedule, now: Callable[[], datetime]
+    ) -> None:
+        self.broker, self.ledger, self.fees, self.now = broker, ledger, fees, now
+        broker.skip_order_ids(ledger.highest_order_id(broker.client_id))
+        for record in ledger.unproven_orders():
             if record.client_id == broker.client_id:
                 broker.follow(record.ref, record.order_id)
         self._ready: deque[Event] = deque()
@@ -67,7 +69,7 @@ class Desk:
         self._next_poll = 0.0
 
     async def run(
-        self, steps: Steps[T], board: Board, stop_reason: Callable[[], str | None] | None = None
+        self, steps: Steps[T], spread: SpreadState, stop_reason: Callable[[], str | None] | None = None
     ) -> T:
         """Drive a procedure to its end. `stop_reason`, asked now and then, tells it by a text to stop."""
         self._deadlines.clear()
@@ -76,58 +78,58 @@ class Desk:
             actions = next(steps)
             while True:
                 for action in actions:
-                    self._perform(action, board)
-                event = await self._event(board, stop_reason)
-                self.remember(event)
+                    self._perform(action, spread)
+                event = await self._event(spread, stop_reason)
+                self.record_event(event)
                 try:
                     actions = steps.send(event)
                 finally:
-                    self._remember_ends(board)
+                    self._record_ends(spread)
         except StopIteration as done:
             result: T = done.value
             return result
         finally:
             await self._forget_look()
-            self._remember_ends(board)
+            self._record_ends(spread)
 
     # --- actions -----------------------------------------------------------------------------
 
-    def _perform(self, action: Action, board: Board) -> None:
+    def _perform(self, action: Action, spread: SpreadState) -> None:
         match action:
             case Place():
-                self._place(action, board)
+                self._place(action, spread)
             case Reprice():
-                self._reprice(action, board.tracks[action.ref])
+                self._reprice(action, spread.tracks[action.ref])
             case Cancel():
-                self._cancel(board.tracks[action.ref])
-            case Look():
-                self._look = asyncio.create_task(self._ask_books())
+                self._cancel(spread.tracks[action.ref])
+            case TakeSnapshot():
+                self._look = asyncio.create_task(self._take_snapshot())
             case Wake():
                 self._deadlines[action.name] = time.monotonic() + action.seconds
 
-    def _place(self, action: Place, board: Board) -> None:
+    def _place(self, action: Place, spread: SpreadState) -> None:
         ticket, order_id = action.ticket, self.broker.next_order_id()
         record = OrderRecord(
             ticket=ticket,
-            trade_id=board.trade_id,
+            trade_id=spread.trade_id,
             leg=action.leg,
             purpose=action.purpose,
             attempt=action.attempt,
             client_id=self.broker.client_id,
             order_id=order_id,
             created_at=self.now(),
-            overnight=board.tracks[ticket.order_ref].overnight,
+            overnight=spread.tracks[ticket.order_ref].overnight,
         )
-        self.store.intend(record)
+        self.ledger.intend(record)
         log.info("order %s: %s", ticket.order_ref, _words(ticket))
-        board.tracks[ticket.order_ref].order_id = order_id
+        spread.tracks[ticket.order_ref].order_id = order_id
         try:
             self.broker.place(ticket, order_id)
         except GatewayError as error:
             self._ready.append(NotSent(ticket.order_ref, str(error)))
 
     def _reprice(self, action: Reprice, track: Track) -> None:
-        self.store.reprice(action.ref, action.limit, self.now())
+        self.ledger.reprice(action.ref, action.limit, self.now())
         log.info("order %s: limit %s", action.ref, action.limit)
         try:
             self.broker.place(replace(track.ticket, limit=action.limit), track.order_id)
@@ -135,29 +137,29 @@ class Desk:
             self._ready.append(NotSent(action.ref, str(error)))
 
     def _cancel(self, track: Track) -> None:
-        record = self.store.order(track.ref)
+        record = self.ledger.order(track.ref)
         if record is not None and record.client_id != self.broker.client_id:
             log.warning("order %s: only client id %s can cancel it", track.ref, record.client_id)
             return
-        self.store.note_step(track.ref, "cancel", self.now())
+        self.ledger.note_step(track.ref, "cancel", self.now())
         log.info("order %s: cancel", track.ref)
         with suppress(GatewayError):  # the link is down: the procedure sees that, and looks again
             self.broker.cancel(track.order_id)
 
-    async def _ask_books(self) -> Event:
+    async def _take_snapshot(self) -> Event:
         epoch = self.broker.link_epoch
         try:
-            books = await self.broker.ask_books()
+            snapshot = await self.broker.snapshot()
         except GatewayError as error:
-            return LookFailed(str(error))
-        return BooksSeen(books, time.monotonic(), epoch)
+            return SnapshotFailed(str(error))
+        return SnapshotTaken(snapshot, time.monotonic(), epoch)
 
     # --- events ------------------------------------------------------------------------------
 
-    async def _event(self, board: Board, stop_reason: Callable[[], str | None] | None) -> Event:
+    async def _event(self, spread: SpreadState, stop_reason: Callable[[], str | None] | None) -> Event:
         """The next thing that happens, whatever it is."""
         while True:
-            if event := self._at_hand(board, stop_reason):
+            if event := self._at_hand(spread, stop_reason):
                 return event
             getter = asyncio.ensure_future(self.broker.events.get())
             waiting: set[asyncio.Future[Any]] = {getter, *([self._look] if self._look else [])}
@@ -169,7 +171,7 @@ class Desk:
             else:
                 getter.cancel()
 
-    def _at_hand(self, board: Board, stop_reason: Callable[[], str | None] | None) -> Event | None:
+    def _at_hand(self, spread: SpreadState, stop_reason: Callable[[], str | None] | None) -> Event | None:
         """What has happened already: news first, then answers, then the clock."""
         if self._ready:
             return self._ready.popleft()
@@ -180,7 +182,7 @@ class Desk:
         if self._look is not None and self._look.done():
             answer, self._look = self._look.result(), None
             return answer
-        if stop_reason is not None and not board.stop and time.monotonic() >= self._next_poll:
+        if stop_reason is not None and not spread.stop and time.monotonic() >= self._next_poll:
             self._next_poll = time.monotonic() + STOP_POLL_SECONDS
             reason = stop_reason()
             if reason is not None:
@@ -207,45 +209,45 @@ class Desk:
 
     # --- what is remembered ------------------------------------------------------------------
 
-    def remember(self, event: Event) -> None:
+    def record_event(self, event: Event) -> None:
         """Write what an event says of our orders into the ledger."""
         match event:
             case FillReport():
-                self.remember_executions([event.execution])
-            case BooksSeen():
-                self.remember_books(event.books)
+                self.record_executions([event.execution])
+            case SnapshotTaken():
+                self.record_snapshot(event.snapshot)
             case CommissionReport() if event.commission is not None:
-                self.store.record_commission(event.exec_id, event.commission)
+                self.ledger.record_commission(event.exec_id, event.commission)
             case OrderUpdate() if event.order_ref and self._is_ours(event.order_ref):
-                self.store.order_seen(event.order_ref, event.status, event.perm_id, self.now())
+                self.ledger.order_seen(event.order_ref, event.status, event.perm_id, self.now())
             case OrderMessage() if event.order_ref and self._is_ours(event.order_ref):
-                self.store.note_step(event.order_ref, "message", self.now(), f"{event.code} {event.text}")
+                self.ledger.note_step(event.order_ref, "message", self.now(), f"{event.code} {event.text}")
                 log.warning("order %s: the broker says %s %s", event.order_ref, event.code, event.text)
             case _:
                 pass
 
-    def remember_books(self, books: Books) -> None:
+    def record_snapshot(self, snapshot: BrokerSnapshot) -> None:
         """Take what the books say of our orders into the ledger; one taken for over may be listed as open."""
-        self.remember_executions(books.executions)
-        for order in books.open_orders:
+        self.record_executions(snapshot.executions)
+        for order in snapshot.open_orders:
             name = order_name(order.order_ref)
-            record = self.store.order(order.order_ref) if name and name.tag == self.store.tag else None
+            record = self.ledger.order(order.order_ref) if name and name.tag == self.ledger.tag else None
             if record is None:
                 continue
             if record.final and record.filled != record.ticket.quantity:
                 log.warning("order %s: open after all (%s)", record.ref, order.status)
-                self.store.revive_order(record.ref, order.status, self.now())
-            self.store.order_seen(record.ref, order.status, order.perm_id, self.now())
+                self.ledger.revive_order(record.ref, order.status, self.now())
+            self.ledger.order_seen(record.ref, order.status, order.perm_id, self.now())
 
     def _is_ours(self, ref: str) -> bool:
-        return self.store.order(ref) is not None
+        return self.ledger.order(ref) is not None
 
-    def remember_executions(self, executions: Iterable[Execution]) -> list[Fill]:
+    def record_executions(self, executions: Iterable[Execution]) -> list[Fill]:
         """Take executions of our own orders into the ledger; returns those that it did not know."""
         new = []
         for execution in executions:
             fill = self.fill_of(execution)
-            if fill is not None and self.store.record_fill(fill):
+            if fill is not None and self.ledger.record_fill(fill):
                 new.append(fill)
                 what = execution.order_ref, execution.quantity, execution.price
                 log.info("order %s: filled %s at %s", *what)
@@ -254,7 +256,7 @@ class Desk:
     def fill_of(self, execution: Execution) -> Fill | None:
         """The execution as one of ours; None when its order is not in this ledger."""
         name = order_name(execution.order_ref)
-        record = self.store.order(execution.order_ref) if name and name.tag == self.store.tag else None
+        record = self.ledger.order(execution.order_ref) if name and name.tag == self.ledger.tag else None
         if record is None or record.ticket.contract.con_id != execution.con_id:
             return None
         reported = execution.commission
@@ -265,28 +267,28 @@ class Desk:
         """Dollars expected for one execution, given what the order's others were charged for."""
         others = [
             fill.execution.quantity
-            for fill in self.store.fills(record.trade_id)
+            for fill in self.ledger.fills(record.trade_id)
             if fill.execution.order_ref == record.ref and fill.execution.family != execution.family
         ]
         before = sum(others, start=ZERO)
         side, quantity, price = execution.side, execution.quantity, execution.price
         return commission_share(self.fees, record.leg, side, before, quantity, price)
 
-    def _remember_ends(self, board: Board) -> None:
+    def _record_ends(self, spread: SpreadState) -> None:
         """Orders whose end is proven are final in the ledger too, and those that live again are not."""
-        for track in board.tracks.values():
-            self.remember_end(track)
+        for track in spread.tracks.values():
+            self.record_end(track)
 
-    def remember_end(self, track: Track) -> None:
-        record = self.store.order(track.ref)
+    def record_end(self, track: Track) -> None:
+        record = self.ledger.order(track.ref)
         if record is None or record.final == track.proven:
             return
         if not track.proven:
-            self.store.revive_order(track.ref, track.life.value, self.now())
+            self.ledger.revive_order(track.ref, track.state.value, self.now())
             return
-        log.info("order %s: %s, %s filled", track.ref, track.life, track.filled)
-        status = ABSENT if track.absent else track.life.value
-        self.store.finish_order(track.ref, status, track.filled, self.now(), _proof(track))
+        log.info("order %s: %s, %s filled", track.ref, track.state, track.filled)
+        status = ABSENT if track.absent else track.state.value
+        self.ledger.finish_order(track.ref, status, track.filled, self.now(), _proof(track))
 
 
 def _words(ticket: OrderTicket) -> str:
@@ -297,4 +299,4 @@ def _words(ticket: OrderTicket) -> str:
 
 
 def _proof(track: Track) -> str:
-    return "; ".join(track.words[-3:]) or track.life.value
+    return "; ".join(track.words[-3:]) or track.state.value

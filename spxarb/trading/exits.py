@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-    from spxarb.core.model import Books, Contract, ExitReason
+    from spxarb.core.model import BrokerSnapshot, Contract, ExitReason
     from spxarb.core.records import Trade
-    from spxarb.trading.connected import Work
+    from spxarb.trading.connected import ConnectedJob
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ SPY_TRADES_LONGER = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
-class TradeLook:
+class MarkedTrade:
     """One open trade and its prices now; None where not known. `held` are signed contracts."""
 
     trade: Trade
@@ -59,7 +59,7 @@ class TradeLook:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class ExitResult:
     """How leaving a spread ended: `action` as in the JSON object, and why not otherwise."""
 
     action: str
@@ -71,30 +71,32 @@ class Left:
         return self.action == "failed"
 
 
-HELD = Left("held")
+KEPT = ExitResult("held")
 
 
-def position(look: TradeLook, left: Left = HELD, reason: ExitReason | None = None) -> dict[str, object]:
+def position(
+    marked: MarkedTrade, exited: ExitResult = KEPT, reason: ExitReason | None = None
+) -> dict[str, object]:
     """The JSON object of one position."""
-    trade = look.trade
+    trade = marked.trade
     return {
         "trade_id": trade.id,
         "entry_time": trade.entry_time,
         "spy_strike": trade.spy.strike,
         "spx_strike": trade.spx.strike,
         "entry_credit": trade.entry_credit,
-        "current_pnl": look.pnl,
+        "current_pnl": marked.pnl,
         "status": trade.status,
         "exit_reason": reason or trade.exit_reason,
-        "action": left.action,
-        "residual": list(left.residual or trade.residual),
+        "action": exited.action,
+        "residual": list(exited.residual or trade.residual),
     }
 
 
 # --- looking ------------------------------------------------------------------------------------------
 
 
-async def look_at(work: Work, trades: Sequence[Trade]) -> list[TradeLook]:
+async def mark_trades(job: ConnectedJob, trades: Sequence[Trade]) -> list[MarkedTrade]:
     """Prices and results of the trades now, waiting a bounded time for quotes.
 
     The underlyings' prices are None when the broker does not name the contracts: no exit waits for that.
@@ -103,14 +105,14 @@ async def look_at(work: Work, trades: Sequence[Trade]) -> list[TradeLook]:
         return []
     under: tuple[Contract, ...] = ()
     try:
-        under = await work.broker.underlyings()
+        under = await job.broker.underlyings()
     except GatewayError as error:
         log.warning("the prices of SPX and SPY are not known: %s", error)
     legs = {leg.con_id: leg for trade in trades for leg in (trade.spx, trade.spy)}
-    timeout = work.env.config.execution.quote_timeout_seconds
-    await work.broker.quotes([*under, *legs.values()], timeout, enough)
-    spx, spy = [underlying_price(work.broker.quote(each.con_id)) for each in under] or (None, None)
-    return [look_now(work, trade, spx, spy) for trade in trades]
+    timeout = job.context.config.execution.quote_timeout_seconds
+    await job.broker.quotes([*under, *legs.values()], timeout, enough)
+    spx, spy = [underlying_price(job.broker.quote(each.con_id)) for each in under] or (None, None)
+    return [mark_trade(job, trade, spx, spy) for trade in trades]
 
 
 def enough(contract: Contract, quote: Quote) -> bool:
@@ -120,87 +122,91 @@ def enough(contract: Contract, quote: Quote) -> bool:
     return quote.ask is not None and (quote.bid is not None or quote.bid_told)
 
 
-def look_now(
-    work: Work, trade: Trade, spx_price: Decimal | None = None, spy_price: Decimal | None = None
-) -> TradeLook:
+def mark_trade(
+    job: ConnectedJob, trade: Trade, spx_price: Decimal | None = None, spy_price: Decimal | None = None
+) -> MarkedTrade:
     """The trade by the quotes that are there already."""
-    sums = bookkeeping.figures_of(work.store, trade)
-    spx, spy = work.broker.quote(trade.spx.con_id), work.broker.quote(trade.spy.con_id)
-    cost = closing_cost(spy, spx, -sums.spy_held, sums.spx_held, work.env.fees)
+    sums = bookkeeping.pnl_of_trade(job.ledger, trade)
+    spx, spy = job.broker.quote(trade.spx.con_id), job.broker.quote(trade.spy.con_id)
+    cost = closing_cost(spy, spx, -sums.spy_held, sums.spx_held, job.context.fees)
     pnl = current_pnl(sums.entry_credit, sums.exit_cash, cost)
-    return TradeLook(trade, sums.spx_held, sums.spy_held, spx_price, spy_price, spx, spy, pnl)
+    return MarkedTrade(trade, sums.spx_held, sums.spy_held, spx_price, spy_price, spx, spy, pnl)
 
 
-async def pnl_of_open(work: Work) -> list[Decimal | None]:
+async def pnl_of_open(job: ConnectedJob) -> list[Decimal | None]:
     """What closing each open trade now would make of it, dollars; None where that is not known."""
-    return [look.pnl for look in await look_at(work, bookkeeping.open_trades(work.store))]
+    return [marked.pnl for marked in await mark_trades(job, bookkeeping.open_trades(job.ledger))]
 
 
 # --- leaving ------------------------------------------------------------------------------------------
 
 
-async def leave(work: Work, trade: Trade, reason: ExitReason, purpose: Purpose = Purpose.EXIT) -> Left:
+async def exit_trade(
+    job: ConnectedJob, trade: Trade, reason: ExitReason, purpose: Purpose = Purpose.EXIT
+) -> ExitResult:
     """Close what is held of a trade, see it flat at the broker, write the result into the ledger.
 
     An exit that was begun stays one: its reason is in the ledger before its first order.
     """
     if purpose is Purpose.EXIT and trade.exit_reason is None:
-        trade = work.store.update_trade(trade.id, exit_reason=reason)
-    before = work.books
-    board = work.board(trade)
-    if board.held(LegName.SPY) and nothing_trades(work, trade):
-        return _not_left(work, trade, "its calls trade no more; `spxarb settle` settles them")
-    work.broker.watch([trade.spx, trade.spy])
-    blocked = board.held(LegName.SPX) > 0 and work.sold_by_others(trade)
+        trade = job.ledger.update_trade(trade.id, exit_reason=reason)
+    before = job.snapshot
+    spread = job.spread(trade)
+    if spread.held(LegName.SPY) and nothing_trades(job, trade):
+        return _incomplete(job, trade, "its calls trade no more; `spxarb settle` settles them")
+    job.broker.watch([trade.spx, trade.spy])
+    blocked = spread.held(LegName.SPX) > 0 and job.sold_by_others(trade)
     if blocked:
-        work.human_needed(
+        job.human_needed(
             f"others sold SPX calls of trade {trade.id} meanwhile, so ours are not sold: look at the account"
         )
-    spx_trades = not blocked and not _has_closed(work, trade)
-    plan = ClosePlan(trade.spx, trade.spy, work.env.tactics, purpose, spx_trades)
-    outcome = await work.drive(closing(board, plan), board)
-    trade = bookkeeping.refigure(work.store, work.store.trade(trade.id))
+    spx_trades = not blocked and not _has_closed(job, trade)
+    plan = ClosePlan(trade.spx, trade.spy, job.context.tactics, purpose, spx_trades)
+    outcome = await job.drive(closing(spread, plan), spread)
+    trade = bookkeeping.update_pnl(job.ledger, job.ledger.trade(trade.id))
     doubt = ""
     if outcome.ending in {Ending.FLAT, Ending.RESIDUAL}:
         legs = tuple(LegName) if outcome.ending is Ending.FLAT else (LegName.SPY,)
-        doubt = await _not_seen_flat(work, trade, before, legs)
-    if doubt or outcome.ending in {Ending.LEFT, Ending.DOUBT}:
-        proven = not doubt and outcome.ending is Ending.LEFT
-        return _not_left(work, trade, doubt or outcome.why, proven=proven)
+        doubt = await _not_seen_flat(job, trade, before, legs)
+    if doubt or outcome.ending in {Ending.INCOMPLETE, Ending.UNPROVEN}:
+        proven = not doubt and outcome.ending is Ending.INCOMPLETE
+        return _incomplete(job, trade, doubt or outcome.why, proven=proven)
     if outcome.ending is Ending.RESIDUAL:
-        bookkeeping.left_to_settlement(work.store, trade, reason, work.now)
-        return Left("closed", (LegName.SPX,), outcome.why)
+        bookkeeping.left_to_settlement(job.ledger, trade, reason, job.now)
+        return ExitResult("closed", (LegName.SPX,), outcome.why)
     note = "" if purpose is Purpose.EXIT else trade.note  # what an entry came to is worth keeping
-    bookkeeping.closed(work.store, trade, reason, work.now, note=note)
-    return Left("closed")
+    bookkeeping.closed(job.ledger, trade, reason, job.now, note=note)
+    return ExitResult("closed")
 
 
-def _not_left(work: Work, trade: Trade, why: str, *, proven: bool = True) -> Left:
+def _incomplete(job: ConnectedJob, trade: Trade, why: str, *, proven: bool = True) -> ExitResult:
     """Something is held still, or it is not `proven` what is: the trade is then an error."""
     entered = TradeStatus.ACTIVE if trade.entry_filled else TradeStatus.PENDING
-    work.store.update_trade(trade.id, note=why, status=entered if proven else TradeStatus.ERROR)
-    return Left("failed", why=f"Trade {trade.id}: {why}")
+    job.ledger.update_trade(trade.id, note=why, status=entered if proven else TradeStatus.ERROR)
+    return ExitResult("failed", why=f"Trade {trade.id}: {why}")
 
 
-def not_proven(work: Work, trade: Trade) -> Left:
+def not_proven(job: ConnectedJob, trade: Trade) -> ExitResult:
     """No order may follow one whose end is not proven."""
-    open_orders = ", ".join(track.ref for track in work.tracks(trade))
-    return _not_left(work, trade, f"how order {open_orders} ended is not known", proven=False)
+    open_orders = ", ".join(track.ref for track in job.tracks(trade))
+    return _incomplete(job, trade, f"how order {open_orders} ended is not known", proven=False)
 
 
-def nothing_trades(work: Work, trade: Trade) -> bool:
+def nothing_trades(job: ConnectedJob, trade: Trade) -> bool:
     """Whether the last session is over for good; SPY calls trade a little longer than SPX calls."""
-    day = timetable(trade.expiry, work.env.config)
-    return day is None or work.now >= day.close + SPY_TRADES_LONGER
+    day = timetable(trade.expiry, job.context.config)
+    return day is None or job.now >= day.close + SPY_TRADES_LONGER
 
 
-def _has_closed(work: Work, trade: Trade) -> bool:
+def _has_closed(job: ConnectedJob, trade: Trade) -> bool:
     """Whether the SPX calls can be traded no more: they end with the session of their last day."""
-    day = timetable(trade.expiry, work.env.config)
-    return day is None or work.now >= day.close
+    day = timetable(trade.expiry, job.context.config)
+    return day is None or job.now >= day.close
 
 
-async def _not_seen_flat(work: Work, trade: Trade, before: Books, legs: Sequence[LegName]) -> str:
+async def _not_seen_flat(
+    job: ConnectedJob, trade: Trade, before: BrokerSnapshot, legs: Sequence[LegName]
+) -> str:
     """Why the broker does not show the legs flat; empty when it does.
 
     Positions are the account's and not only ours, so they are compared by their change: it must be what all
@@ -211,27 +217,27 @@ async def _not_seen_flat(work: Work, trade: Trade, before: Books, legs: Sequence
         if turn:
             await asyncio.sleep(POSITION_PAUSE_SECONDS)
         try:
-            await work.look()
+            await job.take_snapshot()
         except GatewayError as error:
             return f"closed by its executions, but not seen flat at the broker: {error}"
-        sums = bookkeeping.figures_of(work.store, trade)
+        sums = bookkeeping.pnl_of_trade(job.ledger, trade)
         held = {LegName.SPX: sums.spx_held, LegName.SPY: sums.spy_held}
         if still := [leg for leg in legs if held[leg]]:
             return f"{', '.join(still)} is held after all"
-        moved = [_moved_otherwise(before, work.books, trade.contract(leg)) for leg in legs]
+        moved = [_moved_otherwise(before, job.snapshot, trade.contract(leg)) for leg in legs]
         why = "; ".join(filter(None, moved))
         if not why:
             return ""
     return why
 
 
-def _moved_otherwise(before: Books, after: Books, contract: Contract) -> str:
-    start, end = (books.overnight(contract.con_id) for books in (before, after))
+def _moved_otherwise(before: BrokerSnapshot, after: BrokerSnapshot, contract: Contract) -> str:
+    start, end = (snapshot.overnight(contract.con_id) for snapshot in (before, after))
     if start == end:
         return ""
     return f"the broker's position in {contract} is {end - start:+f} off what its executions add up to"
 
 
-def is_due(trade: Trade) -> bool:
+def can_exit(trade: Trade) -> bool:
     """Whether the trade can still be left: it is open and not only waiting for its settlement."""
     return trade.status is not TradeStatus.CLOSED and not trade.residual

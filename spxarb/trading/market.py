@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from spxarb.broker.broker import Broker, Chain
-    from spxarb.core.model import Contract, Session
+    from spxarb.core.model import Contract, TradingHours
     from spxarb.core.sessions import TradingDay
 
 NEIGHBOUR_SECONDS = 1.0
@@ -132,7 +132,7 @@ def _mid_between(broker: Broker, beside: Sequence[Contract], target: Decimal | N
     return interpolate(known, target)
 
 
-def calendar_doubt(timetable: TradingDay | None, *sessions: Session | None) -> str:
+def calendar_doubt(timetable: TradingDay | None, *sessions: TradingHours | None) -> str:
     """Why our calendar and the broker's liquid hours do not agree; empty when they do.
 
     Hours that the broker does not tell are no agreement: no entry then.

@@ -8,16 +8,16 @@ from spxarb.core.model import ExitReason, LegName
 from spxarb.core.records import Purpose
 from spxarb.core.steps import finish
 from spxarb.trading import bookkeeping, settlement
-from spxarb.trading.exits import leave, not_proven
-from spxarb.trading.failsafe import leave_failsafe
+from spxarb.trading.exits import exit_trade, not_proven
+from spxarb.trading.failsafe import place_failsafe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from spxarb.core.orders import Track
     from spxarb.core.records import Trade
-    from spxarb.core.steps import Board, Steps
-    from spxarb.trading.connected import Work
+    from spxarb.core.steps import SpreadState, Steps
+    from spxarb.trading.connected import ConnectedJob
 
 
 PURPOSES = {ExitReason.ENTRY_UNWOUND: Purpose.UNWIND, ExitReason.EMERGENCY: Purpose.EXIT}
@@ -29,52 +29,52 @@ def entry_interrupted(trade: Trade) -> bool:
     return trade.is_open and not trade.entry_filled and not trade.residual
 
 
-async def recover(work: Work) -> list[str]:
+async def recover(job: ConnectedJob) -> list[str]:
     """Finish what earlier jobs left: interrupted entries, settlements of earlier days. Returns sentences."""
-    told = await recover_entries(work)
-    told += await settlement.finalize(work)
-    if any(trade.expiry < work.now.date() for trade in bookkeeping.open_trades(work.store)):
-        told += await settlement.settle_expired(work)
+    told = await recover_entries(job)
+    told += await settlement.finalize(job)
+    if any(trade.expiry < job.now.date() for trade in bookkeeping.open_trades(job.ledger)):
+        told += await settlement.settle_expired(job)
     return told
 
 
-async def recover_entries(work: Work) -> list[str]:
+async def recover_entries(job: ConnectedJob) -> list[str]:
     """Bring every interrupted entry to an end. Returns what was done, in sentences.
 
     The rule: both legs filled as wanted is an open spread; anything else is unwound, nothing is hedged late.
     What could not be unwound is noted as a human's business.
     """
-    trades = [trade for trade in bookkeeping.open_trades(work.store) if entry_interrupted(trade)]
-    return [await _recover_entry(work, trade) for trade in trades]
+    trades = [trade for trade in bookkeeping.open_trades(job.ledger) if entry_interrupted(trade)]
+    return [await _recover_entry(job, trade) for trade in trades]
 
 
-async def _recover_entry(work: Work, trade: Trade) -> str:
-    board = work.board(trade)
-    proven = await work.drive(_all_over(board), board)
-    trade = bookkeeping.refigure(work.store, trade)
-    if proven and _complete(trade, board):
-        trade = bookkeeping.opened(work.store, trade, work.now)
-        told = [f"trade {trade.id} was found open: both legs filled", *await leave_failsafe(work, trade)]
+async def _recover_entry(job: ConnectedJob, trade: Trade) -> str:
+    spread = job.spread(trade)
+    proven = await job.drive(_all_over(spread), spread)
+    trade = bookkeeping.update_pnl(job.ledger, trade)
+    if proven and _complete(trade, spread):
+        trade = bookkeeping.opened(job.ledger, trade, job.now)
+        told = [f"trade {trade.id} was found open: both legs filled", *await place_failsafe(job, trade)]
         return "; ".join(told)
-    left = not_proven(work, trade)
+    exited = not_proven(job, trade)
     if proven:
-        left = await leave(work, trade, ExitReason.ENTRY_UNWOUND, Purpose.UNWIND)
-    if left.failed:
-        work.human_needed(f"an entry was cut off and could not be undone: {left.why}")
-        return left.why
+        exited = await exit_trade(job, trade, ExitReason.ENTRY_UNWOUND, Purpose.UNWIND)
+    if exited.failed:
+        job.human_needed(f"an entry was cut off and could not be undone: {exited.why}")
+        return exited.why
     return f"trade {trade.id} was cut off while entering and is undone"
 
 
-def _complete(trade: Trade, board: Board) -> bool:
+def _complete(trade: Trade, spread: SpreadState) -> bool:
     return (
-        board.held(LegName.SPX) == trade.spx_contracts and board.held(LegName.SPY) == -trade.spy_contracts
+        spread.held(LegName.SPX) == trade.spx_contracts and spread.held(LegName.SPY) == -trade.spy_contracts
     )
 
 
-def _all_over(board: Board) -> Steps[bool]:
+def _all_over(spread: SpreadState) -> Steps[bool]:
     """See every order of the board over; whether all were proven."""
-    tracks: Sequence[Track] = list(board.tracks.values())
+    tracks: Sequence[Track] = list(spread.tracks.values())
     proven = True
     for track in tracks:
-        proven = (yield from finish(board, track)) and proven
+        proven = (yield from finish(spread, track)) and proven
     return proven

@@ -8,7 +8,7 @@ import pytest
 
 from spxarb.broker import convert
 from spxarb.broker.frames import ib
-from spxarb.core.model import NEW_YORK, Session, Side
+from spxarb.core.model import NEW_YORK, Side, TradingHours
 
 CHICAGO = ZoneInfo("America/Chicago")
 
@@ -41,7 +41,14 @@ def test_what_is_unset_is_no_number(text):
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("0", "0"), ("17.90", "17.9"), ("6975.0", "6975"), ("-1", "-1"), ("1E3", "1000"), ("188130.0", "188130")],
+    [
+        ("0", "0"),
+        ("17.90", "17.9"),
+        ("6975.0", "6975"),
+        ("-1", "-1"),
+        ("1E3", "1000"),
+        ("188130.0", "188130"),
+    ],
 )
 def test_a_number_is_exact_and_prints_plainly(text, value):
     assert str(convert.number(text)) == value
@@ -88,7 +95,12 @@ def test_an_execution_is_read_whole():
     made, doubt = convert.execution(FILL)
     assert doubt == ""
     assert (made.exec_id, made.family, made.revision) == ("0000e0d5.5f1c.01.01", "0000e0d5.5f1c.01", "01")
-    assert (made.order_ref, made.order_id, made.client_id, made.perm_id) == ("spxarb:1:SPX:1", 13, 7, 1376327563)
+    assert (made.order_ref, made.order_id, made.client_id, made.perm_id) == (
+        "spxarb:1:SPX:1",
+        13,
+        7,
+        1376327563,
+    )
     assert (made.con_id, made.symbol, made.sec_type, made.side) == (593342052, "SPX", "OPT", Side.BUY)
     assert (made.quantity, made.price, made.account) == (1, Decimal("17.90"), "DU1234567")
     assert made.time == datetime(2026, 11, 24, 9, 40, 1, tzinfo=NEW_YORK)
@@ -125,7 +137,12 @@ def order(**state: str):
 def test_an_order_is_told_in_the_wires_own_word():
     made = convert.broker_order(*order(status="PreSubmitted"))
     assert (made.order_ref, made.order_id, made.client_id, made.perm_id) == ("spxarb:1:SPY:1", 3, 7, 9)
-    assert (made.side, made.quantity, made.limit, made.status) == (Side.SELL, 10, Decimal("2.05"), "PreSubmitted")
+    assert (made.side, made.quantity, made.limit, made.status) == (
+        Side.SELL,
+        10,
+        Decimal("2.05"),
+        "PreSubmitted",
+    )
     assert made.filled is None
 
 
@@ -138,7 +155,9 @@ def test_a_market_order_has_no_limit():
 def test_an_unset_margin_is_none_and_a_zero_margin_is_zero():
     unset = convert.margin(ib.OrderState(initMarginChange="1.7976931348623157E308", warningText="a\nb"))
     assert (unset.initial_change, unset.commission, unset.warning) == (None, None, "a b")
-    told = convert.margin(ib.OrderState(initMarginChange="0.0", equityWithLoanAfter="98765.43", commission=1.64))
+    told = convert.margin(
+        ib.OrderState(initMarginChange="0.0", equityWithLoanAfter="98765.43", commission=1.64)
+    )
     assert (told.initial_change, told.equity_with_loan_after) == (0, Decimal("98765.43"))
     assert told.commission == Decimal("1.64")
 
@@ -183,7 +202,7 @@ def ny(hour: int, minute: int) -> datetime:
     ],
 )
 def test_the_days_session_is_read_from_every_form_of_hours(hours, tz):
-    assert convert.session(details(hours, tz), TODAY) == (Session(TODAY, ny(9, 30), ny(16, 0)), "")
+    assert convert.session(details(hours, tz), TODAY) == (TradingHours(TODAY, ny(9, 30), ny(16, 0)), "")
 
 
 def test_an_expiring_spxw_series_closes_at_three_in_chicago_though_its_hours_say_later():
@@ -199,7 +218,7 @@ def test_a_half_day_shows_its_early_end():
 
 def test_a_closed_day_is_a_session_without_times():
     assert convert.session(details("20261123:0830-20261123:1515;20261124:CLOSED"), TODAY) == (
-        Session(TODAY, None, None),
+        TradingHours(TODAY, None, None),
         "",
     )
 

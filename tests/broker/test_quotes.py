@@ -44,7 +44,9 @@ def test_bid_ask_last_and_sizes_are_kept(feed):
     assert (quote.bid_size, quote.ask_size, quote.received) == (5, 6, 2.5)
 
 
-@pytest.mark.parametrize(("value", "count"), [("-1", "0"), ("0", "0"), ("0", "10"), ("nan", "1"), ("0.05", "0")])
+@pytest.mark.parametrize(
+    ("value", "count"), [("-1", "0"), ("0", "0"), ("0", "10"), ("nan", "1"), ("0.05", "0")]
+)
 def test_no_bid_is_none(feed, value, count):
     price(feed, 2, "0.10")
     quote = price(feed, 1, value, count)

@@ -47,14 +47,19 @@ FILL = (
 )
 
 
-def open_order(order_id: int, status: str, client: int = 5, ref: str = "spxarb:1:SPX:1", what_if: str = "") -> str:
+def open_order(
+    order_id: int, status: str, client: int = 5, ref: str = "spxarb:1:SPX:1", what_if: str = ""
+) -> str:
     """A whole openOrder frame of version 176; `what_if` is the initial margin change."""
     unset = "1.7976931348623157E308"
     margins = [unset] * 9 if not what_if else ["1", "1", "1", what_if, what_if, "0", what_if, what_if, "9000"]
     fields = [
         f"5|{order_id}|7|SPX|OPT|20261124|6975|C|100|SMART|USD|x|SPXW|BUY|1|LMT|17.9|0.0|DAY||DU1||0|{ref}|{client}|99",
-        "0|0|0||99.0/DU1/5|||||||" + "|" * 2 + "|0||-1|0||||||2147483647|0|0|0||3|0|0||0|0||0|None||0||||?|0|0|",
-        "0|0||||||0|0|0|2147483647|2147483647|||0||IB|0|0||0|" + ("1" if what_if or status == "WhatIf" else "0"),
+        "0|0|0||99.0/DU1/5|||||||"
+        + "|" * 2
+        + "|0||-1|0||||||2147483647|0|0|0||3|0|0||0|0||0|None||0||||?|0|0|",
+        "0|0||||||0|0|0|2147483647|2147483647|||0||IB|0|0||0|"
+        + ("1" if what_if or status == "WhatIf" else "0"),
         "|".join([status, *margins]) + "|1.64||||",
         f"0|0|0|None|{unset}|1|{unset}|{unset}|{unset}|{unset}|0||||0|1|0|0|0|||0|||||",
     ]
@@ -143,7 +148,9 @@ def failure(script: Script, mode: str = "paper", account: str | None = None, tim
     async def main() -> str:
         async with listening(script):
             with pytest.raises((GatewayError, RefusedError)) as caught:
-                async with connect(endpoint(script, mode, account), timeout=timeout, question_timeout=timeout):
+                async with connect(
+                    endpoint(script, mode, account), timeout=timeout, question_timeout=timeout
+                ):
                     pass
             return str(caught.value)
 
@@ -236,7 +243,12 @@ def test_an_account_that_does_not_fit_its_mode_is_refused(mode, named, managed, 
 
 @pytest.mark.parametrize(
     ("mode", "named", "managed"),
-    [("paper", None, ("DU1",)), ("paper", "DF2", ("DU1", "DF2")), ("live", "U1", ("U1",)), ("sim", None, ("SIM1",))],
+    [
+        ("paper", None, ("DU1",)),
+        ("paper", "DF2", ("DU1", "DF2")),
+        ("live", "U1", ("U1",)),
+        ("sim", None, ("SIM1",)),
+    ],
 )
 def test_an_account_that_fits_its_mode_is_taken(mode, named, managed):
     assert chosen_account(Endpoint("h", 1, 1, named, mode), managed) == (named or managed[0])
@@ -301,8 +313,16 @@ def test_a_row_that_cannot_be_read_fails_its_question_instead_of_being_left_out(
 
 def test_the_books_are_asked_at_once_and_held_by_the_broker():
     async def steps(broker: Broker, script: Script) -> None:
-        assert (broker.books.positions, broker.books.open_orders, broker.books.executions) == ((), (), ())
-        assert broker.books.time.isoformat() == "2026-11-24T09:30:00-05:00"
+        assert (
+            broker.initial_snapshot.positions,
+            broker.initial_snapshot.open_orders,
+            broker.initial_snapshot.executions,
+        ) == (
+            (),
+            (),
+            (),
+        )
+        assert broker.initial_snapshot.time.isoformat() == "2026-11-24T09:30:00-05:00"
         asked = [fields[0] for fields in script.heard]
         assert set(asked[1:4]) == {"49", "61", "99"}, "at once"
         assert asked.index("49") < asked.index("16") < asked.index("7"), "executions last"
@@ -316,7 +336,7 @@ def test_an_end_of_orders_that_nobody_asked_for_is_not_the_end_of_ours():
     late = [open_order(8, "Submitted", client=6), open_order(3, "Submitted"), "53|1|"]
 
     async def steps(broker: Broker, script: Script) -> None:
-        assert {order.order_id for order in broker.books.open_orders} == {3, 8}
+        assert {order.order_id for order in broker.initial_snapshot.open_orders} == {3, 8}
 
     session(steps, on49=early, on16=late)
 
@@ -326,10 +346,15 @@ def test_an_end_of_orders_that_nobody_asked_for_is_not_the_end_of_ours():
 
 def test_positions_are_those_of_our_account_and_a_closed_one_is_left_out():
     row = "61|3|{}|{}|SPX|OPT|20261124|6975|C|100||USD|x|SPXW|{}|1790|"
-    rows = [row.format("DU1", 7, 1), row.format("DU1", 8, -10), row.format("DU1", 8, 0), row.format("DU2", 9, 5)]
+    rows = [
+        row.format("DU1", 7, 1),
+        row.format("DU1", 8, -10),
+        row.format("DU1", 8, 0),
+        row.format("DU2", 9, 5),
+    ]
 
     async def steps(broker: Broker, script: Script) -> None:
-        assert [(p.con_id, p.quantity) for p in broker.books.positions] == [(7, 1)]
+        assert [(p.con_id, p.quantity) for p in broker.initial_snapshot.positions] == [(7, 1)]
         assert len(script.asked("64")) == 1  # no stream of changes goes on
 
     session(steps, on61=[*rows, "62|1|"])
@@ -345,8 +370,13 @@ def test_open_orders_carry_the_latest_status_and_ended_ones_are_left_out():
     ]
 
     async def steps(broker: Broker, script: Script) -> None:
-        (order,) = broker.books.open_orders
-        assert (order.order_id, order.status, order.filled, order.order_ref) == (41, "Submitted", 0, "spxarb:1:SPX:1")
+        (order,) = broker.initial_snapshot.open_orders
+        assert (order.order_id, order.status, order.filled, order.order_ref) == (
+            41,
+            "Submitted",
+            0,
+            "spxarb:1:SPX:1",
+        )
         assert broker.next_order_id() == 43
 
     session(steps, on16=frames)
@@ -364,7 +394,7 @@ def test_an_execution_comes_with_its_commission_and_an_unset_one_is_none():
     ]
 
     async def steps(broker: Broker, script: Script) -> None:
-        found = [(e.exec_id, e.commission) for e in broker.books.executions]
+        found = [(e.exec_id, e.commission) for e in broker.initial_snapshot.executions]
         assert found == [("e.1.01", Decimal("1.64")), ("e.2.01", None)]
         assert broker.events.empty()  # told with the answer, not as news
 
@@ -461,7 +491,9 @@ def test_while_the_gateway_is_cut_off_nothing_is_asked_and_no_order_leaves(code)
         with pytest.raises(GatewayError, match=str(code)):
             broker.place(TICKET, 41)
         script.say("4|2|-1|1102|restored, data maintained||")
-        assert await events(broker, 1) == [LinkChange(True, 1102, "restored, data maintained", data_lost=False)]
+        assert await events(broker, 1) == [
+            LinkChange(True, 1102, "restored, data maintained", data_lost=False)
+        ]
         assert await broker.positions() == ()
         assert broker.link_epoch == epoch + 1
         assert script.asked("3") == []
@@ -567,7 +599,10 @@ def test_every_status_of_the_wire_is_seen_and_no_other():
         ref = "spxarb:1:SPX:1"
         assert found[0] == OrderUpdate(ref, 41, "Submitted", perm_id=99)
         assert found[1] == OrderUpdate(ref, 41, "Submitted", Decimal(0), Decimal(1), 99)
-        assert [(m.order_ref, m.code) for m in found[2:4] if isinstance(m, OrderMessage)] == [(ref, 10349), (ref, 104)]
+        assert [(m.order_ref, m.code) for m in found[2:4] if isinstance(m, OrderMessage)] == [
+            (ref, 10349),
+            (ref, 104),
+        ]
         assert found[4] == OrderUpdate(ref, 41, "Filled", Decimal(1), Decimal(0), 99)
         await broker.server_time()
         assert broker.events.empty()  # the last was of another client's order 41
@@ -643,7 +678,17 @@ def test_a_rejected_what_if_is_an_answer_in_the_brokers_words():
 
 def test_frames_that_make_no_sense_are_told_and_break_nothing():
     async def steps(broker: Broker, script: Script) -> None:
-        script.say("3|41|Filled|", "9999|1|", "abc|", "4|2|", "59|", "1|6|x|1|", "11|-1|41|", "21|9|13|0||||||||", "93|9|")
+        script.say(
+            "3|41|Filled|",
+            "9999|1|",
+            "abc|",
+            "4|2|",
+            "59|",
+            "1|6|x|1|",
+            "11|-1|41|",
+            "21|9|13|0||||||||",
+            "93|9|",
+        )
         await broker.server_time()
         assert broker.link_up
         assert any("frame 11 that cannot be read" in notice for notice in broker.notices)

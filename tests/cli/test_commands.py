@@ -23,7 +23,19 @@ from spxarb.core.result import Result
 from tools.docs.commands import commands as commands_document
 
 ROOT = Path(__file__).parents[2]
-VERBS = ["enter", "monitor", "settle", "close-all", "start", "stop", "status", "report", "record", "sim", "demo"]
+VERBS = [
+    "enter",
+    "monitor",
+    "settle",
+    "close-all",
+    "start",
+    "stop",
+    "status",
+    "report",
+    "record",
+    "sim",
+    "demo",
+]
 AT = datetime(2026, 2, 13, 9, 41, 5, tzinfo=NEW_YORK)
 
 

@@ -28,15 +28,13 @@ from spxarb.core.model import (
     NEW_YORK,
     SPX_OPTION_TICKS,
     ZERO,
-    Books,
-    BooksSeen,
     BrokerOrder,
+    BrokerSnapshot,
     Contract,
     Execution,
     FillReport,
     LegName,
     LinkChange,
-    LookFailed,
     NotSent,
     OrderMessage,
     OrderTicket,
@@ -44,13 +42,15 @@ from spxarb.core.model import (
     Quote,
     QuoteUpdate,
     Side,
+    SnapshotFailed,
+    SnapshotTaken,
     StopRequested,
     Timer,
     dec,
 )
-from spxarb.core.orders import Life, Track
+from spxarb.core.orders import OrderState, Track
 from spxarb.core.records import OrderName, Purpose
-from spxarb.core.steps import Board, Cancel, Look, Place, Reprice, Tactics, Wake, finish
+from spxarb.core.steps import Cancel, Place, Reprice, SpreadState, Tactics, TakeSnapshot, Wake, finish
 from spxarb.core.strategy import Limits, spx_price_cap, spy_price_floor
 
 SPX, SPY = LegName.SPX, LegName.SPY
@@ -217,8 +217,8 @@ class Exchange:
 class Laws:
     """Watches one procedure over the shoulder: what it asks for, against the truth."""
 
-    def __init__(self, exchange, board, *, cap=None, floor=None, ratio=None, strict=True):
-        self.exchange, self.board = exchange, board
+    def __init__(self, exchange, spread, *, cap=None, floor=None, ratio=None, strict=True):
+        self.exchange, self.spread = exchange, spread
         self.cap, self.floor, self.ratio = cap, floor, ratio
         self.strict = strict  # no correction has changed what was filled
         self.placed: set[str] = set()
@@ -228,15 +228,15 @@ class Laws:
             case Place():
                 assert action.ticket.order_ref not in self.placed, "an order is sent once"
                 self.placed.add(action.ticket.order_ref)
-                assert self.board.link_up
+                assert self.spread.link_up
                 assert action.ticket.quantity > 0
                 self._price(action.ticket, action.purpose, action.ticket.limit)
                 self._alone(action)
                 self._quantity(action)
             case Reprice():
-                track = self.board.tracks[action.ref]
-                assert track.life is Life.LIVE, "a price is changed only while the order lives"
-                assert self.board.link_up
+                track = self.spread.tracks[action.ref]
+                assert track.state is OrderState.LIVE, "a price is changed only while the order lives"
+                assert self.spread.link_up
                 self._price(track.ticket, track.purpose, action.limit)
 
     def _price(self, ticket, purpose, limit):
@@ -247,14 +247,14 @@ class Laws:
             assert self.cap is not None
             assert limit <= self.cap
         if purpose is Purpose.ENTRY and ticket.side is Side.SELL:
-            paid = self.board.tracks[str(OrderName(TAG, TRADE, SPX, Purpose.ENTRY, 1))].average_price
+            paid = self.spread.tracks[str(OrderName(TAG, TRADE, SPX, Purpose.ENTRY, 1))].average_price
             assert limit >= self.floor(paid)
 
     def _alone(self, action):
         others = self.exchange.may_fill(action.leg)
         assert not others, f"{action.ticket.order_ref} beside {[d.ref for d in others]}"
         followed = [
-            t for t in self.board.tracks.values() if t.leg is action.leg and t.ref != action.ticket.order_ref
+            t for t in self.spread.tracks.values() if t.leg is action.leg and t.ref != action.ticket.order_ref
         ]
         assert all(t.proven for t in followed)
 
@@ -293,14 +293,14 @@ class Laws:
         exchange = self.exchange
         spx, spy = exchange.position(SPX), exchange.position(SPY)
         ending = outcome.ending
-        if ending is Ending.DOUBT:
-            assert not all(track.proven for track in self.board.tracks.values())
+        if ending is Ending.UNPROVEN:
+            assert not all(track.proven for track in self.spread.tracks.values())
             return
         assert not exchange.may_fill(SPX)
         assert not exchange.may_fill(SPY)
         if not self.strict:
             return
-        assert (self.board.held(SPX), self.board.held(SPY)) == (spx, spy)
+        assert (self.spread.held(SPX), self.spread.held(SPY)) == (spx, spy)
         match ending:
             case Ending.FLAT | Ending.UNWOUND:
                 assert (spx, spy) == (0, 0)
@@ -311,7 +311,7 @@ class Laws:
             case Ending.RESIDUAL:
                 assert spy == 0
                 assert spx > 0
-            case Ending.LEFT:
+            case Ending.INCOMPLETE:
                 assert spx or spy
 
 
@@ -341,13 +341,13 @@ class Script(Exchange):
     `plays` are by the order's short name, such as "SPY e1": what happens when that order arrives.
     """
 
-    def __init__(self, board, plays=None, held=None):
+    def __init__(self, spread, plays=None, held=None):
         super().__init__(held)
-        self.board, self.plays = board, plays or {}
+        self.spread, self.plays = spread, plays or {}
         self.log: list[str] = []
         self.ready: deque = deque()
         self.due: list = []
-        self.quotes = dict(board.quotes)
+        self.quotes = dict(spread.quotes)
         self.on_fill: dict = {}
         self.matched: set[str] = set()
         self.epoch = 1
@@ -380,7 +380,7 @@ class Script(Exchange):
                 self.log.append(f"cancel {short(action.ref)}")
                 if self.link_up:
                     self.at(0.1, lambda: self._cancel(self.deals[action.ref]))
-            case Look():
+            case TakeSnapshot():
                 self._look()
             case Wake():
                 self.at(action.seconds, lambda: Timer(action.name))
@@ -417,9 +417,9 @@ class Script(Exchange):
 
         def answer():
             if not (up and self.link_up):
-                return LookFailed("not told in time")
-            shown = Books(NOON, tuple(self.told), self.open_orders(), self.completed_orders(), ())
-            return BooksSeen(shown, self.now, epoch)
+                return SnapshotFailed("not told in time")
+            shown = BrokerSnapshot(NOON, tuple(self.told), self.open_orders(), self.completed_orders(), ())
+            return SnapshotTaken(shown, self.now, epoch)
 
         self.at(0.1 if up else 2.0, answer)
 
@@ -553,7 +553,7 @@ def floor_of(paid):
 
 def board_of(held=None, spx=("17.80", "18.00"), spy=("2.35", "2.37")):
     quotes = {SPX_CALL.con_id: quote(*spx), SPY_CALL.con_id: quote(*spy)}
-    return Board(TAG, TRADE, base=dict(held or {}), quotes=quotes)
+    return SpreadState(TAG, TRADE, base=dict(held or {}), quotes=quotes)
 
 
 def plan_of(**changes):
@@ -566,25 +566,25 @@ class Scene:
     """One opening or closing against a script; the laws watch."""
 
     def __init__(self, plays=None, held=None, **quotes):
-        self.board = board_of(held, **quotes)
-        self.broker = Script(self.board, plays, held)
+        self.spread = board_of(held, **quotes)
+        self.broker = Script(self.spread, plays, held)
         self.strict = True
 
     def open(self, **changes):
         plan = plan_of(**changes)
         ratio = (plan.spy_quantity, plan.spx_quantity)
         laws = Laws(
-            self.broker, self.board, cap=plan.spx_cap, floor=plan.spy_floor, ratio=(ratio[1], ratio[0]),
+            self.broker, self.spread, cap=plan.spx_cap, floor=plan.spy_floor, ratio=(ratio[1], ratio[0]),
             strict=self.strict,
         )  # fmt: skip
-        outcome = drive(opening(self.board, plan), self.broker, laws)
+        outcome = drive(opening(self.spread, plan), self.broker, laws)
         laws.of_outcome(outcome, (plan.spx_quantity, -plan.spy_quantity))
         return outcome
 
     def close(self, spx_trades=True, **changes):
         plan = ClosePlan(SPX_CALL, SPY_CALL, Tactics(**changes), Purpose.EXIT, spx_trades)
-        laws = Laws(self.broker, self.board, strict=self.strict)
-        outcome = drive(closing(self.board, plan), self.broker, laws)
+        laws = Laws(self.broker, self.spread, strict=self.strict)
+        outcome = drive(closing(self.spread, plan), self.broker, laws)
         laws.of_outcome(outcome)
         return outcome
 
@@ -597,7 +597,7 @@ class Scene:
         return self.broker.position(SPX), self.broker.position(SPY)
 
 
-HELD = {SPX: 1, SPY: -10}
+KEPT = {SPX: 1, SPY: -10}
 
 
 def test_the_scene_leaves_room_for_three_steps_up_and_three_down():
@@ -633,7 +633,7 @@ def test_nothing_is_sent_when_the_ask_leaves_no_credit(spx, cap):
 
 def test_nothing_is_sent_when_entries_were_forbidden_already():
     scene = Scene()
-    scene.board.stop = "close-all"
+    scene.spread.stop = "close-all"
     assert scene.open() == Outcome(Ending.NOTHING, "close-all")
     assert scene.log == []
 
@@ -883,7 +883,7 @@ def test_a_status_filled_whose_execution_is_never_shown_is_a_doubt():
         broker.told.clear()
 
     scene = Scene({"SPX e1": play})
-    assert scene.open() == Outcome(Ending.DOUBT, "how order spxarb:4f1c:12:SPX:e1 ended is not known")
+    assert scene.open() == Outcome(Ending.UNPROVEN, "how order spxarb:4f1c:12:SPX:e1 ended is not known")
     assert scene.log == ["SPX e1: buy 1 at 18.00"]
 
 
@@ -948,21 +948,21 @@ def test_a_cancel_without_a_word_is_proven_by_the_books(deed):
 
 def test_a_cancel_that_is_never_heard_is_a_doubt():
     scene = Scene({"SPX e1": on_cancel(deaf)})
-    assert scene.open().ending is Ending.DOUBT
+    assert scene.open().ending is Ending.UNPROVEN
     assert scene.log.count("cancel SPX e1") > 1
     assert not [line for line in scene.log if "SPY" in line or "u1" in line]
 
 
 def test_a_doubt_about_spy_leaves_everything_as_it_is_for_the_next_run():
     scene = Scene({"SPY e1": on_cancel(deaf, fills((1, 4)))})
-    assert scene.open().ending is Ending.DOUBT
+    assert scene.open().ending is Ending.UNPROVEN
     assert not [line for line in scene.log if " u1" in line]
 
 
 def test_books_that_are_never_told_are_a_doubt():
     scene = Scene({"SPX e1": rests})
     scene.broker.answers = False
-    assert scene.open().ending is Ending.DOUBT
+    assert scene.open().ending is Ending.UNPROVEN
 
 
 def test_contracts_taken_away_from_spx_while_spy_is_sold_end_the_sale():
@@ -987,7 +987,7 @@ def test_contracts_taken_away_from_spx_while_spy_is_sold_end_the_sale():
 
 def test_a_link_that_is_down_at_the_start_and_stays_down_begins_nothing():
     scene = Scene()
-    scene.board.link_up = scene.broker.link_up = False
+    scene.spread.link_up = scene.broker.link_up = False
     assert scene.open() == Outcome(Ending.NOTHING, "the link to the broker is down")
     assert scene.log == []
     assert scene.broker.now == 20
@@ -995,14 +995,14 @@ def test_a_link_that_is_down_at_the_start_and_stays_down_begins_nothing():
 
 def test_a_link_that_comes_back_in_time_lets_the_opening_begin():
     scene = Scene()
-    scene.board.link_up = scene.broker.link_up = False
+    scene.spread.link_up = scene.broker.link_up = False
     scene.broker.at(9, scene.broker.restore)
     assert scene.open().ending is Ending.OPENED
 
 
 def test_a_stop_while_the_link_is_waited_for_is_obeyed():
     scene = Scene()
-    scene.board.link_up = scene.broker.link_up = False
+    scene.spread.link_up = scene.broker.link_up = False
     scene.broker.at(8, scene.broker.stop)
     scene.broker.at(9, scene.broker.restore)
     assert scene.open() == Outcome(Ending.NOTHING, "close-all")
@@ -1055,7 +1055,7 @@ def test_the_link_goes_after_spx_was_bought_and_stays_away():
     scene.broker.on_fill["SPX e1"] = lambda: lose_link_first(scene)
     outcome = scene.open()
     assert outcome == Outcome(
-        Ending.LEFT, "the link to the broker is down; 1 long SPX call could not be closed"
+        Ending.INCOMPLETE, "the link to the broker is down; 1 long SPX call could not be closed"
     )
     assert scene.log == ["SPX e1: buy 1 at 18.00"]
 
@@ -1090,7 +1090,7 @@ def test_an_order_that_the_socket_did_not_take_tells_that_the_link_is_down():
 def test_a_link_that_goes_for_good_while_an_order_works_is_a_doubt(name, code):
     scene = Scene({name: rests})
     scene.broker.at(1, lambda: scene.broker.cut(code))
-    assert scene.open().ending is Ending.DOUBT
+    assert scene.open().ending is Ending.UNPROVEN
     assert not [line for line in scene.log if " u1" in line]
 
 
@@ -1098,7 +1098,7 @@ def test_a_connection_that_is_gone_is_not_waited_for():
     """Only a new one can help, and the sooner the better."""
     scene = Scene({"SPX e1": rests})
     scene.broker.at(1, lambda: (scene.broker.cut(0), scene.broker.stop())[2:])
-    assert scene.open().ending is Ending.DOUBT
+    assert scene.open().ending is Ending.UNPROVEN
     assert scene.broker.now < 2
 
 
@@ -1112,13 +1112,13 @@ def test_nothing_held_is_flat_without_an_order():
 
 
 def test_spy_is_bought_back_before_spx_is_sold():
-    scene = Scene(held=HELD)
+    scene = Scene(held=KEPT)
     assert scene.close() == Outcome(Ending.FLAT)
     assert scene.log == ["SPY x1: buy 10 at 2.37", "SPX x1: sell 1 at 17.80"]
 
 
 def test_the_exit_climbs_from_the_touch_through_it_to_the_market():
-    scene = Scene({"SPY x1": rests}, held=HELD)
+    scene = Scene({"SPY x1": rests}, held=KEPT)
     assert scene.close().ending is Ending.FLAT
     assert scene.log == [
         "SPY x1: buy 10 at 2.37",
@@ -1147,23 +1147,23 @@ def test_the_ladder_follows_the_market():
 
 
 def test_what_an_exit_order_did_not_fill_is_left_to_the_next_and_no_more():
-    scene = Scene({"SPY x1": fills((3, 4), then=crossed(1))}, held=HELD)
+    scene = Scene({"SPY x1": fills((3, 4), then=crossed(1))}, held=KEPT)
     assert scene.close().ending is Ending.FLAT
     assert scene.log[-2:] == ["SPY x2: buy 5 at the market", "SPX x1: sell 1 at 17.80"]
 
 
 def test_without_market_orders_a_leg_may_be_left_and_its_hedge_is_kept():
-    scene = Scene({"SPY x1": rests}, held=HELD)
+    scene = Scene({"SPY x1": rests}, held=KEPT)
     outcome = scene.close(market_exit=False)
     assert outcome == Outcome(
-        Ending.LEFT, "10 short SPY calls could not be closed, so SPX is kept as the hedge"
+        Ending.INCOMPLETE, "10 short SPY calls could not be closed, so SPX is kept as the hedge"
     )
     assert not [line for line in scene.log if "SPX" in line]
     assert scene.truth == (1, -10)
 
 
 def test_without_any_quotes_the_market_decides_after_a_bounded_wait():
-    scene = Scene(held=HELD, spx=(None, None), spy=(None, None))
+    scene = Scene(held=KEPT, spx=(None, None), spy=(None, None))
     scene.broker.plays = {"SPY x1": fills((0, 10)), "SPX x1": fills((0, 1))}
     assert scene.close().ending is Ending.FLAT
     assert scene.log == ["SPY x1: buy 10 at the market", "SPX x1: sell 1 at the market"]
@@ -1171,26 +1171,26 @@ def test_without_any_quotes_the_market_decides_after_a_bounded_wait():
 
 
 def test_without_any_quotes_and_without_market_orders_nothing_can_be_done():
-    scene = Scene(held=HELD, spx=(None, None), spy=(None, None))
-    assert scene.close(market_exit=False).ending is Ending.LEFT
+    scene = Scene(held=KEPT, spx=(None, None), spy=(None, None))
+    assert scene.close(market_exit=False).ending is Ending.INCOMPLETE
     assert scene.log == []
 
 
 def test_quotes_that_come_within_the_wait_are_used():
-    scene = Scene(held=HELD, spy=(None, None))
+    scene = Scene(held=KEPT, spy=(None, None))
     scene.broker.at(4, lambda: scene.broker.quote(SPY, "2.35", "2.37"))
     assert scene.close().ending is Ending.FLAT
     assert scene.log[0] == "SPY x1: buy 10 at 2.37"
 
 
 def test_every_order_refused_leaves_everything_and_says_so():
-    scene = Scene({"SPY x1": refused(), "SPY x2": refused()}, held=HELD)
-    assert scene.close().ending is Ending.LEFT
+    scene = Scene({"SPY x1": refused(), "SPY x2": refused()}, held=KEPT)
+    assert scene.close().ending is Ending.INCOMPLETE
     assert scene.truth == (1, -10)
 
 
 def test_a_worthless_spx_call_is_offered_once_at_the_lowest_price_and_left_to_settlement():
-    scene = Scene(held=HELD, spx=(None, "0.05"))
+    scene = Scene(held=KEPT, spx=(None, "0.05"))
     assert scene.close() == Outcome(Ending.RESIDUAL, "1 long SPX call without a bid left to cash settlement")
     assert scene.log == ["SPY x1: buy 10 at 2.37", "SPX x1: sell 1 at 0.05", "cancel SPX x1"]
     assert scene.broker.now < 32
@@ -1212,14 +1212,14 @@ def test_a_bid_that_comes_back_after_the_offer_is_sold_to():
 
 def test_a_bid_that_may_be_on_its_way_is_waited_for_before_spx_is_called_worthless():
     scene = Scene(held={SPX: 1})
-    scene.board.quotes[SPX_CALL.con_id] = quote(None, "18.00", bid_told=False)
+    scene.spread.quotes[SPX_CALL.con_id] = quote(None, "18.00", bid_told=False)
     scene.broker.at(2, lambda: scene.broker.quote(SPX, "17.80", "18.00"))
     assert scene.close().ending is Ending.FLAT
     assert scene.log == ["SPX x1: sell 1 at 17.80"]
 
 
 def test_an_spx_call_that_trades_no_more_is_left_to_settlement_and_spy_bought_back():
-    scene = Scene(held=HELD)
+    scene = Scene(held=KEPT)
     outcome = scene.close(spx_trades=False)
     assert outcome == Outcome(Ending.RESIDUAL, "1 long SPX call left to cash settlement")
     assert scene.log == ["SPY x1: buy 10 at 2.37"]
@@ -1235,8 +1235,8 @@ def earlier(scene, name, side, quantity, state=WORKING, limit=None, filled=0):
     ref = str(OrderName(TAG, TRADE, leg, purpose, attempt))
     sleeps = NOON if purpose is Purpose.FAILSAFE else None
     ticket = OrderTicket(ref, CALLS[leg], side, quantity, limit, good_after=sleeps)
-    scene.board.tracks[ref] = Track(ticket, leg, purpose, attempt, limit=limit)
-    scene.board.attempts[leg, purpose] = attempt
+    scene.spread.tracks[ref] = Track(ticket, leg, purpose, attempt, limit=limit)
+    scene.spread.attempts[leg, purpose] = attempt
     deal = scene.broker.place(ticket, leg, purpose)
     deal.state, deal.status = state, "PreSubmitted"
     if filled:
@@ -1245,7 +1245,7 @@ def earlier(scene, name, side, quantity, state=WORKING, limit=None, filled=0):
 
 
 def test_a_resting_failsafe_is_proven_over_before_spy_is_bought_back():
-    scene = Scene(held=HELD)
+    scene = Scene(held=KEPT)
     earlier(scene, "SPY f1", Side.BUY, 10)
     assert scene.close().ending is Ending.FLAT
     assert scene.log == ["cancel SPY f1", "SPY x1: buy 10 at 2.37", "SPX x1: sell 1 at 17.80"]
@@ -1253,35 +1253,35 @@ def test_a_resting_failsafe_is_proven_over_before_spy_is_bought_back():
 
 
 def test_a_failsafe_that_fills_in_part_while_it_is_cancelled_is_counted():
-    scene = Scene(held=HELD)
+    scene = Scene(held=KEPT)
     earlier(scene, "SPY f1", Side.BUY, 10).on_cancel = crossed(4)
     assert scene.close().ending is Ending.FLAT
     assert scene.log == ["cancel SPY f1", "SPY x1: buy 6 at 2.37", "SPX x1: sell 1 at 17.80"]
 
 
 def test_a_failsafe_that_fills_wholly_while_it_is_cancelled_leaves_only_spx():
-    scene = Scene(held=HELD)
+    scene = Scene(held=KEPT)
     earlier(scene, "SPY f1", Side.BUY, 10).on_cancel = crossed(10)
     assert scene.close().ending is Ending.FLAT
     assert scene.log == ["cancel SPY f1", "SPX x1: sell 1 at 17.80"]
 
 
 def test_a_failsafe_that_cannot_be_proven_over_keeps_everything_as_it_is():
-    scene = Scene(held=HELD)
+    scene = Scene(held=KEPT)
     earlier(scene, "SPY f1", Side.BUY, 10).on_cancel = deaf
-    assert scene.close().ending is Ending.DOUBT
+    assert scene.close().ending is Ending.UNPROVEN
     assert set(scene.log) == {"cancel SPY f1"}
 
 
 def test_an_exit_that_was_cut_off_is_ended_and_what_it_filled_is_not_bought_again():
-    scene = Scene(held=HELD)
+    scene = Scene(held=KEPT)
     earlier(scene, "SPY x1", Side.BUY, 10, limit=Decimal("2.37"), filled=7)
     assert scene.close().ending is Ending.FLAT
     assert scene.log == ["cancel SPY x1", "SPY x2: buy 3 at 2.37", "SPX x1: sell 1 at 17.80"]
 
 
 def test_an_earlier_order_that_never_arrived_costs_two_looks():
-    scene = Scene(held=HELD)
+    scene = Scene(held=KEPT)
     earlier(scene, "SPY x1", Side.BUY, 10, state=OVER).status = ""
     assert scene.close().ending is Ending.FLAT
     assert scene.log == ["SPY x2: buy 10 at 2.37", "SPX x1: sell 1 at 17.80"]
@@ -1296,16 +1296,16 @@ def test_an_entry_that_was_cut_off_with_its_orders_still_working_is_undone():
 
 
 def test_a_doubt_about_spx_does_not_keep_spy_from_being_bought_back():
-    scene = Scene(held=HELD)
+    scene = Scene(held=KEPT)
     earlier(scene, "SPX e1", Side.BUY, 1, limit=Decimal(18)).on_cancel = deaf
-    assert scene.close().ending is Ending.DOUBT
+    assert scene.close().ending is Ending.UNPROVEN
     assert scene.log[-1] == "SPY x1: buy 10 at 2.37"
     assert scene.truth == (1, 0)
 
 
 def test_a_doubt_about_spx_that_is_cleared_up_meanwhile_is_none():
     """Told by chance: the order fills while SPY is bought back, and what it filled is sold."""
-    scene = Scene({"SPY x1": fills((3, 10))}, held=HELD)
+    scene = Scene({"SPY x1": fills((3, 10))}, held=KEPT)
     deal = earlier(scene, "SPX e1", Side.BUY, 1, limit=Decimal(18))
     deal.on_cancel = deaf
     placed = scene.broker._place
@@ -1321,7 +1321,7 @@ def test_a_doubt_about_spx_that_is_cleared_up_meanwhile_is_none():
 
 
 def test_an_spx_sale_of_an_earlier_run_is_ended_before_spy_is_bought_back():
-    scene = Scene(held=HELD)
+    scene = Scene(held=KEPT)
     scene.strict = False
     earlier(scene, "SPX x1", Side.SELL, 1, limit=Decimal(18))
     assert scene.close().ending is Ending.FLAT
@@ -1330,12 +1330,12 @@ def test_an_spx_sale_of_an_earlier_run_is_ended_before_spy_is_bought_back():
 
 @pytest.mark.parametrize(("deed", "proven"), [(mute, True), (crossed(4), True), (deaf, False)])
 def test_an_order_is_finished_only_when_its_end_is_proven(deed, proven):
-    scene = Scene(held=HELD)
+    scene = Scene(held=KEPT)
     deal = earlier(scene, "SPY x1", Side.BUY, 10, limit=Decimal("2.37"))
     deal.on_cancel = deed
-    track = scene.board.tracks[deal.ref]
-    laws = Laws(scene.broker, scene.board)
-    assert drive(finish(scene.board, track), scene.broker, laws) is proven
+    track = scene.spread.tracks[deal.ref]
+    laws = Laws(scene.broker, scene.spread)
+    assert drive(finish(scene.spread, track), scene.broker, laws) is proven
     assert track.proven is proven
 
 
@@ -1346,9 +1346,9 @@ def sold_before(scene, quantity):
     """An entry sale of SPY, proven over, in the books; its correction can come at any time."""
     deal = earlier(scene, "SPY e1", Side.SELL, 10, filled=quantity)
     deal.state, deal.status = OVER, "Cancelled"
-    track = scene.board.tracks[deal.ref]
-    track.hear_execution(scene.broker.told[-1])
-    track.life = Life.ENDED
+    track = scene.spread.tracks[deal.ref]
+    track.on_execution(scene.broker.told[-1])
+    track.state = OrderState.ENDED
     return scene.broker.told[-1]
 
 
@@ -1392,7 +1392,7 @@ def test_contracts_that_change_during_the_wait_for_the_link_are_the_ones_that_ar
     scene = Scene(held={SPX: 1})
     first = sold_before(scene, 4)
     scene.strict = False
-    scene.board.link_up = scene.broker.link_up = False
+    scene.spread.link_up = scene.broker.link_up = False
     scene.broker.at(2, lambda: scene.broker.correct(first, 6))
     scene.broker.at(4, scene.broker.restore)
     assert scene.close().ending is Ending.FLAT
@@ -1404,7 +1404,7 @@ def test_an_order_that_lives_again_beside_another_of_its_leg_ends_both_before_a_
     scene = Scene({"SPY x2": rests}, held={SPY: -10})
     old = earlier(scene, "SPY x1", Side.BUY, 10, state=OVER, limit=Decimal("2.37"))
     old.status = ""
-    laws = Laws(scene.broker, scene.board)
+    laws = Laws(scene.broker, scene.spread)
     laws.of_truth = lambda: None
 
     def revive():
@@ -1412,7 +1412,7 @@ def test_an_order_that_lives_again_beside_another_of_its_leg_ends_both_before_a_
         old.on_cancel = crossed(3)
 
     scene.broker.at(8, revive)
-    outcome = drive(closing(scene.board, ClosePlan(SPX_CALL, SPY_CALL, Tactics())), scene.broker, laws)
+    outcome = drive(closing(scene.spread, ClosePlan(SPX_CALL, SPY_CALL, Tactics())), scene.broker, laws)
     assert outcome.ending is Ending.FLAT
     assert scene.log == ["SPY x2: buy 10 at 2.37", "cancel SPY x2", "cancel SPY x1", "SPY x3: buy 7 at 2.37"]
     assert scene.truth == (0, 0)
@@ -1431,7 +1431,7 @@ def test_late_fills_without_end_are_never_told_as_flat():
         scene.broker.on_fill[f"SPY x{n}"] = lambda n=n: scene.broker.at(0.2, lambda: another(n + 1))
     scene.broker.plays = {f"SPX x{n}": rests for n in range(1, 9)}
     outcome = scene.close(market_exit=False)
-    assert outcome.ending is Ending.LEFT
+    assert outcome.ending is Ending.INCOMPLETE
     assert scene.truth[1] < 0
 
 
@@ -1440,7 +1440,7 @@ def test_late_fills_without_end_are_never_told_as_flat():
 
 @pytest.mark.parametrize("name", ["SPY x1", "SPX x1"])
 def test_a_link_that_goes_and_comes_back_lets_the_closing_go_on(name):
-    scene = Scene({name: rests}, held=HELD)
+    scene = Scene({name: rests}, held=KEPT)
     scene.broker.at(2, scene.broker.cut)
     scene.broker.at(14, scene.broker.restore)
     assert scene.close().ending is Ending.FLAT
@@ -1449,16 +1449,16 @@ def test_a_link_that_goes_and_comes_back_lets_the_closing_go_on(name):
 @pytest.mark.parametrize("code", [0, 1100])
 @pytest.mark.parametrize("name", ["SPY x1", "SPX x1"])
 def test_a_link_that_goes_for_good_while_an_exit_works_is_a_doubt(name, code):
-    scene = Scene({name: rests}, held=HELD)
+    scene = Scene({name: rests}, held=KEPT)
     scene.broker.at(2, lambda: scene.broker.cut(code))
-    assert scene.close().ending is Ending.DOUBT
+    assert scene.close().ending is Ending.UNPROVEN
 
 
 def test_a_connection_that_is_gone_at_the_start_leaves_everything():
-    scene = Scene(held=HELD)
-    scene.board.link_up = scene.broker.link_up = False
-    scene.board.cut_off = True
-    assert scene.close().ending is Ending.LEFT
+    scene = Scene(held=KEPT)
+    scene.spread.link_up = scene.broker.link_up = False
+    scene.spread.cut_off = True
+    assert scene.close().ending is Ending.INCOMPLETE
     assert scene.log == []
     assert scene.broker.now == 0
 
@@ -1466,23 +1466,23 @@ def test_a_connection_that_is_gone_at_the_start_leaves_everything():
 # --- the failsafe ---------------------------------------------------------------------------------
 
 
-def leave_failsafe(plays=None):
-    scene = Scene(plays, held=HELD)
-    laws = Laws(scene.broker, scene.board)
-    track = drive(failsafe(scene.board, SPY_CALL, NOON), scene.broker, laws)
+def place_failsafe(plays=None):
+    scene = Scene(plays, held=KEPT)
+    laws = Laws(scene.broker, scene.spread)
+    track = drive(failsafe(scene.spread, SPY_CALL, NOON), scene.broker, laws)
     return scene, track
 
 
 def test_a_failsafe_is_a_sleeping_market_order_for_all_that_is_short():
-    scene, track = leave_failsafe({"SPY f1": rests})
+    scene, track = place_failsafe({"SPY f1": rests})
     assert scene.log == ["SPY f1: buy 10 at the market"]
-    assert (track.ticket.good_after, track.purpose, track.life) == (NOON, Purpose.FAILSAFE, Life.LIVE)
+    assert (track.ticket.good_after, track.purpose, track.state) == (NOON, Purpose.FAILSAFE, OrderState.LIVE)
 
 
 @pytest.mark.parametrize("play", [refused(), lost], ids=["refused", "silence"])
 def test_a_failsafe_that_is_not_taken_holds_nobody_up(play):
-    scene, track = leave_failsafe({"SPY f1": play})
-    assert track.life is not Life.LIVE
+    scene, track = place_failsafe({"SPY f1": play})
+    assert track.state is not OrderState.LIVE
     assert scene.broker.now <= 5
 
 
@@ -1500,10 +1500,10 @@ class Chance(Exchange):
     they do not list though it may fill was said to be over.
     """
 
-    def __init__(self, tape, board, held=None, *, stops=False, corrects=False):
+    def __init__(self, tape, spread, held=None, *, stops=False, corrects=False):
         super().__init__(held)
         self.tape, self.place_on_tape = tape, 0
-        self.board = board
+        self.spread = spread
         self.generous = self.roll(4) != 1
         self.timers: dict[str, float] = {}
         self.parcels: deque = deque()  # (due, deed, the order in it), in the order in which they were sent
@@ -1569,7 +1569,7 @@ class Chance(Exchange):
             case Cancel():
                 if not self.closed:
                     self._send(lambda: self._ends(self.deals[action.ref]))
-            case Look():
+            case TakeSnapshot():
                 assert self.looking is None
                 self.looking = {"epoch": self.epoch, "fails": not self.link_up or not self.gateway_up}
                 if self.roll(3):
@@ -1583,9 +1583,9 @@ class Chance(Exchange):
         last = self.parcels[-1][0] if self.parcels else 0.0
         self.parcels.append((max(last, self.now + travels), deed, deal))
 
-    def reconnect(self, board):
+    def reconnect(self, spread):
         """The next run of the program, over a new connection; from now on all goes well."""
-        self.board, self.place_on_tape = board, len(self.tape)
+        self.spread, self.place_on_tape = spread, len(self.tape)
         self.generous = self.link_up = self.gateway_up = True
         self.closed, self.looking = False, None
         self.timers.clear()
@@ -1611,7 +1611,7 @@ class Chance(Exchange):
                 self._meets_the_market(deal)
 
     def _meets_the_market(self, deal):
-        quote = self.board.quote(deal.ticket.contract)
+        quote = self.spread.quote(deal.ticket.contract)
         touch = quote.ask if deal.ticket.side is Side.BUY else quote.bid
         reached = deal.limit is None or (
             touch is not None and (touch - deal.limit) * deal.ticket.side.sign <= 0
@@ -1698,12 +1698,12 @@ class Chance(Exchange):
             deal.state, deal.completes = OVER, self._lag()
 
     def _answer(self):
-        look, self.looking = self.looking, None
-        if look["fails"] or look["epoch"] != self.epoch:
-            return LookFailed("not told")
-        parts = {**self._parts(), **look}
-        books = Books(NOON, parts["executions"], parts["open"], parts["completed"], ())
-        return BooksSeen(books, self.now, look["epoch"])
+        take_snapshot, self.looking = self.looking, None
+        if take_snapshot["fails"] or take_snapshot["epoch"] != self.epoch:
+            return SnapshotFailed("not told")
+        parts = {**self._parts(), **take_snapshot}
+        snapshot = BrokerSnapshot(NOON, parts["executions"], parts["open"], parts["completed"], ())
+        return SnapshotTaken(snapshot, self.now, take_snapshot["epoch"])
 
     def _parts(self):
         return {
@@ -1891,8 +1891,8 @@ def random_tactics(broker):
 
 
 def open_by_chance(tape, *, corrects=False):
-    board = board_of()
-    broker = Chance(tape, board, stops=True, corrects=corrects)
+    spread = board_of()
+    broker = Chance(tape, spread, stops=True, corrects=corrects)
     spx_quantity = broker.pick([1, 2])
     spy_quantity = 10 * spx_quantity
     limits = replace(
@@ -1908,13 +1908,13 @@ def open_by_chance(tape, *, corrects=False):
         random_tactics(broker),
     )  # fmt: skip
     laws = Laws(
-        broker, board, cap=cap, floor=plan.spy_floor, ratio=(spx_quantity, spy_quantity), strict=not corrects
+        broker, spread, cap=cap, floor=plan.spy_floor, ratio=(spx_quantity, spy_quantity), strict=not corrects
     )
-    outcome = drive(opening(board, plan), broker, laws)
+    outcome = drive(opening(spread, plan), broker, laws)
     laws.of_outcome(outcome, (spx_quantity, -spy_quantity))
     the_end_comes_in_time(broker)
-    if outcome.ending in {Ending.DOUBT, Ending.LEFT}:
-        the_next_run_makes_it_good(broker, board, corrects=corrects)
+    if outcome.ending in {Ending.UNPROVEN, Ending.INCOMPLETE}:
+        the_next_run_makes_it_good(broker, spread, corrects=corrects)
     return outcome, broker
 
 
@@ -1929,21 +1929,21 @@ EARLIER = {
 
 
 def close_by_chance(tape, *, corrects=False):
-    board = board_of()
-    broker = Chance(tape, board, corrects=corrects)
+    spread = board_of()
+    broker = Chance(tape, spread, corrects=corrects)
     name = broker.pick(EARLIER)
     base = {SPX: broker.pick([1, 2, 0]), SPY: -broker.pick([10, 20, 3, 0])}
     base |= {SPX: {SPY: 0}, None: {SPX: 0, SPY: 0}}.get(EARLIER[name] and EARLIER[name][2], {})
-    board.base, broker.base = dict(base), dict(base)
+    spread.base, broker.base = dict(base), dict(base)
     if EARLIER[name] is not None:
-        _left_by_an_earlier_run(broker, board, *EARLIER[name])
+        _left_by_an_earlier_run(broker, spread, *EARLIER[name])
     plan = ClosePlan(SPX_CALL, SPY_CALL, random_tactics(broker), Purpose.EXIT, broker.roll(6) != 5)
-    laws = Laws(broker, board, strict=not corrects)
-    outcome = drive(closing(board, plan), broker, laws)
+    laws = Laws(broker, spread, strict=not corrects)
+    outcome = drive(closing(spread, plan), broker, laws)
     laws.of_outcome(outcome)
     the_end_comes_in_time(broker)
-    if outcome.ending in {Ending.DOUBT, Ending.LEFT}:
-        the_next_run_makes_it_good(broker, board, corrects=corrects)
+    if outcome.ending in {Ending.UNPROVEN, Ending.INCOMPLETE}:
+        the_next_run_makes_it_good(broker, spread, corrects=corrects)
     return outcome, broker
 
 
@@ -1956,13 +1956,13 @@ def the_end_comes_in_time(broker):
 def the_next_run_makes_it_good(broker, before, *, corrects):
     """Whatever was left in doubt, the ledger and the books are enough to come out of it flat."""
     quotes = {SPX_CALL.con_id: quote("17.80", "18.00"), SPY_CALL.con_id: quote("2.35", "2.37")}
-    loose = {track.ref: track for track in before.loose()}
+    unproven = {track.ref: track for track in before.unproven()}
     known = {
         leg: broker.position(leg)
         - sum(
             broker.filled(d) * d.ticket.side.sign
             for d in broker.deals.values()
-            if d.leg is leg and d.ref in loose
+            if d.leg is leg and d.ref in unproven
         )
         for leg in LegName
     }
@@ -1971,17 +1971,17 @@ def the_next_run_makes_it_good(broker, before, *, corrects):
             t.ticket, t.leg, t.purpose, t.attempt, limit=t.limit,
             executions={e.exec_id: e for e in broker.told if e.order_ref == ref},
         )
-        for ref, t in loose.items()
+        for ref, t in unproven.items()
     }  # fmt: skip
-    board = Board(TAG, TRADE, base=known, attempts=dict(before.attempts), tracks=tracks, quotes=quotes)
-    broker.reconnect(board)
-    laws = Laws(broker, board, strict=not corrects)
-    outcome = drive(closing(board, ClosePlan(SPX_CALL, SPY_CALL, Tactics())), broker, laws)
+    spread = SpreadState(TAG, TRADE, base=known, attempts=dict(before.attempts), tracks=tracks, quotes=quotes)
+    broker.reconnect(spread)
+    laws = Laws(broker, spread, strict=not corrects)
+    outcome = drive(closing(spread, ClosePlan(SPX_CALL, SPY_CALL, Tactics())), broker, laws)
     laws.of_outcome(outcome)
     assert outcome.ending is Ending.FLAT
 
 
-def _left_by_an_earlier_run(broker, board, name, side, of_leg):
+def _left_by_an_earlier_run(broker, spread, name, side, of_leg):
     leg, kind = LegName(name.split()[0]), name.split()[1]
     quantity = abs(broker.base[of_leg]) * (10 if kind == "e1" else 1) if of_leg else 2
     if not quantity:
@@ -1990,8 +1990,8 @@ def _left_by_an_earlier_run(broker, board, name, side, of_leg):
     ref = str(OrderName(TAG, TRADE, leg, purpose, 1))
     limit = None if purpose is Purpose.FAILSAFE else Decimal(2)
     ticket = OrderTicket(ref, CALLS[leg], side, quantity, limit, good_after=NOON if limit is None else None)
-    board.tracks[ref] = Track(ticket, leg, purpose, 1, limit=limit)
-    board.attempts[leg, purpose] = 1
+    spread.tracks[ref] = Track(ticket, leg, purpose, 1, limit=limit)
+    spread.attempts[leg, purpose] = 1
     deal = broker.place(ticket, leg, purpose)
     match broker.roll(6):
         case 1:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxarb.config.schema import Fees
+from spxarb.config.schema import FeesSettings
 from spxarb.core.fees import FeeSchedule, commission_share, order_fees
 from spxarb.core.model import Side, dec
 
@@ -20,7 +20,7 @@ contracts = st.integers(1, 60)
 
 
 def test_the_schedule_is_the_configurations_section_by_name_and_default():
-    assert asdict(FEES) == Fees().model_dump()
+    assert asdict(FEES) == FeesSettings().model_dump()
 
 
 def test_one_spx_call_at_17_90_costs_the_minimum_commission_and_three_fees():

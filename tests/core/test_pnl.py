@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spxarb.core.model import NEW_YORK, Contract, Execution, LegName, Side, TradeStatus, dec
-from spxarb.core.pnl import day_summary, figures, traded
+from spxarb.core.pnl import day_summary, trade_pnl, traded
 from spxarb.core.records import Fill, Purpose, Settlement, Trade
 
 DAY = date(2026, 11, 24)
@@ -54,7 +54,7 @@ ROUND_TRIP = [BOUGHT, SOLD_3, SOLD_7, BACK, LEFT]
 
 def test_a_round_trip_is_its_entry_credit_less_its_exit_cost():
     """In: 675 + 1568 - 1790 - 11.80 = 441.20. Out: 1100 - 820 + 11.72 = 291.72."""
-    found = figures(TRADE, ROUND_TRIP)
+    found = trade_pnl(TRADE, ROUND_TRIP)
     assert (found.entry_credit, found.exit_cost, found.final_pnl) == (
         dec("441.20"),
         dec("291.72"),
@@ -65,13 +65,13 @@ def test_a_round_trip_is_its_entry_credit_less_its_exit_cost():
 
 
 def test_prices_of_partial_fills_are_averaged_by_quantity():
-    found = figures(TRADE, ROUND_TRIP)
+    found = trade_pnl(TRADE, ROUND_TRIP)
     assert (found.spy_entry_price, found.spx_entry_price) == (dec("2.243"), dec("17.9"))
     assert (found.spy_exit_price, found.spx_exit_price) == (dec("1.1"), dec("8.2"))
 
 
 def test_an_open_trade_holds_its_legs_signed_and_has_no_exit_prices():
-    found = figures(TRADE, [BOUGHT, SOLD_3])
+    found = trade_pnl(TRADE, [BOUGHT, SOLD_3])
     assert (found.spx_held, found.spy_held) == (1, -3)
     assert (found.spx_exit_price, found.spy_exit_price) == (None, None)
     assert found.exit_cost == 0
@@ -79,54 +79,54 @@ def test_an_open_trade_holds_its_legs_signed_and_has_no_exit_prices():
 
 
 def test_one_leg_alone_is_not_flat():
-    assert not figures(TRADE, [BOUGHT]).flat
-    assert not figures(TRADE, [SOLD_3]).flat
+    assert not trade_pnl(TRADE, [BOUGHT]).flat
+    assert not trade_pnl(TRADE, [SOLD_3]).flat
 
 
 def test_an_exit_that_brings_money_has_a_negative_cost():
-    found = figures(TRADE, [BOUGHT, SOLD_3, SOLD_7, LEFT])
+    found = trade_pnl(TRADE, [BOUGHT, SOLD_3, SOLD_7, LEFT])
     assert found.exit_cost == dec("-818.36")
     assert found.exit_cash == dec("818.36")
 
 
 def test_what_undoes_an_entry_belongs_to_the_entry_and_is_no_exit_price():
     """SPX bought at 17.90 and sold again at 17.70: 20 lost and two commissions."""
-    found = figures(TRADE, [BOUGHT, fill(2, "SPX", "u", "SELL", 1, "17.70", "1.64")])
+    found = trade_pnl(TRADE, [BOUGHT, fill(2, "SPX", "u", "SELL", 1, "17.70", "1.64")])
     assert (found.entry_credit, found.exit_cost) == (dec("-23.28"), 0)
     assert (found.spx_entry_price, found.spx_exit_price) == (dec("17.9"), None)
     assert found.flat
 
 
 def test_the_fail_safe_buy_back_is_an_exit():
-    found = figures(TRADE, [BOUGHT, SOLD_3, SOLD_7, replace(BACK, purpose=Purpose.FAILSAFE)])
+    found = trade_pnl(TRADE, [BOUGHT, SOLD_3, SOLD_7, replace(BACK, purpose=Purpose.FAILSAFE)])
     assert found.exit_cost == dec("1110.08")
     assert found.spy_exit_price == dec("1.1")
 
 
 def test_a_settled_leg_is_held_no_longer_and_its_cash_lowers_the_exit_cost():
     """SPX settles at 6801.30 against 6795: 630 to us."""
-    found = figures(TRADE, [BOUGHT, SOLD_3, SOLD_7, BACK], [settlement("SPX", 1, "6801.30", "630")])
+    found = trade_pnl(TRADE, [BOUGHT, SOLD_3, SOLD_7, BACK], [settlement("SPX", 1, "6801.30", "630")])
     assert found.exit_cost == dec("1110.08") - 630
     assert found.final_pnl == dec("441.20") - dec("480.08")
     assert found.flat
 
 
 def test_a_trade_without_fills_has_no_money_and_no_prices():
-    found = figures(TRADE, [])
+    found = trade_pnl(TRADE, [])
     assert (found.entry_credit, found.exit_cost, found.final_pnl, found.commissions) == (0, 0, 0, 0)
     assert (found.spx_entry_price, found.spy_entry_price) == (None, None)
     assert not found.commissions_estimated
 
 
 def test_one_estimated_commission_makes_the_sum_an_estimate():
-    assert not figures(TRADE, ROUND_TRIP).commissions_estimated
-    assert figures(TRADE, [*ROUND_TRIP[:4], replace(LEFT, commission_estimated=True)]).commissions_estimated
+    assert not trade_pnl(TRADE, ROUND_TRIP).commissions_estimated
+    assert trade_pnl(TRADE, [*ROUND_TRIP[:4], replace(LEFT, commission_estimated=True)]).commissions_estimated
 
 
 def test_a_correction_replaces_its_execution_and_does_not_add():
     corrected = fill(1, "SPX", "e", "BUY", 1, "17.80", "1.64", revision="02")
     for order in ([BOUGHT, corrected], [corrected, BOUGHT]):
-        found = figures(TRADE, order)
+        found = trade_pnl(TRADE, order)
         assert found.entry_credit == dec("-1781.64")
         assert found.spx_held == 1
 
@@ -134,17 +134,17 @@ def test_a_correction_replaces_its_execution_and_does_not_add():
 def test_what_other_trades_did_is_theirs():
     foreign = fill(9, "SPX", "e", "BUY", 1, "30.00", "1.64", trade=8)
     theirs = settlement("SPX", 1, "6900", "10500", trade=8)
-    assert figures(TRADE, [*ROUND_TRIP, foreign], [theirs]) == figures(TRADE, ROUND_TRIP)
+    assert trade_pnl(TRADE, [*ROUND_TRIP, foreign], [theirs]) == trade_pnl(TRADE, ROUND_TRIP)
 
 
 def test_commissions_with_parts_of_a_cent_are_rounded_once_in_the_sum():
-    found = figures(TRADE, [fill(n, "SPY", "e", "SELL", 1, "2.00", "1.0043") for n in range(10)])
+    found = trade_pnl(TRADE, [fill(n, "SPY", "e", "SELL", 1, "2.00", "1.0043") for n in range(10)])
     assert found.commissions == dec("10.04")
     assert found.entry_credit == dec("1989.96")
 
 
 @st.composite
-def books(draw):
+def snapshot(draw):
     """Fills and settlements of one trade, cents only, each execution its own."""
     count = draw(st.integers(0, 12))
     fills = [
@@ -166,31 +166,31 @@ def books(draw):
     return fills, settled
 
 
-@given(books())
+@given(snapshot())
 def test_the_final_result_is_the_total_cash_of_everything(book):
     fills, settled = book
     cash = sum(each.cash for each in settled)
     for each in fills:
         way = 1 if each.execution.side is Side.SELL else -1
         cash += way * 100 * each.execution.quantity * each.execution.price - each.commission
-    found = figures(TRADE, fills, settled)
+    found = trade_pnl(TRADE, fills, settled)
     assert found.final_pnl == cash
     assert found.final_pnl == found.entry_credit - found.exit_cost
 
 
-@given(books(), st.randoms())
+@given(snapshot(), st.randoms())
 def test_the_order_of_fills_and_settlements_does_not_matter(book, random):
     fills, settled = book
-    expected = figures(TRADE, fills, settled)
+    expected = trade_pnl(TRADE, fills, settled)
     random.shuffle(fills)
     random.shuffle(settled)
-    assert figures(TRADE, fills, settled) == expected
+    assert trade_pnl(TRADE, fills, settled) == expected
 
 
-@given(books())
+@given(snapshot())
 def test_a_fill_told_twice_counts_once(book):
     fills, settled = book
-    assert figures(TRADE, [*fills, *fills], settled) == figures(TRADE, fills, settled)
+    assert trade_pnl(TRADE, [*fills, *fills], settled) == trade_pnl(TRADE, fills, settled)
 
 
 # --- a day --------------------------------------------------------------------------------------

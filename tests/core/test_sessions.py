@@ -154,8 +154,8 @@ def test_next_and_previous_trading_day_are_inverse_to_each_other(day, closed):
     st.times(time(9, 30), time(15, 0)),
     st.times(time(15, 1), time(15, 59)),
 )
-def test_every_timetable_is_in_the_order_of_the_day(day, short, cutoff, leave):
-    found = day_of(day, early={day} if short else (), entry_cutoff=cutoff, exit_check_time=leave)
+def test_every_timetable_is_in_the_order_of_the_day(day, short, cutoff, exit_trade):
+    found = day_of(day, early={day} if short else (), entry_cutoff=cutoff, exit_check_time=exit_trade)
     if found is None:
         assert day.weekday() >= 5
         return

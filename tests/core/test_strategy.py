@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxarb.config.schema import RiskManagement, Trading
+from spxarb.config.schema import RiskManagementSettings, TradingSettings
 from spxarb.core.exits import ExitView, closing_cost, current_pnl, exit_signal, settlement_cash
 from spxarb.core.fees import FeeSchedule
 from spxarb.core.model import (
@@ -116,7 +116,7 @@ def changed(name, **more) -> Check:
 
 
 def test_the_limits_are_named_as_in_the_configuration_and_have_its_defaults():
-    configured = Trading().model_dump() | RiskManagement().model_dump()
+    configured = TradingSettings().model_dump() | RiskManagementSettings().model_dump()
     for field in fields(Limits):
         assert getattr(LIMITS, field.name) == configured[field.name], field.name
 

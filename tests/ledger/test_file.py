@@ -18,7 +18,7 @@ import pytest
 
 from spxarb.errors import Exit, RefusedError
 from spxarb.ledger import opening, schema
-from spxarb.ledger.ledger import Store
+from spxarb.ledger.ledger import Ledger
 
 NOBODY = 65534
 
@@ -31,7 +31,7 @@ def path(tmp_path):
 @pytest.fixture
 def ledger(path):
     """A ledger with a trade's worth of facts in it, closed."""
-    with Store.open(path, mode="paper") as store:
+    with Ledger.open(path, mode="paper") as store:
         store.set_trading(False, "as found", store_time())
     return path
 
@@ -55,7 +55,7 @@ def contents(path):
 def refused(path, *words, mode="paper", read_only=False):
     """Opening is refused with exit code 5, in one line that names the file and says these words."""
     with pytest.raises(RefusedError) as caught:
-        Store.open(path, mode=mode, read_only=read_only)
+        Ledger.open(path, mode=mode, read_only=read_only)
     line = str(caught.value)
     assert caught.value.exit_code is Exit.REFUSED
     assert "\n" not in line
@@ -94,10 +94,10 @@ def test_a_new_ledger_is_for_its_owner_only_whatever_the_umask(path):
     code = """
 import os, stat, sys
 from pathlib import Path
-from spxarb.ledger.ledger import Store
+from spxarb.ledger.ledger import Ledger
 os.umask(0)
 path = Path(sys.argv[1])
-with Store.open(path, mode="paper") as store:
+with Ledger.open(path, mode="paper") as store:
     store.lower_flag("any")
     for file in sorted(path.parent.iterdir()):
         print(file.name, oct(stat.S_IMODE(file.stat().st_mode)))
@@ -117,7 +117,7 @@ with Store.open(path, mode="paper") as store:
 
 def test_a_ledger_that_others_could_read_is_closed_to_them(ledger):
     ledger.chmod(0o664)
-    with Store.open(ledger, mode="paper") as store:
+    with Ledger.open(ledger, mode="paper") as store:
         store.lower_flag("any")
         assert mode_of(ledger) == 0o600
         assert mode_of(ledger.with_name("trading.db-wal")) == 0o600
@@ -125,12 +125,12 @@ def test_a_ledger_that_others_could_read_is_closed_to_them(ledger):
 
 def test_a_folder_that_was_there_keeps_its_rights(tmp_path):
     tmp_path.chmod(0o755)
-    Store.open(tmp_path / "trading.db", mode="paper").close()
+    Ledger.open(tmp_path / "trading.db", mode="paper").close()
     assert mode_of(tmp_path) == 0o755
 
 
 def test_it_is_in_wal_mode_with_full_synchronisation_foreign_keys_and_a_bounded_wait(path):
-    with Store.open(path, mode="paper") as store:
+    with Ledger.open(path, mode="paper") as store:
         pragma = {
             name: store._db.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
@@ -139,19 +139,19 @@ def test_it_is_in_wal_mode_with_full_synchronisation_foreign_keys_and_a_bounded_
 
 
 def test_the_tag_is_made_once_and_tells_ledgers_apart(path, tmp_path):
-    with Store.open(path, mode="paper") as store:
+    with Ledger.open(path, mode="paper") as store:
         tag = store.tag
-    with Store.open(path, mode="paper") as store:
+    with Ledger.open(path, mode="paper") as store:
         assert store.tag == tag
-    with Store.open(tmp_path / "other.db", mode="paper") as store:
+    with Ledger.open(tmp_path / "other.db", mode="paper") as store:
         assert store.tag != tag
     assert len(tag) == 6
     assert set(tag) <= set("0123456789abcdef")
 
 
 def test_reading_an_absent_ledger_makes_nothing_and_finds_it_empty(path):
-    assert not Store.exists(path)
-    with Store.open(path, mode="live", read_only=True) as store:
+    assert not Ledger.exists(path)
+    with Ledger.open(path, mode="live", read_only=True) as store:
         assert store.mode == "live"
         assert store.open_trades() == []
         assert not store.is_trading()
@@ -164,9 +164,9 @@ def test_many_jobs_may_make_it_at_the_same_moment(path):
     code = """
 import sys
 from pathlib import Path
-from spxarb.ledger.ledger import Store
+from spxarb.ledger.ledger import Ledger
 sys.stdin.read()
-with Store.open(Path(sys.argv[1]), mode="paper") as store:
+with Ledger.open(Path(sys.argv[1]), mode="paper") as store:
     store.begin_run("status", [], store_time())
     print(store.tag)
 """.replace("store_time()", "__import__('datetime').datetime.now().astimezone()")
@@ -177,7 +177,7 @@ with Store.open(Path(sys.argv[1]), mode="paper") as store:
     tags = {job.communicate(timeout=60)[0].strip() for job in jobs}
     assert [job.returncode for job in jobs] == [0] * 6
     assert len(tags) == 1
-    with Store.open(path, mode="paper", read_only=True) as store:
+    with Ledger.open(path, mode="paper", read_only=True) as store:
         assert store._value("SELECT count(*) FROM runs") == 6
         assert store._value("SELECT count(*) FROM system_state") == 1
 
@@ -186,8 +186,8 @@ def test_numpy_is_not_imported_for_its_sake_and_can_be_imported_after(path):
     code = """
 import sys
 from pathlib import Path
-from spxarb.ledger.ledger import Store
-Store.open(Path(sys.argv[1]), mode="paper").close()
+from spxarb.ledger.ledger import Ledger
+Ledger.open(Path(sys.argv[1]), mode="paper").close()
 assert not {"numpy", "pandas", "ib_insync"} & set(sys.modules), "imported"
 try:
     import numpy
@@ -211,27 +211,30 @@ def test_a_ledger_is_for_one_mode(ledger):
 
 @pytest.mark.parametrize(("mode", "trading"), [("paper", 1), ("sim", 1), ("live", 0)])
 def test_a_live_ledger_does_not_trade_until_start(path, mode, trading):
-    with Store.open(path, mode=mode) as store:
+    with Ledger.open(path, mode=mode) as store:
         assert store.mode == mode
         assert store.is_trading() is bool(trading)
         assert store._rows("SELECT id, is_trading FROM system_state") == [{"id": 1, "is_trading": trading}]
 
 
 def test_a_ledger_is_for_one_account(path):
-    with Store.open(path, mode="paper") as store:
+    with Ledger.open(path, mode="paper") as store:
         assert store.account is None
         store.bind_account("DU1")
         store.bind_account("DU1")
-    with Store.open(path, mode="paper") as store, pytest.raises(RefusedError, match="belongs to account DU1"):
+    with (
+        Ledger.open(path, mode="paper") as store,
+        pytest.raises(RefusedError, match="belongs to account DU1"),
+    ):
         store.bind_account("DU2")
-    with Store.open(path, mode="paper", read_only=True) as store:
+    with Ledger.open(path, mode="paper", read_only=True) as store:
         store.bind_account("DU1")
         with pytest.raises(RefusedError, match="not to DU2"):
             store.bind_account("DU2")
 
 
 def test_of_two_accounts_at_once_the_first_one_stays(path):
-    with Store.open(path, mode="paper") as one, Store.open(path, mode="paper") as two:
+    with Ledger.open(path, mode="paper") as one, Ledger.open(path, mode="paper") as two:
         one.bind_account("DU1")
         with pytest.raises(RefusedError):
             two.bind_account("DU2")
@@ -239,8 +242,8 @@ def test_of_two_accounts_at_once_the_first_one_stays(path):
 
 
 def test_reading_does_not_bind(path):
-    Store.open(path, mode="paper").close()
-    with Store.open(path, mode="paper", read_only=True) as store:
+    Ledger.open(path, mode="paper").close()
+    with Ledger.open(path, mode="paper", read_only=True) as store:
         store.bind_account("DU1")
         assert store.account is None
 
@@ -319,7 +322,7 @@ def test_a_damaged_ledger_is_refused_and_not_changed(ledger, damage, read_only):
 def test_a_damaged_ledger_keeps_the_log_that_a_crash_left_beside_it(ledger, tmp_path):
     crashed = tmp_path / "crashed" / "trading.db"
     crashed.parent.mkdir()
-    with Store.open(ledger, mode="paper") as store:
+    with Ledger.open(ledger, mode="paper") as store:
         store.raise_flag("close-all", "", store_time())
         for file in ledger.parent.iterdir():
             shutil.copy(file, crashed.parent)
@@ -335,7 +338,7 @@ def test_a_damaged_ledger_keeps_the_log_that_a_crash_left_beside_it(ledger, tmp_
 def test_a_log_without_its_ledger_is_not_thrown_away(ledger, tmp_path, lost, read_only):
     left = tmp_path / "left" / "trading.db"
     left.parent.mkdir()
-    with Store.open(ledger, mode="paper") as store:
+    with Ledger.open(ledger, mode="paper") as store:
         store.raise_flag("close-all", "", store_time())
         for file in ledger.parent.iterdir():
             shutil.copy(file, left.parent)
@@ -348,7 +351,7 @@ def test_a_log_without_its_ledger_is_not_thrown_away(ledger, tmp_path, lost, rea
 def test_an_empty_file_becomes_a_ledger(path):
     path.parent.mkdir(parents=True)
     path.touch(0o644)
-    with Store.open(path, mode="paper") as store:
+    with Ledger.open(path, mode="paper") as store:
         assert store.open_trades() == []
     assert mode_of(path) == 0o600
 
@@ -388,14 +391,14 @@ def public():
 
 def test_a_ledger_that_this_user_may_not_write_is_refused_and_can_be_read(public):
     path = public / "trading.db"
-    with Store.open(path, mode="paper") as store:
+    with Ledger.open(path, mode="paper") as store:
         store.raise_flag("close-all", "why not", store_time())
     path.chmod(0o444)
     public.chmod(0o555)
     before = path.read_bytes()
     with as_nobody():
         refused(path, "may not write", "right to write")
-        with Store.open(path, mode="paper", read_only=True) as store:
+        with Ledger.open(path, mode="paper", read_only=True) as store:
             assert store.flag("close-all") == "why not"
     assert path.read_bytes() == before
     assert [file.name for file in public.iterdir()] == ["trading.db"]
@@ -403,7 +406,7 @@ def test_a_ledger_that_this_user_may_not_write_is_refused_and_can_be_read(public
 
 def test_a_ledger_in_a_folder_that_this_user_may_not_write_is_refused(public):
     path = public / "trading.db"
-    Store.open(path, mode="paper").close()
+    Ledger.open(path, mode="paper").close()
     path.chmod(0o666)
     public.chmod(0o555)
     with as_nobody():
@@ -412,7 +415,7 @@ def test_a_ledger_in_a_folder_that_this_user_may_not_write_is_refused(public):
 
 def test_a_ledger_that_cannot_be_read_or_seen_is_refused(public):
     path = public / "closed" / "trading.db"
-    Store.open(path, mode="paper").close()
+    Ledger.open(path, mode="paper").close()
     path.chmod(0o000)
     path.parent.chmod(0o555)
     with as_nobody():
@@ -422,7 +425,7 @@ def test_a_ledger_that_cannot_be_read_or_seen_is_refused(public):
         refused(path, "Permission denied")
         refused(path, "Permission denied", read_only=True)
         with pytest.raises(RefusedError):
-            Store.exists(path)
+            Ledger.exists(path)
     path.parent.chmod(0o755)
 
 
@@ -435,7 +438,7 @@ def test_a_folder_where_this_user_may_make_nothing_is_refused(public):
 def test_a_ledger_that_another_program_keeps_locked_is_refused_in_time(ledger, monkeypatch):
     monkeypatch.setattr(opening, "BUSY_SECONDS", 0.3)
     with (
-        Store.open(ledger, mode="paper") as store,
+        Ledger.open(ledger, mode="paper") as store,
         closing(sqlite3.connect(ledger, isolation_level=None)) as other,
     ):
         other.execute("BEGIN IMMEDIATE")
@@ -463,12 +466,12 @@ def test_a_ledger_in_the_making_is_waited_for(path):
         other.execute("BEGIN IMMEDIATE")
         timer = threading.Timer(0.3, other.execute, ["ROLLBACK"])
         timer.start()
-        Store.open(path, mode="paper").close()
+        Ledger.open(path, mode="paper").close()
         timer.join()
 
 
 def test_a_full_disk_is_told_and_undoes_the_whole_transaction(path):
-    with Store.open(path, mode="paper") as store:
+    with Ledger.open(path, mode="paper") as store:
         pages = store._db.execute("PRAGMA page_count").fetchone()[0]
         store._db.execute(f"PRAGMA max_page_count = {pages + 4}")
 
@@ -487,7 +490,7 @@ def test_a_full_disk_is_told_and_undoes_the_whole_transaction(path):
 
 
 def test_a_transaction_is_all_or_nothing(path):
-    with Store.open(path, mode="paper") as store:
+    with Ledger.open(path, mode="paper") as store:
 
         def fail_half_way():
             with store.write():
@@ -504,7 +507,7 @@ def test_a_transaction_is_all_or_nothing(path):
 
 
 def test_nothing_of_a_transaction_is_seen_before_its_end(path):
-    with Store.open(path, mode="paper") as store, Store.open(path, mode="paper") as reader:
+    with Ledger.open(path, mode="paper") as store, Ledger.open(path, mode="paper") as reader:
         with store.write():
             store.raise_flag("close-all", "", store_time())
             assert reader.flag("close-all") is None
@@ -512,7 +515,7 @@ def test_nothing_of_a_transaction_is_seen_before_its_end(path):
 
 
 def test_transactions_do_not_nest(path):
-    with Store.open(path, mode="paper") as store:
+    with Ledger.open(path, mode="paper") as store:
         with store.write():
             with pytest.raises(RuntimeError, match="open already"), store.write():
                 raise AssertionError
@@ -521,7 +524,7 @@ def test_transactions_do_not_nest(path):
 
 
 def test_a_mistake_of_ours_is_no_refusal(path):
-    with Store.open(path, mode="paper") as store:
+    with Ledger.open(path, mode="paper") as store:
         with pytest.raises(sqlite3.OperationalError, match="no such table"):
             store._rows("SELECT * FROM nowhere")
         with pytest.raises(sqlite3.IntegrityError):
@@ -533,21 +536,21 @@ def test_two_writers_wait_for_each_other_and_both_succeed(path):
 import sys
 from datetime import datetime
 from pathlib import Path
-from spxarb.ledger.ledger import Store
+from spxarb.ledger.ledger import Ledger
 now = datetime.now().astimezone()
-with Store.open(Path(sys.argv[1]), mode="paper") as store:
+with Ledger.open(Path(sys.argv[1]), mode="paper") as store:
     for number in range(40):
         with store.write():
             count = int(store.flag("count") or 0)
             store.begin_run("status", [], now)
             store.raise_flag("count", str(count + 1), now)
 """
-    Store.open(path, mode="paper").close()
+    Ledger.open(path, mode="paper").close()
     jobs = [python(code, path) for _ in range(3)]
     for job in jobs:
         job.communicate(timeout=60)
     assert [job.returncode for job in jobs] == [0, 0, 0]
-    with Store.open(path, mode="paper") as store:
+    with Ledger.open(path, mode="paper") as store:
         assert store.flag("count") == "120"
         assert store._value("SELECT count(*) FROM runs") == 120
 
@@ -557,12 +560,12 @@ def test_a_writer_waits_for_a_slow_one(path):
 import sys
 from datetime import datetime
 from pathlib import Path
-from spxarb.ledger.ledger import Store
-with Store.open(Path(sys.argv[1]), mode="paper") as store:
+from spxarb.ledger.ledger import Ledger
+with Ledger.open(Path(sys.argv[1]), mode="paper") as store:
     print("opened", flush=True)
     store.raise_flag("waited", "", datetime.now().astimezone())
 """
-    with Store.open(path, mode="paper") as store:
+    with Ledger.open(path, mode="paper") as store:
         with running(code, path) as other:
             with store.write():
                 assert other.stdout.readline() == "opened\n"
@@ -578,9 +581,9 @@ def test_a_process_killed_in_the_middle_leaves_nothing_half(path):
 import sys
 from datetime import datetime
 from pathlib import Path
-from spxarb.ledger.ledger import Store
+from spxarb.ledger.ledger import Ledger
 now = datetime.now().astimezone()
-with Store.open(Path(sys.argv[1]), mode="paper") as store:
+with Ledger.open(Path(sys.argv[1]), mode="paper") as store:
     store.raise_flag("before", "", now)
     with store.write():
         store.begin_run("enter", [], now)
@@ -592,7 +595,7 @@ with Store.open(Path(sys.argv[1]), mode="paper") as store:
         assert process.stdout.readline() == "in\n"
         process.send_signal(signal.SIGKILL)
         process.wait(timeout=30)
-    with Store.open(path, mode="paper") as store:
+    with Ledger.open(path, mode="paper") as store:
         assert store.flag("before") == ""
         assert store.flag("half") is None
         assert store._value("SELECT count(*) FROM runs") == 0
@@ -605,7 +608,7 @@ def test_a_process_killed_while_it_makes_the_ledger_leaves_none_or_a_whole_one(p
 import os, signal, sys
 from pathlib import Path
 from sqlite_utils.db import Database
-from spxarb.ledger.ledger import Store
+from spxarb.ledger.ledger import Ledger
 spared = int(sys.argv[2])
 real = Database.execute
 def execute(self, *arguments):
@@ -615,11 +618,11 @@ def execute(self, *arguments):
         os.kill(os.getpid(), signal.SIGKILL)
     return real(self, *arguments)
 Database.execute = execute
-Store.open(Path(sys.argv[1]), mode="paper")
+Ledger.open(Path(sys.argv[1]), mode="paper")
 """
     with running(code, path, spared) as process:
         process.wait(timeout=30)
-    with Store.open(path, mode="paper") as store:
+    with Ledger.open(path, mode="paper") as store:
         assert store.is_trading()
         assert store._value("PRAGMA integrity_check") == "ok"
 
@@ -658,7 +661,7 @@ def backups(path):
 def test_an_older_ledger_is_copied_once_and_then_brought_up_to_date(ledger, newer, read_only):
     old = schema.newest_version()
     newer(add_column, add_table)
-    with Store.open(ledger, mode="paper", read_only=read_only) as store:
+    with Ledger.open(ledger, mode="paper", read_only=read_only) as store:
         assert store.trading_reason() == "as found"
         assert store._rows("SELECT colour FROM trades") == []
         assert store._rows("SELECT name FROM colours") == []
@@ -670,19 +673,19 @@ def test_an_older_ledger_is_copied_once_and_then_brought_up_to_date(ledger, newe
         assert db.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone() == (str(old),)
         assert db.execute("SELECT trading_reason FROM system_state").fetchone() == ("as found",)
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    Store.open(ledger, mode="paper").close()
+    Ledger.open(ledger, mode="paper").close()
     assert backups(ledger) == [backup]
 
 
 def test_the_copy_holds_what_only_the_log_of_a_crash_has(ledger, tmp_path, newer):
     crashed = tmp_path / "crashed" / "trading.db"
     crashed.parent.mkdir()
-    with Store.open(ledger, mode="paper") as store:
+    with Ledger.open(ledger, mode="paper") as store:
         store.raise_flag("close-all", "only in the log", store_time())
         for file in ledger.parent.iterdir():
             shutil.copy(file, crashed.parent)
     newer(add_table)
-    with Store.open(crashed, mode="paper") as store:
+    with Ledger.open(crashed, mode="paper") as store:
         assert store.flag("close-all") == "only in the log"
     with closing(sqlite3.connect(backups(crashed)[0])) as db:
         assert db.execute("SELECT reason FROM flags").fetchone() == ("only in the log",)
@@ -690,7 +693,7 @@ def test_the_copy_holds_what_only_the_log_of_a_crash_has(ledger, tmp_path, newer
 
 def test_a_new_ledger_needs_no_copy(path, newer):
     newer(add_table)
-    with Store.open(path, mode="paper") as store:
+    with Ledger.open(path, mode="paper") as store:
         assert store._rows("SELECT name FROM colours") == []
     assert backups(path) == []
 
@@ -698,7 +701,7 @@ def test_a_new_ledger_needs_no_copy(path, newer):
 def test_a_migration_that_fails_leaves_the_version_before_it(ledger, newer):
     newer(add_table, fail)
     with pytest.raises(ZeroDivisionError):
-        Store.open(ledger, mode="paper")
+        Ledger.open(ledger, mode="paper")
     assert len(backups(ledger)) == 1
     with closing(sqlite3.connect(ledger)) as db:
         names = {row[0] for row in db.execute("SELECT name FROM sqlite_master")}
@@ -712,7 +715,7 @@ def test_a_migration_that_fails_at_every_start_does_not_fill_the_disk_with_copie
     newer(fail)
     for _ in range(3):
         with pytest.raises(ZeroDivisionError):
-            Store.open(ledger, mode="paper")
+            Ledger.open(ledger, mode="paper")
     assert backups(ledger) == []
 
 
@@ -729,7 +732,7 @@ def test_without_a_copy_there_is_no_migration(ledger, newer, monkeypatch):
 
 def test_an_older_ledger_that_may_not_be_written_is_refused(public, newer):
     path = public / "trading.db"
-    Store.open(path, mode="paper").close()
+    Ledger.open(path, mode="paper").close()
     path.chmod(0o444)
     public.chmod(0o555)
     newer(add_table)
@@ -742,13 +745,13 @@ def test_jobs_that_start_together_after_an_upgrade_migrate_once(ledger):
 import sys, time
 from pathlib import Path
 from spxarb.ledger import schema
-from spxarb.ledger.ledger import Store
+from spxarb.ledger.ledger import Ledger
 def slowly(db):
     db.execute("CREATE TABLE colours (name TEXT)")
     time.sleep(0.2)
 schema.MIGRATIONS.append(slowly)
 sys.stdin.read()
-Store.open(Path(sys.argv[1]), mode="paper").close()
+Ledger.open(Path(sys.argv[1]), mode="paper").close()
 """
     jobs = [python(code, ledger) for _ in range(4)]
     for job in jobs:
@@ -762,11 +765,11 @@ Store.open(Path(sys.argv[1]), mode="paper").close()
 
 def test_a_copy_is_whole_private_and_replaces_nothing(ledger, tmp_path):
     target = tmp_path / "copy.db"
-    with Store.open(ledger, mode="paper") as store:
+    with Ledger.open(ledger, mode="paper") as store:
         store.raise_flag("close-all", "in the log still", store_time())
         store.copy_to(target)
         with pytest.raises(FileExistsError):
             store.copy_to(target)
     assert mode_of(target) == 0o600
-    with Store.open(target, mode="paper") as copy:
+    with Ledger.open(target, mode="paper") as copy:
         assert copy.flag("close-all") == "in the log still"

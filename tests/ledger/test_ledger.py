@@ -31,7 +31,7 @@ from spxarb.core.model import (
     TradeStatus,
 )
 from spxarb.core.records import Fill, Mark, OrderRecord, Purpose, Settlement, Trade
-from spxarb.ledger.ledger import Store
+from spxarb.ledger.ledger import Ledger
 
 D = Decimal
 DAY = date(2026, 2, 13)
@@ -52,7 +52,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def store(path):
-    with Store.open(path, mode="paper") as opened:
+    with Ledger.open(path, mode="paper") as opened:
         yield opened
 
 
@@ -440,8 +440,8 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_ledger import a_trade, an_order
-from spxarb.ledger.ledger import Store
-store = Store.open(Path(sys.argv[1]), mode="paper")
+from spxarb.ledger.ledger import Ledger
+store = Ledger.open(Path(sys.argv[1]), mode="paper")
 store.intend(an_order(store.create_trade(a_trade())))
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -449,7 +449,7 @@ os.kill(os.getpid(), signal.SIGKILL)
         [sys.executable, "-c", code, path, __file__.rpartition("/")[0]], check=False, timeout=60
     )
     assert done.returncode == -signal.SIGKILL
-    with Store.open(path, mode="paper") as store:
+    with Ledger.open(path, mode="paper") as store:
         (trade,) = store.open_trades()
         assert store.unproven_orders() == [an_order(trade)]
         assert [step["step"] for step in store.order_steps(an_order(trade).ref)] == ["intent"]
@@ -746,7 +746,7 @@ def test_a_run_is_kept_with_its_end(store):
 
 
 def test_a_flag_is_seen_by_others_until_it_is_lowered(store, path):
-    with Store.open(path, mode="paper", read_only=True) as other:
+    with Ledger.open(path, mode="paper", read_only=True) as other:
         assert other.flag("close-all") is None
         store.raise_flag("close-all", None, NOW)
         assert other.flag("close-all") == ""

@@ -80,7 +80,9 @@ def dump(stage: Stage, *but: str) -> dict[str, list[tuple[object, ...]]]:
     with closing(sqlite3.connect(stage.database)) as db:
         names = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         left_out = {"runs", "sqlite_sequence", *but}
-        return {name: db.execute(f"SELECT * FROM {name}").fetchall() for name in names if name not in left_out}
+        return {
+            name: db.execute(f"SELECT * FROM {name}").fetchall() for name in names if name not in left_out
+        }
 
 
 @contextmanager

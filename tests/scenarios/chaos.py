@@ -38,16 +38,39 @@ QUESTIONS = (49, 52, 53, 55, 62, 64, 93, 102)
 """Messages that end an answer: withheld, the question stays open."""
 ORDER_NEWS = (3, 5, 11, 59)
 """What tells of an order: status, open order, execution, commission."""
-ENDS = ("positions_end", "open_orders_end", "completed_orders_end", "executions_end", "account_end", "account_multi_end")
-WELCOME = ("next_valid_id", "managed_accounts", "current_time", "contract_details_end", "option_chains_end", "market_rule")
+ENDS = (
+    "positions_end",
+    "open_orders_end",
+    "completed_orders_end",
+    "executions_end",
+    "account_end",
+    "account_multi_end",
+)
+WELCOME = (
+    "next_valid_id",
+    "managed_accounts",
+    "current_time",
+    "contract_details_end",
+    "option_chains_end",
+    "market_rule",
+)
 NEWS = ("order_status", "open_order", "execution", "commission", "error")
-QUESTIONS_ASKED = ("open_orders", "all_open_orders", "completed_orders", "executions", "positions", "current_time")
+QUESTIONS_ASKED = (
+    "open_orders",
+    "all_open_orders",
+    "completed_orders",
+    "executions",
+    "positions",
+    "current_time",
+)
 ACTS = ("place_order", "cancel_order")
 
 
 def on(what: str, *, when: dict[str, Any] | None = None, **rest: Any) -> Entry:
     """An entry of a script: a fault and its parameters; `lasts` is its ``for``."""
-    entry: Entry = {"what": {what: {name: value for name, value in rest.items() if name not in {"lasts", "after"}}}}
+    entry: Entry = {
+        "what": {what: {name: value for name, value in rest.items() if name not in {"lasts", "after"}}}
+    }
     if when:
         entry["when"] = when
     if "lasts" in rest:
@@ -144,7 +167,14 @@ SCRIPTS: dict[str, Callable[[random.Random], Entry]] = {
 }  # fmt: skip
 """How the dice script each fault of the gateway's table."""
 NEED_RESTING = {
-    *("fill_instead_of_cancel", "fill_after_cancel", "slow_cancel", "silent_cancel", "refuse_cancel", "refuse_change"),
+    *(
+        "fill_instead_of_cancel",
+        "fill_after_cancel",
+        "slow_cancel",
+        "silent_cancel",
+        "refuse_cancel",
+        "refuse_change",
+    ),
     *("order_warning", "inactive", "late_request", "ignore", "unanswered"),
 }
 NOT_PLAYED = {"foreign_position"}
@@ -215,7 +245,12 @@ def _short_day(day: Day, fault: str) -> None:
     """Enter, look and leave, each with the fault or, by the dice, without."""
     day.stage.settings["trading"] |= {"min_entry_credit": -100_000, "max_spreads_per_day": 2}
     day.stage.write_config()
-    for clock, *words in (("09:36", "enter"), ("09:40", "enter"), ("09:44", "monitor"), ("10:10", "close-all", "--yes")):
+    for clock, *words in (
+        ("09:36", "enter"),
+        ("09:40", "enter"),
+        ("09:44", "monitor"),
+        ("10:10", "close-all", "--yes"),
+    ):
         day.stage.at(clock)
         wrong = {"script": entries(fault, day.dice)} if day.dice.random() < 0.8 else {}
         _wrong(day, wrong)
@@ -297,8 +332,14 @@ def _fault(dice: random.Random) -> dict[str, Any]:
             {"no_quotes": True},
             {"data_type": 3},
             {"read_only": True},
-            {"cut": dice.choice(("before_request", "before_answer")), "cut_id": dice.choice((3, 4, 5, 7, 61, 16))},
-            {"cut": dice.choice(("before_message", "after_message")), "cut_id": dice.choice((*ORDER_NEWS, 53, 62))},
+            {
+                "cut": dice.choice(("before_request", "before_answer")),
+                "cut_id": dice.choice((3, 4, 5, 7, 61, 16)),
+            },
+            {
+                "cut": dice.choice(("before_message", "after_message")),
+                "cut_id": dice.choice((*ORDER_NEWS, 53, 62)),
+            },
         )
     )
 
@@ -351,7 +392,9 @@ def _close_others(day: Day) -> float:
     control = day.stage.sim.control
     held: dict[int, int] = {}
     for fill in _of_others(day):
-        held[fill["con_id"]] = held.get(fill["con_id"], 0) + fill["shares"] * (1 if fill["side"] == "BOT" else -1)
+        held[fill["con_id"]] = held.get(fill["con_id"], 0) + fill["shares"] * (
+            1 if fill["side"] == "BOT" else -1
+        )
     control.script(
         [
             on("foreign_fill", con_id=con_id, side="SELL" if count > 0 else "BUY", quantity=abs(count))
@@ -367,7 +410,9 @@ def _close_others(day: Day) -> float:
 
 
 def _of_others(day: Day) -> list[dict[str, Any]]:
-    return [fill for fill in day.stage.sim.control.book()["fills"] if not fill["order_ref"].startswith("spxarb:")]
+    return [
+        fill for fill in day.stage.sim.control.book()["fills"] if not fill["order_ref"].startswith("spxarb:")
+    ]
 
 
 def main() -> int:
@@ -375,7 +420,9 @@ def main() -> int:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--seed", type=int, default=None, help="first seed (default: by the clock)")
     words.add_argument("--days", type=int, default=0, help="how many days; 0: until Ctrl-C")
-    words.add_argument("--fault", choices=("all", *SCRIPTS), help="short days of this fault, or of each in turn")
+    words.add_argument(
+        "--fault", choices=("all", *SCRIPTS), help="short days of this fault, or of each in turn"
+    )
     given = words.parse_args()
     if given.fault:
         names = sorted(SCRIPTS) if given.fault == "all" else [given.fault]

@@ -103,7 +103,11 @@ class Tap:
             gateway.sendall(_exactly(client, 4))  # API and NUL
             while frame := _frame(client):
                 self.sent.append(_message_id(frame))
-                due = self.point is not None and self.point.kind == "message" and len(self.sent) == self.point.number
+                due = (
+                    self.point is not None
+                    and self.point.kind == "message"
+                    and len(self.sent) == self.point.number
+                )
                 if due and self.point and self.point.moment == "before":
                     self._kill()
                     break
@@ -216,12 +220,18 @@ def broken_laws(stage: Stage, cash_before: float) -> list[str]:
 
 def _fills_differ(stage: Stage, ours: list[dict[str, Any]]) -> list[str]:
     told = {row["exec_id"]: row for row in stage.sql("SELECT * FROM executions WHERE superseded = 0")}
-    found = [f"execution {each} is not in the book" for each in set(told) - {fill["exec_id"] for fill in ours}]
+    found = [
+        f"execution {each} is not in the book" for each in set(told) - {fill["exec_id"] for fill in ours}
+    ]
     for fill in ours:
         row = told.get(fill["exec_id"])
         if row is None:
             found.append(f"execution {fill['exec_id']} ({fill['order_ref']}) is not in the ledger")
-        elif (row["price"], row["quantity"], row["commission"]) != (fill["price"], fill["shares"], fill["commission"]):
+        elif (row["price"], row["quantity"], row["commission"]) != (
+            fill["price"],
+            fill["shares"],
+            fill["commission"],
+        ):
             found.append(f"execution {fill['exec_id']} differs: {row} {fill}")
     return found
 
@@ -235,7 +245,9 @@ def _naked_at_any_time(ours: list[dict[str, Any]]) -> list[str]:
         held[trade][fill["symbol"]] += fill["shares"] * (1 if fill["side"] in {"BOT", "BUY"} else -1)
         spx, spy = held[trade]["SPX"], held[trade]["SPY"]
         if -spy > 10 * spx or spx < 0 or spy > 0:
-            found.append(f"trade {trade} held SPX {spx:+} SPY {spy:+} after {fill['exec_id']} ({fill['order_ref']})")
+            found.append(
+                f"trade {trade} held SPX {spx:+} SPY {spy:+} after {fill['exec_id']} ({fill['order_ref']})"
+            )
     return found
 
 
@@ -258,8 +270,15 @@ def _too_many(stage: Stage) -> list[str]:
 
 def _cash_differs(stage: Stage, change: float) -> list[str]:
     rows = stage.sql("SELECT entry_credit, exit_cost FROM trades")
-    total = sum((Decimal(str(row["entry_credit"] or 0)) - Decimal(str(row["exit_cost"] or 0)) for row in rows), Decimal(0))
-    return [f"the account changed by {change:.2f}, the ledger says {total}"] if abs(float(total) - change) > 0.001 else []
+    total = sum(
+        (Decimal(str(row["entry_credit"] or 0)) - Decimal(str(row["exit_cost"] or 0)) for row in rows),
+        Decimal(0),
+    )
+    return (
+        [f"the account changed by {change:.2f}, the ledger says {total}"]
+        if abs(float(total) - change) > 0.001
+        else []
+    )
 
 
 def _half_done(stage: Stage) -> list[str]:

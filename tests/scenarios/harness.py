@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 RECORDED = Path(
     os.environ.get("SPXARB_RECORDED_DAYS") or Path(__file__).resolve().parents[3] / "shared" / "data"
 )
-HASTE = {"order_timeout_seconds": 1, "exit_rung_seconds": 0.5, "quote_timeout_seconds": 3, "question_timeout_seconds": 5}
+HASTE = {
+    "order_timeout_seconds": 1,
+    "exit_rung_seconds": 0.5,
+    "quote_timeout_seconds": 3,
+    "question_timeout_seconds": 5,
+}
 MINE = ("IB_", "TRADING_", "MAX_", "MIN_ENTRY", "DASHBOARD_", "EMAIL_", "SPXARB_", "STATE_DIRECTORY")
 
 
@@ -99,7 +104,9 @@ class Stage:
         kept = {name: text for name, text in os.environ.items() if not name.startswith(MINE)}
         return {**kept, "HOME": str(self.folder), **more}
 
-    def run(self, *words: str, as_json: bool = True, env: dict[str, str] | None = None, timeout: float = 90) -> Done:
+    def run(
+        self, *words: str, as_json: bool = True, env: dict[str, str] | None = None, timeout: float = 90
+    ) -> Done:
         """One command to its end."""
         done = subprocess.run(
             self.command(*words, as_json=as_json),

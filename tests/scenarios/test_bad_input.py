@@ -99,7 +99,9 @@ def holding(
         db.execute("UPDATE meta SET value = ? WHERE key = 'account'", [account])
         if mode == "paper" and not due:
             for leg in ("spx", "spy"):
-                db.execute(f"UPDATE trades SET {leg}_contract = replace({leg}_contract, ?, '2035-01-03')", [DAY])
+                db.execute(
+                    f"UPDATE trades SET {leg}_contract = replace({leg}_contract, ?, '2035-01-03')", [DAY]
+                )
     return stage
 
 
@@ -168,7 +170,9 @@ def test_live_must_name_its_account(tmp_path):
     assert_told(run(stage, "monitor"), 3, "monitor", "ib.account")
 
 
-@pytest.mark.parametrize("words", [("entre",), ("enter", "--dryrun"), ("report", "--table", "weeks"), ("--jsn",)])
+@pytest.mark.parametrize(
+    "words", [("entre",), ("enter", "--dryrun"), ("report", "--table", "weeks"), ("--jsn",)]
+)
 def test_wrong_use_is_exit_2_one_line_and_no_object(tmp_path, words):
     stage = lonely(tmp_path, free_port())
     done = stage.run(*words)
@@ -228,7 +232,9 @@ def test_the_stored_limits_close_what_they_close(tmp_path):
     with playing(tmp_path) as stage:
         settings(stage, max_position_loss=50)
         enter(stage)
-        stage.config.write_text(stage.config.read_text().replace("max_position_loss: 50", "max_position_loss: no"))
+        stage.config.write_text(
+            stage.config.read_text().replace("max_position_loss: 50", "max_position_loss: no")
+        )
         stage.at("09:40")
         done = run(stage, "monitor")
         assert_told(done, 3, "monitor", "max_position_loss")
@@ -250,7 +256,9 @@ def test_without_a_gateway_nothing_is_at_risk_that_was_not_before(tmp_path, ledg
     stage = holding(tmp_path, ledger, free_port())
     before = dump(stage, "system_state")
     done = run(stage, verb)
-    assert_told(done, 6 if verb == "close-all" else 4, verb, "othing listens at 127.0.0.1", "Start the IB Gateway")
+    assert_told(
+        done, 6 if verb == "close-all" else 4, verb, "othing listens at 127.0.0.1", "Start the IB Gateway"
+    )
     assert dump(stage, "system_state") == before
     assert stage.sql("SELECT exit_code FROM runs ORDER BY id DESC LIMIT 1") == [{"exit_code": done.code}]
     (state,) = stage.sql("SELECT errors_today, last_updated FROM system_state")
@@ -528,7 +536,9 @@ def humbly(stage: Stage, *words: str) -> Done:
         for path in (stage.folder, *stage.folder.iterdir()):
             os.chown(path, nobody, nobody)
         options = {"user": nobody, "group": nobody, "extra_groups": []}
-    environment = stage.environment(PYTHONPATH=os.pathsep.join(filter(None, sys.path)), PYTHONDONTWRITEBYTECODE="1")
+    environment = stage.environment(
+        PYTHONPATH=os.pathsep.join(filter(None, sys.path)), PYTHONDONTWRITEBYTECODE="1"
+    )
     _, *arguments = stage.command(*words)
     for python in (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}"):
         with suppress(OSError):  # root's own Python is not everybody's

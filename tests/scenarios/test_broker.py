@@ -19,8 +19,8 @@ from spxarb.core.model import (
     OrderUpdate,
     Quote,
     QuoteUpdate,
-    Session,
     Side,
+    TradingHours,
 )
 from spxarb.errors import GatewayError, RefusedError
 from spxarb.sim.control import RunningSim
@@ -41,7 +41,9 @@ def endpoint(gateway: RunningSim, mode: str = "sim", client_id: int | None = Non
     return Endpoint("127.0.0.1", gateway.port, client_id or next(_client_ids), None, mode)
 
 
-def session(gateway: RunningSim, steps: Callable[[Broker], Awaitable[None]], client_id: int | None = None) -> None:
+def session(
+    gateway: RunningSim, steps: Callable[[Broker], Awaitable[None]], client_id: int | None = None
+) -> None:
     async def main() -> None:
         async with connect(endpoint(gateway, client_id=client_id), timeout=5, question_timeout=5) as broker:
             await steps(broker)
@@ -49,7 +51,9 @@ def session(gateway: RunningSim, steps: Callable[[Broker], Awaitable[None]], cli
     asyncio.run(main())
 
 
-def ticket(contract: Contract, side: Side, quantity: int, limit: Decimal | None, **more: object) -> OrderTicket:
+def ticket(
+    contract: Contract, side: Side, quantity: int, limit: Decimal | None, **more: object
+) -> OrderTicket:
     return OrderTicket(f"spxarb:test:{next(_refs)}", contract, side, quantity, limit, **more)
 
 
@@ -117,9 +121,12 @@ def test_todays_spxw_chain_has_every_five_points_the_tiered_steps_and_the_regula
             ("SPXW", DAY, "C", 100)
         }
         ticks = chain.contracts[0].ticks
-        assert (ticks.increment(Decimal("2.95")), ticks.increment(Decimal(3))) == (Decimal("0.05"), Decimal("0.1"))
+        assert (ticks.increment(Decimal("2.95")), ticks.increment(Decimal(3))) == (
+            Decimal("0.05"),
+            Decimal("0.1"),
+        )
         nine_thirty = datetime(2026, 11, 24, 9, 30, tzinfo=NEW_YORK)
-        assert chain.session == Session(DAY, nine_thirty, nine_thirty.replace(hour=16, minute=0))
+        assert chain.session == TradingHours(DAY, nine_thirty, nine_thirty.replace(hour=16, minute=0))
 
     session(gateway, steps)
 
@@ -173,7 +180,12 @@ def test_account_values_are_dollars(gateway):
         values = await broker.account_values()
         assert values.account_id == broker.account
         assert values.net_liquidation > 0
-        assert None not in (values.total_cash, values.available_funds, values.buying_power, values.initial_margin)
+        assert None not in (
+            values.total_cash,
+            values.available_funds,
+            values.buying_power,
+            values.initial_margin,
+        )
 
     session(gateway, steps)
 
@@ -193,12 +205,14 @@ def test_an_order_at_the_ask_fills_and_the_books_show_it(gateway):
         assert (fill.side, fill.quantity, fill.price, fill.time) == (Side.BUY, 1, ask, AT)
         assert (seen[-1].exec_id, seen[-1].commission) == (fill.exec_id, Decimal("1.64"))
 
-        books = await broker.ask_books()
+        books = await broker.snapshot()
         told = next(e for e in books.executions if e.exec_id == fill.exec_id)
         assert told.commission == Decimal("1.64")
         assert [p.quantity for p in books.positions if p.con_id == call.con_id] == [1]
         assert all(o.order_ref != buy.order_ref for o in books.open_orders)
-        assert [(o.status, o.filled) for o in books.completed_orders if o.order_ref == buy.order_ref] == [("Filled", 1)]
+        assert [(o.status, o.filled) for o in books.completed_orders if o.order_ref == buy.order_ref] == [
+            ("Filled", 1)
+        ]
 
     session(gateway, steps)
 
@@ -211,7 +225,11 @@ def test_a_resting_order_is_seen_by_others_changed_and_cancelled_by_its_own(gate
         await until(broker, is_status(order_id, "Submitted"))
         async with connect(endpoint(gateway), question_timeout=5) as other:
             (seen,) = (o for o in other.books.open_orders if o.order_ref == rest.order_ref)
-            assert (seen.order_id, seen.client_id, seen.limit) == (order_id, broker.client_id, Decimal("0.05"))
+            assert (seen.order_id, seen.client_id, seen.limit) == (
+                order_id,
+                broker.client_id,
+                Decimal("0.05"),
+            )
             assert (seen.status, seen.filled, seen.quantity) == ("Submitted", 0, 1)
 
         broker.place(OrderTicket(rest.order_ref, call, Side.BUY, 1, Decimal("0.10")), order_id)
@@ -221,7 +239,7 @@ def test_a_resting_order_is_seen_by_others_changed_and_cancelled_by_its_own(gate
 
         broker.cancel(order_id)
         await until(broker, is_status(order_id, "Cancelled"))
-        books = await broker.ask_books()
+        books = await broker.snapshot()
         assert all(o.order_ref != rest.order_ref for o in books.open_orders)
         assert [o.status for o in books.completed_orders if o.order_ref == rest.order_ref] == ["Cancelled"]
 
@@ -275,14 +293,14 @@ def test_a_delayed_order_waits_for_its_time(gateway):
 
 def test_a_what_if_tells_the_margin_and_places_nothing(gateway):
     async def steps(broker: Broker) -> None:
-        before = await broker.ask_books()
+        before = await broker.snapshot()
         call = await near_the_money(broker, "SPY", "SPY")
         bid = (await broker.quotes([call], 5))[call.con_id].bid
         answer = await broker.what_if(ticket(call, Side.SELL, 10, bid))
         assert answer.rejected == ""
         assert answer.initial_change > 0
         assert answer.equity_with_loan_after > 0
-        after = await broker.ask_books()
+        after = await broker.snapshot()
         assert (after.open_orders, after.executions) == (before.open_orders, before.executions)
 
     session(gateway, steps)

@@ -51,7 +51,9 @@ def talk(request):
     home, words, version = CLIENTS[request.param]
     python = home / "bin" / "python"
     if not python.exists():
-        pytest.skip(f"NOT PROVEN: no environment {home.name}; `make clients` builds it from the package index")
+        pytest.skip(
+            f"NOT PROVEN: no environment {home.name}; `make clients` builds it from the package index"
+        )
     command = [python, DRIVERS / words[0], *words[1:]]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:

@@ -40,7 +40,12 @@ def bought_back(stage: Stage) -> float:
 def test_an_entry_leaves_a_buy_back_of_all_its_short_calls_asleep_at_the_broker(stage):
     assert stage.run("enter")["outcome"] == "entered"
     (order,) = orders(stage, "f")
-    assert (order["side"], order["quantity"], order["order_type"], order["status"]) == ("BUY", 10, "MKT", "PreSubmitted")
+    assert (order["side"], order["quantity"], order["order_type"], order["status"]) == (
+        "BUY",
+        10,
+        "MKT",
+        "PreSubmitted",
+    )
     (row,) = stage.sql("SELECT good_after, final FROM orders WHERE purpose = 'f'")
     assert (row["good_after"], row["final"]) == ("2026-02-10T15:50:00-05:00", 0)
     stage.at("15:44")
@@ -68,7 +73,9 @@ def test_an_exit_in_time_ends_the_sleeping_order_before_it_buys(stage):
     assert stage.run("monitor").code == 0
     assert {o["status"] for o in orders(stage, "f")} == {"Cancelled"}
     steps = stage.sql("SELECT order_ref, step FROM order_steps ORDER BY id")
-    names = [(row["order_ref"].rpartition(":")[2], row["step"]) for row in steps if ":SPY:" in row["order_ref"]]
+    names = [
+        (row["order_ref"].rpartition(":")[2], row["step"]) for row in steps if ":SPY:" in row["order_ref"]
+    ]
     assert names.index(("f1", "cancel")) < names.index(("f1", "final")) < names.index(("x1", "intent"))
     stage.at("15:55")
     assert (bought_back(stage), stage.positions()) == (10, {})
@@ -128,7 +135,11 @@ def test_an_entry_that_filled_unseen_is_not_taken_for_nothing_and_is_undone_when
     cash = stage.cash()
     stage.settings["execution"] = {"order_timeout_seconds": 1, "max_retry_attempts": 0}
     stage.write_config()
-    silence = {"what": {"withhold": {"messages": UNSEEN}}, "when": {"request": "place_order", "nth": 2}, "for": 600}
+    silence = {
+        "what": {"withhold": {"messages": UNSEEN}},
+        "when": {"request": "place_order", "nth": 2},
+        "for": 600,
+    }
     stage.sim.control.script([silence])  # the first order was a question for the margin
     done = stage.run("enter", timeout=120)
     assert (done.code, list(stage.positions().values())) == (6, [1]), done.err

@@ -138,7 +138,11 @@ def test_a_lost_link_is_made_anew_and_the_recording_goes_on(stage):
     path = stage.folder / "day.csv"
     with recording(stage, path) as process:
         assert stage.sim.control.ask("drop", client_id=3)["connections"] == 1
-        until(lambda: stage.sim.control.ask("say", client_id=3, fields=[4, 2, -1, 2104, "here", ""])["connections"])
+        until(
+            lambda: stage.sim.control.ask("say", client_id=3, fields=[4, 2, -1, 2104, "here", ""])[
+                "connections"
+            ]
+        )
         moment = stage.at("09:37")
         until(lambda: reached(path, moment))
         told = end(process)
@@ -162,7 +166,11 @@ def test_it_waits_for_the_open_and_ends_by_itself_at_the_close(tmp_path):
         stage.write_config()
         process = stage.start("record", "--output", str(path), "--strikes", "1")
         try:
-            until(lambda: sim.control.ask("say", client_id=3, fields=[4, 2, -1, 2104, "here", ""])["connections"])
+            until(
+                lambda: sim.control.ask("say", client_id=3, fields=[4, 2, -1, 2104, "here", ""])[
+                    "connections"
+                ]
+            )
             for clock in ("09:29", "09:31"):
                 moment = stage.at(clock)
             until(lambda: reached(path, moment))
@@ -182,7 +190,9 @@ def test_it_ends_at_its_time_and_after_its_seconds(stage):
         stage.at("09:40")
         out, _ = process.communicate(timeout=20)
         assert (process.returncode, json.loads(out)["ended_by"]) == (0, "time")
-    done = stage.run("record", "--output", str(stage.folder / "short.csv"), "--seconds", "1", "--strikes", "1")
+    done = stage.run(
+        "record", "--output", str(stage.folder / "short.csv"), "--seconds", "1", "--strikes", "1"
+    )
     assert (done.code, done["ended_by"], done["rows"]) == (0, "time", 14)
 
 
@@ -204,7 +214,9 @@ def test_it_orders_nothing_and_disturbs_no_other_job(stage):
     assert len(stage.sim.control.book()["orders"]) == orders
 
 
-@pytest.mark.parametrize("words", [["--output", "day.txt"], ["--output", "nowhere/day.csv"], ["--output", "a.csv", "--every", "0"]])
+@pytest.mark.parametrize(
+    "words", [["--output", "day.txt"], ["--output", "nowhere/day.csv"], ["--output", "a.csv", "--every", "0"]]
+)
 def test_what_cannot_be_is_refused_with_2(stage, words):
     assert stage.run("record", *words).code == 2
 

@@ -47,7 +47,9 @@ class Tape:
         return Decimal(row["last"])
 
     def strikes(self, symbol: str) -> list[Decimal]:
-        return sorted({Decimal(strike) for name, strike, right in self.rows if name == symbol and right == "C"})
+        return sorted(
+            {Decimal(strike) for name, strike, right in self.rows if name == symbol and right == "C"}
+        )
 
 
 def tick(symbol: str, price: Decimal, up: bool) -> Decimal:
@@ -67,7 +69,11 @@ def cent(value: Decimal) -> Decimal:
 
 def fees(symbol: str, side: str, quantity: int, price: Decimal) -> Decimal:
     """The fee schedule, component by component, each to the cent."""
-    parts = [max(Decimal("0.65") * quantity, Decimal(1)), Decimal("0.028") * quantity, Decimal("0.025") * quantity]
+    parts = [
+        max(Decimal("0.65") * quantity, Decimal(1)),
+        Decimal("0.028") * quantity,
+        Decimal("0.025") * quantity,
+    ]
     if symbol == "SPX":
         parts.append((Decimal("0.58") if price >= 1 else Decimal("0.49")) * quantity)
     else:
@@ -168,7 +174,11 @@ def test_with_a_lower_minimum_the_day_is_traded_and_every_cent_is_the_tapes(janu
     settled = january.run("settle")
     assert settled.code == 0, settled.err
     (trade,) = january.sql("SELECT * FROM trades")
-    assert (trade["status"], trade["exit_reason"], trade["spy_exit_price"]) == ("CLOSED", "TIME", float(want["spy_exit"]))
+    assert (trade["status"], trade["exit_reason"], trade["spy_exit_price"]) == (
+        "CLOSED",
+        "TIME",
+        float(want["spy_exit"]),
+    )
     for column in ("entry_credit", "exit_cost", "final_pnl", "commissions"):
         assert trade[column] == float(want[column]), column
     summary = settled["summary"]
@@ -200,7 +210,9 @@ def test_a_dry_run_on_a_day_of_wide_quotes_lists_every_check_with_the_recorded_p
             strike = nearest[leg["symbol"]]
             row = tape.at("09:40", leg["symbol"], f"{strike:g}", "C")
             assert leg["strike"] == float(strike)
-            told = {side: float(row[side]) if row and float(row[side] or 0) else None for side in ("bid", "ask")}
+            told = {
+                side: float(row[side]) if row and float(row[side] or 0) else None for side in ("bid", "ask")
+            }
             assert {side: leg[side] for side in ("bid", "ask")} == told
         checks = {check["name"]: check for check in done["checks"]}
         assert len(checks) == 11

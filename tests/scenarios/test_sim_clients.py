@@ -92,13 +92,27 @@ def test_a_client_connects_learns_contracts_and_sees_quotes(sim, version):
             assert (await ib.reqCurrentTimeAsync()).astimezone(NEW_YORK) == at("09:40")
             (details,) = await ib.reqContractDetailsAsync(Option(strike=6975.0, tradingClass="SPXW", **SPXW))
             contract = details.contract
-            assert (contract.conId > 0, contract.multiplier, contract.localSymbol) == (True, "100", "SPXW  260129C06975000")
+            assert (contract.conId > 0, contract.multiplier, contract.localSymbol) == (
+                True,
+                "100",
+                "SPXW  260129C06975000",
+            )
             assert (details.minTick, details.underConId, details.underSymbol) == (0.05, 416904, "SPX")
-            rule = dict(zip(details.validExchanges.split(","), details.marketRuleIds.split(","), strict=True))["SMART"]
-            assert [(r.lowEdge, r.increment) for r in await ib.reqMarketRuleAsync(int(rule))] == [(0.0, 0.05), (3.0, 0.1)]
+            rule = dict(
+                zip(details.validExchanges.split(","), details.marketRuleIds.split(","), strict=True)
+            )["SMART"]
+            assert [(r.lowEdge, r.increment) for r in await ib.reqMarketRuleAsync(int(rule))] == [
+                (0.0, 0.05),
+                (3.0, 0.1),
+            ]
             ticker = ib.reqMktData(contract)
             await until(lambda: ticker.ask == 17.8)
-            assert (ticker.bid, ticker.marketDataType, ticker.bidSize > 0, ticker.halted) == (17.5, 1, True, 0)
+            assert (ticker.bid, ticker.marketDataType, ticker.bidSize > 0, ticker.halted) == (
+                17.5,
+                1,
+                True,
+                0,
+            )
             sim.control.set_time(at("09:41"))
             await until(lambda: ticker.ask == 16.6)
             assert ticker.bid == 16.4
@@ -119,7 +133,10 @@ def test_an_order_fills_with_execution_commission_position_and_reference(sim, ve
             await until(lambda: trade.orderStatus.status == "Filled")
             (fill,) = trade.fills
             assert (fill.execution.price, fill.execution.shares, fill.execution.side) == (17.5, 1.0, "SLD")
-            assert (fill.execution.orderRef, fill.execution.time.astimezone(NEW_YORK)) == ("leg-1", at("09:40"))
+            assert (fill.execution.orderRef, fill.execution.time.astimezone(NEW_YORK)) == (
+                "leg-1",
+                at("09:40"),
+            )
             assert fill.commissionReport.commission == 1.64
             assert (trade.order.permId, trade.orderStatus.avgFillPrice) == (fill.execution.permId, 17.5)
             await until(ib.positions)
@@ -127,7 +144,9 @@ def test_an_order_fills_with_execution_commission_position_and_reference(sim, ve
             assert (position.contract.conId, position.position) == (contract.conId, -1.0)
             assert position.avgCost == pytest.approx(1750 - 1.64)
         book = sim.control.book()
-        assert [(o["status"], o["order_ref"], o["commission"]) for o in book["orders"]] == [("Filled", "leg-1", 1.64)]
+        assert [(o["status"], o["order_ref"], o["commission"]) for o in book["orders"]] == [
+            ("Filled", "leg-1", 1.64)
+        ]
         assert book["cash"] == pytest.approx(1_000_000 + 1750 - 1.64)
 
     run(story())
@@ -185,7 +204,11 @@ def test_the_book_outlives_the_connection(sim, version):
         async with client(sim, version=version) as ib:
             assert [p.position for p in ib.positions()] == [1.0]
             (fill,) = ib.fills()
-            assert (fill.execution.orderRef, fill.execution.orderId, fill.execution.price) == ("rest", order_id, 16.6)
+            assert (fill.execution.orderRef, fill.execution.orderId, fill.execution.price) == (
+                "rest",
+                order_id,
+                16.6,
+            )
             assert fill.commissionReport.commission == 1.64
             assert [t.orderStatus.status for t in ib.trades()] == ["Filled"]
             assert ib.client.getReqId() > order_id
@@ -235,10 +258,17 @@ def test_bars_end_at_the_clock(sim, version):
     async def story():
         async with client(sim, version=version) as ib:
             contract = await call(ib)
-            bars = await ib.reqHistoricalDataAsync(contract, "", "1 D", "1 min", "MIDPOINT", useRTH=True, formatDate=2)
-            assert [bar.date.astimezone(NEW_YORK) for bar in (bars[0], bars[-1])] == [at("09:30"), at("09:39")]
+            bars = await ib.reqHistoricalDataAsync(
+                contract, "", "1 D", "1 min", "MIDPOINT", useRTH=True, formatDate=2
+            )
+            assert [bar.date.astimezone(NEW_YORK) for bar in (bars[0], bars[-1])] == [
+                at("09:30"),
+                at("09:39"),
+            ]
             assert {bar.close for bar in bars} == {17.65}
-            (day,) = await ib.reqHistoricalDataAsync(Stock("SPY", "SMART", "USD"), "", "1 D", "1 day", "TRADES", True)
+            (day,) = await ib.reqHistoricalDataAsync(
+                Stock("SPY", "SMART", "USD"), "", "1 D", "1 day", "TRADES", True
+            )
             assert (day.date, day.close) == (date(2026, 1, 29), 695.11)
 
     run(story())
@@ -282,7 +312,10 @@ def test_executions_are_filtered(sim):
     async def story():
         async with client(sim) as ib:
             spx, spy = await call(ib), await call(ib, 695.0, symbol="SPY", tradingClass="SPY")
-            trades = [ib.placeOrder(spx, MarketOrder("SELL", 1, tif="DAY")), ib.placeOrder(spy, MarketOrder("BUY", 10, tif="DAY"))]
+            trades = [
+                ib.placeOrder(spx, MarketOrder("SELL", 1, tif="DAY")),
+                ib.placeOrder(spy, MarketOrder("BUY", 10, tif="DAY")),
+            ]
             await until(lambda: all(trade.orderStatus.status == "Filled" for trade in trades))
             for wanted, symbols in (
                 (ExecutionFilter(), ["SPX", "SPY"]),
@@ -307,14 +340,25 @@ def test_executions_are_filtered(sim):
         ({}, LimitOrder("BUY", 1, 10.0, tif="FOK"), 321),
         ({}, LimitOrder("BUY", 1, 10.0, tif="DAY", goodAfterTime="soon"), 343),
         ({"strike": 7000.0}, LimitOrder("BUY", 1, 10.0, tif="DAY"), 200),
-        ({"secType": "IND", "strike": 0.0, "right": "", "lastTradeDateOrContractMonth": ""}, MarketOrder("BUY", 1, tif="DAY"), 201),
+        (
+            {"secType": "IND", "strike": 0.0, "right": "", "lastTradeDateOrContractMonth": ""},
+            MarketOrder("BUY", 1, tif="DAY"),
+            201,
+        ),
         ({"secType": "BAG"}, MarketOrder("BUY", 1, tif="DAY"), 201),
     ],
 )
 def test_an_order_that_makes_no_sense_is_refused_with_its_code(sim, contract, order, code):
     async def story():
         async with client(sim) as ib:
-            described = {"secType": "OPT", "currency": "USD", "strike": 6975.0, "tradingClass": "SPXW", **SPXW, **contract}
+            described = {
+                "secType": "OPT",
+                "currency": "USD",
+                "strike": 6975.0,
+                "tradingClass": "SPXW",
+                **SPXW,
+                **contract,
+            }
             if described["secType"] == "IND":
                 described |= {"tradingClass": "", "exchange": "CBOE"}
             ib.placeOrder(Contract(**described), order)
@@ -358,7 +402,12 @@ def test_a_whole_day_can_be_jumped_through_and_options_settle(sim):
 
 
 def test_random_bytes_leave_the_gateway_alive(sim):
-    for garbage in (b"\x00" * 64, b"API\0\xff\xff\xff\xff", b"GET / HTTP/1.1\r\n\r\n", b"API\0\x00\x00\x00\x04v1.."):
+    for garbage in (
+        b"\x00" * 64,
+        b"API\0\xff\xff\xff\xff",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"API\0\x00\x00\x00\x04v1..",
+    ):
         with closing(socket.create_connection(("127.0.0.1", sim.port), timeout=5)) as link:
             link.sendall(garbage)
             link.shutdown(socket.SHUT_WR)
@@ -389,7 +438,9 @@ def test_a_cut_link_is_noticed_and_the_order_lives_on(sim):
 def test_a_mute_gateway_and_its_words_reach_the_client_as_from_a_real_one(sim):
     async def story():
         async with client(sim) as ib:
-            sim.control.say(4, 2, -1, 1100, "Connectivity between IBKR and Trader Workstation has been lost.", "")
+            sim.control.say(
+                4, 2, -1, 1100, "Connectivity between IBKR and Trader Workstation has been lost.", ""
+            )
             await until(lambda: 1100 in ib.errors)
             sim.control.faults(mute=True)
             with pytest.raises(TimeoutError):
@@ -448,14 +499,18 @@ async def at_the_money(ib, symbol, trading_class, day=DATE, below=0.0):
     await until(lambda: not math.isnan(ticker.last))
     step = 5 if symbol == "SPX" else 1
     strike = round((ticker.last - below) / step) * step
-    (contract,) = await ib.qualifyContractsAsync(Option(symbol, f"{day:%Y%m%d}", strike, "C", "SMART", tradingClass=trading_class))
+    (contract,) = await ib.qualifyContractsAsync(
+        Option(symbol, f"{day:%Y%m%d}", strike, "C", "SMART", tradingClass=trading_class)
+    )
     return contract
 
 
 def test_an_order_larger_than_the_display_fills_in_parts_with_one_minimum_commission():
     async def story(sim):
         async with client(sim) as ib:
-            trade = ib.placeOrder(await at_the_money(ib, "SPY", "SPY"), MarketOrder("SELL", 10, tif="DAY", orderRef="leg"))
+            trade = ib.placeOrder(
+                await at_the_money(ib, "SPY", "SPY"), MarketOrder("SELL", 10, tif="DAY", orderRef="leg")
+            )
             await until(lambda: trade.fills)
             assert 0 < trade.filled() < 10
             assert trade.orderStatus.status == "Submitted"
@@ -506,13 +561,17 @@ def test_a_halt_is_told_and_over_again():
 def test_a_short_spy_call_in_the_money_is_short_stock_the_next_morning():
     async def story(sim):
         async with client(sim) as ib:
-            trade = ib.placeOrder(await at_the_money(ib, "SPY", "SPY", below=20), MarketOrder("SELL", 10, tif="DAY"))
+            trade = ib.placeOrder(
+                await at_the_money(ib, "SPY", "SPY", below=20), MarketOrder("SELL", 10, tif="DAY")
+            )
             await until(lambda: trade.orderStatus.status == "Filled")
             sim.control.set_time(on("16:30"))
             held = [(p.contract.secType, p.position) for p in await ib.reqPositionsAsync()]
             assert held == [("OPT", -10.0)]
             sim.control.set_time(on("08:00", date(2026, 11, 25)))
-            await until(lambda: [(p.contract.secType, p.position) for p in ib.positions()] == [("STK", -1000.0)])
+            await until(
+                lambda: [(p.contract.secType, p.position) for p in ib.positions()] == [("STK", -1000.0)]
+            )
             assert await ib.reqExecutionsAsync() == []
             assert await ib.reqCompletedOrdersAsync(apiOnly=False) == []
 
@@ -523,10 +582,21 @@ def test_a_short_spy_call_in_the_money_is_short_stock_the_next_morning():
 def test_an_index_option_without_its_class_is_ambiguous_before_the_third_friday():
     async def story(sim):
         async with client(sim) as ib:
-            named = {"symbol": "SPX", "lastTradeDateOrContractMonth": "20261217", "strike": 6800, "right": "C", "exchange": "SMART"}
+            named = {
+                "symbol": "SPX",
+                "lastTradeDateOrContractMonth": "20261217",
+                "strike": 6800,
+                "right": "C",
+                "exchange": "SMART",
+            }
             found = await ib.reqContractDetailsAsync(Option(**named))
-            told = sorted((d.contract.tradingClass, d.contract.localSymbol, d.realExpirationDate) for d in found)
-            assert told == [("SPX", "SPX   261218C06800000", "20261218"), ("SPXW", "SPXW  261217C06800000", "20261217")]
+            told = sorted(
+                (d.contract.tradingClass, d.contract.localSymbol, d.realExpirationDate) for d in found
+            )
+            assert told == [
+                ("SPX", "SPX   261218C06800000", "20261218"),
+                ("SPXW", "SPXW  261217C06800000", "20261217"),
+            ]
             assert len(await ib.qualifyContractsAsync(Option(**named, tradingClass="SPXW"))) == 1
 
     with RunningSim(date="2026-12-17", at="09:40", speed=0) as sim:

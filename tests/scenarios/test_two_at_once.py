@@ -50,7 +50,9 @@ def take_the_whole_offer(stage: Stage, symbol: str, strike: float, trading_class
         ticker = ib.reqMktData(call)
         while not ticker.ask > 0 or not ticker.askSize > 0:  # noqa: ASYNC110 -- the library's own state
             await asyncio.sleep(0.01)
-        trade = ib.placeOrder(call, LimitOrder("BUY", ticker.askSize, ticker.ask, account="SIM0000001", tif="DAY"))
+        trade = ib.placeOrder(
+            call, LimitOrder("BUY", ticker.askSize, ticker.ask, account="SIM0000001", tif="DAY")
+        )
         while not trade.isDone():  # noqa: ASYNC110 -- likewise
             await asyncio.sleep(0.01)
         ib.disconnect()
@@ -142,9 +144,9 @@ HANGS_IN_A_WRITE = """
 import sys, time
 from pathlib import Path
 from spxarb.lock import job_lock
-from spxarb.ledger.ledger import Store
+from spxarb.ledger.ledger import Ledger
 path = Path(sys.argv[1])
-with job_lock(path.with_suffix(".lock"), command="spxarb enter", timeout=5), Store.open(path, mode="sim") as store:
+with job_lock(path.with_suffix(".lock"), command="spxarb enter", timeout=5), Ledger.open(path, mode="sim") as store:
     with store.write():
         print("hangs", flush=True)
         time.sleep(600)
@@ -165,7 +167,9 @@ def test_close_all_ends_a_holder_that_hangs_in_the_middle_of_a_write(stage):
 def test_a_position_closed_by_hand_is_told_and_still_ours(stage):
     """By a net position alone nobody can tell a closing by hand from another's position."""
     assert stage.run("enter")["outcome"] == "entered"
-    (spy,) = [strike for (name, strike), quantity in stage.positions().items() if quantity < 0 and name == "SPY"]
+    (spy,) = [
+        strike for (name, strike), quantity in stage.positions().items() if quantity < 0 and name == "SPY"
+    ]
     stage.sim.control.advance(2)
     take_the_whole_offer(stage, "SPY", spy, "SPY")
     done = stage.run("monitor")

@@ -268,7 +268,11 @@ def test_too_little_margin_is_seen_before_anything_is_bought(tmp_path):
 def thin(tmp_path) -> Iterator[Stage]:
     """SPY calls are shown by ones and twos, and the clock stands still: ten cannot be sold."""
     with playing(tmp_path, "thin") as stage:
-        stage.settings["execution"] = {"order_timeout_seconds": 0.5, "exit_rung_seconds": 0.2, "max_retry_attempts": 0}
+        stage.settings["execution"] = {
+            "order_timeout_seconds": 0.5,
+            "exit_rung_seconds": 0.2,
+            "max_retry_attempts": 0,
+        }
         settings(stage, min_entry_credit=-1000)
         yield stage
 
@@ -277,7 +281,9 @@ def test_an_entry_that_fills_only_in_part_is_undone_whole_and_counts_as_one(thin
     thin.at("09:35:10")  # 3 can be sold, 4 bought back
     done = thin.run("enter")
     assert_fits(done.json, ENTER)
-    assert (done.code, done["outcome"], done["would"], done["trade_id"]) == (0, "aborted", "enter", 1), done.err
+    assert (done.code, done["outcome"], done["would"], done["trade_id"]) == (0, "aborted", "enter", 1), (
+        done.err
+    )
     assert any("3 of 10" in note for note in done["notes"])
     assert (thin.positions(), live_orders(thin)) == ({}, [])
     (trade,) = thin.sql("SELECT * FROM trades")
@@ -319,7 +325,9 @@ def test_an_enter_at_work_makes_way_for_stop_and_close_all(thin, words):
     assert json.loads(out)["outcome"] == "aborted"
     assert (words[0] == "stop") or done["flat"]
     assert (thin.positions(), live_orders(thin)) == ({}, [])
-    assert thin.sql("SELECT status, exit_reason FROM trades") == [{"status": "CLOSED", "exit_reason": "ENTRY_UNWOUND"}]
+    assert thin.sql("SELECT status, exit_reason FROM trades") == [
+        {"status": "CLOSED", "exit_reason": "ENTRY_UNWOUND"}
+    ]
     assert thin.sql("SELECT is_trading FROM system_state") == [{"is_trading": 0}]
 
 
@@ -345,9 +353,17 @@ def test_the_environment_alone_is_configuration_enough(stage):
     stage.config.unlink()
     command = [sys.executable, "-m", "spxarb", "enter", "--json"]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=True, cwd=stage.folder, env=stage.environment(**environment)
+        command,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        cwd=stage.folder,
+        env=stage.environment(**environment),
     )
-    (limit,) = [check["limit"] for check in json.loads(done.stdout)["checks"] if check["name"] == "net_credit"]
+    (limit,) = [
+        check["limit"] for check in json.loads(done.stdout)["checks"] if check["name"] == "net_credit"
+    ]
     assert (json.loads(done.stdout)["outcome"], limit) == ("entered", 405.5)
 
 
@@ -379,7 +395,9 @@ def test_with_nothing_open_monitor_needs_no_gateway_and_does_not_even_load_its_c
             command, capture_output=True, text=True, timeout=60, check=False, env=stage.environment()
         )
         assert (done.returncode, done.stderr) == (0, "[]\n")
-        assert_fits(json.loads(done.stdout), MONITOR | {"mode": "paper", "positions": [], "reconciliation": []})
+        assert_fits(
+            json.loads(done.stdout), MONITOR | {"mode": "paper", "positions": [], "reconciliation": []}
+        )
         assert seen == []
     assert stage.sql("SELECT command, exit_code FROM runs") == [{"command": "monitor", "exit_code": 0}]
 
@@ -404,12 +422,18 @@ def test_a_held_spread_is_marked_and_its_result_is_what_closing_costs_now(held, 
     done = stage.run("monitor")
     assert_fits(done.json, MONITOR)
     (position,) = done["positions"]
-    assert (done.code, position["action"], position["exit_reason"], position["residual"]) == (0, "held", None, [])
+    assert (done.code, position["action"], position["exit_reason"], position["residual"]) == (
+        0,
+        "held",
+        None,
+        [],
+    )
     assert (position["trade_id"], position["status"]) == (1, "ACTIVE")
     assert done["reconciliation"] == []
     (trade,) = stage.sql("SELECT * FROM trades")
     quote = {
-        name: stage.sim.control.quote(json.loads(trade[f"{name}_contract"])["con_id"]) for name in ("spx", "spy")
+        name: stage.sim.control.quote(json.loads(trade[f"{name}_contract"])["con_id"])
+        for name in ("spx", "spy")
     }
     gross = 1000 * quote["spy"]["ask"] - 100 * quote["spx"]["bid"]
     fees = entered["credit"]["net"] - gross - position["current_pnl"]
@@ -525,10 +549,20 @@ def test_a_worthless_spx_call_is_offered_once_and_left_to_settlement(tmp_path):
         stage.at("15:45")
         done = stage.run("monitor")
         (position,) = done["positions"]
-        told = done.code, position["action"], position["residual"], position["status"], position["exit_reason"]
+        told = (
+            done.code,
+            position["action"],
+            position["residual"],
+            position["status"],
+            position["exit_reason"],
+        )
         assert told == (0, "closed", ["SPX"], "ACTIVE", "TIME"), done.err
         assert stage.positions() == {("SPXW", 6835.0): 1}
-        offers = [row for row in stage.sim.control.book()["orders"] if (row["symbol"], row["side"]) == ("SPX", "SELL")]
+        offers = [
+            row
+            for row in stage.sim.control.book()["orders"]
+            if (row["symbol"], row["side"]) == ("SPX", "SELL")
+        ]
         assert [(row["limit"], row["status"]) for row in offers] == [(0.05, "Cancelled")]
         assert live_orders(stage) == []
 
@@ -736,10 +770,18 @@ def test_the_day_in_one_row_means_what_the_contract_says(stage):
     assert summary["max_drawdown"] == pytest.approx(deepest, abs=1e-9)
     assert summary["max_drawdown"] > 0
     assert done["trades"] == [
-        {**trade, **{name: json.loads(trade[name]) for name in ("spx_contract", "spy_contract", "residual", "limits")}}
+        {
+            **trade,
+            **{
+                name: json.loads(trade[name])
+                for name in ("spx_contract", "spy_contract", "residual", "limits")
+            },
+        }
         for trade in trades
     ]
-    assert stage.sql(f"SELECT {', '.join(DAYS)} FROM daily_summary") == [{name: summary[name] for name in DAYS}]
+    assert stage.sql(f"SELECT {', '.join(DAYS)} FROM daily_summary") == [
+        {name: summary[name] for name in DAYS}
+    ]
 
     before = dump(stage)
     again = stage.run("settle")
@@ -758,7 +800,10 @@ def test_the_day_in_one_row_means_what_the_contract_says(stage):
         0,
         0,
     )
-    assert stage.sql("SELECT date FROM daily_summary ORDER BY date") == [{"date": DAY}, {"date": "2026-02-11"}]
+    assert stage.sql("SELECT date FROM daily_summary ORDER BY date") == [
+        {"date": DAY},
+        {"date": "2026-02-11"},
+    ]
 
 
 @pytest.mark.parametrize(("day", "said"), [("2026-02-08", "no trading day"), ("2026-02-11", "not begun")])
@@ -893,7 +938,9 @@ def test_what_is_not_ours_is_left_alone_even_in_the_same_contract(stage):
     assert (done.code, done["flat"]) == (0, True), done.err
     assert stage.positions() == {("SPXW", 6665.0): 2}
     book = stage.sim.control.book()
-    assert [row["client_id"] for row in book["orders"] if row["status"] in {"Submitted", "PreSubmitted"}] == [77]
+    assert [row["client_id"] for row in book["orders"] if row["status"] in {"Submitted", "PreSubmitted"}] == [
+        77
+    ]
 
 
 @pytest.mark.parametrize(("mode", "words"), [("paper", ("--yes",)), ("sim", ("--dry-run",))])
@@ -941,7 +988,12 @@ def test_status_shows_account_market_positions_and_the_day(held):
     assert_fits(done.json, STATUS)
     assert not tap.asked & CHANGING
     assert dump(stage) == before
-    assert done["status"] == {"is_trading": True, "is_connected": True, "open_positions": 1, "trades_today": 1}
+    assert done["status"] == {
+        "is_trading": True,
+        "is_connected": True,
+        "open_positions": 1,
+        "trades_today": 1,
+    }
     assert done["account"]["account_id"] == "SIM0000001"
     assert done["account"]["total_cash"] == pytest.approx(stage.cash(), abs=0.01)
     assert all(isinstance(value, NUMBER) for name, value in done["account"].items() if name != "account_id")
@@ -1067,7 +1119,9 @@ def test_a_file_that_cannot_be_written_is_wrong_use(traded, tmp_path, place):
 def test_the_users_own_sql_works_as_written(traded, tmp_path):
     copy = tmp_path / "copy.db"
     with closing(sqlite3.connect(traded.database)) as db:
-        assert db.execute("SELECT * FROM trades WHERE date(trade_date) = date('now') ORDER BY trade_date DESC;")
+        assert db.execute(
+            "SELECT * FROM trades WHERE date(trade_date) = date('now') ORDER BY trade_date DESC;"
+        )
         days = db.execute(
             "SELECT date, trades_count, total_pnl, net_pnl FROM daily_summary ORDER BY date DESC LIMIT 10;"
         ).fetchall()
@@ -1078,7 +1132,9 @@ def test_the_users_own_sql_works_as_written(traded, tmp_path):
     with closing(sqlite3.connect(copy)) as db:
         assert {row[0] for row in db.execute("SELECT trade_date FROM trades")} == {DAY}
         db.execute("UPDATE trades SET trade_date = date('now')")
-        found = db.execute("SELECT * FROM trades WHERE date(trade_date) = date('now') ORDER BY trade_date DESC;")
+        found = db.execute(
+            "SELECT * FROM trades WHERE date(trade_date) = date('now') ORDER BY trade_date DESC;"
+        )
         assert len(found.fetchall()) == 2
 
 
@@ -1132,7 +1188,9 @@ def test_a_quiet_morning_begins_a_new_row_of_the_state(tmp_path):
     (row,) = stage.sql("SELECT * FROM system_state")
     assert row["last_updated"] is not None
     with closing(sqlite3.connect(stage.database)) as db, db:
-        db.execute("UPDATE system_state SET last_updated = '2026-02-10T15:00:00-05:00', trades_today = 2, daily_pnl = 7")
+        db.execute(
+            "UPDATE system_state SET last_updated = '2026-02-10T15:00:00-05:00', trades_today = 2, daily_pnl = 7"
+        )
     assert stage.run("monitor").code == 0
     (row,) = stage.sql("SELECT * FROM system_state")
     assert (row["trades_today"], row["daily_pnl"]) == (0, 0)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 EVERY = [
-    (verb, kind) for verb in ("enter", "monitor", "close-all", "settle", "status", "enter --dry-run") for kind in Say
+    (verb, kind)
+    for verb in ("enter", "monitor", "close-all", "settle", "status", "enter --dry-run")
+    for kind in Say
 ]
 STRIDE = int(os.environ.get("SPXARB_WITHHELD_STRIDE", "23"))
 """Every how-many-th pair is tried; 1 tries all."""

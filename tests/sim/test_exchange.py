@@ -132,7 +132,14 @@ def desk():
 
 def test_an_order_at_the_touch_fills_at_once_and_the_news_come_in_the_order_of_the_real_gateway(desk):
     events = desk.order(limit=20.2, order_ref="leg-1")
-    assert kinds(events) == ["OrderChanged", "Filled", "OrderChanged", "OrderChanged", "Commission", "PositionChanged"]
+    assert kinds(events) == [
+        "OrderChanged",
+        "Filled",
+        "OrderChanged",
+        "OrderChanged",
+        "Commission",
+        "PositionChanged",
+    ]
     assert statuses(events) == ["PreSubmitted", "Filled", "Filled"]
     assert [e.state.commission for e in events if isinstance(e, OrderChanged)] == [None, None, 1.64]
     (fill,) = fills(events)
@@ -177,7 +184,10 @@ def test_no_more_fills_than_is_displayed_and_the_rest_follows(desk):
 
 def test_two_orders_cannot_take_the_same_display(desk):
     desk.board.show(SPY, "10:00", Quote(2.00, 2.05, 2.0, 4, 7))
-    assert sum(f.shares for f in fills([*desk.order(SPY, "BUY", 5, 2.05), *desk.order(SPY, "BUY", 5, 2.05)])) == 7
+    assert (
+        sum(f.shares for f in fills([*desk.order(SPY, "BUY", 5, 2.05), *desk.order(SPY, "BUY", 5, 2.05)]))
+        == 7
+    )
 
 
 def test_what_an_ioc_order_does_not_get_at_once_is_cancelled(desk):
@@ -219,7 +229,13 @@ def test_an_ioc_order_before_the_open_is_cancelled():
 
 @pytest.mark.parametrize(
     ("item", "tif", "ends"),
-    [(SPX, "DAY", "16:00"), (SPY, "DAY", "16:15"), (STOCK, "DAY", "16:00"), (TOMORROW, "DAY", "16:15"), (SPX, "GTC", "16:00")],
+    [
+        (SPX, "DAY", "16:00"),
+        (SPY, "DAY", "16:15"),
+        (STOCK, "DAY", "16:00"),
+        (TOMORROW, "DAY", "16:15"),
+        (SPX, "GTC", "16:00"),
+    ],
 )
 def test_an_order_ends_with_the_last_trade_of_its_session(desk, item, tif, ends):
     desk.order(item, limit=0.05, tif=tif)
@@ -263,7 +279,11 @@ def test_an_order_that_is_not_transmitted_waits_for_its_client(desk):
 def test_a_cancel_ends_a_live_order_with_its_status_first(desk):
     desk.order(limit=1.0)
     events = desk.exchange.cancel(1, 1, 1)
-    assert (kinds(events), statuses(events), codes(events)) == (["OrderChanged", "OrderError"], ["Cancelled"], [202])
+    assert (kinds(events), statuses(events), codes(events)) == (
+        ["OrderChanged", "OrderError"],
+        ["Cancelled"],
+        [202],
+    )
     assert desk.exchange.open_orders(None) == []
 
 
@@ -291,7 +311,11 @@ def test_an_order_id_is_used_once_and_only_upwards(desk):
     assert codes(desk.order(limit=1.0, order_id=4, client=2)) == []
     desk.exchange.cancel(1, 5, 1)
     assert codes(desk.order(limit=1.0, order_id=5)) == [103]
-    assert (desk.exchange.next_order_id(1), desk.exchange.next_order_id(2), desk.exchange.next_order_id(3)) == (6, 5, 1)
+    assert (
+        desk.exchange.next_order_id(1),
+        desk.exchange.next_order_id(2),
+        desk.exchange.next_order_id(3),
+    ) == (6, 5, 1)
 
 
 def test_an_order_that_was_not_placed_may_be_mended_under_its_id(desk):
@@ -317,13 +341,21 @@ def test_a_live_order_can_change_price_quantity_and_time_in_force(desk):
     perm_id = desk.state().perm_id
     desk.order(limit=1.1, quantity=2, tif="GTC", order_id=1, order_ref="leg")
     state = desk.state()
-    assert (state.ticket.limit, state.ticket.quantity, state.ticket.tif, state.perm_id) == (1.1, 2, "GTC", perm_id)
+    assert (state.ticket.limit, state.ticket.quantity, state.ticket.tif, state.perm_id) == (
+        1.1,
+        2,
+        "GTC",
+        perm_id,
+    )
     events = desk.order(limit=20.2, quantity=2, order_id=1, order_ref="leg")
     assert [f.shares for f in fills(events)] == [2]
     assert len(desk.exchange.completed_orders()) == 1
 
 
-@pytest.mark.parametrize("change", [{"side": "SELL"}, {"item": SPY}, {"order_ref": "other"}, {"good_after": at("15:00")}, {"limit": None}])
+@pytest.mark.parametrize(
+    "change",
+    [{"side": "SELL"}, {"item": SPY}, {"order_ref": "other"}, {"good_after": at("15:00")}, {"limit": None}],
+)
 def test_anything_else_cannot_be_changed(desk, change):
     desk.order(limit=1.0, order_id=1)
     assert codes(desk.order(**{"limit": 1.0, "order_id": 1, **change})) == [105]
@@ -341,9 +373,19 @@ def test_a_filled_order_cannot_be_changed_nor_shrunk_below_its_fills(desk):
 def test_the_book_is_the_same_whoever_looks_and_however_often(desk):
     desk.order(limit=20.2, order_ref="a")
     desk.order(limit=1.0, order_ref="b")
-    book = desk.exchange.open_orders(None), desk.exchange.completed_orders(), desk.exchange.fills(), desk.exchange.positions()
+    book = (
+        desk.exchange.open_orders(None),
+        desk.exchange.completed_orders(),
+        desk.exchange.fills(),
+        desk.exchange.positions(),
+    )
     desk.exchange.advance(at("10:00"))
-    assert book == (desk.exchange.open_orders(None), desk.exchange.completed_orders(), desk.exchange.fills(), desk.exchange.positions())
+    assert book == (
+        desk.exchange.open_orders(None),
+        desk.exchange.completed_orders(),
+        desk.exchange.fills(),
+        desk.exchange.positions(),
+    )
     assert [s.ticket.order_ref for s in (*book[0], *book[1])] == ["b", "a"]
 
 
@@ -401,7 +443,11 @@ def test_costs_are_those_of_the_fee_schedules(item, side, quantity, price, dolla
     assert fees.estimate(item, side, quantity, Decimal(price)) == Decimal(dollars)
 
 
-@given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.sampled_from([SPX, SPY]), st.sampled_from(["BUY", "SELL"]))
+@given(
+    st.lists(st.integers(1, 9), min_size=1, max_size=6),
+    st.sampled_from([SPX, SPY]),
+    st.sampled_from(["BUY", "SELL"]),
+)
 def test_partial_fills_cost_together_what_the_whole_order_costs(parts, item, side):
     tally, price = fees.Tally(), Decimal("2.05")
     charged = [tally.charge(item, side, part, price) for part in parts]
@@ -410,7 +456,11 @@ def test_partial_fills_cost_together_what_the_whole_order_costs(parts, item, sid
 
 def test_every_execution_has_its_own_cost_report(desk):
     desk.board.show(SPY, "10:00", Quote(2.00, 2.05, 2.0, 4, 7))
-    events = [*desk.order(SPY, "SELL", 10, 2.00), *desk.exchange.advance(at("10:00:01")), *desk.exchange.advance(at("10:00:02"))]
+    events = [
+        *desk.order(SPY, "SELL", 10, 2.00),
+        *desk.exchange.advance(at("10:00:01")),
+        *desk.exchange.advance(at("10:00:02")),
+    ]
     reports = [event.fill for event in events if isinstance(event, Commission)]
     assert [r.shares for r in reports] == [4, 4, 2]
     whole = fees.estimate(SPY, "SELL", 10, Decimal("2.00"))
@@ -436,7 +486,10 @@ def test_a_sale_through_zero_realizes_only_the_closed_part(desk):
     desk.order(SPY, "BUY", 3, 2.05)
     (fill,) = fills(desk.order(SPY, "SELL", 10, 2.00))
     assert desk.held(SPY) == -7
-    cost, paid = fees.estimate(SPY, "BUY", 3, Decimal("2.05")), fees.estimate(SPY, "SELL", 10, Decimal("2.00"))
+    cost, paid = (
+        fees.estimate(SPY, "BUY", 3, Decimal("2.05")),
+        fees.estimate(SPY, "SELL", 10, Decimal("2.00")),
+    )
     share = fees.cents(paid * 3 / 10)
     assert Decimal(str(fill.realized_pnl)) == 600 - share - (615 + cost)
     assert desk.exchange.holding(SPY).avg_cost * -7 == pytest.approx(float(-1400 + paid - share))
@@ -517,7 +570,9 @@ def _balanced(desk):
     assert desk.cash + costs - realized == Decimal(1_000_000)
     assert desk.value("RealizedPnL") == float(realized)
     gains = [f.realized_pnl for f in desk.exchange.fills() if f.realized_pnl is not None]
-    assert all(Decimal(str(gain)).as_tuple().exponent >= -2 for gain in (*gains, *(h.realized for h in holdings)))
+    assert all(
+        Decimal(str(gain)).as_tuple().exponent >= -2 for gain in (*gains, *(h.realized for h in holdings))
+    )
     for state in (*desk.exchange.open_orders(None), *desk.exchange.completed_orders()):
         own = [f for f in desk.exchange.fills() if f.ticket.order_id == state.ticket.order_id]
         assert sum(f.shares for f in own) == state.filled
@@ -587,7 +642,9 @@ def test_the_scan_covers_eight_percent_down_and_six_up():
 
 
 def test_spreads_within_one_underlying_need_only_what_their_strikes_lie_apart():
-    long, short = (margin.Exposure(item, count, 2.0, 6800.0, 0.01) for item, count in ((FAR_SPX, 1), (SPX, -1)))
+    long, short = (
+        margin.Exposure(item, count, 2.0, 6800.0, 0.01) for item, count in ((FAR_SPX, 1), (SPX, -1))
+    )
     assert margin.reg_t([long, short]) == (5000, 5000)
     assert margin.reg_t([replace(long, quantity=-1), replace(short, quantity=1)]) == (0, 0)
     two = margin.reg_t([long, replace(short, quantity=-2)])[0]
@@ -640,7 +697,11 @@ def test_a_what_if_leaves_no_trace(desk):
     before = desk.exchange.account_values()
     desk.exchange.what_if(Ticket(1, 7, SPY, "SELL", 10, "LMT", 2.0, what_if=True))
     assert desk.exchange.account_values() == before
-    assert (desk.exchange.open_orders(None), desk.exchange.completed_orders(), desk.exchange.next_order_id(1)) == ([], [], 1)
+    assert (
+        desk.exchange.open_orders(None),
+        desk.exchange.completed_orders(),
+        desk.exchange.next_order_id(1),
+    ) == ([], [], 1)
 
 
 def test_a_what_if_beyond_the_means_says_so_in_words():
@@ -649,7 +710,14 @@ def test_a_what_if_beyond_the_means_says_so_in_words():
     assert preview.init_after > preview.elv_after
 
 
-@pytest.mark.parametrize(("options", "words"), [({"margin": "none"}, "known: reg-t, portfolio"), ({"cash": float("nan")}, "not a sum"), ({"cash": 1e15}, "not a sum")])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"margin": "none"}, "known: reg-t, portfolio"),
+        ({"cash": float("nan")}, "not a sum"),
+        ({"cash": 1e15}, "not a sum"),
+    ],
+)
 def test_rules_and_sums_that_do_not_exist_are_refused(options, words):
     with pytest.raises(ValueError, match=words):
         Exchange(Board(), **options)
@@ -658,8 +726,24 @@ def test_rules_and_sums_that_do_not_exist_are_refused(options, words):
 def test_account_values_belong_together(desk):
     desk.order(SPY, "SELL", 10, 2.0)
     values = desk.exchange.account_values()
-    tags = {"AccountType", "SettledCash", "FullInitMarginReq", "FullMaintMarginReq", "LookAheadInitMarginReq", "BuyingPower", "Cushion"}
-    tags |= {"AccountReady", "AccountCode", "GrossPositionValue", "DayTradesRemaining", "UnrealizedPnL", "RealizedPnL", "Currency"}
+    tags = {
+        "AccountType",
+        "SettledCash",
+        "FullInitMarginReq",
+        "FullMaintMarginReq",
+        "LookAheadInitMarginReq",
+        "BuyingPower",
+        "Cushion",
+    }
+    tags |= {
+        "AccountReady",
+        "AccountCode",
+        "GrossPositionValue",
+        "DayTradesRemaining",
+        "UnrealizedPnL",
+        "RealizedPnL",
+        "Currency",
+    }
     assert tags <= set(values)
     net, cash, funds = (desk.value(tag) for tag in ("NetLiquidation", "TotalCashValue", "AvailableFunds"))
     assert net == pytest.approx(cash - 10 * 100 * 2.025)
@@ -723,7 +807,12 @@ def test_spy_options_out_of_the_money_are_gone_in_the_evening():
 
 @pytest.mark.parametrize(
     ("item", "side", "close", "shares"),
-    [(SPY, "SELL", 678.01, -1000), (SPY, "BUY", 678.01, 1000), (SPY_PUT, "SELL", 677.9, 1000), (SPY_PUT, "BUY", 677.9, -1000)],
+    [
+        (SPY, "SELL", 678.01, -1000),
+        (SPY, "BUY", 678.01, 1000),
+        (SPY_PUT, "SELL", 677.9, 1000),
+        (SPY_PUT, "BUY", 677.9, -1000),
+    ],
 )
 def test_spy_options_in_the_money_are_shares_the_next_morning(item, side, close, shares):
     desk = settled(6800.0, close, (item, side, 10))
@@ -778,7 +867,9 @@ def test_a_leap_and_many_steps_come_to_the_same():
         exchange.submit(Ticket(1, 1, item, "BUY", 1, "LMT", limit))
         for step in range(1, steps + 1):
             exchange.advance(at("10:00") + timedelta(minutes=390 * step // steps // 1))
-        ends.append(([(f.time, f.price) for f in exchange.fills()], exchange.account_values()["TotalCashValue"]))
+        ends.append(
+            ([(f.time, f.price) for f in exchange.fills()], exchange.account_values()["TotalCashValue"])
+        )
     assert ends[0] == ends[1]
 
 

@@ -199,7 +199,9 @@ def test_the_end_comes_around_an_order(sim, entry, told, placed):
 
 @claims("close")
 def test_the_end_comes_after_start_api_or_at_a_time(sim):
-    gateway = sim({"when": {"request": "start_api"}, "what": "close"}, {"when": {"at": "09:41"}, "what": "close"})
+    gateway = sim(
+        {"when": {"request": "start_api"}, "what": "close"}, {"when": {"at": "09:41"}, "what": "close"}
+    )
     client = Client(gateway)
     assert (client.welcome, client.session.closed) == ([], True)
     second = Client(gateway)
@@ -257,7 +259,9 @@ def test_what_is_to_be_sent_waits_or_is_lost(sim):
 
 @claims("split")
 def test_bytes_are_written_in_pieces(sim):
-    gateway = sim({"what": "split"}, {"when": {"client_id": 2}, "what": {"split": {"size": 9, "random": True}}})
+    gateway = sim(
+        {"what": "split"}, {"when": {"client_id": 2}, "what": {"split": {"size": 9, "random": True}}}
+    )
     session = Client(gateway).session
     data = frame(9, 1, 5) * 20
     assert gateway.trouble.pieces(session, data) == [bytes([byte]) for byte in data]
@@ -389,7 +393,9 @@ def test_an_end_is_missing(sim, message, question):
 
 @claims("delay")
 def test_an_acknowledgement_is_late_and_overtaken(sim):
-    gateway = sim({"when": {"request": "place_order"}, "what": {"delay": {"seconds": 3, "messages": [3, 5]}}, "for": 1})
+    gateway = sim(
+        {"when": {"request": "place_order"}, "what": {"delay": {"seconds": 3, "messages": [3, 5]}}, "for": 1}
+    )
     client = Client(gateway)
     assert (rest(client), kinds(rest(client, 2))) == ([], [5, 3])
     assert statuses(later(gateway, 2, client)) == []
@@ -398,7 +404,9 @@ def test_an_acknowledgement_is_late_and_overtaken(sim):
 
 @claims("delay")
 def test_the_end_of_an_answer_never_comes_before_its_rows(sim):
-    gateway = sim({"when": {"at": "09:40:01"}, "what": {"delay": {"seconds": 3, "messages": "open_order"}}, "for": 60})
+    gateway = sim(
+        {"when": {"at": "09:40:01"}, "what": {"delay": {"seconds": 3, "messages": "open_order"}}, "for": 60}
+    )
     client = Client(gateway)
     rest(client)
     later(gateway, 1, client)
@@ -417,7 +425,10 @@ def test_a_status_comes_more_than_once(sim):
 
 @claims("ignore")
 def test_an_order_or_a_cancel_is_lost(sim):
-    gateway = sim({"when": {"request": "place_order"}, "what": "ignore"}, {"when": {"request": "cancel_order"}, "what": "ignore"})
+    gateway = sim(
+        {"when": {"request": "place_order"}, "what": "ignore"},
+        {"when": {"request": "cancel_order"}, "what": "ignore"},
+    )
     client = Client(gateway)
     assert (rest(client), kinds(rest(client, 2))) == ([], [5, 3])
     assert cancel(client, 2) == []
@@ -515,7 +526,9 @@ def test_a_what_if_has_no_margins_at_first_or_at_all(sim):
     first, second = margins(Client(sim({"what": "what_if_unset_first"})).place(1, what_if=1))
     assert (first, UNSET in second) == ([UNSET] * 9, False)
     assert margins(Client(sim({"what": "what_if_unset"})).place(1, what_if=1)) == [[UNSET] * 9]
-    assert margins(Client(sim({"what": {"what_if_unset": {"form": "empty"}}})).place(1, what_if=1)) == [[""] * 9]
+    assert margins(Client(sim({"what": {"what_if_unset": {"form": "empty"}}})).place(1, what_if=1)) == [
+        [""] * 9
+    ]
     client = Client(sim({"what": "what_if_never"}))
     assert client.place(1, what_if=1) == []
     assert kinds(rest(client)) == [5, 3]
@@ -536,7 +549,11 @@ def test_executions_have_another_form_of_time(sim, form, time):
 @pytest.mark.parametrize("version", [157, 176])
 def test_trading_hours_disagree(sim, version):
     place = 27 if version == 176 else 29
-    for form, begins in (("closed", "20260129:CLOSED;"), ("half_day", "20260129:0830-20260129:1200;"), ("missing", "20260130")):
+    for form, begins in (
+        ("closed", "20260129:CLOSED;"),
+        ("half_day", "20260129:0830-20260129:1200;"),
+        ("missing", "20260130"),
+    ):
         client = Client(sim({"what": {"wrong_hours": {"form": form}}}), version=version)
         told = client.ask(9, 8, 1, *CALL, 0, "", "", *([""] if version == 176 else []))[0]
         assert told[place].startswith(begins), form
@@ -569,7 +586,10 @@ def test_lists_leave_the_youngest_out(sim):
 
 @claims("refuse_order")
 def test_a_good_order_is_not_placed(sim):
-    gateway = sim({"what": "refuse_order"}, {"when": {"request": "place_order", "nth": 3}, "what": {"refuse_order": {"code": 103}}})
+    gateway = sim(
+        {"what": "refuse_order"},
+        {"when": {"request": "place_order", "nth": 3}, "what": {"refuse_order": {"code": 103}}},
+    )
     client = Client(gateway)
     assert 110 not in [code for _, code in errors(client.place(8, what_if=1))]
     assert errors(rest(client, 1)) == [(1, 110)]
@@ -614,7 +634,11 @@ def test_a_fill_crosses_a_cancel(sim):
     assert errors(cancel(client, 1)) == errors(cancel(client, 1)) == [(1, 10148)]
     assert errors(client.place(1, "BUY", "11.0")) == [(1, 104)]
     told = later(gateway, 2, client)
-    assert (statuses(told)[-1], executions(told)[0][1:], positions(client).popitem()[1]) == ("Filled", ("1", 10.0), 1.0)
+    assert (statuses(told)[-1], executions(told)[0][1:], positions(client).popitem()[1]) == (
+        "Filled",
+        ("1", 10.0),
+        1.0,
+    )
 
     gateway = sim({"what": {"fill_after_cancel": {"seconds": 2, "quantity": 1}}})
     client = Client(gateway)
@@ -643,7 +667,9 @@ def test_a_cancelled_order_gets_no_status(sim):
 
 
 @claims("reject")
-@pytest.mark.parametrize(("status", "told"), [("Inactive", ["Inactive"]), ("Cancelled", ["Cancelled"]), ("none", [])])
+@pytest.mark.parametrize(
+    ("status", "told"), [("Inactive", ["Inactive"]), ("Cancelled", ["Cancelled"]), ("none", [])]
+)
 def test_an_order_is_rejected(sim, status, told):
     gateway = sim({"what": {"reject": {"status": status, "reason": "so"}}})
     client = Client(gateway)
@@ -758,7 +784,9 @@ def test_commissions_are_late_missing_unset_or_empty_first(sim):
 
 @claims("correction")
 def test_an_execution_is_corrected(sim):
-    gateway = sim({"when": {"message": "execution"}, "what": {"correction": {"price_change": -0.5}}, "after_seconds": 3})
+    gateway = sim(
+        {"when": {"message": "execution"}, "what": {"correction": {"price_change": -0.5}}, "after_seconds": 3}
+    )
     client = Client(gateway)
     ((first, *_),) = executions(buy(client))
     cash = gateway.exchange.account_values()["TotalCashValue"]
@@ -805,12 +833,18 @@ def test_others_act_in_the_very_same_contract(sim):
     client = Client(gateway)
     rest(client)
     assert list(positions(client).values()) == [2.0]
-    assert [fields[22] for fields in client.ask(7, 3, 1, 0, "", "", "", "", "", "") if fields[0] == "11"] == ["99"]
-    gateway = sim({"when": {"request": "place_order"}, "what": {"foreign_fill": {"side": "SELL", "told": True}}})
+    assert [fields[22] for fields in client.ask(7, 3, 1, 0, "", "", "", "", "", "") if fields[0] == "11"] == [
+        "99"
+    ]
+    gateway = sim(
+        {"when": {"request": "place_order"}, "what": {"foreign_fill": {"side": "SELL", "told": True}}}
+    )
     told = buy(Client(gateway))
     assert [fields[22] for fields in told if fields[0] == "11"] == ["1", "99"]
 
-    gateway = sim({"when": {"message": "execution"}, "what": {"foreign_position": {"side": "SELL", "quantity": 3}}})
+    gateway = sim(
+        {"when": {"message": "execution"}, "what": {"foreign_position": {"side": "SELL", "quantity": 3}}}
+    )
     client = Client(gateway)
     buy(client)
     assert list(positions(client).values()) == [-2.0]
@@ -927,7 +961,9 @@ def test_a_kept_order_is_held_and_its_execution_corrected_afterwards(sim):
 
 
 def test_stopped_writing_is_not_let_out_by_a_shorter_delay(sim):
-    gateway = sim({"what": "stop_writing", "for": 20}, {"what": {"delay": {"seconds": 1, "messages": 3}}, "for": 20})
+    gateway = sim(
+        {"what": "stop_writing", "for": 20}, {"what": {"delay": {"seconds": 1, "messages": 3}}, "for": 20}
+    )
     client = Client(gateway)
     rest(client)
     assert later(gateway, 5, client) == []
@@ -939,7 +975,9 @@ def test_times_nth_chance_and_delays_are_kept(sim):
     assert [len(client.ask(8, 1, 1)) for _ in range(4)] == [1, 0, 0, 1]
     gateway = sim({"when": {"request": "ids"}, "what": "ignore", "times": "always"})
     assert Client(gateway).ask(8, 1, 1) == []
-    gateway = sim({"when": {"request": "ids", "at": "09:41", "client_id": 2}, "what": "ignore", "times": "always"})
+    gateway = sim(
+        {"when": {"request": "ids", "at": "09:41", "client_id": 2}, "what": "ignore", "times": "always"}
+    )
     client, other = Client(gateway), Client(gateway, 2)
     assert [len(each.ask(8, 1, 1)) for each in (client, other)] == [1, 1]
     later(gateway, 60, client, other)
@@ -975,7 +1013,9 @@ def test_a_new_script_ends_the_old_one(sim):
 
 
 def test_what_has_not_begun_does_not_begin_after_its_script(sim):
-    gateway = sim({"what": "stop_writing", "after_seconds": 5}, {"what": {"error": {"code": 1}}, "after_seconds": 5})
+    gateway = sim(
+        {"what": "stop_writing", "after_seconds": 5}, {"what": {"error": {"code": 1}}, "after_seconds": 5}
+    )
     gateway.trouble.play(read_script([]))
     client = Client(gateway)
     later(gateway, 10, client)
@@ -1019,7 +1059,9 @@ def test_every_problem_of_a_script_is_told_at_once():
             ]
         )
     problems = caught.value.problems
-    assert [text.split(":")[0] for text in problems] == [f"entry {n}" for n in (1, 2, 3, 3, 3, 4, 4, 4, 5, 5, 6, 6, 7, 8)]
+    assert [text.split(":")[0] for text in problems] == [
+        f"entry {n}" for n in (1, 2, 3, 3, 3, 4, 4, 4, 5, 5, 6, 6, 7, 8)
+    ]
     text = str(caught.value)
     for part in ("unknown fault 'hold_fill' (did you mean hold_fills?)", "'place_ordr' is not the name or number of a request",
                  "(did you mean place_order?)", "put it in quotes", "parameter 'sises' is unknown (did you mean sizes?)",
@@ -1028,7 +1070,9 @@ def test_every_problem_of_a_script_is_told_at_once():
         assert part in text, part
 
 
-@pytest.mark.parametrize("plain", ["x", 7, {"fault": []}, {"seed": "a", "faults": []}, {"faults": 3}, [[]], [None]])
+@pytest.mark.parametrize(
+    "plain", ["x", 7, {"fault": []}, {"seed": "a", "faults": []}, {"faults": 3}, [[]], [None]]
+)
 def test_what_is_no_script_is_refused(plain):
     with pytest.raises(ScriptError):
         read_script(plain)
@@ -1036,11 +1080,17 @@ def test_what_is_no_script_is_refused(plain):
 
 def test_a_file_is_read_and_its_problems_name_it(tmp_path):
     file = tmp_path / "faults.yaml"
-    file.write_text("seed: 4\nfaults:\n- what: stale\n  for: 3\n- when: {at: '10:30'}\n  what: {no_quotes: {side: ask}}\n")
+    file.write_text(
+        "seed: 4\nfaults:\n- what: stale\n  for: 3\n- when: {at: '10:30'}\n  what: {no_quotes: {side: ask}}\n"
+    )
     script = read_file(file)
     assert (script.seed, [entry.kind.name for entry in script.entries]) == (4, ["stale", "no_quotes"])
     assert read_script(None).entries == ()
-    for text, problem in (("- what: stal\n", "entry 1"), ("{", "not YAML"), ("- when: {at: 10:30}\n  what: stale", "quotes")):
+    for text, problem in (
+        ("- what: stal\n", "entry 1"),
+        ("{", "not YAML"),
+        ("- when: {at: 10:30}\n  what: stale", "quotes"),
+    ):
         file.write_text(text)
         with pytest.raises(ScriptError, match=problem) as caught:
             read_file(file)
@@ -1075,7 +1125,9 @@ def entries(draw):
     when = draw(
         st.sampled_from([{}, {"at": "09:40:03"}, {"symbol": "SPX"}, {"order_ref": "r*"}, {"side": "BUY"}])
         | st.sampled_from(sorted(REQUESTS)).map(lambda name: {"request": name})
-        | st.sampled_from(["execution", "order_status", "open_order", "error", "commission"]).map(lambda name: {"message": name})
+        | st.sampled_from(["execution", "order_status", "open_order", "error", "commission"]).map(
+            lambda name: {"message": name}
+        )
     )
     entry = {"when": when, "what": {kind.name: args}}
     entry |= draw(st.sampled_from([{}, {"chance": 0.5}, {"after_seconds": 1}]))
@@ -1091,7 +1143,12 @@ NONSENSE = st.lists(WORDS, max_size=30)
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(entries(), max_size=6), st.integers(0, 99), st.lists(st.tuples(st.integers(0, 110), NONSENSE), max_size=12), st.data())
+@given(
+    st.lists(entries(), max_size=6),
+    st.integers(0, 99),
+    st.lists(st.tuples(st.integers(0, 110), NONSENSE), max_size=12),
+    st.data(),
+)
 def test_no_script_and_no_bytes_break_the_gateway(market, script, seed, requests, data):
     gateway = Gateway(market, Exchange(market), "SIM0000001", at("09:40"))
     gateway.trouble.play(read_script(script, seed))
@@ -1165,12 +1222,17 @@ def test_scripts_come_from_a_file_from_python_and_through_the_control(tmp_path):
             sim.control.script([{"what": "stal"}, {"what": 3}])
         assert len(sim.control.fired()) == 1
         sim.control.script()
-        assert int(next(fields[2] for fields in hello(sim.port, (49, 1)) if fields[0] == "49")) == int(told) - 60
+        assert (
+            int(next(fields[2] for fields in hello(sim.port, (49, 1)) if fields[0] == "49")) == int(told) - 60
+        )
     with RunningSim(faults=[{"what": "restart"}], date="2026-02-10", speed=0) as sim:
         assert hello(sim.port) == []
     file.write_text("- what: stal\n")
     for script in (file, [{"what": "stal"}], tmp_path / "none.yaml"):
-        with pytest.raises(ControlError, match=r"stale|No such file"), RunningSim(faults=script, date="2026-02-10"):
+        with (
+            pytest.raises(ControlError, match=r"stale|No such file"),
+            RunningSim(faults=script, date="2026-02-10"),
+        ):
             pass
 
 

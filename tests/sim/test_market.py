@@ -90,17 +90,28 @@ def test_third_fridays_move_before_a_holiday():
 
 
 def test_weekly_options_stop_at_the_close_and_the_others_a_quarter_later():
-    spxw, spy, monthly = option("SPXW", DAY, 6800, "C"), option("SPY", DAY, 680, "C"), option("SPX", DAY, 6800, "C")
+    spxw, spy, monthly = (
+        option("SPXW", DAY, 6800, "C"),
+        option("SPY", DAY, 680, "C"),
+        option("SPX", DAY, 6800, "C"),
+    )
     assert hours.stops(spxw, DAY) == at("16:00")
     assert hours.stops(spy, DAY) == at("16:15")
-    assert [hours.trades(spxw, at(clock)) for clock in ("09:29", "09:30", "15:59", "16:00")] == [False, True, True, False]
+    assert [hours.trades(spxw, at(clock)) for clock in ("09:29", "09:30", "15:59", "16:00")] == [
+        False,
+        True,
+        True,
+        False,
+    ]
     assert hours.session_end(spxw, at("16:00")) is None
     assert monthly.expiry == date(2026, 11, 23)
     assert not hours.trades(monthly, at("10:00"))
 
 
 def test_contract_ids_name_the_contract_whatever_market_lists_it():
-    listed = [item for on in (DAY, date(2026, 11, 25), date(2026, 12, 18)) for item in day(on=on).instruments()]
+    listed = [
+        item for on in (DAY, date(2026, 11, 25), date(2026, 12, 18)) for item in day(on=on).instruments()
+    ]
     by_id = {item.con_id: item for item in listed}
     assert len(by_id) == len(set(listed))
     assert all(0 < con_id < 1 << 31 for con_id in by_id)
@@ -116,7 +127,8 @@ def test_local_symbols_are_osi_symbols(trading_class, strike, right, name):
 
 
 @pytest.mark.parametrize(
-    ("trading_class", "strike", "right"), [("SPXW", 6801, "C"), ("SPY", 680.25, "C"), ("NDX", 5, "C"), ("SPY", 680, "X"), ("SPY", 0, "C")]
+    ("trading_class", "strike", "right"),
+    [("SPXW", 6801, "C"), ("SPY", 680.25, "C"), ("NDX", 5, "C"), ("SPY", 680, "X"), ("SPY", 0, "C")],
 )
 def test_an_option_that_cannot_exist_is_refused(trading_class, strike, right):
     with pytest.raises(ValueError):
@@ -165,12 +177,17 @@ def test_rounding_outward_gives_the_neighbours_on_the_grid(rule, price):
     assert ticks.below(rule, low) < low or low == 0
 
 
-@pytest.mark.parametrize(("price", "lower", "upper"), [(3.0, 2.95, 3.1), (2.95, 2.9, 3.0), (17.8, 17.7, 17.9), (0.05, 0.0, 0.1)])
+@pytest.mark.parametrize(
+    ("price", "lower", "upper"), [(3.0, 2.95, 3.1), (2.95, 2.9, 3.0), (17.8, 17.7, 17.9), (0.05, 0.0, 0.1)]
+)
 def test_the_step_of_spx_options_widens_at_three_dollars(price, lower, upper):
     assert (ticks.below(ticks.SPX_OPTIONS, price), ticks.above(ticks.SPX_OPTIONS, price)) == (lower, upper)
 
 
-@pytest.mark.parametrize(("price", "legal"), [(3.05, False), (3.1, True), (2.95, True), (0, False), (-1, False), (1e9, False), (float("nan"), False)])
+@pytest.mark.parametrize(
+    ("price", "legal"),
+    [(3.05, False), (3.1, True), (2.95, True), (0, False), (-1, False), (1e9, False), (float("nan"), False)],
+)
 def test_a_price_between_the_steps_is_not_legal(price, legal):
     assert ticks.is_legal(ticks.SPX_OPTIONS, price) is legal
 
@@ -238,7 +255,9 @@ def test_quotes_are_legal_and_two_sided_or_without_a_bid(regime, clock):
 def test_at_the_money_spreads_are_those_of_the_real_market(seed):
     market = day(seed=seed)
     for clock in (*FIRINGS, "12:00", "15:00", "15:45"):
-        spx, spy = (market.quote(nearest(market, name, at(clock)).con_id, at(clock)) for name in ("SPXW", "SPY"))
+        spx, spy = (
+            market.quote(nearest(market, name, at(clock)).con_id, at(clock)) for name in ("SPXW", "SPY")
+        )
         assert 0.05 <= round(spx.ask - spx.bid, 2) <= 0.40
         assert 0.01 <= round(spy.ask - spy.bid, 2) <= 0.03
 
@@ -246,7 +265,9 @@ def test_at_the_money_spreads_are_those_of_the_real_market(seed):
 def test_deep_in_the_money_spreads_are_wider():
     market = day()
     strikes = calls(market, "SPXW")
-    deep, near = (market.quote(item.con_id, at("10:00")) for item in (strikes[0], nearest(market, "SPXW", at("10:00"))))
+    deep, near = (
+        market.quote(item.con_id, at("10:00")) for item in (strikes[0], nearest(market, "SPXW", at("10:00")))
+    )
     assert deep.ask - deep.bid > 2 * (near.ask - near.bid)
 
 
@@ -291,7 +312,13 @@ def test_day_figures_grow_and_hold_the_last_price():
 def test_before_the_open_and_after_the_end_nothing_is_quoted():
     market = day()
     call = nearest(market, "SPXW", at("10:00")).con_id
-    for con_id, moment in ((call, at("09:29")), (call, at("16:00")), (SPY_ID, at("09:00")), (SPY_ID, at("17:00")), (SPX_ID, at("11:00"))):
+    for con_id, moment in (
+        (call, at("09:29")),
+        (call, at("16:00")),
+        (SPY_ID, at("09:00")),
+        (SPY_ID, at("17:00")),
+        (SPX_ID, at("11:00")),
+    ):
         quote = market.quote(con_id, moment)
         assert (quote.bid, quote.ask) == (None, None)
     assert market.quote(SPX_ID, at("09:00")).last == market.quote(SPX_ID, at("12:00")).close
@@ -328,7 +355,11 @@ def index(market, clock):
 
 @pytest.mark.parametrize(
     ("regime", "start", "end", "low", "high"),
-    [("crash", "10:45", "11:05", -0.06, -0.025), ("gap", "10:59", "11:00", 0.010, 0.014), ("halt", "10:00", "10:30", -0.085, -0.055)],
+    [
+        ("crash", "10:45", "11:05", -0.06, -0.025),
+        ("gap", "10:59", "11:00", 0.010, 0.014),
+        ("halt", "10:00", "10:30", -0.085, -0.055),
+    ],
 )
 def test_violent_regimes_move_as_far_as_they_say(regime, start, end, low, high):
     for seed in range(3):
@@ -341,12 +372,18 @@ def test_trends_go_as_far_as_they_say_whatever_the_seed():
         for seed in range(20):
             market = day(regime, seed)
             assert index(market, "16:00") / index(market, "09:30") - 1 == pytest.approx(drift, abs=1e-5)
-            assert index(market, "12:00") != pytest.approx(index(market, "09:30") * (1 + drift / 2), abs=0.005)
+            assert index(market, "12:00") != pytest.approx(
+                index(market, "09:30") * (1 + drift / 2), abs=0.005
+            )
 
 
 def test_a_halt_takes_all_quotes_away_and_says_so():
     market = day("halt")
-    for item in (nearest(market, "SPXW", at("10:31")), nearest(market, "SPY", at("10:31")), market.by_con_id(SPY_ID)):
+    for item in (
+        nearest(market, "SPXW", at("10:31")),
+        nearest(market, "SPY", at("10:31")),
+        market.by_con_id(SPY_ID),
+    ):
         during, after = market.quote(item.con_id, at("10:31")), market.quote(item.con_id, at("10:45"))
         assert (during.bid, during.ask, during.halted) == (None, None, True)
         assert (after.ask is not None, after.halted) == (True, False)

@@ -94,7 +94,10 @@ def test_the_description_says_what_is_made_up(market):
 
 def test_index_options_are_weeklies(market):
     assert contract(market, "SPX", 6975.0).trading_class == "SPXW"
-    assert {item.local_symbol for item in market.instruments()[2:]} == {"SPXW  260129C06975000", "SPY   260129C00695000"}
+    assert {item.local_symbol for item in market.instruments()[2:]} == {
+        "SPXW  260129C06975000",
+        "SPY   260129C00695000",
+    }
 
 
 def test_moments_are_the_times_of_the_rows(market):
@@ -115,7 +118,10 @@ def test_rows_may_stand_in_any_order_and_be_compressed(tmp_path, market):
     [
         ("yesterday,und,SPX,,,,,,1,x", "t is not a time: 'yesterday'"),
         ("2026-01-29 09:30:00,und,SPX,,,,,,1,x", "t has no offset"),
-        ("2026-01-30 09:30:00-05:00,und,SPX,,,,,,1,x", "t is on 2026-01-30, the rows before it on 2026-01-29"),
+        (
+            "2026-01-30 09:30:00-05:00,und,SPX,,,,,,1,x",
+            "t is on 2026-01-30, the rows before it on 2026-01-29",
+        ),
         ("2026-01-29 09:30:00-05:00,und,SPX,,,,,,1", "9 fields, not 10"),
         ("2026-01-29 09:30:00-05:00,und,NDX,,,,,,1,x", "symbol 'NDX' is neither SPX nor SPY"),
         ("2026-01-29 09:30:00-05:00,fut,SPX,,,,,,1,x", "kind 'fut' is neither und nor opt"),

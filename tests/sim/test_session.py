@@ -66,7 +66,19 @@ class Client:
 
     def place(self, order_id, side="BUY", limit="10.0", what_if=0, contract=CALL, **other):
         terms = {"quantity": 1, "kind": "LMT", "tif": "DAY", "ref": "r", "transmit": 1, "after": "", **other}
-        head = (side, terms["quantity"], terms["kind"], limit, "", terms["tif"], "", "SIM0000001", "", 0, terms["ref"])
+        head = (
+            side,
+            terms["quantity"],
+            terms["kind"],
+            limit,
+            "",
+            terms["tif"],
+            "",
+            "SIM0000001",
+            "",
+            0,
+            terms["ref"],
+        )
         head += (terms["transmit"], 0, 0, 0, 0, 0, 0, 0, "", 0, terms["after"], "", "", "", "", "", "")
         middle = (0, "", -1, 0, "", "", 0, "", "", 0, 0, "", 0, "", "", "", "", "", 0, "", "", "", "")
         tail = (0, "", "", "", "", "", "", "", "", "", "", 0, "", "", 0, 0, "", "", what_if, "", 0, 0, 0, 0)
@@ -90,7 +102,9 @@ def test_nothing_but_the_version_is_said_before_start_api(gateway):
     assert [code for _, code in errors(client.welcome)] == [2104, 2106, 2158]
 
 
-@pytest.mark.parametrize("greeting", [b"API\0" + prefixed(b"v100..156"), b"HTTP", b"API\0" + prefixed(b"x..y")])
+@pytest.mark.parametrize(
+    "greeting", [b"API\0" + prefixed(b"v100..156"), b"HTTP", b"API\0" + prefixed(b"x..y")]
+)
 def test_who_speaks_no_version_of_ours_is_shut_out_in_silence(gateway, greeting):
     session = Session(gateway)
     session.receive_data(greeting)
@@ -141,7 +155,11 @@ def test_a_fill_is_told_in_the_order_of_the_real_gateway(gateway):
     (execution,) = [fields for fields in told if fields[0] == "11"]
     (commission,) = [fields for fields in told if fields[0] == "59"]
     (position,) = [fields for fields in told if fields[0] == "61"]
-    assert (len(execution), execution[1:3], execution[15]) == (31, ["-1", "1"], "20260129 09:40:00 America/New_York")
+    assert (len(execution), execution[1:3], execution[15]) == (
+        31,
+        ["-1", "1"],
+        "20260129 09:40:00 America/New_York",
+    )
     assert execution[18:20] == ["SLD", "1"]
     assert (commission[2], commission[3:7]) == (execution[14], ["1.64", "USD", UNSET, UNSET])
     assert (len(position), position[14]) == (16, "-1")
@@ -215,11 +233,23 @@ def test_requests_about_what_is_not_there_get_their_codes(gateway):
 def test_sessions_are_told_in_the_contracts_zone_and_only_to_versions_that_can_read_them(gateway):
     asked = ("", "1 day", "2 D", 1, "SCHEDULE", 1, 0, "")
     (told,) = Client(gateway, 1).ask(20, 4, *CALL, 0, *asked)
-    days = ["20260128-08:30:00", "20260128-15:00:00", "20260128", "20260129-08:30:00", "20260129-15:00:00", "20260129"]
+    days = [
+        "20260128-08:30:00",
+        "20260128-15:00:00",
+        "20260128",
+        "20260129-08:30:00",
+        "20260129-15:00:00",
+        "20260129",
+    ]
     assert told == ["106", "4", days[0], days[4], "US/Central", "2", *days]
     old = Client(gateway, 2, version=157)
     assert errors(old.ask(20, 4, *CALL, 0, *asked)) == [(4, 321)]
-    for wrong in (("", "1 min", "2 D", 1), ("", "1 day", "2 S", 1), ("", "1 day", "2 D", 0), ("", "1 day", "99 Y", 1)):
+    for wrong in (
+        ("", "1 min", "2 D", 1),
+        ("", "1 day", "2 S", 1),
+        ("", "1 day", "2 D", 0),
+        ("", "1 day", "99 Y", 1),
+    ):
         answer = Client(gateway, 3).ask(20, 4, *CALL, 0, *wrong, "SCHEDULE", 1, 0, "")
         assert errors(answer) == [(4, 321)]
         gateway.sessions[-1].close()
@@ -266,7 +296,12 @@ def test_random_bytes_never_break_a_session(gateway, chunks):
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(sorted(HANDLERS)),
-    st.lists(st.sampled_from(["", "0", "1", "-1", "7", "SPX", "OPT", "20260129", "6975", "C", "1e999", "x" * 50, "é"]), max_size=110),
+    st.lists(
+        st.sampled_from(
+            ["", "0", "1", "-1", "7", "SPX", "OPT", "20260129", "6975", "C", "1e999", "x" * 50, "é"]
+        ),
+        max_size=110,
+    ),
 )
 def test_random_fields_of_every_request_get_frames_that_clients_can_split(gateway, number, fields):
     client = Client(gateway, client_id=78)
@@ -289,12 +324,16 @@ PROPER = [
     (81, 7, "SP"),
     (4, 1, 7, ""),
 ]
-JUNK = st.sampled_from(["", "0", "-1", "1e999", "nan", "99999999999999999999", "SPX", "20261301", "é", "x" * 300, "1 D"])
+JUNK = st.sampled_from(
+    ["", "0", "-1", "1e999", "nan", "99999999999999999999", "SPX", "20261301", "é", "x" * 300, "1 D"]
+)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(PROPER), st.integers(157, 176), st.dictionaries(st.integers(1, 25), JUNK, max_size=3))
-def test_a_proper_request_with_some_fields_spoiled_is_answered_at_every_version(gateway, request_, version, spoiled):
+def test_a_proper_request_with_some_fields_spoiled_is_answered_at_every_version(
+    gateway, request_, version, spoiled
+):
     client = Client(gateway, client_id=79, version=version)
     fields = [spoiled.get(place, field) for place, field in enumerate(request_)]
     for answer in client.ask(*fields):
@@ -306,7 +345,13 @@ def test_a_proper_request_with_some_fields_spoiled_is_answered_at_every_version(
 
 def test_faults_cut_a_connection_at_the_wished_moment(gateway):
     for order_id, (cut, number, orders, told) in enumerate(
-        (("before_request", 3, 0, []), ("before_answer", 3, 1, []), ("before_message", 3, 2, [5]), ("after_message", 3, 3, [5, 3])), 1
+        (
+            ("before_request", 3, 0, []),
+            ("before_answer", 3, 1, []),
+            ("before_message", 3, 2, [5]),
+            ("after_message", 3, 3, [5, 3]),
+        ),
+        1,
     ):
         client = Client(gateway)
         gateway.faults = Faults.parse({"cut": cut, "cut_id": number})
@@ -341,7 +386,9 @@ def test_a_mute_gateway_and_suppressed_messages_say_nothing(gateway):
     assert kinds(client.ask(49, 1)) == [49]
 
 
-@pytest.mark.parametrize("wrong", [{"explode": True}, {"cut": "sometimes"}, {"suppress": 5}, {"data_type": 9}])
+@pytest.mark.parametrize(
+    "wrong", [{"explode": True}, {"cut": "sometimes"}, {"suppress": 5}, {"data_type": 9}]
+)
 def test_a_fault_that_does_not_exist_is_named(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))}|sometimes"):
         Faults.parse(wrong)
@@ -379,13 +426,25 @@ def test_any_other_address_is_refused(host):
 
 def test_a_gateway_ends_in_silence_whoever_listens():
     """A client, a control at rest and a control that reads no answer: none of them delays or spoils the end."""
-    command = [sys.executable, "-m", "spxarb.sim", "--json", "--port", "0", "--speed", "0", "--date", "2026-01-29"]
+    command = [
+        sys.executable,
+        "-m",
+        "spxarb.sim",
+        "--json",
+        "--port",
+        "0",
+        "--speed",
+        "0",
+        "--date",
+        "2026-01-29",
+    ]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe) as process:
         try:
             told = json.loads(process.stdout.readline())
             client, idle, deaf = (
-                socket.create_connection(("127.0.0.1", told[port])) for port in ("port", "control_port", "control_port")
+                socket.create_connection(("127.0.0.1", told[port]))
+                for port in ("port", "control_port", "control_port")
             )
             with client, idle, deaf:
                 client.sendall(b"API\0" + prefixed(b"v157..176"))

@@ -58,7 +58,9 @@ def test_a_value_becomes_the_text_that_clients_decode(value, text):
     assert field_text(value) == text
 
 
-@given(st.lists(st.lists(TEXTS, min_size=1, max_size=8), max_size=8), st.lists(st.integers(1, 40), min_size=1))
+@given(
+    st.lists(st.lists(TEXTS, min_size=1, max_size=8), max_size=8), st.lists(st.integers(1, 40), min_size=1)
+)
 def test_frames_survive_any_fragmentation(messages, cuts):
     stream = b"".join(frame(*message) for message in messages)
     reader, received, place, turn = FrameReader(), [], 0, 0
@@ -104,7 +106,13 @@ def test_a_greeting_without_versions_is_refused(greeting):
 
 def test_the_fields_of_a_real_order_are_read_at_their_places():
     order = read_place_order(place_order(PLACE_176), 11)
-    assert (order.action, order.quantity, order.order_type, order.limit, order.tif) == ("BUY", 1.0, "LMT", 8.3, "DAY")
+    assert (order.action, order.quantity, order.order_type, order.limit, order.tif) == (
+        "BUY",
+        1.0,
+        "LMT",
+        8.3,
+        "DAY",
+    )
     assert (order.order_ref, order.transmit, order.what_if) == ("spxarb-1", True, False)
     assert (order.query.con_id, order.query.strike, order.query.trading_class) == (900001, 6000.0, "SPXW")
     assert order.echo["exemptCode"] == "-1"
@@ -135,7 +143,9 @@ def test_times_are_read_in_every_form_that_clients_send(text, moment):
     assert read_time(text) == moment
 
 
-@pytest.mark.parametrize("text", ["", "09:40", "20260199 09:40:00", "20260129 09:40:00 Nowhere/City", "20260129 09:40:00 ../x"])
+@pytest.mark.parametrize(
+    "text", ["", "09:40", "20260199 09:40:00", "20260129 09:40:00 Nowhere/City", "20260129 09:40:00 ../x"]
+)
 def test_a_time_that_is_none_is_named(text):
     with pytest.raises(WireError, match="not a date and time"):
         read_time(text)

@@ -11,9 +11,9 @@ import pytest
 from spxarb.config.load import Config
 from spxarb.core.model import NEW_YORK
 from spxarb.errors import GatewayError
-from spxarb.ledger.ledger import Store
+from spxarb.ledger.ledger import Ledger
 from spxarb.trading import context as environment
-from spxarb.trading.context import Env, limits_of
+from spxarb.trading.context import JobContext, limits_of
 
 HURRY = {
     "order_timeout_seconds": 0.01,
@@ -30,9 +30,9 @@ def env(tmp_path, monkeypatch):
     monkeypatch.setattr(environment, "PROOF_SECONDS", 0.05)
     config = Config()
     execution = config.execution.model_copy(update=HURRY)
-    with Store.open(tmp_path / "trading.db", mode="paper") as store:
+    with Ledger.open(tmp_path / "trading.db", mode="paper") as store:
         run_id = store.begin_run("monitor", [], datetime.now(NEW_YORK))
-        yield Env("monitor", config.model_copy(update={"execution": execution}), store, run_id)
+        yield JobContext("monitor", config.model_copy(update={"execution": execution}), store, run_id)
 
 
 def test_a_job_that_never_ends_is_ended_at_its_budget_and_told_as_the_gateways_failure(env):
@@ -52,8 +52,8 @@ def test_a_job_in_time_gives_its_result(env):
 
 
 def test_the_budget_is_longer_than_all_waits_of_the_defaults_and_the_lock_waits_longer_still(tmp_path):
-    with Store.open(tmp_path / "trading.db", mode="paper") as store:
-        env = Env("enter", Config(), store, 0)
+    with Ledger.open(tmp_path / "trading.db", mode="paper") as store:
+        env = JobContext("enter", Config(), store, 0)
         e = env.config.execution
         entering = 2 * (1 + e.max_retry_attempts) * e.order_timeout_seconds
         leaving = 2 * (e.exit_rungs * e.exit_rung_seconds + e.order_timeout_seconds)

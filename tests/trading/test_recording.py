@@ -16,7 +16,9 @@ from spxarb.trading.recording import COLUMNS, Recording, check_name, line_of
 
 NEW_YORK = ZoneInfo("America/New_York")
 DAY = date(2026, 2, 10)
-CALL = Contract(7, "SPX", "OPT", trading_class="SPXW", expiry=DAY, strike=Decimal(6950), right="C", multiplier=100)
+CALL = Contract(
+    7, "SPX", "OPT", trading_class="SPXW", expiry=DAY, strike=Decimal(6950), right="C", multiplier=100
+)
 SPX, SPY = Contract(416904, "SPX", "IND"), Contract(756733, "SPY", "STK")
 ROW = ("opt", "SPX", "2026-02-10", "6950", "C", "1.2", "1.3", "", "ib")
 NAMES = pytest.mark.parametrize("name", ["day.csv", "day.csv.gz"])

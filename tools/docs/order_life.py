@@ -1,4 +1,4 @@
-"""`docs/order-life.md`, written from the table of the order life itself so that it cannot rot."""
+"""`docs/order-state.md`, written from the table of the order life itself so that it cannot rot."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from spxarb.core.orders import (
     REFUSALS,
     TRANSITIONS,
     WARNINGS,
-    Life,
-    News,
+    OrderEvent,
+    OrderState,
     diagram,
 )
 
@@ -37,30 +37,30 @@ again at every job until its day ends; one that then lives is followed again, an
 """
 
 _STATES = {
-    Life.INTENDED: "committed to the ledger, not known to have been sent",
-    Life.SENT: "handed to the socket, no word yet",
-    Life.LIVE: "the broker has it, and it may fill",
-    Life.CANCELLING: "its end was asked for; it may still fill",
-    Life.SAID_ENDED: "the broker said cancelled or refused; fills may be on their way",
-    Life.FILLED: "executions add up to the whole quantity (final)",
-    Life.ENDED: "proven over with less than the whole quantity (final)",
+    OrderState.INTENDED: "committed to the ledger, not known to have been sent",
+    OrderState.SENT: "handed to the socket, no word yet",
+    OrderState.LIVE: "the broker has it, and it may fill",
+    OrderState.PENDING_CANCEL: "its end was asked for; it may still fill",
+    OrderState.REPORTED_DONE: "the broker said cancelled or refused; fills may be on their way",
+    OrderState.FILLED: "executions add up to the whole quantity (final)",
+    OrderState.ENDED: "proven over with less than the whole quantity (final)",
 }
 
 _NEWS = {
-    News.SENT: "it goes out, or while it lives another price for it",
-    News.NOT_SENT: "it, or another price for it, never reached the socket",
-    News.NOTED: "a warning, a code that nobody knows, a pending state, the status Filled: proves nothing",
-    News.WORKING: "status PreSubmitted or Submitted",
-    News.FILLED_PARTLY: "executions add up to less than the whole",
-    News.FILLED_WHOLLY: "executions add up to the whole",
-    News.CANCEL_SENT: "its end is asked for",
-    News.CANCEL_REFUSED: "that was refused: often because it is filled",
-    News.CANCELLED: f"status Cancelled or ApiCancelled, or code {CANCELLATION}",
-    News.REFUSED: "status Inactive, or the code of a refusal",
-    News.SEEN_LIVE: "a look shows it among the open orders",
-    News.SEEN_INACTIVE: "a look shows it there as Inactive: it does not work, and can come back to life",
-    News.SEEN_ENDED: "a look shows it completed, with every fill that was told of",
-    News.ABSENT_TWICE: "two looks show it neither open nor completed, and no word contradicts that",
+    OrderEvent.SENT: "it goes out, or while it lives another price for it",
+    OrderEvent.NOT_SENT: "it, or another price for it, never reached the socket",
+    OrderEvent.NOTED: "a warning, an unknown code, a pending state, the status Filled: proves nothing",
+    OrderEvent.WORKING: "status PreSubmitted or Submitted",
+    OrderEvent.FILLED_PARTLY: "executions add up to less than the whole",
+    OrderEvent.FILLED_WHOLLY: "executions add up to the whole",
+    OrderEvent.CANCEL_SENT: "its end is asked for",
+    OrderEvent.CANCEL_REFUSED: "that was refused: often because it is filled",
+    OrderEvent.CANCELLED: f"status Cancelled or ApiCancelled, or code {CANCELLATION}",
+    OrderEvent.REFUSED: "status Inactive, or the code of a refusal",
+    OrderEvent.SEEN_LIVE: "a look shows it among the open orders",
+    OrderEvent.SEEN_INACTIVE: "a look shows it there as Inactive: it does not work, and can come alive again",
+    OrderEvent.SEEN_ENDED: "a look shows it completed, with every fill that was told of",
+    OrderEvent.ABSENT_TWICE: "two looks show it neither open nor completed, and no word contradicts that",
 }
 
 _CODES = (
@@ -74,19 +74,19 @@ _CODES = (
 
 
 def order_life() -> str:
-    """The text of `docs/order-life.md`."""
+    """The text of `docs/order-state.md`."""
     return "".join(
         [
             _INTRO,
             f"```mermaid\n{diagram()}```\n",
             "\n## States\n\n| state | meaning |\n|---|---|\n",
-            *(f"| {life.value} | {_STATES[life]} |\n" for life in Life),
+            *(f"| {state.value} | {_STATES[state]} |\n" for state in OrderState),
             "\n## News\n\n| news | meaning |\n|---|---|\n",
-            *(f"| {news.value} | {_NEWS[news]} |\n" for news in News),
+            *(f"| {event.value} | {_NEWS[event]} |\n" for event in OrderEvent),
             "\n## What news makes of a state\n\n`=` it stays, `-` cannot happen and is an error.\n\n",
-            _row(["news", *(life.value for life in Life)]),
-            _row(["---"] * (len(Life) + 1)),
-            *(_row([news.value, *(_cell(life, news) for life in Life)]) for news in News),
+            _row(["news", *(state.value for state in OrderState)]),
+            _row(["---"] * (len(OrderState) + 1)),
+            *(_row([event.value, *(_cell(state, event) for state in OrderState)]) for event in OrderEvent),
             "\n## Codes of error and warning frames tied to an order\n\n| code | says |\n|---|---|\n",
             *(f"| {_codes(codes)} | {says} |\n" for says, codes in _CODES),
         ]
@@ -97,11 +97,11 @@ def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
-def _cell(life: Life, news: News) -> str:
-    if news not in TRANSITIONS[life]:
+def _cell(state: OrderState, event: OrderEvent) -> str:
+    if event not in TRANSITIONS[state]:
         return "-"
-    following = TRANSITIONS[life][news]
-    return "=" if following in {None, life} else str(following)
+    following = TRANSITIONS[state][event]
+    return "=" if following in {None, state} else str(following)
 
 
 def _codes(codes: Iterable[int] | None) -> str:

@@ -249,5 +249,3 @@ def _arguments(reader: _Reader, kind: Kind, given: Mapping[object, object], when
     if kind.needs_request and not args.get("requests") and when.request is None and not when.names_order:
         reader.problem(f"{kind.name}: says no requests, and when says none")
     return args
-
-

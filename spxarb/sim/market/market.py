@@ -265,4 +265,3 @@ def _chain(trading_class: str, expiry: date, low: float, high: float, step: int)
     for number in range(round(low / step), round(high / step) + 1):
         for right in ("C", "P"):
             yield option(trading_class, expiry, float(number * step), right)
-

@@ -238,5 +238,3 @@ def _contract(kind: str, symbol: str, expiry: str, strike: str, right: str) -> I
     except ValueError:
         raise ValueError(f"not an expiry and a strike: {expiry!r}, {strike!r}") from None
     return option(_OPTION_CLASSES[symbol], day, level, right)
-
-

@@ -115,7 +115,9 @@ def learns_chains(talk):
     weekly = chains["SMART", "SPXW"]
     assert ({TODAY, FRIDAY} <= set(weekly["expirations"]), weekly["multiplier"]) == (True, "100")
     assert {strike % 5 for strike in weekly["strikes"]} == {0}
-    assert [c["tradingClass"] for c in talk.chains("SPY", "", "STK", 756733) if c["exchange"] == "SMART"] == ["SPY"]
+    assert [c["tradingClass"] for c in talk.chains("SPY", "", "STK", 756733) if c["exchange"] == "SMART"] == [
+        "SPY"
+    ]
     assert talk.chains("SPX", "SMART", "IND", 416904) == []
     assert codes(talk) == []
     assert talk.chains("SPX", "", "IND", 0) == []
@@ -168,7 +170,8 @@ def asks_for_bars(talk, sim, spx):
         for format_date in (1, 2):
             bars = talk.bars(spx, "", "1 D", "1 min", what, format_date)
             assert [moment(bar["date"]) for bar in (bars[0], bars[-1])] == [
-                now.replace(hour=9, minute=30), now - timedelta(minutes=1)
+                now.replace(hour=9, minute=30),
+                now - timedelta(minutes=1),
             ]
             assert all(0 < bar["low"] <= bar["close"] <= bar["high"] for bar in bars)
     (day,) = talk.bars({**SPY, "conId": 756733}, "", "1 D", "1 day", "TRADES", 1)
@@ -197,7 +200,9 @@ def sees_the_account(talk):
 
 
 def asks_for_margin(talk, spx):
-    state = talk.what_if(spx, {"action": "SELL", "totalQuantity": 1, "orderType": "LMT", "lmtPrice": 1.0, "tif": "DAY"})
+    state = talk.what_if(
+        spx, {"action": "SELL", "totalQuantity": 1, "orderType": "LMT", "lmtPrice": 1.0, "tif": "DAY"}
+    )
     before, change, after = (float(state[f"initMargin{name}"]) for name in ("Before", "Change", "After"))
     assert (before, change > 10_000, after) == (0, True, change)
     assert (state["status"], state["commission"] > 0) == ("PreSubmitted", True)
@@ -206,7 +211,14 @@ def asks_for_margin(talk, spx):
 
 def order(action, quantity, limit=None, ref=""):
     kind = {"orderType": "MKT"} if limit is None else {"orderType": "LMT", "lmtPrice": limit}
-    return {"action": action, "totalQuantity": quantity, **kind, "tif": "DAY", "account": ACCOUNT, "orderRef": ref}
+    return {
+        "action": action,
+        "totalQuantity": quantity,
+        **kind,
+        "tif": "DAY",
+        "account": ACCOUNT,
+        "orderRef": ref,
+    }
 
 
 def trades(talk, sim, spx, spy):
@@ -215,11 +227,19 @@ def trades(talk, sim, spx, spy):
     assert (rest["status"], rest["filled"], rest["remaining"], rest["fills"]) == ("Submitted", 0, 1, [])
     (shown,) = talk.open_orders()
     assert (shown["order"]["permId"], shown["order"]["lmtPrice"]) == (rest["permId"], 0.5)
-    assert [shown["order"][name] for name in ("orderRef", "tif", "action", "account", "clientId", "orderId")] == [
-        "long", "DAY", "BUY", ACCOUNT, 7, rest["orderId"]
+    assert [
+        shown["order"][name] for name in ("orderRef", "tif", "action", "account", "clientId", "orderId")
+    ] == ["long", "DAY", "BUY", ACCOUNT, 7, rest["orderId"]]
+    assert [shown["contract"][name] for name in ("conId", "right", "strike")] == [
+        spx["conId"],
+        "C",
+        spx["strike"],
     ]
-    assert [shown["contract"][name] for name in ("conId", "right", "strike")] == [spx["conId"], "C", spx["strike"]]
-    assert (shown["status"], shown["order"]["parentId"], shown["order"]["outsideRth"]) == ("Submitted", 0, False)
+    assert (shown["status"], shown["order"]["parentId"], shown["order"]["outsideRth"]) == (
+        "Submitted",
+        0,
+        False,
+    )
     ask = sim.control.quote(spx["conId"])["ask"]
     bought = talk.modify(rest["orderId"], ask)
     assert (bought["status"], bought["permId"], bought["avgFillPrice"]) == ("Filled", rest["permId"], ask)
@@ -265,7 +285,10 @@ def looks_back(talk, spx, spy):
         assert all(fill["commission"] > 0 for fill in fills)
     done = {row["order"]["orderRef"]: row for row in talk.completed_orders()}
     assert {ref: row["status"] for ref, row in done.items()} == {"long": "Filled", "short": "Filled"}
-    assert (done["long"]["contract"]["conId"], done["short"]["contract"]["conId"]) == (spx["conId"], spy["conId"])
+    assert (done["long"]["contract"]["conId"], done["short"]["contract"]["conId"]) == (
+        spx["conId"],
+        spy["conId"],
+    )
     assert (done["short"]["order"]["totalQuantity"], done["short"]["order"]["filledQuantity"]) == (10, 10)
     assert codes(talk) == []
 

@@ -30,11 +30,19 @@ class Driver:
 
     async def connect(self, port, client_id):
         await self.ib.connectAsync("127.0.0.1", port, clientId=client_id, timeout=5)
-        return {"version": self.ib.client.serverVersion(), "accounts": self.ib.managedAccounts(), **self.known()}
+        return {
+            "version": self.ib.client.serverVersion(),
+            "accounts": self.ib.managedAccounts(),
+            **self.known(),
+        }
 
     def known(self):
         fills = [self.fill(fill) for fill in self.ib.fills()]
-        return {"values": self.values(self.ib.accountValues()), "positions": self.ib.positions(), "fills": fills}
+        return {
+            "values": self.values(self.ib.accountValues()),
+            "positions": self.ib.positions(),
+            "fills": fills,
+        }
 
     @staticmethod
     def values(rows):
@@ -131,7 +139,12 @@ class Driver:
         row = self.ib.reqPnLSingle(account, "", con_id)
         await self.time()
         self.ib.cancelPnLSingle(account, "", con_id)
-        return {"position": row.position, "unrealized": row.unrealizedPnL, "realized": row.realizedPnL, "value": row.value}
+        return {
+            "position": row.position,
+            "unrealized": row.unrealizedPnL,
+            "realized": row.realizedPnL,
+            "value": row.value,
+        }
 
     async def summary(self):
         return self.values(await self.ib.accountSummaryAsync())
@@ -159,7 +172,10 @@ class Driver:
     async def order(self, order_id):
         await self.time()
         trade = self.orders[order_id]
-        status = {name: getattr(trade.orderStatus, name) for name in ("status", "filled", "remaining", "avgFillPrice")}
+        status = {
+            name: getattr(trade.orderStatus, name)
+            for name in ("status", "filled", "remaining", "avgFillPrice")
+        }
         fills = [self.fill(fill) for fill in trade.fills]
         return {"orderId": order_id, "permId": trade.order.permId, **status, "fills": fills}
 

@@ -116,7 +116,8 @@ class Driver:
     def all(self, name, since=0, **wanted):
         """Arguments of a callback heard since then, where `wanted` fits."""
         return [
-            values for heard, values in self.app.heard[since:]
+            values
+            for heard, values in self.app.heard[since:]
             if heard == name and all(values[key] == value for key, value in wanted.items())
         ]
 
@@ -150,7 +151,13 @@ class Driver:
         self.multi(accounts[0])
         fills = self.executions({})
         version = self.app.serverVersion()
-        return {"version": version, "accounts": accounts, "values": values, "positions": positions, "fills": fills}
+        return {
+            "version": version,
+            "accounts": accounts,
+            "values": values,
+            "positions": positions,
+            "fills": fills,
+        }
 
     def disconnect(self):
         self.app.disconnect()
@@ -167,7 +174,10 @@ class Driver:
     def details(self, contract):
         number, given = self.new_id(), made(Contract, contract)
         rows = self.asked(
-            lambda: self.app.reqContractDetails(number, given), "contractDetailsEnd", "contractDetails", reqId=number
+            lambda: self.app.reqContractDetails(number, given),
+            "contractDetailsEnd",
+            "contractDetails",
+            reqId=number,
         )
         return [row["contractDetails"] for row in rows]
 
@@ -182,7 +192,9 @@ class Driver:
 
     def symbols(self, pattern):
         number = self.new_id()
-        (row,) = self.asked(lambda: self.app.reqMatchingSymbols(number, pattern), "symbolSamples", reqId=number)
+        (row,) = self.asked(
+            lambda: self.app.reqMatchingSymbols(number, pattern), "symbolSamples", reqId=number
+        )
         return row["contractDescriptions"]
 
     def data_type(self, number):
@@ -246,7 +258,13 @@ class Driver:
         if len(text) > 8:
             seconds = text.isdigit() and int(text)
             text = datetime.fromtimestamp(seconds).astimezone() if seconds else moment(text)
-        return {"date": pipe.plain(text), "open": bar.open, "high": bar.high, "low": bar.low, "close": bar.close}
+        return {
+            "date": pipe.plain(text),
+            "open": bar.open,
+            "high": bar.high,
+            "low": bar.low,
+            "close": bar.close,
+        }
 
     def growing_bars(self, contract, size, what):
         self.growing, given = self.new_id(), made(Contract, contract)
@@ -258,7 +276,9 @@ class Driver:
 
     def grown_bars(self):
         self.time()
-        rows = self.all("historicalData", reqId=self.growing) + self.all("historicalDataUpdate", reqId=self.growing)
+        rows = self.all("historicalData", reqId=self.growing) + self.all(
+            "historicalDataUpdate", reqId=self.growing
+        )
         found = [self.bar(row["bar"]) for row in rows]
         return list({bar["date"]: bar for bar in found}.values())
 
@@ -282,7 +302,12 @@ class Driver:
         self.time()
         self.app.cancelPnLSingle(number)
         row = (self.all("pnlSingle", since, reqId=number) or [{}])[-1]
-        names = {"position": "pos", "unrealized": "unrealizedPnL", "realized": "realizedPnL", "value": "value"}
+        names = {
+            "position": "pos",
+            "unrealized": "unrealizedPnL",
+            "realized": "realizedPnL",
+            "value": "value",
+        }
         return {name: row.get(given) for name, given in names.items()}
 
     def summary(self):
@@ -306,13 +331,18 @@ class Driver:
 
     def account(self):
         self.time()
-        values = {row["key"]: row["val"] for row in self.all("updateAccountValue") if row["currency"] in {"", "USD"}}
+        values = {
+            row["key"]: row["val"] for row in self.all("updateAccountValue") if row["currency"] in {"", "USD"}
+        }
         rows = {row["contract"].conId: row for row in self.all("updatePortfolio")}
         return {"values": values, "portfolio": list(rows.values())}
 
     def positions(self):
         rows = self.asked(self.app.reqPositions, "positionEnd", "position")
-        return [{"contract": row["contract"], "position": row["position"], "avgCost": row["avgCost"]} for row in rows]
+        return [
+            {"contract": row["contract"], "position": row["position"], "avgCost": row["avgCost"]}
+            for row in rows
+        ]
 
     def what_if(self, contract, order):
         number, given = self.new_id(), made(Contract, contract)
@@ -330,10 +360,16 @@ class Driver:
     def order(self, order_id):
         self.time()
         rows = self.all("orderStatus", orderId=order_id)
-        last = rows[-1] if rows else dict.fromkeys(("status", "permId", "filled", "remaining", "avgFillPrice"))
+        last = (
+            rows[-1] if rows else dict.fromkeys(("status", "permId", "filled", "remaining", "avgFillPrice"))
+        )
         names = "permId", "status", "filled", "remaining", "avgFillPrice"
         fills = [row for row in self.all("execDetails", reqId=-1) if row["execution"].orderId == order_id]
-        return {"orderId": order_id, **{name: last[name] for name in names}, "fills": [self.fill(row) for row in fills]}
+        return {
+            "orderId": order_id,
+            **{name: last[name] for name in names},
+            "fills": [self.fill(row) for row in fills],
+        }
 
     def modify(self, order_id, limit):
         contract, order = self.lines[f"order {order_id}"]
@@ -350,7 +386,9 @@ class Driver:
 
     def listed(self, send, end, row):
         rows = self.asked(send, end, row)
-        return [{"contract": r["contract"], "order": r["order"], "status": r["orderState"].status} for r in rows]
+        return [
+            {"contract": r["contract"], "order": r["order"], "status": r["orderState"].status} for r in rows
+        ]
 
     def open_orders(self):
         return self.listed(self.app.reqOpenOrders, "openOrderEnd", "openOrder")
@@ -382,7 +420,9 @@ class Driver:
 
 def moment(text):
     """A time of the wire, with its zone, or in New York's."""
-    clock, _, zone = text.replace("  ", " ").rpartition(" ") if text.count("/") else (text, "", "America/New_York")
+    clock, _, zone = (
+        text.replace("  ", " ").rpartition(" ") if text.count("/") else (text, "", "America/New_York")
+    )
     return datetime.strptime(clock.replace("  ", " "), "%Y%m%d %H:%M:%S").replace(tzinfo=ZoneInfo(zone))
 
 
