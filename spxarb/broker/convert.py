@@ -144,6 +144,7 @@ def execution(fields: Sequence[str]) -> tuple[Execution, str]:
         price=required(fields[20]),
         time=when,
         account=fields[16],
+        liquidation=fields[23] not in {"", "0"},
     )
     return made, notice
 

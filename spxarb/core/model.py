@@ -245,6 +245,7 @@ class Execution:
     account: str = ""
     sec_type: str = "OPT"
     commission: Decimal | None = None  # dollars, None until reported
+    liquidation: bool = False  # IB closed the position itself (the execution's liquidation flag)
 
     @property
     def family(self) -> str:

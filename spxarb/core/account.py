@@ -1,0 +1,252 @@
+"""The account bears the ledger out, or does not: one comparison of both, in contracts.
+
+The ledger believes what its own executions add up to; the account holds what it holds. For each contract of
+ours: the account's position is what it held before us, plus our executions, plus those of others. What
+others took away since is not ours any more, and no order may trade more of a leg than is still there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from spxarb.core.model import ZERO, LegName, latest_revisions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+    from decimal import Decimal
+
+    from spxarb.core.identity import OrderIndex
+    from spxarb.core.model import BrokerSnapshot, Contract, Execution
+    from spxarb.core.records import OrderRecord
+
+
+class Break(StrEnum):
+    """How ledger and account disagree."""
+
+    LIQUIDATED = "liquidated"  # IB closed contracts of ours; its executions say so
+    TAKEN = "taken"  # others traded contracts of ours away; their executions say so
+    MISSING = "missing"  # the account holds less than the ledger, and no execution tells why
+    UNEXPLAINED = "unexplained"  # the account holds more in our direction, and no execution tells why
+    UNTOLD = "untold"  # the broker says that an order filled more than its executions add up to
+    NAKED = "naked"  # short SPY calls that the long SPX calls do not cover
+    ALONE = "alone"  # long SPX calls against which nothing is short
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLeg:
+    """One leg of one trade as the ledger has it. Contracts, signed, short negative.
+
+    `held` is what our own executions and settlements leave, less what others are known to have taken.
+    `before` is what the account held in this contract before our first order there (others' contracts);
+    `overnight` its contracts less all executions of the day, at that moment; None: not known. `since` is when
+    that order was made.
+    """
+
+    trade_id: int
+    leg: LegName
+    contract: Contract
+    held: int
+    since: datetime
+    before: Decimal | None = None
+    overnight: Decimal | None = None
+
+    @property
+    def direction(self) -> int:
+        """+1 for the leg that we hold long, -1 for the one that we are short."""
+        return 1 if self.leg is LegName.SPX else -1
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTrade:
+    """Both legs of one trade. `whole`: it was entered, and no exit has begun; then neither leg stands alone.
+
+    `spx_contracts` and `spy_contracts` are what an entry buys and sells: their ratio is the hedge.
+    """
+
+    spx: OwnLeg
+    spy: OwnLeg
+    spx_contracts: int
+    spy_contracts: int
+    whole: bool
+
+    def covered(self, spx_held: int) -> int:
+        """SPY calls that so many long SPX calls hedge."""
+        return self.spy_contracts * max(spx_held, 0) // self.spx_contracts
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One disagreement. `quantity` in contracts, unsigned; `text` is a sentence without a full stop.
+
+    `may_lag`: a position or an execution may only be late; it counts when a second look shows it too.
+    """
+
+    kind: Break
+    trade_id: int
+    leg: LegName
+    quantity: int
+    text: str
+    may_lag: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What the comparison found, and how many contracts of each leg are still there to be traded."""
+
+    findings: tuple[Finding, ...] = ()
+    available: Mapping[tuple[int, LegName], int] | None = None
+
+    def there(self, leg: OwnLeg) -> int:
+        """Contracts of the leg that the account still has for us, unsigned."""
+        return (self.available or {}).get((leg.trade_id, leg.leg), 0)
+
+    @property
+    def may_lag(self) -> bool:
+        return any(finding.may_lag for finding in self.findings)
+
+
+def compare(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: OrderIndex) -> Comparison:
+    """Compare every trade that may hold something with the account.
+
+    Trades that share a contract are compared together: the older ones keep what is there.
+    """
+    findings: list[Finding] = []
+    available: dict[tuple[int, LegName], int] = {}
+    for own in _by_contract([leg for trade in trades for leg in (trade.spx, trade.spy)]):
+        others = _others(own[0].contract.con_id, snapshot, orders)
+        there = _there(own[0], snapshot)
+        for leg in own:
+            wanted = max(leg.held * leg.direction, 0)
+            available[leg.trade_id, leg.leg] = min(wanted, max(there, 0))
+            missing = wanted - available[leg.trade_id, leg.leg]
+            there -= wanted
+            if missing:
+                findings += _lost(leg, missing, others)
+        findings += _unexplained(own, snapshot)
+    for trade in trades:
+        findings += _hedge(trade, available)
+    return Comparison(tuple(findings), available)
+
+
+def untold_fills(
+    records: Iterable[OrderRecord],
+    known: Mapping[str, Decimal],
+    snapshot: BrokerSnapshot,
+    orders: OrderIndex,
+) -> list[Finding]:
+    """Orders of ours that filled more than the executions that the ledger has seen; `known` by reference.
+
+    What a later correction took back was shown, so `known` counts each execution at its largest.
+    """
+    day = snapshot.time.date()
+    by_ref = {record.ref: record for record in records}
+    said: dict[str, Decimal] = {}
+    for order in (*snapshot.open_orders, *snapshot.completed_orders):
+        record = orders.of_order(order, day)
+        if record is not None and order.filled is not None:
+            said[record.ref] = max(said.get(record.ref, ZERO), order.filled)
+    return [
+        Finding(
+            Break.UNTOLD,
+            by_ref[ref].trade_id,
+            by_ref[ref].leg,
+            int(filled - known.get(ref, ZERO)),
+            f"order {ref} filled {filled.normalize():f} at the broker, and its executions add up to "
+            f"{known.get(ref, ZERO).normalize():f}",
+            may_lag=True,
+        )
+        for ref, filled in said.items()
+        if ref in by_ref and filled > known.get(ref, ZERO)
+    ]
+
+
+def _by_contract(legs: Sequence[OwnLeg]) -> list[list[OwnLeg]]:
+    """The legs that share a contract, oldest trade first."""
+    groups: dict[int, list[OwnLeg]] = {}
+    for leg in sorted(legs, key=lambda leg: leg.trade_id):
+        groups.setdefault(leg.contract.con_id, []).append(leg)
+    return list(groups.values())
+
+
+def _others(con_id: int, snapshot: BrokerSnapshot, orders: OrderIndex) -> list[Execution]:
+    """The day's executions in a contract that are not ours, as they stand after corrections."""
+    standing = latest_revisions(row for row in snapshot.executions if row.con_id == con_id)
+    return [execution for execution in standing if orders.of_execution(execution) is None]
+
+
+def _position(con_id: int, snapshot: BrokerSnapshot) -> Decimal:
+    return sum((row.quantity for row in snapshot.positions if row.con_id == con_id), start=ZERO)
+
+
+def _there(first: OwnLeg, snapshot: BrokerSnapshot) -> int:
+    """Contracts of our direction in the account beyond what it held before our first order there."""
+    return int((_position(first.contract.con_id, snapshot) - (first.before or ZERO)) * first.direction)
+
+
+def _lost(leg: OwnLeg, missing: int, others: Sequence[Execution]) -> list[Finding]:
+    """Why the account holds less than the ledger: who took it, as far as executions say."""
+    against = [execution for execution in others if execution.time >= leg.since]
+    net = -leg.direction * sum((e.quantity * e.side.sign for e in against), start=ZERO)
+    explained = min(missing, max(int(net), 0))
+    by_ib = any(execution.liquidation for execution in against)
+    found = []
+    if explained:
+        who, kind = ("IB liquidated", Break.LIQUIDATED) if by_ib else ("others closed", Break.TAKEN)
+        found.append(Finding(kind, leg.trade_id, leg.leg, explained, _words(who, explained, leg)))
+    if missing > explained:
+        rest = missing - explained
+        found.append(
+            Finding(
+                Break.MISSING,
+                leg.trade_id,
+                leg.leg,
+                rest,
+                f"the account does not hold {_calls(rest, leg)} of trade {leg.trade_id}, and no execution "
+                "says why",
+                may_lag=True,
+            )
+        )
+    return found
+
+
+def _unexplained(own: Sequence[OwnLeg], snapshot: BrokerSnapshot) -> list[Finding]:
+    """Contracts in our direction that no execution of anybody explains: an order of ours may have filled."""
+    first = own[0]
+    if first.overnight is None:
+        return []
+    moved = snapshot.overnight(first.contract.con_id) - first.overnight
+    extra = int(moved * first.direction)
+    if extra <= 0:
+        return []
+    newest = own[-1]
+    text = (
+        f"the account holds {_calls(extra, newest)} more than all executions add up to since trade "
+        f"{newest.trade_id}"
+    )
+    return [Finding(Break.UNEXPLAINED, newest.trade_id, newest.leg, extra, text, may_lag=True)]
+
+
+def _hedge(trade: OwnTrade, available: Mapping[tuple[int, LegName], int]) -> list[Finding]:
+    """Short SPY calls beyond what SPX covers, by the ledger or by the account; or SPX with nothing short."""
+    number = trade.spx.trade_id
+    spx, spy = available[number, LegName.SPX], available[number, LegName.SPY]
+    naked = max(spy - trade.covered(spx), -trade.spy.held - trade.covered(trade.spx.held))
+    if naked > 0 and spy > 0:
+        text = f"trade {number} is short {min(naked, spy)} SPY calls without their hedge"
+        return [Finding(Break.NAKED, number, LegName.SPY, min(naked, spy), text, may_lag=True)]
+    if trade.whole and spx > 0 and not spy:
+        text = f"trade {number} holds {_calls(spx, trade.spx)} and nothing is short against it"
+        return [Finding(Break.ALONE, number, LegName.SPX, spx, text, may_lag=True)]
+    return []
+
+
+def _words(who: str, quantity: int, leg: OwnLeg) -> str:
+    return f"{who} {_calls(quantity, leg)} of trade {leg.trade_id} ({leg.contract})"
+
+
+def _calls(quantity: int, leg: OwnLeg) -> str:
+    kind = "long" if leg.direction > 0 else "short"
+    return f"{quantity} {kind} {leg.leg} call{'s' if quantity != 1 else ''}"

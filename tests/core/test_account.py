@@ -1,0 +1,265 @@
+"""Ledger against account: who holds what, who took it, and how much of a leg may still be traded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spxarb.core.account import Break, OwnLeg, OwnTrade, compare, untold_fills
+from spxarb.core.identity import OrderIndex
+from spxarb.core.model import (
+    NEW_YORK,
+    BrokerOrder,
+    BrokerSnapshot,
+    Contract,
+    Execution,
+    LegName,
+    OrderTicket,
+    Position,
+    Side,
+)
+from spxarb.core.records import OrderRecord, Purpose
+
+DAY = date(2026, 2, 10)
+ENTERED = datetime(2026, 2, 10, 9, 36, tzinfo=NEW_YORK)
+LATER = ENTERED + timedelta(hours=4)
+SPX = Contract(
+    1, "SPX", "OPT", trading_class="SPXW", expiry=DAY, strike=Decimal(6940), right="C", multiplier=100
+)
+SPY = Contract(
+    2, "SPY", "OPT", trading_class="SPY", expiry=DAY, strike=Decimal(694), right="C", multiplier=100
+)
+ZERO = Decimal(0)
+
+
+def order(number, leg, side, quantity, purpose=Purpose.ENTRY, trade=1):
+    contract = SPX if leg is LegName.SPX else SPY
+    ref = f"spxarb:4f1c:{trade}:{leg}:{purpose}{number}"
+    ticket = OrderTicket(ref, contract, side, quantity, Decimal(1))
+    return OrderRecord(ticket, trade, leg, purpose, number, 1, trade * 100 + number, ENTERED)
+
+
+BOUGHT, SOLD = order(1, LegName.SPX, Side.BUY, 1), order(2, LegName.SPY, Side.SELL, 10)
+ORDERS = OrderIndex([BOUGHT, SOLD])
+
+
+def fill(contract, side, quantity, ref="", time=LATER, exec_id=None, **more):
+    found = {"order_id": -1, "client_id": 0, "perm_id": 77} | more
+    name = exec_id or f"{contract.con_id}{side}{quantity}{ref}{time:%H%M}.1.01.01"
+    return Execution(
+        exec_id=name,
+        order_ref=ref,
+        con_id=contract.con_id,
+        symbol=contract.symbol,
+        side=side,
+        quantity=Decimal(quantity),
+        price=Decimal(2),
+        time=time,
+        **found,
+    )
+
+
+OURS = (
+    fill(SPX, Side.BUY, 1, BOUGHT.ref, ENTERED, order_id=101, client_id=1),
+    fill(SPY, Side.SELL, 10, SOLD.ref, ENTERED, order_id=102, client_id=1),
+)
+
+
+def seen(spx=1, spy=-10, others=(), ours=OURS, opened=(), completed=()):
+    positions = [
+        Position("DU1", contract.con_id, contract.symbol, "OPT", Decimal(held))
+        for contract, held in ((SPX, spx), (SPY, spy))
+        if held
+    ]
+    return BrokerSnapshot(LATER, (*ours, *others), tuple(opened), tuple(completed), tuple(positions))
+
+
+def leg(name, held, before=0, overnight=0, trade=1):
+    contract = SPX if name is LegName.SPX else SPY
+    unknown = before is None
+    return OwnLeg(
+        trade,
+        name,
+        contract,
+        held,
+        ENTERED,
+        None if unknown else Decimal(before),
+        None if unknown else Decimal(overnight),
+    )
+
+
+def trade(spx=1, spy=-10, number=1, whole=True, spx_before=0, spy_before=0):
+    return OwnTrade(
+        leg(LegName.SPX, spx, spx_before, spx_before or 0, number),
+        leg(LegName.SPY, spy, spy_before, spy_before or 0, number),
+        1,
+        10,
+        whole,
+    )
+
+
+def kinds(found):
+    return [(finding.kind, finding.leg, finding.quantity) for finding in found.findings]
+
+
+def there(found, number=1):
+    return found.available[number, LegName.SPX], found.available[number, LegName.SPY]
+
+
+def test_an_account_that_holds_what_the_ledger_says_is_no_finding():
+    found = compare([trade()], seen(), ORDERS)
+    assert (kinds(found), there(found)) == ([], (1, 10))
+
+
+def test_a_liquidation_of_spx_is_named_and_leaves_spy_naked():
+    """IB's own executions: order id -1, client id 0, no reference, the liquidation flag."""
+    sold = fill(SPX, Side.SELL, 1, liquidation=True)
+    found = compare([trade()], seen(spx=0, others=[sold]), ORDERS)
+    assert kinds(found) == [(Break.LIQUIDATED, LegName.SPX, 1), (Break.NAKED, LegName.SPY, 10)]
+    assert there(found) == (0, 10)
+    assert found.findings[0].text.startswith("IB liquidated 1 long SPX call of trade 1")
+
+
+def test_a_liquidation_in_parts_adds_up():
+    parts = [fill(SPY, Side.BUY, n, time=LATER + timedelta(minutes=n), liquidation=True) for n in (3, 4)]
+    found = compare([trade()], seen(spy=-3, others=parts), ORDERS)
+    assert (kinds(found), there(found)) == ([(Break.LIQUIDATED, LegName.SPY, 7)], (1, 3))
+
+
+def test_spy_bought_back_by_others_leaves_spx_alone_and_nothing_to_buy():
+    bought = fill(SPY, Side.BUY, 10)
+    found = compare([trade()], seen(spy=0, others=[bought]), ORDERS)
+    assert kinds(found) == [(Break.TAKEN, LegName.SPY, 10), (Break.ALONE, LegName.SPX, 1)]
+    assert there(found) == (1, 0)
+
+
+def test_a_flat_account_without_an_execution_is_missing_and_may_be_late():
+    found = compare([trade()], seen(spx=0, spy=0), ORDERS)
+    assert kinds(found) == [(Break.MISSING, LegName.SPX, 1), (Break.MISSING, LegName.SPY, 10)]
+    assert there(found) == (0, 0)
+    assert found.may_lag
+
+
+def test_a_correction_of_a_foreign_execution_replaces_it():
+    first = fill(SPY, Side.BUY, 10, exec_id="f.1.01.01")
+    busted = replace(first, exec_id="f.1.01.02", quantity=ZERO)
+    found = compare([trade()], seen(others=[busted, first]), ORDERS)
+    assert (kinds(found), there(found)) == ([], (1, 10))
+
+
+def test_a_position_that_came_without_an_execution_is_unexplained():
+    """A sale that was refused (201), and the account is short all the same."""
+    found = compare([trade(spx=1, spy=0, whole=False)], seen(ours=OURS[:1]), ORDERS)
+    assert kinds(found) == [(Break.UNEXPLAINED, LegName.SPY, 10)]
+    assert there(found) == (1, 0)
+
+
+def test_the_owners_contracts_of_the_same_strike_stay_his():
+    before = compare([trade(spx_before=3, spy_before=-5)], seen(spx=4, spy=-15), ORDERS)
+    assert (kinds(before), there(before)) == ([], (1, 10))
+    fewer = compare(
+        [trade(spx_before=3, spy_before=-5)],
+        seen(spx=3, spy=-15, others=[fill(SPX, Side.SELL, 1)]),
+        ORDERS,
+    )
+    assert there(fewer) == (0, 10)
+
+
+def test_what_the_owner_adds_after_us_is_his():
+    more = [fill(SPX, Side.BUY, 2), fill(SPY, Side.SELL, 4)]
+    found = compare([trade()], seen(spx=3, spy=-14, others=more), ORDERS)
+    assert (kinds(found), there(found)) == ([], (1, 10))
+
+
+def test_two_trades_of_one_contract_are_compared_together_and_the_older_keeps_what_is_there():
+    spx = order(1, LegName.SPX, Side.BUY, 1, trade=2), order(2, LegName.SPY, Side.SELL, 10, trade=2)
+    second = (
+        fill(SPX, Side.BUY, 1, spx[0].ref, order_id=201, client_id=1),
+        fill(SPY, Side.SELL, 10, spx[1].ref, order_id=202, client_id=1),
+    )
+    orders = OrderIndex([BOUGHT, SOLD, *spx])
+    taken = fill(SPY, Side.BUY, 4, time=LATER + timedelta(minutes=1))
+    found = compare(
+        [trade(), trade(number=2)], seen(spx=2, spy=-16, ours=(*OURS, *second), others=[taken]), orders
+    )
+    assert kinds(found) == [(Break.TAKEN, LegName.SPY, 4)]
+    assert [finding.trade_id for finding in found.findings] == [2]
+    assert (there(found), there(found, 2)) == ((1, 10), (1, 6))
+
+
+def test_executions_of_others_before_our_first_order_took_nothing_of_ours():
+    early = fill(SPY, Side.BUY, 10, time=ENTERED - timedelta(minutes=5))
+    found = compare([trade(spy_before=10)], seen(spy=-10, others=[early]), ORDERS)
+    assert (Break.TAKEN, LegName.SPY, 10) not in kinds(found)
+
+
+def test_a_short_leg_beyond_its_hedge_by_the_ledger_alone_is_naked():
+    found = compare([trade(spx=0)], seen(spx=0, ours=OURS[1:]), ORDERS)
+    assert kinds(found) == [(Break.NAKED, LegName.SPY, 10)]
+
+
+def test_a_trade_that_is_being_left_or_waits_for_its_settlement_has_no_leg_alone():
+    done = (OURS[0], OURS[1], fill(SPY, Side.BUY, 10, "", order_id=9))
+    found = compare([trade(spy=0, whole=False)], seen(spy=0, ours=done), ORDERS)
+    assert Break.ALONE not in {finding.kind for finding in found.findings}
+
+
+def test_an_unknown_beginning_counts_as_nothing_held_before():
+    found = compare([trade(spx_before=None, spy_before=None)], seen(spx=0), ORDERS)
+    assert (Break.MISSING, LegName.SPX, 1) in kinds(found)
+    assert there(found) == (0, 10)
+
+
+@pytest.mark.parametrize(("filled", "known", "count"), [(10, 4, 1), (10, 10, 0), (0, 10, 0), (None, 0, 0)])
+def test_an_order_that_filled_more_than_its_executions_is_untold(filled, known, count):
+    row = BrokerOrder(
+        SOLD.ref,
+        0,
+        1,
+        0,
+        2,
+        "SPY",
+        Side.SELL,
+        Decimal(10),
+        None,
+        "Filled",
+        None if filled is None else Decimal(filled),
+    )
+    found = untold_fills([BOUGHT, SOLD], {SOLD.ref: Decimal(known)}, seen(completed=[row]), ORDERS)
+    assert [(finding.kind, finding.quantity) for finding in found] == [
+        (Break.UNTOLD, filled - known if count else 0)
+    ] * count
+
+
+quantities = st.integers(-25, 25)
+
+
+@given(
+    spx=quantities,
+    spy=quantities,
+    held_spx=st.integers(0, 2),
+    held_spy=st.integers(-20, 0),
+    before=quantities,
+)
+def test_no_leg_may_be_traded_beyond_what_is_ours_and_still_there(spx, spy, held_spx, held_spy, before):
+    """Whatever the account shows: between nothing and what the ledger holds, in its own direction only."""
+    found = compare([trade(held_spx, held_spy, spy_before=before)], seen(spx, spy), ORDERS)
+    long, short = there(found)
+    assert 0 <= long <= min(held_spx, max(spx, 0))
+    assert 0 <= short <= min(-held_spy, max(before - spy, 0))
+
+
+@given(taken=st.integers(0, 10), bought=st.integers(0, 10))
+def test_what_executions_explain_and_what_they_do_not_add_up_to_what_is_gone(taken, bought):
+    others = [fill(SPY, Side.BUY, bought)] if bought else []
+    found = compare([trade()], seen(spy=-10 + taken, others=others), ORDERS)
+    lost = [
+        f.quantity for f in found.findings if f.kind in {Break.TAKEN, Break.MISSING} and f.leg is LegName.SPY
+    ]
+    assert sum(lost) == taken
+    assert there(found)[1] == 10 - taken
