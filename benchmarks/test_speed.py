@@ -112,12 +112,14 @@ def test_an_intent_on_disk(benchmark, tmp_path):
     call = Contract(1, "SPY", "OPT", expiry=DAY, strike=Decimal(665), right="C", multiplier=100)
     numbers = itertools.count(1)
     with Ledger.open(tmp_path / "trading.db", mode="sim") as store:
-        trade = store.create_trade(Trade(0, DAY, TradeStatus.PENDING, "SIM1", call, call, 1, 10))
+        trade = store.trades.create(Trade(0, DAY, TradeStatus.PENDING, "SIM1", call, call, 1, 10))
 
         def intend() -> None:
             number = next(numbers)
             ticket = OrderTicket(f"spxarb:{store.tag}:1:SPY:e{number}", call, Side.SELL, 10, Decimal("3.02"))
             now = datetime(2026, 2, 10, 9, 35, tzinfo=NEW_YORK)
-            store.intend(OrderRecord(ticket, trade.id, LegName.SPY, Purpose.ENTRY, number, 1, number, now))
+            store.orders.intend(
+                OrderRecord(ticket, trade.id, LegName.SPY, Purpose.ENTRY, number, 1, number, now)
+            )
 
         benchmark.pedantic(intend, rounds=200, warmup_rounds=5)

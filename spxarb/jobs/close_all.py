@@ -42,7 +42,7 @@ def run(context: JobContext, *, dry_run: bool) -> Result:
     """
     if dry_run:
         return _quiet(context, dry_run=True) or context.in_time(_close(context, dry_run=True))
-    context.ledger.set_trading(False, REASON, context.now())
+    context.ledger.state.set_trading(False, REASON, context.now())
     with escalated(context, everything=True), _locked(context):
         return _quiet(context, dry_run=False) or context.in_time(_close(context, dry_run=False))
 
@@ -107,7 +107,7 @@ def _result(job: ConnectedJob, outcomes: list[tuple[MarkedTrade, ExitResult]], t
     context, ledger = job.context, job.ledger
     positions = []
     for marked, exited in outcomes:
-        trade = ledger.trade(marked.trade.id)
+        trade = ledger.trades.get(marked.trade.id)
         shown = position(marked, exited, trade.exit_reason)
         shown["status"] = trade.status
         positions.append(shown)
@@ -133,6 +133,6 @@ def _result(job: ConnectedJob, outcomes: list[tuple[MarkedTrade, ExitResult]], t
 
 
 def _record(context: JobContext, data: dict[str, object], at: datetime, *, dry_run: bool) -> None:
-    context.ledger.add_decision(
+    context.ledger.runs.add_decision(
         context.run_id, context.command, at, dry_run=dry_run, outcome=None, would=None, payload=data
     )

@@ -98,9 +98,9 @@ def _nothing_to_enter(context: JobContext) -> Result | None:
         now=now,
         day=timetable(today, context.config),
         calendar_doubt="",
-        trading_enabled=ledger.is_trading(),
-        trading_reason=ledger.trading_reason(),
-        trades_today=ledger.trades_with_fills(today),
+        trading_enabled=ledger.state.is_trading(),
+        trading_reason=ledger.state.trading_reason(),
+        trades_today=ledger.trades.count_filled(today),
         unfinished="",
         daily_pnl=bookkeeping.pnl_of_day(ledger, today),
         asked_broker=False,
@@ -130,7 +130,9 @@ async def _enter(context: JobContext, *, dry_run: bool) -> Result:
         attempt = _Attempt(decision, "dry_run" if dry_run else "skipped", told=told)
         if not dry_run and decision.would == "enter":
             attempt = await _attempt(job, decision, told)
-        if attempt.trade_id is None or not recovery.entry_interrupted(context.ledger.trade(attempt.trade_id)):
+        if attempt.trade_id is None or not recovery.entry_interrupted(
+            context.ledger.trades.get(attempt.trade_id)
+        ):
             return _finished(job, attempt)
     return await _second_try(context, attempt)
 
@@ -177,9 +179,9 @@ async def _decide(job: ConnectedJob) -> _Decision:
     view = EntryView(
         now=now,
         day=day,
-        trading_enabled=ledger.is_trading(),
-        trading_reason=ledger.trading_reason(),
-        trades_today=ledger.trades_with_fills(today),
+        trading_enabled=ledger.state.is_trading(),
+        trading_reason=ledger.state.trading_reason(),
+        trades_today=ledger.trades.count_filled(today),
         unfinished=_unfinished(job),
         daily_pnl=pnl,
         asked_broker=day is not None,
@@ -216,7 +218,7 @@ async def _attempt(job: ConnectedJob, decision: _Decision, told: list[str]) -> _
         return _Attempt(decision, "skipped", told=told)
     if (stopped := job.stop_reason()) is not None:  # while the broker was asked
         return _Attempt(decision, "skipped", why=f"Trading was stopped meanwhile: {stopped}", told=told)
-    trade = job.ledger.create_trade(_new_trade(job, decision))
+    trade = job.ledger.trades.create(_new_trade(job, decision))
     spread = job.spread(trade)
     outcome = await job.drive(opening(spread, _plan(job.context, decision)), spread, entering=True)
     trade = await _conclude(job, trade, outcome)
@@ -290,7 +292,7 @@ async def _conclude(job: ConnectedJob, trade: Trade, outcome: Outcome) -> Trade:
     ledger, now = job.ledger, job.now
     if outcome.ending is Ending.OPENED:
         return bookkeeping.opened(ledger, trade, now)
-    trade = ledger.update_trade(trade.id, note=outcome.why)
+    trade = ledger.trades.update(trade.id, note=outcome.why)
     if outcome.ending in {Ending.NOTHING, Ending.UNWOUND} and bookkeeping.pnl_of_trade(ledger, trade).flat:
         return bookkeeping.closed(ledger, trade, ExitReason.ENTRY_UNWOUND, now)
     if outcome.ending is Ending.RESIDUAL:
@@ -304,7 +306,7 @@ async def _conclude(job: ConnectedJob, trade: Trade, outcome: Outcome) -> Trade:
 def _finished(job: ConnectedJob, attempt: _Attempt) -> Result:
     """Record the decision, and tell what became of it."""
     context, ledger = job.context, job.ledger
-    trade = None if attempt.trade_id is None else ledger.trade(attempt.trade_id)
+    trade = None if attempt.trade_id is None else ledger.trades.get(attempt.trade_id)
     data = _data(context, attempt, trade)
     notes = [*attempt.told, *job.findings.all, *([attempt.why] if attempt.why else [])]
     error = _error(job, attempt, trade)
@@ -336,7 +338,7 @@ def record(
     context: JobContext, attempt: _Attempt, data: dict[str, object], at: datetime, *, dry_run: bool
 ) -> None:
     """Keep the decision with all its reasons."""
-    context.ledger.add_decision(
+    context.ledger.runs.add_decision(
         context.run_id,
         context.command,
         at,

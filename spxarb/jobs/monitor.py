@@ -113,15 +113,15 @@ def _reason(job: ConnectedJob, marked: MarkedTrade, total: Decimal | None) -> Ex
 def _mark(job: ConnectedJob, marked_trades: Sequence[MarkedTrade], total: Decimal | None) -> None:
     """Keep what was seen, for the day's drawdown and the report."""
     for marked in marked_trades:
-        job.ledger.add_mark(marked.mark(job.now))
+        job.ledger.trades.add_mark(marked.mark(job.now))
     if total is not None:
-        job.ledger.add_day_mark(job.now.date(), job.now, total)
+        job.ledger.days.add_mark(job.now.date(), job.now, total)
 
 
 def _refresh(job: ConnectedJob, outcomes: Outcomes) -> None:
     """The state after what was done: a closed trade counts with its result, an open one with its look."""
     today = job.now.date()
-    still = [marked.pnl for marked, _, _ in outcomes if job.ledger.trade(marked.trade.id).is_open]
+    still = [marked.pnl for marked, _, _ in outcomes if job.ledger.trades.get(marked.trade.id).is_open]
     total = bookkeeping.pnl_of_day(job.ledger, today, still)
     bookkeeping.refresh_state(job.ledger, today, job.now, total)
 
@@ -131,7 +131,7 @@ def _result(job: ConnectedJob, outcomes: Outcomes, told: Sequence[str]) -> Resul
     positions = []
     for marked, reason, exited in outcomes:
         shown = position(marked, exited, reason)
-        shown["status"] = ledger.trade(marked.trade.id).status
+        shown["status"] = ledger.trades.get(marked.trade.id).status
         positions.append(shown)
     data: dict[str, object] = {"positions": positions, "reconciliation": list(job.findings.all)}
     _record(context, data, job.now, dry_run=job.dry_run)
@@ -144,7 +144,7 @@ def _result(job: ConnectedJob, outcomes: Outcomes, told: Sequence[str]) -> Resul
 
 
 def _record(context: JobContext, data: dict[str, object], at: datetime, *, dry_run: bool) -> None:
-    context.ledger.add_decision(
+    context.ledger.runs.add_decision(
         context.run_id, context.command, at, dry_run=dry_run, outcome=None, would=None, payload=data
     )
 

@@ -19,15 +19,17 @@ def run(context: JobContext, *, since: date | None, until: date | None) -> Resul
     ledger = context.ledger
     ended = [
         trade
-        for trade in ledger.trades_between(since, until)
-        if trade.status is TradeStatus.CLOSED and trade.final_pnl is not None and ledger.fills(trade.id)
+        for trade in ledger.trades.between(since, until)
+        if trade.status is TradeStatus.CLOSED
+        and trade.final_pnl is not None
+        and ledger.fills.of_trade(trade.id)
     ]
     ended.sort(key=lambda trade: (trade.exit_time is None, trade.exit_time, trade.id))
     pnls = [trade.final_pnl for trade in ended if trade.final_pnl is not None]
     data: dict[str, object] = {
-        "trades": ledger.trade_rows(since, until),
-        "days": ledger.summary_rows(since, until),
-        "executions": ledger.execution_rows(since, until),
+        "trades": ledger.trades.rows(since, until),
+        "days": ledger.days.summary_rows(since, until),
+        "executions": ledger.fills.rows(since, until),
         "statistics": statistics(pnls, [trade.edge for trade in ended]),
     }
     return context.result(data)

@@ -81,11 +81,11 @@ def _latest(context: JobContext, now: datetime) -> date:
 def _result(context: JobContext, day: date, now: datetime, told: list[str], unproven: list[str]) -> Result:
     ledger = context.ledger
     bookkeeping.summarize(ledger, day)
-    trades = ledger.trades_of(day)
+    trades = ledger.trades.of_day(day)
     bookkeeping.refresh_state(ledger, now.date(), now, bookkeeping.pnl_known(ledger, now.date()))
     data: dict[str, object] = {
-        "trades": ledger.trade_rows(day, day),
-        "summary": next(iter(ledger.summary_rows(day, day)), None),
+        "trades": ledger.trades.rows(day, day),
+        "summary": next(iter(ledger.days.summary_rows(day, day)), None),
         "provisional": bookkeeping.is_provisional(trades) or not _over(context, day, now),
     }
     error = " ".join(f"{each[0].upper()}{each[1:]}." for each in unproven)

@@ -36,7 +36,7 @@ async def _online(context: JobContext) -> Result:
 
     async with connect_job(context, dry_run=True, client_id_offset=READ_ONLY_CLIENT_ID_OFFSET) as job:
         timeout = context.config.execution.quote_timeout_seconds
-        trades = job.ledger.open_trades()
+        trades = job.ledger.trades.open()
         account, under = await asyncio.gather(
             job.broker.account_values(), underlyings(job.broker, timeout, enough)
         )
@@ -58,8 +58,8 @@ def _offline(context: JobContext, error: GatewayError | None = None) -> Result:
     now = context.now()
     day = now.date()
     if context.config.trading.mode == "sim":  # its days are not the machine's
-        day = context.ledger.last_trade_date() or day
-    marks = {trade.id: _last_mark(context, trade) for trade in context.ledger.open_trades()}
+        day = context.ledger.trades.last_day() or day
+    marks = {trade.id: _last_mark(context, trade) for trade in context.ledger.trades.open()}
     data = _data(context, day, marks, connect_job=False)
     if error is None:
         return context.result(data, at=now)
@@ -67,7 +67,7 @@ def _offline(context: JobContext, error: GatewayError | None = None) -> Result:
 
 
 def _last_mark(context: JobContext, trade: Trade) -> Decimal | None:
-    marks = context.ledger.marks(trade.id)
+    marks = context.ledger.trades.marks(trade.id)
     return marks[-1].pnl if marks else None
 
 
@@ -75,7 +75,7 @@ def _data(
     context: JobContext, day: date, open_pnl: dict[int, Decimal | None], *, connect_job: bool
 ) -> dict[str, object]:
     ledger = context.ledger
-    trades, open_trades = ledger.trades_of(day), ledger.open_trades()
+    trades, open_trades = ledger.trades.of_day(day), ledger.trades.open()
     realized = bookkeeping.realized(trades)
     unknown = None in open_pnl.values()
     known = (pnl for pnl in open_pnl.values() if pnl is not None)
@@ -84,10 +84,10 @@ def _data(
     limit = context.limits.max_daily_loss
     return {
         "status": {
-            "is_trading": ledger.is_trading(),
+            "is_trading": ledger.state.is_trading(),
             "is_connected": connect_job,
             "open_positions": len(open_trades),
-            "trades_today": ledger.trades_with_fills(day),
+            "trades_today": ledger.trades.count_filled(day),
         },
         "positions": [_position(trade, open_pnl.get(trade.id)) for trade in open_trades],
         "trades": [_trade(trade) for trade in trades],
@@ -97,7 +97,7 @@ def _data(
             "total_pnl": total,
             "max_daily_loss": limit,
             "risk_breached": None if total is None else -total > limit,
-            "trades_count": ledger.trades_with_fills(day),
+            "trades_count": ledger.trades.count_filled(day),
             "active_positions": sum(1 for trade in open_trades if trade.status is TradeStatus.ACTIVE),
         },
     }

@@ -14,5 +14,5 @@ if TYPE_CHECKING:
 
 def run(context: JobContext, *, on: bool, reason: str | None) -> Result:
     """Set the switch; again the same changes nothing."""
-    context.ledger.set_trading(on, reason, context.now())
+    context.ledger.state.set_trading(on, reason, context.now())
     return context.result({"is_trading": on, "reason": reason})

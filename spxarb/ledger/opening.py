@@ -207,7 +207,7 @@ def _database(connection: sqlite3.Connection) -> Database:
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
+def sqlite_errors_as_refusals(path: Path) -> Iterator[None]:
     """What SQLite cannot do with the file, as RefusedError; a mistake of ours stays what it is."""
     try:
         yield

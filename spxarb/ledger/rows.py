@@ -68,6 +68,11 @@ def from_moment(value: str) -> datetime:
     return datetime.fromisoformat(value).astimezone(NEW_YORK)
 
 
+def day_range(since: date | None, until: date | None) -> tuple[str, str]:
+    """Both days inclusive, None: without an end; as text that compares with the ledger's days."""
+    return (since or date.min).isoformat(), (until or date.max).isoformat()
+
+
 def to_json(value: object) -> str:
     return json.dumps(plain(value), allow_nan=False)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def pnl_of_trade(ledger: Ledger, trade: Trade) -> TradePnl:
-    return trade_pnl(trade, ledger.fills(trade.id), ledger.settlements(trade.id))
+    return trade_pnl(trade, ledger.fills.of_trade(trade.id), ledger.settlements.of_trade(trade.id))
 
 
 def update_pnl(ledger: Ledger, trade: Trade) -> Trade:
@@ -31,7 +31,7 @@ def update_pnl(ledger: Ledger, trade: Trade) -> Trade:
     closed = trade.status is TradeStatus.CLOSED
     left_anything = closed or sums.exit_cost or sums.spy_exit_price or sums.spx_exit_price
     reopened: dict[str, object] = {"status": TradeStatus.ACTIVE} if closed and not sums.flat else {}
-    return ledger.update_trade(
+    return ledger.trades.update(
         trade.id,
         entry_credit=sums.entry_credit,
         exit_cost=sums.exit_cost if left_anything else None,
@@ -52,12 +52,12 @@ def lost(ledger: Ledger, trade: Trade) -> bool:
     """Whether what became of the trade cannot be known here any more; its calls have long expired."""
     if trade.status is not TradeStatus.ERROR:
         return False
-    return any(record.status == LOST_SIGHT for record in ledger.orders(trade.id))
+    return any(record.status == LOST_SIGHT for record in ledger.orders.of_trade(trade.id))
 
 
 def open_trades(ledger: Ledger) -> list[Trade]:
     """The trades of which something may still be held, and for which something can still be done."""
-    return [trade for trade in ledger.open_trades() if not lost(ledger, trade)]
+    return [trade for trade in ledger.trades.open() if not lost(ledger, trade)]
 
 
 def all_quiet(ledger: Ledger, today: date) -> bool:
@@ -65,20 +65,20 @@ def all_quiet(ledger: Ledger, today: date) -> bool:
 
     An order that was nowhere to be seen is looked for again until its day is over.
     """
-    unsure = ledger.unproven_orders() or ledger.absent_orders(today)
-    return not (open_trades(ledger) or unsure or ledger.provisional_trades())
+    unsure = ledger.orders.unproven() or ledger.orders.absent(today)
+    return not (open_trades(ledger) or unsure or ledger.trades.provisional())
 
 
 def opened(ledger: Ledger, trade: Trade, at: datetime) -> Trade:
     """Both legs are filled."""
-    entered = max((fill.execution.time for fill in ledger.fills(trade.id)), default=at)
-    updated = ledger.update_trade(trade.id, status=TradeStatus.ACTIVE, entry_filled=True, entry_time=entered)
+    entered = max((fill.execution.time for fill in ledger.fills.of_trade(trade.id)), default=at)
+    updated = ledger.trades.update(trade.id, status=TradeStatus.ACTIVE, entry_filled=True, entry_time=entered)
     return update_pnl(ledger, updated)
 
 
 def closed(ledger: Ledger, trade: Trade, reason: ExitReason, at: datetime, **more: object) -> Trade:
     """Nothing of the trade is held any more. A reason given earlier stays: it says why the trade was left."""
-    updated = ledger.update_trade(
+    updated = ledger.trades.update(
         trade.id,
         status=TradeStatus.CLOSED,
         exit_reason=trade.exit_reason or reason,
@@ -90,7 +90,7 @@ def closed(ledger: Ledger, trade: Trade, reason: ExitReason, at: datetime, **mor
 
 def left_to_settlement(ledger: Ledger, trade: Trade, reason: ExitReason, at: datetime) -> Trade:
     """SPY is bought back; the SPX call stays until it settles in cash."""
-    updated = ledger.update_trade(trade.id, exit_reason=reason, exit_time=at, residual=(LegName.SPX,))
+    updated = ledger.trades.update(trade.id, exit_reason=reason, exit_time=at, residual=(LegName.SPX,))
     return update_pnl(ledger, updated)
 
 
@@ -106,26 +106,28 @@ def pnl_of_day(ledger: Ledger, day: date, open_pnl: Iterable[Decimal | None] = (
     """
     unrealized = list(open_pnl)
     known = [each for each in unrealized if each is not None]
-    return None if len(known) < len(unrealized) else realized(ledger.trades_of(day)) + sum(known, start=ZERO)
+    return (
+        None if len(known) < len(unrealized) else realized(ledger.trades.of_day(day)) + sum(known, start=ZERO)
+    )
 
 
 def pnl_known(ledger: Ledger, day: date) -> Decimal | None:
     """As `pnl_of_day` without a look at the market: the newest marks say what open trades are worth."""
-    marks = (ledger.marks(trade.id) for trade in ledger.open_trades())
+    marks = (ledger.trades.marks(trade.id) for trade in ledger.trades.open())
     return pnl_of_day(ledger, day, [each[-1].pnl if each else None for each in marks])
 
 
 def refresh_state(ledger: Ledger, day: date, at: datetime, pnl: Decimal | None) -> None:
     """The one row of `system_state` after a job."""
-    ledger.refresh_state(at, len(ledger.open_trades()), pnl, ledger.trades_with_fills(day))
+    ledger.state.refresh(at, len(ledger.trades.open()), pnl, ledger.trades.count_filled(day))
 
 
 def summarize(ledger: Ledger, day: date) -> DaySummary:
     """Write the day's row of `daily_summary` anew; provisional while any of its trades is."""
-    curve, trades = [pnl for _, pnl in ledger.day_marks(day)], ledger.trades_of(day)
+    curve, trades = [pnl for _, pnl in ledger.days.marks(day)], ledger.trades.of_day(day)
     summary = day_summary(day, trades, curve)
     row = {name: getattr(summary, name) for name in summary.__dataclass_fields__}
-    ledger.write_summary({**row, "provisional": is_provisional(trades)})
+    ledger.days.write_summary({**row, "provisional": is_provisional(trades)})
     return summary
 
 

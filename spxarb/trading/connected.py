@@ -70,13 +70,13 @@ class ConnectedJob:
 
     def spread(self, trade: Trade) -> SpreadState:
         """What is known of a trade: holdings, orders whose end is not proven, the newest quotes."""
-        fills = self.ledger.fills(trade.id)
+        fills = self.ledger.fills.of_trade(trade.id)
         tracks = {track.ref: track for track in self.tracks(trade)}
         attempts: dict[tuple[LegName, Purpose], int] = {}
-        for record in self.ledger.orders(trade.id):
+        for record in self.ledger.orders.of_trade(trade.id):
             key = record.leg, record.purpose
             attempts[key] = max(attempts.get(key, 0), record.attempt)
-        settled = self.ledger.settlements(trade.id)
+        settled = self.ledger.settlements.of_trade(trade.id)
         base = {
             leg: int(
                 held((fill for fill in fills if fill.execution.order_ref not in tracks), leg)
@@ -98,7 +98,7 @@ class ConnectedJob:
 
     def tracks(self, trade: Trade) -> list[Track]:
         """The trade's orders whose end the ledger has not proven, with the fills that it knows."""
-        fills = self.ledger.fills(trade.id)
+        fills = self.ledger.fills.of_trade(trade.id)
         return [
             Track(
                 ticket=record.ticket,
@@ -113,7 +113,7 @@ class ConnectedJob:
                 limit=record.ticket.limit,
                 executions=_executions_of(record.ref, fills),
             )
-            for record in self.ledger.orders(trade.id)
+            for record in self.ledger.orders.of_trade(trade.id)
             if not record.final
         ]
 
@@ -123,9 +123,9 @@ class ConnectedJob:
 
     def stop_reason(self) -> str | None:
         """Why entries are forbidden; None when they are not."""
-        if self.ledger.is_trading():
+        if self.ledger.state.is_trading():
             return None
-        return self.ledger.trading_reason() or "trading was stopped"
+        return self.ledger.state.trading_reason() or "trading was stopped"
 
     # --- reconciliation ----------------------------------------------------------------------
 
@@ -135,7 +135,7 @@ class ConnectedJob:
         A dry run compares and writes nothing. Raises GatewayError when the broker does not answer.
         """
         new = self._missing_fills()
-        estimated = self.ledger.estimated_fills()
+        estimated = self.ledger.fills.estimated()
         gone: list[str] = []
         repaired = [f"not in the ledger until now: {reconcile.describe(f.execution)}" for f in new]
         if not self.dry_run:
@@ -153,13 +153,13 @@ class ConnectedJob:
                 self.context.alert(f"{sentence[0].upper()}{sentence[1:]}.")
 
     def _missing_fills(self) -> list[Fill]:
-        known = self.ledger.known_exec_ids()
+        known = self.ledger.fills.exec_ids()
         fresh = [each for each in self.snapshot.executions if each.exec_id not in known]
         return [fill for fill in map(self.executor.fill_of, fresh) if fill is not None]
 
     def _touched(self, fills: Iterable[Fill]) -> list[Trade]:
-        ids = {fill.trade_id for fill in fills} | {trade.id for trade in self.ledger.open_trades()}
-        return [self.ledger.trade(each) for each in sorted(ids)]
+        ids = {fill.trade_id for fill in fills} | {trade.id for trade in self.ledger.trades.open()}
+        return [self.ledger.trades.get(each) for each in sorted(ids)]
 
     def _lose_sight(self) -> None:
         """Give up orders of an earlier day whose end nobody saw: the broker tells of today alone.
@@ -168,7 +168,7 @@ class ConnectedJob:
         """
         told = {each.order_ref for each in self.snapshot.executions}
         told |= {each.order_ref for each in (*self.snapshot.open_orders, *self.snapshot.completed_orders)}
-        for record in self.ledger.unproven_orders():
+        for record in self.ledger.orders.unproven():
             if record.created_at.date() >= self.snapshot.time.date() or record.ref in told:
                 continue
             why = (
@@ -177,18 +177,18 @@ class ConnectedJob:
             )
             filled = sum(
                 each.execution.quantity
-                for each in self.ledger.fills(record.trade_id)
+                for each in self.ledger.fills.of_trade(record.trade_id)
                 if each.execution.order_ref == record.ref
             )
-            self.ledger.finish_order(record.ref, bookkeeping.LOST_SIGHT, ZERO + filled, self.now, why)
-            self.ledger.update_trade(record.trade_id, status=TradeStatus.ERROR, note=why)
+            self.ledger.orders.finish(record.ref, bookkeeping.LOST_SIGHT, ZERO + filled, self.now, why)
+            self.ledger.trades.update(record.trade_id, status=TradeStatus.ERROR, note=why)
 
     def _lost(self) -> list[str]:
         """Trades that cannot be proven any more, told on the first trading day after their own."""
         closed = closures_around(self.now.date(), self.context.config).closed
         return [
             trade.note
-            for trade in self.ledger.open_trades()
+            for trade in self.ledger.trades.open()
             if bookkeeping.lost(self.ledger, trade)
             and self.now.date() <= next_trading_day(trade.expiry, closed=closed)
         ]
@@ -197,19 +197,19 @@ class ConnectedJob:
         """A trade that was closed and of which an order lives after all is open again. Returns sentences."""
         told = []
         listed = {order.order_ref for order in self.snapshot.open_orders}
-        for record in self.ledger.unproven_orders():
-            trade = self.ledger.trade(record.trade_id)
+        for record in self.ledger.orders.unproven():
+            trade = self.ledger.trades.get(record.trade_id)
             if trade.is_open or record.ref not in listed:
                 continue
             status = TradeStatus.ACTIVE if trade.entry_filled else TradeStatus.PENDING
-            self.ledger.update_trade(trade.id, status=status)
+            self.ledger.trades.update(trade.id, status=status)
             told.append(f"trade {trade.id} is open again: its order {record.ref} lives at the broker")
         return told
 
     async def _prove_orders(self) -> None:
         """Look for the end of every order that is not proven; what is not shown is looked for twice."""
-        trades = {record.trade_id for record in self.ledger.unproven_orders()}
-        tracks = [track for trade in sorted(trades) for track in self.tracks(self.ledger.trade(trade))]
+        trades = {record.trade_id for record in self.ledger.orders.unproven()}
+        tracks = [track for trade in sorted(trades) for track in self.tracks(self.ledger.trades.get(trade))]
         self._compare(tracks)
         if any(not (track.proven or track.listed) for track in tracks):
             await asyncio.sleep(ABSENCE_SECONDS)  # two looks must lie this far apart
@@ -226,15 +226,15 @@ class ConnectedJob:
         """What must not be believed: fills that vanished, positions in our name that nobody here opened."""
         today = self.snapshot.time.date()
         open_trades = bookkeeping.open_trades(self.ledger)
-        fills = [fill for trade in open_trades for fill in self.ledger.fills(trade.id)]
+        fills = [fill for trade in open_trades for fill in self.ledger.fills.of_trade(trade.id)]
         lost = [
             f"in the ledger but not at the broker: {reconcile.describe(fill.execution)}"
             for fill in reconcile.lost_fills(fills, self.snapshot, today)
         ]
         lost += [
             f"how order {record.ref} ended is not known, though its trade was closed"
-            for record in self.ledger.unproven_orders()
-            if not self.ledger.trade(record.trade_id).is_open
+            for record in self.ledger.orders.unproven()
+            if not self.ledger.trades.get(record.trade_id).is_open
         ]
         return [*lost, *reconcile.unknown_holdings(self.snapshot, self.ledger.tag, self._known_refs())]
 
@@ -245,13 +245,13 @@ class ConnectedJob:
             sentence
             for trade in bookkeeping.open_trades(self.ledger)
             for sentence in reconcile.closed_by_others(
-                trade, self.ledger.fills(trade.id), self.snapshot, refs
+                trade, self.ledger.fills.of_trade(trade.id), self.snapshot, refs
             )
         ]
 
     def _known_refs(self) -> set[str]:
         refs = {execution.order_ref for execution in self.snapshot.executions}
-        return {ref for ref in refs if self.ledger.order(ref) is not None}
+        return {ref for ref in refs if self.ledger.orders.find(ref) is not None}
 
     def sold_by_others(self, trade: Trade) -> bool:
         """See `core.reconcile.sold_by_others`."""
@@ -274,7 +274,7 @@ async def connect_job(
     used while there is such an order. `client_id_offset` is added to the client id: for one that only looks.
     """
     ib, execution = context.config.ib, context.config.execution
-    owners = [record.client_id for record in context.ledger.unproven_orders()]
+    owners = [record.client_id for record in context.ledger.orders.unproven()]
     client_id = owners[0] if owners and ib.client_id not in owners else ib.client_id
     client_id += client_id_offset
     endpoint = Endpoint(ib.host, ib.port, client_id, ib.account, context.config.trading.mode)

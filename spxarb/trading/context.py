@@ -101,13 +101,13 @@ class JobContext:
         """
         if self.clock is not None:
             return self.clock.now()
-        known = self.ledger.state()["last_updated"] if self.config.trading.mode == "sim" else None
+        known = self.ledger.state.row()["last_updated"] if self.config.trading.mode == "sim" else None
         return datetime.fromisoformat(known).astimezone(NEW_YORK) if known else datetime.now(NEW_YORK)
 
     @property
     def budget(self) -> float:
         """Seconds that one command may take at the most: every wait that it may meet, added up generously."""
-        e, spreads = self.config.execution, 1 + len(self.ledger.open_trades())
+        e, spreads = self.config.execution, 1 + len(self.ledger.trades.open())
         working = (1 + e.max_retry_attempts) * e.order_timeout_seconds
         leaving = e.exit_rungs * e.exit_rung_seconds + e.order_timeout_seconds
         questions = e.connect_timeout_seconds + 12 * e.question_timeout_seconds + 4 * e.quote_timeout_seconds
@@ -165,7 +165,7 @@ class JobContext:
         if self.recorded:
             return
         self.recorded = True
-        self.ledger.end_run(self.run_id, datetime.now(NEW_YORK), exit_code, error, day_of=self.now())
+        self.ledger.runs.end(self.run_id, datetime.now(NEW_YORK), exit_code, error, day_of=self.now())
         if exit_code == Exit.HUMAN:
             notify.send(self.config, f"spxarb {self.command}: a human is needed now", error or "")
 
@@ -206,7 +206,7 @@ def _begin(context: JobContext, arguments: Sequence[str]) -> int:
     A job that hangs in the middle of a write locks the ledger itself: `close-all` then ends it, before
     anything else. Raises RefusedError when the ledger stays locked.
     """
-    begin = partial(context.ledger.begin_run, context.command, list(arguments))
+    begin = partial(context.ledger.runs.begin, context.command, list(arguments))
     if context.command != "close-all":
         return begin(context.now())
     with suppress(RefusedError):
@@ -269,5 +269,5 @@ def _open_trades(path: Path) -> list[Trade]:
     """The open trades of a ledger whose mode is not known, oldest first."""
     for mode in MODES:
         with suppress(RefusedError), Ledger.open(path, mode=mode, read_only=True) as ledger:
-            return ledger.open_trades()
+            return ledger.trades.open()
     return []

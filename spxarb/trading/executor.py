@@ -59,8 +59,8 @@ class OrderExecutor:
         self, broker: Broker, ledger: Ledger, fees: FeeSchedule, now: Callable[[], datetime]
     ) -> None:
         self.broker, self.ledger, self.fees, self.now = broker, ledger, fees, now
-        broker.skip_order_ids(ledger.highest_order_id(broker.client_id))
-        for record in ledger.unproven_orders():
+        broker.skip_order_ids(ledger.orders.highest_id(broker.client_id))
+        for record in ledger.orders.unproven():
             if record.client_id == broker.client_id:
                 broker.follow(record.ref, record.order_id)
         self._ready: deque[Event] = deque()
@@ -120,7 +120,7 @@ class OrderExecutor:
             created_at=self.now(),
             overnight=spread.tracks[ticket.order_ref].overnight,
         )
-        self.ledger.intend(record)
+        self.ledger.orders.intend(record)
         log.info("order %s: %s", ticket.order_ref, _words(ticket))
         spread.tracks[ticket.order_ref].order_id = order_id
         try:
@@ -129,7 +129,7 @@ class OrderExecutor:
             self._ready.append(NotSent(ticket.order_ref, str(error)))
 
     def _reprice(self, action: Reprice, track: Track) -> None:
-        self.ledger.reprice(action.ref, action.limit, self.now())
+        self.ledger.orders.reprice(action.ref, action.limit, self.now())
         log.info("order %s: limit %s", action.ref, action.limit)
         try:
             self.broker.place(replace(track.ticket, limit=action.limit), track.order_id)
@@ -137,11 +137,11 @@ class OrderExecutor:
             self._ready.append(NotSent(action.ref, str(error)))
 
     def _cancel(self, track: Track) -> None:
-        record = self.ledger.order(track.ref)
+        record = self.ledger.orders.find(track.ref)
         if record is not None and record.client_id != self.broker.client_id:
             log.warning("order %s: only client id %s can cancel it", track.ref, record.client_id)
             return
-        self.ledger.note_step(track.ref, "cancel", self.now())
+        self.ledger.orders.add_step(track.ref, "cancel", self.now())
         log.info("order %s: cancel", track.ref)
         with suppress(GatewayError):  # the link is down: the procedure sees that, and looks again
             self.broker.cancel(track.order_id)
@@ -217,11 +217,13 @@ class OrderExecutor:
             case SnapshotTaken():
                 self.record_snapshot(event.snapshot)
             case CommissionReport() if event.commission is not None:
-                self.ledger.record_commission(event.exec_id, event.commission)
+                self.ledger.fills.record_commission(event.exec_id, event.commission)
             case OrderUpdate() if event.order_ref and self._is_ours(event.order_ref):
-                self.ledger.order_seen(event.order_ref, event.status, event.perm_id, self.now())
+                self.ledger.orders.seen(event.order_ref, event.status, event.perm_id, self.now())
             case OrderMessage() if event.order_ref and self._is_ours(event.order_ref):
-                self.ledger.note_step(event.order_ref, "message", self.now(), f"{event.code} {event.text}")
+                self.ledger.orders.add_step(
+                    event.order_ref, "message", self.now(), f"{event.code} {event.text}"
+                )
                 log.warning("order %s: the broker says %s %s", event.order_ref, event.code, event.text)
             case _:
                 pass
@@ -231,23 +233,25 @@ class OrderExecutor:
         self.record_executions(snapshot.executions)
         for order in snapshot.open_orders:
             name = order_name(order.order_ref)
-            record = self.ledger.order(order.order_ref) if name and name.tag == self.ledger.tag else None
+            record = (
+                self.ledger.orders.find(order.order_ref) if name and name.tag == self.ledger.tag else None
+            )
             if record is None:
                 continue
             if record.final and record.filled != record.ticket.quantity:
                 log.warning("order %s: open after all (%s)", record.ref, order.status)
-                self.ledger.revive_order(record.ref, order.status, self.now())
-            self.ledger.order_seen(record.ref, order.status, order.perm_id, self.now())
+                self.ledger.orders.revive(record.ref, order.status, self.now())
+            self.ledger.orders.seen(record.ref, order.status, order.perm_id, self.now())
 
     def _is_ours(self, ref: str) -> bool:
-        return self.ledger.order(ref) is not None
+        return self.ledger.orders.find(ref) is not None
 
     def record_executions(self, executions: Iterable[Execution]) -> list[Fill]:
         """Take executions of our own orders into the ledger; returns those that it did not know."""
         new = []
         for execution in executions:
             fill = self.fill_of(execution)
-            if fill is not None and self.ledger.record_fill(fill):
+            if fill is not None and self.ledger.fills.record(fill):
                 new.append(fill)
                 what = execution.order_ref, execution.quantity, execution.price
                 log.info("order %s: filled %s at %s", *what)
@@ -256,7 +260,9 @@ class OrderExecutor:
     def fill_of(self, execution: Execution) -> Fill | None:
         """The execution as one of ours; None when its order is not in this ledger."""
         name = order_name(execution.order_ref)
-        record = self.ledger.order(execution.order_ref) if name and name.tag == self.ledger.tag else None
+        record = (
+            self.ledger.orders.find(execution.order_ref) if name and name.tag == self.ledger.tag else None
+        )
         if record is None or record.ticket.contract.con_id != execution.con_id:
             return None
         reported = execution.commission
@@ -267,7 +273,7 @@ class OrderExecutor:
         """Dollars expected for one execution, given what the order's others were charged for."""
         others = [
             fill.execution.quantity
-            for fill in self.ledger.fills(record.trade_id)
+            for fill in self.ledger.fills.of_trade(record.trade_id)
             if fill.execution.order_ref == record.ref and fill.execution.family != execution.family
         ]
         before = sum(others, start=ZERO)
@@ -280,15 +286,15 @@ class OrderExecutor:
             self.record_end(track)
 
     def record_end(self, track: Track) -> None:
-        record = self.ledger.order(track.ref)
+        record = self.ledger.orders.find(track.ref)
         if record is None or record.final == track.proven:
             return
         if not track.proven:
-            self.ledger.revive_order(track.ref, track.state.value, self.now())
+            self.ledger.orders.revive(track.ref, track.state.value, self.now())
             return
         log.info("order %s: %s, %s filled", track.ref, track.state, track.filled)
         status = ABSENT if track.absent else track.state.value
-        self.ledger.finish_order(track.ref, status, track.filled, self.now(), _proof(track))
+        self.ledger.orders.finish(track.ref, status, track.filled, self.now(), _proof(track))
 
 
 def _words(ticket: OrderTicket) -> str:

@@ -149,7 +149,7 @@ async def exit_trade(
     An exit that was begun stays one: its reason is in the ledger before its first order.
     """
     if purpose is Purpose.EXIT and trade.exit_reason is None:
-        trade = job.ledger.update_trade(trade.id, exit_reason=reason)
+        trade = job.ledger.trades.update(trade.id, exit_reason=reason)
     before = job.snapshot
     spread = job.spread(trade)
     if spread.held(LegName.SPY) and nothing_trades(job, trade):
@@ -163,7 +163,7 @@ async def exit_trade(
     spx_trades = not blocked and not _has_closed(job, trade)
     plan = ClosePlan(trade.spx, trade.spy, job.context.tactics, purpose, spx_trades)
     outcome = await job.drive(closing(spread, plan), spread)
-    trade = bookkeeping.update_pnl(job.ledger, job.ledger.trade(trade.id))
+    trade = bookkeeping.update_pnl(job.ledger, job.ledger.trades.get(trade.id))
     doubt = ""
     if outcome.ending in {Ending.FLAT, Ending.RESIDUAL}:
         legs = tuple(LegName) if outcome.ending is Ending.FLAT else (LegName.SPY,)
@@ -182,7 +182,7 @@ async def exit_trade(
 def _incomplete(job: ConnectedJob, trade: Trade, why: str, *, proven: bool = True) -> ExitResult:
     """Something is held still, or it is not `proven` what is: the trade is then an error."""
     entered = TradeStatus.ACTIVE if trade.entry_filled else TradeStatus.PENDING
-    job.ledger.update_trade(trade.id, note=why, status=entered if proven else TradeStatus.ERROR)
+    job.ledger.trades.update(trade.id, note=why, status=entered if proven else TradeStatus.ERROR)
     return ExitResult("failed", why=f"Trade {trade.id}: {why}")
 
 

@@ -50,7 +50,7 @@ async def settle_expired(job: ConnectedJob) -> list[str]:
             LegName.SPY: _close_of(job, trade.expiry, under.spy_quote),
         }
         told += _settle(job, trade, prices)
-    job.ledger.store_baseline(job.now.date(), job.broker.account, spy_shares(job.snapshot), job.now)
+    job.ledger.days.set_baseline(job.now.date(), job.broker.account, spy_shares(job.snapshot), job.now)
     _summarize(job, expired)
     return told
 
@@ -89,7 +89,7 @@ def _settle(job: ConnectedJob, trade: Trade, prices: dict[LegName, Decimal | Non
             return told
         cash = settlement_cash(leg, quantity, strike, price, trade.contract(leg).multiplier) + ZERO
         source = f"{leg} last trade after the close"
-        job.ledger.record_settlement(
+        job.ledger.settlements.record(
             Settlement(trade.id, leg, quantity, price, cash, source, job.now, provisional=True)
         )
         told.append(
@@ -116,7 +116,7 @@ def spy_shares(snapshot: BrokerSnapshot) -> Decimal:
 
 async def finalize(job: ConnectedJob) -> list[str]:
     """On a later day: settlements become final, or assigned shares are told. Returns sentences."""
-    waiting = [trade for trade in job.ledger.provisional_trades() if trade.expiry < job.now.date()]
+    waiting = [trade for trade in job.ledger.trades.provisional() if trade.expiry < job.now.date()]
     if not waiting:
         return []
     under = await _closing_prices(job)
@@ -126,17 +126,19 @@ async def finalize(job: ConnectedJob) -> list[str]:
 
 
 def _finalize(job: ConnectedJob, trade: Trade, spx_quote: Quote) -> str:
-    settlements = job.ledger.settlements(trade.id)
+    settlements = job.ledger.settlements.of_trade(trade.id)
     if any(each.leg is LegName.SPY for each in settlements):
-        change = spy_shares(job.snapshot) - (job.ledger.baseline_of(trade.expiry, job.broker.account) or ZERO)
+        change = spy_shares(job.snapshot) - (
+            job.ledger.days.baseline(trade.expiry, job.broker.account) or ZERO
+        )
         if change and not _told_for_a_day(job, trade):
             why = f"trade {trade.id} ended with short SPY calls and SPY stock changed by {change:+.0f} shares"
             job.human_needed(f"{why}: assigned shares are yours to close")
             return why
     official = _close_of(job, trade.expiry, spx_quote)
     for each in settlements:
-        job.ledger.record_settlement(_final(trade, each, official))
-    trade = job.ledger.update_trade(trade.id, provisional=False)
+        job.ledger.settlements.record(_final(trade, each, official))
+    trade = job.ledger.trades.update(trade.id, provisional=False)
     if trade.status is TradeStatus.CLOSED:
         bookkeeping.update_pnl(job.ledger, trade)
     return f"trade {trade.id}: its settlement is final"

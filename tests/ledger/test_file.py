@@ -32,7 +32,7 @@ def path(tmp_path):
 def ledger(path):
     """A ledger with a trade's worth of facts in it, closed."""
     with Ledger.open(path, mode="paper") as store:
-        store.set_trading(False, "as found", store_time())
+        store.state.set_trading(False, "as found", store_time())
     return path
 
 
@@ -98,7 +98,7 @@ from spxarb.ledger.ledger import Ledger
 os.umask(0)
 path = Path(sys.argv[1])
 with Ledger.open(path, mode="paper") as store:
-    store.lower_flag("any")
+    store.state.lower_flag("any")
     for file in sorted(path.parent.iterdir()):
         print(file.name, oct(stat.S_IMODE(file.stat().st_mode)))
     for folder in (path.parent, path.parent.parent):
@@ -118,7 +118,7 @@ with Ledger.open(path, mode="paper") as store:
 def test_a_ledger_that_others_could_read_is_closed_to_them(ledger):
     ledger.chmod(0o664)
     with Ledger.open(ledger, mode="paper") as store:
-        store.lower_flag("any")
+        store.state.lower_flag("any")
         assert mode_of(ledger) == 0o600
         assert mode_of(ledger.with_name("trading.db-wal")) == 0o600
 
@@ -132,7 +132,7 @@ def test_a_folder_that_was_there_keeps_its_rights(tmp_path):
 def test_it_is_in_wal_mode_with_full_synchronisation_foreign_keys_and_a_bounded_wait(path):
     with Ledger.open(path, mode="paper") as store:
         pragma = {
-            name: store._db.execute(f"PRAGMA {name}").fetchone()[0]
+            name: store._file._db.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         }
     assert pragma == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10000}
@@ -152,11 +152,11 @@ def test_the_tag_is_made_once_and_tells_ledgers_apart(path, tmp_path):
 def test_reading_an_absent_ledger_makes_nothing_and_finds_it_empty(path):
     assert not Ledger.exists(path)
     with Ledger.open(path, mode="live", read_only=True) as store:
-        assert store.mode == "live"
-        assert store.open_trades() == []
-        assert not store.is_trading()
+        assert store._file.value("SELECT value FROM meta WHERE key = 'mode'") == "live"
+        assert store.trades.open() == []
+        assert not store.state.is_trading()
         with pytest.raises(RuntimeError, match="for reading"):
-            store.lower_flag("any")
+            store.state.lower_flag("any")
     assert not path.parent.parent.exists()
 
 
@@ -167,7 +167,7 @@ from pathlib import Path
 from spxarb.ledger.ledger import Ledger
 sys.stdin.read()
 with Ledger.open(Path(sys.argv[1]), mode="paper") as store:
-    store.begin_run("status", [], store_time())
+    store.runs.begin("status", [], store_time())
     print(store.tag)
 """.replace("store_time()", "__import__('datetime').datetime.now().astimezone()")
     jobs = [python(code, path) for _ in range(6)]
@@ -178,8 +178,8 @@ with Ledger.open(Path(sys.argv[1]), mode="paper") as store:
     assert [job.returncode for job in jobs] == [0] * 6
     assert len(tags) == 1
     with Ledger.open(path, mode="paper", read_only=True) as store:
-        assert store._value("SELECT count(*) FROM runs") == 6
-        assert store._value("SELECT count(*) FROM system_state") == 1
+        assert store._file.value("SELECT count(*) FROM runs") == 6
+        assert store._file.value("SELECT count(*) FROM system_state") == 1
 
 
 def test_numpy_is_not_imported_for_its_sake_and_can_be_imported_after(path):
@@ -212,9 +212,11 @@ def test_a_ledger_is_for_one_mode(ledger):
 @pytest.mark.parametrize(("mode", "trading"), [("paper", 1), ("sim", 1), ("live", 0)])
 def test_a_live_ledger_does_not_trade_until_start(path, mode, trading):
     with Ledger.open(path, mode=mode) as store:
-        assert store.mode == mode
-        assert store.is_trading() is bool(trading)
-        assert store._rows("SELECT id, is_trading FROM system_state") == [{"id": 1, "is_trading": trading}]
+        assert store._file.value("SELECT value FROM meta WHERE key = 'mode'") == mode
+        assert store.state.is_trading() is bool(trading)
+        assert store._file.rows("SELECT id, is_trading FROM system_state") == [
+            {"id": 1, "is_trading": trading}
+        ]
 
 
 def test_a_ledger_is_for_one_account(path):
@@ -323,7 +325,7 @@ def test_a_damaged_ledger_keeps_the_log_that_a_crash_left_beside_it(ledger, tmp_
     crashed = tmp_path / "crashed" / "trading.db"
     crashed.parent.mkdir()
     with Ledger.open(ledger, mode="paper") as store:
-        store.raise_flag("close-all", "", store_time())
+        store.state.raise_flag("close-all", "", store_time())
         for file in ledger.parent.iterdir():
             shutil.copy(file, crashed.parent)
     assert crashed.with_name("trading.db-wal").stat().st_size > 0
@@ -339,7 +341,7 @@ def test_a_log_without_its_ledger_is_not_thrown_away(ledger, tmp_path, lost, rea
     left = tmp_path / "left" / "trading.db"
     left.parent.mkdir()
     with Ledger.open(ledger, mode="paper") as store:
-        store.raise_flag("close-all", "", store_time())
+        store.state.raise_flag("close-all", "", store_time())
         for file in ledger.parent.iterdir():
             shutil.copy(file, left.parent)
     lost(left)
@@ -352,7 +354,7 @@ def test_an_empty_file_becomes_a_ledger(path):
     path.parent.mkdir(parents=True)
     path.touch(0o644)
     with Ledger.open(path, mode="paper") as store:
-        assert store.open_trades() == []
+        assert store.trades.open() == []
     assert mode_of(path) == 0o600
 
 
@@ -392,14 +394,14 @@ def public():
 def test_a_ledger_that_this_user_may_not_write_is_refused_and_can_be_read(public):
     path = public / "trading.db"
     with Ledger.open(path, mode="paper") as store:
-        store.raise_flag("close-all", "why not", store_time())
+        store.state.raise_flag("close-all", "why not", store_time())
     path.chmod(0o444)
     public.chmod(0o555)
     before = path.read_bytes()
     with as_nobody():
         refused(path, "may not write", "right to write")
         with Ledger.open(path, mode="paper", read_only=True) as store:
-            assert store.flag("close-all") == "why not"
+            assert store.state.flag("close-all") == "why not"
     assert path.read_bytes() == before
     assert [file.name for file in public.iterdir()] == ["trading.db"]
 
@@ -443,11 +445,11 @@ def test_a_ledger_that_another_program_keeps_locked_is_refused_in_time(ledger, m
     ):
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(RefusedError, match="locked") as caught:
-            store.lower_flag("any")
+            store.state.lower_flag("any")
         assert "\n" not in str(caught.value)
-        assert store.flag("any") is None  # reading goes on
+        assert store.state.flag("any") is None  # reading goes on
         other.execute("ROLLBACK")
-        store.lower_flag("any")
+        store.state.lower_flag("any")
 
 
 def test_an_exclusive_lock_by_another_program_is_refused_in_time(ledger, monkeypatch):
@@ -472,18 +474,18 @@ def test_a_ledger_in_the_making_is_waited_for(path):
 
 def test_a_full_disk_is_told_and_undoes_the_whole_transaction(path):
     with Ledger.open(path, mode="paper") as store:
-        pages = store._db.execute("PRAGMA page_count").fetchone()[0]
-        store._db.execute(f"PRAGMA max_page_count = {pages + 4}")
+        pages = store._file._db.execute("PRAGMA page_count").fetchone()[0]
+        store._file._db.execute(f"PRAGMA max_page_count = {pages + 4}")
 
         def fill():
             with store.write():
-                store.raise_flag("first", "", store_time())
-                store.raise_flag("second", "x" * 100_000, store_time())
+                store.state.raise_flag("first", "", store_time())
+                store.state.raise_flag("second", "x" * 100_000, store_time())
 
         with pytest.raises(RefusedError, match="disk is full") as caught:
             fill()
         assert "\n" not in str(caught.value)
-        assert store.flag("first") is None
+        assert store.state.flag("first") is None
 
 
 # --- transactions -----------------------------------------------------------------------------------
@@ -494,24 +496,24 @@ def test_a_transaction_is_all_or_nothing(path):
 
         def fail_half_way():
             with store.write():
-                store.raise_flag("close-all", "", store_time())
+                store.state.raise_flag("close-all", "", store_time())
                 raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
             fail_half_way()
-        assert store.flag("close-all") is None
+        assert store.state.flag("close-all") is None
         with store.write():
-            store.raise_flag("one", "", store_time())
-            store.raise_flag("two", "", store_time())
-        assert (store.flag("one"), store.flag("two")) == ("", "")
+            store.state.raise_flag("one", "", store_time())
+            store.state.raise_flag("two", "", store_time())
+        assert (store.state.flag("one"), store.state.flag("two")) == ("", "")
 
 
 def test_nothing_of_a_transaction_is_seen_before_its_end(path):
     with Ledger.open(path, mode="paper") as store, Ledger.open(path, mode="paper") as reader:
         with store.write():
-            store.raise_flag("close-all", "", store_time())
-            assert reader.flag("close-all") is None
-        assert reader.flag("close-all") == ""
+            store.state.raise_flag("close-all", "", store_time())
+            assert reader.state.flag("close-all") is None
+        assert reader.state.flag("close-all") == ""
 
 
 def test_transactions_do_not_nest(path):
@@ -519,16 +521,16 @@ def test_transactions_do_not_nest(path):
         with store.write():
             with pytest.raises(RuntimeError, match="open already"), store.write():
                 raise AssertionError
-            store.raise_flag("close-all", "", store_time())
-        assert store.flag("close-all") == ""
+            store.state.raise_flag("close-all", "", store_time())
+        assert store.state.flag("close-all") == ""
 
 
 def test_a_mistake_of_ours_is_no_refusal(path):
     with Ledger.open(path, mode="paper") as store:
         with pytest.raises(sqlite3.OperationalError, match="no such table"):
-            store._rows("SELECT * FROM nowhere")
+            store._file.rows("SELECT * FROM nowhere")
         with pytest.raises(sqlite3.IntegrityError):
-            store._insert("settlements", {"trade_id": 1})
+            store._file.insert("settlements", {"trade_id": 1})
 
 
 def test_two_writers_wait_for_each_other_and_both_succeed(path):
@@ -541,9 +543,9 @@ now = datetime.now().astimezone()
 with Ledger.open(Path(sys.argv[1]), mode="paper") as store:
     for number in range(40):
         with store.write():
-            count = int(store.flag("count") or 0)
-            store.begin_run("status", [], now)
-            store.raise_flag("count", str(count + 1), now)
+            count = int(store.state.flag("count") or 0)
+            store.runs.begin("status", [], now)
+            store.state.raise_flag("count", str(count + 1), now)
 """
     Ledger.open(path, mode="paper").close()
     jobs = [python(code, path) for _ in range(3)]
@@ -551,8 +553,8 @@ with Ledger.open(Path(sys.argv[1]), mode="paper") as store:
         job.communicate(timeout=60)
     assert [job.returncode for job in jobs] == [0, 0, 0]
     with Ledger.open(path, mode="paper") as store:
-        assert store.flag("count") == "120"
-        assert store._value("SELECT count(*) FROM runs") == 120
+        assert store.state.flag("count") == "120"
+        assert store._file.value("SELECT count(*) FROM runs") == 120
 
 
 def test_a_writer_waits_for_a_slow_one(path):
@@ -563,7 +565,7 @@ from pathlib import Path
 from spxarb.ledger.ledger import Ledger
 with Ledger.open(Path(sys.argv[1]), mode="paper") as store:
     print("opened", flush=True)
-    store.raise_flag("waited", "", datetime.now().astimezone())
+    store.state.raise_flag("waited", "", datetime.now().astimezone())
 """
     with Ledger.open(path, mode="paper") as store:
         with running(code, path) as other:
@@ -571,9 +573,9 @@ with Ledger.open(Path(sys.argv[1]), mode="paper") as store:
                 assert other.stdout.readline() == "opened\n"
                 with pytest.raises(subprocess.TimeoutExpired):
                     other.wait(timeout=0.3)
-                store.raise_flag("slow", "", store_time())
+                store.state.raise_flag("slow", "", store_time())
             assert other.wait(timeout=30) == 0
-        assert (store.flag("slow"), store.flag("waited")) == ("", "")
+        assert (store.state.flag("slow"), store.state.flag("waited")) == ("", "")
 
 
 def test_a_process_killed_in_the_middle_leaves_nothing_half(path):
@@ -584,10 +586,10 @@ from pathlib import Path
 from spxarb.ledger.ledger import Ledger
 now = datetime.now().astimezone()
 with Ledger.open(Path(sys.argv[1]), mode="paper") as store:
-    store.raise_flag("before", "", now)
+    store.state.raise_flag("before", "", now)
     with store.write():
-        store.begin_run("enter", [], now)
-        store.raise_flag("half", "", now)
+        store.runs.begin("enter", [], now)
+        store.state.raise_flag("half", "", now)
         print("in", flush=True)
         sys.stdin.read()
 """
@@ -596,9 +598,9 @@ with Ledger.open(Path(sys.argv[1]), mode="paper") as store:
         process.send_signal(signal.SIGKILL)
         process.wait(timeout=30)
     with Ledger.open(path, mode="paper") as store:
-        assert store.flag("before") == ""
-        assert store.flag("half") is None
-        assert store._value("SELECT count(*) FROM runs") == 0
+        assert store.state.flag("before") == ""
+        assert store.state.flag("half") is None
+        assert store._file.value("SELECT count(*) FROM runs") == 0
 
 
 @pytest.mark.parametrize("spared", range(1, 40, 3))
@@ -623,8 +625,8 @@ Ledger.open(Path(sys.argv[1]), mode="paper")
     with running(code, path, spared) as process:
         process.wait(timeout=30)
     with Ledger.open(path, mode="paper") as store:
-        assert store.is_trading()
-        assert store._value("PRAGMA integrity_check") == "ok"
+        assert store.state.is_trading()
+        assert store._file.value("PRAGMA integrity_check") == "ok"
 
 
 # --- versions ---------------------------------------------------------------------------------------
@@ -662,10 +664,10 @@ def test_an_older_ledger_is_copied_once_and_then_brought_up_to_date(ledger, newe
     old = schema.newest_version()
     newer(add_column, add_table)
     with Ledger.open(ledger, mode="paper", read_only=read_only) as store:
-        assert store.trading_reason() == "as found"
-        assert store._rows("SELECT colour FROM trades") == []
-        assert store._rows("SELECT name FROM colours") == []
-        assert store._meta["schema_version"] == str(old + 2)
+        assert store.state.trading_reason() == "as found"
+        assert store._file.rows("SELECT colour FROM trades") == []
+        assert store._file.rows("SELECT name FROM colours") == []
+        assert store._file.value("SELECT value FROM meta WHERE key = 'schema_version'") == str(old + 2)
     (backup,) = backups(ledger)
     assert f".v{old}-" in backup.name
     assert mode_of(backup) == 0o600
@@ -681,12 +683,12 @@ def test_the_copy_holds_what_only_the_log_of_a_crash_has(ledger, tmp_path, newer
     crashed = tmp_path / "crashed" / "trading.db"
     crashed.parent.mkdir()
     with Ledger.open(ledger, mode="paper") as store:
-        store.raise_flag("close-all", "only in the log", store_time())
+        store.state.raise_flag("close-all", "only in the log", store_time())
         for file in ledger.parent.iterdir():
             shutil.copy(file, crashed.parent)
     newer(add_table)
     with Ledger.open(crashed, mode="paper") as store:
-        assert store.flag("close-all") == "only in the log"
+        assert store.state.flag("close-all") == "only in the log"
     with closing(sqlite3.connect(backups(crashed)[0])) as db:
         assert db.execute("SELECT reason FROM flags").fetchone() == ("only in the log",)
 
@@ -694,7 +696,7 @@ def test_the_copy_holds_what_only_the_log_of_a_crash_has(ledger, tmp_path, newer
 def test_a_new_ledger_needs_no_copy(path, newer):
     newer(add_table)
     with Ledger.open(path, mode="paper") as store:
-        assert store._rows("SELECT name FROM colours") == []
+        assert store._file.rows("SELECT name FROM colours") == []
     assert backups(path) == []
 
 
@@ -766,10 +768,10 @@ Ledger.open(Path(sys.argv[1]), mode="paper").close()
 def test_a_copy_is_whole_private_and_replaces_nothing(ledger, tmp_path):
     target = tmp_path / "copy.db"
     with Ledger.open(ledger, mode="paper") as store:
-        store.raise_flag("close-all", "in the log still", store_time())
-        store.copy_to(target)
+        store.state.raise_flag("close-all", "in the log still", store_time())
+        schema.copy_to(ledger, target)
         with pytest.raises(FileExistsError):
-            store.copy_to(target)
+            schema.copy_to(ledger, target)
     assert mode_of(target) == 0o600
     with Ledger.open(target, mode="paper") as copy:
-        assert copy.flag("close-all") == "in the log still"
+        assert copy.state.flag("close-all") == "in the log still"

@@ -88,7 +88,7 @@ def a_fill(trade, exec_id="0001.01.01", *, commission="1.30", estimated=False, *
 
 
 def columns(store, table):
-    return [row["name"] for row in store._rows(f"PRAGMA table_info({table})")]
+    return [row["name"] for row in store._file.rows(f"PRAGMA table_info({table})")]
 
 
 # --- the promised tables ------------------------------------------------------------------------------
@@ -112,23 +112,23 @@ def test_the_promised_columns_come_first_in_their_order(store, table, promised):
 
 
 def test_reports_begin_with_the_columns_that_the_csv_promises(store):
-    trade = store.create_trade(a_trade())
-    store.record_fill(a_fill(trade))
-    store.write_summary({"date": DAY})
+    trade = store.trades.create(a_trade())
+    store.fills.record(a_fill(trade))
+    store.days.write_summary({"date": DAY})
     for rows, promised in (
-        (store.trade_rows(DAY, DAY), shapes.TRADE_COLUMNS),
-        (store.summary_rows(DAY, DAY), shapes.DAY_COLUMNS),
-        (store.execution_rows(DAY, DAY), shapes.EXECUTION_COLUMNS),
+        (store.trades.rows(DAY, DAY), shapes.TRADE_COLUMNS),
+        (store.days.summary_rows(DAY, DAY), shapes.DAY_COLUMNS),
+        (store.fills.rows(DAY, DAY), shapes.EXECUTION_COLUMNS),
     ):
         assert tuple(rows[0])[: len(promised)] == promised
 
 
 def test_users_own_statements_work(store, path):
     today = datetime.now(UTC).date()
-    store.create_trade(a_trade(trade_date=today, entry_credit=D("412.35")))
-    store.create_trade(a_trade(trade_date=today - timedelta(days=2)))
+    store.trades.create(a_trade(trade_date=today, entry_credit=D("412.35")))
+    store.trades.create(a_trade(trade_date=today - timedelta(days=2)))
     for ago in range(12):
-        store.write_summary(
+        store.days.write_summary(
             {"date": today - timedelta(days=ago), "trades_count": 1, "total_pnl": D("40.5"), "net_pnl": D(30)}
         )
     with closing(sqlite3.connect(path)) as db:
@@ -145,7 +145,7 @@ def test_users_own_statements_work(store, path):
 
 
 def test_a_trade_is_stored_in_plain_sql_types(store, path):
-    store.create_trade(
+    store.trades.create(
         a_trade(
             entry_credit=D("412.35"),
             entry_time=NOW,
@@ -167,8 +167,8 @@ def test_a_trade_is_stored_in_plain_sql_types(store, path):
 
 def test_every_time_is_written_with_new_yorks_offset(store):
     summer = datetime(2026, 7, 1, 13, 35, tzinfo=UTC)
-    trade = store.create_trade(a_trade(entry_time=summer))
-    assert store.trade_rows()[0]["entry_time"] == "2026-07-01T09:35:00-04:00"
+    trade = store.trades.create(a_trade(entry_time=summer))
+    assert store.trades.rows()[0]["entry_time"] == "2026-07-01T09:35:00-04:00"
     assert trade.entry_time == summer
     assert trade.entry_time.tzinfo is NEW_YORK
 
@@ -176,10 +176,10 @@ def test_every_time_is_written_with_new_yorks_offset(store):
 def test_what_is_no_number_or_has_no_time_zone_is_not_stored(store):
     for wrong in (D("NaN"), D("Infinity"), D("1E+400"), D("1E+16")):
         with pytest.raises(ValueError, match="cannot be stored"):
-            store.create_trade(a_trade(entry_credit=wrong))
+            store.trades.create(a_trade(entry_credit=wrong))
     with pytest.raises(ValueError, match="no time zone"):
-        store.create_trade(a_trade(entry_time=datetime(2026, 2, 13, 9, 35)))
-    assert store.trades_between() == []
+        store.trades.create(a_trade(entry_time=datetime(2026, 2, 13, 9, 35)))
+    assert store.trades.between() == []
 
 
 # --- everything comes back ----------------------------------------------------------------------------
@@ -310,17 +310,17 @@ roundtrip = settings(
 
 def emptied(store, *tables):
     with store.write():
-        store._db.execute("DROP TRIGGER IF EXISTS order_steps_remain")
+        store._file._db.execute("DROP TRIGGER IF EXISTS order_steps_remain")
         for table in tables:
-            store._db.execute(f"DELETE FROM {table}")
+            store._file._db.execute(f"DELETE FROM {table}")
 
 
 @roundtrip
 @given(trade=trades)
 def test_a_trade_comes_back_exactly(store, trade):
-    stored = store.create_trade(trade)
+    stored = store.trades.create(trade)
     assert stored == dataclasses.replace(trade, id=stored.id)
-    assert store.trade(stored.id) == stored
+    assert store.trades.get(stored.id) == stored
 
 
 @roundtrip
@@ -328,107 +328,107 @@ def test_a_trade_comes_back_exactly(store, trade):
     old=trades, new=trades, names=st.sets(st.sampled_from([f.name for f in dataclasses.fields(Trade)][1:]))
 )
 def test_an_update_changes_these_fields_and_no_other(store, old, new, names):
-    stored = store.create_trade(old)
+    stored = store.trades.create(old)
     changes = {name: getattr(new, name) for name in names}
-    changed = store.update_trade(stored.id, **changes)
+    changed = store.trades.update(stored.id, **changes)
     assert changed == dataclasses.replace(stored, **changes)
-    assert store.trade(stored.id) == changed
+    assert store.trades.get(stored.id) == changed
 
 
 @roundtrip
 @given(record=records)
 def test_an_order_comes_back_exactly(store, record):
     emptied(store, "order_steps", "orders", "trades")
-    store._db.execute("DELETE FROM sqlite_sequence")
-    assert store.create_trade(a_trade()).id == 1
-    store.intend(record)
-    assert store.order(record.ref) == record
-    assert store.orders(1) == [record]
-    assert store.order_by_id(record.client_id, record.order_id) == record
-    assert store.unproven_orders() == ([] if record.final else [record])
+    store._file._db.execute("DELETE FROM sqlite_sequence")
+    assert store.trades.create(a_trade()).id == 1
+    store.orders.intend(record)
+    assert store.orders.find(record.ref) == record
+    assert store.orders.of_trade(1) == [record]
+    assert store.orders.of_id(record.client_id, record.order_id) == record
+    assert store.orders.unproven() == ([] if record.final else [record])
 
 
 @roundtrip
 @given(fill=fills)
 def test_an_execution_comes_back_exactly(store, fill):
     emptied(store, "executions", "trades")
-    store._db.execute("DELETE FROM sqlite_sequence")
-    assert store.create_trade(a_trade()).id == 1
-    assert store.record_fill(fill)
-    assert not store.record_fill(fill)
-    assert store.fills(1) == [fill]
-    assert store.fills_of_day(fill.execution.time.date()) == [fill]
-    assert store.known_exec_ids() == {fill.execution.exec_id}
+    store._file._db.execute("DELETE FROM sqlite_sequence")
+    assert store.trades.create(a_trade()).id == 1
+    assert store.fills.record(fill)
+    assert not store.fills.record(fill)
+    assert store.fills.of_trade(1) == [fill]
+    assert store.fills.of_day(fill.execution.time.date()) == [fill]
+    assert store.fills.exec_ids() == {fill.execution.exec_id}
 
 
 def test_a_quotient_without_end_keeps_eight_decimals(store):
-    trade = store.create_trade(a_trade(ratio=D("6834.12") / D("683.27")))
+    trade = store.trades.create(a_trade(ratio=D("6834.12") / D("683.27")))
     assert trade.ratio == D("10.00207824")
-    assert store.update_trade(trade.id, ratio=trade.ratio) == trade
+    assert store.trades.update(trade.id, ratio=trade.ratio) == trade
 
 
 def test_text_that_is_no_utf8_stops_no_record(store):
-    trade = store.create_trade(a_trade(note="half a letter \udcc3", limits={"\udcc3": "\udcc3"}))
+    trade = store.trades.create(a_trade(note="half a letter \udcc3", limits={"\udcc3": "\udcc3"}))
     assert trade.note == "half a letter \\udcc3"
-    store.set_trading(False, "\udcc3", NOW)
-    assert store.update_trade(trade.id, note="\udcc3").note == "\\udcc3"
+    store.state.set_trading(False, "\udcc3", NOW)
+    assert store.trades.update(trade.id, note="\udcc3").note == "\\udcc3"
 
 
 # --- trades -------------------------------------------------------------------------------------------
 
 
 def test_a_trades_id_is_never_given_twice(store):
-    assert [store.create_trade(a_trade(id=7)).id for _ in range(2)] == [1, 2]
-    store._db.execute("DELETE FROM trades WHERE id = 2")
-    assert store.create_trade(a_trade()).id == 3
+    assert [store.trades.create(a_trade(id=7)).id for _ in range(2)] == [1, 2]
+    store._file._db.execute("DELETE FROM trades WHERE id = 2")
+    assert store.trades.create(a_trade()).id == 3
 
 
 def test_open_trades_are_all_that_are_not_closed(store):
     for status in TradeStatus:
-        store.create_trade(a_trade(status=status))
-    assert [trade.status for trade in store.open_trades()] == ["PENDING", "ACTIVE", "ERROR"]
+        store.trades.create(a_trade(status=status))
+    assert [trade.status for trade in store.trades.open()] == ["PENDING", "ACTIVE", "ERROR"]
 
 
 def test_trades_are_found_by_day(store):
-    assert store.last_trade_date() is None
+    assert store.trades.last_day() is None
     for day in (11, 13, 12, 13):
-        store.create_trade(a_trade(trade_date=DAY.replace(day=day), provisional=day == 12))
-    assert [trade.id for trade in store.trades_of(DAY)] == [2, 4]
-    assert [trade.id for trade in store.trades_between(DAY.replace(day=12), DAY)] == [2, 3, 4]
-    assert [trade.id for trade in store.trades_between()] == [1, 2, 3, 4]
-    assert [row["id"] for row in store.trade_rows(until=DAY.replace(day=12))] == [1, 3]
-    assert [trade.id for trade in store.provisional_trades()] == [3]
-    assert store.last_trade_date() == DAY
+        store.trades.create(a_trade(trade_date=DAY.replace(day=day), provisional=day == 12))
+    assert [trade.id for trade in store.trades.of_day(DAY)] == [2, 4]
+    assert [trade.id for trade in store.trades.between(DAY.replace(day=12), DAY)] == [2, 3, 4]
+    assert [trade.id for trade in store.trades.between()] == [1, 2, 3, 4]
+    assert [row["id"] for row in store.trades.rows(until=DAY.replace(day=12))] == [1, 3]
+    assert [trade.id for trade in store.trades.provisional()] == [3]
+    assert store.trades.last_day() == DAY
 
 
 def test_an_update_of_what_there_is_not_is_a_mistake(store):
-    trade = store.create_trade(a_trade())
+    trade = store.trades.create(a_trade())
     for wrong in ({"entry_kredit": D(1)}, {"id": 2}, {"spy_strike": D(683)}):
         with pytest.raises(TypeError):
-            store.update_trade(trade.id, **wrong)
+            store.trades.update(trade.id, **wrong)
     with pytest.raises(KeyError):
-        store.update_trade(99, note="x")
+        store.trades.update(99, note="x")
     with pytest.raises(KeyError):
-        store.trade(99)
-    assert store.update_trade(trade.id) == trade
+        store.trades.get(99)
+    assert store.trades.update(trade.id) == trade
 
 
 def test_a_new_contract_brings_its_strike(store):
-    trade = store.create_trade(a_trade())
-    store.update_trade(trade.id, spy=dataclasses.replace(SPY, strike=D(684)))
-    assert store.trade_rows()[0]["spy_strike"] == 684.0
-    assert store.trade_rows()[0]["spx_strike"] == 6835.0
+    trade = store.trades.create(a_trade())
+    store.trades.update(trade.id, spy=dataclasses.replace(SPY, strike=D(684)))
+    assert store.trades.rows()[0]["spy_strike"] == 684.0
+    assert store.trades.rows()[0]["spx_strike"] == 6835.0
 
 
 def test_any_fill_counts_a_trade_once_toward_the_days_maximum(store):
     filled, unfilled, yesterday = (
-        store.create_trade(a_trade(trade_date=day)) for day in (DAY, DAY, DAY - timedelta(days=1))
+        store.trades.create(a_trade(trade_date=day)) for day in (DAY, DAY, DAY - timedelta(days=1))
     )
-    store.record_fill(a_fill(filled, "1.01"))
-    store.record_fill(a_fill(filled, "2.01"))
-    store.record_fill(a_fill(yesterday, "3.01"))
-    assert store.trades_with_fills(DAY) == 1
-    assert store.fills(unfilled.id) == []
+    store.fills.record(a_fill(filled, "1.01"))
+    store.fills.record(a_fill(filled, "2.01"))
+    store.fills.record(a_fill(yesterday, "3.01"))
+    assert store.trades.count_filled(DAY) == 1
+    assert store.fills.of_trade(unfilled.id) == []
 
 
 # --- orders -------------------------------------------------------------------------------------------
@@ -442,7 +442,7 @@ sys.path.insert(0, sys.argv[2])
 from test_ledger import a_trade, an_order
 from spxarb.ledger.ledger import Ledger
 store = Ledger.open(Path(sys.argv[1]), mode="paper")
-store.intend(an_order(store.create_trade(a_trade())))
+store.orders.intend(an_order(store.trades.create(a_trade())))
 os.kill(os.getpid(), signal.SIGKILL)
 """
     done = subprocess.run(
@@ -450,53 +450,53 @@ os.kill(os.getpid(), signal.SIGKILL)
     )
     assert done.returncode == -signal.SIGKILL
     with Ledger.open(path, mode="paper") as store:
-        (trade,) = store.open_trades()
-        assert store.unproven_orders() == [an_order(trade)]
-        assert [step["step"] for step in store.order_steps(an_order(trade).ref)] == ["intent"]
+        (trade,) = store.trades.open()
+        assert store.orders.unproven() == [an_order(trade)]
+        assert [step["step"] for step in store.orders.steps(an_order(trade).ref)] == ["intent"]
 
 
 def test_an_intent_within_a_transaction_is_refused_because_it_would_not_be_on_disk(store):
-    trade = store.create_trade(a_trade())
+    trade = store.trades.create(a_trade())
     with store.write(), pytest.raises(RuntimeError):
-        store.intend(an_order(trade))
-    assert store.orders(trade.id) == []
+        store.orders.intend(an_order(trade))
+    assert store.orders.of_trade(trade.id) == []
 
 
 def test_a_reference_and_an_order_id_are_used_once(store):
-    trade = store.create_trade(a_trade())
-    store.intend(an_order(trade, 1))
+    trade = store.trades.create(a_trade())
+    store.orders.intend(an_order(trade, 1))
     with pytest.raises(sqlite3.IntegrityError):
-        store.intend(an_order(trade, 1, order_id=2))
+        store.orders.intend(an_order(trade, 1, order_id=2))
     with pytest.raises(sqlite3.IntegrityError):
-        store.intend(an_order(trade, 2, order_id=1))
-    store.intend(an_order(trade, 2, order_id=1, client_id=2))
-    assert len(store.orders(trade.id)) == 2
-    assert len(store.order_steps(an_order(trade, 2).ref)) == 1
+        store.orders.intend(an_order(trade, 2, order_id=1))
+    store.orders.intend(an_order(trade, 2, order_id=1, client_id=2))
+    assert len(store.orders.of_trade(trade.id)) == 2
+    assert len(store.orders.steps(an_order(trade, 2).ref)) == 1
 
 
 def test_an_order_needs_its_trade(store):
     with pytest.raises(sqlite3.IntegrityError):
-        store.intend(an_order(a_trade(id=5)))
+        store.orders.intend(an_order(a_trade(id=5)))
 
 
 def test_the_life_of_an_order_is_kept_step_by_step(store):
-    trade = store.create_trade(a_trade())
+    trade = store.trades.create(a_trade())
     record = an_order(trade)
     ref = record.ref
-    store.intend(record)
-    store.order_seen(ref, "PreSubmitted", at=NOW)
-    store.order_seen(ref, "Submitted", 77, NOW)
-    store.order_seen(ref, "Submitted", 77, NOW)  # said before
-    store.reprice(ref, D("17.8"), NOW + timedelta(seconds=30))
-    store.note_step(ref, "cancel", NOW + timedelta(seconds=60), "time is over")
-    store.finish_order(ref, "Cancelled", D(0), NOW + timedelta(seconds=61), "completed orders")
-    after = store.order(ref)
+    store.orders.intend(record)
+    store.orders.seen(ref, "PreSubmitted", at=NOW)
+    store.orders.seen(ref, "Submitted", 77, NOW)
+    store.orders.seen(ref, "Submitted", 77, NOW)  # said before
+    store.orders.reprice(ref, D("17.8"), NOW + timedelta(seconds=30))
+    store.orders.add_step(ref, "cancel", NOW + timedelta(seconds=60), "time is over")
+    store.orders.finish(ref, "Cancelled", D(0), NOW + timedelta(seconds=61), "completed orders")
+    after = store.orders.find(ref)
     assert after == dataclasses.replace(
         record,
         ticket=dataclasses.replace(record.ticket, limit=D("17.8")),
         perm_id=77, status="Cancelled", final=True, filled=D(0),
     )  # fmt: skip
-    steps = store.order_steps(ref)
+    steps = store.orders.steps(ref)
     assert [step["step"] for step in steps] == ["intent", "status", "status", "reprice", "cancel", "final"]
     assert [step["limit_price"] for step in steps] == [17.9, None, None, 17.8, None, None]
     assert steps[-1]["detail"] == "Cancelled, 0 filled: completed orders"
@@ -504,131 +504,131 @@ def test_the_life_of_an_order_is_kept_step_by_step(store):
 
 
 def test_late_news_of_a_final_order_is_kept_and_proves_nothing(store):
-    record = an_order(store.create_trade(a_trade()))
-    store.intend(record)
-    store.finish_order(record.ref, "Filled", D(1), NOW, "execution")
-    store.order_seen(record.ref, "Submitted", 77)
-    known = store.order(record.ref)
+    record = an_order(store.trades.create(a_trade()))
+    store.orders.intend(record)
+    store.orders.finish(record.ref, "Filled", D(1), NOW, "execution")
+    store.orders.seen(record.ref, "Submitted", 77)
+    known = store.orders.find(record.ref)
     assert (known.status, known.final, known.perm_id) == ("Filled", True, 77)
-    assert store.order_steps(record.ref)[-1] == {
+    assert store.orders.steps(record.ref)[-1] == {
         "at": None,
         "step": "status",
         "limit_price": None,
         "detail": "Submitted",
     }
-    store.finish_order(record.ref, "Filled", D(2), NOW, "a later execution")
-    assert store.order(record.ref).filled == 2
+    store.orders.finish(record.ref, "Filled", D(2), NOW, "a later execution")
+    assert store.orders.find(record.ref).filled == 2
 
 
 def test_an_order_that_was_taken_for_over_can_live_again(store):
-    record = an_order(store.create_trade(a_trade()))
-    store.intend(record)
-    store.finish_order(record.ref, "absent", D(0), NOW, "two looks")
-    assert (store.absent_orders(NOW.date()), store.unproven_orders()) == ([store.order(record.ref)], [])
-    assert store.absent_orders(NOW.date() + timedelta(days=1)) == []
-    store.revive_order(record.ref, "Submitted", NOW)
-    assert (store.absent_orders(NOW.date()), store.unproven_orders()) == ([], [store.order(record.ref)])
-    assert store.order(record.ref).filled is None
-    assert store.order_steps(record.ref)[-1]["step"] == "revived"
+    record = an_order(store.trades.create(a_trade()))
+    store.orders.intend(record)
+    store.orders.finish(record.ref, "absent", D(0), NOW, "two looks")
+    assert (store.orders.absent(NOW.date()), store.orders.unproven()) == ([store.orders.find(record.ref)], [])
+    assert store.orders.absent(NOW.date() + timedelta(days=1)) == []
+    store.orders.revive(record.ref, "Submitted", NOW)
+    assert (store.orders.absent(NOW.date()), store.orders.unproven()) == ([], [store.orders.find(record.ref)])
+    assert store.orders.find(record.ref).filled is None
+    assert store.orders.steps(record.ref)[-1]["step"] == "revived"
 
 
 def test_steps_are_never_changed_or_removed(store):
-    record = an_order(store.create_trade(a_trade()))
-    store.intend(record)
+    record = an_order(store.trades.create(a_trade()))
+    store.orders.intend(record)
     for statement in ("UPDATE order_steps SET step = 'x'", "DELETE FROM order_steps"):
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-            store._db.execute(statement)
+            store._file._db.execute(statement)
 
 
 def test_news_of_an_unknown_order_is_a_mistake(store):
     for call in (
-        lambda: store.reprice("spxarb:no", D(1), NOW),
-        lambda: store.order_seen("spxarb:no", "Filled"),
-        lambda: store.finish_order("spxarb:no", "Filled", D(1), NOW, ""),
+        lambda: store.orders.reprice("spxarb:no", D(1), NOW),
+        lambda: store.orders.seen("spxarb:no", "Filled"),
+        lambda: store.orders.finish("spxarb:no", "Filled", D(1), NOW, ""),
     ):
         with pytest.raises(KeyError):
             call()
     with pytest.raises(sqlite3.IntegrityError):
-        store.note_step("spxarb:no", "cancel", NOW)
-    assert store.order("spxarb:no") is None
-    assert store.order_by_id(1, 1) is None
-    assert store._rows("SELECT * FROM order_steps") == []
+        store.orders.add_step("spxarb:no", "cancel", NOW)
+    assert store.orders.find("spxarb:no") is None
+    assert store.orders.of_id(1, 1) is None
+    assert store._file.rows("SELECT * FROM order_steps") == []
 
 
 def test_attempts_and_order_ids_go_on_from_the_highest(store):
-    trade = store.create_trade(a_trade())
-    assert store.next_attempt(trade.id, LegName.SPX, Purpose.ENTRY) == 1
-    assert store.highest_order_id(1) == 0
-    store.intend(an_order(trade, 3, order_id=41))
-    store.intend(an_order(trade, 1, purpose=Purpose.EXIT, order_id=50, client_id=2))
-    assert store.next_attempt(trade.id, LegName.SPX, Purpose.ENTRY) == 4
-    assert store.next_attempt(trade.id, LegName.SPX, Purpose.EXIT) == 2
-    assert store.next_attempt(trade.id, LegName.SPY, Purpose.ENTRY) == 1
-    assert store.next_attempt(trade.id + 1, LegName.SPX, Purpose.ENTRY) == 1
-    assert (store.highest_order_id(1), store.highest_order_id(2)) == (41, 50)
+    trade = store.trades.create(a_trade())
+    assert store.orders.next_attempt(trade.id, LegName.SPX, Purpose.ENTRY) == 1
+    assert store.orders.highest_id(1) == 0
+    store.orders.intend(an_order(trade, 3, order_id=41))
+    store.orders.intend(an_order(trade, 1, purpose=Purpose.EXIT, order_id=50, client_id=2))
+    assert store.orders.next_attempt(trade.id, LegName.SPX, Purpose.ENTRY) == 4
+    assert store.orders.next_attempt(trade.id, LegName.SPX, Purpose.EXIT) == 2
+    assert store.orders.next_attempt(trade.id, LegName.SPY, Purpose.ENTRY) == 1
+    assert store.orders.next_attempt(trade.id + 1, LegName.SPX, Purpose.ENTRY) == 1
+    assert (store.orders.highest_id(1), store.orders.highest_id(2)) == (41, 50)
 
 
 # --- executions ---------------------------------------------------------------------------------------
 
 
 def test_an_execution_counts_once_however_often_it_comes(store):
-    trade = store.create_trade(a_trade())
-    assert store.record_fill(a_fill(trade))
-    assert not store.record_fill(a_fill(trade))
-    assert len(store.fills(trade.id)) == 1
+    trade = store.trades.create(a_trade())
+    assert store.fills.record(a_fill(trade))
+    assert not store.fills.record(a_fill(trade))
+    assert len(store.fills.of_trade(trade.id)) == 1
 
 
 def test_a_correction_replaces_and_never_adds(store):
-    trade = store.create_trade(a_trade())
-    store.record_fill(a_fill(trade, "0001.01.01", price=D("17.9")))
-    store.record_fill(a_fill(trade, "0001.02.01", price=D("17.8")))
-    assert store.record_fill(a_fill(trade, "0001.01.02", price=D("17.7")))
-    assert [fill.execution.price for fill in store.fills(trade.id)] == [D("17.8"), D("17.7")]
-    assert not store.record_fill(a_fill(trade, "0001.01.01", price=D("17.9")))
-    assert [row["exec_id"] for row in store.execution_rows()] == ["0001.02.01", "0001.01.02"]
-    assert len(store.fills_of_day(DAY)) == 2
-    assert store.known_exec_ids() == {"0001.01.01", "0001.02.01", "0001.01.02"}
+    trade = store.trades.create(a_trade())
+    store.fills.record(a_fill(trade, "0001.01.01", price=D("17.9")))
+    store.fills.record(a_fill(trade, "0001.02.01", price=D("17.8")))
+    assert store.fills.record(a_fill(trade, "0001.01.02", price=D("17.7")))
+    assert [fill.execution.price for fill in store.fills.of_trade(trade.id)] == [D("17.8"), D("17.7")]
+    assert not store.fills.record(a_fill(trade, "0001.01.01", price=D("17.9")))
+    assert [row["exec_id"] for row in store.fills.rows()] == ["0001.02.01", "0001.01.02"]
+    assert len(store.fills.of_day(DAY)) == 2
+    assert store.fills.exec_ids() == {"0001.01.01", "0001.02.01", "0001.01.02"}
 
 
 def test_a_correction_that_comes_first_still_stands(store):
-    trade = store.create_trade(a_trade())
-    store.record_fill(a_fill(trade, "0001.01.02", price=D("17.7")))
-    assert store.record_fill(a_fill(trade, "0001.01.01", price=D("17.9")))
-    assert [fill.execution.exec_id for fill in store.fills(trade.id)] == ["0001.01.02"]
+    trade = store.trades.create(a_trade())
+    store.fills.record(a_fill(trade, "0001.01.02", price=D("17.7")))
+    assert store.fills.record(a_fill(trade, "0001.01.01", price=D("17.9")))
+    assert [fill.execution.exec_id for fill in store.fills.of_trade(trade.id)] == ["0001.01.02"]
 
 
 def test_a_reported_commission_replaces_an_estimate_and_never_the_other_way(store):
-    trade = store.create_trade(a_trade())
-    assert store.record_fill(a_fill(trade, commission="1.30", estimated=True))
-    assert store.estimated_fills() == store.fills(trade.id)
-    assert store.record_fill(a_fill(trade, commission="1.40", estimated=True))
-    assert store.record_commission("0001.01.01", D("1.2345"))
-    assert not store.record_fill(a_fill(trade, commission="1.30", estimated=True))
-    (fill,) = store.fills(trade.id)
+    trade = store.trades.create(a_trade())
+    assert store.fills.record(a_fill(trade, commission="1.30", estimated=True))
+    assert store.fills.estimated() == store.fills.of_trade(trade.id)
+    assert store.fills.record(a_fill(trade, commission="1.40", estimated=True))
+    assert store.fills.record_commission("0001.01.01", D("1.2345"))
+    assert not store.fills.record(a_fill(trade, commission="1.30", estimated=True))
+    (fill,) = store.fills.of_trade(trade.id)
     assert (fill.commission, fill.commission_estimated, fill.execution.commission) == (
         D("1.2345"),
         False,
         D("1.2345"),
     )
-    assert not store.record_commission("0001.01.01", D("1.2345"))
-    assert store.record_commission("0001.01.01", D("1.25"))  # the broker thought again
-    assert store.estimated_fills() == []
-    assert not store.record_commission("0009.01.01", D(1))
+    assert not store.fills.record_commission("0001.01.01", D("1.2345"))
+    assert store.fills.record_commission("0001.01.01", D("1.25"))  # the broker thought again
+    assert store.fills.estimated() == []
+    assert not store.fills.record_commission("0009.01.01", D(1))
 
 
 def test_an_order_number_that_was_missing_is_filled_in(store):
-    trade = store.create_trade(a_trade())
-    store.record_fill(a_fill(trade, perm_id=0))
-    assert store.record_fill(a_fill(trade, perm_id=9))
-    assert not store.record_fill(a_fill(trade, perm_id=0))
-    assert store.fills(trade.id)[0].execution.perm_id == 9
+    trade = store.trades.create(a_trade())
+    store.fills.record(a_fill(trade, perm_id=0))
+    assert store.fills.record(a_fill(trade, perm_id=9))
+    assert not store.fills.record(a_fill(trade, perm_id=0))
+    assert store.fills.of_trade(trade.id)[0].execution.perm_id == 9
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_whatever_the_order_of_the_news_the_same_fills_stand(store, data):
     """Each execution comes live (estimated) and from a question (reported), corrected or not, repeated or not."""
-    trade = store.create_trade(a_trade())
+    trade = store.trades.create(a_trade())
     news = [
         a_fill(
             trade,
@@ -644,10 +644,11 @@ def test_whatever_the_order_of_the_news_the_same_fills_stand(store, data):
     order = data.draw(st.permutations(news))
     repeated = data.draw(st.lists(st.sampled_from(news), max_size=5))
     for fill in [*order, *repeated]:
-        store.record_fill(fill)
-    assert not any(store.record_fill(fill) for fill in news)
+        store.fills.record(fill)
+    assert not any(store.fills.record(fill) for fill in news)
     assert {
-        (fill.execution.exec_id, fill.execution.price, fill.commission) for fill in store.fills(trade.id)
+        (fill.execution.exec_id, fill.execution.price, fill.commission)
+        for fill in store.fills.of_trade(trade.id)
     } == {(f"{trade.id}.{family}.03", D("17.7"), D("1.25")) for family in ("01", "02")}
 
 
@@ -655,107 +656,107 @@ def test_whatever_the_order_of_the_news_the_same_fills_stand(store, data):
 
 
 def test_a_final_settlement_replaces_a_provisional_one_and_never_the_other_way(store):
-    trade = store.create_trade(a_trade())
+    trade = store.trades.create(a_trade())
     first = Settlement(trade.id, LegName.SPX, D(1), D("6840.12"), D("512.00"), "last price", NOW)
     final = dataclasses.replace(first, price=D("6840.20"), cash=D("520.00"), provisional=False)
     other = dataclasses.replace(first, leg=LegName.SPY, quantity=D(-10))
-    assert store.record_settlement(first)
-    assert not store.record_settlement(first)
-    assert store.record_settlement(other)
-    assert store.record_settlement(final)
-    assert not store.record_settlement(first)
-    assert store.settlements(trade.id) == [final, other]
-    assert store.settlements(99) == []
+    assert store.settlements.record(first)
+    assert not store.settlements.record(first)
+    assert store.settlements.record(other)
+    assert store.settlements.record(final)
+    assert not store.settlements.record(first)
+    assert store.settlements.of_trade(trade.id) == [final, other]
+    assert store.settlements.of_trade(99) == []
 
 
 def test_marks_come_back_in_their_order(store):
-    trade = store.create_trade(a_trade())
+    trade = store.trades.create(a_trade())
     seen = Mark(trade.id, NOW, D("683.1"), None, D("1.5"), D("1.52"), None, D("15.2"), None)
     later = dataclasses.replace(seen, at=NOW + timedelta(minutes=5), pnl=D("-12.35"))
-    store.add_mark(seen)
-    store.add_mark(later)
-    assert store.marks(trade.id) == [seen, later]
-    store.add_day_mark(DAY, NOW, D("-5.25"))
-    store.add_day_mark(DAY, NOW, D("0.1"))
-    assert store.day_marks(DAY) == [(NOW, D("-5.25")), (NOW, D("0.1"))]
-    assert store.day_marks(DAY + timedelta(days=1)) == []
+    store.trades.add_mark(seen)
+    store.trades.add_mark(later)
+    assert store.trades.marks(trade.id) == [seen, later]
+    store.days.add_mark(DAY, NOW, D("-5.25"))
+    store.days.add_mark(DAY, NOW, D("0.1"))
+    assert store.days.marks(DAY) == [(NOW, D("-5.25")), (NOW, D("0.1"))]
+    assert store.days.marks(DAY + timedelta(days=1)) == []
 
 
 def test_the_baseline_is_the_newest_one_of_an_earlier_day_and_of_this_account(store):
     for day, account, shares in ((10, "DU1", 5), (12, "DU1", 7), (12, "DU2", 9), (13, "DU1", 100)):
-        store.store_baseline(DAY.replace(day=day), account, D(shares), NOW)
-    store.store_baseline(DAY.replace(day=12), "DU1", D("8.5"), NOW)
-    assert store.baseline_before(DAY, "DU1") == (DAY.replace(day=12), D("8.5"))
-    assert store.baseline_before(DAY.replace(day=10), "DU1") is None
-    assert store.baseline_of(DAY, "DU1") == 100
-    assert store.baseline_of(DAY, "DU2") is None
+        store.days.set_baseline(DAY.replace(day=day), account, D(shares), NOW)
+    store.days.set_baseline(DAY.replace(day=12), "DU1", D("8.5"), NOW)
+    assert store.days.baseline_before(DAY, "DU1") == (DAY.replace(day=12), D("8.5"))
+    assert store.days.baseline_before(DAY.replace(day=10), "DU1") is None
+    assert store.days.baseline(DAY, "DU1") == 100
+    assert store.days.baseline(DAY, "DU2") is None
 
 
 # --- state, runs, flags, decisions, days --------------------------------------------------------------
 
 
 def test_trading_is_switched_with_its_reason(store):
-    assert store.is_trading()
-    assert store.trading_reason() == ""
-    store.set_trading(False, "holiday", NOW)
-    assert not store.is_trading()
-    assert store.trading_reason() == "holiday"
-    store.set_trading(True, None, NOW)
-    assert store.is_trading()
-    assert store.trading_reason() == ""
+    assert store.state.is_trading()
+    assert store.state.trading_reason() == ""
+    store.state.set_trading(False, "holiday", NOW)
+    assert not store.state.is_trading()
+    assert store.state.trading_reason() == "holiday"
+    store.state.set_trading(True, None, NOW)
+    assert store.state.is_trading()
+    assert store.state.trading_reason() == ""
 
 
 def test_the_state_is_one_row_with_the_days_figures(store):
-    store.refresh_state(NOW, 1, D("-12.5"), 2)
-    state = store.state()
+    store.state.refresh(NOW, 1, D("-12.5"), 2)
+    state = store.state.row()
     assert [state[name] for name in STATE.split(", ")] == [1, "2026-02-13T09:35:00-05:00", 1, 1, -12.5, 2, 0]
-    store.refresh_state(NOW, 1, None, 2)
-    assert store.state()["daily_pnl"] is None
+    store.state.refresh(NOW, 1, None, 2)
+    assert store.state.row()["daily_pnl"] is None
     with pytest.raises(sqlite3.IntegrityError):
-        store._insert("system_state", {"id": 2, "is_trading": 1})
+        store._file.insert("system_state", {"id": 2, "is_trading": 1})
 
 
 def test_failures_are_counted_for_their_new_york_date(store):
     late = NOW.replace(hour=23)
     for exit_code in (0, 4, 2, 6, 0):
-        store.end_run(store.begin_run("monitor", ["--json"], NOW), late, exit_code, None)
-    assert store.state()["errors_today"] == 2
-    store.refresh_state(late, 0, D(0), 1)
-    assert store.state()["errors_today"] == 2
+        store.runs.end(store.runs.begin("monitor", ["--json"], NOW), late, exit_code, None)
+    assert store.state.row()["errors_today"] == 2
+    store.state.refresh(late, 0, D(0), 1)
+    assert store.state.row()["errors_today"] == 2
     tomorrow = late + timedelta(hours=2)
-    store.end_run(store.begin_run("enter", [], tomorrow), tomorrow, 5, "refused")
-    assert store.state()["errors_today"] == 1
-    store.refresh_state(tomorrow + timedelta(days=1), 0, D(0), 0)
-    assert store.state()["errors_today"] == 0
+    store.runs.end(store.runs.begin("enter", [], tomorrow), tomorrow, 5, "refused")
+    assert store.state.row()["errors_today"] == 1
+    store.state.refresh(tomorrow + timedelta(days=1), 0, D(0), 0)
+    assert store.state.row()["errors_today"] == 0
 
 
 def test_what_counted_for_a_day_does_not_outlive_it(store):
-    store.refresh_state(NOW, 1, D(10), 2)
-    store.set_trading(False, "", NOW + timedelta(days=1))
-    state = store.state()
+    store.state.refresh(NOW, 1, D(10), 2)
+    store.state.set_trading(False, "", NOW + timedelta(days=1))
+    state = store.state.row()
     assert (state["trades_today"], state["daily_pnl"], state["open_positions"]) == (0, None, 1)
 
 
 def test_a_run_is_kept_with_its_end(store):
-    run = store.begin_run("enter", ["--dry-run", "--json"], NOW)
-    (row,) = store._rows("SELECT * FROM runs")
+    run = store.runs.begin("enter", ["--dry-run", "--json"], NOW)
+    (row,) = store._file.rows("SELECT * FROM runs")
     assert (row["arguments"], row["ended_at"], row["exit_code"]) == ('["--dry-run", "--json"]', None, None)
-    store.end_run(run, NOW + timedelta(seconds=3), 4, "no gateway")
-    (row,) = store._rows("SELECT * FROM runs")
+    store.runs.end(run, NOW + timedelta(seconds=3), 4, "no gateway")
+    (row,) = store._file.rows("SELECT * FROM runs")
     assert (row["ended_at"], row["exit_code"], row["error"]) == ("2026-02-13T09:35:03-05:00", 4, "no gateway")
 
 
 def test_a_flag_is_seen_by_others_until_it_is_lowered(store, path):
     with Ledger.open(path, mode="paper", read_only=True) as other:
-        assert other.flag("close-all") is None
-        store.raise_flag("close-all", None, NOW)
-        assert other.flag("close-all") == ""
-        store.raise_flag("close-all", "panic", NOW)
-        assert other.flag("close-all") == "panic"
-        assert other.flag("stop") is None
-        store.lower_flag("close-all")
-        store.lower_flag("close-all")
-        assert other.flag("close-all") is None
+        assert other.state.flag("close-all") is None
+        store.state.raise_flag("close-all", None, NOW)
+        assert other.state.flag("close-all") == ""
+        store.state.raise_flag("close-all", "panic", NOW)
+        assert other.state.flag("close-all") == "panic"
+        assert other.state.flag("stop") is None
+        store.state.lower_flag("close-all")
+        store.state.lower_flag("close-all")
+        assert other.state.flag("close-all") is None
 
 
 def test_a_decision_is_kept_with_every_check(store):
@@ -768,11 +769,11 @@ def test_a_decision_is_kept_with_every_check(store):
         "at": NOW,
         "trade_id": None,
     }
-    run = store.begin_run("enter", [], NOW)
-    number = store.add_decision(
+    run = store.runs.begin("enter", [], NOW)
+    number = store.runs.add_decision(
         run, "enter", NOW, dry_run=True, outcome="dry_run", would="skip", payload=payload
     )
-    (row,) = store.decisions_of(DAY)
+    (row,) = store.runs.decisions(DAY)
     assert (row["id"], row["run_id"], row["dry_run"], row["outcome"], row["would"]) == (
         number,
         run,
@@ -793,31 +794,37 @@ def test_a_decision_is_kept_with_every_check(store):
         "at": "2026-02-13T09:35:00-05:00",
         "trade_id": None,
     }
-    assert store.decisions_of(DAY + timedelta(days=1)) == []
+    assert store.runs.decisions(DAY + timedelta(days=1)) == []
 
 
 def test_a_day_has_one_summary(store):
-    assert store.summary(DAY) is None
+    assert store.days.summary(DAY) is None
     figures = {
         "trades_count": 2, "winning_trades": 1, "losing_trades": 1, "total_pnl": D("40.35"),
         "total_commissions": D("52.1"), "net_pnl": D("-11.75"), "max_drawdown": D(30), "provisional": True,
     }  # fmt: skip
-    store.write_summary({"date": DAY, **figures})
-    assert store.summary(DAY) == {"id": 1, "date": DAY, **figures}
-    store.write_summary({"date": "2026-02-13", "net_pnl": D("-10.00"), "provisional": False})
-    assert store.summary(DAY) == {"id": 1, "date": DAY, **figures, "net_pnl": D(-10), "provisional": False}
-    store.write_summary({"date": DAY - timedelta(days=1)})
-    assert [day["date"].day for day in store.summaries_between()] == [12, 13]
-    assert [row["date"] for row in store.summary_rows(DAY, DAY)] == ["2026-02-13"]
+    store.days.write_summary({"date": DAY, **figures})
+    assert store.days.summary(DAY) == {"id": 1, "date": DAY, **figures}
+    store.days.write_summary({"date": "2026-02-13", "net_pnl": D("-10.00"), "provisional": False})
+    assert store.days.summary(DAY) == {
+        "id": 1,
+        "date": DAY,
+        **figures,
+        "net_pnl": D(-10),
+        "provisional": False,
+    }
+    store.days.write_summary({"date": DAY - timedelta(days=1)})
+    assert [day["date"].day for day in store.days.summaries()] == [12, 13]
+    assert [row["date"] for row in store.days.summary_rows(DAY, DAY)] == ["2026-02-13"]
     with pytest.raises(TypeError):
-        store.write_summary({"date": DAY, "profit": D(1)})
+        store.days.write_summary({"date": DAY, "profit": D(1)})
     with pytest.raises(KeyError):
-        store.write_summary({"net_pnl": D(1)})
+        store.days.write_summary({"net_pnl": D(1)})
 
 
 def test_report_rows_open_their_json(store):
-    store.create_trade(a_trade(limits={"max": 1}, residual=(LegName.SPX,)))
-    (row,) = store.trade_rows(DAY, DAY)
+    store.trades.create(a_trade(limits={"max": 1}, residual=(LegName.SPX,)))
+    (row,) = store.trades.rows(DAY, DAY)
     assert row["limits"] == {"max": 1}
     assert row["residual"] == ["SPX"]
     assert row["spx_contract"]["strike"] == "6835"
@@ -828,16 +835,16 @@ def test_report_rows_open_their_json(store):
 def test_methods_that_write_join_the_open_transaction(store):
     def several():
         with store.write():
-            trade = store.create_trade(a_trade())
-            store.record_fill(a_fill(trade))
-            store.update_trade(trade.id, note="x")
-            store.refresh_state(NOW, 1, None, 1)
+            trade = store.trades.create(a_trade())
+            store.fills.record(a_fill(trade))
+            store.trades.update(trade.id, note="x")
+            store.state.refresh(NOW, 1, None, 1)
             store.bind_account("DU1")
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         several()
-    assert store.trades_between() == []
-    assert store.execution_rows() == []
+    assert store.trades.between() == []
+    assert store.fills.rows() == []
     assert store.account is None
-    assert store.state()["open_positions"] == 0
+    assert store.state.row()["open_positions"] == 0

@@ -31,7 +31,7 @@ def env(tmp_path, monkeypatch):
     config = Config()
     execution = config.execution.model_copy(update=HURRY)
     with Ledger.open(tmp_path / "trading.db", mode="paper") as store:
-        run_id = store.begin_run("monitor", [], datetime.now(NEW_YORK))
+        run_id = store.runs.begin("monitor", [], datetime.now(NEW_YORK))
         yield JobContext("monitor", config.model_copy(update={"execution": execution}), store, run_id)
 
 

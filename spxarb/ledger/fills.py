@@ -1,0 +1,99 @@
+"""Fills: every execution as the broker reported it, its corrections and its commission."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spxarb.core.model import latest_revisions
+from spxarb.ledger.rows import day_range, fill_from_row, fill_to_row, to_real
+
+if TYPE_CHECKING:
+    from datetime import date
+    from decimal import Decimal
+
+    from spxarb.core.records import Fill
+    from spxarb.ledger.file import LedgerFile
+
+
+class Fills:
+    """The table `executions`."""
+
+    def __init__(self, file: LedgerFile) -> None:
+        self._file = file
+
+    def record(self, fill: Fill) -> bool:
+        """Keep an execution; whether that changed anything. The same one may come any number of times.
+
+        A correction supersedes its family's earlier executions, in whatever order they come. An estimated
+        commission never replaces a reported one.
+        """
+        execution = fill.execution
+        with self._file.joined():
+            known = self._fills("WHERE exec_id = ?", execution.exec_id)
+            if not known:
+                self._file.insert("executions", fill_to_row(fill))
+                self._supersede(execution.family)
+                return True
+            row: dict[str, object] = {}
+            if execution.perm_id and not known[0].execution.perm_id:
+                row["perm_id"] = execution.perm_id
+            if known[0].commission_estimated or not fill.commission_estimated:
+                row |= _commission_change(known[0], fill.commission, estimated=fill.commission_estimated)
+            if row:
+                self._file.update("executions", row, exec_id=execution.exec_id)
+            return bool(row)
+
+    def record_commission(self, exec_id: str, commission: Decimal) -> bool:
+        """The commission as reported, dollars; False when the execution is unknown, or has it already."""
+        with self._file.joined():
+            known = self._fills("WHERE exec_id = ?", exec_id)
+            row = _commission_change(known[0], commission, estimated=False) if known else {}
+            if row:
+                self._file.update("executions", row, exec_id=exec_id)
+            return bool(row)
+
+    def of_trade(self, trade_id: int) -> list[Fill]:
+        """The trade's executions that stand, corrected ones left out, oldest first."""
+        return self._fills("WHERE trade_id = ? AND superseded = 0 ORDER BY time, rowid", trade_id)
+
+    def of_day(self, day: date) -> list[Fill]:
+        """The executions of a day (by their own time) that stand, oldest first."""
+        return self._fills(
+            "WHERE substr(time, 1, 10) = ? AND superseded = 0 ORDER BY time, rowid", day.isoformat()
+        )
+
+    def estimated(self) -> list[Fill]:
+        """Executions that stand and whose commission the broker has not reported."""
+        return self._fills("WHERE commission_estimated = 1 AND superseded = 0 ORDER BY time, rowid")
+
+    def exec_ids(self) -> set[str]:
+        """Every execution ever kept, superseded ones too."""
+        return {str(row["exec_id"]) for row in self._file.rows("SELECT exec_id FROM executions")}
+
+    def rows(self, since: date | None = None, until: date | None = None) -> list[dict[str, object]]:
+        """The rows that stand, as stored, for reports, oldest first; both days inclusive."""
+        return self._file.rows(
+            "SELECT * FROM executions WHERE superseded = 0 AND substr(time, 1, 10) BETWEEN ? AND ? "
+            "ORDER BY time, rowid",
+            *day_range(since, until),
+        )
+
+    def _supersede(self, family: str) -> None:
+        """Only the latest revision of the family stands."""
+        fills = self._fills("WHERE family = ?", family)
+        (latest,) = latest_revisions(fill.execution for fill in fills)
+        self._file.execute(
+            "UPDATE executions SET superseded = (exec_id <> ?) WHERE family = ?", latest.exec_id, family
+        )
+
+    def _fills(self, which: str, *values: object) -> list[Fill]:
+        rows = self._file.rows(f"SELECT * FROM executions {which}", *values)  # noqa: S608 -- our own words
+        return [fill_from_row(row) for row in rows]
+
+
+def _commission_change(known: Fill, commission: Decimal, *, estimated: bool) -> dict[str, object]:
+    """The columns that change, none when the ledger has this commission already."""
+    new, old = to_real(commission), to_real(known.commission)
+    if (new, estimated) == (old, known.commission_estimated):
+        return {}
+    return {"commission": new, "commission_estimated": int(estimated)}

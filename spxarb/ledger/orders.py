@@ -1,0 +1,135 @@
+"""Orders: on disk before they are sent, and every step of their lives after."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from spxarb.core.records import ABSENT
+from spxarb.ledger.rows import order_from_row, order_to_row, to_moment, to_real
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+    from decimal import Decimal
+
+    from spxarb.core.model import LegName
+    from spxarb.core.records import OrderRecord, Purpose
+    from spxarb.ledger.file import LedgerFile
+
+
+class Orders:
+    """The tables `orders` and `order_steps`."""
+
+    def __init__(self, file: LedgerFile) -> None:
+        self._file = file
+
+    def intend(self, record: OrderRecord) -> None:
+        """Commit an order before it is sent: on return it is on disk.
+
+        Raises RuntimeError inside a `write()`, where it would not be, and sqlite3.IntegrityError for a
+        reference, or a client's order id, that is there already.
+        """
+        with self._file.write():
+            self._file.insert("orders", order_to_row(record))
+            self._step(record.ref, "intent", record.created_at, record.ticket.limit)
+
+    def reprice(self, ref: str, limit: Decimal | None, at: datetime) -> None:
+        """A new limit, dollars (None: a market order), before it is sent under the same order id."""
+        with self._file.joined():
+            price = None if limit is None else to_real(limit)
+            self._file.update("orders", {"limit_price": price}, order_ref=ref)
+            self._step(ref, "reprice", at, limit)
+
+    def add_step(self, ref: str, step: str, at: datetime, detail: str = "") -> None:
+        """Anything else that happened to an order; steps are never changed or removed."""
+        self._step(ref, step, at, None, detail)
+
+    def seen(self, ref: str, status: str, perm_id: int = 0, at: datetime | None = None) -> None:
+        """The order as the broker shows it, `status` in the wire's word.
+
+        A final order keeps the status that proved it. Raises KeyError when there is no such order.
+        """
+        with self._file.joined():
+            known = self.find(ref)
+            if known is None:
+                raise KeyError(f"The ledger has no order {ref}")
+            row: dict[str, object] = {}
+            if perm_id and perm_id != known.perm_id:
+                row["perm_id"] = perm_id
+            if status != known.status and not known.final:
+                row["status"] = status
+            if row:
+                self._file.update("orders", row, order_ref=ref)
+            if row or status != known.status:
+                self._step(ref, "status", at, None, status)
+
+    def finish(self, ref: str, status: str, filled: Decimal, at: datetime, proof: str) -> None:
+        """Nothing more can come of it: `filled` contracts, and how the broker proved it."""
+        with self._file.joined():
+            row = {"status": status, "final": 1, "filled": to_real(filled)}
+            self._file.update("orders", row, order_ref=ref)
+            self._step(ref, "final", at, None, f"{status}, {filled} filled: {proof}")
+
+    def revive(self, ref: str, status: str, at: datetime) -> None:
+        """It was taken for final and is not: its end must be proven anew."""
+        with self._file.joined():
+            self._file.update("orders", {"status": status, "final": 0, "filled": None}, order_ref=ref)
+            self._step(ref, "revived", at, None, status)
+
+    def find(self, ref: str) -> OrderRecord | None:
+        return next(iter(self._orders("WHERE order_ref = ?", ref)), None)
+
+    def of_trade(self, trade_id: int) -> list[OrderRecord]:
+        """Oldest first."""
+        return self._orders("WHERE trade_id = ? ORDER BY rowid", trade_id)
+
+    def unproven(self) -> list[OrderRecord]:
+        """Orders that the broker has not yet proven final, oldest first."""
+        return self._orders("WHERE final = 0 ORDER BY rowid")
+
+    def absent(self, day: date) -> list[OrderRecord]:
+        """Orders of `day` that nothing but their absence proves final."""
+        orders = self._orders("WHERE status = ? AND final = 1 ORDER BY rowid", ABSENT)
+        return [record for record in orders if record.created_at.date() == day]
+
+    def highest_id(self, client_id: int) -> int:
+        """The highest order id that this client ever used, 0 for none."""
+        return int(self._file.value("SELECT max(order_id) FROM orders WHERE client_id = ?", client_id) or 0)
+
+    def of_id(self, client_id: int, order_id: int) -> OrderRecord | None:
+        """The newest one of that client under that id."""
+        found = self._orders(
+            "WHERE client_id = ? AND order_id = ? ORDER BY rowid DESC LIMIT 1", client_id, order_id
+        )
+        return next(iter(found), None)
+
+    def steps(self, ref: str) -> list[dict[str, Any]]:
+        """The order's life, oldest first, as stored: at, step, limit_price, detail."""
+        return self._file.rows(
+            "SELECT at, step, limit_price, detail FROM order_steps WHERE order_ref = ? ORDER BY id", ref
+        )
+
+    def next_attempt(self, trade_id: int, leg: LegName, purpose: Purpose) -> int:
+        """The number of the next order of its kind, from 1."""
+        last = self._file.value(
+            "SELECT max(attempt) FROM orders WHERE trade_id = ? AND leg = ? AND purpose = ?",
+            trade_id,
+            str(leg),
+            str(purpose),
+        )
+        return int(last or 0) + 1
+
+    def _orders(self, which: str, *values: object) -> list[OrderRecord]:
+        rows = self._file.rows(f"SELECT * FROM orders {which}", *values)  # noqa: S608 -- our own words
+        return [order_from_row(row) for row in rows]
+
+    def _step(
+        self, ref: str, step: str, at: datetime | None, limit: Decimal | None, detail: str = ""
+    ) -> None:
+        row = {
+            "order_ref": ref,
+            "at": None if at is None else to_moment(at),
+            "step": step,
+            "limit_price": None if limit is None else to_real(limit),
+            "detail": detail,
+        }
+        self._file.insert("order_steps", row)

@@ -1,0 +1,81 @@
+"""Runs and decisions: which commands ran, how they ended, what they decided and why."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import spxarb
+from spxarb.errors import Exit
+from spxarb.ledger.rows import readable, to_json, to_moment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date, datetime
+
+    from spxarb.ledger.file import LedgerFile
+    from spxarb.ledger.state import TradingState
+
+
+class Runs:
+    """The tables `runs`, one row a command, and `decisions`."""
+
+    def __init__(self, file: LedgerFile, state: TradingState) -> None:
+        self._file = file
+        self._state = state
+
+    def begin(self, command: str, arguments: Sequence[str], at: datetime) -> int:
+        """Note that a command began; the run's id."""
+        row = {
+            "command": command,
+            "arguments": to_json(list(arguments)),
+            "started_at": to_moment(at),
+            "pid": os.getpid(),
+            "version": spxarb.__version__,
+        }
+        return self._file.insert("runs", row)
+
+    def end(
+        self, run_id: int, at: datetime, exit_code: int, error: str | None, *, day_of: datetime | None = None
+    ) -> None:
+        """Note its end; a failure (not a wrong command line) counts among the errors of its day.
+
+        `day_of`: the market's time, where that is not the machine's.
+        """
+        row = {"ended_at": to_moment(at), "exit_code": int(exit_code), "error": error}
+        with self._file.joined():
+            self._file.update("runs", row, id=run_id)
+            if exit_code not in {Exit.DONE, Exit.USAGE}:
+                self._state.count_error(day_of or at)
+
+    def add_decision(
+        self,
+        run_id: int | None,
+        command: str,
+        at: datetime,
+        *,
+        dry_run: bool,
+        outcome: str | None,
+        would: str | None,
+        payload: Mapping[str, object],
+    ) -> int:
+        """What a job decided and why; `payload` is kept as JSON, its `checks` apart. The decision's id."""
+        rest = {key: value for key, value in payload.items() if key != "checks"}
+        row = {
+            "run_id": run_id,
+            "command": command,
+            "at": to_moment(at),
+            "dry_run": int(dry_run),
+            "outcome": outcome,
+            "would": would,
+            "checks": to_json(payload.get("checks", [])),
+            "payload": to_json(rest),
+        }
+        return self._file.insert("decisions", row)
+
+    def decisions(self, day: date) -> list[dict[str, Any]]:
+        """The decisions of a New York day, oldest first; `checks` and `payload` opened."""
+        rows = self._file.rows(
+            "SELECT * FROM decisions WHERE substr(at, 1, 10) = ? ORDER BY id", day.isoformat()
+        )
+        return [readable(row) for row in rows]

@@ -1,0 +1,98 @@
+"""Trades, and the marks of an open one."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from spxarb.ledger.rows import (
+    day_range,
+    mark_from_row,
+    mark_to_row,
+    readable,
+    trade_from_row,
+    trade_row,
+    trade_to_row,
+)
+
+if TYPE_CHECKING:
+    from spxarb.core.records import Mark, Trade
+    from spxarb.ledger.file import LedgerFile
+
+
+class Trades:
+    """The tables `trades` and `marks`."""
+
+    def __init__(self, file: LedgerFile) -> None:
+        self._file = file
+
+    def create(self, trade: Trade) -> Trade:
+        """The trade with the id that the ledger gave it; the id it came with does not matter."""
+        return self.get(self._file.insert("trades", trade_to_row(trade)))
+
+    def get(self, trade_id: int) -> Trade:
+        """Raises KeyError when there is none."""
+        trades = self._trades("WHERE id = ?", trade_id)
+        if not trades:
+            raise KeyError(f"The ledger has no trade {trade_id}")
+        return trades[0]
+
+    def open(self) -> list[Trade]:
+        """Every trade that is not CLOSED: something of it may still be held or working."""
+        return self._trades("WHERE status <> 'CLOSED' ORDER BY id")
+
+    def of_day(self, day: date) -> list[Trade]:
+        return self.between(day, day)
+
+    def between(self, since: date | None = None, until: date | None = None) -> list[Trade]:
+        """By id; both days inclusive, None: without an end."""
+        return self._trades("WHERE trade_date BETWEEN ? AND ? ORDER BY id", *day_range(since, until))
+
+    def provisional(self) -> list[Trade]:
+        """Trades whose settlement the next morning has yet to prove."""
+        return self._trades("WHERE provisional = 1 ORDER BY id")
+
+    def last_day(self) -> date | None:
+        """The newest trade's day, None without any trade."""
+        day = self._file.value("SELECT max(trade_date) FROM trades")
+        return None if day is None else date.fromisoformat(day)
+
+    def count_filled(self, day: date) -> int:
+        """How many of the day's trades had any execution: each counts toward the day's maximum."""
+        count = self._file.value(
+            "SELECT count(*) FROM trades WHERE trade_date = ? AND id IN (SELECT trade_id FROM executions)",
+            day.isoformat(),
+        )
+        return int(count)
+
+    def update(self, trade_id: int, **columns: object) -> Trade:
+        """Give fields of a trade new values, of the core's types. The trade as it is then.
+
+        Raises TypeError for a name that is no field (`id` is none), KeyError when there is no such trade.
+        """
+        if "id" in columns:
+            raise TypeError("A trade keeps its id")
+        with self._file.joined():
+            if columns:
+                self._file.update("trades", trade_row(columns), id=trade_id)
+            return self.get(trade_id)
+
+    def add_mark(self, mark: Mark) -> None:
+        self._file.insert("marks", mark_to_row(mark))
+
+    def marks(self, trade_id: int) -> list[Mark]:
+        """In the order in which they were taken."""
+        rows = self._file.rows("SELECT * FROM marks WHERE trade_id = ? ORDER BY id", trade_id)
+        return [mark_from_row(row) for row in rows]
+
+    def rows(self, since: date | None = None, until: date | None = None) -> list[dict[str, object]]:
+        """The rows as stored, for reports, oldest first, JSON opened; both days inclusive."""
+        rows = self._file.rows(
+            "SELECT * FROM trades WHERE trade_date BETWEEN ? AND ? ORDER BY trade_date, id",
+            *day_range(since, until),
+        )
+        return [readable(row) for row in rows]
+
+    def _trades(self, which: str, *values: object) -> list[Trade]:
+        rows = self._file.rows(f"SELECT * FROM trades {which}", *values)  # noqa: S608 -- our own words
+        return [trade_from_row(row) for row in rows]
