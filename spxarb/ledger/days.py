@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from spxarb.ledger.rows import (
@@ -10,7 +9,6 @@ from spxarb.ledger.rows import (
     day_range,
     from_moment,
     from_real,
-    from_row,
     to_moment,
     to_real,
     to_row,
@@ -18,6 +16,7 @@ from spxarb.ledger.rows import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import date, datetime
     from decimal import Decimal
 
     from spxarb.ledger.file import LedgerFile
@@ -30,22 +29,11 @@ class Days:
         self._file = file
 
     def write_summary(self, row: Mapping[str, object]) -> None:
-        """A day's row, or new values in it. Keys are columns of `daily_summary`; `date` must be there.
+        """The summary of the day `row["date"]`, or new values in it; keys are columns, money Decimal dollars.
 
-        Raises TypeError for a key that is no column.
+        Raises TypeError for a key that is no column, sqlite3.IntegrityError without a date.
         """
-        given = {key: value for key, value in row.items() if key != "id"}
-        day = given["date"]
-        given["date"] = date.fromisoformat(day) if isinstance(day, str) else day
-        self._file.upsert("daily_summary", to_row(SUMMARY, given), "date")
-
-    def summary(self, day: date) -> dict[str, Any] | None:
-        """The day's row: `date` a date, money Decimal dollars."""
-        return next(iter(self.summaries(day, day)), None)
-
-    def summaries(self, since: date | None = None, until: date | None = None) -> list[dict[str, Any]]:
-        """As `summary`, oldest first; both days inclusive, None: without an end."""
-        return [from_row(SUMMARY, row) for row in self.summary_rows(since, until)]
+        self._file.upsert("daily_summary", to_row(SUMMARY, row), "date")
 
     def summary_rows(self, since: date | None = None, until: date | None = None) -> list[dict[str, Any]]:
         """The summaries as stored, for reports, oldest first; both days inclusive, None: without an end."""
@@ -81,13 +69,3 @@ class Days:
             "SELECT spy_shares FROM baselines WHERE date = ? AND account = ?", day.isoformat(), account
         )
         return None if shares is None else from_real(shares)
-
-    def baseline_before(self, day: date, account: str) -> tuple[date, Decimal] | None:
-        """The newest baseline of a day before `day`: its day, and shares."""
-        rows = self._file.rows(
-            "SELECT date, spy_shares FROM baselines WHERE date < ? AND account = ? "
-            "ORDER BY date DESC LIMIT 1",
-            day.isoformat(),
-            account,
-        )
-        return (date.fromisoformat(rows[0]["date"]), from_real(rows[0]["spy_shares"])) if rows else None

@@ -13,8 +13,8 @@ from spxarb.ledger.opening import (
     connect,
     create,
     empty,
+    exists,
     inspect,
-    look,
     prepare,
     refuse_orphan,
     require_writable,
@@ -50,7 +50,7 @@ class LedgerFile:
         newer version or by another program, or cannot be written.
         """
         path = path.absolute()
-        if look(path) is None:
+        if not exists(path):
             refuse_orphan(path)
             if read_only:
                 return cls(empty(path, mode), path, read_only=True)

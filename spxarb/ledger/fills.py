@@ -56,12 +56,6 @@ class Fills:
         """The trade's executions that stand, corrected ones left out, oldest first."""
         return self._fills("WHERE trade_id = ? AND superseded = 0 ORDER BY time, rowid", trade_id)
 
-    def of_day(self, day: date) -> list[Fill]:
-        """The executions of a day (by their own time) that stand, oldest first."""
-        return self._fills(
-            "WHERE substr(time, 1, 10) = ? AND superseded = 0 ORDER BY time, rowid", day.isoformat()
-        )
-
     def estimated(self) -> list[Fill]:
         """Executions that stand and whose commission the broker has not reported."""
         return self._fills("WHERE commission_estimated = 1 AND superseded = 0 ORDER BY time, rowid")

@@ -12,7 +12,7 @@ from spxarb.errors import RefusedError
 from spxarb.ledger.days import Days
 from spxarb.ledger.file import LedgerFile
 from spxarb.ledger.fills import Fills
-from spxarb.ledger.opening import look
+from spxarb.ledger.opening import exists
 from spxarb.ledger.orders import Orders
 from spxarb.ledger.runs import Runs
 from spxarb.ledger.settlements import Settlements
@@ -42,10 +42,7 @@ class Ledger:
         self.state = TradingState(file)
         self.runs = Runs(file, self.state)
 
-    @staticmethod
-    def exists(path: Path) -> bool:
-        """Whether there is something at `path`. Raises RefusedError when that cannot be seen."""
-        return look(path) is not None
+    exists = staticmethod(exists)
 
     @classmethod
     def open(cls, path: Path, *, mode: str, read_only: bool = False) -> Self:

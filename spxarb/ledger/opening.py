@@ -1,7 +1,7 @@
-"""The way to an open ledger: a file that is proven ours and whole, or a refusal that leaves it untouched.
+"""Opening the ledger's file: it is proven ours and whole, or refused and left untouched.
 
-A look over a read-only connection comes first. This module is the one door to SQLite: it makes every
-connection that writes to a ledger, and says in words what SQLite could not do.
+A read-only connection looks first. Every connection that writes to a ledger is made here, and what SQLite
+cannot do with the file is refused here in words.
 """
 
 from __future__ import annotations
@@ -28,57 +28,58 @@ BUSY_SECONDS = 10.0
 CHECKED_BYTES = 20_000_000  # a file up to this size is checked whole at every opening, in milliseconds
 
 
-def look(path: Path) -> os.stat_result | None:
-    """What is at `path`, None for nothing. Raises RefusedError for what is no plain file, or is hidden."""
+def exists(path: Path) -> bool:
+    """Whether there is a file at `path`. Raises RefusedError for anything else, or what cannot be seen."""
     try:
-        found = path.lstat()
+        kind = path.lstat().st_mode
     except FileNotFoundError:
-        return None
+        return False
     except OSError as error:
         raise _unusable(path, error.strerror or str(error)) from error
-    for is_kind, kind in ((stat.S_ISLNK, "a symbolic link"), (stat.S_ISDIR, "a folder")):
-        if is_kind(found.st_mode):
-            raise _unusable(path, f"it is {kind}", mend="Name the file itself in storage.database")
-    if not stat.S_ISREG(found.st_mode):
-        raise _unusable(path, "it is no plain file", mend="Name another file in storage.database")
-    return found
+    for is_kind, name in ((stat.S_ISLNK, "a symbolic link"), (stat.S_ISDIR, "a folder")):
+        if is_kind(kind):
+            raise _unusable(path, f"it is {name}", mend="Name the file itself in storage.database")
+    if not stat.S_ISREG(kind):
+        raise _unusable(path, "it is not a regular file", mend="Name another file in storage.database")
+    return True
 
 
 def create(path: Path) -> None:
-    """An empty file, 0600, in a folder that is made 0700 when there is none."""
+    """Make an empty file, 0600; missing folders are made 0700."""
     try:
         missing = [folder for folder in path.parents if not folder.exists()]
         for folder in reversed(missing):
             folder.mkdir(mode=0o700, exist_ok=True)
         schema.new_file(path)
     except FileExistsError:
-        look(path)  # another job was faster
+        exists(path)  # another job was faster
     except OSError as error:
         raise _unusable(path, error.strerror or str(error)) from error
 
 
 def refuse_orphan(path: Path) -> None:
-    """SQLite drops a write-ahead log whose database is empty: what is in it would be lost."""
+    """Refuse a write-ahead log without its database: SQLite would delete it, and with it what it holds."""
     log = path.with_name(path.name + "-wal")
     with contextlib.suppress(OSError):
         if log.stat().st_size > 0:
             raise RefusedError(
-                f"The ledger {path} is gone or empty, but its write-ahead log {log.name} holds data",
+                f"The ledger {path} is missing or empty, but its write-ahead log {log.name} holds data",
                 risk="Nothing was changed",
-                mend=f"Put the ledger back beside it or restore a backup; else move {log.name} away",
+                mend=f"Put the ledger back, restore a backup, or move {log.name} away",
             )
 
 
 def writable(path: Path) -> bool:
-    """SQLite also makes files beside the ledger, so that its folder matters too."""
+    """Whether this user may write the file, and its folder, in which SQLite makes files too."""
     needed = ((path, os.R_OK | os.W_OK), (path.parent, os.W_OK | os.X_OK))
     return all(os.access(file, right, effective_ids=True) for file, right in needed)
 
 
 def require_writable(path: Path) -> None:
+    """Raise RefusedError unless the file is `writable`; close it to other users."""
     if not writable(path):
-        raise _unusable(path, "this user may not write it or its folder")
-    with contextlib.suppress(OSError):  # another user's file that we may write
+        raise _unusable(path, "this user may not write the file or its folder")
+    with contextlib.suppress(OSError):  # another user's file, which this one may write
         for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
             file = path.with_name(name)
             if stat.S_IMODE(file.lstat().st_mode) != 0o600:
@@ -92,15 +93,16 @@ def inspect(path: Path, mode: str) -> int:
         refuse_orphan(path)
         return 0
     try:
-        return _look_inside(path, mode, whole=size <= CHECKED_BYTES, frozen=True)
+        return _inspect(path, mode, whole=size <= CHECKED_BYTES, frozen=True)
     except sqlite3.OperationalError as error:
-        if _primary(error) != sqlite3.SQLITE_READONLY or not writable(path):
+        if _result_code(error) != sqlite3.SQLITE_READONLY or not writable(path):
             raise
-        # A process died while it made the file: SQLite must first undo what that left half done.
-        return _look_inside(path, mode, whole=True, frozen=False)
+        # A process died while it made the file: SQLite must roll that back first, which means writing.
+        return _inspect(path, mode, whole=True, frozen=False)
 
 
-def _look_inside(path: Path, mode: str, *, whole: bool, frozen: bool) -> int:
+def _inspect(path: Path, mode: str, *, whole: bool, frozen: bool) -> int:
+    """`whole`: check every page."""
     with closing(connect(path, frozen=frozen)) as db:
         if whole:
             problems = [str(row[0]) for row in db.execute("PRAGMA quick_check(1)").fetchall()]
@@ -109,28 +111,28 @@ def _look_inside(path: Path, mode: str, *, whole: bool, frozen: bool) -> int:
         meta = schema.read_meta(db)
         if not meta and not db.table_names():
             return 0
-        return _check_facts(path, meta, mode)
+        return _check_meta(path, meta, mode)
 
 
-def _check_facts(path: Path, meta: dict[str, str], mode: str) -> int:
+def _check_meta(path: Path, meta: dict[str, str], mode: str) -> int:
     """The version of the tables. Raises RefusedError when this program and mode may not use them."""
     try:
         version = schema.version_of(meta)
-        theirs = meta["mode"]
+        own_mode = meta["mode"]
     except (KeyError, ValueError, TypeError):
         raise _unusable(
-            path, "it is no ledger of spxarb", mend="Name another file in storage.database"
+            path, "it is not a ledger of spxarb", mend="Name another file in storage.database"
         ) from None
     newest = schema.newest_version()
     if version > newest:
         raise RefusedError(
             f"The ledger {path} was made by a newer spxarb (version {version}; this one knows {newest})",
             risk="Nothing was changed",
-            mend="Install that spxarb again, or restore a backup from before",
+            mend="Install that version again, or restore an older backup",
         )
-    if theirs != mode:
+    if own_mode != mode:
         raise RefusedError(
-            f"The ledger {path} belongs to mode {theirs}, not to {mode}",
+            f"The ledger {path} belongs to mode {own_mode}, not to {mode}",
             risk="Nothing was changed",
             mend="Set trading.mode to it, or name another file in storage.database",
         )
@@ -141,7 +143,7 @@ def prepare(db: Database, path: Path, mode: str, *, upgrade: bool, frozen: bool)
     """The connection's settings, and this version's tables."""
     if frozen:
         if upgrade:
-            raise _unusable(path, "an older spxarb made it, and bringing it up to date means writing")
+            raise _unusable(path, "an older spxarb made it, and upgrading it needs write access")
         return
     _use_wal(db, path)
     db.execute("PRAGMA synchronous = FULL")
@@ -150,27 +152,27 @@ def prepare(db: Database, path: Path, mode: str, *, upgrade: bool, frozen: bool)
         try:
             schema.upgrade(db, path, mode)
         except OSError as error:
-            raise _unusable(path, f"no backup could be made before its tables change: {error}") from error
-    _check_facts(path, schema.read_meta(db), mode)
+            raise _unusable(path, f"no backup could be made before its upgrade: {error}") from error
+    _check_meta(path, schema.read_meta(db), mode)
 
 
 def _use_wal(db: Database, path: Path) -> None:
-    """Switch to WAL, which the file remembers. While others switch, SQLite does not wait by itself."""
+    """Switch to WAL, which the file remembers. SQLite's busy timeout does not cover the switch: retry it."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
             (answer,) = db.execute("PRAGMA journal_mode = WAL").fetchone()
             break
         except sqlite3.OperationalError as error:
-            if _primary(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            if _result_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
     if answer != "wal":
-        raise _unusable(path, f"SQLite offers {answer} there instead of WAL", mend="Keep it on a local disk")
+        raise _unusable(path, f"SQLite uses {answer} there, not WAL", mend="Keep it on a local disk")
 
 
 def connect(path: Path, *, frozen: bool) -> Database:
-    """`frozen`: nothing can be changed through it, and where nothing may be written, nothing need be."""
+    """A connection; `frozen` can change nothing, and works where this user may write nothing."""
     options = "mode=ro" if frozen else "mode=rw"
     log = path.with_name(path.name + "-wal")
     if frozen and not writable(path) and not log.exists():
@@ -181,7 +183,7 @@ def connect(path: Path, *, frozen: bool) -> Database:
 
 
 def empty(path: Path, mode: str) -> Database:
-    """What an absent ledger would say, in memory."""
+    """A new ledger in memory, for reading: what an absent one amounts to."""
     db = _database(sqlite3.connect(":memory:", isolation_level=None))
     schema.upgrade(db, path, mode)
     db.execute("PRAGMA query_only = ON")
@@ -208,11 +210,11 @@ def _database(connection: sqlite3.Connection) -> Database:
 
 @contextmanager
 def sqlite_errors_as_refusals(path: Path) -> Iterator[None]:
-    """What SQLite cannot do with the file, as RefusedError; a mistake of ours stays what it is."""
+    """Raise RefusedError for what SQLite cannot do with the file; our own mistakes pass unchanged."""
     try:
         yield
     except sqlite3.DatabaseError as error:
-        match _primary(error):
+        match _result_code(error):
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
                 why = f"another program has kept it locked for {BUSY_SECONDS:.0f} seconds"
                 raise _unusable(path, why, mend="Close what holds it (an SQL shell, a copy)") from error
@@ -227,8 +229,8 @@ def sqlite_errors_as_refusals(path: Path) -> Iterator[None]:
         raise
 
 
-def _primary(error: sqlite3.Error) -> int:
-    """SQLite's primary result code, 0 for an error of Python's own."""
+def _result_code(error: sqlite3.Error) -> int:
+    """SQLite's primary result code, 0 for an error that Python raised."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
@@ -244,5 +246,5 @@ def _damaged(path: Path, why: str) -> RefusedError:
     return RefusedError(
         f"The ledger {path} is damaged: {why}",
         risk="It was not changed",
-        mend="Keep the file, and restore a backup with `spxarb restore`",
+        mend="Keep the file, and restore a backup",
     )

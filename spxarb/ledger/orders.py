@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from spxarb.core.records import ABSENT
 from spxarb.ledger.rows import order_from_row, order_to_row, to_moment, to_real
@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
     from decimal import Decimal
 
-    from spxarb.core.model import LegName
-    from spxarb.core.records import OrderRecord, Purpose
+    from spxarb.core.records import OrderRecord
     from spxarb.ledger.file import LedgerFile
 
 
@@ -94,29 +93,6 @@ class Orders:
     def highest_id(self, client_id: int) -> int:
         """The highest order id that this client ever used, 0 for none."""
         return int(self._file.value("SELECT max(order_id) FROM orders WHERE client_id = ?", client_id) or 0)
-
-    def of_id(self, client_id: int, order_id: int) -> OrderRecord | None:
-        """The newest one of that client under that id."""
-        found = self._orders(
-            "WHERE client_id = ? AND order_id = ? ORDER BY rowid DESC LIMIT 1", client_id, order_id
-        )
-        return next(iter(found), None)
-
-    def steps(self, ref: str) -> list[dict[str, Any]]:
-        """The order's life, oldest first, as stored: at, step, limit_price, detail."""
-        return self._file.rows(
-            "SELECT at, step, limit_price, detail FROM order_steps WHERE order_ref = ? ORDER BY id", ref
-        )
-
-    def next_attempt(self, trade_id: int, leg: LegName, purpose: Purpose) -> int:
-        """The number of the next order of its kind, from 1."""
-        last = self._file.value(
-            "SELECT max(attempt) FROM orders WHERE trade_id = ? AND leg = ? AND purpose = ?",
-            trade_id,
-            str(leg),
-            str(purpose),
-        )
-        return int(last or 0) + 1
 
     def _orders(self, which: str, *values: object) -> list[OrderRecord]:
         rows = self._file.rows(f"SELECT * FROM orders {which}", *values)  # noqa: S608 -- our own words

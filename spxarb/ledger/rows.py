@@ -1,7 +1,7 @@
 """Rows of the ledger and the values of the core: each field's column, and how it is written and read.
 
 Numbers are REAL with eight decimals, so that each comes back as the same number; days are ISO text, moments
-ISO 8601 with New York's offset, flags 0 or 1; what has parts is JSON. None is NULL, never 0.
+ISO 8601 with New York's offset, booleans 0 or 1; lists and objects are JSON. None is NULL, never 0.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-DECIMALS = 8  # beyond them a quotient's digits mean nothing, and REAL cannot keep them all
-LARGEST = 15  # powers of ten: more than any sum of money here
+DECIMALS = 8  # a quotient's further digits mean nothing, and REAL cannot keep them all
+LARGEST = 15  # power of ten, above any sum of money here
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its name, and the way of a value that is not None into SQL and back."""
+    """One column: its name, and how a value that is not None is written to SQL and read back."""
 
     name: str
     put: Callable[[Any], object]
@@ -46,7 +46,7 @@ class Column:
 
 
 def to_real(value: Decimal) -> float:
-    """The number as stored. Raises ValueError for NaN, infinity and what is too long: unknown is None."""
+    """The number as stored. Raises ValueError for NaN, infinity and what is too large: unknown is None."""
     number = dec(value)
     if not number.is_finite() or number.adjusted() > LARGEST:
         raise ValueError(f"{value} cannot be stored as a number")
@@ -79,20 +79,20 @@ def to_json(value: object) -> str:
 
 def contract_to_json(contract: Contract) -> str:
     """Every field, decimals as text: the contract comes back exactly, its tick rule included."""
-    given: Row = {part.name: getattr(contract, part.name) for part in fields(contract)}
-    given["expiry"] = contract.expiry and contract.expiry.isoformat()
-    given["strike"] = None if contract.strike is None else str(contract.strike)
-    given["ticks"] = [[str(edge), str(step)] for edge, step in contract.ticks.rows]
-    return json.dumps(given)
+    values: Row = {part.name: getattr(contract, part.name) for part in fields(contract)}
+    values["expiry"] = contract.expiry and contract.expiry.isoformat()
+    values["strike"] = None if contract.strike is None else str(contract.strike)
+    values["ticks"] = [[str(edge), str(step)] for edge, step in contract.ticks.rows]
+    return json.dumps(values)
 
 
 def contract_from_json(text: str) -> Contract:
-    said = json.loads(text)
-    expiry, strike = said["expiry"], said["strike"]
-    said["expiry"] = None if expiry is None else date.fromisoformat(expiry)
-    said["strike"] = None if strike is None else Decimal(strike)
-    said["ticks"] = TickRule(tuple((Decimal(edge), Decimal(step)) for edge, step in said["ticks"]))
-    return Contract(**said)
+    values = json.loads(text)
+    expiry, strike = values["expiry"], values["strike"]
+    values["expiry"] = None if expiry is None else date.fromisoformat(expiry)
+    values["strike"] = None if strike is None else Decimal(strike)
+    values["ticks"] = TickRule(tuple((Decimal(edge), Decimal(step)) for edge, step in values["ticks"]))
+    return Contract(**values)
 
 
 def _number(name: str) -> Column:
@@ -225,18 +225,17 @@ MARK: dict[str, Column] = _named(
     *(_number(name) for name in ("spy", "spx", "spy_bid", "spy_ask", "spx_bid", "spx_ask", "pnl")),
 )
 SUMMARY: dict[str, Column] = _named(
-    _whole("id"),
     _day("date"),
     *(_whole(name) for name in ("trades_count", "winning_trades", "losing_trades")),
     *(_number(name) for name in ("total_pnl", "total_commissions", "net_pnl", "max_drawdown")),
     _flag("provisional"),
 )
 
-JSON_COLUMNS = ("spx_contract", "spy_contract", "residual", "limits", "checks", "payload")
+JSON_COLUMNS = ("spx_contract", "spy_contract", "residual", "limits")
 
 
 def to_row(columns: Mapping[str, Column], values: Mapping[str, object]) -> Row:
-    """The row of `values`, field -> value. Raises TypeError naming the fields that there are not."""
+    """The row of `values`, field -> value. Raises TypeError naming unknown fields."""
     if unknown := sorted(values.keys() - columns.keys()):
         raise TypeError(f"The ledger has no field {', '.join(unknown)}")
     return {
@@ -253,7 +252,7 @@ def from_row(columns: Mapping[str, Column], row: Mapping[str, Any]) -> Row:
     }
 
 
-def trade_row(values: Mapping[str, object]) -> Row:
+def trade_columns(values: Mapping[str, object]) -> Row:
     """The columns of some fields of a Trade; a contract's strike stands beside it for users' SQL."""
     row = to_row(TRADE, values)
     for leg in ("spx", "spy"):
@@ -265,7 +264,7 @@ def trade_row(values: Mapping[str, object]) -> Row:
 
 def trade_to_row(trade: Trade) -> Row:
     """Without the id, which the database gives."""
-    return trade_row(_fields(trade, TRADE.keys() - {"id"}))
+    return trade_columns(_fields(trade, TRADE.keys() - {"id"}))
 
 
 def trade_from_row(row: Mapping[str, Any]) -> Trade:
@@ -294,9 +293,9 @@ def fill_to_row(fill: Fill) -> Row:
 
 def fill_from_row(row: Mapping[str, Any]) -> Fill:
     """An execution's own commission is the reported one: None while it is estimated."""
-    said = from_row(FILL, row)
-    reported = None if said["commission_estimated"] else said["commission"]
-    return Fill(execution=Execution(**from_row(EXECUTION, row), commission=reported), **said)
+    values = from_row(FILL, row)
+    reported = None if values["commission_estimated"] else values["commission"]
+    return Fill(execution=Execution(**from_row(EXECUTION, row), commission=reported), **values)
 
 
 def settlement_to_row(settlement: Settlement) -> Row:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import spxarb
 from spxarb.errors import Exit
-from spxarb.ledger.rows import readable, to_json, to_moment
+from spxarb.ledger.rows import to_json, to_moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import date, datetime
+    from datetime import datetime
 
     from spxarb.ledger.file import LedgerFile
     from spxarb.ledger.state import TradingState
@@ -72,10 +72,3 @@ class Runs:
             "payload": to_json(rest),
         }
         return self._file.insert("decisions", row)
-
-    def decisions(self, day: date) -> list[dict[str, Any]]:
-        """The decisions of a New York day, oldest first; `checks` and `payload` opened."""
-        rows = self._file.rows(
-            "SELECT * FROM decisions WHERE substr(at, 1, 10) = ? ORDER BY id", day.isoformat()
-        )
-        return [readable(row) for row in rows]

@@ -1,7 +1,7 @@
-"""The ledger's tables, and the way from an older version of them to this one.
+"""The ledger's tables, and the migrations from older versions of them.
 
-Each migration is one transaction; before the first one on a ledger that holds anything, the file is copied
-beside itself. A migration that was published is never changed: a new one is appended.
+Each migration is one transaction; an existing ledger is copied beside itself before the first one. A
+published migration is never changed: a new one is appended.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sqlite_utils.db import Database
 
-# Three tables begin with the columns that users' own SQL may rely on; what follows them is ours.
+# Three tables begin with the columns that users' own SQL may rely on; the columns after them may change.
 _TRADES = """
 CREATE TABLE trades (
     id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given twice: order references name it
@@ -229,7 +229,7 @@ CREATE TABLE meta (
 
 
 def first_tables(db: Database) -> None:
-    """Version 1: everything."""
+    """Version 1: the tables."""
     for script in (_TRADES, _DAYS, _ORDERS, _EXECUTIONS, _RUNS):
         db.executescript(script)
 
@@ -239,8 +239,13 @@ def overnight_positions(db: Database) -> None:
     db.execute("ALTER TABLE orders ADD COLUMN overnight REAL")
 
 
-MIGRATIONS: list[Callable[[Database], None]] = [first_tables, overnight_positions]
-"""Migration n (from 1) makes version n out of version n - 1."""
+def drop_flags(db: Database) -> None:
+    """Version 3: without `flags`, which no command ever used."""
+    db.execute("DROP TABLE flags")
+
+
+MIGRATIONS: list[Callable[[Database], None]] = [first_tables, overnight_positions, drop_flags]
+"""The nth, counted from 1, turns version n - 1 into version n."""
 
 
 def newest_version() -> int:
@@ -248,7 +253,7 @@ def newest_version() -> int:
 
 
 def read_meta(db: Database) -> dict[str, str]:
-    """The ledger's own facts; empty where there are none (yet), or the tables are another program's."""
+    """The ledger's own facts; empty for a new file, or one of another program."""
     columns = {row[1] for row in db.execute("PRAGMA table_info(meta)").fetchall()}
     if not columns >= {"key", "value"}:
         return {}
@@ -256,32 +261,32 @@ def read_meta(db: Database) -> dict[str, str]:
 
 
 def version_of(meta: dict[str, str]) -> int:
-    """0 for a file without tables. Raises ValueError when it is no number."""
+    """0 for a file without tables. Raises ValueError for what is not a number."""
     return int(meta.get("schema_version", "0"))
 
 
 def upgrade(db: Database, path: Path, mode: str) -> None:
-    """Bring the ledger to this version, or make it when the file is empty.
+    """Bring the ledger to this version; an empty file becomes a ledger.
 
-    Another process may be doing the same: each step looks again once it may write.
+    Another process may be doing the same: each step reads the version again once it may write.
     """
-    safe = False
+    copied = False
     while version_of(read_meta(db)) < newest_version():
         with immediate(db):
             done = version_of(read_meta(db))
             if done >= newest_version():
                 return
-            with contextlib.nullcontext() if safe or done == 0 else _saved(path, done):
+            with contextlib.nullcontext() if copied or done == 0 else _saved(path, done):
                 MIGRATIONS[done](db)
             if done == 0:
-                _make_facts(db, mode)
+                _write_facts(db, mode)
             put_meta(db, "schema_version", str(done + 1))
-        safe = True
+        copied = True
 
 
 @contextmanager
 def immediate(db: Database) -> Iterator[None]:
-    """One transaction that may write from its beginning on; whatever is raised undoes it."""
+    """One transaction that holds the write lock from its beginning; any exception rolls it back."""
     try:
         db.execute("BEGIN IMMEDIATE")
         yield
@@ -302,7 +307,7 @@ def put_meta(db: Database, key: str, value: str) -> None:
 def copy_to(path: Path, target: Path) -> None:
     """A consistent copy of what is committed at `path`, as a new file, readable by its owner only.
 
-    Read through a connection of its own: a copy over one that is writing would wait for itself for ever.
+    Read through a connection of its own: over one with an open transaction it would wait for itself for ever.
     Raises FileExistsError, OSError.
     """
     new_file(target)
@@ -324,7 +329,7 @@ def new_file(path: Path) -> None:
 
 @contextmanager
 def _saved(path: Path, version: int) -> Iterator[None]:
-    """A copy beside the ledger before the block; none is left of it when the block failed, and was undone."""
+    """A copy beside the ledger before the block; removed again when the block raises, and is rolled back."""
     backup = _backup_path(path, version)
     copy_to(path, backup)
     try:
@@ -334,8 +339,8 @@ def _saved(path: Path, version: int) -> Iterator[None]:
         raise
 
 
-def _make_facts(db: Database, mode: str) -> None:
-    """What a new ledger knows. A live one does not trade until `start`."""
+def _write_facts(db: Database, mode: str) -> None:
+    """A new ledger's own facts. A live one does not trade until `start`."""
     now = to_moment(datetime.now(NEW_YORK))
     for key, value in {"mode": mode, "tag": secrets.token_hex(3), "created_at": now}.items():
         put_meta(db, key, value)
@@ -346,4 +351,4 @@ def _backup_path(path: Path, version: int) -> Path:
     """A name that is free: `trading.db.v1-20260213T160500.bak`."""
     stem = f"{path.name}.v{version}-{datetime.now(NEW_YORK):%Y%m%dT%H%M%S}"
     names = (f"{stem}{extra}.bak" for extra in ("", *(f"-{number}" for number in range(2, 100))))
-    return next(found for found in map(path.with_name, names) if not found.exists())
+    return next(backup for backup in map(path.with_name, names) if not backup.exists())

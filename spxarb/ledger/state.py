@@ -55,17 +55,3 @@ class TradingState:
             if str(self.row()["last_updated"] or "")[:10] != moment[:10]:
                 columns = {"daily_pnl": None, "trades_today": 0, "errors_today": 0} | columns
             self._file.update("system_state", {**columns, "last_updated": moment}, id=1)
-
-    def raise_flag(self, name: str, reason: str | None, at: datetime) -> None:
-        """Raise it, or give it a newer reason."""
-        row = {"name": name, "value": 1, "reason": reason or "", "set_at": to_moment(at)}
-        self._file.upsert("flags", row, "name")
-
-    def lower_flag(self, name: str) -> None:
-        """Lower it; nothing when it is not raised."""
-        self._file.execute("DELETE FROM flags WHERE name = ?", name)
-
-    def flag(self, name: str) -> str | None:
-        """Its reason, '' when none was given; None when it is not raised."""
-        reason = self._file.value("SELECT reason FROM flags WHERE name = ?", name)
-        return None if reason is None else str(reason)

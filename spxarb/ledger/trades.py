@@ -10,8 +10,8 @@ from spxarb.ledger.rows import (
     mark_from_row,
     mark_to_row,
     readable,
+    trade_columns,
     trade_from_row,
-    trade_row,
     trade_to_row,
 )
 
@@ -74,7 +74,7 @@ class Trades:
             raise TypeError("A trade keeps its id")
         with self._file.joined():
             if columns:
-                self._file.update("trades", trade_row(columns), id=trade_id)
+                self._file.update("trades", trade_columns(columns), id=trade_id)
             return self.get(trade_id)
 
     def add_mark(self, mark: Mark) -> None:

@@ -510,7 +510,7 @@ LEDGERS: dict[str, tuple[Callable[[Path, Path], object], str]] = {
     "damaged": (damaged, "damaged"),
     "cut short": (lambda path, ledger: path.write_bytes(ledger.read_bytes()[:5000]), "damaged"),
     "newer": (newer, "newer spxarb"),
-    "foreign": (foreign, "no ledger of spxarb"),
+    "foreign": (foreign, "not a ledger of spxarb"),
     "of another mode": (lambda path, ledger: shutil.copy(ledger, path), "belongs to mode sim, not to paper"),
 }
 

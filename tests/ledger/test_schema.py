@@ -1,0 +1,241 @@
+"""The tables: the promised ones stay, older ones are migrated after a copy."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from disk import as_nobody, mode_of, python, refused
+from samples import DAY, NOW, D, a_fill, a_trade, an_order, commands
+
+from spxarb.cli import shapes
+from spxarb.ledger import schema
+from spxarb.ledger.ledger import Ledger
+
+
+def columns(ledger, table):
+    return [row["name"] for row in ledger._file.rows(f"PRAGMA table_info({table})")]
+
+
+TRADES = (
+    "id, trade_date, spy_price, spx_price, spy_strike, spx_strike, spy_entry_bid, spy_entry_ask, "
+    "spx_entry_bid, spx_entry_ask, entry_credit, entry_time, entry_filled, spy_exit_price, spx_exit_price, "
+    "exit_cost, exit_time, exit_reason, final_pnl, commissions, status"
+)
+DAYS = "id, date, trades_count, winning_trades, losing_trades, total_pnl, total_commissions, net_pnl, max_drawdown"
+STATE = "id, last_updated, is_trading, open_positions, daily_pnl, trades_today, errors_today"
+
+
+@pytest.mark.parametrize(
+    ("table", "promised"), [("trades", TRADES), ("daily_summary", DAYS), ("system_state", STATE)]
+)
+def test_the_promised_columns_come_first_in_their_order(ledger, table, promised):
+    names = promised.split(", ")
+    assert columns(ledger, table)[: len(names)] == names
+
+
+def test_reports_begin_with_the_columns_that_the_csv_promises(ledger):
+    trade = ledger.trades.create(a_trade())
+    ledger.fills.record(a_fill(trade))
+    ledger.days.write_summary({"date": DAY})
+    for rows, promised in (
+        (ledger.trades.rows(DAY, DAY), shapes.TRADE_COLUMNS),
+        (ledger.days.summary_rows(DAY, DAY), shapes.DAY_COLUMNS),
+        (ledger.fills.rows(DAY, DAY), shapes.EXECUTION_COLUMNS),
+    ):
+        assert tuple(rows[0])[: len(promised)] == promised
+
+
+def test_users_own_statements_work(ledger, path):
+    today = datetime.now(UTC).date()
+    ledger.trades.create(a_trade(trade_date=today, entry_credit=D("412.35")))
+    ledger.trades.create(a_trade(trade_date=today - timedelta(days=2)))
+    for ago in range(12):
+        ledger.days.write_summary(
+            {"date": today - timedelta(days=ago), "trades_count": 1, "total_pnl": D("40.5"), "net_pnl": D(30)}
+        )
+    with closing(sqlite3.connect(path)) as db:
+        trades = db.execute(
+            "SELECT * FROM trades WHERE date(trade_date) = date('now') ORDER BY trade_date DESC;"
+        ).fetchall()
+        days = db.execute(
+            "SELECT date, trades_count, total_pnl, net_pnl FROM daily_summary ORDER BY date DESC LIMIT 10;"
+        ).fetchall()
+    assert [row[0] for row in trades] == [1]
+    assert trades[0][1] == today.isoformat()
+    assert len(days) == 10
+    assert days[0] == (today.isoformat(), 1, 40.5, 30.0)
+
+
+def add_column(db):
+    db.execute("ALTER TABLE trades ADD COLUMN colour TEXT NOT NULL DEFAULT 'green'")
+
+
+def add_table(db):
+    db.execute("CREATE TABLE colours (name TEXT)")
+
+
+def fail(db):
+    db.execute("CREATE TABLE halves (name TEXT)")
+    raise ZeroDivisionError
+
+
+@pytest.fixture
+def newer(monkeypatch):
+    """A program that knows more versions of the tables."""
+
+    def grow(*migrations):
+        monkeypatch.setattr(schema, "MIGRATIONS", [*schema.MIGRATIONS, *migrations])
+
+    return grow
+
+
+def backups(path):
+    return sorted(path.parent.glob(f"{path.name}.v*.bak"))
+
+
+def table_names(ledger):
+    return [row["name"] for row in ledger._file.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
+
+
+def test_a_ledger_of_version_2_loses_its_flags_and_nothing_else(path, monkeypatch):
+    with monkeypatch.context() as older:
+        older.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:2])
+        with Ledger.open(path, mode="paper") as ledger:
+            order = an_order(ledger.trades.create(a_trade()), overnight=D(3))
+            ledger.orders.intend(order)
+            ledger.state.set_trading(False, "as found", NOW)
+            ledger._file.execute("INSERT INTO flags (name, set_at) VALUES ('close-all', '2026-02-13')")
+            tables = table_names(ledger)
+    assert "flags" in tables
+    with Ledger.open(path, mode="paper") as ledger:
+        assert table_names(ledger) == [name for name in tables if name != "flags"]
+        assert ledger._file.value("SELECT value FROM meta WHERE key = 'schema_version'") == "3"
+        assert ledger.orders.unproven() == [order]
+        assert ledger.state.trading_reason() == "as found"
+    (backup,) = backups(path)
+    assert ".v2-" in backup.name
+    with closing(sqlite3.connect(backup)) as db:
+        assert db.execute("SELECT name FROM flags").fetchall() == [("close-all",)]
+        assert db.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone() == ("2",)
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_an_older_ledger_is_copied_once_and_then_brought_up_to_date(existing, newer, read_only):
+    old = schema.newest_version()
+    newer(add_column, add_table)
+    with Ledger.open(existing, mode="paper", read_only=read_only) as ledger:
+        assert ledger.state.trading_reason() == "as found"
+        assert ledger._file.rows("SELECT colour FROM trades") == []
+        assert ledger._file.rows("SELECT name FROM colours") == []
+        assert ledger._file.value("SELECT value FROM meta WHERE key = 'schema_version'") == str(old + 2)
+    (backup,) = backups(existing)
+    assert f".v{old}-" in backup.name
+    assert mode_of(backup) == 0o600
+    with closing(sqlite3.connect(backup)) as db:
+        assert db.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone() == (str(old),)
+        assert db.execute("SELECT trading_reason FROM system_state").fetchone() == ("as found",)
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    Ledger.open(existing, mode="paper").close()
+    assert backups(existing) == [backup]
+
+
+def test_the_copy_holds_what_only_the_log_of_a_crash_has(existing, tmp_path, newer):
+    crashed = tmp_path / "crashed" / "trading.db"
+    crashed.parent.mkdir()
+    with Ledger.open(existing, mode="paper") as ledger:
+        ledger.runs.begin("only in the log", [], NOW)
+        for file in existing.parent.iterdir():
+            shutil.copy(file, crashed.parent)
+    newer(add_table)
+    with Ledger.open(crashed, mode="paper") as ledger:
+        assert commands(ledger) == ["only in the log"]
+    with closing(sqlite3.connect(backups(crashed)[0])) as db:
+        assert db.execute("SELECT command FROM runs").fetchone() == ("only in the log",)
+
+
+def test_a_new_ledger_needs_no_copy(path, newer):
+    newer(add_table)
+    with Ledger.open(path, mode="paper") as ledger:
+        assert ledger._file.rows("SELECT name FROM colours") == []
+    assert backups(path) == []
+
+
+def test_a_migration_that_fails_leaves_the_version_before_it(existing, newer):
+    newer(add_table, fail)
+    with pytest.raises(ZeroDivisionError):
+        Ledger.open(existing, mode="paper")
+    assert len(backups(existing)) == 1
+    with closing(sqlite3.connect(existing)) as db:
+        names = {row[0] for row in db.execute("SELECT name FROM sqlite_master")}
+        version = db.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
+    assert "colours" in names
+    assert "halves" not in names
+    assert version == (str(schema.newest_version() - 1),)
+
+
+def test_a_migration_that_fails_at_every_start_does_not_fill_the_disk_with_copies(existing, newer):
+    newer(fail)
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            Ledger.open(existing, mode="paper")
+    assert backups(existing) == []
+
+
+def test_without_a_copy_there_is_no_migration(existing, newer, monkeypatch):
+    def no_room(path):
+        raise OSError(28, "No space left on device")
+
+    newer(add_table)
+    monkeypatch.setattr(schema, "new_file", no_room)
+    refused(existing, "no backup could be made", "No space left")
+    with closing(sqlite3.connect(existing)) as db:
+        assert db.execute("SELECT name FROM sqlite_master WHERE name = 'colours'").fetchone() is None
+
+
+def test_an_older_ledger_that_may_not_be_written_is_refused(public, newer):
+    path = public / "trading.db"
+    Ledger.open(path, mode="paper").close()
+    path.chmod(0o444)
+    public.chmod(0o555)
+    newer(add_table)
+    with as_nobody():
+        refused(path, "older spxarb", read_only=True)
+
+
+def test_jobs_that_start_together_after_an_upgrade_migrate_once(existing):
+    code = """
+import sys, time
+from pathlib import Path
+from spxarb.ledger import schema
+from spxarb.ledger.ledger import Ledger
+def slowly(db):
+    db.execute("CREATE TABLE colours (name TEXT)")
+    time.sleep(0.2)
+schema.MIGRATIONS.append(slowly)
+sys.stdin.read()
+Ledger.open(Path(sys.argv[1]), mode="paper").close()
+"""
+    jobs = [python(code, existing) for _ in range(4)]
+    for job in jobs:
+        job.stdin.close()
+        job.stdin = None
+    for job in jobs:
+        job.communicate(timeout=60)
+    assert [job.returncode for job in jobs] == [0] * 4
+    assert len(backups(existing)) == 1
+
+
+def test_a_copy_is_whole_private_and_replaces_nothing(existing, tmp_path):
+    target = tmp_path / "copy.db"
+    with Ledger.open(existing, mode="paper") as ledger:
+        ledger.runs.begin("still in the log", [], NOW)
+        schema.copy_to(existing, target)
+        with pytest.raises(FileExistsError):
+            schema.copy_to(existing, target)
+    assert mode_of(target) == 0o600
+    with Ledger.open(target, mode="paper") as copy:
+        assert commands(copy) == ["still in the log"]
