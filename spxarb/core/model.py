@@ -229,7 +229,10 @@ class BrokerOrder:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One fill. A correction comes under the same `exec_id` but for its last dotted group."""
+    """One fill. A correction comes under the same `exec_id` but for its last dotted group.
+
+    Such as `0000e0d5.6554b4d5.01.01`, corrected by `0000e0d5.6554b4d5.01.02` (IBKR, TWS API, execId).
+    """
 
     exec_id: str
     order_ref: str
@@ -254,19 +257,29 @@ class Execution:
 
     @property
     def revision(self) -> str:
+        """The last dotted group of its id: `01`, or `02` and up for a correction."""
         return self.exec_id.rpartition(".")[2]
+
+    @property
+    def revision_rank(self) -> tuple[int, str]:
+        """What revisions are ordered by: as numbers, decimal or hexadecimal, with or without leading zeros.
+
+        IB's other groups are hexadecimal and nobody has recorded a tenth correction, so neither is assumed.
+        """
+        digits = self.revision.lstrip("0").lower()
+        return len(digits), digits
 
 
 def latest_revisions(executions: Iterable[Execution]) -> list[Execution]:
-    """One execution a family, its latest correction: corrections replace, they never add.
+    """One execution a family, its latest correction, in whatever order they come.
 
-    A correction repeats an execution with only the last dotted group of its id changed (IBKR, execId).
+    Corrections replace, they never add. Of one revision listed twice the later row stands.
     """
     newest: dict[str, Execution] = {}
-    for each in executions:
-        known = newest.get(each.family)
-        if known is None or each.revision >= known.revision:
-            newest[each.family] = each
+    for execution in executions:
+        known = newest.get(execution.family)
+        if known is None or execution.revision_rank >= known.revision_rank:
+            newest[execution.family] = execution
     return list(newest.values())
 
 
@@ -358,13 +371,14 @@ class BrokerSnapshot:
     positions: tuple[Position, ...]
 
     def overnight(self, con_id: int) -> Decimal:
-        """The account's contracts less all executions of today, of whomever: it stays the same all day.
+        """The account's contracts before today's executions, anybody's: the same figure all day long.
 
-        Unless an execution is not listed that has moved the position, or the other way round.
+        It moves only while the position shows a fill that the list of executions does not, or the other way
+        round: the position row of a fill comes before its execution.
         """
-        position = sum((each.quantity for each in self.positions if each.con_id == con_id), start=ZERO)
-        executions = latest_revisions(each for each in self.executions if each.con_id == con_id)
-        return position - sum((each.quantity * each.side.sign for each in executions), start=ZERO)
+        position = sum((row.quantity for row in self.positions if row.con_id == con_id), start=ZERO)
+        executions = latest_revisions(row for row in self.executions if row.con_id == con_id)
+        return position - sum((row.quantity * row.side.sign for row in executions), start=ZERO)
 
 
 # --- what the broker says while an order works --------------------------------------------------
