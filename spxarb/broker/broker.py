@@ -24,6 +24,7 @@ from spxarb.broker.questions import (
     RefusalError,
 )
 from spxarb.broker.wire import StatusRow, Wire
+from spxarb.core.broker_codes import NO_SUCH_CONTRACT
 from spxarb.core.model import BrokerSnapshot, Quote, TickRule
 from spxarb.errors import GatewayError, RefusedError
 
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     )
 
 T = TypeVar("T")
-_NO_SUCH_CONTRACT = 200
 _ENDED = frozenset({"Filled", "Cancelled", "ApiCancelled"})
 
 
@@ -249,7 +249,7 @@ class Broker:
                 req_id, name, lambda c: c.reqContractDetails(req_id, query), self._deadline
             )
         except RefusalError as refusal:
-            if refusal.code == _NO_SUCH_CONTRACT:
+            if refusal.code == NO_SUCH_CONTRACT:
                 return []
             raise
 

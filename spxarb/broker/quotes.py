@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from spxarb.broker.convert import number
+from spxarb.core import broker_codes
 from spxarb.core.model import Contract, Quote
 
 if TYPE_CHECKING:
@@ -24,9 +25,7 @@ _GREEKS = {10: 0, 11: 0, 12: 0, 80: 0, 81: 0, 82: 0, 13: 1, 83: 1}  # value: 1 i
 _HALTED = {49, 90}
 _DELAYED = frozenset({66, 67, 68, 69, 70, 75, 80, 81, 82, 83, 90})
 
-_COMPETING_SESSION = 10197
-_SHOWS_DELAYED = 10167
-_ADVISORY = frozenset({10089, 10090, 10091, _SHOWS_DELAYED})
+_NO_REFUSALS = broker_codes.DATA_ADVISORIES | broker_codes.SYSTEM_WARNINGS
 
 
 @dataclass(slots=True)
@@ -148,12 +147,12 @@ class Feed:
         line = self._lines.get(req_id)
         if line is None:
             return None
-        if code == _SHOWS_DELAYED and line.data_type in {None, 1}:
+        if code == broker_codes.SHOWS_DELAYED and line.data_type in {None, 1}:
             line.data_type = 3
-        if code not in _ADVISORY and not 2100 <= code < 2200:
+        if code not in _NO_REFUSALS:
             line.blank()
             # After a competing session ends the stream goes on; other refusals are for good.
-            line.refused = "" if code == _COMPETING_SESSION else f"{code} {text}"
+            line.refused = "" if code == broker_codes.COMPETING_SESSION else f"{code} {text}"
         self._moved[req_id] = None
         return line
 

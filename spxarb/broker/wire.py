@@ -29,6 +29,7 @@ from spxarb.broker.questions import (
     RefusalError,
 )
 from spxarb.broker.quotes import Feed
+from spxarb.core import broker_codes
 from spxarb.core.model import (
     NEW_YORK,
     BrokerEvent,
@@ -56,11 +57,6 @@ log = logging.getLogger("spxarb.broker.broker")
 FIRST_QUESTION = 1_000_000_000
 """Ids of questions begin here, far above order ids: an error frame tells of one or the other."""
 
-_DOWN = frozenset({1100, 1300, 2110})
-_UP_DATA_LOST, _UP = 1101, 1102
-_CLIENT_ID_TAKEN = 326
-_WARNINGS = frozenset({165, 399, 404, 492, 10167, 10233, 10349}) | frozenset(range(2100, 2200))
-_IDLE_NOTICES = frozenset({2104, 2106, 2107, 2108, 2119, 2158})
 _MOST_NOTICES = 200
 _MOST_EVENTS = 10_000
 _CLOSING_SECONDS = 1.0
@@ -365,8 +361,8 @@ class Wire:
 
     def _on_error(self, f: Fields) -> None:
         req_id, code, text = int(f[2]), int(f[3]), unescaped(f[4])
-        if code in _DOWN or code in {_UP, _UP_DATA_LOST}:
-            up, lost = code not in _DOWN, code == _UP_DATA_LOST
+        if code in broker_codes.LINK_DOWN | broker_codes.LINK_UP:
+            up, lost = code in broker_codes.LINK_UP, code == broker_codes.LINK_RESTORED_DATA_LOST
             self._link(LinkChange(up=up, code=code, text=text, data_lost=lost))
         elif req_id in self.questions:
             self._on_refusal(req_id, code, text)
@@ -379,17 +375,17 @@ class Wire:
 
     def _on_refusal(self, key: int, code: int, text: str) -> None:
         name = self.questions.name(key)
-        if code in _WARNINGS:
+        if code in broker_codes.WARNINGS:
             self.notice(f"{name}: {code} {text}")
         else:
             self.questions.fail(key, RefusalError(name, code, text))
 
     def _on_message(self, code: int, text: str) -> None:
-        self.id_taken = self.id_taken or code == _CLIENT_ID_TAKEN
-        if code == 321 and re.search(r"read.?only", text, re.IGNORECASE):
+        self.id_taken = self.id_taken or code == broker_codes.CLIENT_ID_IN_USE
+        if code == broker_codes.VALIDATION_FAILED and re.search(r"read.?only", text, re.IGNORECASE):
             for key in (OPEN_ORDERS, COMPLETED_ORDERS):
                 self.questions.fail(key, _read_only(self.link.where))
-        if code not in _IDLE_NOTICES:
+        if code not in broker_codes.ROUTINE_NOTICES:
             self.notice(f"{code} {text}")
 
     # --- quotes ------------------------------------------------------------------------------

@@ -425,7 +425,7 @@ class OrderMessage:
 
 @dataclass(frozen=True, slots=True)
 class LinkChange:
-    """`up` False: the link (socket, or the gateway's own to IB: 1100, 2110) is not whole."""
+    """`up` False: the link is down, the socket (code 0) or the gateway's own to IB (`broker_codes`)."""
 
     up: bool
     code: int

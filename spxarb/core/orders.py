@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from spxarb.core.broker_codes import CANCEL_REFUSALS, CANCELLATION, CHANGE_REFUSALS, REFUSALS
 from spxarb.core.model import ZERO, latest_revisions
 
 if TYPE_CHECKING:
@@ -151,16 +152,6 @@ _SIGNS_OF_LIFE = frozenset(
 """The broker has it: from now on it must appear somewhere."""
 _WORKING_STATUS = frozenset({"PreSubmitted", "Submitted"})
 _CANCELLED_STATUS = frozenset({"Cancelled", "ApiCancelled"})
-
-# Codes that come with a live order and mean no end of it (IBKR message codes; both client libraries take
-# some of them for one).
-WARNINGS = frozenset({165, 399, 404, 492, 10167, 10233, 10349}) | frozenset(range(2100, 2200))
-CANCEL_REFUSALS = frozenset({135, 136, 161, 10147, 10148})
-CHANGE_REFUSALS = frozenset({104, 105})
-REFUSALS = frozenset(
-    {103, 106, 107, 109, 110, 163, 164, 200, 201, 203, 320, 321, 322, 323, 343, 382, 383, 387, 434, 460}
-) | frozenset({10318, 10331})
-CANCELLATION = 202
 
 ABSENCE_SECONDS = 5.0
 """Between the two looks that prove an absence: orders appear late after the gateway's own link was lost."""

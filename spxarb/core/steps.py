@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from spxarb.core.broker_codes import CANCEL_REFUSALS
 from spxarb.core.model import (
     ZERO,
     FillReport,
@@ -25,7 +26,7 @@ from spxarb.core.model import (
     StopRequested,
     Timer,
 )
-from spxarb.core.orders import ABSENCE_SECONDS, CANCEL_REFUSALS, OrderEvent, OrderState, Track
+from spxarb.core.orders import ABSENCE_SECONDS, OrderEvent, OrderState, Track
 from spxarb.core.records import OrderName
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from spxarb.core.broker_codes import FARM_TROUBLE
 from spxarb.core.execution import Ending, OpenPlan, opening
 from spxarb.core.model import Check, ExitReason, OrderTicket, Side, TradeStatus
 from spxarb.core.records import Trade
@@ -42,9 +43,6 @@ if TYPE_CHECKING:
     from spxarb.trading.context import JobContext
 
 log = logging.getLogger(__name__)
-
-FARM_TROUBLE = frozenset({"2103", "2157"})
-"""IBKR message codes: the connection to a market data or security definition farm is broken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +195,8 @@ async def _decide(job: ConnectedJob) -> _Decision:
 
 def _farm_trouble(notices: Iterable[str]) -> str:
     """What the gateway said of its market data during this connection, that makes quotes suspect."""
-    return next((each for each in notices if each.partition(" ")[0] in FARM_TROUBLE), "")
+    codes = {str(code) for code in FARM_TROUBLE}
+    return next((notice for notice in notices if notice.partition(" ")[0] in codes), "")
 
 
 def _unfinished(job: ConnectedJob) -> str:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spxarb.core.broker_codes import CANCEL_REFUSALS, CANCELLATION, CHANGE_REFUSALS, REFUSALS, WARNINGS
 from spxarb.core.model import (
     NEW_YORK,
     BrokerOrder,
@@ -25,12 +26,7 @@ from spxarb.core.model import (
 )
 from spxarb.core.orders import (
     ABSENCE_SECONDS,
-    CANCEL_REFUSALS,
-    CANCELLATION,
-    CHANGE_REFUSALS,
-    REFUSALS,
     TRANSITIONS,
-    WARNINGS,
     OrderEvent,
     OrderState,
     Track,

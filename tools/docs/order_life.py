@@ -5,14 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spxarb.core.broker_codes import CANCEL_REFUSALS, CANCELLATION, CHANGE_REFUSALS, REFUSALS, WARNINGS
 from spxarb.core.orders import (
     ABSENCE_SECONDS,
-    CANCEL_REFUSALS,
-    CANCELLATION,
-    CHANGE_REFUSALS,
-    REFUSALS,
     TRANSITIONS,
-    WARNINGS,
     OrderEvent,
     OrderState,
     diagram,
