@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from spxarb.core.fees import OPTION_MULTIPLIER, FeeSchedule, order_fees
 from spxarb.core.model import ENTRY_CHECKS, MARGIN, NEW_YORK, ZERO, Check, Quote, Side, cents
 from spxarb.core.payoff import Structure, break_even, edge, worst_case
+from spxarb.core.sentences import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -52,25 +53,14 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class EntryView:
-    """All that is known when an entry is considered.
+class EntryMarket:
+    """What the market offers an entry: prices, the calls at the money, their quotes; None where unknown.
 
-    `calendar_doubt`, `unfinished` and `market_doubt` are sentences, empty when there is no doubt: the
-    exchange's calendar and the broker's hours disagree or are unknown; an earlier trade is not in order; the
-    market data cannot be trusted although each quote looks sound. `daily_pnl` is net, realized and
-    unrealized, dollars, None when unknown. `spx_price` and `spy_price` are the underlyings'.
-    `spx_equivalent_mid` is the mid of an SPX call struck at ratio x SPY strike. `asked_broker` False: the
-    market was not asked because nothing can be entered anyway.
+    `spx_price` and `spy_price` are the underlyings'. `spx_equivalent_mid` is the mid of an SPX call struck at
+    ratio x SPY strike, between listed strikes. `calendar_doubt` says how our calendar and the broker's
+    trading hours disagree, empty when they agree or nobody asked.
     """
 
-    now: datetime
-    day: TradingDay | None
-    calendar_doubt: str
-    trading_enabled: bool
-    trading_reason: str
-    trades_today: int
-    unfinished: str
-    daily_pnl: Decimal | None
     spx_price: Decimal | None = None
     spy_price: Decimal | None = None
     spx_call: Contract | None = None
@@ -80,8 +70,7 @@ class EntryView:
     spx_index_quote: Quote = NO_QUOTE
     spy_stock_quote: Quote = NO_QUOTE
     spx_equivalent_mid: Decimal | None = None
-    asked_broker: bool = True
-    market_doubt: str = ""
+    calendar_doubt: str = ""
 
     @property
     def ratio(self) -> Decimal | None:
@@ -89,6 +78,31 @@ class EntryView:
         if not self.spx_price or not self.spy_price:
             return None
         return self.spx_price / self.spy_price
+
+
+NO_MARKET = EntryMarket()
+
+
+@dataclass(frozen=True, slots=True)
+class EntryView:
+    """All that is known when an entry is considered.
+
+    `unfinished` and `market_doubt` are sentences, empty when there is no doubt: an earlier trade is not in
+    order; the market data cannot be trusted although each quote looks sound. `daily_pnl` is net, realized and
+    unrealized, dollars, None when unknown. `asked_broker` False: the market was not asked, because nothing
+    can be entered anyway.
+    """
+
+    now: datetime
+    day: TradingDay | None
+    trading_enabled: bool
+    trading_reason: str
+    trades_today: int
+    unfinished: str
+    daily_pnl: Decimal | None
+    market: EntryMarket = NO_MARKET
+    asked_broker: bool = True
+    market_doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +158,9 @@ def spread_credit(spx_price: Decimal, spy_price: Decimal, limits: Limits, fees: 
     return Credit(cents(gross), commissions, cents(gross - commissions))
 
 
-def quoted_credit(view: EntryView, limits: Limits, fees: FeeSchedule) -> Credit | None:
+def quoted_credit(market: EntryMarket, limits: Limits, fees: FeeSchedule) -> Credit | None:
     """The credit at the SPX ask and the SPY bid now; None when either is missing."""
-    ask, bid = view.spx_quote.ask, view.spy_quote.bid
+    ask, bid = market.spx_quote.ask, market.spy_quote.bid
     if ask is None or bid is None or ask <= 0 or bid <= 0:
         return None
     return spread_credit(ask, bid, limits, fees)
@@ -199,8 +213,8 @@ def entry_checks(view: EntryView, limits: Limits, fees: FeeSchedule) -> tuple[Ch
         _market_data(view),
         _strikes(view, limits),
         _tracking_ratio(view, limits),
-        _width("spx_spread", "SPX", view, view.spx_quote, limits.max_spx_spread),
-        _width("spy_spread", "SPY", view, view.spy_quote, limits.max_spy_spread),
+        _width("spx_spread", "SPX", view, view.market.spx_quote, limits.max_spx_spread),
+        _width("spy_spread", "SPY", view, view.market.spy_quote, limits.max_spy_spread),
         _net_credit(view, limits, fees),
     )
 
@@ -252,15 +266,15 @@ def margin_not_asked(reason: str) -> Check:
 
 
 def _time_window(view: EntryView) -> Check:
-    name, now = "time_window", view.now.astimezone(NEW_YORK)
-    value, doubt = f"{now:%H:%M:%S}", f" {_sentence(view.calendar_doubt)}" if view.calendar_doubt else ""
-    day = view.day
+    name, day, now = "time_window", view.day, view.now.astimezone(NEW_YORK)
+    value, doubt = f"{now:%H:%M:%S}", view.market.calendar_doubt
+    also = f" {sentence(doubt)}" if doubt else ""
     if day is None:
-        return Check(name, False, value, "closed", f"The exchange is closed on {now:%Y-%m-%d}.{doubt}")
+        return Check(name, False, value, "closed", f"The exchange is closed on {now:%Y-%m-%d}.{also}")
     limit = f"{_clock(day.entry_open)}-{_clock(day.entry_cutoff)}"
     inside = day.in_entry_window(now)
     where = "inside" if inside else "outside"
-    text = f"It is {value} in New York, {where} the entry window {limit}.{doubt}"
+    text = f"It is {value} in New York, {where} the entry window {limit}.{also}"
     return Check(name, inside and not doubt, value, limit, text)
 
 
@@ -269,7 +283,7 @@ def _trading_enabled(view: EntryView) -> Check:
     why = f": {reason}" if reason else ""
     text = "Trading is allowed." if enabled else f"Trading is stopped{why}."
     if view.unfinished:
-        text = f"{_sentence(view.unfinished)} {'' if enabled else text}".rstrip()
+        text = f"{sentence(view.unfinished)} {'' if enabled else text}".rstrip()
     return Check("trading_enabled", enabled and not view.unfinished, enabled, True, text)
 
 
@@ -292,18 +306,18 @@ def _daily_loss(view: EntryView, limits: Limits) -> Check:
 
 
 def _market_data(view: EntryView) -> Check:
-    name = "market_data"
+    name, market = "market_data", view.market
     if not view.asked_broker:
         return _market_not_asked(name, 0)
     faults = [
-        *_faults("SPX index", view.spx_index_quote, two_sided=False),
-        *_faults("SPY stock", view.spy_stock_quote),
-        *_call_faults("SPX call", view.spx_call, view.spx_quote),
-        *_call_faults("SPY call", view.spy_call, view.spy_quote),
+        *_faults("SPX index", market.spx_index_quote, two_sided=False),
+        *_faults("SPY stock", market.spy_stock_quote),
+        *_call_faults("SPX call", market.spx_call, market.spx_quote),
+        *_call_faults("SPY call", market.spy_call, market.spy_quote),
         *([view.market_doubt.rstrip(".")] if view.market_doubt else []),
     ]
     text = "; ".join(faults) if faults else "All four quotes are live, complete and in order"
-    return Check(name, not faults, len(faults), 0, _sentence(text))
+    return Check(name, not faults, len(faults), 0, sentence(text))
 
 
 def _strikes(view: EntryView, limits: Limits) -> Check:
@@ -312,12 +326,12 @@ def _strikes(view: EntryView, limits: Limits) -> Check:
     if not view.asked_broker:
         return _market_not_asked(name, most)
     distances = {
-        "spx": _distance(view.spx_call, view.spx_price),
-        "spy": _distance(view.spy_call, view.spy_price),
+        "spx": _distance(view.market.spx_call, view.market.spx_price),
+        "spy": _distance(view.market.spy_call, view.market.spy_price),
     }
     answers = [None if gap is None else gap <= most[key] for key, gap in distances.items()]
     text = "; ".join(_strike_words(key.upper(), gap, most[key]) for key, gap in distances.items())
-    return Check(name, _all_of(answers), distances, most, _sentence(text))
+    return Check(name, _all_of(answers), distances, most, sentence(text))
 
 
 def _strike_words(symbol: str, gap: Decimal | None, most: Decimal) -> str:
@@ -328,7 +342,7 @@ def _strike_words(symbol: str, gap: Decimal | None, most: Decimal) -> str:
 
 
 def _tracking_ratio(view: EntryView, limits: Limits) -> Check:
-    name, bounds, ratio = "tracking_ratio", (limits.min_ratio, limits.max_ratio), view.ratio
+    name, bounds, ratio = "tracking_ratio", (limits.min_ratio, limits.max_ratio), view.market.ratio
     if not view.asked_broker:
         return _market_not_asked(name, bounds)
     if ratio is None:
@@ -357,7 +371,7 @@ def _net_credit(view: EntryView, limits: Limits, fees: FeeSchedule) -> Check:
     name, least = "net_credit", limits.min_entry_credit
     if not view.asked_broker:
         return _market_not_asked(name, least)
-    credit = quoted_credit(view, limits, fees)
+    credit = quoted_credit(view.market, limits, fees)
     if credit is None:
         return Check(
             name, None, None, least, "The credit is not known: the SPX ask or the SPY bid is missing."
@@ -371,7 +385,7 @@ def _net_credit(view: EntryView, limits: Limits, fees: FeeSchedule) -> Check:
 
 
 def _market_not_asked(name: str, limit: object) -> Check:
-    return Check(name, None, None, limit, _sentence(NOT_ASKED))
+    return Check(name, None, None, limit, sentence(NOT_ASKED))
 
 
 def _faults(what: str, quote: Quote, *, two_sided: bool = True) -> list[str]:
@@ -420,9 +434,9 @@ def _all_of(answers: Iterable[bool | None]) -> bool | None:
 # --- what it risks ------------------------------------------------------------------------------
 
 
-def structure_of(view: EntryView, limits: Limits) -> Structure | None:
-    """The spread that the view would open; None while a strike or a price is missing."""
-    ratio, spx, spy = view.ratio, view.spx_call, view.spy_call
+def structure_of(market: EntryMarket, limits: Limits) -> Structure | None:
+    """The spread at the money; None while a strike or a price is missing."""
+    ratio, spx, spy = market.ratio, market.spx_call, market.spy_call
     if ratio is None or spx is None or spy is None or spx.strike is None or spy.strike is None:
         return None
     return Structure(
@@ -430,23 +444,23 @@ def structure_of(view: EntryView, limits: Limits) -> Structure | None:
     )
 
 
-def risk_of(view: EntryView, limits: Limits, credit: Credit | None) -> Risk:
-    """Mismatch, edge, worst case and break-even of the view's spread at `credit`; None where unknown."""
-    structure = structure_of(view, limits)
+def risk_of(market: EntryMarket, limits: Limits, credit: Credit | None) -> Risk:
+    """Mismatch, edge, worst case and break-even of the spread at the money, entered at `credit`."""
+    structure = structure_of(market, limits)
     if structure is None:
         return Risk()
     if credit is None:
         return Risk(structure.mismatch)
     return Risk(
         structure.mismatch,
-        _edge_of(view, structure, credit),
+        _edge_of(market, structure, credit),
         cents(worst_case(structure, credit.net)),
         break_even(structure, credit.net),
     )
 
 
-def _edge_of(view: EntryView, structure: Structure, credit: Credit) -> Decimal | None:
-    at_equivalent, at_strike = view.spx_equivalent_mid, view.spx_quote.mid
+def _edge_of(market: EntryMarket, structure: Structure, credit: Credit) -> Decimal | None:
+    at_equivalent, at_strike = market.spx_equivalent_mid, market.spx_quote.mid
     if at_equivalent is None or at_strike is None:
         return None
     return cents(edge(credit.net, structure, at_equivalent, at_strike))
@@ -470,8 +484,3 @@ def _plain(value: Decimal | None) -> str:
 def _clock(moment: datetime) -> str:
     local = moment.astimezone(NEW_YORK)
     return f"{local:%H:%M:%S}" if local.second else f"{local:%H:%M}"
-
-
-def _sentence(text: str) -> str:
-    stripped = text.strip().rstrip(".")
-    return f"{stripped[:1].upper()}{stripped[1:]}."

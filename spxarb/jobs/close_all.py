@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import ExitReason
+from spxarb.core.sentences import sentence
 from spxarb.errors import Exit, LockedError
 from spxarb.lock import terminate_holder
 from spxarb.trading import bookkeeping, recovery, settlement
@@ -123,7 +124,7 @@ def _result(job: ConnectedJob, outcomes: list[tuple[MarkedTrade, ExitResult]], t
         today = job.now.date()
         bookkeeping.refresh_state(ledger, today, job.now, bookkeeping.pnl_known(ledger, today))
     sentences = [*failed, *job.findings.unproven]
-    error = " ".join(f"{each[0].upper()}{each[1:]}." for each in sentences) or None
+    error = " ".join(map(sentence, sentences)) or None
     if error:
         off = "" if job.dry_run else "Trading is off. "
         error += f" {off}Look at the broker now, then run close-all again."

@@ -11,7 +11,9 @@ from spxarb.core.broker_codes import FARM_TROUBLE
 from spxarb.core.execution import Ending, OpenPlan, opening
 from spxarb.core.model import Check, ExitReason, OrderTicket, Side, TradeStatus
 from spxarb.core.records import Trade
+from spxarb.core.sentences import lower_first, upper_first
 from spxarb.core.strategy import (
+    NO_MARKET,
     Credit,
     EntryView,
     allowed,
@@ -28,7 +30,7 @@ from spxarb.trading import bookkeeping, recovery
 from spxarb.trading.escalation import escalated
 from spxarb.trading.exits import mark_trade, pnl_of_open
 from spxarb.trading.failsafe import place_failsafe
-from spxarb.trading.market import EntryMarket, entry_market
+from spxarb.trading.market import entry_market
 from spxarb.trading.market_calendar import timetable
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from spxarb.core.execution import Outcome
     from spxarb.core.model import Contract, Quote
     from spxarb.core.result import Result
+    from spxarb.core.strategy import EntryMarket
     from spxarb.trading.connected import ConnectedJob
     from spxarb.trading.context import JobContext
 
@@ -95,7 +98,6 @@ def _nothing_to_enter(context: JobContext) -> Result | None:
     view = EntryView(
         now=now,
         day=timetable(today, context.config),
-        calendar_doubt="",
         trading_enabled=ledger.state.is_trading(),
         trading_reason=ledger.state.trading_reason(),
         trades_today=ledger.trades.count_filled(today),
@@ -138,7 +140,7 @@ async def _enter(context: JobContext, *, dry_run: bool) -> Result:
 def _require_one_clock(job: ConnectedJob) -> None:
     if job.clock.doubt:
         raise RefusedError(
-            job.clock.doubt[0].upper() + job.clock.doubt[1:],
+            upper_first(job.clock.doubt),
             risk="Nothing was entered",
             mend="Set this machine's clock (timedatectl), or the gateway's",
         )
@@ -168,7 +170,7 @@ async def _decide(job: ConnectedJob) -> _Decision:
     """Look at the market and evaluate every check but the margin."""
     context, ledger = job.context, job.ledger
     today, day = job.now.date(), job.day
-    market = EntryMarket()
+    market = NO_MARKET
     if day is not None:
         timeout = context.config.execution.quote_timeout_seconds
         market = await entry_market(job.broker, today, day, timeout)
@@ -184,12 +186,12 @@ async def _decide(job: ConnectedJob) -> _Decision:
         daily_pnl=pnl,
         asked_broker=day is not None,
         market_doubt=_farm_trouble(job.broker.notices),
-        **{name: getattr(market, name) for name in EntryMarket.__dataclass_fields__},
+        market=market,
     )
     checks = entry_checks(view, context.limits, context.fees)
     why = "a dry run sends no what-if order" if job.dry_run else "another check failed already"
     return _Decision(
-        view, (*checks, margin_not_asked(why)), quoted_credit(view, context.limits, context.fees)
+        view, (*checks, margin_not_asked(why)), quoted_credit(market, context.limits, context.fees)
     )
 
 
@@ -211,7 +213,7 @@ def _unfinished(job: ConnectedJob) -> str:
 
 async def _attempt(job: ConnectedJob, decision: _Decision, told: list[str]) -> _Attempt:
     """Ask for the margin, then open the spread."""
-    margin = await _margin(job, decision.view)
+    margin = await _margin(job, decision.view.market)
     decision = replace(decision, checks=(*decision.checks[:-1], margin))
     if margin.ok is not True:
         return _Attempt(decision, "skipped", told=told)
@@ -227,53 +229,53 @@ async def _attempt(job: ConnectedJob, decision: _Decision, told: list[str]) -> _
     return _Attempt(decision, entered, trade.id, outcome.why, told)
 
 
-async def _margin(job: ConnectedJob, view: EntryView) -> Check:
+async def _margin(job: ConnectedJob, market: EntryMarket) -> Check:
     """By a what-if of the short leg, before anything is bought: each what-if sees only what is held."""
-    assert view.spy_call is not None
+    assert market.spy_call is not None
     quantity = job.context.limits.spy_contracts_per_spread
     ref = f"spxarb:{job.ledger.tag}:what-if"
-    ticket = OrderTicket(ref, view.spy_call, Side.SELL, quantity, view.spy_quote.bid)
+    ticket = OrderTicket(ref, market.spy_call, Side.SELL, quantity, market.spy_quote.bid)
     answer, account = await asyncio.gather(job.broker.what_if(ticket), job.broker.account_values())
     return margin_check(answer, account.available_funds)
 
 
 def _plan(context: JobContext, decision: _Decision) -> OpenPlan:
-    view, limits, fees = decision.view, context.limits, context.fees
-    spx, spy = view.spx_call, view.spy_call
-    assert spx is not None and spy is not None and view.spy_quote.bid is not None  # noqa: PT018
+    market, limits, fees = decision.view.market, context.limits, context.fees
+    spx, spy = market.spx_call, market.spy_call
+    assert spx is not None and spy is not None and market.spy_quote.bid is not None  # noqa: PT018
     ticks = spy.ticks
     return OpenPlan(
         spx=spx,
         spy=spy,
         spx_quantity=limits.spx_contracts_per_spread,
         spy_quantity=limits.spy_contracts_per_spread,
-        spx_cap=spx_price_cap(view.spy_quote.bid, limits, fees, spx.ticks),
+        spx_cap=spx_price_cap(market.spy_quote.bid, limits, fees, spx.ticks),
         spy_floor=lambda price: spy_price_floor(price, limits, fees, ticks),
         tactics=context.tactics,
     )
 
 
 def _new_trade(job: ConnectedJob, decision: _Decision) -> Trade:
-    context, view = job.context, decision.view
-    assert view.spx_call is not None and view.spy_call is not None  # noqa: PT018
-    risk = risk_of(view, context.limits, decision.credit)
+    context, view, market = job.context, decision.view, decision.view.market
+    assert market.spx_call is not None and market.spy_call is not None  # noqa: PT018
+    risk = risk_of(market, context.limits, decision.credit)
     return Trade(
         id=0,
         trade_date=view.now.date(),
         status=TradeStatus.PENDING,
         account=job.broker.account,
-        spx=view.spx_call,
-        spy=view.spy_call,
+        spx=market.spx_call,
+        spy=market.spy_call,
         spx_contracts=context.limits.spx_contracts_per_spread,
         spy_contracts=context.limits.spy_contracts_per_spread,
-        spy_price=view.spy_price,
-        spx_price=view.spx_price,
-        spy_entry_bid=view.spy_quote.bid,
-        spy_entry_ask=view.spy_quote.ask,
-        spx_entry_bid=view.spx_quote.bid,
-        spx_entry_ask=view.spx_quote.ask,
+        spy_price=market.spy_price,
+        spx_price=market.spx_price,
+        spy_entry_bid=market.spy_quote.bid,
+        spy_entry_ask=market.spy_quote.ask,
+        spx_entry_bid=market.spx_quote.bid,
+        spx_entry_ask=market.spx_quote.ask,
         entry_time=view.now,
-        ratio=view.ratio,
+        ratio=market.ratio,
         strike_mismatch=risk.strike_mismatch_points,
         edge=risk.edge,
         worst_case=risk.worst_case,
@@ -313,8 +315,8 @@ def _finished(job: ConnectedJob, attempt: _Attempt) -> Result:
     result = context.result(data, at=job.now, exit_code=code, error=error, notes=notes)
     record(context, attempt, data, job.now, dry_run=job.dry_run)
     if not job.dry_run:
-        if doubt := attempt.decision.view.calendar_doubt:
-            context.alert(f"No entry: {doubt[0].lower()}{doubt[1:]}.")
+        if doubt := attempt.decision.view.market.calendar_doubt:
+            context.alert(f"No entry: {lower_first(doubt)}.")
         today = job.now.date()
         still = [mark_trade(job, each).pnl for each in bookkeeping.open_trades(ledger)]
         bookkeeping.refresh_state(ledger, today, job.now, bookkeeping.pnl_of_day(ledger, today, still))
@@ -350,23 +352,35 @@ def record(
 
 def _data(context: JobContext, attempt: _Attempt, trade: Trade | None) -> dict[str, object]:
     """The command's keys of the JSON object."""
-    decision, view = attempt.decision, attempt.decision.view
+    decision, market = attempt.decision, attempt.decision.view.market
     credit = decision.credit
     sums = bookkeeping.pnl_of_trade(context.ledger, trade) if trade else None
     if sums is not None and trade is not None and not recovery.entry_interrupted(trade):
         gross = sums.entry_credit + sums.commissions
         credit = Credit(gross, sums.commissions, sums.entry_credit)
-    risk = risk_of(view, context.limits, credit)
+    risk = risk_of(market, context.limits, credit)
     return {
         "outcome": attempt.outcome,
         "would": decision.would,
         "checks": list(decision.checks),
-        "prices": {"spy": view.spy_price, "spx": view.spx_price, "ratio": view.ratio},
+        "prices": {"spy": market.spy_price, "spx": market.spx_price, "ratio": market.ratio},
         "legs": [
-            _leg(context, view.spx_call, Side.BUY, view.spx_quote, sums.spx_entry_price if sums else None),
-            _leg(context, view.spy_call, Side.SELL, view.spy_quote, sums.spy_entry_price if sums else None),
+            _leg(
+                context,
+                market.spx_call,
+                Side.BUY,
+                market.spx_quote,
+                sums.spx_entry_price if sums else None,
+            ),
+            _leg(
+                context,
+                market.spy_call,
+                Side.SELL,
+                market.spy_quote,
+                sums.spy_entry_price if sums else None,
+            ),
         ]
-        if view.spx_call or view.spy_call
+        if market.spx_call or market.spy_call
         else [],
         "credit": {
             "gross": credit and credit.gross,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.exits import ExitView, exit_signal
 from spxarb.core.model import ExitReason
+from spxarb.core.sentences import sentence
 from spxarb.errors import Exit
 from spxarb.trading import bookkeeping, recovery
 from spxarb.trading.escalation import escalated
@@ -155,7 +156,7 @@ def _errors(job: ConnectedJob, outcomes: Outcomes) -> list[str]:
     failed = [
         exited.why for reason, exited in begun if reason is not ExitReason.ENTRY_UNWOUND
     ]  # told already
-    found = [f"{each[0].upper()}{each[1:]}." for each in job.findings.unproven]
+    found = [sentence(text) for text in job.findings.unproven]
     if found:
         found.append("Compare the account at the broker with `spxarb report --csv --table executions`.")
     found += [f"{why}. Look at the broker now; `spxarb close-all` tries again." for why in failed]

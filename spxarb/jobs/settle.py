@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from spxarb.core.sentences import sentence
 from spxarb.errors import Exit, UsageError
 from spxarb.trading import bookkeeping, recovery, settlement
 from spxarb.trading.escalation import escalated
@@ -88,7 +89,7 @@ def _result(context: JobContext, day: date, now: datetime, told: list[str], unpr
         "summary": next(iter(ledger.days.summary_rows(day, day)), None),
         "provisional": bookkeeping.is_provisional(trades) or not _over(context, day, now),
     }
-    error = " ".join(f"{each[0].upper()}{each[1:]}." for each in unproven)
+    error = " ".join(map(sentence, unproven))
     if error:
         error += " Look at the account at the broker."
     code = Exit.HUMAN if error else Exit.DONE

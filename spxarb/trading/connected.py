@@ -14,6 +14,7 @@ from spxarb.core import reconcile
 from spxarb.core.model import ZERO, LegName, SnapshotTaken, TradeStatus
 from spxarb.core.orders import ABSENCE_SECONDS, OrderState, Track, reported_done
 from spxarb.core.records import held
+from spxarb.core.sentences import sentence
 from spxarb.core.sessions import next_trading_day
 from spxarb.core.steps import SpreadState
 from spxarb.errors import RefusedError
@@ -149,8 +150,8 @@ class ConnectedJob:
         unproven, noticed = (*gone, *self._unproven()), tuple(self._noticed())
         self.findings = reconcile.Findings(tuple(repaired), unproven, noticed)
         if not self.dry_run:
-            for sentence in noticed:
-                self.context.alert(f"{sentence[0].upper()}{sentence[1:]}.")
+            for text in noticed:
+                self.context.alert(sentence(text))
 
     def _missing_fills(self) -> list[Fill]:
         known = self.ledger.fills.exec_ids()
@@ -242,9 +243,9 @@ class ConnectedJob:
         """What others did to contracts of ours."""
         refs = self._known_refs()
         return [
-            sentence
+            text
             for trade in bookkeeping.open_trades(self.ledger)
-            for sentence in reconcile.closed_by_others(
+            for text in reconcile.closed_by_others(
                 trade, self.ledger.fills.of_trade(trade.id), self.snapshot, refs
             )
         ]

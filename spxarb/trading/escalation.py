@@ -6,6 +6,7 @@ import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from spxarb.core.sentences import lower_first
 from spxarb.errors import HumanNeededError, LockedError, RefusedError, SpxarbError, UsageError
 from spxarb.trading import bookkeeping
 from spxarb.trading.context import READ_ONLY_CLIENT_ID_OFFSET
@@ -39,7 +40,7 @@ def escalated(context: JobContext, *, everything: bool = False) -> Iterator[None
             raise
         what, mend = f"a bug in spxarb: {type(error).__name__}: {error}", ""
         if isinstance(error, SpxarbError):
-            what, mend = f"{error.what[:1].lower()}{error.what[1:]}", error.mend
+            what, mend = lower_first(error.what), error.mend
         raise HumanNeededError(
             f"{at_risk}, and {what}",
             risk="Its calls may still be held",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from spxarb.core.execution import failsafe
 from spxarb.core.model import LegName
 from spxarb.core.orders import OrderState
+from spxarb.core.sentences import sentence
 
 if TYPE_CHECKING:
     from spxarb.core.records import Trade
@@ -34,5 +35,5 @@ async def place_failsafe(job: ConnectedJob, trade: Trade) -> list[str]:
             return []
         why = track.words[-1] if track.words else "it did not answer"
     told = f"trade {trade.id} has no buy-back resting at the broker ({why}): only this machine will leave it"
-    job.context.alert(f"{told[0].upper()}{told[1:]}.")
+    job.context.alert(sentence(told))
     return [told]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import Quote
 from spxarb.core.payoff import interpolate
-from spxarb.core.strategy import nearest_strike, underlying_price
+from spxarb.core.strategy import EntryMarket, nearest_strike, underlying_price
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,25 +24,6 @@ NEIGHBOUR_SECONDS = 1.0
 """How long to wait for the quotes beside the money: they only tell the edge."""
 CLOSE_TOLERANCE = timedelta(minutes=15)
 """Index options of other expiries trade a quarter of an hour longer; a feed may tell their hours."""
-
-
-@dataclass(frozen=True, slots=True)
-class EntryMarket:
-    """Prices, calls at the money and their quotes; None and empty where the broker did not tell.
-
-    `spx_equivalent_mid` is the mid of an SPX call struck at ratio x SPY strike, between listed strikes.
-    """
-
-    spx_price: Decimal | None = None
-    spy_price: Decimal | None = None
-    spx_index_quote: Quote = field(default_factory=Quote)
-    spy_stock_quote: Quote = field(default_factory=Quote)
-    spx_call: Contract | None = None
-    spy_call: Contract | None = None
-    spx_quote: Quote = field(default_factory=Quote)
-    spy_quote: Quote = field(default_factory=Quote)
-    spx_equivalent_mid: Decimal | None = None
-    calendar_doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)

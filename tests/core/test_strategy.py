@@ -26,10 +26,12 @@ from spxarb.core.model import (
     TickRule,
     dec,
 )
+from spxarb.core.sentences import sentence
 from spxarb.core.sessions import trading_day
 from spxarb.core.strategy import (
     ENTRY_CHECKS,
     NO_QUOTE,
+    EntryMarket,
     EntryView,
     Limits,
     Risk,
@@ -79,15 +81,7 @@ def call(symbol, strike, con_id=1):
 
 
 # At 09:36: SPX 6800.34, SPY 677.99 / 678.01, so r = 10.03; SPXW 6800 call at 18.00, SPY 678 call at 2.30.
-GOOD = EntryView(
-    now=at("09:36:00"),
-    day=timetable(),
-    calendar_doubt="",
-    trading_enabled=True,
-    trading_reason="",
-    trades_today=0,
-    unfinished="",
-    daily_pnl=dec(0),
+MARKET = EntryMarket(
     spx_price=dec("6800.34"),
     spy_price=dec(678),
     spx_call=call("SPX", 6800),
@@ -98,6 +92,16 @@ GOOD = EntryView(
     spy_stock_quote=quote("677.99", "678.01"),
     spx_equivalent_mid=dec("22.40"),
 )
+GOOD = EntryView(
+    now=at("09:36:00"),
+    day=timetable(),
+    trading_enabled=True,
+    trading_reason="",
+    trades_today=0,
+    unfinished="",
+    daily_pnl=dec(0),
+    market=MARKET,
+)
 # 10 x 230 - 1800 = 500, less 11.80.
 
 NAMES = list(ENTRY_CHECKS)
@@ -107,9 +111,15 @@ def check(name, view=GOOD, limits=LIMITS) -> Check:
     return {each.name: each for each in entry_checks(view, limits, FEES)}[name]
 
 
-def changed(name, **more) -> Check:
+def but(view=GOOD, **changes):
+    """The view with something changed in it or in its market."""
+    of_market = {name: changes.pop(name) for name in [*changes] if name in EntryMarket.__dataclass_fields__}
+    return replace(view, market=replace(view.market, **of_market), **changes)
+
+
+def changed(name, **changes) -> Check:
     """One check of the good view with something changed in it."""
-    return check(name, replace(GOOD, **more))
+    return check(name, but(**changes))
 
 
 # --- settings -----------------------------------------------------------------------------------
@@ -361,7 +371,7 @@ def test_a_day_whose_result_is_unknown_allows_no_entry():
 def test_every_fault_of_the_market_data_is_told_and_forbids_an_entry(field, bad, words):
     found = changed("market_data", **{field: bad})
     assert (found.ok, found.value, found.limit) == (False, 1, 0)
-    assert found.message == f"{words[0].upper()}{words[1:]}."
+    assert found.message == sentence(words)
 
 
 def test_all_faults_are_listed_at_once():
@@ -463,7 +473,9 @@ def test_where_the_market_was_not_asked_its_checks_say_so_and_none_passes():
 
 def test_no_check_is_left_out_for_anothers_sake():
     """Nothing known, nothing allowed: each check still answers, and none says yes to the market."""
-    nothing = EntryView(at("12:00"), None, "hours unknown", False, "", 9, "a trade is open", None)
+    nothing = EntryView(
+        at("12:00"), None, False, "", 9, "a trade is open", None, EntryMarket(calendar_doubt="hours unknown")
+    )
     checks = entry_checks(nothing, LIMITS, FEES)
     assert [each.name for each in checks] == NAMES
     assert all(each.ok is not True and each.message for each in checks)
@@ -497,7 +509,7 @@ worse = st.sampled_from(
 def test_one_doubt_is_enough_to_allow_no_entry(doubts):
     view = GOOD
     for doubt in doubts:
-        view = replace(view, **doubt)
+        view = but(view, **doubt)
     assert not allowed(entry_checks(view, LIMITS, FEES), with_margin=False)
 
 
@@ -511,8 +523,7 @@ any_quote = st.builds(
 def test_whatever_the_quotes_every_check_answers_and_an_entry_needs_all_four_sound(
     spx, spy, index, stock, asked
 ):
-    view = replace(
-        GOOD,
+    view = but(
         spx_quote=spx,
         spy_quote=spy,
         spx_index_quote=index,
@@ -616,11 +627,11 @@ def test_a_check_that_nobody_knows_must_pass_too():
 # --- risk ---------------------------------------------------------------------------------------
 
 
-def test_the_risk_beside_a_credit_is_that_of_the_views_strikes_and_ratio():
+def test_the_risk_beside_a_credit_is_that_of_the_strikes_and_the_ratio():
     """r = 10.03 exactly: rk = 677 x 10.03 = 6790.31, M = 9.69; C = 448."""
-    view = replace(GOOD, spx_price=dec("6790.31"), spy_price=dec(677), spy_call=call("SPY", 677))
+    market = replace(MARKET, spx_price=dec("6790.31"), spy_price=dec(677), spy_call=call("SPY", 677))
     credit = replace(spread_credit(dec(18), dec(2), LIMITS, FEES), net=dec(448))
-    found = risk_of(view, LIMITS, credit)
+    found = risk_of(market, LIMITS, credit)
     assert found.strike_mismatch_points == dec("9.69")
     assert found.worst_case == dec("-518.10")
     assert found.edge == dec("4.70")  # 448 - 99.7009 x 22.40 + 100 x 17.90
@@ -629,22 +640,22 @@ def test_the_risk_beside_a_credit_is_that_of_the_views_strikes_and_ratio():
 
 def test_without_the_equivalent_mid_there_is_no_edge_but_a_worst_case():
     credit = spread_credit(dec(18), dec("2.30"), LIMITS, FEES)
-    found = risk_of(replace(GOOD, spx_equivalent_mid=None), LIMITS, credit)
+    found = risk_of(replace(MARKET, spx_equivalent_mid=None), LIMITS, credit)
     assert found.edge is None
     assert found.worst_case is not None
 
 
 def test_without_a_credit_only_the_mismatch_is_known():
-    found = risk_of(GOOD, LIMITS, None)
+    found = risk_of(MARKET, LIMITS, None)
     assert found.strike_mismatch_points == dec("-0.34")
     assert (found.edge, found.worst_case, found.break_even) == (None, None, None)
 
 
 @pytest.mark.parametrize("missing", ["spx_price", "spy_price", "spx_call", "spy_call"])
 def test_without_a_strike_or_a_price_no_risk_is_known(missing):
-    view = replace(GOOD, **{missing: None})
-    assert structure_of(view, LIMITS) is None
-    assert risk_of(view, LIMITS, spread_credit(dec(18), dec(2), LIMITS, FEES)) == Risk()
+    market = replace(MARKET, **{missing: None})
+    assert structure_of(market, LIMITS) is None
+    assert risk_of(market, LIMITS, spread_credit(dec(18), dec(2), LIMITS, FEES)) == Risk()
 
 
 # --- exits --------------------------------------------------------------------------------------

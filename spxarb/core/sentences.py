@@ -1,0 +1,24 @@
+"""Phrases made into sentences: one way to begin and to end them, for messages, alerts and checks."""
+
+from __future__ import annotations
+
+
+def sentence(text: str) -> str:
+    """The text with a capital and one full stop. A question keeps its mark, an empty text stays empty."""
+    stripped = text.strip()
+    if not stripped.endswith(("?", "!")):
+        stripped = stripped.rstrip(".")
+        stripped += "." if stripped else ""
+    return upper_first(stripped)
+
+
+def upper_first(text: str) -> str:
+    """The text with a capital at its beginning."""
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def lower_first(text: str) -> str:
+    """The text as it goes on after a comma or a colon; a name in capitals, such as SPX, stays one."""
+    if text[1:2].isupper():
+        return text
+    return f"{text[:1].lower()}{text[1:]}"
