@@ -1,9 +1,8 @@
-"""One spread being opened or closed: which orders, in which order, at which prices.
+"""One spread being opened or closed: which orders, in which sequence, at which prices.
 
-Opening is hedge first: the SPX call is bought, and only contracts that are filled are sold against. Leaving
-buys SPY back first. No order is sent for a leg while another of that leg may still fill, and none is sent
-anew before the broker's books have proven the end of the one before. See `steps` for how one order is worked
-and for what a procedure is.
+Opening is hedge first: SPX calls are bought, and SPY calls are sold only against SPX calls that are filled.
+Closing buys SPY back first. No order is sent for a leg while another of that leg may still fill, and the next
+one not before the end of the last is proven. See `steps` for how one order is worked and what a procedure is.
 """
 
 from __future__ import annotations
@@ -24,13 +23,13 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from spxarb.core.model import Contract
-    from spxarb.core.orders import Track
     from spxarb.core.steps import Action, SpreadState, Steps, Tactics
+    from spxarb.core.tracking import TrackedOrder
 
 FAILSAFE_SECONDS = 5.0
 """How long to wait for the broker to acknowledge the resting buy-back."""
 CLOSING_ROUNDS = 4
-"""How often a spread is closed anew when late news of an earlier order upsets the closing."""
+"""How often closing starts over when a late event of an earlier order upsets it."""
 NO_LINK = "the link to the broker is down"
 
 
@@ -44,9 +43,9 @@ class Ending(StrEnum):
     NOTHING = "nothing"  # no contract was filled
     UNWOUND = "unwound"  # begun and undone: flat
     FLAT = "flat"
-    RESIDUAL = "residual"  # SPY is flat; a worthless SPX call is left to cash settlement
-    INCOMPLETE = "left"  # contracts are left that should be gone
-    UNPROVEN = "doubt"  # the broker did not prove how an order ended
+    RESIDUAL = "residual"  # SPY is flat; worthless SPX calls go to cash settlement
+    INCOMPLETE = "incomplete"  # contracts are still held that should be closed
+    UNPROVEN = "unproven"  # the broker did not prove how an order ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ class OpenPlan:
 
 
 def opening(spread: SpreadState, plan: OpenPlan) -> Steps[Outcome]:
-    """Buy SPX, look at the credit again with its real price, sell SPY; or undo what was begun."""
+    """Buy SPX, check the credit again with the price paid, sell SPY; or undo what was begun."""
     up = yield from linked(spread)
     why = _no_purchase(spread, plan) if up else NO_LINK
     if why:
@@ -111,21 +110,21 @@ def _no_purchase(spread: SpreadState, plan: OpenPlan) -> str:
     return spread.stop
 
 
-def _buy_spx(spread: SpreadState, plan: OpenPlan) -> Steps[Track]:
+def _buy_spx(spread: SpreadState, plan: OpenPlan) -> Steps[TrackedOrder]:
     limit = spread.touch(plan.spx, Side.BUY) if plan.tactics.use_limit_orders else None
-    track = spread.new_order(plan.spx, LegName.SPX, Side.BUY, plan.spx_quantity, limit, Purpose.ENTRY)
+    order = spread.new_order(plan.spx, LegName.SPX, Side.BUY, plan.spx_quantity, limit, Purpose.ENTRY)
 
     def dearer(rung: int) -> Decimal | None:
-        if track.limit is None or rung > plan.tactics.attempts:
+        if order.limit is None or rung > plan.tactics.attempts:
             return None
-        price = plan.spx.ticks.above(track.limit)
-        return track.limit if plan.spx_cap is None or price > plan.spx_cap else price
+        price = plan.spx.ticks.above(order.limit)
+        return order.limit if plan.spx_cap is None or price > plan.spx_cap else price
 
-    yield from work_order(spread, track, plan.tactics.order_timeout, dearer, lambda: bool(spread.stop))
-    return track
+    yield from work_order(spread, order, plan.tactics.order_timeout, dearer, lambda: bool(spread.stop))
+    return order
 
 
-def _no_sale(spread: SpreadState, plan: OpenPlan, spx: Track) -> str:
+def _no_sale(spread: SpreadState, plan: OpenPlan, spx: TrackedOrder) -> str:
     """Why the SPY calls are not to be sold after all; empty when they are."""
     if spread.stop:
         return spread.stop
@@ -139,42 +138,42 @@ def _no_sale(spread: SpreadState, plan: OpenPlan, spx: Track) -> str:
     return ""
 
 
-def _sell_spy(spread: SpreadState, plan: OpenPlan, spx: Track) -> Steps[Track]:
-    """Never more than the ratio allows against SPX contracts that are filled, now and while it works."""
+def _sell_spy(spread: SpreadState, plan: OpenPlan, spx: TrackedOrder) -> Steps[TrackedOrder]:
+    """Never more than the filled SPX calls cover, when it is sent and while it works."""
     quantity = plan.covered(spread.held(LegName.SPX))
     limit = spread.touch(plan.spy, Side.SELL) if plan.tactics.use_limit_orders else None
-    track = spread.new_order(plan.spy, LegName.SPY, Side.SELL, quantity, limit, Purpose.ENTRY)
+    order = spread.new_order(plan.spy, LegName.SPY, Side.SELL, quantity, limit, Purpose.ENTRY)
     floor = plan.spy_floor(spx.average_price or ZERO)
 
     def cheaper(rung: int) -> Decimal | None:
-        if track.limit is None or rung > plan.tactics.attempts:
+        if order.limit is None or rung > plan.tactics.attempts:
             return None
-        price = plan.spy.ticks.below(track.limit)
-        return track.limit if floor is None or price < floor else price
+        price = plan.spy.ticks.below(order.limit)
+        return order.limit if floor is None or price < floor else price
 
     def halted() -> bool:
         return bool(spread.stop) or plan.covered(spread.held(LegName.SPX)) < quantity
 
-    yield from work_order(spread, track, plan.tactics.order_timeout, cheaper, halted)
-    return track
+    yield from work_order(spread, order, plan.tactics.order_timeout, cheaper, halted)
+    return order
 
 
 def _whole(spread: SpreadState, plan: OpenPlan) -> bool:
-    """Both legs are filled as wanted, and nothing of ours may fill any more."""
+    """Both legs are filled as wanted, and no order of ours may still fill."""
     held = spread.held(LegName.SPX), spread.held(LegName.SPY)
     return held == (plan.spx_quantity, -plan.spy_quantity) and not spread.unproven()
 
 
-def _why_not_whole(spread: SpreadState, plan: OpenPlan, spy: Track) -> str:
+def _why_not_whole(spread: SpreadState, plan: OpenPlan, spy: TrackedOrder) -> str:
     held = spread.held(LegName.SPX)
     if held < plan.spx_quantity:
         return f"a correction left {held} of {plan.spx_quantity} SPX calls"
     return _why_unfilled(spread, spy)
 
 
-def _why_unfilled(spread: SpreadState, track: Track) -> str:
-    reason = spread.stop or track.refusal or "not filled in time"
-    return f"{track.leg} filled {track.filled} of {track.ticket.quantity}: {reason}"
+def _why_unfilled(spread: SpreadState, order: TrackedOrder) -> str:
+    reason = spread.stop or order.refusal or "not filled in time"
+    return f"{order.leg} filled {order.filled} of {order.ticket.quantity}: {reason}"
 
 
 def _undo(spread: SpreadState, plan: OpenPlan, why: str) -> Steps[Outcome]:
@@ -184,21 +183,21 @@ def _undo(spread: SpreadState, plan: OpenPlan, why: str) -> Steps[Outcome]:
     return Outcome(ending, f"{why}; {outcome.why}" if outcome.why else why)
 
 
-def failsafe(spread: SpreadState, contract: Contract, not_before: datetime) -> Steps[Track]:
-    """Leave a buy-back of the short leg at the broker, a market order that sleeps until `not_before`.
+def failsafe(spread: SpreadState, contract: Contract, not_before: datetime) -> Steps[TrackedOrder]:
+    """Place a buy-back of the short leg that rests at the broker, a market order inactive until `not_before`.
 
-    It is for the case that nothing of ours runs any more; `closing` ends it before it trades that leg.
+    It covers the case that nothing of ours runs any more; `closing` ends it before it trades that leg.
     """
     quantity = -spread.held(LegName.SPY)
-    track = spread.new_order(contract, LegName.SPY, Side.BUY, quantity, None, Purpose.FAILSAFE, not_before)
+    order = spread.new_order(contract, LegName.SPY, Side.BUY, quantity, None, Purpose.FAILSAFE, not_before)
     timer = spread.timer()
-    track.apply(OrderEvent.SENT)
+    order.apply(OrderEvent.SENT)
     event = yield from spread.wait(
-        Place(track.ticket, track.leg, track.purpose, track.attempt), Wake(timer, FAILSAFE_SECONDS)
+        Place(order.ticket, order.leg, order.purpose, order.attempt), Wake(timer, FAILSAFE_SECONDS)
     )
-    while event != Timer(timer) and not (track.over or track.state is OrderState.LIVE):
+    while event != Timer(timer) and not (order.over or order.state is OrderState.LIVE):
         event = yield from spread.wait()
-    return track
+    return order
 
 
 # --- closing --------------------------------------------------------------------------------------
@@ -206,9 +205,9 @@ def failsafe(spread: SpreadState, contract: Contract, not_before: datetime) -> S
 
 @dataclass(frozen=True, slots=True)
 class ClosePlan:
-    """A spread to be rid of; what is held of it is on the board.
+    """A spread to close; `SpreadState` says what is held of it.
 
-    `spx_trades` False: SPX cannot or must not be sold any more, it is left to cash settlement.
+    `spx_trades` False: SPX cannot or must not be sold any more and goes to cash settlement.
     """
 
     spx: Contract
@@ -222,57 +221,59 @@ class ClosePlan:
 
 
 def closing(spread: SpreadState, plan: ClosePlan) -> Steps[Outcome]:
-    """End every order that may still fill, buy SPY back, then sell SPX; again if late news upsets that."""
+    """End every order that may still fill, buy SPY back, then sell SPX; start over if something upsets it."""
     for _ in range(CLOSING_ROUNDS):
         outcome = yield from _close_once(spread, plan)
         if outcome is not None:
             return outcome
     unproven = yield from _finish_all(spread)
-    return _unproven(unproven[0]) if unproven else _what_is_left(spread, plan)
+    return _unproven(unproven[0]) if unproven else _result(spread, plan)
 
 
 def _close_once(spread: SpreadState, plan: ClosePlan) -> Steps[Outcome | None]:
-    """One way through both legs; None when late news made it worthless."""
-    doubtful = yield from _finish_all(spread)
-    spy_left = 0
+    """Once through both legs; None when a late event upset it."""
+    unproven = yield from _finish_all(spread)
+    spy_after = 0
     for leg in (LegName.SPY, LegName.SPX):
-        doubtful = [track for track in doubtful if not track.proven]
-        doubt = next((track for track in doubtful if track.leg is leg), None)
-        if doubt is None and not _upset(spread, leg, doubtful):
-            doubt = yield from _flatten(spread, plan, leg, doubtful)
-        if doubt is not None:
-            return _unproven(doubt)
-        if _upset(spread, leg, doubtful):
+        unproven = [order for order in unproven if not order.proven]
+        of_leg = next((order for order in unproven if order.leg is leg), None)
+        if of_leg is None and not _upset(spread, leg, unproven):
+            of_leg = yield from _flatten(spread, plan, leg, unproven)
+        if of_leg is not None:
+            return _unproven(of_leg)
+        if _upset(spread, leg, unproven):
             return None
         if leg is LegName.SPY:
-            spy_left = spread.held(leg)
-        if spy_left < 0:
-            break
-    if spread.held(LegName.SPY) != spy_left:
+            spy_after = spread.held(leg)
+        if spy_after < 0:
+            break  # SPX is its hedge
+    if spread.held(LegName.SPY) != spy_after:
         return None
     unproven = spread.unproven()
-    return _unproven(unproven[0]) if unproven else _what_is_left(spread, plan)
+    return _unproven(unproven[0]) if unproven else _result(spread, plan)
 
 
-def _finish_all(spread: SpreadState) -> Steps[list[Track]]:
-    """See every order over; returns those whose end is not proven."""
-    for track in spread.unproven():
-        yield from finish(spread, track)
+def _finish_all(spread: SpreadState) -> Steps[list[TrackedOrder]]:
+    """Finish every order; returns those whose end is not proven."""
+    for order in spread.unproven():
+        yield from finish(spread, order)
     return spread.unproven()
 
 
-def _upset(spread: SpreadState, leg: LegName, doubtful: Sequence[Track], own: Track | None = None) -> bool:
-    """Whether something came to light that must be dealt with before `leg` is traded on.
+def _upset(
+    spread: SpreadState, leg: LegName, unproven: Sequence[TrackedOrder], own: TrackedOrder | None = None
+) -> bool:
+    """Whether something new must be dealt with before `leg` is traded on.
 
-    An order that was over lives again, or has fills that nobody has shown; or, while SPX is sold, SPY is
-    short. `doubtful` orders are known to be so, `own` is the one that works just now.
+    An order that was over is live again, or a status claims fills that no execution has shown; or SPY is
+    short while SPX is sold. `unproven` orders are known to be so, `own` is the one that works now.
     """
     if leg is LegName.SPX and spread.held(LegName.SPY) < 0:
         return True
-    return any(each is not own and each not in doubtful for each in spread.unproven())
+    return any(order is not own and order not in unproven for order in spread.unproven())
 
 
-def _what_is_left(spread: SpreadState, plan: ClosePlan) -> Outcome:
+def _result(spread: SpreadState, plan: ClosePlan) -> Outcome:
     spy, spx = spread.held(LegName.SPY), spread.held(LegName.SPX)
     if not spy and not spx:
         return Outcome(Ending.FLAT)
@@ -280,14 +281,14 @@ def _what_is_left(spread: SpreadState, plan: ClosePlan) -> Outcome:
         return Outcome(Ending.RESIDUAL, f"{_calls(spx, LegName.SPX)} left to cash settlement")
     if not spy and spx > 0 and _worthless(spread, plan.spx):
         return Outcome(Ending.RESIDUAL, f"{_calls(spx, LegName.SPX)} without a bid left to cash settlement")
-    left = [_calls(held, leg) for leg, held in ((LegName.SPY, spy), (LegName.SPX, spx)) if held]
+    open_legs = [_calls(held, leg) for leg, held in ((LegName.SPY, spy), (LegName.SPX, spx)) if held]
     if spy < 0 < spx:
-        return Outcome(Ending.INCOMPLETE, f"{left[0]} could not be closed, so SPX is kept as the hedge")
-    return Outcome(Ending.INCOMPLETE, f"{' and '.join(left)} could not be closed")
+        return Outcome(Ending.INCOMPLETE, f"{open_legs[0]} could not be closed, so SPX is kept as the hedge")
+    return Outcome(Ending.INCOMPLETE, f"{' and '.join(open_legs)} could not be closed")
 
 
-def _unproven(track: Track) -> Outcome:
-    return Outcome(Ending.UNPROVEN, f"how order {track.ref} ended is not known")
+def _unproven(order: TrackedOrder) -> Outcome:
+    return Outcome(Ending.UNPROVEN, f"how order {order.ref} ended is not known")
 
 
 def _calls(count: int, leg: LegName) -> str:
@@ -296,37 +297,37 @@ def _calls(count: int, leg: LegName) -> str:
 
 
 def _worthless(spread: SpreadState, contract: Contract) -> bool:
-    """Nobody bids, though somebody offers: the market is there and the option is worth nothing."""
+    """Nobody bids though somebody offers: there is a market, and the call is worth nothing in it."""
     quote = spread.quote(contract)
     return quote.bid is None and quote.ask is not None
 
 
 def _flatten(
-    spread: SpreadState, plan: ClosePlan, leg: LegName, doubtful: Sequence[Track]
-) -> Steps[Track | None]:
-    """Trade away what is held of a leg, as far as the rungs go. Returns an order whose end is not proven."""
+    spread: SpreadState, plan: ClosePlan, leg: LegName, unproven: Sequence[TrackedOrder]
+) -> Steps[TrackedOrder | None]:
+    """Close what is held of a leg, as far as the rungs go. Returns an order whose end is not proven."""
     held = spread.held(leg)
     if not held or (leg is LegName.SPX and held > 0 and not plan.spx_trades):
         return None
     yield from _touch_or_timeout(spread, plan.contract(leg), held, plan.tactics.quote_timeout)
     for rung in (_offer_worthless, _limit_rungs, _market_rung):
-        if not (yield from linked(spread)) or _upset(spread, leg, doubtful):
+        if not (yield from linked(spread)) or _upset(spread, leg, unproven):
             return None
         ladder = rung(spread, plan, leg)
         if ladder is None:
             continue
-        track = ladder.track
-        halted = partial(_upset, spread, leg, doubtful, track)
-        if not (yield from work_order(spread, track, ladder.seconds, ladder.next_limit, halted)):
-            return track
+        order = ladder.order
+        halted = partial(_upset, spread, leg, unproven, order)
+        if not (yield from work_order(spread, order, ladder.seconds, ladder.next_limit, halted)):
+            return order
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class _Ladder:
-    """An order and how it is worked."""
+    """An order and how its price is worked."""
 
-    track: Track
+    order: TrackedOrder
     seconds: float
     next_limit: Callable[[int], Decimal | None]
 
@@ -335,7 +336,7 @@ def _no_more(_: int) -> None:
     return None
 
 
-def _closer(spread: SpreadState, plan: ClosePlan, leg: LegName, limit: Decimal | None) -> Track:
+def _closer(spread: SpreadState, plan: ClosePlan, leg: LegName, limit: Decimal | None) -> TrackedOrder:
     """An order for exactly what is held of the leg now."""
     held = spread.held(leg)
     return spread.new_order(plan.contract(leg), leg, _side(held), abs(held), limit, plan.purpose)
@@ -346,12 +347,12 @@ def _side(held: int) -> Side:
 
 
 def _offer_worthless(spread: SpreadState, plan: ClosePlan, leg: LegName) -> _Ladder | None:
-    """A long call that nobody bids for is offered once at the lowest price there is."""
+    """A long call that nobody bids for is offered once, at the lowest legal price."""
     contract = plan.contract(leg)
     if spread.held(leg) <= 0 or not _worthless(spread, contract):
         return None
-    track = _closer(spread, plan, leg, contract.ticks.lowest)
-    return _Ladder(track, plan.tactics.order_timeout, _no_more)
+    order = _closer(spread, plan, leg, contract.ticks.lowest)
+    return _Ladder(order, plan.tactics.order_timeout, _no_more)
 
 
 def _limit_rungs(spread: SpreadState, plan: ClosePlan, leg: LegName) -> _Ladder | None:
@@ -360,18 +361,18 @@ def _limit_rungs(spread: SpreadState, plan: ClosePlan, leg: LegName) -> _Ladder 
     limit = _rung_price(spread, contract, _side(held), 0)
     if not held or limit is None or not plan.tactics.use_limit_orders:
         return None
-    track = _closer(spread, plan, leg, limit)
+    order = _closer(spread, plan, leg, limit)
 
     def deeper(rung: int) -> Decimal | None:
         if rung >= plan.tactics.exit_rungs:
             return None
-        return _rung_price(spread, contract, track.ticket.side, rung) or track.limit
+        return _rung_price(spread, contract, order.ticket.side, rung) or order.limit
 
-    return _Ladder(track, plan.tactics.rung_seconds, deeper)
+    return _Ladder(order, plan.tactics.rung_seconds, deeper)
 
 
 def _market_rung(spread: SpreadState, plan: ClosePlan, leg: LegName) -> _Ladder | None:
-    """The last rung, where it is allowed; not for what nobody bids for."""
+    """The last rung, where the configuration allows it; not for a call that nobody bids for."""
     allowed = plan.tactics.market_exit or not plan.tactics.use_limit_orders
     held = spread.held(leg)
     if not allowed or not held or (held > 0 and _worthless(spread, plan.contract(leg))):
@@ -380,9 +381,9 @@ def _market_rung(spread: SpreadState, plan: ClosePlan, leg: LegName) -> _Ladder 
 
 
 def _rung_price(spread: SpreadState, contract: Contract, side: Side, rung: int) -> Decimal | None:
-    """The touch, then through it by 1, 2, 4, 8, ... steps, at most a fifth of the price.
+    """The touch, then through it by 1, 2, 4, 8, ... ticks, at most a fifth of the price.
 
-    IBKR refuses option orders more than 20 % through the best price of all exchanges.
+    IBKR refuses limits on options more than 20 % through the best bid or offer (ibkr.info/node/838).
     """
     touch = spread.touch(contract, side)
     if touch is None:
@@ -395,9 +396,9 @@ def _rung_price(spread: SpreadState, contract: Contract, side: Side, rung: int) 
 
 
 def _touch_or_timeout(spread: SpreadState, contract: Contract, held: int, seconds: float) -> Steps[None]:
-    """Wait a bounded time for a price to trade at; a call that the broker says has no bid is not waited for.
+    """Wait a bounded time for a price to trade at, but not for the bid of a call that is quoted without one.
 
-    An ask alone is not enough for that: its bid may be on the way.
+    An ask alone is not enough for that: its bid may be on the way. The broker must have sent "no bid".
     """
     timer = spread.timer()
     actions: tuple[Action, ...] = (Wake(timer, seconds),)

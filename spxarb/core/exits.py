@@ -1,6 +1,6 @@
-"""Leaving: why a spread must be exited, what closing it costs now, what its calls bring at expiry. Pure.
+"""Exits: why a spread must be exited, what closing it costs now, what its calls bring at expiry. Pure.
 
-Eager to leave: what is not known never hides a reason to exit, and never is one.
+Eager to exit: what is not known never hides a reason to exit, and never is one.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def closing_cost(
     """Dollars to close now: SPY bought at the ask, SPX sold at the bid, both orders' estimated fees in it.
 
     Negative when closing brings money. `spy_short` and `spx_long` are contracts still held, unsigned; none
-    needs no quote. Where the broker says that SPX has no bid, beside a live ask, it counts as 0 and nothing
-    is sold. None when any other side is missing, or not told yet, or a leg is held the wrong way round.
+    needs no quote. Where the broker sends that SPX has no bid, beside a live ask, it counts as 0 and nothing
+    is sold. None when any other side is missing or has not come yet, or a leg is held the wrong way round.
     """
     back = _buy_back(spy_quote, spy_short, fees)
     sale = _sale(spx_quote, spx_long, fees)
@@ -73,7 +73,7 @@ def current_pnl(
     """Dollars that the trade would have made, closed now; None when a part is unknown.
 
     `exit_cash_so_far` is what exits have brought already, negative when paid; `cost` the closing cost of
-    what is left.
+    what is still held.
     """
     if entry_credit is None or cost is None:
         return None
@@ -117,7 +117,7 @@ def _buy_back(quote: Quote, contracts: Decimal, fees: FeeSchedule) -> Decimal | 
 
 
 def _sale(quote: Quote, contracts: Decimal, fees: FeeSchedule) -> Decimal | None:
-    """Dollars received, less fees, for `contracts` SPX calls at the bid; None when it cannot be told."""
+    """Dollars received, less fees, for `contracts` SPX calls at the bid; None when that is not known."""
     if contracts == 0:
         return ZERO
     if contracts < 0:

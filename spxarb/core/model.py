@@ -165,7 +165,7 @@ class Quote:
     halted: bool = False
     data_type: int | None = None  # 1 live, 2 frozen, 3 delayed, 4 delayed-frozen
     received: float | None = None  # monotonic seconds of the newest tick
-    bid_told: bool = False  # the broker has spoken of the bid, be it that there is none
+    bid_told: bool = False  # the broker has sent the bid, or that there is none
 
     @property
     def mid(self) -> Decimal | None:
@@ -190,7 +190,7 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class OrderTicket:
-    """What is asked of the broker; committed to the ledger before it is sent.
+    """An order as it is sent; committed to the ledger before that.
 
     `limit` None is a market order. `good_after` delays activation (aware datetime).
     """
@@ -206,7 +206,7 @@ class OrderTicket:
 
 @dataclass(frozen=True, slots=True)
 class BrokerOrder:
-    """An order as the broker tells it (open or completed). `order_id` is 0 in completed orders."""
+    """An order as the broker lists it, open or completed. `order_id` is 0 in completed orders."""
 
     order_ref: str
     order_id: int
@@ -299,7 +299,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class AccountValues:
-    """Dollars; None where the broker did not say."""
+    """Dollars; None where the broker sent nothing."""
 
     account_id: str
     net_liquidation: Decimal | None = None
@@ -312,7 +312,7 @@ class AccountValues:
 
 @dataclass(frozen=True, slots=True)
 class MarginAnswer:
-    """What a what-if order would do to the account, dollars; None where the broker did not say."""
+    """What a what-if order would do to the account, dollars; None where the broker sent nothing."""
 
     initial_change: Decimal | None
     maintenance_change: Decimal | None
@@ -320,7 +320,7 @@ class MarginAnswer:
     initial_after: Decimal | None
     commission: Decimal | None
     warning: str = ""
-    rejected: str = ""  # the broker's words when it refused
+    rejected: str = ""  # code and text when the broker refused
 
 
 MARGIN = "margin"
@@ -336,12 +336,12 @@ ENTRY_CHECKS = (
     "spy_spread",
     "net_credit",
 )
-"""What an entry is checked for, in this order; MARGIN comes after, from the job that asks the broker."""
+"""The checks of an entry, in this order; MARGIN comes last, from the job that asks the broker."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One entry check. `ok` None: it could not, or need not, be evaluated."""
+    """One entry check. `ok` None: it could not be evaluated, or need not be."""
 
     name: str
     ok: bool | None
@@ -362,7 +362,7 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class BrokerSnapshot:
-    """What the broker holds: answers of one and the same moment, asked in parallel."""
+    """What the broker holds: its answers of one moment, asked in parallel."""
 
     time: datetime
     executions: tuple[Execution, ...]
@@ -381,7 +381,7 @@ class BrokerSnapshot:
         return position - sum((row.quantity * row.side.sign for row in executions), start=ZERO)
 
 
-# --- what the broker says while an order works --------------------------------------------------
+# --- events while an order works -----------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,7 +392,7 @@ class QuoteUpdate:
 
 @dataclass(frozen=True, slots=True)
 class OrderUpdate:
-    """An orderStatus or openOrder frame, in the wire's words; numbers None where the frame had none."""
+    """An orderStatus or openOrder frame, its status as on the wire; None where the frame had no number."""
 
     order_ref: str
     order_id: int
@@ -415,7 +415,7 @@ class CommissionReport:
 
 @dataclass(frozen=True, slots=True)
 class OrderMessage:
-    """An error or warning frame tied to an order: a code proves nothing but what the table says of it."""
+    """An error or warning frame tied to an order. See `broker_codes` for what a code proves."""
 
     order_ref: str
     order_id: int
@@ -435,21 +435,21 @@ class LinkChange:
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """A deadline that the machine had set has passed."""
+    """A deadline that a procedure had set has passed."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class StopRequested:
-    """The ledger's panic flag was seen."""
+    """Entries were forbidden meanwhile: `stop` or `close-all` was run."""
 
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """An order or a change of one that never reached the socket: the link was down."""
+    """An order, or a change of one, that never reached the socket because the link was down."""
 
     order_ref: str
     why: str
@@ -457,7 +457,7 @@ class NotSent:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotTaken:
-    """The broker's books, asked for over a link that stayed whole (`epoch`); `at` is monotonic seconds."""
+    """A snapshot over a link that stayed whole (`epoch` names it); `at` is monotonic seconds."""
 
     snapshot: BrokerSnapshot
     at: float = 0.0
@@ -466,7 +466,7 @@ class SnapshotTaken:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotFailed:
-    """The books were asked for and not told in time, or the link was lost meanwhile."""
+    """A snapshot that the broker did not answer in time, or during which the link was lost."""
 
     why: str
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 FARTHEST = Decimal("1.2")
-"""Settlements are looked at up to this multiple of the higher strike."""
+"""Settlements are considered up to this multiple of the higher strike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def best_case(structure: Structure, credit: Decimal) -> Decimal:
 def break_even(structure: Structure, credit: Decimal) -> Decimal | None:
     """The lowest settlement at which the payoff crosses zero, index points; None when there is none.
 
-    Looked for from S = 0 to 20 % above the higher strike. For M > 0 and a credit below (1000 / r) M it is
+    Searched from S = 0 to 20 % above the higher strike. For M > 0 and a credit below (1000 / r) M it is
     r k + C r / 1000. Where the payoff is zero from S = 0 on (no credit), it is the point where that ends.
     """
     for left, right in pairwise(structure.kinks):

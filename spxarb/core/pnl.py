@@ -1,6 +1,6 @@
-"""The figures of a trade and of a day: facts from executions, commission reports and settlements.
+"""The result of a trade and of a day: facts from executions, commission reports and settlements.
 
-Dollars, exact to the cent. Quotes have no say here.
+Dollars, exact to the cent. No quote enters here.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class TradePnl:
 
 @dataclass(frozen=True, slots=True)
 class DaySummary:
-    """A row of `daily_summary`, dollars. A sum is None while a trade that it needs has no figure yet."""
+    """A row of `daily_summary`, dollars. A sum is None while a trade in it has no result yet."""
 
     date: date
     trades_count: int
@@ -69,13 +69,13 @@ class DaySummary:
 
 
 def trade_pnl(trade: Trade, fills: Iterable[Fill], settlements: Iterable[Settlement] = ()) -> TradePnl:
-    """The figures of `trade` from its own fills and settlements, in whatever order they come.
+    """The result of `trade` from its own fills and settlements, in whatever order they come.
 
-    Fills and settlements of other trades are left out; of an execution and its corrections only the latest
-    counts. A settled leg is no longer held.
+    Fills and settlements of other trades do not count; of an execution and its corrections only the latest
+    does. A settled leg is no longer held.
     """
     own = _latest([fill for fill in fills if fill.trade_id == trade.id])
-    settled = [each for each in settlements if each.trade_id == trade.id]
+    settled = [row for row in settlements if row.trade_id == trade.id]
     opening = [fill for fill in own if fill.purpose.opens]
     closing = [fill for fill in own if not fill.purpose.opens]
     entry_credit = cents(_net_cash(trade, opening))
@@ -126,13 +126,13 @@ def day_summary(day: date, trades: Sequence[Trade], curve: Sequence[Decimal] = (
 
 
 def _latest(fills: Sequence[Fill]) -> list[Fill]:
-    """One fill an execution: its latest correction."""
+    """One fill for each execution: its latest correction."""
     by_id = {fill.execution.exec_id: fill for fill in fills}
-    return [by_id[each.exec_id] for each in latest_revisions(fill.execution for fill in by_id.values())]
+    return [by_id[row.exec_id] for row in latest_revisions(fill.execution for fill in by_id.values())]
 
 
 def _entries(fills: Iterable[Fill]) -> list[Fill]:
-    """Without what undid the entry."""
+    """The entry's fills, without those that unwound it."""
     return [fill for fill in fills if fill.purpose is Purpose.ENTRY]
 
 
@@ -149,20 +149,20 @@ def _net_cash(trade: Trade, fills: Iterable[Fill]) -> Decimal:
 
 
 def _cash_settled(settlements: Iterable[Settlement]) -> Decimal:
-    return sum((each.cash for each in settlements), start=ZERO)
+    return sum((row.cash for row in settlements), start=ZERO)
 
 
 def _average_price(fills: Iterable[Fill], leg: LegName) -> Decimal | None:
     """The price of a leg's fills, weighted by quantity, to the millionth; None when there are none."""
     own = [fill.execution for fill in fills if fill.leg is leg]
-    quantity = sum((each.quantity for each in own), start=ZERO)
+    quantity = sum((row.quantity for row in own), start=ZERO)
     if not quantity:
         return None
-    return (sum((each.price * each.quantity for each in own), start=ZERO) / quantity).quantize(_PRICE)
+    return (sum((row.price * row.quantity for row in own), start=ZERO) / quantity).quantize(_PRICE)
 
 
 def _still_held(fills: Iterable[Fill], settlements: Iterable[Settlement], leg: LegName) -> Decimal:
-    settled = sum((each.quantity for each in settlements if each.leg is leg), start=ZERO)
+    settled = sum((row.quantity for row in settlements if row.leg is leg), start=ZERO)
     return held(fills, leg) - settled
 
 

@@ -1,8 +1,9 @@
-"""What the ledger remembers, as values: trades, orders, executions, settlements, and their names.
+"""What the ledger keeps, as values: trades, orders, executions, settlements, and their references.
 
 Every order of ours carries a reference `spxarb:<ledger>:<trade>:<leg>:<purpose><attempt>`, such as
-`spxarb:4f1c:12:SPY:x2`: the ledger's own tag, trade 12, its SPY leg, the second order that closes it. Only
-it survives a crash between "sent" and "acknowledged" (IB echoes it in orders and executions for life).
+`spxarb:4f1c:12:SPY:x2`: the ledger's own tag, trade 12, its SPY leg, the second order that closes it. Of all
+ids only the reference survives a crash between "sent" and "acknowledged"; IB repeats it in open orders and
+in executions, though some executions of real gateways came without (node-ib#110, nautilus_trader#4970).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 PREFIX = "spxarb:"
 ABSENT = "absent"
-"""Status of an order that the broker's books showed nowhere, twice: the weakest proof that it is over."""
+"""Status of an order that was missing from two snapshots: the weakest proof that it is over."""
 _REF = re.compile(
     r"spxarb:(?P<tag>[0-9a-z]+):(?P<trade>\d+):(?P<leg>SPX|SPY):(?P<purpose>[euxf])(?P<attempt>\d+)"
 )
@@ -75,9 +76,9 @@ def order_name(ref: str) -> OrderName | None:
 class OrderRecord:
     """An order as the ledger has it: committed before it was sent.
 
-    `status` is the wire's last word, '' before any. `final` is True once the broker has proven that nothing
-    more can come of it; `filled` are then its contracts filled. `overnight`: the account's contracts
-    before the day's executions, by the books known when it was sent; None: not known.
+    `status` is the wire's last status, '' before any. `final`: its end is proven, and `filled` are then its
+    contracts filled. `overnight`: `BrokerSnapshot.overnight` of its contract, by the last snapshot before it
+    was sent; None: not known.
     """
 
     ticket: OrderTicket
@@ -135,7 +136,7 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One look at an open spread: prices and what closing it would bring, dollars; None where unknown."""
+    """An open spread marked to the market: prices and the result if closed, dollars; None where unknown."""
 
     trade_id: int
     at: datetime
@@ -153,7 +154,7 @@ class Trade:
     """One row of `trades`. Dollars; prices as quoted; None where not (yet) known.
 
     `spx` and `spy` are the legs' contracts as qualified at entry; `spx_contracts` and `spy_contracts` what
-    the entry wanted. `limits` is the configuration in force at entry. `residual`: legs left to settlement.
+    the entry wanted. `limits` is the configuration in force at entry. `residual`: legs that go to settlement.
     """
 
     id: int

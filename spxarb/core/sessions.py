@@ -1,7 +1,7 @@
 """Trading days and the day's timetable: pure functions of a date, the closures and the configured times.
 
 The exchange's regular session is 09:30-16:00 in New York, on an early close 09:30-13:00 (NYSE, Cboe). The
-closures are arguments: `spxarb.trading.market_calendar` knows them, here nobody asks.
+closures are arguments; `spxarb.trading.market_calendar` knows them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a list of results proves, and what it does not: win rate, expectancy, drawdown, tail.
 
-What cannot be known is None and never 0. Money is dollars a trade, rates are parts of one.
+What cannot be known is None and never 0. Money is dollars a trade, rates are fractions of one.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 FEW_TRADES = 30
-"""Below this number nothing is called proven."""
+"""Below this number no result is called significant."""
 
 TAIL_TRADES = 20
-"""The worst 5 % need this many trades to be one of them."""
+"""With fewer trades the worst 5 % is less than one of them."""
 
 Interval = tuple[Decimal | None, Decimal | None]
 
@@ -136,7 +136,7 @@ def significance_note(trades: int, expectancy: Interval) -> str:
         return f"Over {count} the mean is above zero by more than chance explains, if days stay alike."
     if high < 0:
         return f"Over {count} the mean is below zero by more than chance explains: the spread loses money."
-    return f"Over {count} the mean cannot be told from zero: no edge is proven."
+    return f"Over {count} the mean cannot be distinguished from zero: no edge is proven."
 
 
 def _edges(pnls: Sequence[Decimal], edges: Sequence[Decimal | None]) -> dict[str, object]:

@@ -1,7 +1,7 @@
-"""How one order is worked and seen over, without a socket and without a clock: events in, actions out.
+"""How one order is worked until its end is proven, without a socket or a clock: events in, actions out.
 
-Each procedure is a generator: it yields what is to be done now and receives the next event. Whoever drives
-it performs the actions in order (an intent is committed before its order is sent), then waits for one event.
+Each procedure is a generator: it yields what is to be done now and receives the next event. Its driver
+performs the actions in order (an intent is committed before its order is sent), then waits for one event.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from spxarb.core.broker_codes import CANCEL_REFUSALS
 from spxarb.core.model import (
     ZERO,
     FillReport,
@@ -26,8 +25,9 @@ from spxarb.core.model import (
     StopRequested,
     Timer,
 )
-from spxarb.core.orders import ABSENCE_SECONDS, OrderEvent, OrderState, Track
+from spxarb.core.orders import ABSENCE_SECONDS, CancelState, ChangeState, OrderEvent, OrderState
 from spxarb.core.records import OrderName
+from spxarb.core.tracking import TrackedOrder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -40,9 +40,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CANCEL_SECONDS = 5.0
-"""How long to wait for the word that a cancelled order is over, before the books are asked."""
-LOOKS = 5
-"""How often the books are asked for the end of one order before a human must."""
+"""How long to wait for the broker to report a cancelled order done, before a snapshot is taken.
+
+Usually a second; but cancels have gone unanswered for minutes (Lean.Brokerages.InteractiveBrokers#256).
+"""
+SNAPSHOTS = 5
+"""How many snapshots are taken to prove the end of one order, before it is left unproven."""
 LINK_SECONDS = 20.0
 """How long to wait for the gateway's link to come back before anything is asked or sent."""
 
@@ -62,7 +65,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Reprice:
-    """Commit the new limit, then send the live order again under its own id."""
+    """Commit the new limit, then send the live order again under its own id, which changes it.
+
+    (IBKR, TWS API, modifying orders: the same order id and fields, but for the price.)
+    """
 
     ref: str
     limit: Decimal
@@ -70,19 +76,19 @@ class Reprice:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Ask for the end of an order."""
+    """Send the cancel of an order."""
 
     ref: str
 
 
 @dataclass(frozen=True, slots=True)
 class TakeSnapshot:
-    """Ask for the broker's books: BooksSeen or LookFailed will follow."""
+    """Ask what the broker holds: SnapshotTaken or SnapshotFailed will follow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """`Timer(name)` is wanted after so many seconds."""
+    """Ask for `Timer(name)` after so many seconds."""
 
     name: str
     seconds: float
@@ -113,45 +119,47 @@ class Tactics:
 class SpreadState:
     """What one procedure knows: its orders, the quotes, the link, whether it was asked to stop.
 
-    `base` are the contracts held by executions of orders that are not followed here.
+    `base` are the contracts held by executions of orders that are not tracked here. `attempts` are the
+    numbers used so far by leg and purpose, `overnight` is `BrokerSnapshot.overnight` by contract id.
+    `disconnected`: the connection itself is gone, so that only a new one can help.
     """
 
     tag: str
     trade_id: int
     base: dict[LegName, int] = field(default_factory=dict)
-    attempts: dict[tuple[LegName, Purpose], int] = field(default_factory=dict)  # numbers used so far
-    tracks: dict[str, Track] = field(default_factory=dict)
+    attempts: dict[tuple[LegName, Purpose], int] = field(default_factory=dict)
+    orders: dict[str, TrackedOrder] = field(default_factory=dict)
     quotes: dict[int, Quote] = field(default_factory=dict)
-    overnight: dict[int, Decimal] = field(default_factory=dict)  # by contract id: `BrokerSnapshot.overnight`
+    overnight: dict[int, Decimal] = field(default_factory=dict)
     link_up: bool = True
-    cut_off: bool = False  # the connection itself is gone: only a new one can help
+    disconnected: bool = False
     stop: str = ""
     timers: int = 0
 
     def take(self, event: Event) -> None:
-        """Learn from an event; what is not ours is passed over."""
+        """Learn from an event; others' events change nothing."""
         match event:
             case QuoteUpdate():
                 self.quotes[event.con_id] = event.quote
             case LinkChange():
                 self.link_up = event.up
-                self.cut_off = not event.up and not event.code
+                self.disconnected = not event.up and not event.code
             case StopRequested():
                 self.stop = event.reason or "asked to stop"
             case _:
                 if isinstance(event, NotSent):
-                    self.link_up = False  # the news of that is behind it
-                for track in self.tracks.values():
-                    _deliver(track, event)
+                    self.link_up = False  # the LinkChange that says so is still in the queue
+                for order in self.orders.values():
+                    _deliver(order, event)
 
     def held(self, leg: LegName) -> int:
         """Contracts of the leg that are ours now, by executions alone: long positive, short negative."""
-        traded = (each.filled * each.ticket.side.sign for each in self.tracks.values() if each.leg is leg)
+        traded = (order.filled * order.ticket.side.sign for order in self.orders.values() if order.leg is leg)
         return self.base.get(leg, 0) + int(sum(traded, start=ZERO))
 
-    def unproven(self) -> list[Track]:
-        """Orders whose end is not proven, oldest first: they may fill, or have filled, unknown to us."""
-        return [track for track in self.tracks.values() if not track.proven]
+    def unproven(self) -> list[TrackedOrder]:
+        """Orders whose end is not proven, oldest first: they may still fill, or have filled unknown to us."""
+        return [order for order in self.orders.values() if not order.proven]
 
     def wait(self, *actions: Action) -> Steps[Event]:
         """Do the actions, then take one event."""
@@ -160,7 +168,7 @@ class SpreadState:
         return event
 
     def timer(self) -> str:
-        """A name that no earlier timer had."""
+        """A name that no earlier timer had, so that a late one is not taken for it."""
         self.timers += 1
         return f"t{self.timers}"
 
@@ -173,16 +181,16 @@ class SpreadState:
         limit: Decimal | None,
         purpose: Purpose,
         good_after: datetime | None = None,
-    ) -> Track:
-        """A new order with a name of its own, followed from now on; nothing is sent yet."""
+    ) -> TrackedOrder:
+        """A new order with a reference of its own, tracked from now on; nothing is sent yet."""
         number = self.attempts.get((leg, purpose), 0) + 1
         self.attempts[leg, purpose] = number
         ref = str(OrderName(self.tag, self.trade_id, leg, purpose, number))
         ticket = OrderTicket(ref, contract, side, quantity, limit, good_after=good_after)
         overnight = self.overnight.get(contract.con_id)
-        track = Track(ticket, leg, purpose, number, limit=limit, overnight=overnight)
-        self.tracks[ref] = track
-        return track
+        order = TrackedOrder(ticket, leg, purpose, number, limit=limit, overnight=overnight)
+        self.orders[ref] = order
+        return order
 
     def quote(self, contract: Contract) -> Quote:
         return self.quotes.get(contract.con_id) or Quote()
@@ -193,19 +201,19 @@ class SpreadState:
         return quote.ask if side is Side.BUY else quote.bid
 
 
-def _deliver(track: Track, event: Event) -> None:
-    """Let an order hear what is meant for it."""
+def _deliver(order: TrackedOrder, event: Event) -> None:
+    """Hand an event to an order, if it concerns it."""
     match event:
         case SnapshotTaken():
-            track.on_snapshot(event)
-        case FillReport() if track.matches_execution(event.execution):
-            track.on_execution(event.execution)
-        case OrderUpdate() if event.order_ref == track.ref:
-            track.on_status(event.status, event.filled, event.perm_id)
-        case OrderMessage() if event.order_ref == track.ref:
-            track.on_message(event.code, event.text)
-        case NotSent() if event.order_ref == track.ref:
-            track.on_not_sent(event.why)
+            order.on_snapshot(event)
+        case FillReport() if order.matches_execution(event.execution):
+            order.on_execution(event.execution)
+        case OrderUpdate() if event.order_ref == order.ref:
+            order.on_status(event.status, event.filled, event.perm_id)
+        case OrderMessage() if event.order_ref == order.ref:
+            order.on_message(event.code, event.text)
+        case NotSent() if event.order_ref == order.ref:
+            order.on_not_sent(event.why)
         case _:
             pass
 
@@ -215,81 +223,79 @@ def _deliver(track: Track, event: Event) -> None:
 
 def work_order(
     spread: SpreadState,
-    track: Track,
+    order: TrackedOrder,
     seconds: float,
     next_limit: Callable[[int], Decimal | None],
     halted: Callable[[], bool],
 ) -> Steps[bool]:
     """Send an order and let it work: every `seconds` a new limit, until `next_limit(n)` has none.
 
-    Then, or when `halted` says so, see it over. Returns whether its end is proven; its fills are then in the
-    track for good. Nothing may have happened since the order was made: it is for what was held then.
+    Then, or when `halted` says so, finish it. Returns whether its end is proven; its fills are then complete.
+    No event may come between `new_order` and this: the order's quantity is what was held then.
     """
     timer, rung = spread.timer(), 0
-    track.apply(OrderEvent.SENT)
+    order.apply(OrderEvent.SENT)
     event = yield from spread.wait(
-        Place(track.ticket, track.leg, track.purpose, track.attempt), Wake(timer, seconds)
+        Place(order.ticket, order.leg, order.purpose, order.attempt), Wake(timer, seconds)
     )
-    while not (track.over or halted()):
+    while not (order.over or halted()):
         actions: tuple[Action, ...] = ()
         if isinstance(event, LinkChange) and event.up:
-            yield from take_snapshot(spread)  # what was said meanwhile is lost
-            event = Timer(timer)  # the look may have passed it over
+            yield from take_snapshot(spread)  # what was sent while the link was down is lost
+            event = Timer(timer)  # it may have passed while the snapshot was awaited
             continue
         if event == Timer(timer):
             rung += 1
             limit = next_limit(rung)
-            if limit is None or not _changeable(spread, track):
+            if limit is None or not _changeable(spread, order):
                 break
             timer = spread.timer()
             actions = (Wake(timer, seconds),)
-            if limit != track.limit:
-                track.reprice(limit)
-                actions = (Reprice(track.ref, limit), *actions)
+            if limit != order.limit:
+                order.reprice(limit)
+                actions = (Reprice(order.ref, limit), *actions)
         event = yield from spread.wait(*actions)
-    return (yield from finish(spread, track))
+    return (yield from finish(spread, order))
 
 
-def _changeable(spread: SpreadState, track: Track) -> bool:
-    """Whether it makes sense to ask for another price: it lives, and nobody objected before."""
-    lives = track.state is OrderState.LIVE and not track.reported_whole
-    return lives and not track.change_refused and spread.link_up
+def _changeable(spread: SpreadState, order: TrackedOrder) -> bool:
+    """Whether another price may be sent: the order is live, and no change was refused before."""
+    live = order.state is OrderState.LIVE and not order.reported_whole
+    return live and order.change is not ChangeState.REFUSED and spread.link_up
 
 
-def finish(spread: SpreadState, track: Track) -> Steps[bool]:
-    """See an order over: cancel it while it may fill, then look until the books prove its end.
+def finish(spread: SpreadState, order: TrackedOrder) -> Steps[bool]:
+    """Bring an order to its end: cancel it while it may fill, then take snapshots until one proves the end.
 
-    Returns whether they did. An order that cannot be proven over is never followed by another.
+    Returns whether one did. An order whose end is not proven is never followed by another.
     """
-    for turn in range(LOOKS):
+    for turn in range(SNAPSHOTS):
         if not (yield from linked(spread)):
             break
-        if track.proven:
+        if order.proven:
             return True
-        was_over = track.over
-        if track.cancellable:
-            yield from _cancel(spread, track)
-        if turn and (was_over or not track.over or track.fills_missing):
+        was_over = order.over
+        if order.cancellable:
+            yield from _cancel(spread, order)
+        if turn and (was_over or not order.over or order.fills_missing):
             yield from _pause(spread, ABSENCE_SECONDS)
         yield from take_snapshot(spread)
-    return track.proven
+    return order.proven
 
 
-def _cancel(spread: SpreadState, track: Track) -> Steps[None]:
-    """Ask for the end, and wait a little for the word that it came."""
+def _cancel(spread: SpreadState, order: TrackedOrder) -> Steps[None]:
+    """Send the cancel, and wait a little until the broker reports the order done or refuses."""
     timer = spread.timer()
-    track.apply(OrderEvent.CANCEL_SENT)
-    event = yield from spread.wait(Cancel(track.ref), Wake(timer, CANCEL_SECONDS))
-    while not (track.over or event == Timer(timer) or _cancel_refused(track, event)) and spread.link_up:
+    order.apply(OrderEvent.CANCEL_SENT)
+    event = yield from spread.wait(Cancel(order.ref), Wake(timer, CANCEL_SECONDS))
+    answered = order.over or order.cancel is CancelState.REFUSED
+    while not (answered or event == Timer(timer)) and spread.link_up:
         event = yield from spread.wait()
-
-
-def _cancel_refused(track: Track, event: Event) -> bool:
-    return isinstance(event, OrderMessage) and event.order_ref == track.ref and event.code in CANCEL_REFUSALS
+        answered = order.over or order.cancel is CancelState.REFUSED
 
 
 def take_snapshot(spread: SpreadState) -> Steps[bool]:
-    """Ask for the broker's books once; False when they were not told."""
+    """Take one snapshot of what the broker holds; False when it failed."""
     event = yield from spread.wait(TakeSnapshot())
     while not isinstance(event, SnapshotTaken | SnapshotFailed):
         event = yield from spread.wait()
@@ -304,11 +310,11 @@ def _pause(spread: SpreadState, seconds: float) -> Steps[None]:
 
 
 def linked(spread: SpreadState) -> Steps[bool]:
-    """Wait for the link to be whole; False when it does not come back."""
-    if spread.link_up or spread.cut_off:
+    """Wait until the link is whole; False when it does not come back."""
+    if spread.link_up or spread.disconnected:
         return spread.link_up
     timer = spread.timer()
     event = yield from spread.wait(Wake(timer, LINK_SECONDS))
-    while not (spread.link_up or spread.cut_off or event == Timer(timer)):
+    while not (spread.link_up or spread.disconnected or event == Timer(timer)):
         event = yield from spread.wait()
     return spread.link_up

@@ -1,4 +1,4 @@
-"""The strategy's decisions: what may be entered, and at which prices. Pure; `exits` tells what must be left.
+"""The strategy's decisions: what may be entered, and at which prices. Pure; exits are in `exits`.
 
 One spread buys SPX calls and sells SPY calls of the same day, both at the money. Every decision is a function
 of a view (what is known now), the limits and the fees. Careful to enter: what is not known is never a yes.
@@ -132,7 +132,7 @@ class Risk:
 
 def nearest_strike(contracts: Sequence[Contract], price: Decimal) -> Contract | None:
     """The listed contract whose strike is nearest to `price`, of two equally near the lower strike."""
-    listed = [(each.strike, each.con_id, each) for each in contracts if each.strike is not None]
+    listed = [(call.strike, call.con_id, call) for call in contracts if call.strike is not None]
     if not listed:
         return None
     return min(listed, key=lambda item: (abs(item[0] - price), item[0], item[1]))[2]
@@ -204,7 +204,7 @@ def spy_price_floor(spx_fill: Decimal, limits: Limits, fees: FeeSchedule, ticks:
 
 
 def entry_checks(view: EntryView, limits: Limits, fees: FeeSchedule) -> tuple[Check, ...]:
-    """All checks of an entry but `margin`, in the order of ENTRY_CHECKS, none left out for another's sake."""
+    """All checks of an entry but `margin`, in the order of ENTRY_CHECKS, whatever the others say."""
     return (
         _time_window(view),
         _trading_enabled(view),
@@ -222,7 +222,7 @@ def entry_checks(view: EntryView, limits: Limits, fees: FeeSchedule) -> tuple[Ch
 def allowed(checks: Iterable[Check], *, with_margin: bool) -> bool:
     """Whether an entry may go on: every check was answered, and answered yes.
 
-    `with_margin` False leaves the margin out, which is asked last; True wants its yes as well.
+    `with_margin` False: without the margin, which is asked last. True: its answer must be yes as well.
     """
     answers = {check.name: check.ok for check in checks}
     names = (*ENTRY_CHECKS, MARGIN) if with_margin else ENTRY_CHECKS

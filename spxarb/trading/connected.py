@@ -12,11 +12,12 @@ from spxarb.broker.broker import Broker, Endpoint, connect
 from spxarb.broker.clock import Clock
 from spxarb.core import reconcile
 from spxarb.core.model import ZERO, LegName, SnapshotTaken, TradeStatus
-from spxarb.core.orders import ABSENCE_SECONDS, OrderState, Track, reported_done
+from spxarb.core.orders import ABSENCE_SECONDS, OrderState, Presence, reported_done
 from spxarb.core.records import held
 from spxarb.core.sentences import sentence
 from spxarb.core.sessions import next_trading_day
 from spxarb.core.steps import SpreadState
+from spxarb.core.tracking import TrackedOrder
 from spxarb.errors import RefusedError
 from spxarb.trading import bookkeeping
 from spxarb.trading.executor import OrderExecutor
@@ -91,23 +92,23 @@ class ConnectedJob:
             trade_id=trade.id,
             base=base,
             attempts=attempts,
-            tracks=tracks,
+            orders=tracks,
             quotes={con_id: self.broker.quote(con_id) for con_id in ids},
             overnight={con_id: self.snapshot.overnight(con_id) for con_id in ids},
             link_up=self.broker.link_up,
         )
 
-    def tracks(self, trade: Trade) -> list[Track]:
+    def tracks(self, trade: Trade) -> list[TrackedOrder]:
         """The trade's orders whose end the ledger has not proven, with the fills that it knows."""
         fills = self.ledger.fills.of_trade(trade.id)
         return [
-            Track(
+            TrackedOrder(
                 ticket=record.ticket,
                 leg=record.leg,
                 purpose=record.purpose,
                 attempt=record.attempt,
                 state=OrderState.REPORTED_DONE if reported_done(record.status) else OrderState.INTENDED,
-                acknowledged=bool(record.perm_id),
+                presence=Presence.ACKNOWLEDGED if record.perm_id else Presence.UNHEARD,
                 perm_id=record.perm_id,
                 overnight=record.overnight,
                 order_id=record.order_id,
@@ -217,7 +218,7 @@ class ConnectedJob:
             await self.take_snapshot()
             self._compare(tracks)
 
-    def _compare(self, tracks: Iterable[Track]) -> None:
+    def _compare(self, tracks: Iterable[TrackedOrder]) -> None:
         seen = SnapshotTaken(self.snapshot, self.snapshot_at, self.broker.link_epoch)
         for track in tracks:
             track.on_snapshot(seen)

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from spxarb.broker.broker import Broker
     from spxarb.core.fees import FeeSchedule
     from spxarb.core.model import BrokerSnapshot, Event, Execution, OrderTicket
-    from spxarb.core.orders import Track
     from spxarb.core.steps import Action, SpreadState, Steps
+    from spxarb.core.tracking import TrackedOrder
     from spxarb.ledger.ledger import Ledger
 
 T = TypeVar("T")
@@ -99,9 +99,9 @@ class OrderExecutor:
             case Place():
                 self._place(action, spread)
             case Reprice():
-                self._reprice(action, spread.tracks[action.ref])
+                self._reprice(action, spread.orders[action.ref])
             case Cancel():
-                self._cancel(spread.tracks[action.ref])
+                self._cancel(spread.orders[action.ref])
             case TakeSnapshot():
                 self._look = asyncio.create_task(self._take_snapshot())
             case Wake():
@@ -118,17 +118,17 @@ class OrderExecutor:
             client_id=self.broker.client_id,
             order_id=order_id,
             created_at=self.now(),
-            overnight=spread.tracks[ticket.order_ref].overnight,
+            overnight=spread.orders[ticket.order_ref].overnight,
         )
         self.ledger.orders.intend(record)
         log.info("order %s: %s", ticket.order_ref, _words(ticket))
-        spread.tracks[ticket.order_ref].order_id = order_id
+        spread.orders[ticket.order_ref].order_id = order_id
         try:
             self.broker.place(ticket, order_id)
         except GatewayError as error:
             self._ready.append(NotSent(ticket.order_ref, str(error)))
 
-    def _reprice(self, action: Reprice, track: Track) -> None:
+    def _reprice(self, action: Reprice, track: TrackedOrder) -> None:
         self.ledger.orders.reprice(action.ref, action.limit, self.now())
         log.info("order %s: limit %s", action.ref, action.limit)
         try:
@@ -136,7 +136,7 @@ class OrderExecutor:
         except GatewayError as error:
             self._ready.append(NotSent(action.ref, str(error)))
 
-    def _cancel(self, track: Track) -> None:
+    def _cancel(self, track: TrackedOrder) -> None:
         record = self.ledger.orders.find(track.ref)
         if record is not None and record.client_id != self.broker.client_id:
             log.warning("order %s: only client id %s can cancel it", track.ref, record.client_id)
@@ -282,10 +282,10 @@ class OrderExecutor:
 
     def _record_ends(self, spread: SpreadState) -> None:
         """Orders whose end is proven are final in the ledger too, and those that live again are not."""
-        for track in spread.tracks.values():
+        for track in spread.orders.values():
             self.record_end(track)
 
-    def record_end(self, track: Track) -> None:
+    def record_end(self, track: TrackedOrder) -> None:
         record = self.ledger.orders.find(track.ref)
         if record is None or record.final == track.proven:
             return
@@ -304,5 +304,5 @@ def _words(ticket: OrderTicket) -> str:
     return f"{ticket.side} {ticket.quantity} {ticket.contract} {price}{later}"
 
 
-def _proof(track: Track) -> str:
-    return "; ".join(track.words[-3:]) or track.state.value
+def _proof(track: TrackedOrder) -> str:
+    return "; ".join(track.messages[-3:]) or track.state.value

@@ -33,7 +33,7 @@ async def place_failsafe(job: ConnectedJob, trade: Trade) -> list[str]:
         track = await job.drive(failsafe(spread, trade.spy, day.close - BEFORE_CLOSE), spread)
         if track.state is OrderState.LIVE:
             return []
-        why = track.words[-1] if track.words else "it did not answer"
+        why = track.messages[-1] if track.messages else "it did not answer"
     told = f"trade {trade.id} has no buy-back resting at the broker ({why}): only this machine will leave it"
     job.context.alert(sentence(told))
     return [told]

@@ -14,9 +14,9 @@ from spxarb.trading.failsafe import place_failsafe
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from spxarb.core.orders import Track
     from spxarb.core.records import Trade
     from spxarb.core.steps import SpreadState, Steps
+    from spxarb.core.tracking import TrackedOrder
     from spxarb.trading.connected import ConnectedJob
 
 
@@ -73,7 +73,7 @@ def _complete(trade: Trade, spread: SpreadState) -> bool:
 
 def _all_over(spread: SpreadState) -> Steps[bool]:
     """See every order of the board over; whether all were proven."""
-    tracks: Sequence[Track] = list(spread.tracks.values())
+    tracks: Sequence[TrackedOrder] = list(spread.orders.values())
     proven = True
     for track in tracks:
         proven = (yield from finish(spread, track)) and proven

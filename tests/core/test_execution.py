@@ -48,10 +48,11 @@ from spxarb.core.model import (
     Timer,
     dec,
 )
-from spxarb.core.orders import OrderState, Track
+from spxarb.core.orders import OrderState
 from spxarb.core.records import OrderName, Purpose
 from spxarb.core.steps import Cancel, Place, Reprice, SpreadState, Tactics, TakeSnapshot, Wake, finish
 from spxarb.core.strategy import Limits, spx_price_cap, spy_price_floor
+from spxarb.core.tracking import TrackedOrder
 
 SPX, SPY = LegName.SPX, LegName.SPY
 DAY = date(2026, 11, 24)
@@ -234,10 +235,10 @@ class Laws:
                 self._alone(action)
                 self._quantity(action)
             case Reprice():
-                track = self.spread.tracks[action.ref]
-                assert track.state is OrderState.LIVE, "a price is changed only while the order lives"
+                order = self.spread.orders[action.ref]
+                assert order.state is OrderState.LIVE, "a price is changed only while the order lives"
                 assert self.spread.link_up
-                self._price(track.ticket, track.purpose, action.limit)
+                self._price(order.ticket, order.purpose, action.limit)
 
     def _price(self, ticket, purpose, limit):
         if limit is None:
@@ -247,14 +248,14 @@ class Laws:
             assert self.cap is not None
             assert limit <= self.cap
         if purpose is Purpose.ENTRY and ticket.side is Side.SELL:
-            paid = self.spread.tracks[str(OrderName(TAG, TRADE, SPX, Purpose.ENTRY, 1))].average_price
+            paid = self.spread.orders[str(OrderName(TAG, TRADE, SPX, Purpose.ENTRY, 1))].average_price
             assert limit >= self.floor(paid)
 
     def _alone(self, action):
         others = self.exchange.may_fill(action.leg)
         assert not others, f"{action.ticket.order_ref} beside {[d.ref for d in others]}"
         followed = [
-            t for t in self.spread.tracks.values() if t.leg is action.leg and t.ref != action.ticket.order_ref
+            t for t in self.spread.orders.values() if t.leg is action.leg and t.ref != action.ticket.order_ref
         ]
         assert all(t.proven for t in followed)
 
@@ -294,7 +295,7 @@ class Laws:
         spx, spy = exchange.position(SPX), exchange.position(SPY)
         ending = outcome.ending
         if ending is Ending.UNPROVEN:
-            assert not all(track.proven for track in self.spread.tracks.values())
+            assert not all(order.proven for order in self.spread.orders.values())
             return
         assert not exchange.may_fill(SPX)
         assert not exchange.may_fill(SPY)
@@ -1235,7 +1236,7 @@ def earlier(scene, name, side, quantity, state=WORKING, limit=None, filled=0):
     ref = str(OrderName(TAG, TRADE, leg, purpose, attempt))
     sleeps = NOON if purpose is Purpose.FAILSAFE else None
     ticket = OrderTicket(ref, CALLS[leg], side, quantity, limit, good_after=sleeps)
-    scene.spread.tracks[ref] = Track(ticket, leg, purpose, attempt, limit=limit)
+    scene.spread.orders[ref] = TrackedOrder(ticket, leg, purpose, attempt, limit=limit)
     scene.spread.attempts[leg, purpose] = attempt
     deal = scene.broker.place(ticket, leg, purpose)
     deal.state, deal.status = state, "PreSubmitted"
@@ -1333,10 +1334,10 @@ def test_an_order_is_finished_only_when_its_end_is_proven(deed, proven):
     scene = Scene(held=KEPT)
     deal = earlier(scene, "SPY x1", Side.BUY, 10, limit=Decimal("2.37"))
     deal.on_cancel = deed
-    track = scene.spread.tracks[deal.ref]
+    order = scene.spread.orders[deal.ref]
     laws = Laws(scene.broker, scene.spread)
-    assert drive(finish(scene.spread, track), scene.broker, laws) is proven
-    assert track.proven is proven
+    assert drive(finish(scene.spread, order), scene.broker, laws) is proven
+    assert order.proven is proven
 
 
 # --- closing upset by late news -------------------------------------------------------------------
@@ -1346,9 +1347,9 @@ def sold_before(scene, quantity):
     """An entry sale of SPY, proven over, in the books; its correction can come at any time."""
     deal = earlier(scene, "SPY e1", Side.SELL, 10, filled=quantity)
     deal.state, deal.status = OVER, "Cancelled"
-    track = scene.spread.tracks[deal.ref]
-    track.on_execution(scene.broker.told[-1])
-    track.state = OrderState.ENDED
+    order = scene.spread.orders[deal.ref]
+    order.on_execution(scene.broker.told[-1])
+    order.state = OrderState.ENDED
     return scene.broker.told[-1]
 
 
@@ -1457,7 +1458,7 @@ def test_a_link_that_goes_for_good_while_an_exit_works_is_a_doubt(name, code):
 def test_a_connection_that_is_gone_at_the_start_leaves_everything():
     scene = Scene(held=KEPT)
     scene.spread.link_up = scene.broker.link_up = False
-    scene.spread.cut_off = True
+    scene.spread.disconnected = True
     assert scene.close().ending is Ending.INCOMPLETE
     assert scene.log == []
     assert scene.broker.now == 0
@@ -1469,20 +1470,20 @@ def test_a_connection_that_is_gone_at_the_start_leaves_everything():
 def place_failsafe(plays=None):
     scene = Scene(plays, held=KEPT)
     laws = Laws(scene.broker, scene.spread)
-    track = drive(failsafe(scene.spread, SPY_CALL, NOON), scene.broker, laws)
-    return scene, track
+    order = drive(failsafe(scene.spread, SPY_CALL, NOON), scene.broker, laws)
+    return scene, order
 
 
 def test_a_failsafe_is_a_sleeping_market_order_for_all_that_is_short():
-    scene, track = place_failsafe({"SPY f1": rests})
+    scene, order = place_failsafe({"SPY f1": rests})
     assert scene.log == ["SPY f1: buy 10 at the market"]
-    assert (track.ticket.good_after, track.purpose, track.state) == (NOON, Purpose.FAILSAFE, OrderState.LIVE)
+    assert (order.ticket.good_after, order.purpose, order.state) == (NOON, Purpose.FAILSAFE, OrderState.LIVE)
 
 
 @pytest.mark.parametrize("play", [refused(), lost], ids=["refused", "silence"])
 def test_a_failsafe_that_is_not_taken_holds_nobody_up(play):
-    scene, track = place_failsafe({"SPY f1": play})
-    assert track.state is not OrderState.LIVE
+    scene, order = place_failsafe({"SPY f1": play})
+    assert order.state is not OrderState.LIVE
     assert scene.broker.now <= 5
 
 
@@ -1956,7 +1957,7 @@ def the_end_comes_in_time(broker):
 def the_next_run_makes_it_good(broker, before, *, corrects):
     """Whatever was left in doubt, the ledger and the books are enough to come out of it flat."""
     quotes = {SPX_CALL.con_id: quote("17.80", "18.00"), SPY_CALL.con_id: quote("2.35", "2.37")}
-    unproven = {track.ref: track for track in before.unproven()}
+    unproven = {order.ref: order for order in before.unproven()}
     known = {
         leg: broker.position(leg)
         - sum(
@@ -1966,14 +1967,14 @@ def the_next_run_makes_it_good(broker, before, *, corrects):
         )
         for leg in LegName
     }
-    tracks = {
-        ref: Track(
+    orders = {
+        ref: TrackedOrder(
             t.ticket, t.leg, t.purpose, t.attempt, limit=t.limit,
             executions={e.exec_id: e for e in broker.told if e.order_ref == ref},
         )
         for ref, t in unproven.items()
     }  # fmt: skip
-    spread = SpreadState(TAG, TRADE, base=known, attempts=dict(before.attempts), tracks=tracks, quotes=quotes)
+    spread = SpreadState(TAG, TRADE, base=known, attempts=dict(before.attempts), orders=orders, quotes=quotes)
     broker.reconnect(spread)
     laws = Laws(broker, spread, strict=not corrects)
     outcome = drive(closing(spread, ClosePlan(SPX_CALL, SPY_CALL, Tactics())), broker, laws)
@@ -1990,7 +1991,7 @@ def _left_by_an_earlier_run(broker, spread, name, side, of_leg):
     ref = str(OrderName(TAG, TRADE, leg, purpose, 1))
     limit = None if purpose is Purpose.FAILSAFE else Decimal(2)
     ticket = OrderTicket(ref, CALLS[leg], side, quantity, limit, good_after=NOON if limit is None else None)
-    spread.tracks[ref] = Track(ticket, leg, purpose, 1, limit=limit)
+    spread.orders[ref] = TrackedOrder(ticket, leg, purpose, 1, limit=limit)
     spread.attempts[leg, purpose] = 1
     deal = broker.place(ticket, leg, purpose)
     match broker.roll(6):

@@ -130,9 +130,12 @@ def test_edges_of_other_trades_are_refused():
         (of(500), "With 1 trade nothing is proven: chance alone can bring such a result."),
         (of(500, 600, 400), "With 3 trades nothing is proven: chance alone can bring such a result."),
         (of(*[1, -1] * 14, 1), "With 29 trades nothing is proven: chance alone can bring such a result."),
-        (of(*[1, -1] * 15), "Over 30 trades the mean cannot be told from zero: no edge is proven."),
-        (of(*[0] * 30), "Over 30 trades the mean cannot be told from zero: no edge is proven."),
-        (of(*[100, -100] * 20), "Over 40 trades the mean cannot be told from zero: no edge is proven."),
+        (of(*[1, -1] * 15), "Over 30 trades the mean cannot be distinguished from zero: no edge is proven."),
+        (of(*[0] * 30), "Over 30 trades the mean cannot be distinguished from zero: no edge is proven."),
+        (
+            of(*[100, -100] * 20),
+            "Over 40 trades the mean cannot be distinguished from zero: no edge is proven.",
+        ),
         (
             of(*[100, 90] * 20),
             "Over 40 trades the mean is above zero by more than chance explains, if days stay alike.",

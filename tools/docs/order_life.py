@@ -1,67 +1,150 @@
-"""`docs/order-state.md`, written from the table of the order life itself so that it cannot rot."""
+"""`docs/order-life.md`, written from the tables of the order's machines so that it cannot rot."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from spxarb.core.broker_codes import CANCEL_REFUSALS, CANCELLATION, CHANGE_REFUSALS, REFUSALS, WARNINGS
 from spxarb.core.orders import (
     ABSENCE_SECONDS,
+    CANCEL_TRANSITIONS,
+    CHANGE_TRANSITIONS,
+    PRESENCE_TRANSITIONS,
     TRANSITIONS,
+    CancelEvent,
+    CancelState,
+    ChangeEvent,
+    ChangeState,
     OrderEvent,
     OrderState,
+    Presence,
+    PresenceEvent,
     diagram,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+    from enum import StrEnum
 
-_INTRO = f"""\
+    from spxarb.core.orders import Table
+
+    S = TypeVar("S", bound=StrEnum)
+    E = TypeVar("E", bound=StrEnum)
+
+_INTRO = """\
 # The life of one order
 
-Written from the table in `spxarb/core/orders.py`, which is also what runs. What the broker says is news, not
-proof: only executions are fills, and only the broker's books prove an end. An order follows another of the
-same leg only when that one is *filled*, or *ended* with every fill that any status told of.
+Written from the tables in `spxarb/core/orders.py`, which are also what runs: `spxarb/core/tracking.py` takes
+each order through four machines. What the broker says is an event, not a proof: only executions are fills,
+and only the broker's lists prove an end. An order follows another of the same leg only when that one is
+*filled*, or *ended* with every fill that any status claimed.
 
-Absent means: in two looks into executions, open and completed orders, {ABSENCE_SECONDS:g} seconds or more
-apart, over a link that stayed whole. It proves the end only of an order that the broker never acknowledged,
-or said to be over: one that it had must be shown completed. Nor does it while the account's position moved
-the order's way and no execution of anybody tells why. An order that is over by absence alone is looked for
-again at every job until its day ends; one that then lives is followed again, and its trade is open again.
+In the tables `=` means that the state stays, `-` that the event cannot happen then and is an error.
+"""
+
+_ORDER = """
+## Where it stands
 
 """
 
-_STATES = {
+_PRESENCE = f"""
+## Its presence in the broker's lists
+
+An order is missing when a snapshot shows it neither among the open nor among the completed orders. Missing
+from two snapshots, {ABSENCE_SECONDS:g} seconds or more apart over a link that stayed whole, it is absent.
+That proves the end only of an order that the broker never acknowledged, or reported done: one that it had
+must be listed as completed. Nor does it prove anything while the account's position moved the order's way
+and no execution of anybody explains it. An order that is over by absence alone is looked for again at every
+job until its day ends; if it is live after all, it is tracked again, and its trade is open again.
+
+"""
+
+_CHANGE = """
+## A change of its price
+
+"""
+
+_CANCEL = """
+## Its cancel
+
+"""
+
+_ORDER_WORDS = {
     OrderState.INTENDED: "committed to the ledger, not known to have been sent",
-    OrderState.SENT: "handed to the socket, no word yet",
+    OrderState.SENT: "handed to the socket, not acknowledged",
     OrderState.LIVE: "the broker has it, and it may fill",
-    OrderState.PENDING_CANCEL: "its end was asked for; it may still fill",
+    OrderState.PENDING_CANCEL: "its cancel was sent; it may still fill",
     OrderState.REPORTED_DONE: "the broker said cancelled or refused; fills may be on their way",
     OrderState.FILLED: "executions add up to the whole quantity (final)",
     OrderState.ENDED: "proven over with less than the whole quantity (final)",
 }
 
-_NEWS = {
-    OrderEvent.SENT: "it goes out, or while it lives another price for it",
+_ORDER_EVENTS = {
+    OrderEvent.SENT: "it goes out, or while it is live another price for it",
     OrderEvent.NOT_SENT: "it, or another price for it, never reached the socket",
-    OrderEvent.NOTED: "a warning, an unknown code, a pending state, the status Filled: proves nothing",
+    OrderEvent.NOTED: "a warning, an unknown code, a pending status, the status Filled: proves nothing",
     OrderEvent.WORKING: "status PreSubmitted or Submitted",
     OrderEvent.FILLED_PARTLY: "executions add up to less than the whole",
     OrderEvent.FILLED_WHOLLY: "executions add up to the whole",
-    OrderEvent.CANCEL_SENT: "its end is asked for",
-    OrderEvent.CANCEL_REFUSED: "that was refused: often because it is filled",
+    OrderEvent.CANCEL_SENT: "its cancel goes out",
+    OrderEvent.CANCEL_REFUSED: "the cancel was refused, often because the order is filled",
     OrderEvent.CANCELLED: f"status Cancelled or ApiCancelled, or code {CANCELLATION}",
     OrderEvent.REFUSED: "status Inactive, or the code of a refusal",
-    OrderEvent.SEEN_LIVE: "a look shows it among the open orders",
-    OrderEvent.SEEN_INACTIVE: "a look shows it there as Inactive: it does not work, and can come alive again",
-    OrderEvent.SEEN_ENDED: "a look shows it completed, with every fill that was told of",
-    OrderEvent.ABSENT_TWICE: "two looks show it neither open nor completed, and no word contradicts that",
+    OrderEvent.SEEN_LIVE: "a snapshot has it among the open orders",
+    OrderEvent.SEEN_INACTIVE: "a snapshot has it there as Inactive: it can come back to life",
+    OrderEvent.SEEN_ENDED: "a snapshot has it completed, with every fill that any status claimed",
+    OrderEvent.ABSENT_TWICE: "two snapshots prove it over: see its presence",
+}
+
+_PRESENCE_WORDS = {
+    Presence.UNHEARD: "the broker never acknowledged it: perhaps it never arrived",
+    Presence.ACKNOWLEDGED: "the broker has it, or had it",
+    Presence.LISTED: "the last snapshot had it among the open orders",
+    Presence.ABSENT_ONCE: "never acknowledged, and one snapshot did not prove it open",
+    Presence.GONE_ONCE: "acknowledged, then reported done, and one snapshot did not show it open",
+    Presence.ABSENT: "missing from two snapshots: over, by the weakest proof",
+    Presence.COMPLETED: "listed as completed: over",
+}
+
+_AGAIN = f"so does another, {ABSENCE_SECONDS:g} s or more after the first, over the same link"
+_PRESENCE_EVENTS = {
+    PresenceEvent.ACKNOWLEDGED: "a working status, or an execution",
+    PresenceEvent.RESTARTED: "its state changed, or the broker reported it done: count anew",
+    PresenceEvent.LISTED: "a snapshot has it among the open orders",
+    PresenceEvent.COMPLETED: "a snapshot has it completed, with every fill that any status claimed",
+    PresenceEvent.UNCOUNTED: "a snapshot has it completed, without how much was filled",
+    PresenceEvent.UNCOUNTED_AGAIN: _AGAIN,
+    PresenceEvent.MISSING: "a snapshot has it in no list",
+    PresenceEvent.MISSING_AGAIN: _AGAIN,
+    PresenceEvent.INCONCLUSIVE: "a snapshot does not have it open, and that proves nothing",
+}
+
+_CHANGE_WORDS = {
+    ChangeState.UNCHANGED: "no other price was sent",
+    ChangeState.SENT: "another price was sent; a refusal may mean it alone",
+    ChangeState.REFUSED: "a change was refused; no other is sent",
+}
+
+_CHANGE_EVENTS = {
+    ChangeEvent.SENT: "another price goes out",
+    ChangeEvent.REFUSED: "the code of a refused change; after a change also the code of a refusal",
+}
+
+_CANCEL_WORDS = {
+    CancelState.NOT_SENT: "no cancel was sent; a cancellation is the broker's own doing",
+    CancelState.SENT: "a cancel was sent",
+    CancelState.REFUSED: "the last cancel was refused",
+}
+
+_CANCEL_EVENTS = {
+    CancelEvent.SENT: "a cancel goes out",
+    CancelEvent.REFUSED: "the code of a refused cancel",
 }
 
 _CODES = (
-    ("nothing: the order lives", WARNINGS),
-    ("that its end was refused", CANCEL_REFUSALS),
+    ("nothing: the order is live", WARNINGS),
+    ("that its cancel was refused", CANCEL_REFUSALS),
     ("that a change of it was refused", CHANGE_REFUSALS),
     ("that it was refused; once its price was changed, perhaps only the change", REFUSALS),
     ("that it was cancelled", {CANCELLATION}),
@@ -70,21 +153,34 @@ _CODES = (
 
 
 def order_life() -> str:
-    """The text of `docs/order-state.md`."""
+    """The text of `docs/order-life.md`."""
     return "".join(
         [
             _INTRO,
-            f"```mermaid\n{diagram()}```\n",
-            "\n## States\n\n| state | meaning |\n|---|---|\n",
-            *(f"| {state.value} | {_STATES[state]} |\n" for state in OrderState),
-            "\n## News\n\n| news | meaning |\n|---|---|\n",
-            *(f"| {event.value} | {_NEWS[event]} |\n" for event in OrderEvent),
-            "\n## What news makes of a state\n\n`=` it stays, `-` cannot happen and is an error.\n\n",
-            _row(["news", *(state.value for state in OrderState)]),
-            _row(["---"] * (len(OrderState) + 1)),
-            *(_row([event.value, *(_cell(state, event) for state in OrderState)]) for event in OrderEvent),
+            _machine(_ORDER, TRANSITIONS, _ORDER_WORDS, _ORDER_EVENTS),
+            _machine(_PRESENCE, PRESENCE_TRANSITIONS, _PRESENCE_WORDS, _PRESENCE_EVENTS),
+            _machine(_CHANGE, CHANGE_TRANSITIONS, _CHANGE_WORDS, _CHANGE_EVENTS),
+            _machine(_CANCEL, CANCEL_TRANSITIONS, _CANCEL_WORDS, _CANCEL_EVENTS),
             "\n## Codes of error and warning frames tied to an order\n\n| code | says |\n|---|---|\n",
             *(f"| {_codes(codes)} | {says} |\n" for says, codes in _CODES),
+        ]
+    )
+
+
+def _machine(intro: str, table: Table[S, E], states: Mapping[S, str], events: Mapping[E, str]) -> str:
+    """One machine: its diagram, its words, its table."""
+    return "".join(
+        [
+            intro,
+            f"```mermaid\n{diagram(table)}```\n",
+            "\n| state | meaning |\n|---|---|\n",
+            *(f"| {state.value} | {meaning} |\n" for state, meaning in states.items()),
+            "\n| event | meaning |\n|---|---|\n",
+            *(f"| {event.value} | {meaning} |\n" for event, meaning in events.items()),
+            "\n",
+            _row(["event", *(state.value for state in table)]),
+            _row(["---"] * (len(table) + 1)),
+            *(_row([event.value, *(_cell(table, state, event) for state in table)]) for event in events),
         ]
     )
 
@@ -93,15 +189,15 @@ def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
-def _cell(state: OrderState, event: OrderEvent) -> str:
-    if event not in TRANSITIONS[state]:
+def _cell(table: Table[S, E], state: S, event: E) -> str:
+    target = table[state].get(event)
+    if target is None:
         return "-"
-    following = TRANSITIONS[state][event]
-    return "=" if following in {None, state} else str(following)
+    return "=" if target is state else target.value
 
 
 def _codes(codes: Iterable[int] | None) -> str:
-    """Codes in order, neighbours as a range."""
+    """Codes in ascending order, neighbours as a range."""
     if codes is None:
         return "any other"
     spans: list[list[int]] = []

@@ -1,0 +1,285 @@
+"""One order followed through its life: what was asked, what the broker said, what was filled.
+
+`orders` has the four machines that run here, with their tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from spxarb.core.broker_codes import CANCELLATION, CHANGE_REFUSALS, REFUSALS
+from spxarb.core.model import ZERO, latest_revisions
+from spxarb.core.orders import (
+    ABSENCE_SECONDS,
+    CANCEL_TRANSITIONS,
+    CHANGE_TRANSITIONS,
+    FINAL,
+    FIRST_ABSENCE,
+    HAD_BY_THE_BROKER,
+    PRESENCE_TRANSITIONS,
+    SAID_OF_PRESENCE,
+    TRANSITIONS,
+    CancelEvent,
+    CancelState,
+    ChangeEvent,
+    ChangeState,
+    OrderEvent,
+    OrderState,
+    Presence,
+    PresenceEvent,
+    event_of_code,
+    event_of_status,
+)
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from spxarb.core.model import BrokerOrder, Execution, LegName, OrderTicket, SnapshotTaken
+    from spxarb.core.records import Purpose
+
+
+class _Moment(NamedTuple):
+    """When a snapshot was taken, monotonic seconds, and over which link."""
+
+    at: float
+    epoch: int
+
+
+_NEVER = _Moment(0.0, -1)
+
+
+@dataclass(slots=True)
+class TrackedOrder:
+    """One order and the states of its four machines."""
+
+    ticket: OrderTicket
+    leg: LegName
+    purpose: Purpose
+    attempt: int
+    state: OrderState = OrderState.INTENDED
+    presence: Presence = Presence.UNHEARD
+    change: ChangeState = ChangeState.UNCHANGED
+    cancel: CancelState = CancelState.NOT_SENT
+    perm_id: int = 0
+    order_id: int = 0
+    limit: Decimal | None = None  # the price sent last; `ticket` has the first
+    executions: dict[str, Execution] = field(default_factory=dict)  # by exec id
+    reported_filled: Decimal = ZERO  # the most that any status claimed
+    messages: list[str] = field(default_factory=list)  # code and text of error frames, oldest first
+    refusal: str = ""  # the words with which the broker ended it, or why it was not sent
+    overnight: Decimal | None = None  # `BrokerSnapshot.overnight` of its contract when it was made
+    _first_absence: _Moment = _NEVER  # what the two states of a first absence carry
+
+    # --- what is known ----------------------------------------------------------------------------
+
+    @property
+    def ref(self) -> str:
+        return self.ticket.order_ref
+
+    @property
+    def filled(self) -> Decimal:
+        """Contracts filled, by executions alone."""
+        return sum((fill.quantity for fill in latest_revisions(self.executions.values())), start=ZERO)
+
+    @property
+    def remaining(self) -> Decimal:
+        return max(self.ticket.quantity - self.filled, ZERO)
+
+    @property
+    def average_price(self) -> Decimal | None:
+        """Dollars or points, weighted by contracts; None when nothing is filled."""
+        fills = latest_revisions(self.executions.values())
+        total = sum((fill.quantity for fill in fills), start=ZERO)
+        return sum((fill.quantity * fill.price for fill in fills), start=ZERO) / total if total else None
+
+    @property
+    def final(self) -> bool:
+        """Nothing more can come of it, unless a status claimed fills that no execution has shown."""
+        return self.state in FINAL
+
+    @property
+    def over(self) -> bool:
+        """The broker said that it is over, or it is proven."""
+        return self.final or self.state is OrderState.REPORTED_DONE
+
+    @property
+    def reported_whole(self) -> bool:
+        """A status claims that all of it is filled."""
+        return self.reported_filled >= self.ticket.quantity
+
+    @property
+    def fills_missing(self) -> bool:
+        """A status claimed fills that no execution has shown yet. What a correction took back was shown."""
+        shown: dict[str, Decimal] = {}
+        for execution in self.executions.values():
+            shown[execution.family] = max(execution.quantity, shown.get(execution.family, ZERO))
+        return self.reported_filled > sum(shown.values(), start=ZERO)
+
+    @property
+    def proven(self) -> bool:
+        """It is over, and all its fills are known: only then may another order follow it."""
+        return self.final and not self.fills_missing
+
+    @property
+    def listed(self) -> bool:
+        """The last snapshot had it among the open orders."""
+        return self.presence is Presence.LISTED
+
+    @property
+    def absent(self) -> bool:
+        """That two snapshots did not show it is all that proves its end."""
+        return self.presence is Presence.ABSENT
+
+    @property
+    def changed(self) -> bool:
+        """Another price was sent for it."""
+        return self.change is not ChangeState.UNCHANGED
+
+    @property
+    def cancellable(self) -> bool:
+        """A cancel makes sense: it may fill as far as we know, and the broker has, or will get, its id.
+
+        Not while it is only intended: nobody knows whose its id is then. An order that was reported done gets
+        none, unless it is still listed: an Inactive order can come back to life.
+        """
+        may_fill = self.state in {OrderState.SENT, OrderState.LIVE, OrderState.PENDING_CANCEL}
+        if may_fill and not self.reported_whole:
+            return True
+        return self.state is OrderState.REPORTED_DONE and self.listed
+
+    # --- what we do -------------------------------------------------------------------------------
+
+    def reprice(self, limit: Decimal) -> None:
+        """Another price goes out for it. KeyError: it is not live, or a change was refused: send nothing."""
+        if self.state is not OrderState.LIVE:
+            raise KeyError(self.state)
+        self.change = CHANGE_TRANSITIONS[self.change][ChangeEvent.SENT]
+        self.apply(OrderEvent.SENT)
+        self.limit = limit
+
+    def apply(self, event: OrderEvent) -> None:
+        """Move all machines that the event concerns. KeyError: it cannot happen in this state."""
+        before, self.state = self.state, TRANSITIONS[self.state][event]
+        if event in SAID_OF_PRESENCE:
+            self._see(SAID_OF_PRESENCE[event])
+        elif self.state is not before and event is not OrderEvent.ABSENT_TWICE:
+            self._see(PresenceEvent.RESTARTED)
+        if event is OrderEvent.CANCEL_SENT:
+            self.cancel = CANCEL_TRANSITIONS[self.cancel][CancelEvent.SENT]
+        elif event is OrderEvent.CANCEL_REFUSED:
+            self.cancel = CANCEL_TRANSITIONS[self.cancel][CancelEvent.REFUSED]
+
+    def _see(self, event: PresenceEvent) -> None:
+        self.presence = PRESENCE_TRANSITIONS[self.presence][event]
+
+    # --- what the broker says ---------------------------------------------------------------------
+
+    def on_execution(self, execution: Execution) -> None:
+        """Count a fill or a correction; the same one twice counts once."""
+        if self.executions.get(execution.exec_id) == execution:
+            return
+        self.executions[execution.exec_id] = execution
+        self.perm_id = self.perm_id or execution.perm_id
+        self.apply(OrderEvent.FILLED_PARTLY if self.remaining else OrderEvent.FILLED_WHOLLY)
+
+    def on_status(self, status: str, filled: Decimal | None, perm_id: int = 0) -> None:
+        """Take a status of the wire."""
+        self.perm_id = self.perm_id or perm_id
+        self._claim(status, filled)
+        self.apply(event_of_status(status))
+
+    def _claim(self, status: str, filled: Decimal | None) -> None:
+        whole = self.ticket.quantity + ZERO
+        if filled is None:
+            filled = whole if status == "Filled" else ZERO
+        self.reported_filled = max(self.reported_filled, min(filled, whole))
+
+    def on_message(self, code: int, text: str) -> None:
+        """Take an error or warning frame."""
+        self.messages.append(f"{code} {text}")
+        by_the_broker = code == CANCELLATION and self.cancel is CancelState.NOT_SENT
+        if code in REFUSALS or by_the_broker:
+            self.refusal = self.messages[-1]
+        event = event_of_code(code, self.state, changed=self.changed)
+        if code in CHANGE_REFUSALS or (self.changed and code in REFUSALS):
+            self.change = CHANGE_TRANSITIONS[self.change][ChangeEvent.REFUSED]
+        self.apply(event)
+
+    def on_not_sent(self, why: str) -> None:
+        """It, or a change of it, never reached the socket."""
+        self.messages.append(why)
+        self.refusal = why
+        self.apply(OrderEvent.NOT_SENT)
+
+    # --- what the broker's lists show -------------------------------------------------------------
+
+    def on_snapshot(self, seen: SnapshotTaken) -> None:
+        """Compare with what the broker holds; proves that it is live, or that it is over."""
+        for execution in seen.snapshot.executions:
+            if self.matches_execution(execution):
+                self.on_execution(execution)
+        if not self.remaining:
+            self.apply(OrderEvent.FILLED_WHOLLY)
+            return
+        found = next(filter(self._is_open, seen.snapshot.open_orders), None)
+        if found is None:
+            self._on_missing(seen)
+            return
+        self.perm_id = self.perm_id or found.perm_id
+        self._claim(found.status, found.filled)
+        inactive = event_of_status(found.status) is OrderEvent.REFUSED
+        self.apply(OrderEvent.SEEN_INACTIVE if inactive else OrderEvent.SEEN_LIVE)
+
+    def _on_missing(self, seen: SnapshotTaken) -> None:
+        """Not among the open orders: over when it is completed with all its fills, else perhaps absent."""
+        done = next((order for order in seen.snapshot.completed_orders if self._is(order)), None)
+        if done is not None:
+            self._claim(done.status, done.filled)
+        if done is not None and done.filled is not None and not (self.fills_missing or self.final):
+            self.apply(OrderEvent.SEEN_ENDED)
+        elif self._inconclusive(seen, done):
+            self._see(PresenceEvent.INCONCLUSIVE)
+        elif self._missed_again(seen):
+            self._see(PresenceEvent.MISSING_AGAIN if done is None else PresenceEvent.UNCOUNTED_AGAIN)
+            self.apply(OrderEvent.ABSENT_TWICE)
+        else:
+            self._see(PresenceEvent.MISSING if done is None else PresenceEvent.UNCOUNTED)
+
+    def _inconclusive(self, seen: SnapshotTaken, done: BrokerOrder | None) -> bool:
+        """Whether not being open proves nothing: fills are missing, or it must be somewhere else.
+
+        A live order must be, and so must one that the broker had and never said is over: lists that lost a
+        row look like lists without it. So must one whose position moved its way with no execution of anybody
+        to explain it.
+        """
+        if self.final or self.fills_missing or self.state is OrderState.LIVE:
+            return True
+        if done is not None:
+            return False
+        if self.presence in HAD_BY_THE_BROKER and self.state is not OrderState.REPORTED_DONE:
+            return True
+        if self.overnight is None:
+            return False
+        moved = seen.snapshot.overnight(self.ticket.contract.con_id) - self.overnight
+        return moved * self.ticket.side.sign > 0
+
+    def _missed_again(self, seen: SnapshotTaken) -> bool:
+        """Whether this is the second snapshot of a proof; else remember it where it is the first."""
+        first = self._first_absence
+        if self.presence not in FIRST_ABSENCE or first.epoch != seen.epoch:
+            self._first_absence = _Moment(seen.at, seen.epoch)
+            return False
+        return seen.at - first.at >= ABSENCE_SECONDS
+
+    def _is_open(self, order: BrokerOrder) -> bool:
+        return self._is(order) and event_of_status(order.status) is not OrderEvent.CANCELLED
+
+    def _is(self, order: BrokerOrder) -> bool:
+        return order.order_ref == self.ref or (bool(self.perm_id) and order.perm_id == self.perm_id)
+
+    def matches_execution(self, execution: Execution) -> bool:
+        """Whether the execution is of this order: by reference, or by permId where the reference is empty."""
+        if execution.order_ref:
+            return execution.order_ref == self.ref
+        return bool(self.perm_id) and execution.perm_id == self.perm_id
