@@ -1,8 +1,8 @@
-"""The door to the broker: questions answered within a deadline, orders sent once, events as they come.
+"""The broker as a job sees it: questions answered within a deadline, orders sent once, events as they come.
 
-A job connects, does one thing and leaves. Whatever leaves this door is a frozen noun of `core.model`. An
-answer is what the gateway sent to that question over a link that stayed whole, or a GatewayError: never an
-empty list for silence. Nothing that changes anything at the broker is ever sent twice.
+A job connects, does one thing and disconnects. What this module returns are the frozen nouns of `core.model`.
+An answer is what the gateway sent to that question over a link that stayed up, or a GatewayError: silence is
+never an empty list. Nothing that changes anything at the broker is sent twice.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _ENDED = frozenset({"Filled", "Cancelled", "ApiCancelled"})
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where the gateway is, who asks, and which account and mode are meant."""
+    """Address of the gateway, our client id, and the account and mode that are expected there."""
 
     host: str
     port: int
@@ -62,9 +62,9 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Options of one class, expiry and right, by strike; empty when none is listed or it is ambiguous.
+    """Options of one class, expiry and right, by strike; empty when none is listed or a strike is ambiguous.
 
-    `session` holds the liquid hours of the expiry day, None when the gateway did not tell them.
+    `session` holds the liquid hours of the expiry day, None when the gateway did not send them.
     """
 
     contracts: tuple[Contract, ...]
@@ -72,7 +72,7 @@ class Chain:
 
 
 class Broker:
-    """An open connection with the right account; made by `connect`."""
+    """An open connection to the right account; made by `connect`."""
 
     def __init__(self, wire: Wire, account: str, question_timeout: float) -> None:
         self._wire = wire
@@ -80,7 +80,7 @@ class Broker:
         self._rules: dict[int, TickRule] = {}
         self.account = account
         self.initial_snapshot: BrokerSnapshot
-        """What the broker held when the connection was made."""
+        """The account as it was when the connection was made."""
 
     @property
     def client_id(self) -> int:
@@ -93,28 +93,23 @@ class Broker:
 
     @property
     def link_up(self) -> bool:
-        """Socket and the gateway's own link to IB are whole."""
+        """Our socket and the gateway's own link to IB are both up."""
         return self._wire.link.up
 
     @property
     def link_epoch(self) -> int:
-        """Changes whenever the link is lost: equal before and after means that it stayed whole."""
+        """Changes whenever the link is lost: the same value before and after means that it stayed up."""
         return self._wire.link.epoch
 
     @property
     def notices(self) -> list[str]:
-        """Sentences for a human, oldest first: the gateway's messages, doubts about what it sent."""
+        """Sentences for a human, oldest first: the gateway's messages, and what was odd in its data."""
         return self._wire.notices
 
     # --- questions: each within the question timeout, else GatewayError -------------------------
 
     async def snapshot(self) -> BrokerSnapshot:
-        """Time, executions, open and completed orders, positions, asked in parallel.
-
-        Open orders are asked after the time is known: a gateway set to "download open orders on
-        connection" sends an end of orders by itself just after the logon, which must not be taken for
-        the end of ours. Executions are asked last, so that an order that is no longer open shows its fills.
-        """
+        """Time, executions, open and completed orders and positions, requested in parallel."""
         (time, open_orders, executions), completed, positions = await _together(
             self._time_then_orders_and_executions(), self.completed_orders(), self.positions()
         )
@@ -123,16 +118,24 @@ class Broker:
     async def _time_then_orders_and_executions(
         self,
     ) -> tuple[datetime, tuple[BrokerOrder, ...], tuple[Execution, ...]]:
+        # "Download open orders on connection" (the default) makes the gateway send an openOrderEnd by itself
+        # just after the logon. Asking for the time first lets that one pass: it must not be taken for ours.
         time = await self.server_time()
+        # Executions after open orders: an order that filled in between is missing there and shows its fills
+        # here. The other way round it would be in neither list.
         open_orders, executions = await _together(self.open_orders(), self.executions())
         return time, open_orders, executions
 
     async def server_time(self) -> datetime:
-        """The gateway's clock, whole seconds, New York."""
+        """The gateway's clock, New York; whole seconds, as reqCurrentTime answers."""
         return await _ask_time(self._wire, self._deadline)
 
     async def executions(self) -> tuple[Execution, ...]:
-        """Today's executions of all clients in our account, corrections among them as they came."""
+        """Today's executions of all clients in our account; a correction is a row of its own.
+
+        "Today" begins at midnight of the gateway's time zone (ib_insync issue 483). Commission is in dollars,
+        None until its report has arrived.
+        """
         req_id = self._wire.new_question()
         rows: list[Execution] = await self._wire.ask(
             req_id, EXECUTIONS, lambda c: c.reqExecutions(req_id, every_execution()), self._deadline
@@ -141,37 +144,46 @@ class Broker:
         return tuple(replace(row, commission=self._wire.commissions.get(row.exec_id)) for row in ours)
 
     async def open_orders(self) -> tuple[BrokerOrder, ...]:
-        """Every live order of the account, of all clients and by hand, with the gateway's latest status."""
+        """Every live order of the account, of all clients and by hand, with its latest status.
+
+        The answer is openOrder and orderStatus frames mixed; quantity filled stands only in orderStatus.
+        """
         rows = await self._wire.ask(OPEN_ORDERS, OPEN_ORDERS, lambda c: c.reqAllOpenOrders(), self._deadline)
-        book: dict[tuple[int, int, int], BrokerOrder] = {}
+        orders: dict[tuple[int, int, int], BrokerOrder] = {}
         for row in rows:
+            # Orders placed by hand all have order id 0 (negative once bound): only permId tells them apart.
             key = (row.client_id, row.order_id, 0 if row.order_id > 0 else row.perm_id)
             if not isinstance(row, StatusRow):
-                filled = book[key].filled if key in book else row.filled
-                book[key] = replace(row, filled=filled)
-            elif key in book:
-                book[key] = replace(book[key], status=row.status, filled=row.filled)
-        live = (order for order in book.values() if order.status not in _ENDED)
+                filled = orders[key].filled if key in orders else row.filled
+                orders[key] = replace(row, filled=filled)
+            elif key in orders:
+                orders[key] = replace(orders[key], status=row.status, filled=row.filled)
+        live = (order for order in orders.values() if order.status not in _ENDED)
         return tuple(order for order in live if self._is_ours(order.account))
 
     async def completed_orders(self) -> tuple[BrokerOrder, ...]:
-        """Today's ended orders of all clients; known by permId and orderRef, order and client id are 0."""
+        """Filled, cancelled and rejected orders of all clients.
+
+        completedOrder frames carry neither order id nor client id (both are 0 here): identify by orderRef or
+        permId. The list may be late, and may hold orders of an earlier day.
+        """
         rows: list[BrokerOrder] = await self._wire.ask(
             COMPLETED_ORDERS, COMPLETED_ORDERS, lambda c: c.reqCompletedOrders(False), self._deadline
         )
         return tuple(replace(row, order_id=0, client_id=0) for row in rows if self._is_ours(row.account))
 
     async def positions(self) -> tuple[Position, ...]:
-        """All positions of our account, ours and foreign; closed ones are left out."""
+        """All open positions of our account, whoever traded them."""
         rows: list[Position] = await self._wire.ask(
             POSITIONS, POSITIONS, lambda c: c.reqPositions(), self._deadline
         )
         self._wire.end_positions()
+        # The subscription may send a contract twice while it fills; the last row counts, and 0 means closed.
         latest = {row.con_id: row for row in rows if row.account == self.account}
         return tuple(row for row in latest.values() if row.quantity)
 
     async def account_values(self) -> AccountValues:
-        """Net liquidation, cash and margin of our account."""
+        """Net liquidation, cash and margin of our account, dollars; None where the gateway sent no number."""
         req_id, tags = self._wire.new_question(), ",".join(convert.ACCOUNT_TAGS)
         rows = await self._wire.ask(
             req_id, "account values", lambda c: c.reqAccountSummary(req_id, "All", tags), self._deadline
@@ -191,7 +203,7 @@ class Broker:
     # --- contracts -----------------------------------------------------------------------------
 
     async def underlyings(self) -> tuple[Contract, Contract]:
-        """The SPX index and SPY, as the gateway qualifies them; GatewayError when it does not."""
+        """The SPX index and SPY as the gateway qualifies them; GatewayError when it does not."""
         spx, spy = await _together(
             self._one(symbol="SPX", secType="IND", exchange="CBOE", currency="USD"),
             self._one(symbol="SPY", secType="STK", exchange="SMART", primaryExchange="ARCA", currency="USD"),
@@ -199,7 +211,7 @@ class Broker:
         return convert.contract(spx), convert.contract(spy)
 
     async def contract(self, con_id: int) -> Contract:
-        """The contract of that id with its price steps, on SMART; GatewayError when it is not known."""
+        """The contract of that id on SMART, with its tick sizes; GatewayError when it is not known."""
         details = await self._one(conId=con_id, exchange="SMART")
         rules = await self._tick_rules([details])
         return convert.contract(details, rules[convert.market_rule(details)])
@@ -207,7 +219,11 @@ class Broker:
     async def option_chain(
         self, symbol: str, trading_class: str, expiry: date, right: Literal["C", "P"] = "C"
     ) -> Chain:
-        """The listed options of one class, expiry and right: one question, the strike left open."""
+        """The listed options of one class, expiry and right, with tick sizes.
+
+        One contract-details question with the strike open. reqSecDefOptParams would be cheaper and wrong: it
+        returns the cross product of expiries and strikes, many of which are not listed.
+        """
         day = f"{expiry:%Y%m%d}"
         query = ib_query(
             symbol=symbol,
@@ -224,11 +240,12 @@ class Broker:
         if not wanted:
             return Chain((), None)
         rules = await self._tick_rules(wanted)
-        listed = {c.strike: c for c in (convert.contract(d, rules[convert.market_rule(d)]) for d in wanted)}
+        contracts = (convert.contract(d, rules[convert.market_rule(d)]) for d in wanted)
+        listed = {contract.strike: contract for contract in contracts}
         session, doubt = convert.session(wanted[0], expiry)
         self._notice(doubt)
         if len(listed) < len({d.contract.conId for d in wanted if d.contract}):
-            self._notice(f"{trading_class} {expiry}: more than one contract of a strike")
+            self._notice(f"{trading_class} {expiry}: more than one contract at a strike")
             return Chain((), session)
         return Chain(tuple(sorted(listed.values(), key=lambda c: c.strike or 0)), session)
 
@@ -237,7 +254,7 @@ class Broker:
         found = await self._details(ib_query(**attributes), name)
         if len({d.contract.conId for d in found if d.contract}) != 1:
             raise GatewayError(
-                f"The gateway at {self._wire.link.where} knows {len(found)} contracts as {name}, not one",
+                f"The gateway at {self._wire.link.where} lists {len(found)} contracts for {name}, not one",
                 mend="Check the account's market data and trading permissions",
             )
         return found[0]
@@ -254,12 +271,16 @@ class Broker:
             raise
 
     async def _tick_rules(self, details: Iterable[ContractDetails]) -> dict[int | None, TickRule]:
-        """Price steps by the id of their market rule, each asked once a connection."""
+        """Tick sizes by market rule id, each rule requested once a connection.
+
+        They come from the market rule because minTick of SPXW is 0.05 at every price, while 0.05 is refused
+        with 110 from 3.00 up (ib_async issue 55).
+        """
         ids = {convert.market_rule(d) for d in details}
         if None in ids:
             raise GatewayError(
-                f"The gateway at {self._wire.link.where} names no price steps for a contract",
-                mend="Try again; if it stays so, restart the Gateway",
+                f"The gateway at {self._wire.link.where} sent no market rule (tick sizes) for a contract",
+                mend="Try again; if this persists, restart the Gateway",
             )
         new = sorted(rule for rule in ids if rule is not None and rule not in self._rules)
         self._rules.update(zip(new, await _together(*map(self._tick_rule, new)), strict=True))
@@ -274,7 +295,7 @@ class Broker:
     # --- quotes --------------------------------------------------------------------------------
 
     def watch(self, contracts: Iterable[Contract]) -> None:
-        """Start streaming live quotes; those that stream already go on undisturbed."""
+        """Start streaming live quotes; a contract that streams already is not subscribed again."""
         self._wire.link.require("no quotes")
         for contract in contracts:
             self._wire.watch(contract)
@@ -290,10 +311,10 @@ class Broker:
         timeout: float,  # noqa: ASYNC109 (its end is an answer, not an error)
         enough: Callable[[Contract, Quote], bool] | None = None,
     ) -> dict[int, Quote]:
-        """Quotes by contract id, as soon as each is `enough` (default: two sides; the index: a last).
+        """Quotes by contract id, as soon as each is `enough` (default: two-sided; the index: a last price).
 
-        At `timeout` seconds: what there is. Returns at once for a contract whose data is refused (its
-        notice says why). Raises GatewayError when the link is lost.
+        After `timeout` seconds, the quotes as they are. A contract whose data is refused is not waited for
+        (its notice says why). Raises GatewayError when the link is lost.
         """
         self.watch(contracts)
         satisfied = enough or _complete
@@ -313,34 +334,35 @@ class Broker:
     # --- orders --------------------------------------------------------------------------------
 
     def next_order_id(self) -> int:
-        """Reserve an order id: above every one that this client id used."""
+        """Reserve an order id, above every one that this client id has used (a lower one is refused: 103)."""
         return self._wire.next_order_id()
 
     def skip_order_ids(self, used: int) -> None:
-        """No order id up to `used` will be given out: the ledger knows ids that the gateway may not."""
+        """Hand out no order id up to `used`: the ledger may hold ids that never reached the gateway."""
         self._wire.seen_order_id(used)
 
     def place(self, ticket: OrderTicket, order_id: int) -> None:
-        """Send the order once; with the id of a live order this changes its price or quantity.
+        """Send the order once; under the id of a live order this changes its price or quantity.
 
-        Returns before the gateway answers: see `events`. GatewayError: the link is down, nothing was sent.
+        Returns before the gateway answers: see `events`. GatewayError: the link is down and nothing was sent.
         """
         self._wire.place(ticket, order_id, self.account)
 
     def follow(self, order_ref: str, order_id: int) -> None:
-        """Let news of an order that an earlier connection sent come under its reference."""
+        """Report events of an order that an earlier connection sent under its reference."""
         self._wire.follow(order_ref, order_id)
 
     def cancel(self, order_id: int) -> None:
-        """Ask once for the end of one of our orders: see `events`. GatewayError: nothing was sent."""
+        """Send one cancel for an order of this client id: see `events`. GatewayError: nothing was sent."""
         self._wire.cancel(order_id)
 
     async def what_if(self, ticket: OrderTicket) -> MarginAnswer:
-        """What the order would do to the margin; it is not placed.
+        """What the order would do to the margin, dollars; it is not placed.
 
-        The first of two answers may hold no numbers: the second is awaited up to the question timeout,
-        and an answer without numbers then says so by None. A refusal is in `rejected`.
+        None where the gateway sent no number, a refusal is in `rejected`. Raises GatewayError on silence.
         """
+        # Two openOrder frames may come, the first with every margin unset (ib_insync issue 380): the second
+        # is waited for up to the deadline, and without it the first is the answer.
         order_id = self.next_order_id()
         try:
             rows: list[MarginAnswer] = await self._wire.ask(
@@ -348,7 +370,7 @@ class Broker:
                 "the what-if order",
                 lambda _: self._wire.place(ticket, order_id, self.account, what_if=True),
                 self._deadline,
-                some_will_do=True,
+                accept_partial=True,
             )
         except RefusalError as refusal:
             return convert.no_margin(f"{refusal.code} {refusal.text}")
@@ -364,7 +386,7 @@ def _fits(contract: Contract, trading_class: str, expiry: date, right: str) -> b
 
 
 async def _together(*questions: Coroutine[Any, Any, Any]) -> list[Any]:
-    """All answers; the first failure ends the others and is raised."""
+    """The answers to all questions; the first failure cancels the rest and is raised."""
     tasks = [asyncio.create_task(question) for question in questions]
     if not tasks:
         return []
@@ -393,10 +415,10 @@ async def connect(
     timeout: float = 10.0,  # noqa: ASYNC109 (of the logon alone)
     question_timeout: float = 10.0,
 ) -> AsyncIterator[Broker]:
-    """Connect, check the account against the mode, ask for the books, and leave cleanly at the end.
+    """Connect, check the account against the mode, take a snapshot; disconnect cleanly at the end.
 
-    `timeout` bounds the logon with its retries, `question_timeout` every question after it. Raises
-    RefusedError when account and mode disagree (nothing was asked then), GatewayError otherwise.
+    `timeout` (seconds) bounds the logon with its retries, `question_timeout` every question after it. Raises
+    RefusedError when account and mode disagree (nothing was requested then), GatewayError otherwise.
     """
     async with _logged_on(endpoint, timeout) as (wire, account):
         broker = Broker(wire, account, question_timeout)
@@ -405,7 +427,7 @@ async def connect(
 
 
 async def gateway_time(endpoint: Endpoint, timeout: float = 10.0) -> datetime:  # noqa: ASYNC109
-    """The gateway's clock, New York: logon, account check, one question. Raises as `connect` does."""
+    """The gateway's clock, New York, by a connection of its own. Raises as `connect` does."""
     async with _logged_on(endpoint, timeout) as (wire, _):
         return await _ask_time(wire, timeout)
 
@@ -413,7 +435,7 @@ async def gateway_time(endpoint: Endpoint, timeout: float = 10.0) -> datetime:  
 @asynccontextmanager
 async def _logged_on(endpoint: Endpoint, deadline: float) -> AsyncIterator[tuple[Wire, str]]:
     if endpoint.mode == "live" and not endpoint.account:
-        raise RefusedError("Live mode needs the account by name", mend="Set ib.account")
+        raise RefusedError("Live mode requires a named account", mend="Set ib.account")
     wire = await open_wire(endpoint.host, endpoint.port, endpoint.client_id, deadline)
     try:
         yield wire, chosen_account(endpoint, wire.accounts)
@@ -422,7 +444,7 @@ async def _logged_on(endpoint: Endpoint, deadline: float) -> AsyncIterator[tuple
 
 
 def chosen_account(endpoint: Endpoint, managed: Sequence[str]) -> str:
-    """The one account to use, of those that the gateway manages; RefusedError when it does not fit."""
+    """The account to trade, of those that the gateway manages; RefusedError when it does not fit the mode."""
     where, names = f"{endpoint.host}:{endpoint.port}", ", ".join(managed)
     if endpoint.account:
         if endpoint.account not in managed:
@@ -435,10 +457,11 @@ def chosen_account(endpoint: Endpoint, managed: Sequence[str]) -> str:
         account = managed[0]
     else:
         raise RefusedError(f"The gateway at {where} manages {names}", mend="Name one of them in ib.account")
+    # Paper accounts begin with D (DU, or DF for advisors), live ones with U or F, the simulator's with SIM.
     kind = "sim" if account.startswith("SIM") else "paper" if account.startswith("D") else "live"
     if kind != endpoint.mode:
         raise RefusedError(
-            f"Account {account} at {where} is no account for trading mode {endpoint.mode}",
+            f"Account {account} at {where} is a {kind} account, and trading.mode is {endpoint.mode}",
             risk="Nothing was sent",
             mend="Connect to the right port (4002 paper, 4001 live) or set trading.mode",
         )

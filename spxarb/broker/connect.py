@@ -1,4 +1,4 @@
-"""Getting a connection: tried again only while nothing was said, and explained when it fails."""
+"""Logging on to the gateway: retried only while nothing was requested, and explained when it fails."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tenacity.wait import wait_exponential
 from spxarb.broker.wire import Wire
 from spxarb.errors import GatewayError
 
-_MOMENT = 0.9  # seconds in which a restarting gateway is given another chance
+_RESTART_SECONDS = 0.9  # for how long a port that refuses or closes at once is tried again
 _MEND_START = (
     "Start the IB Gateway and log in, enable its API (Configure, Settings, API), "
     "and check ib.host and ib.port (Gateway: 4002 paper, 4001 live)"
@@ -21,7 +21,7 @@ _MEND_START = (
 
 
 class _NotConnectedError(GatewayError):
-    """One attempt failed; another may be made until `patience` seconds after the first began"""
+    """One attempt failed; another may follow until `patience` seconds after the first began"""
 
     def __init__(self, what: str, *, mend: str, patience: float) -> None:
         super().__init__(what, mend=mend)
@@ -29,10 +29,10 @@ class _NotConnectedError(GatewayError):
 
 
 async def open_wire(host: str, port: int, client_id: int, deadline: float) -> Wire:
-    """A connection that has told its accounts, within `deadline` seconds for all attempts together.
+    """A connection that has sent its accounts, within `deadline` seconds for all attempts together.
 
-    A refused or closed connection is tried again for a moment, a client id in use until the deadline (the
-    gateway needs a while to free the id of a client that died). Raises GatewayError.
+    A refused or closed connection is tried again for a moment, a client id in use until the deadline. Raises
+    GatewayError saying what was found and how to fix it.
     """
     _quiet_library()
     wire = Wire(host, port, client_id)
@@ -69,41 +69,43 @@ def _explained(wire: Wire, error: OSError, deadline: float) -> _NotConnectedErro
         return _NotConnectedError(what, mend=mend, patience=patience)
 
     where = wire.link.where
-    if wire.id_taken:
+    if wire.client_id_in_use:
+        # The id of a client that died, or of the session before a restart, stays taken for some seconds more.
         return failed(
             f"Client id {wire.client_id} is already in use at the gateway {where}",
-            "End the other program that uses it, or set another ib.client_id",
+            "Stop the other program that uses it, or set another ib.client_id",
             deadline,
         )
-    if wire.last_words:
-        return failed(f"The gateway at {where} cannot be used: {wire.last_words}", "Update the IB Gateway")
-    if wire.reached:
+    if wire.version_error:
+        return failed(f"The gateway at {where} cannot be used: {wire.version_error}", "Update the IB Gateway")
+    if wire.progress:
         return failed(
             f"The gateway at {where} accepted the connection and closed it at once",
-            "Check that this machine is among the trusted IPs of its API settings, and that it is logged in",
-            _MOMENT,
+            "Check that it is logged in and that this machine is among the trusted IPs in its API settings",
+            _RESTART_SECONDS,
         )
     if isinstance(error, socket.gaierror):
-        return failed(f"The host name {wire.host!r} of the gateway is not known", "Check ib.host")
+        return failed(f"The gateway's host name {wire.host!r} cannot be resolved", "Check ib.host")
+    # For a host of several addresses (localhost: ::1 and 127.0.0.1) asyncio raises one OSError: text is all.
     if isinstance(error, ConnectionRefusedError) or f"[Errno {errno.ECONNREFUSED}]" in str(error):
-        return failed(f"Nothing listens at {where}", _MEND_START, _MOMENT)
+        return failed(f"Nothing listens at {where}", _MEND_START, _RESTART_SECONDS)
     return failed(f"The gateway at {where} cannot be reached: {error}", _MEND_START)
 
 
 def _silent(wire: Wire, deadline: float) -> GatewayError:
     did = {
-        "version": "began to log on but never told its accounts",
-        "tcp": "accepted the connection but said nothing",
-    }.get(wire.reached, "did not accept a connection")
+        "version": "began the logon but never sent its accounts",
+        "tcp": "accepted the connection but sent nothing",
+    }.get(wire.progress, "did not accept a connection")
     mend = {
-        "version": "Look at the Gateway for a dialog that waits for an answer, or restart it",
-        "tcp": "Check that ib.port is the API's, look for a dialog in the Gateway, or restart it",
-    }.get(wire.reached, _MEND_START)
+        "version": "Look for an open dialog in the Gateway, or restart it",
+        "tcp": "Check that ib.port is the API port, look for an open dialog in the Gateway, or restart it",
+    }.get(wire.progress, _MEND_START)
     return GatewayError(f"The gateway at {wire.link.where} {did} within {deadline:g} s", mend=mend)
 
 
 def _quiet_library() -> None:
-    """Its errors reach the user in our words; its frames are logged when the log level is DEBUG."""
+    """Silence ib_insync's own log: its errors reach the user in our words."""
     debug = logging.getLogger("spxarb").isEnabledFor(logging.DEBUG)
     for name in ("ib_insync", "eventkit"):
         logging.getLogger(name).setLevel(logging.NOTSET if debug else logging.CRITICAL)

@@ -1,7 +1,7 @@
-"""The wire's words turned into the program's nouns; pure, and without importing ib_insync.
+"""Frames of the wire to the nouns of `core.model`; pure, without importing ib_insync.
 
-`fields` are the text fields of one frame, the message id first, as laid out for server versions 157-176.
-Money and prices are read from the text itself, so that they are exact.
+`fields` are the text fields of one frame, message id first, in the layouts of server versions 157-176 (IBKR's
+client source, and the same in ib_insync 0.9.86). Prices and money are read from the text, so they are exact.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     ContractDetails = ibc.ContractDetails
 
 UNSET = Decimal("1e25")
-"""No price, size or sum comes near; the wire's word for "no number" is 1.7976931348623157E308."""
+"""Far above any price, size or amount: the gateway sends the largest double, 1.7976931348623157E308, for "not
+set". It is compared as a number because Python writes it ...e+308 (ib_async pull request 42)."""
 
 ACCOUNT_TAGS = {
     "NetLiquidation": "net_liquidation",
@@ -47,7 +48,7 @@ ACCOUNT_TAGS = {
     "ExcessLiquidity": "excess_liquidity",
 }
 
-# Names that old builds use, which zoneinfo does not know or takes without summer time.
+# Names that older builds send. zoneinfo does not know CDT, and takes EST literally: an hour off in summer.
 _ZONES = {
     "EST": "America/New_York",
     "EDT": "America/New_York",
@@ -60,7 +61,7 @@ _ZONES = {
 
 
 def number(value: str | float | Decimal | None) -> Decimal | None:
-    """A number of the wire, None where it says nothing: empty, not a number, infinite, or unset."""
+    """A number of the wire; None for empty, not a number, infinite and "not set"."""
     try:
         found = Decimal(str(value if value is not None else ""))
     except InvalidOperation:
@@ -71,12 +72,12 @@ def number(value: str | float | Decimal | None) -> Decimal | None:
 
 
 def _plain(value: Decimal) -> Decimal:
-    """`6975.0` as `6975`, `17.90` as `17.9`: no exponent, no idle zeros."""
+    """`6975.0` as `6975`, `17.90` as `17.9`: no exponent, no trailing zeros."""
     return value.quantize(Decimal(1)) if value == value.to_integral_value() else value.normalize()
 
 
 def required(value: str | float) -> Decimal:
-    """A number that must be there; ValueError when it is not."""
+    """A number that must be present; ValueError when it is not."""
     found = number(value)
     if found is None:
         raise ValueError(f"a number is missing: {value!r}")
@@ -84,7 +85,7 @@ def required(value: str | float) -> Decimal:
 
 
 def zone(name: str) -> ZoneInfo | None:
-    """The time zone of `US/Central`, `America/New_York` or `EST (Eastern Standard Time)`; None: unknown."""
+    """The zone named `US/Central`, `America/New_York` or `EST (Eastern Standard Time)`; None when unknown."""
     words = name.split()
     if not words:
         return None
@@ -95,7 +96,8 @@ def zone(name: str) -> ZoneInfo | None:
 
 
 def day(text: str) -> date | None:
-    """The date in front of `20261124` or `20261124 08:30 US/Central`; None when there is none."""
+    """The date at the start of `20261124` or `20261124 08:30 US/Central`; None when there is none."""
+    # Options come as a bare date; futures and some builds append the time and zone of the last trade.
     found = re.match(r"(\d{4})(\d\d)(\d\d)(?!\d)", text.strip())
     try:
         return date(*map(int, found.groups())) if found else None
@@ -104,30 +106,32 @@ def day(text: str) -> date | None:
 
 
 def execution_time(text: str) -> tuple[datetime, str]:
-    """When a fill happened, in New York, and a notice ('' when there was no doubt).
+    """The time of a fill in New York, and a notice ('' for none).
 
-    Forms: `20250708 02:35:00 US/Eastern`, `20250708-02:35:00` (UTC), and `20250708  02:35:00` without a
-    zone, which is taken as New York time, as is one with a zone that nobody knows: a fill is never lost
-    over its time. Raises ValueError when there is no time in it.
+    Forms: `20250708 02:35:00 US/Eastern`; `20250708-02:35:00`, which is UTC; `20250708  02:35:00` without a
+    zone. The last, and one whose zone is unknown, is taken as New York time. Raises ValueError when there is
+    no time in the text.
     """
     found = re.fullmatch(r"(\d{8})(-| +)(\d\d:\d\d:\d\d)(?: +(.*))?", text.strip())
     if not found:
-        raise ValueError(f"not a time of execution: {text!r}")
+        raise ValueError(f"not an execution time: {text!r}")
     ymd, gap, hms, name = found.groups()
     naive = datetime.strptime(ymd + hms, "%Y%m%d%H:%M:%S")  # noqa: DTZ007 (its zone follows)
     if gap == "-":
         return naive.replace(tzinfo=UTC).astimezone(NEW_YORK), ""
+    # The zone may differ from the connection's, and some builds send Windows names that nothing can parse:
+    # ib_insync then drops the fill. A fill with a doubtful time is better than none.
     known = zone(name) if name else None
     if known:
         return naive.replace(tzinfo=known).astimezone(NEW_YORK), ""
-    notice = f"time of execution {text!r} has no known time zone: taken as New York"
+    notice = f"execution time {text!r} has no known time zone: taken as New York time"
     return naive.replace(tzinfo=NEW_YORK), notice
 
 
 def execution(fields: Sequence[str]) -> tuple[Execution, str]:
-    """An execDetails frame (id 11, 31 fields) and a notice about its time ('' when none).
+    """An execDetails frame (id 11, 31 fields) and a notice about its time ('' for none).
 
-    Raises ValueError or IndexError when it cannot be read.
+    Price in dollars or index points. Raises ValueError, KeyError or IndexError when it cannot be read.
     """
     when, notice = execution_time(fields[15])
     made = Execution(
@@ -150,7 +154,11 @@ def execution(fields: Sequence[str]) -> tuple[Execution, str]:
 
 
 def position(fields: Sequence[str]) -> Position:
-    """A position frame (id 61). Average cost of an option is dollars per contract."""
+    """A position frame (id 61, 16 fields).
+
+    Average cost of an option is dollars per contract, commission included. Raises ValueError or IndexError
+    when it cannot be read.
+    """
     return Position(
         account=fields[2],
         con_id=int(fields[3]),
@@ -174,7 +182,10 @@ def _right(text: str) -> str | None:
 
 
 def broker_order(contract: ibc.Contract, order: ibo.Order, state: ibo.OrderState) -> BrokerOrder:
-    """An openOrder or completedOrder frame; `limit` None unless it is a limit order."""
+    """An openOrder or completedOrder frame; `limit` is None unless it is a limit order.
+
+    Raises ValueError when action or quantity cannot be read.
+    """
     return BrokerOrder(
         order_ref=order.orderRef,
         order_id=order.orderId,
@@ -193,7 +204,7 @@ def broker_order(contract: ibc.Contract, order: ibo.Order, state: ibo.OrderState
 
 
 def margin(state: ibo.OrderState) -> MarginAnswer:
-    """The order state of a what-if answer, dollars."""
+    """The order state of a what-if answer, dollars; None where the gateway sent no number."""
     return MarginAnswer(
         initial_change=number(state.initMarginChange),
         maintenance_change=number(state.maintMarginChange),
@@ -205,12 +216,15 @@ def margin(state: ibo.OrderState) -> MarginAnswer:
 
 
 def no_margin(rejected: str) -> MarginAnswer:
-    """The answer of a broker that refused, in its words."""
+    """The answer to a what-if that was refused, in the broker's words."""
     return MarginAnswer(None, None, None, None, None, rejected=rejected)
 
 
 def account_values(account: str, rows: Iterable[Sequence[str]]) -> tuple[AccountValues, str]:
-    """What accountSummary frames (id 63) say of `account`; money not in dollars is None and a notice."""
+    """What accountSummary frames (id 63) say of `account`, dollars, and a notice ('' for none).
+
+    A value in another currency is None.
+    """
     found: dict[str, Decimal | None] = {}
     notice = ""
     for row in rows:
@@ -218,14 +232,14 @@ def account_values(account: str, rows: Iterable[Sequence[str]]) -> tuple[Account
         if row[3] != account or name is None:
             continue
         if row[6] not in {"USD", ""}:
-            notice = f"account {account} is kept in {row[6]}, not in USD: its values are left out"
+            notice = f"account {account} has values in {row[6]}, not in USD: they are not used"
             continue
         found[name] = number(row[5])
     return AccountValues(account_id=account, **found), notice
 
 
 def contract(details: ibc.ContractDetails, ticks: TickRule = PENNY) -> Contract:
-    """A contract as the gateway described it; the price steps come from its market rule."""
+    """A contract as the gateway describes it; `ticks` come from its market rule, not from minTick."""
     c = details.contract
     if c is None:
         raise ValueError("contract details without a contract")
@@ -247,7 +261,11 @@ def contract(details: ibc.ContractDetails, ticks: TickRule = PENNY) -> Contract:
 
 
 def market_rule(details: ibc.ContractDetails) -> int | None:
-    """Id of the market rule at the place of the contract's exchange in validExchanges; None: not said."""
+    """Id of the market rule for the contract's exchange; None when there is none.
+
+    marketRuleIds and validExchanges are lists in the same order (IBKR API documentation, "Minimum Price
+    Increment").
+    """
     ids = [part for part in details.marketRuleIds.split(",") if part]
     exchanges = details.validExchanges.split(",")
     exchange = details.contract.exchange if details.contract else ""
@@ -257,17 +275,17 @@ def market_rule(details: ibc.ContractDetails) -> int | None:
 
 
 def tick_rule(fields: Sequence[str]) -> TickRule:
-    """A marketRule frame (id 93): `93|id|n|low edge|increment|...`. ValueError: no steps in it."""
+    """A marketRule frame (id 93): `93|id|n|low edge|increment|...`. ValueError when it has no increments."""
     count = int(fields[2])
     rows = sorted((required(fields[3 + 2 * i]), required(fields[4 + 2 * i])) for i in range(count))
     if not rows or any(step <= 0 for _, step in rows):
-        raise ValueError(f"market rule without steps: {fields}")
+        raise ValueError(f"market rule without increments: {fields}")
     return TickRule(tuple(rows))
 
 
 @dataclass(frozen=True, slots=True)
-class Hours:
-    """One stretch of trading, aware times in the instrument's zone."""
+class Interval:
+    """One interval of trading, aware times in the instrument's zone."""
 
     open: datetime
     close: datetime
@@ -277,25 +295,26 @@ _OLD_HOURS = re.compile(r"(\d{4})-(\d{4})")
 _HOURS = re.compile(r"(?:(\d{8}):)?(\d{4})-(\d{8}):(\d{4})")
 
 
-def stretches(text: str, tz: ZoneInfo) -> dict[date, list[Hours]]:
-    """Stretches of trading by the day on which they start; an empty list is a day marked CLOSED.
+def intervals(text: str, tz: ZoneInfo) -> dict[date, list[Interval]]:
+    """Trading intervals by the day on which they start; an empty list is a day marked CLOSED.
 
-    `20261123:0830-20261123:1515;20261124:CLOSED`, several stretches of a day apart by `;` or `,`, and the
-    old form `20261123:0830-1515,1700-1800`. What cannot be read is left out.
+    `20261123:0830-20261123:1515;20261124:CLOSED`, several intervals of one day separated by `;` or `,`, and
+    the form of older builds `20261123:0830-1515,1700-1800`. An unreadable entry is skipped.
     """
-    found: dict[date, list[Hours]] = {}
+    found: dict[date, list[Interval]] = {}
     for entry in text.split(";"):
         head, _, rest = entry.strip().partition(":")
         first = day(head)
         if first is None:
             continue
-        hours = [hour for part in rest.split(",") if (hour := _stretch(first, part.strip(), tz))]
-        if hours or rest.strip() == "CLOSED":
-            found.setdefault(first, []).extend(hours)
+        parsed = [_interval(first, part.strip(), tz) for part in rest.split(",")]
+        trading = [interval for interval in parsed if interval]
+        if trading or rest.strip() == "CLOSED":
+            found.setdefault(first, []).extend(trading)
     return found
 
 
-def _stretch(first: date, text: str, tz: ZoneInfo) -> Hours | None:
+def _interval(first: date, text: str, tz: ZoneInfo) -> Interval | None:
     new, old = _HOURS.fullmatch(text), _OLD_HOURS.fullmatch(text)
     if new:
         begin, start, end, stop = day(new[1] or "") or first, new[2], day(new[3]), new[4]
@@ -305,7 +324,7 @@ def _stretch(first: date, text: str, tz: ZoneInfo) -> Hours | None:
         return None
     if end is None:
         return None
-    return Hours(_moment(begin, start, tz), _moment(end, stop, tz))
+    return Interval(_moment(begin, start, tz), _moment(end, stop, tz))
 
 
 def _moment(on: date, hhmm: str, tz: ZoneInfo) -> datetime:
@@ -313,23 +332,21 @@ def _moment(on: date, hhmm: str, tz: ZoneInfo) -> datetime:
 
 
 def session(details: ibc.ContractDetails, on: date) -> tuple[TradingHours | None, str]:
-    """Liquid hours of the day `on` in New York time; None with a notice when the gateway does not tell.
-
-    An SPXW series stops at 15:00 Chicago time on the day it expires, though its hours may still show the
-    15:15 of the other series (Cboe: expiring PM-settled SPX options trade until 3:00 p.m. CT).
-    """
+    """Liquid hours of the day `on` in New York time; None with a notice when the gateway sent none."""
     tz = zone(details.timeZoneId)
     if tz is None:
         return None, f"the gateway's trading hours are in an unknown time zone {details.timeZoneId!r}"
-    days = stretches(details.liquidHours, tz)
+    days = intervals(details.liquidHours, tz)
     if on not in days:
-        return None, f"the gateway gives no trading hours for {on}"
-    hours = days[on]
-    if not hours:
+        return None, f"the gateway sent no trading hours for {on}"
+    trading = days[on]
+    if not trading:
         return TradingHours(on, None, None), ""
-    close = max(stretch.close for stretch in hours)
+    close = max(interval.close for interval in trading)
     c = details.contract
+    # An SPXW series stops at 15:00 Chicago on the day it expires, though its hours may show the 15:15 of the
+    # other series (Cboe contract specifications: expiring PM-settled SPX options trade until 3:00 p.m. CT).
     if c and c.tradingClass == "SPXW" and day(c.lastTradeDateOrContractMonth) == on:
         close = min(close, datetime.combine(on, time(15), ZoneInfo("America/Chicago")))
-    start = min(stretch.open for stretch in hours)
+    start = min(interval.open for interval in trading)
     return TradingHours(on, start.astimezone(NEW_YORK), close.astimezone(NEW_YORK)), ""

@@ -1,4 +1,4 @@
-"""ib_insync's part of the wire: its client with an honest decoder, its contracts and orders made of ours."""
+"""Everything that imports ib_insync: its client with our decoder, its contracts and orders made from ours."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ Fields = list[str]
 
 
 class FrameDecoder(Decoder):
-    """ib_insync's reading of the long frames, ours of the short ones; what cannot be read is told."""
+    """ib_insync decodes the long frames, we decode the short ones; an unreadable frame is reported."""
 
     def __init__(
         self,
@@ -74,11 +74,13 @@ class FrameDecoder(Decoder):
         }
 
     def interpret(self, fields: Fields) -> None:
+        # The library's own decoder logs such an error and goes on, so that whoever waits for the frame waits
+        # for ever and a fill in it is lost.
         try:
             handler = self.handlers.get(int(fields[0]))
             if handler:
                 handler(list(fields))
-        except Exception as error:  # noqa: BLE001 (whatever it breaks is a fact about the frame)
+        except Exception as error:  # noqa: BLE001 (whatever it raises, the frame is at fault)
             self._unreadable(fields, error)
 
 
@@ -87,7 +89,10 @@ def make_client(
     frames: Mapping[int, Callable[[Fields], None]],
     unreadable: Callable[[Fields, Exception], None],
 ) -> Any:
-    """ib_insync's client, telling `wrapper` of the long frames and `frames` of the short ones."""
+    """ib_insync's client: long frames go to `wrapper`, short ones to `frames` by message id.
+
+    A frame that cannot be read goes to `unreadable` with the error; a message id in neither is ignored.
+    """
     build: Any = Client
     client = build(wrapper)
     client.decoder = FrameDecoder(wrapper, frames, unreadable)
@@ -95,17 +100,17 @@ def make_client(
 
 
 def unescaped(text: str) -> str:
-    r"""Characters beyond ASCII come as \uXXXX."""
+    r"""Text of an error frame; characters beyond ASCII arrive as \uXXXX (server version 153 and later)."""
     return re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), " ".join(text.split()))
 
 
 def ib_query(**attributes: Any) -> ib.Contract:
-    """A contract to be looked up; what is not named is left open."""
+    """A contract to look up; attributes not given match anything."""
     return ib.Contract(**attributes)
 
 
 def every_execution() -> Any:
-    """The filter that lets all of today's executions of all clients pass."""
+    """The filter that passes today's executions of all clients."""
     return ib.ExecutionFilter()
 
 
@@ -127,7 +132,9 @@ def ib_contract(contract: Contract) -> ib.Contract:
 
 
 def ib_order(ticket: OrderTicket, account: str, *, what_if: bool) -> ib.Order:
-    """Every attribute that a preset of the Gateway could fill in is said."""
+    """Our order in ib_insync's class; `good_after` is sent as goodAfterTime in US/Eastern."""
+    # The Gateway's order presets fill in what is not given (10349: "Order TIF was set to DAY based on order
+    # preset"), so time in force, account and trading hours are always stated.
     order = ib.Order(
         action=str(ticket.side),
         totalQuantity=ticket.quantity,
@@ -142,5 +149,6 @@ def ib_order(ticket: OrderTicket, account: str, *, what_if: bool) -> ib.Order:
     if ticket.limit is not None:
         order.lmtPrice = float(ticket.limit)
     if ticket.good_after is not None:
+        # Without a zone the Gateway takes its own (warning 2174); one that it cannot read is refused (391).
         order.goodAfterTime = f"{ticket.good_after.astimezone(NEW_YORK):%Y%m%d %H:%M:%S} US/Eastern"
     return order

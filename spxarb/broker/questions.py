@@ -1,8 +1,8 @@
-"""Questions to the gateway and their answers: matched, bounded in time, and void when the link was lost.
+"""Questions to the gateway and their answers: matched, bounded in time, void when the link was lost.
 
-Most questions have an id of their own (an `int` key). Positions, orders and the time have none (a `str`
-key): two of a kind at once could not be told apart, so they wait for each other. So do two for one market
-rule, which are named by it.
+Most questions carry a request id (an `int` key). Positions, orders and the time have none (a `str` key): the
+answers to two of a kind could not be told apart, so the second waits for the first. So do two for one market
+rule, whose answer carries the rule's id and no other.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 TIME, OPEN_ORDERS, COMPLETED_ORDERS, POSITIONS = "the time", "open orders", "completed orders", "positions"
 EXECUTIONS = "executions"
 
+# Some builds never send execDetailsEnd unless this setting is "UTC format" (ib_insync issue 638, ib_async
+# issues 54 and 82).
 _MEND_SILENCE = {
     EXECUTIONS: (
-        "Try again; if it stays silent, set in the Gateway's API settings "
+        "Try again; if this persists, set in the Gateway's API settings "
         '"Send instrument-specific attributes for dual-mode API client in" to UTC format'
     ),
 }
@@ -33,13 +35,13 @@ class RefusalError(GatewayError):
     """The gateway answered a question with an error"""
 
     def __init__(self, name: str, code: int, text: str) -> None:
-        super().__init__(f"The gateway refused the question for {name}: {code} {text}")
+        super().__init__(f"The gateway refused the request for {name}: {code} {text}")
         self.code, self.text = code, text
 
 
 @dataclass(slots=True)
 class Link:
-    """The way to IB: our socket and the gateway's own link. `epoch` changes at each loss."""
+    """Our socket and the gateway's own link to IB, as one. `epoch` goes up at each loss."""
 
     where: str
     up: bool = False
@@ -51,20 +53,20 @@ class Link:
         self.up, self.why_down = False, why
 
     def require(self, consequence: str) -> None:
-        """GatewayError, telling the consequence, when the link is down."""
+        """Raises GatewayError naming the consequence when the link is down."""
         if not self.up:
             raise self.lost(consequence)
 
     def lost(self, consequence: str) -> GatewayError:
         return GatewayError(
-            f"The link of the gateway at {self.where} was lost ({self.why_down}): {consequence}",
-            mend="Look at the Gateway; run the command again when it is connected",
+            f"The link to IB through the gateway at {self.where} was lost ({self.why_down}): {consequence}",
+            mend="Check the Gateway and run the command again when it is connected",
         )
 
 
 @dataclass(slots=True)
 class Question:
-    """What was asked, the rows that came, and the future that ends it."""
+    """An open question: its name, the rows received, and the future that the end of the answer resolves."""
 
     name: str
     answer: asyncio.Future[list[Any]]
@@ -72,7 +74,7 @@ class Question:
 
 
 class Questions:
-    """The questions now open on one connection, by key."""
+    """The open questions of one connection, by key."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -87,7 +89,7 @@ class Questions:
         return {question.name for question in self._open.values()}
 
     def name(self, key: Hashable) -> str:
-        """What is asked under the key; '' when nothing is."""
+        """What is being asked under the key; '' for nothing."""
         question = self._open.get(key)
         return question.name if question else ""
 
@@ -96,15 +98,14 @@ class Questions:
         key: Hashable,
         name: str,
         send: Callable[[], None],
-        timeout: float,  # noqa: ASYNC109 (its end is an answer in words, not a TimeoutError)
+        timeout: float,  # noqa: ASYNC109 (a timeout is reported in words, not as a TimeoutError)
         *,
-        some_will_do: bool = False,
+        accept_partial: bool = False,
     ) -> list[Any]:
-        """Send one question and return the rows of its answer.
+        """Send one question and return the rows of its answer, within `timeout` seconds.
 
-        An answer that is owed to an earlier question of its kind, which gave up, is not taken for this
-        one's. Raises GatewayError on silence, on a lost link, on rows that cannot be read; RefusalError when
-        the gateway refuses. With `some_will_do` the rows that came before the deadline are the answer.
+        With `accept_partial` the rows that arrived before the deadline are the answer. Raises GatewayError on
+        silence, on a lost link and on rows that cannot be read, RefusalError when the gateway refuses.
         """
         question = Question(name, asyncio.get_running_loop().create_future())
         turn = nullcontext() if isinstance(key, int) else self._turns.setdefault(key, asyncio.Lock())
@@ -112,16 +113,16 @@ class Questions:
             async with asyncio.timeout(timeout), turn:
                 return await self._asked(key, question, send)
         except TimeoutError:
-            if some_will_do and question.rows:
+            if accept_partial and question.rows:
                 return question.rows
             where = self._link.where
             raise GatewayError(
-                f"The gateway at {where} did not answer the question for {name} within {timeout:g} s",
-                mend=_MEND_SILENCE.get(name, "Try again; if it stays silent, restart the Gateway"),
+                f"The gateway at {where} did not answer the request for {name} within {timeout:g} s",
+                mend=_MEND_SILENCE.get(name, "Try again; if this persists, restart the Gateway"),
             ) from None
 
     async def _asked(self, key: Hashable, question: Question, send: Callable[[], None]) -> list[Any]:
-        consequence = f"no answer to the question for {question.name}"
+        consequence = _unanswered(question)
         self._link.require(consequence)
         epoch = self._link.epoch
         self._open[key] = question
@@ -129,23 +130,26 @@ class Questions:
             send()
             rows = await question.answer
         except asyncio.CancelledError:
+            # The answer may still come, and would look like that to the next question of this kind. (One with
+            # a request id of its own cannot be confused.)
             if isinstance(key, str):
                 self._owed[key] += 1
             raise
         finally:
             del self._open[key]
+        # An answer that began before a loss of the link and ended after it may have a hole.
         if epoch != self._link.epoch:
             raise self._link.lost(consequence)
         return rows
 
     def row(self, key: Hashable, row: Any) -> None:
-        """One row of an answer; nobody's when nothing is asked under the key."""
+        """Take one row of an answer; it is dropped when nothing is asked under the key."""
         question = self._open.get(key)
         if question:
             question.rows.append(row)
 
     def end(self, key: Hashable, *rows: Any) -> None:
-        """The end of an answer, with its last rows."""
+        """Take the end of an answer, with its last rows."""
         question = self._open.get(key)
         if self._owed[key]:
             self._owed[key] -= 1
@@ -160,6 +164,10 @@ class Questions:
             question.answer.set_exception(error)
 
     def fail_all(self) -> None:
-        """The link was lost: what is open stays unanswered."""
+        """The link was lost: whatever is open fails."""
         for key, question in self._open.items():
-            self.fail(key, self._link.lost(f"no answer to the question for {question.name}"))
+            self.fail(key, self._link.lost(_unanswered(question)))
+
+
+def _unanswered(question: Question) -> str:
+    return f"no answer to the request for {question.name}"

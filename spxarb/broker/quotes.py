@@ -1,7 +1,7 @@
-"""Market data lines: ticks in, frozen quotes out; pure, without ib_insync and without a socket.
+"""Market data lines: ticks in, frozen quotes out; without ib_insync and without a socket.
 
-The gateway sends prices and sizes apart, -1 or 0 where there is no quote, and folds delayed data into a
-live stream when an entitlement lapses: tick ids from 66 on, or a marketDataType frame, tell.
+The gateway sends prices and sizes separately, -1 or 0 where there is no quote, and turns a live stream into a
+delayed one when an entitlement lapses: tick ids from 66 up, or a marketDataType frame, show that.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from decimal import Decimal
 
-# Tick ids, live and delayed.
+# Tick ids, live and delayed (IBKR API documentation, "Available Tick Types").
 _PRICES = {1: "bid", 2: "ask", 4: "last", 9: "close", 66: "bid", 67: "ask", 68: "last", 75: "close"}
 _SIZES = {0: "bid", 3: "ask", 69: "bid", 70: "ask"}
 _SIZE_OF_PRICE = {1: 0, 2: 3, 66: 69, 67: 70}
-_GREEKS = {10: 0, 11: 0, 12: 0, 80: 0, 81: 0, 82: 0, 13: 1, 83: 1}  # value: 1 is the model's, the best
+# Of bid, ask, last and model the model's delta is preferred (rank 1): it does not jump with a wide quote.
+_GREEKS = {10: 0, 11: 0, 12: 0, 80: 0, 81: 0, 82: 0, 13: 1, 83: 1}
 _HALTED = {49, 90}
 _DELAYED = frozenset({66, 67, 68, 69, 70, 75, 80, 81, 82, 83, 90})
 
@@ -29,8 +30,8 @@ _NO_REFUSALS = broker_codes.DATA_ADVISORIES | broker_codes.SYSTEM_WARNINGS
 
 
 @dataclass(slots=True)
-class Line:
-    """One contract's stream. A price without a size beside it (size 0) is not a quote."""
+class MarketDataLine:
+    """One contract's stream of ticks. A side is None until its first tick and when it was withdrawn."""
 
     contract: Contract
     prices: dict[str, Decimal | None] = field(default_factory=dict)
@@ -39,8 +40,8 @@ class Line:
     delta_rank: int = -1
     halted: bool = False
     data_type: int | None = None
-    received: float | None = None
-    refused: str = ""  # the gateway's words when it sends no data
+    received: float | None = None  # monotonic seconds of the newest tick
+    refused: str = ""  # the gateway's words when it refuses the data
 
     def quote(self) -> Quote:
         return Quote(
@@ -58,31 +59,33 @@ class Line:
         )
 
     def _side(self, name: str) -> Decimal | None:
+        # Size 0 withdraws the price beside it, whatever that is (IBKR: "a price of -1 or 0 with a size of 0
+        # indicates there are no bids or offers"). A size that has not come yet withdraws nothing.
         empty = name in self.sizes and self.sizes[name] is None
         return None if empty else self.prices.get(name)
 
     def blank(self) -> None:
-        """Forget what was seen: it is not true any more."""
+        """Forget all prices: they are not current any more."""
         self.prices.clear()
         self.sizes.clear()
         self.delta, self.delta_rank, self.received = None, -1, None
 
 
 class Feed:
-    """All lines of one connection, by request id; collects which moved since it was last asked."""
+    """The market data lines of one connection, by request id; collects those that moved."""
 
     def __init__(self) -> None:
-        self._lines: dict[int, Line] = {}
+        self._lines: dict[int, MarketDataLine] = {}
         self._ids: dict[int, int] = {}
         self._moved: dict[int, None] = {}
 
     def add(self, req_id: int, contract: Contract) -> None:
-        """Start or replace the line of the contract, blank."""
+        """Start the contract's line, or replace it by a blank one."""
         old = self._ids.pop(contract.con_id, None)
         if old is not None:
             del self._lines[old]
         self._ids[contract.con_id] = req_id
-        self._lines[req_id] = Line(contract)
+        self._lines[req_id] = MarketDataLine(contract)
 
     def __contains__(self, con_id: int) -> bool:
         return con_id in self._ids
@@ -90,16 +93,16 @@ class Feed:
     def contracts(self) -> list[Contract]:
         return [line.contract for line in self._lines.values()]
 
-    def line(self, con_id: int) -> Line | None:
+    def line(self, con_id: int) -> MarketDataLine | None:
         req_id = self._ids.get(con_id)
         return None if req_id is None else self._lines[req_id]
 
-    def moved(self) -> Iterator[Line]:
+    def moved(self) -> Iterator[MarketDataLine]:
         """The lines that changed since the last call."""
         moved, self._moved = self._moved, {}
         return (self._lines[req_id] for req_id in moved if req_id in self._lines)
 
-    # --- frames, as laid out on the wire; `now` is monotonic seconds ---------------------------
+    # --- frames as they are on the wire; `now` is monotonic seconds -----------------------------
 
     def price(self, fields: Sequence[str], now: float) -> None:
         """`1|6|reqId|tickType|price|size|attributes|`."""
@@ -109,6 +112,7 @@ class Feed:
         if not line or not name:
             return
         value = number(fields[4])
+        # An option's bid of 0 is no bid: nobody pays nothing, and the gateway sends 0 as well as -1 for it.
         line.prices[name] = value if value is not None and value > 0 else None
         if kind in _SIZE_OF_PRICE:
             line.sizes[name] = number(fields[5]) or None
@@ -121,7 +125,7 @@ class Feed:
             line.sizes[_SIZES[kind]] = number(fields[4]) or None
 
     def greeks(self, fields: Sequence[str], now: float) -> None:
-        """`21|reqId|tickType|attribute|impliedVol|delta|...`; a delta of -2 is not computed."""
+        """`21|reqId|tickType|attribute|impliedVol|delta|...`; a delta of -2 means "not computed"."""
         kind = int(fields[2])
         line = self._touch(fields[1], kind, now)
         delta = number(fields[5])
@@ -130,7 +134,7 @@ class Feed:
             line.delta, line.delta_rank = float(delta), rank
 
     def generic(self, fields: Sequence[str], now: float) -> None:
-        """`45|6|reqId|tickType|value|`: 49 and 90 tell of a halt (-1 unknown, 0 none, 1, 2 halted)."""
+        """`45|6|reqId|tickType|value|`: ticks 49 and 90 are the halt flag (-1 unknown, 0 no, 1, 2 yes)."""
         line = self._touch(fields[2], int(fields[3]), now)
         if line and int(fields[3]) in _HALTED:
             line.halted = (number(fields[4]) or 0) > 0
@@ -142,8 +146,8 @@ class Feed:
             line.data_type = int(fields[3])
             self._moved[int(fields[2])] = None
 
-    def error(self, req_id: int, code: int, text: str) -> Line | None:
-        """An error frame tied to a line; None when the id is of no line. Data that stopped is blanked."""
+    def error(self, req_id: int, code: int, text: str) -> MarketDataLine | None:
+        """Take an error frame and return its line; None when no line has that id. Stopped data is blanked."""
         line = self._lines.get(req_id)
         if line is None:
             return None
@@ -151,14 +155,16 @@ class Feed:
             line.data_type = 3
         if code not in _NO_REFUSALS:
             line.blank()
-            # After a competing session ends the stream goes on; other refusals are for good.
+            # 10197: a live session elsewhere has taken the data and the prices freeze; when that session ends
+            # the stream resumes by itself. Any other refusal is final.
             line.refused = "" if code == broker_codes.COMPETING_SESSION else f"{code} {text}"
         self._moved[req_id] = None
         return line
 
-    def _touch(self, req_id: str, kind: int, now: float) -> Line | None:
+    def _touch(self, req_id: str, kind: int, now: float) -> MarketDataLine | None:
         line = self._lines.get(int(req_id))
         if line:
+            # No tick of a quote carries the exchange's time: arrival is all that is known of its age.
             line.received = now
             if kind in _DELAYED and line.data_type in {None, 1}:
                 line.data_type = 3

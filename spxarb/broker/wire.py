@@ -1,8 +1,8 @@
-"""One connection to the gateway: questions with deadlines, orders, and what it says unasked.
+"""One connection to the gateway: questions with deadlines, orders, and what the gateway sends unasked.
 
-Of ib_insync it takes the client (framing, versions, requests, pacing) and the decoder of the long frames;
-not its wrapper, which infers order states, wipes its caches to "nothing" when the link is lost, and waits
-without end or for too short a time.
+It uses ib_insync's client (framing, versions, requests, pacing) and its decoder of the long frames, but not
+its wrapper. That one infers order states (any code that it takes for an error makes a live order Cancelled),
+empties its caches when the link is lost (`positions()` is then `[]`), and waits without end or for 1 s.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("spxarb.broker.broker")
 
 FIRST_QUESTION = 1_000_000_000
-"""Ids of questions begin here, far above order ids: an error frame tells of one or the other."""
+"""Request ids begin here, far above order ids: the id in an error frame may be either."""
 
-_MOST_NOTICES = 200
-_MOST_EVENTS = 10_000
+_MAX_NOTICES = 200
+_MAX_EVENTS = 10_000
 _CLOSING_SECONDS = 1.0
-_PACED_SECONDS = 2.0  # ib_insync sends at most 45 requests a second and holds back the rest
+_PACING_SECONDS = 2.0  # ib_insync sends at most 45 requests a second and queues the rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +89,19 @@ class Wire:
         self.commissions: dict[str, Decimal | None] = {}
         self.feed = Feed()
         self.quotes_moved = asyncio.Event()
-        self.id_taken = False
-        self.reached = ""  # how far a failed opening came: '' (no TCP), 'tcp', 'version'
-        self.last_words = ""  # why ib_insync will not speak with this gateway
+        self.client_id_in_use = False
+        self.progress = ""  # how far a failed logon came: '' (no TCP), 'tcp', 'version'
+        self.version_error = ""  # why ib_insync cannot talk to this gateway
         self.closed: asyncio.Future[None] = self._loop.create_future()
-        self._leaving = False
+        self._closing = False
         self._refs: dict[int, str] = {}
         self._what_ifs: set[int] = set()
         self._live_fills: set[str] = set()
         self._next_order_id = 1
         self._next_question = FIRST_QUESTION
-        self._typed = False
-        self._paced = asyncio.Event()
-        self._paced.set()
+        self._data_type_requested = False
+        self._queue_sent = asyncio.Event()  # clear while ib_insync holds requests back
+        self._queue_sent.set()
         self._client = self._make_client()
 
     def _make_client(self) -> Any:
@@ -116,11 +116,12 @@ class Wire:
         )
         client = make_client(wrapper, self._frames(), self._on_unreadable)
         client.apiError += self._on_api_error
-        client.throttleStart += self._paced.clear
-        client.throttleEnd += self._paced.set
+        client.throttleStart += self._queue_sent.clear
+        client.throttleEnd += self._queue_sent.set
         return client
 
     def _frames(self) -> dict[int, Callable[[Fields], None]]:
+        """Handlers of the short frames by message id (class `IN` of IBKR's client)."""
         feed, now = self.feed, time.monotonic
         return {
             1: lambda f: feed.price(f, now()),
@@ -149,81 +150,82 @@ class Wire:
     # --- the connection ----------------------------------------------------------------------
 
     async def open(self) -> None:
-        """TCP, version, startApi; returns once the accounts and the first order id are known.
+        """TCP, version, startApi; returns once the accounts and the first order id have arrived.
 
-        Raises OSError when TCP fails and ConnectionError when the gateway closes first. It has no
-        deadline of its own: wrap it in one. After a failure the wire is finished: make another.
+        Raises OSError when TCP fails and ConnectionError when the gateway closes first. It has no deadline of
+        its own: the caller sets one. After a failure the wire is useless: make another.
         """
-        self.link.up = True  # until a frame or the socket says otherwise
+        self.link.up = True  # until a frame or the socket shows otherwise
         steps = self._client.connectAsync(self.host, self.port, self.client_id, 0)
         connecting = self._loop.create_task(steps)
         try:
+            # On a duplicate client id the gateway sends 326 and closes; ib_insync would wait on until its own
+            # timeout, so the close ends the attempt here.
             await asyncio.wait({connecting, self.closed}, return_when=asyncio.FIRST_COMPLETED)
             if not connecting.done():
                 raise ConnectionError("closed by the gateway")  # noqa: TRY301 (one way out for both)
             connecting.result()
         except BaseException:
-            self._leaving = True
-            self._note_how_far()
+            self._closing = True
+            self._note_progress()
             connecting.cancel()
             await asyncio.gather(connecting, return_exceptions=True)
-            if self.reached:
+            if self.progress:
                 self._client.disconnect()
                 await asyncio.wait({self.closed}, timeout=_CLOSING_SECONDS)
             raise
 
-    def _note_how_far(self) -> None:
+    def _note_progress(self) -> None:
         tcp = self._client.conn.numMsgSent > 0 or self._client.conn.isConnected()
-        self.reached = "version" if self._client.serverVersion() else "tcp" if tcp else ""
+        self.progress = "version" if self._client.serverVersion() else "tcp" if tcp else ""
 
     def _on_api_error(self, text: str) -> None:
         if "version" in text:
-            self.last_words = text
+            self.version_error = text
 
     async def close(self) -> None:
-        """Send what waits, end our half, read until the gateway ends its own, all within a few seconds.
-
-        Reading on matters: closing over unread data resets the socket, and a reset can eat an order.
-        """
-        self._leaving = True
+        """Send what is queued, close our half, read until the gateway closes its own, within seconds."""
+        self._closing = True
         try:
-            async with asyncio.timeout(_PACED_SECONDS):
-                await self._paced.wait()
+            async with asyncio.timeout(_PACING_SECONDS):
+                await self._queue_sent.wait()
         except TimeoutError:
-            self.notice("some requests were still waiting to be sent when the connection was closed")
+            self.notice("some requests were still queued when the connection was closed")
         transport = self._client.conn.transport
+        # Closing a socket with unread data in it sends a reset (RFC 1122, 4.2.2.13), and a reset may discard
+        # what we sent last: an order. So our half is closed first, and the rest is read.
         if transport is not None and not self.closed.done():
             transport.write_eof()
             await asyncio.wait({self.closed}, timeout=_CLOSING_SECONDS)
         if self._client.conn.isConnected():
             self._client.disconnect()
             await asyncio.wait({self.closed}, timeout=_CLOSING_SECONDS)
-        self._link(LinkChange(up=False, code=0, text="closed"))
+        self._on_link(LinkChange(up=False, code=0, text="closed"))
 
     def _on_closed(self) -> None:
         if not self.closed.done():
             self.closed.set_result(None)
-            self._link(LinkChange(up=False, code=0, text="the gateway closed the connection"))
+            self._on_link(LinkChange(up=False, code=0, text="the gateway closed the connection"))
 
-    def _link(self, change: LinkChange) -> None:
+    def _on_link(self, change: LinkChange) -> None:
         if change.up:
             self.link.up = True
         else:
             self.link.lose(f"{change.code} {change.text}" if change.code else change.text)
             self.questions.fail_all()
-        if self._leaving:
+        if self._closing:
             return
         self.events.put_nowait(change)
         self.quotes_moved.set()
         if change.code:
             self.notice(f"{change.code} {change.text}")
-        if change.data_lost:
+        if change.data_lost:  # 1101: the gateway has forgotten our market data subscriptions
             for contract in self.feed.contracts():
                 self._subscribe(contract)
 
     def notice(self, text: str) -> None:
-        """Keep a sentence for a human, once."""
-        if text not in self.notices and len(self.notices) < _MOST_NOTICES:
+        """Keep a sentence for a human; the same one once."""
+        if text not in self.notices and len(self.notices) < _MAX_NOTICES:
             self.notices.append(text)
             log.info("gateway: %s", text)
 
@@ -234,23 +236,22 @@ class Wire:
         key: Hashable,
         name: str,
         send: Callable[[Any], None],
-        timeout: float,  # noqa: ASYNC109 (its end is an answer in words, not a TimeoutError)
+        timeout: float,  # noqa: ASYNC109 (a timeout is reported in words, not as a TimeoutError)
         *,
-        some_will_do: bool = False,
+        accept_partial: bool = False,
     ) -> list[Any]:
-        """`Questions.ask`, where `send` gets ib_insync's client."""
-
-        def ask() -> None:
-            send(self._client)
-
-        return await self.questions.ask(key, name, ask, timeout, some_will_do=some_will_do)
+        """`Questions.ask`; `send` is given ib_insync's client."""
+        return await self.questions.ask(
+            key, name, lambda: send(self._client), timeout, accept_partial=accept_partial
+        )
 
     def new_question(self) -> int:
-        """A fresh id for a question."""
+        """A fresh request id."""
         self._next_question += 1
         return self._next_question
 
     def _on_unreadable(self, fields: Fields, error: Exception) -> None:
+        """Fail the question that the frame would have answered: an answer with a hole is no answer."""
         frame, text = fields[:1], f"{type(error).__name__}: {error}"
         log.debug("unreadable frame %s: %s", fields, text)
         place = _QUESTION_OF.get(frame[0] if frame else "")
@@ -259,35 +260,37 @@ class Wire:
             key = int(fields[place]) if fields[place : place + 1] and fields[place].isdigit() else None
         what = f"The gateway sent a frame {' '.join(frame)} that cannot be read ({text})"
         asked = self.questions.name(key)
-        self.questions.fail(key, GatewayError(f"{what}, in answer to the question for {asked}"))
+        self.questions.fail(key, GatewayError(f"{what}, in answer to the request for {asked}"))
         self.notice(what)
 
     def end_positions(self) -> None:
-        """Each question for positions stands alone: no stream of changes after it."""
+        """End the subscription that reqPositions is: each question for positions stands alone."""
         self._client.cancelPositions()
 
     def end_summary(self, req_id: int) -> None:
-        """Free one of the two account summaries that the gateway allows."""
+        """End an account summary subscription: the gateway allows two at a time (322 for a third)."""
         self._client.cancelAccountSummary(req_id)
 
     # --- orders ------------------------------------------------------------------------------
 
     def next_order_id(self) -> int:
-        """Reserve an order id, above every one seen."""
+        """Reserve an order id, above every one seen so far."""
         self._next_order_id += 1
         return self._next_order_id - 1
 
     def follow(self, order_ref: str, order_id: int) -> None:
-        """Name the order of an earlier connection of this client id."""
+        """Give the reference of an order that an earlier connection of this client id sent."""
         self._refs.setdefault(order_id, order_ref)
         self.seen_order_id(order_id)
 
     def seen_order_id(self, order_id: int) -> None:
-        """Never give out this id or a lower one."""
+        """Never hand out this id or a lower one."""
         self._next_order_id = max(self._next_order_id, order_id + 1)
 
     def place(self, ticket: OrderTicket, order_id: int, account: str, *, what_if: bool = False) -> None:
-        """Send an order once, or modify the one of that id. GatewayError: nothing was sent."""
+        """Send an order once, or modify the live one under that id. GatewayError: nothing was sent."""
+        # Never while the gateway is cut off from IB (1100): "maintain and resubmit orders when connection is
+        # restored", on by default since Gateway 10.28, would keep the order and send it whenever IB is back.
         self.link.require(f"order {ticket.order_ref} was not sent")
         if what_if:
             self._what_ifs.add(order_id)
@@ -298,7 +301,8 @@ class Wire:
         self._client.placeOrder(order_id, ib_contract(ticket.contract), order)
 
     def cancel(self, order_id: int) -> None:
-        """Ask for the end of an order of this client id, once. GatewayError: nothing was sent."""
+        """Send one cancel for an order of this client id. GatewayError: nothing was sent."""
+        # Unlike an order, a cancel may go out while the gateway is cut off: late is better than never.
         if self.closed.done():
             raise self.link.lost(f"order {order_id} was not cancelled")
         self._client.cancelOrder(order_id)
@@ -306,6 +310,7 @@ class Wire:
     def _on_order_status(self, f: Fields) -> None:
         row = StatusRow(int(f[9] or 0), int(f[1]), int(f[6] or 0), f[2], convert.number(f[3]))
         self.questions.row(OPEN_ORDERS, row)
+        # Order ids are counted per client: another client's order may have the same one.
         if row.client_id == self.client_id:
             self.events.put_nowait(
                 OrderUpdate(
@@ -324,6 +329,7 @@ class Wire:
         if order.whatIf:
             answer = convert.margin(state)
             self.questions.row(order_id, answer)
+            # A what-if has no end frame: the first openOrder with numbers in it ends the answer.
             if answer.initial_change is not None or answer.initial_after is not None:
                 self.questions.end(order_id)
             return
@@ -341,6 +347,7 @@ class Wire:
         execution, doubt = convert.execution(f)
         if doubt:
             self.notice(doubt)
+        # Request id -1: a fill as it happens; else a row of an answer to reqExecutions.
         if int(f[1]) >= 0:
             self.questions.row(int(f[1]), execution)
         else:
@@ -348,22 +355,25 @@ class Wire:
             self.events.put_nowait(FillReport(execution))
 
     def _on_commission(self, f: Fields) -> None:
+        """A commissionReport carries no request id: it may belong to an answer or to a fill just now."""
         exec_id, commission = f[2], convert.number(f[3])
         self.commissions[exec_id] = commission
-        told_with_answer = EXECUTIONS in self.questions.names() and exec_id not in self._live_fills
-        if not told_with_answer:
+        in_answer = EXECUTIONS in self.questions.names() and exec_id not in self._live_fills
+        if not in_answer:
             self.events.put_nowait(CommissionReport(exec_id, commission))
 
     def _on_accounts(self, f: Fields) -> None:
+        # A login with several accounts gets a trailing comma.
         self.accounts = tuple(part for part in f[2].split(",") if part)
 
     # --- messages ----------------------------------------------------------------------------
 
     def _on_error(self, f: Fields) -> None:
+        """An error frame: failure, warning or notice, tied to a request, to an order or to nothing (-1)."""
         req_id, code, text = int(f[2]), int(f[3]), unescaped(f[4])
         if code in broker_codes.LINK_DOWN | broker_codes.LINK_UP:
             up, lost = code in broker_codes.LINK_UP, code == broker_codes.LINK_RESTORED_DATA_LOST
-            self._link(LinkChange(up=up, code=code, text=text, data_lost=lost))
+            self._on_link(LinkChange(up=up, code=code, text=text, data_lost=lost))
         elif req_id in self.questions:
             self._on_refusal(req_id, code, text)
         elif 0 < req_id < FIRST_QUESTION and req_id not in self._what_ifs:
@@ -381,8 +391,9 @@ class Wire:
             self.questions.fail(key, RefusalError(name, code, text))
 
     def _on_message(self, code: int, text: str) -> None:
-        self.id_taken = self.id_taken or code == broker_codes.CLIENT_ID_IN_USE
+        self.client_id_in_use = self.client_id_in_use or code == broker_codes.CLIENT_ID_IN_USE
         if code == broker_codes.VALIDATION_FAILED and re.search(r"read.?only", text, re.IGNORECASE):
+            # The refusal names no request (id -1), and nothing else will come in answer to these two.
             for key in (OPEN_ORDERS, COMPLETED_ORDERS):
                 self.questions.fail(key, _read_only(self.link.where))
         if code not in broker_codes.ROUTINE_NOTICES:
@@ -391,26 +402,28 @@ class Wire:
     # --- quotes ------------------------------------------------------------------------------
 
     def watch(self, contract: Contract) -> None:
-        """Start streaming; nothing happens when it streams already."""
+        """Start streaming the contract's quotes, unless they stream already."""
         if contract.con_id not in self.feed:
             self._subscribe(contract)
 
     def _subscribe(self, contract: Contract) -> None:
-        if not self._typed:
-            self._client.reqMarketDataType(1)  # per session, before the first request
-            self._typed = True
+        # Live data or none: with type 3 the gateway would turn to delayed quotes when an entitlement lapses.
+        # The type holds for the session and must precede the first reqMktData.
+        if not self._data_type_requested:
+            self._client.reqMarketDataType(1)
+            self._data_type_requested = True
         req_id = self.new_question()
         self.feed.add(req_id, contract)
         self._client.reqMktData(req_id, ib_contract(contract), "", False, False, [])
 
     def _on_data_processed(self) -> None:
         for line in self.feed.moved():
-            if self.events.qsize() < _MOST_EVENTS:  # else nobody reads them: `quote` has the latest
+            if self.events.qsize() < _MAX_EVENTS:  # beyond that nobody reads them; `quote` has the latest
                 self.events.put_nowait(QuoteUpdate(line.contract.con_id, line.quote()))
             self.quotes_moved.set()
 
 
-# Whose answer a frame belongs to: a name, or the field that holds the id.
+# The question that a frame answers: its name, or the field that holds its request id.
 _QUESTION_OF: dict[str, str | int] = {
     "3": OPEN_ORDERS, "5": OPEN_ORDERS, "10": 1, "11": 1, "49": TIME, "61": POSITIONS, "63": 2,
     "101": COMPLETED_ORDERS,
@@ -419,6 +432,6 @@ _QUESTION_OF: dict[str, str | int] = {
 
 def _read_only(where: str) -> GatewayError:
     return GatewayError(
-        f"The gateway at {where} is set to Read-Only API: it shows no orders and takes none",
+        f"The gateway at {where} has Read-Only API set: it lists no orders and accepts none",
         mend='Clear "Read-Only API" in the Gateway under Configure, Settings, API, Settings',
     )

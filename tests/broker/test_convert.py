@@ -1,4 +1,4 @@
-"""What the wire's words mean: numbers, times, hours, contracts, fills. Frames are as a real gateway sends them."""
+"""Frames of the wire to our nouns: numbers, times, hours, contracts, fills. Frames are as real gateways send them."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -83,11 +83,11 @@ def test_a_summer_fill_in_est_keeps_its_hour():
 def test_a_fill_without_a_known_zone_is_kept_and_doubted(text):
     when, doubt = convert.execution_time(text)
     assert when == datetime(2026, 11, 24, 9, 40, 1, tzinfo=NEW_YORK)
-    assert "taken as New York" in doubt
+    assert "taken as New York time" in doubt
 
 
 def test_a_fill_without_a_time_is_refused():
-    with pytest.raises(ValueError, match="not a time"):
+    with pytest.raises(ValueError, match="not an execution time"):
         convert.execution_time("yesterday")
 
 
@@ -155,11 +155,11 @@ def test_a_market_order_has_no_limit():
 def test_an_unset_margin_is_none_and_a_zero_margin_is_zero():
     unset = convert.margin(ib.OrderState(initMarginChange="1.7976931348623157E308", warningText="a\nb"))
     assert (unset.initial_change, unset.commission, unset.warning) == (None, None, "a b")
-    told = convert.margin(
+    answer = convert.margin(
         ib.OrderState(initMarginChange="0.0", equityWithLoanAfter="98765.43", commission=1.64)
     )
-    assert (told.initial_change, told.equity_with_loan_after) == (0, Decimal("98765.43"))
-    assert told.commission == Decimal("1.64")
+    assert (answer.initial_change, answer.equity_with_loan_after) == (0, Decimal("98765.43"))
+    assert answer.commission == Decimal("1.64")
 
 
 def test_account_values_are_those_of_our_account_in_dollars():
@@ -234,9 +234,9 @@ def test_a_closed_day_is_a_session_without_times():
     ],
 )
 def test_hours_that_cannot_be_read_are_no_session_and_a_doubt(hours, tz, doubt):
-    session, told = convert.session(details(hours, tz), TODAY)
+    session, notice = convert.session(details(hours, tz), TODAY)
     assert session is None
-    assert doubt in told
+    assert doubt in notice
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_the_market_rule_is_the_one_at_the_place_of_the_exchange(exchanges, ids,
 def test_steps_of_a_market_rule_are_ordered_and_exact():
     rule = convert.tick_rule(frame("93|110|2|3|0.1|0|0.05"))
     assert rule.rows == ((0, Decimal("0.05")), (3, Decimal("0.1")))
-    with pytest.raises(ValueError, match="without steps"):
+    with pytest.raises(ValueError, match="without increments"):
         convert.tick_rule(["93", "110", "0"])
 
 

@@ -1,4 +1,4 @@
-"""The broker door against a gateway that answers from a script, over a real socket: above all when it does not.
+"""The broker against a gateway that answers from a script over a real socket: above all when it does not answer.
 
 A script maps the id of a request to the frames that answer it (`|` for NUL, `{1}` for the request's fields).
 """
@@ -67,7 +67,7 @@ def open_order(
 
 
 class Script:
-    """One listening gateway; `heard` holds every request's fields."""
+    """One listening gateway; `heard` holds the fields of every request."""
 
     def __init__(self, answers: dict[str, list[str]], version: str = "176") -> None:
         self.answers = {**HEALTHY, **answers}
@@ -183,16 +183,16 @@ def test_a_port_where_nothing_listens_is_named_with_what_to_do():
 
 
 def test_an_unknown_host_is_named():
-    with pytest.raises(GatewayError, match=r"'no\.such\.host\.invalid' of the gateway is not known"):
+    with pytest.raises(GatewayError, match=r"host name 'no\.such\.host\.invalid' cannot be resolved"):
         asyncio.run(gateway_time(Endpoint("no.such.host.invalid", 4002, 1, None, "paper"), 5))
 
 
 def test_a_gateway_that_says_nothing_is_given_up_at_the_deadline():
-    assert "accepted the connection but said nothing within 0.4 s" in failure(Script({}, version=""))
+    assert "accepted the connection but sent nothing within 0.4 s" in failure(Script({}, version=""))
 
 
 def test_a_gateway_that_never_tells_its_accounts_is_given_up_at_the_deadline():
-    assert "never told its accounts within 0.4 s" in failure(Script({LOGON: ["9|1|41|"]}))
+    assert "never sent its accounts within 0.4 s" in failure(Script({LOGON: ["9|1|41|"]}))
 
 
 def test_a_gateway_that_closes_at_once_is_told_from_one_that_is_silent():
@@ -280,7 +280,7 @@ def test_live_mode_without_a_named_account_does_not_even_connect():
     ],
 )
 def test_a_question_without_an_answer_fails_the_connection_and_is_named(msg_id, name):
-    assert f"did not answer the question for {name} within 0.4 s" in failure(Script({msg_id: SILENCE}))
+    assert f"did not answer the request for {name} within 0.4 s" in failure(Script({msg_id: SILENCE}))
 
 
 def test_a_read_only_api_is_named_with_the_way_to_mend_it():
@@ -292,7 +292,7 @@ def test_a_read_only_api_is_named_with_the_way_to_mend_it():
 
 def test_a_gateway_that_hangs_up_in_the_middle_of_an_answer_did_not_answer():
     row = "61|3|DU1|7|SPX|OPT|20261124|6975|C|100||USD|x|SPXW|1|1790|"
-    assert "no answer to the question for" in failure(Script({"61": [row, "HANG UP"]}), timeout=3)
+    assert "no answer to the request for" in failure(Script({"61": [row, "HANG UP"]}), timeout=3)
 
 
 @pytest.mark.parametrize(
@@ -445,7 +445,7 @@ def test_account_values_free_their_subscription():
 
 def test_a_contract_that_is_not_known_is_a_clear_failure():
     async def steps(broker: Broker, script: Script) -> None:
-        with pytest.raises(GatewayError, match="knows 0 contracts as 12345"):
+        with pytest.raises(GatewayError, match="lists 0 contracts for 12345"):
             await broker.contract(12345)
 
     session(steps, on9=["4|2|{2}|200|No security definition has been found||"])
@@ -506,7 +506,7 @@ def test_an_answer_that_spans_a_loss_of_the_link_is_no_answer(end_first):
     async def steps(broker: Broker, script: Script) -> None:
         loss, end = ["4|2|-1|1100|lost||", "4|2|-1|1102|restored||"], ["62|1|"]
         script.answers["61"] = [*end, *loss] if end_first else [*loss, *end]
-        with pytest.raises(GatewayError, match="no answer to the question for positions"):
+        with pytest.raises(GatewayError, match="no answer to the request for positions"):
             await broker.positions()
 
     session(steps)

@@ -1,4 +1,4 @@
-"""The broker door and the simulated gateway, over a real socket: one invented day, its clock standing still."""
+"""The broker and the simulated gateway over a real socket: one synthetic day, its clock standing still."""
 
 import asyncio
 import itertools
@@ -87,7 +87,7 @@ def test_a_connection_knows_account_clock_and_books(gateway):
     async def steps(broker: Broker) -> None:
         assert broker.account.startswith("SIM")
         assert broker.link_up
-        assert broker.books.time == AT
+        assert broker.initial_snapshot.time == AT
 
     session(gateway, steps)
 
@@ -152,7 +152,7 @@ def test_a_contract_is_found_again_by_its_id_with_its_steps(gateway):
     async def steps(broker: Broker) -> None:
         call = await near_the_money(broker)
         assert await broker.contract(call.con_id) == call
-        with pytest.raises(GatewayError, match="knows 0 contracts"):
+        with pytest.raises(GatewayError, match="lists 0 contracts"):
             await broker.contract(1)
 
     session(gateway, steps)
@@ -205,12 +205,12 @@ def test_an_order_at_the_ask_fills_and_the_books_show_it(gateway):
         assert (fill.side, fill.quantity, fill.price, fill.time) == (Side.BUY, 1, ask, AT)
         assert (seen[-1].exec_id, seen[-1].commission) == (fill.exec_id, Decimal("1.64"))
 
-        books = await broker.snapshot()
-        told = next(e for e in books.executions if e.exec_id == fill.exec_id)
-        assert told.commission == Decimal("1.64")
-        assert [p.quantity for p in books.positions if p.con_id == call.con_id] == [1]
-        assert all(o.order_ref != buy.order_ref for o in books.open_orders)
-        assert [(o.status, o.filled) for o in books.completed_orders if o.order_ref == buy.order_ref] == [
+        snapshot = await broker.snapshot()
+        listed = next(e for e in snapshot.executions if e.exec_id == fill.exec_id)
+        assert listed.commission == Decimal("1.64")
+        assert [p.quantity for p in snapshot.positions if p.con_id == call.con_id] == [1]
+        assert all(o.order_ref != buy.order_ref for o in snapshot.open_orders)
+        assert [(o.status, o.filled) for o in snapshot.completed_orders if o.order_ref == buy.order_ref] == [
             ("Filled", 1)
         ]
 
@@ -224,7 +224,7 @@ def test_a_resting_order_is_seen_by_others_changed_and_cancelled_by_its_own(gate
         broker.place(rest, order_id)
         await until(broker, is_status(order_id, "Submitted"))
         async with connect(endpoint(gateway), question_timeout=5) as other:
-            (seen,) = (o for o in other.books.open_orders if o.order_ref == rest.order_ref)
+            (seen,) = (o for o in other.initial_snapshot.open_orders if o.order_ref == rest.order_ref)
             assert (seen.order_id, seen.client_id, seen.limit) == (
                 order_id,
                 broker.client_id,
@@ -239,9 +239,9 @@ def test_a_resting_order_is_seen_by_others_changed_and_cancelled_by_its_own(gate
 
         broker.cancel(order_id)
         await until(broker, is_status(order_id, "Cancelled"))
-        books = await broker.snapshot()
-        assert all(o.order_ref != rest.order_ref for o in books.open_orders)
-        assert [o.status for o in books.completed_orders if o.order_ref == rest.order_ref] == ["Cancelled"]
+        snapshot = await broker.snapshot()
+        assert all(o.order_ref != rest.order_ref for o in snapshot.open_orders)
+        assert [o.status for o in snapshot.completed_orders if o.order_ref == rest.order_ref] == ["Cancelled"]
 
     session(gateway, steps)
 
@@ -255,7 +255,7 @@ def test_an_order_outlives_its_connection_and_is_cancelled_by_the_same_client_id
         broker.place(ticket(call, Side.BUY, 1, Decimal("0.05")), placed[0])  # and off at once
 
     async def come_back(broker: Broker) -> None:
-        assert [o.order_id for o in broker.books.open_orders if o.client_id == 99] == placed
+        assert [o.order_id for o in broker.initial_snapshot.open_orders if o.client_id == 99] == placed
         assert broker.next_order_id() > placed[0]
         broker.cancel(placed[0])
         await until(broker, is_status(placed[0], "Cancelled"))
