@@ -1,1 +1,1 @@
-"""The configuration in force: one frozen object, every problem told at once."""
+"""The configuration in force: one frozen object, every problem reported at once."""

@@ -1,7 +1,7 @@
-"""Reading the configuration's files: YAML with line numbers and no surprises, `.env`, environment text.
+"""Reading configuration files: YAML with line numbers, `.env`, and the text of environment variables.
 
-YAML 1.1 reads `15:45` as 945 and `04002` as 2050; here numbers are those of YAML 1.2, so a time stays text
-and a leading zero means nothing. A key given twice is a problem, not a silent choice.
+YAML 1.1 reads `15:45` as 945 and `04002` as 2050. Here numbers follow YAML 1.2: a time stays text and a
+leading zero means nothing. A key given twice is a problem, not a silent choice.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _whole)
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a YAML file said: `values[section]` is a mapping, or what stood there instead of one.
+    """The content of a YAML file: `values[section]` is a mapping, or whatever the file has in its place.
 
-    `lines` has the line of each section and of each dotted key; `problems` what is wrong with the file.
+    `lines` has the line of each section and of each dotted key, `problems` what is wrong with the file.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Document:
 
 
 def read_document(path: Path) -> Document:
-    """The file at `path`; what is wrong with it is told in `problems`, nothing is raised."""
+    """The file at `path`. Never raises: what is wrong with it is in `problems`."""
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -91,22 +91,22 @@ def _parse(raw: bytes) -> Document:
 
 
 def _single_lines(raw: bytes) -> dict[str, dict[str, Any]]:
-    """What can be read of a file that is no YAML: whole sections or values that stand in one line.
+    """What can be read of a file that is not YAML: sections and values that fit on one line.
 
-    Enough to find the ledger of an open position, and never more than that: the file is invalid.
+    The file stays invalid; this is enough to find the ledger of an open position.
     """
     values: dict[str, dict[str, Any]] = {}
     section = ""
     for line in raw.decode("utf-8", "replace").splitlines():
         found = _YAML_LINE.match(line)
-        said = _value_of(found[3] or "") if found else None
         if found is None:
             continue
+        value = _value_of(found[3] or "")
         if not found[1]:
             section = found[2]
-            values.setdefault(section, {}).update(said if isinstance(said, dict) else {})
-        elif section and said is not None and not isinstance(said, dict | list):
-            values[section][found[2]] = said
+            values.setdefault(section, {}).update(value if isinstance(value, dict) else {})
+        elif section and value is not None and not isinstance(value, dict | list):
+            values[section][found[2]] = value
     return {name: content for name, content in values.items() if content}
 
 
@@ -118,7 +118,7 @@ def _value_of(text: str) -> object:
 
 
 def _survey(root: yaml.MappingNode) -> tuple[dict[str, int], list[str]]:
-    """The lines of all sections and keys, and the keys that occur twice."""
+    """The lines of all sections and keys, and a sentence for each key that occurs twice."""
     lines: dict[str, int] = {}
     problems: list[str] = []
     _survey_mapping(root, "", lines, problems)
@@ -134,7 +134,7 @@ def _survey_mapping(node: yaml.MappingNode, prefix: str, lines: dict[str, int], 
             continue
         name, line = f"{prefix}{key.value}", key.start_mark.line + 1
         if name in lines:
-            problems.append(f"{name} stands twice (lines {lines[name]} and {line}): keep one")
+            problems.append(f"{name} is set twice (lines {lines[name]} and {line}): keep one")
         lines.setdefault(name, line)
 
 
@@ -149,7 +149,7 @@ def _syntax_problem(error: yaml.YAMLError) -> str:
 
 
 def exists(path: Path) -> bool:
-    """Whether something is there; what may not be looked at counts, so that reading it tells why."""
+    """Whether something is at `path`. What may not be inspected counts: reading it will say why."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -160,10 +160,9 @@ def exists(path: Path) -> bool:
 
 
 def read_env_file(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
-    """`KEY=value` lines of a `.env` file, and what is wrong with them.
+    """The `KEY=value` lines of a `.env` file, and what is wrong with them.
 
-    Blank lines, `#` comments, a leading `export` and quotes around a value are understood; nothing is
-    expanded.
+    Understands blank lines, `#` comments, a leading `export` and quotes around a value; expands nothing.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -191,9 +190,9 @@ def _unquote(text: str) -> str:
 
 
 def text_as_value(text: str, kind: str) -> object:
-    """Text of an environment variable as the kind of its key: `number`, `whole`, `bool` or `text`.
+    """The text of an environment variable as its key's kind: `number`, `whole`, `bool` or `text`.
 
-    Text that does not fit is returned unchanged, so that the key's own check names it.
+    Text that does not fit is returned unchanged: the key's own check then reports it.
     """
     bare = text.strip()
     if kind == "bool":

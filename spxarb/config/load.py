@@ -1,7 +1,7 @@
 """The configuration: options, environment, `.env`, YAML and defaults become one frozen Config.
 
 Precedence: command-line option > environment variable > `.env` beside the configuration file, else in the
-working folder > YAML file > default. Whatever is wrong is told at once, in one line.
+working folder > YAML file > default. All problems are reported at once, in one line.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ NOTIFY_VARIABLE = "SPXARB_NOTIFY_URL"
 
 
 class Config(Sections):
-    """Everything that the user may decide; see `config.example.yaml` for each key."""
+    """Every setting; `config.example.yaml` explains each key."""
 
     source: Path | None = Field(default=None, exclude=True, description="The YAML file that was read.")
     state_directory: Path | None = Field(default=None, exclude=True, description="$STATE_DIRECTORY.")
@@ -69,29 +69,29 @@ class Config(Sections):
         return self.logging.path or self.database_path().with_name(LOG_NAME)
 
     def limits(self) -> dict[str, Any]:
-        """Limits and connection, JSON-able: stored with a trade, given back to `from_limits`."""
+        """Limits and connection in JSON's types: stored with a trade, read back by `from_limits`."""
         return self.model_dump(mode="json", include=set(LIMIT_SECTIONS))
 
     @classmethod
     def from_limits(cls, limits: Mapping[str, Any], base: Self | None = None) -> Self:
-        """The configuration that was in force when `limits` was stored; the rest from `base`, else default.
+        """The configuration in force when `limits` was stored; the other sections from `base`, else default.
 
-        Raises ConfigError when this version does not understand what was stored.
+        Raises ConfigError when this version cannot use what was stored.
         """
-        given = [
-            _Given(f"{section}.{name}", value, f"{section}.{name}")
+        settings = [
+            _Setting(f"{section}.{name}", value, f"{section}.{name}")
             for section in LIMIT_SECTIONS
             for name, value in limits.get(section, {}).items()
         ]
-        sections, _, problems = _build(given)
+        sections, _, problems = _build(settings)
         if problems:
-            raise ConfigError(f"The limits stored with the trade are not usable: {'; '.join(problems)}")
+            raise ConfigError(f"The limits stored with the trade cannot be used: {'; '.join(problems)}")
         stored = {name: getattr(sections, name) for name in LIMIT_SECTIONS}
         return cls(**{**dict(base or cls()), **stored})
 
 
 def state_folder(state_directory: Path | None = None) -> Path:
-    """$STATE_DIRECTORY as systemd gives it, else spxarb's folder in the user's state folder."""
+    """$STATE_DIRECTORY as systemd sets it, else spxarb's folder in the user's state folder."""
     if state_directory is not None:
         return state_directory
     import platformdirs  # noqa: PLC0415 -- only needed without a configured place
@@ -106,12 +106,12 @@ def load(
 ) -> Config:
     """The configuration in force. `overrides`: command-line options, dotted key -> value (None: not given).
 
-    Raises ConfigError naming every problem at once, in one line.
+    Raises ConfigError naming every problem, in one line.
     """
     config, problems, source = _read(path, environ, overrides)
     if problems:
         where = f"The configuration {source}" if source else "The configuration"
-        raise ConfigError(f"{where} is invalid: {'; '.join(problems)}", mend="Mend this and run it again")
+        raise ConfigError(f"{where} is invalid: {'; '.join(problems)}", mend="Fix this and run it again")
     return config
 
 
@@ -120,9 +120,9 @@ def salvage(
     environ: Mapping[str, str] | None = None,
     overrides: Mapping[str, object] | None = None,
 ) -> Config:
-    """What is left of an invalid configuration: each key that is wrong or unreadable has its default.
+    """The valid part of an invalid configuration: every key that is wrong or unreadable has its default.
 
-    Good for finding the ledger and for telling a human, never for deciding about money: limits come from
+    Enough to find the ledger and to send an alert, never to decide about money: limits then come from
     `Config.from_limits`.
     """
     return _read(path, environ, overrides)[0]
@@ -135,7 +135,7 @@ def ledger_candidates(
 ) -> tuple[Path, ...]:
     """Where the ledger may be when the configuration is invalid, likeliest first.
 
-    The mode may be what is broken, so after the mode that was understood every other mode's folder follows.
+    The mode itself may be what is invalid, so the folders of the other modes follow.
     """
     config = salvage(path, environ, overrides)
     if config.storage.database is not None:
@@ -147,7 +147,7 @@ def ledger_candidates(
 
 
 def find_file(path: Path | None, environ: Mapping[str, str]) -> tuple[Path | None, str]:
-    """The YAML file to read (None: none exists) and what named it (empty: found by searching)."""
+    """The YAML file to read (None: there is none) and what named it (empty: found in a default place)."""
     if path is not None:
         return path, "--config"
     if named := environ.get(CONFIG_VARIABLE):
@@ -162,8 +162,8 @@ def find_file(path: Path | None, environ: Mapping[str, str]) -> tuple[Path | Non
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
-    """One value: the key that it is for, and where it stands, in words."""
+class _Setting:
+    """One value, its key, and where it was set, in words."""
 
     key: str
     value: object
@@ -178,8 +178,8 @@ def _read(
     from_file, file_problems = _from_file(file, named_by) if file else ([], [])
     local, env_problems = _env_file(file)
     text = {**local, **real}
-    given = [*from_file, *_from_environment(text, real), *_from_options(overrides or {})]
-    sections, bad, value_problems = _build(given)
+    settings = [*from_file, *_from_environment(text, real), *_from_options(overrides or {})]
+    sections, bad, value_problems = _build(settings)
     state = text.get("STATE_DIRECTORY", "").partition(":")[0]
     config = Config(
         **dict(sections),
@@ -200,40 +200,40 @@ def _env_file(file: Path | None) -> tuple[dict[str, str], list[str]]:
     return {}, []
 
 
-def _from_environment(text: Mapping[str, str], real: Mapping[str, str]) -> list[_Given]:
+def _from_environment(text: Mapping[str, str], real: Mapping[str, str]) -> list[_Setting]:
     return [
-        _Given(key, text_as_value(text[name], kind), f"{name} {'' if name in real else 'in .env '}({key})")
+        _Setting(key, text_as_value(text[name], kind), f"{name} {'' if name in real else 'in .env '}({key})")
         for name, (key, kind) in ENVIRONMENT.items()
         if name in text
     ]
 
 
-def _from_options(overrides: Mapping[str, object]) -> list[_Given]:
+def _from_options(overrides: Mapping[str, object]) -> list[_Setting]:
     """Raises KeyError for a key that does not exist: the caller's bug, not the user's."""
     for key in overrides:
         field_of(key)
-    return [_Given(key, value, f"option {key}") for key, value in overrides.items() if value is not None]
+    return [_Setting(key, value, f"option {key}") for key, value in overrides.items() if value is not None]
 
 
-def _from_file(file: Path, named_by: str) -> tuple[list[_Given], list[str]]:
-    """The values of a YAML file and what is wrong with its shape; values themselves are judged later."""
+def _from_file(file: Path, named_by: str) -> tuple[list[_Setting], list[str]]:
+    """The settings of a YAML file and what is wrong with its structure; values are checked later."""
     if not exists(file):
         return [], [f"{file} does not exist ({named_by} names it)"]
     document = read_document(file)
-    given: list[_Given] = []
+    settings: list[_Setting] = []
     problems = list(document.problems)
     for section, content in document.values.items():
         where = _where(section, document)
         if section not in SECTIONS:
             problems.append(f"{where}: no such section{_near_section(section)}")
         elif isinstance(content, dict):
-            given.extend(
-                _Given(f"{section}.{name}", _anchored(f"{section}.{name}", value, file), "")
-                for name, value in content.items()
+            settings.extend(
+                _Setting(key, _anchored(key, value, file), _where(key, document))
+                for key, value in ((f"{section}.{name}", value) for name, value in content.items())
             )
         elif content is not None:
             problems.append(f"{where}: {_show(content)} is not a section; expected keys below `{section}:`")
-    return [_Given(each.key, each.value, _where(each.key, document)) for each in given], problems
+    return settings, problems
 
 
 def _where(key: str, document: Document) -> str:
@@ -242,40 +242,40 @@ def _where(key: str, document: Document) -> str:
 
 
 def _anchored(key: str, value: object, file: Path) -> object:
-    """A relative path in the file counts from the file's own folder: timers run in another one."""
+    """A relative path in the file counts from the file's own folder: timers run in another."""
     if key in {"storage.database", "logging.path"} and isinstance(value, str) and value.strip():
         return str(file.parent / user_path(value))
     return value
 
 
-def _build(given: Sequence[_Given]) -> tuple[Sections, frozenset[str], list[str]]:
-    """The sections made of the good values, the keys of the bad ones, and a sentence for each of these."""
+def _build(settings: Sequence[_Setting]) -> tuple[Sections, frozenset[str], list[str]]:
+    """The sections made of the good values, the keys of the bad ones, and a sentence about each of those."""
     good: dict[str, dict[str, object]] = {}
     bad: set[str] = set()
     problems: list[str] = []
-    for each in given:
-        if problem := _judge(each):
+    for setting in settings:
+        if problem := _problem_of(setting):
             problems.append(problem)
-            bad.add(each.key)
+            bad.add(setting.key)
         else:
-            section, _, name = each.key.partition(".")
-            good.setdefault(section, {})[name] = each.value
+            section, _, name = setting.key.partition(".")
+            good.setdefault(section, {})[name] = setting.value
     models = {name: SECTIONS[name].model_validate(values) for name, values in good.items()}
     return Sections.model_validate(models), frozenset(bad), problems
 
 
-def _judge(given: _Given) -> str:
-    """What is wrong with one value, empty when nothing is."""
-    section, _, name = given.key.partition(".")
+def _problem_of(setting: _Setting) -> str:
+    """What is wrong with one setting; empty when nothing is."""
+    section, _, name = setting.key.partition(".")
     if name not in SECTIONS[section].model_fields:
-        return f"{given.where}: no such key{_near_key(given.key)}"
+        return f"{setting.where}: no such key{_near_key(setting.key)}"
     try:
-        SECTIONS[section].model_validate({name: given.value})
+        SECTIONS[section].model_validate({name: setting.value})
     except ValidationError:
-        found = field_of(given.key)
+        field = field_of(setting.key)
         return (
-            f"{given.where}: {_show(given.value)} is not {expected(found)}"
-            f"{_near_word(given.value, choices(found))}"
+            f"{setting.where}: {_show(setting.value)} is not {expected(field)}"
+            f"{_near_word(setting.value, choices(field))}"
         )
     return ""
 
@@ -288,7 +288,7 @@ def _show(value: object) -> str:
 
 
 def _near_section(section: str) -> str:
-    """A section misspelt, or a key that stands outside its section."""
+    """A misspelt section, or a key outside its section."""
     homes = [key for key in every_key() if key.partition(".")[2] == section]
     return _suggest(homes or difflib.get_close_matches(section, SECTIONS, 1, 0.6))
 
@@ -297,8 +297,8 @@ def _near_key(key: str) -> str:
     """The same name in another section, else the nearest name in this one, else the nearest anywhere."""
     section, _, name = key.partition(".")
     keys = every_key()
-    elsewhere = [each for each in keys if each.partition(".")[2] == name]
-    siblings = [each for each in keys if each.startswith(f"{section}.")]
+    elsewhere = [known for known in keys if known.partition(".")[2] == name]
+    siblings = [known for known in keys if known.startswith(f"{section}.")]
     near = difflib.get_close_matches(key, siblings, 1, 0.75) or difflib.get_close_matches(key, keys, 1, 0.75)
     return _suggest(elsewhere or near)
 
@@ -315,14 +315,14 @@ def _suggest(names: Sequence[str]) -> str:
 
 
 def _contradictions(config: Config, bad: frozenset[str]) -> list[str]:
-    """What no single value shows; a rule with a bad key in it is left out, that key is told already."""
+    """What is wrong between values; a rule about a bad key is skipped, that key is reported already."""
     return [sentence for keys, wrong, sentence in _rules(config) if wrong and not bad.intersection(keys)]
 
 
 def _rules(config: Config) -> Iterator[tuple[tuple[str, ...], bool, str]]:
-    """(keys, whether they contradict each other, the sentence about it)."""
+    """(keys, whether they contradict each other, what to say then)."""
     trading, notify = config.trading, config.notifications
-    first, cutoff, leave = trading.entry_time, trading.entry_cutoff, trading.exit_check_time
+    first, cutoff, time_exit = trading.entry_time, trading.entry_cutoff, trading.exit_check_time
     spy, spx = trading.spy_contracts_per_spread, trading.spx_contracts_per_spread
     yield (
         ("trading.min_ratio", "trading.max_ratio"),
@@ -336,8 +336,8 @@ def _rules(config: Config) -> Iterator[tuple[tuple[str, ...], bool, str]]:
     )
     yield (
         ("trading.entry_cutoff", "trading.exit_check_time"),
-        cutoff >= leave,
-        f"trading.entry_cutoff {cutoff:%H:%M} must be before trading.exit_check_time {leave:%H:%M}",
+        cutoff >= time_exit,
+        f"trading.entry_cutoff {cutoff:%H:%M} must be before trading.exit_check_time {time_exit:%H:%M}",
     )
     yield (
         ("trading.entry_time",),
@@ -346,8 +346,8 @@ def _rules(config: Config) -> Iterator[tuple[tuple[str, ...], bool, str]]:
     )
     yield (
         ("trading.exit_check_time",),
-        leave >= CLOSE,
-        f"trading.exit_check_time {leave:%H:%M} must be before the market closes at {CLOSE:%H:%M}",
+        time_exit >= CLOSE,
+        f"trading.exit_check_time {time_exit:%H:%M} must be before the market closes at {CLOSE:%H:%M}",
     )
     yield (
         ("trading.spy_contracts_per_spread", "trading.spx_contracts_per_spread"),
@@ -362,7 +362,7 @@ def _rules(config: Config) -> Iterator[tuple[tuple[str, ...], bool, str]]:
     yield (
         ("dashboard.host",),
         not _is_loopback(config.dashboard.host),
-        f"dashboard.host {_show(config.dashboard.host)} must be this machine alone, such as 127.0.0.1",
+        f"dashboard.host {_show(config.dashboard.host)} must be a loopback address such as 127.0.0.1",
     )
     yield (
         ("notifications.email_enabled", "notifications.email_address"),

@@ -1,7 +1,7 @@
-"""The configuration's shape: every key, its default, its range and the sentence that documents it.
+"""The configuration's schema: every key with its default, its range and the sentence that documents it.
 
 Values are checked strictly: `port: "4002"` is text and not a number, `true` is not 1. Money and prices are
-`Decimal`, times are New York wall time. Nothing here reads a file or the environment.
+`Decimal`, times are New York wall-clock time. Nothing here reads a file or the environment.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def _number(value: object) -> object:
-    """Whole and decimal numbers become Decimal as they print; anything else is left for the strict check."""
+    """Numbers become the Decimal that they print as; anything else goes on to the strict check."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return Decimal(str(value))
     return value
@@ -51,11 +51,11 @@ def _day(value: object) -> object:
 
 
 def _days(value: object) -> object:
-    return tuple(_day(each) for each in value) if isinstance(value, list) else value
+    return tuple(_day(item) for item in value) if isinstance(value, list) else value
 
 
 def user_path(text: str) -> Path:
-    """A path with `~` put in full; without a home folder (a bare service account) it stays as it is."""
+    """A path with `~` expanded; without a home folder (a bare service account) it stays as it is."""
     return Path(os.path.expanduser(text))  # noqa: PTH111 -- Path.expanduser raises there
 
 
@@ -90,255 +90,252 @@ class Section(BaseModel):
 
 
 class IbSettings(Section):
-    """The gateway or TWS to connect to."""
+    """The IB Gateway or TWS to connect to."""
 
-    host: Text = Field(default="127.0.0.1", description="Host name or address of IB Gateway or TWS.")
+    host: Text = Field(default="127.0.0.1", description="Host name or IP address of IB Gateway or TWS.")
     port: int = Field(
         default=4002,
         ge=1,
         le=65535,
-        description="API port: 4002 gateway paper, 4001 gateway live, 7497/7496 TWS.",
+        description="API port: Gateway 4002 paper, 4001 live; TWS 7497 paper, 7496 live.",
     )
     client_id: int = Field(
-        default=1, ge=0, le=2**31 - 1, description="API client id; no other program may use the same."
+        default=1, ge=0, le=2**31 - 1, description="API client id, used by no other program."
     )
     account: Text | None = Field(
-        default=None, description="Account to trade; null takes the only one (paper, sim). Live must name it."
+        default=None, description="Account to trade; null: the only one (paper, sim). Live must name it."
     )
 
 
 class TradingSettings(Section):
-    """When to enter, what, and at which price."""
+    """When to enter, in what size, and the conditions that must hold."""
 
     mode: Literal["paper", "live", "sim"] = Field(
-        default="paper", description="Which account is allowed: paper (D...), live, or the simulated gateway."
+        default="paper", description="Account type: paper (D...), live, or sim (the simulated gateway)."
     )
     max_spreads_per_day: int = Field(
-        default=2, ge=0, le=100, description="Entries with any fill that one day may see; 0 forbids entries."
+        default=2, ge=0, le=100, description="Most entries a day, counted once anything fills; 0: no entries."
     )
     min_entry_credit: Number = Field(
         default=Decimal(400),
         ge=-100_000,
         le=100_000,
-        description="Least credit to enter for, dollars net of commissions; negative accepts a debit.",
+        description="Minimum net credit of one spread, dollars after commissions; negative: a debit.",
     )
     assignment_risk_threshold: Number = Field(
         default=Decimal(10), ge=0, le=1000, description="Exit when SPY is this many dollars above its strike."
     )
     entry_time: Clock = Field(default=time(9, 35), description="Start of the entry window, New York time.")
     entry_cutoff: Clock = Field(
-        default=time(10, 0), description="End of the entry window, New York time; at this minute it is over."
+        default=time(10, 0), description="End of the entry window, New York time, itself excluded."
     )
     exit_check_time: Clock = Field(
         default=time(15, 45),
-        description="Exit by time, New York time; never later than 15 minutes before the close.",
+        description="Time exit, New York time; on a short day 15 minutes before the close.",
     )
-    spy_contracts_per_spread: int = Field(
-        default=10, ge=1, le=1000, description="SPY calls sold in one spread."
-    )
-    spx_contracts_per_spread: int = Field(
-        default=1, ge=1, le=100, description="SPX calls bought in one spread."
-    )
+    spy_contracts_per_spread: int = Field(default=10, ge=1, le=1000, description="SPY calls sold per spread.")
+    spx_contracts_per_spread: int = Field(default=1, ge=1, le=100, description="SPX calls bought per spread.")
     min_ratio: Number = Field(
         default=Decimal("9.95"),
         gt=0,
         le=100,
-        description="Lowest SPX/SPY ratio at which an entry is allowed.",
+        description="Lowest SPX/SPY ratio for an entry.",
     )
     max_ratio: Number = Field(
         default=Decimal("10.05"),
         gt=0,
         le=100,
-        description="Highest SPX/SPY ratio at which an entry is allowed.",
+        description="Highest SPX/SPY ratio for an entry.",
     )
     max_spx_spread: Number = Field(
         default=Decimal("0.50"),
         ge=0,
         le=100,
-        description="Widest bid-ask of the SPX call for an entry, dollars.",
+        description="Maximum bid-ask width of the SPX call for an entry, dollars.",
     )
     max_spy_spread: Number = Field(
         default=Decimal("0.05"),
         ge=0,
         le=100,
-        description="Widest bid-ask of the SPY call for an entry, dollars.",
+        description="Maximum bid-ask width of the SPY call for an entry, dollars.",
     )
     max_strike_distance_spx: Number = Field(
         default=Decimal("2.5"),
         ge=0,
         le=1000,
-        description="Index points allowed between SPX and the nearest listed strike.",
+        description="Maximum distance from SPX to the nearest listed strike, index points.",
     )
     max_strike_distance_spy: Number = Field(
         default=Decimal("0.5"),
         ge=0,
         le=100,
-        description="Dollars allowed between SPY and the nearest listed strike.",
+        description="Maximum distance from SPY to the nearest listed strike, dollars.",
     )
 
 
 class RiskManagementSettings(Section):
-    """Where to stop."""
+    """Loss limits."""
 
     max_daily_loss: Number = Field(
         default=Decimal(1000),
         ge=0,
         le=10_000_000,
-        description="Dollars; a larger loss of the day forbids entries and exits what is open.",
+        description="A larger loss of the day, dollars, stops entries; see emergency_exit_enabled.",
     )
     max_position_loss: Number = Field(
         default=Decimal(500),
         ge=0,
         le=10_000_000,
-        description="Dollars; a larger loss of one spread exits it.",
+        description="A larger loss of one spread, dollars, exits it.",
     )
     emergency_exit_enabled: bool = Field(
         default=True,
-        description="Close everything when the daily limit is breached; never disables close-all.",
+        description="Exit every open spread when max_daily_loss is exceeded; close-all works regardless.",
     )
 
 
 class ExecutionSettings(Section):
-    """How orders are worked and how long anything may take."""
+    """How orders are worked, and how long to wait."""
 
     order_timeout_seconds: Seconds = Field(
-        default=30, gt=0, le=600, description="How long one order may work at one price, seconds."
+        default=30,
+        gt=0,
+        le=600,
+        description="How long an entry order works at each price, and the last order of an exit.",
     )
-    max_retry_attempts: int = Field(default=3, ge=0, le=50, description="New prices to try after the first.")
-    use_limit_orders: bool = Field(default=True, description="Limit orders; false sends market orders.")
+    max_retry_attempts: int = Field(
+        default=3, ge=0, le=50, description="How often an entry order is repriced."
+    )
+    use_limit_orders: bool = Field(default=True, description="Send limit orders; false: market orders.")
     quote_timeout_seconds: Seconds = Field(
-        default=10, gt=0, le=120, description="How long to wait for market data, seconds."
+        default=10, gt=0, le=120, description="How long to wait for market data."
     )
     connect_timeout_seconds: Seconds = Field(
-        default=10, gt=0, le=120, description="How long to wait for the gateway to accept us, seconds."
+        default=10, gt=0, le=120, description="How long the logon at the gateway may take."
     )
     question_timeout_seconds: Seconds = Field(
-        default=10, gt=0, le=120, description="How long to wait for an answer of the gateway, seconds."
+        default=10, gt=0, le=120, description="How long to wait for the gateway's answer to a request."
     )
-    market_exit: bool = Field(default=True, description="The last rung of an exit may be a market order.")
+    market_exit: bool = Field(default=True, description="An exit may end with a market order.")
     exit_rungs: int = Field(
         default=6,
         ge=1,
         le=50,
-        description="Limit prices that an exit tries, each worse, before its last rung.",
+        description="Limit prices that an exit tries, each more aggressive, before its last order.",
     )
     exit_rung_seconds: Seconds = Field(
-        default=5, gt=0, le=120, description="How long an exit waits at each of these prices, seconds."
+        default=5, gt=0, le=120, description="How long an exit order works at each of these prices."
     )
     broker_side_failsafe: bool = Field(
         default=True,
-        description="Leave a buy-back of SPY at the broker, asleep until 10 minutes before the close.",
+        description="Rest a buy-back of SPY at the broker, inactive until 10 minutes before the close.",
     )
     lock_timeout_seconds: Seconds = Field(
         default=900,
         ge=0,
         le=3600,
-        description="How long to wait for another job of spxarb to finish, seconds.",
+        description="How long to wait for another spxarb job to finish.",
     )
 
 
 class DashboardSettings(Section):
-    """The status view and the optional web page."""
+    """The `status` view and the web page."""
 
     host: Text = Field(default="127.0.0.1", description="Address to listen on; loopback only.")
     port: int = Field(default=5000, ge=1, le=65535, description="Port of the web page and REST API.")
     refresh_interval_seconds: Seconds = Field(
-        default=5, gt=0, le=3600, description="Seconds between two refreshes of the dashboard."
+        default=5, gt=0, le=3600, description="Time between two refreshes of the dashboard."
     )
-    show_greeks: bool = Field(default=True, description="Show the legs' deltas.")
-    show_pnl_chart: bool = Field(default=True, description="Show the day's P&L as a chart.")
+    show_greeks: bool = Field(default=True, description="Show the deltas of the legs.")
+    show_pnl_chart: bool = Field(default=True, description="Show a chart of the day's P&L.")
 
 
 class LoggingSettings(Section):
     """What is logged, and where."""
 
     level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = (
-        Field(default="INFO", description="Least severity that is logged.")
+        Field(default="INFO", description="Lowest severity that is logged.")
     )
     console: bool = Field(default=True, description="Log to stderr.")
     file: bool = Field(default=True, description="Log to a file.")
-    path: FilePath | None = Field(
-        default=None, description="The log file; null: trading.log beside the ledger."
-    )
+    path: FilePath | None = Field(default=None, description="Log file; null: trading.log beside the ledger.")
 
 
 class StorageSettings(Section):
-    """The ledger."""
+    """Where the ledger is."""
 
     database: FilePath | None = Field(
         default=None,
-        description="The ledger file; null: trading.db in the mode's folder under the state folder.",
+        description="Ledger file; null: trading.db in the mode's folder under the state folder.",
     )
 
 
 class NotificationsSettings(Section):
-    """What a human hears outside the terminal."""
+    """Alerts."""
 
-    email_enabled: bool = Field(default=False, description="Send alerts by e-mail.")
+    email_enabled: bool = Field(default=False, description="Send alerts.")
     email_address: Text | None = Field(
-        default=None, description="Where alerts go, through the mail server on this machine."
+        default=None, description="E-mail address for alerts, sent through the mail server on this machine."
     )
 
 
 class FeesSettings(Section):
-    """Estimated fees, dollars; used until the broker reports the real ones."""
+    """Estimated fees, dollars per contract, used until the broker reports the actual ones."""
 
     commission_per_contract: Number = Field(
-        default=Decimal("0.65"), ge=0, le=100, description="IBKR commission for one contract."
+        default=Decimal("0.65"), ge=0, le=100, description="IBKR commission."
     )
     commission_minimum: Number = Field(
-        default=Decimal("1.00"), ge=0, le=100, description="IBKR's least commission for one order."
+        default=Decimal("1.00"), ge=0, le=100, description="IBKR minimum commission per order."
     )
     spx_exchange: Number = Field(
         default=Decimal("0.58"),
         ge=0,
         le=100,
-        description="Cboe fee for one SPXW contract, premium from 1.00 up.",
+        description="Cboe fee of an SPXW option, premium 1.00 and above.",
     )
     spx_exchange_low_premium: Number = Field(
         default=Decimal("0.49"),
         ge=0,
         le=100,
-        description="Cboe fee for one SPXW contract, premium below 1.00.",
+        description="Cboe fee of an SPXW option, premium below 1.00.",
     )
     spy_exchange: Number = Field(
         default=Decimal("0.30"),
         ge=-100,
         le=100,
-        description="Exchange fee for one SPY contract; a rebate is negative.",
+        description="Exchange fee of a SPY option; a rebate is negative.",
     )
-    orf: Number = Field(
-        default=Decimal("0.028"), ge=0, le=100, description="Options regulatory fee, one contract."
-    )
-    occ: Number = Field(
-        default=Decimal("0.025"), ge=0, le=100, description="OCC clearing fee for one contract."
-    )
+    orf: Number = Field(default=Decimal("0.028"), ge=0, le=100, description="Options regulatory fee.")
+    occ: Number = Field(default=Decimal("0.025"), ge=0, le=100, description="OCC clearing fee.")
     spy_cat: Number = Field(
-        default=Decimal("0.005"), ge=0, le=100, description="Consolidated audit trail fee, one SPY contract."
+        default=Decimal("0.005"), ge=0, le=100, description="Consolidated audit trail fee of a SPY option."
     )
     spy_taf: Number = Field(
         default=Decimal("0.003"),
         ge=0,
         le=100,
-        description="FINRA trading activity fee, one SPY contract sold.",
+        description="FINRA trading activity fee of a SPY option sold.",
     )
     spy_sec_rate: Number = Field(
         default=Decimal("0.0000206"),
         ge=0,
         le=1,
-        description="SEC fee as a part of the premium of SPY options sold.",
+        description="SEC fee of SPY options sold, as a fraction of the premium.",
     )
 
 
 class CalendarSettings(Section):
-    """Exchange closures that the built-in calendar does not know."""
+    """Closures that the built-in exchange calendar does not know."""
 
-    closed: Days = Field(default=(), description="Further dates on which the exchange is closed all day.")
-    early_close: Days = Field(default=(), description="Further dates on which the exchange closes at 13:00.")
+    closed: Days = Field(default=(), description="Additional dates on which the exchange is closed.")
+    early_close: Days = Field(
+        default=(), description="Additional dates on which the exchange closes at 13:00."
+    )
 
 
 class Sections(BaseModel):
-    """All sections of the file, in the file's order."""
+    """All sections, in the order of the file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -362,13 +359,13 @@ SECTIONS: dict[str, type[Section]] = {
 
 
 def field_of(path: str) -> FieldInfo:
-    """The key at a dotted path such as `trading.max_ratio`. KeyError: no such key."""
+    """The field at a dotted path such as `trading.max_ratio`. KeyError: no such key."""
     section, _, key = path.partition(".")
     return SECTIONS[section].model_fields[key]
 
 
 def every_key() -> tuple[str, ...]:
-    """The dotted paths of all keys, in the file's order."""
+    """The dotted paths of all keys, in the order of the file."""
     return tuple(f"{section}.{key}" for section, model in SECTIONS.items() for key in model.model_fields)
 
 
@@ -385,12 +382,12 @@ _KINDS: dict[object, str] = {
 
 
 def choices(field: FieldInfo) -> tuple[str, ...]:
-    """The words that a key accepts, empty when it is no choice."""
+    """The words that a key accepts; empty when it is not a choice."""
     return get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
 
 
 def expected(field: FieldInfo) -> str:
-    """What a key accepts, for people: `a whole number from 1 to 65535`."""
+    """What a key accepts, in words: `a whole number from 1 to 65535`."""
     if words := choices(field):
         return f"one of {', '.join(words)}"
     annotation: Any = field.annotation

@@ -1,4 +1,4 @@
-"""The configuration: where values come from, which wins, and what is said about bad ones."""
+"""The configuration: where values come from, which one wins, and what is reported about bad ones."""
 
 from __future__ import annotations
 
@@ -314,8 +314,8 @@ def test_a_wrong_type_or_range_names_its_key_and_never_becomes_something_else(fi
             "trading.spy_contracts_per_spread 11 must be at most 10 x",
         ),
         ("trading: {mode: live}", "ib.account must name the account when trading.mode is live"),
-        ("dashboard: {host: 0.0.0.0}", "dashboard.host '0.0.0.0' must be this machine alone"),
-        ("dashboard: {host: example.com}", "dashboard.host 'example.com' must be this machine alone"),
+        ("dashboard: {host: 0.0.0.0}", "dashboard.host '0.0.0.0' must be a loopback address"),
+        ("dashboard: {host: example.com}", "dashboard.host 'example.com' must be a loopback address"),
         (
             "notifications: {email_enabled: true}",
             "notifications.email_address (or SPXARB_NOTIFY_URL) must be set",
@@ -345,8 +345,8 @@ def test_a_bad_value_is_told_even_where_the_environment_overrides_it(file):
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("ib: {port: 1}\nib: {port: 2}", "ib stands twice (lines 1 and 2): keep one"),
-        ("ib:\n  port: 1\n  port: 2", "ib.port stands twice (lines 2 and 3): keep one"),
+        ("ib: {port: 1}\nib: {port: 2}", "ib is set twice (lines 1 and 2): keep one"),
+        ("ib:\n  port: 1\n  port: 2", "ib.port is set twice (lines 2 and 3): keep one"),
         ("[1, 2]", "line 1: expected sections such as `trading:`, not a list"),
         ("hello", "expected sections such as `trading:`, not a single value"),
         ("ib: [1]", "ib (line 1): [1] is not a section"),
@@ -432,23 +432,23 @@ def test_limits_survive_json_and_come_back_as_they_were(file):
 
 def test_the_rest_of_restored_limits_comes_from_what_was_left_of_the_configuration(file):
     path = file("storage: {database: /x/l.db}\ntrading: {mode: nonsense}\n")
-    left = salvage(path, {})
-    back = Config.from_limits(load(environ={"TRADING_MODE": "sim"}).limits(), left)
+    salvaged = salvage(path, {})
+    back = Config.from_limits(load(environ={"TRADING_MODE": "sim"}).limits(), salvaged)
     assert back.trading.mode == "sim"
     assert back.database_path() == Path("/x/l.db")
 
 
 def test_stored_limits_that_make_no_sense_are_told():
-    with pytest.raises(ConfigError, match=r"stored with the trade are not usable: trading\.min_ratio: 'x'"):
+    with pytest.raises(ConfigError, match=r"stored with the trade cannot be used: trading\.min_ratio: 'x'"):
         Config.from_limits({"trading": {"min_ratio": "x"}})
 
 
 def test_salvage_keeps_each_good_key_of_a_bad_file(file):
-    left = salvage(
+    salvaged = salvage(
         file("trading: {mode: sim, min_ratio: x}\nib: {port: 9, hots: y}\n"), {"IB_CLIENT_ID": "z"}
     )
-    assert (left.trading.mode, left.ib.port) == ("sim", 9)
-    assert (left.trading.min_ratio, left.ib.client_id) == (Decimal("9.95"), 1)
+    assert (salvaged.trading.mode, salvaged.ib.port) == ("sim", 9)
+    assert (salvaged.trading.min_ratio, salvaged.ib.client_id) == (Decimal("9.95"), 1)
 
 
 def test_with_a_broken_mode_the_ledgers_of_all_modes_are_candidates(file):

@@ -1,4 +1,4 @@
-"""The example file and the table of all keys, written from the schema so that neither can rot."""
+"""The example file and the table of all keys, generated from the schema."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HEAD = """\
 _INTRO = """\
 # Configuration
 
-Written from the schema; `config.example.yaml` has the same keys with their defaults.
+Generated from the schema; `config.example.yaml` has the same keys with their defaults.
 
 Precedence: command-line option > environment variable > `.env` beside the configuration file, else in the
 working folder > YAML file > default. Read from `--config`, else `$SPXARB_CONFIG`, else the first that exists
@@ -34,7 +34,7 @@ of `./config.yaml`, `~/.config/spxarb/config.yaml`, `/etc/spxarb/config.yaml`. A
 counts as not set. Relative paths in the file count from the file's folder, those of the environment from the
 working folder.
 
-Everything that is wrong is told at once, in one line, with exit code 3.
+All problems are reported at once, in one line, with exit code 3.
 """
 
 _ENVIRONMENT_ONLY = {
