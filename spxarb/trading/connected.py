@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 
 class ConnectedJob:
-    """One job's connection. Make it by `connected`; then `reconcile` before deciding anything."""
+    """One job's connection. Made by `connect_job`; call `reconcile` before deciding anything."""
 
     def __init__(self, context: JobContext, broker: Broker, *, dry_run: bool) -> None:
         self.context, self.broker, self.ledger, self.dry_run = context, broker, context.ledger, dry_run
@@ -54,24 +54,27 @@ class ConnectedJob:
 
     @property
     def day(self) -> TradingDay | None:
-        """Today's timetable, None on a day without trading."""
+        """Today's timetable; None when the exchange is closed."""
         return timetable(self.now.date(), self.context.config)
 
     def human_needed(self, why: str) -> None:
-        """Note what the ledger and the broker cannot prove: no entry, and exit 6."""
+        """Add a finding that only a human can resolve: no entry, and exit 6."""
         self.findings = replace(self.findings, unproven=(*self.findings.unproven, why))
 
     async def take_snapshot(self) -> BrokerSnapshot:
-        """The broker's books as they are now, our executions among them taken into the ledger."""
+        """A new snapshot of the account; our executions in it go into the ledger.
+
+        Raises GatewayError when the broker does not answer.
+        """
         self.snapshot, self.snapshot_at = await self.broker.snapshot(), time.monotonic()
         if not self.dry_run:
             self.executor.record_snapshot(self.snapshot)
         return self.snapshot
 
-    # --- boards ------------------------------------------------------------------------------
+    # --- the state of a spread ---------------------------------------------------------------
 
     def spread(self, trade: Trade) -> SpreadState:
-        """What is known of a trade: holdings, orders whose end is not proven, the newest quotes."""
+        """What is known of a trade: contracts held, orders not proven done, the latest quotes."""
         fills = self.ledger.fills.of_trade(trade.id)
         tracks = {track.ref: track for track in self.tracks(trade)}
         attempts: dict[tuple[LegName, Purpose], int] = {}
@@ -82,7 +85,7 @@ class ConnectedJob:
         base = {
             leg: int(
                 held((fill for fill in fills if fill.execution.order_ref not in tracks), leg)
-                - sum(each.quantity for each in settled if each.leg is leg)
+                - sum(settlement.quantity for settlement in settled if settlement.leg is leg)
             )
             for leg in LegName
         }
@@ -99,7 +102,7 @@ class ConnectedJob:
         )
 
     def tracks(self, trade: Trade) -> list[TrackedOrder]:
-        """The trade's orders whose end the ledger has not proven, with the fills that it knows."""
+        """The trade's orders that are not proven done, with their fills in the ledger."""
         fills = self.ledger.fills.of_trade(trade.id)
         return [
             TrackedOrder(
@@ -120,7 +123,7 @@ class ConnectedJob:
         ]
 
     async def drive(self, steps: Steps[T], spread: SpreadState, *, entering: bool = False) -> T:
-        """Run a procedure; while entering, the ledger's word against entries stops it."""
+        """Run a procedure; while entering, a stop of trading in the ledger stops it."""
         return await self.executor.run(steps, spread, self.stop_reason if entering else None)
 
     def stop_reason(self) -> str | None:
@@ -132,72 +135,77 @@ class ConnectedJob:
     # --- reconciliation ----------------------------------------------------------------------
 
     async def reconcile(self) -> None:
-        """Compare ledger and broker; mend what is proven, note the rest in `findings`.
+        """Compare ledger and broker: repair what is proven, put the rest into `findings`.
 
         A dry run compares and writes nothing. Raises GatewayError when the broker does not answer.
         """
         new = self._missing_fills()
         estimated = self.ledger.fills.estimated()
-        gone: list[str] = []
-        repaired = [f"not in the ledger until now: {reconcile.describe(f.execution)}" for f in new]
+        unknown: list[str] = []
+        repaired = [f"added to the ledger: {reconcile.describe(fill.execution)}" for fill in new]
         if not self.dry_run:
             self.executor.record_snapshot(self.snapshot)
-            self._lose_sight()
-            gone = self._lost()
+            self._give_up_old_orders()
+            unknown = self._unknown_outcomes()
             await self._prove_orders()
             repaired += self._reopen()
-            for trade in self._touched([*new, *estimated]):
+            for trade in self._open_or_filled([*new, *estimated]):
                 bookkeeping.update_pnl(self.ledger, trade)
-        unproven, noticed = (*gone, *self._unproven()), tuple(self._noticed())
+        unproven, noticed = (*unknown, *self._unproven()), tuple(self._trades_of_others())
         self.findings = reconcile.Findings(tuple(repaired), unproven, noticed)
         if not self.dry_run:
             for text in noticed:
                 self.context.alert(sentence(text))
 
     def _missing_fills(self) -> list[Fill]:
+        """Executions of our orders that are not in the ledger yet."""
         known = self.ledger.fills.exec_ids()
-        fresh = [each for each in self.snapshot.executions if each.exec_id not in known]
-        return [fill for fill in map(self.executor.fill_of, fresh) if fill is not None]
+        new = (execution for execution in self.snapshot.executions if execution.exec_id not in known)
+        return [fill for fill in map(self.executor.fill_of, new) if fill is not None]
 
-    def _touched(self, fills: Iterable[Fill]) -> list[Trade]:
+    def _open_or_filled(self, fills: Iterable[Fill]) -> list[Trade]:
+        """The open trades and those of the fills: their figures may have changed."""
         ids = {fill.trade_id for fill in fills} | {trade.id for trade in self.ledger.trades.open()}
-        return [self.ledger.trades.get(each) for each in sorted(ids)]
+        return [self.ledger.trades.get(trade_id) for trade_id in sorted(ids)]
 
-    def _lose_sight(self) -> None:
-        """Give up orders of an earlier day whose end nobody saw: the broker tells of today alone.
+    def _give_up_old_orders(self) -> None:
+        """Finish orders of an earlier day whose end was never seen, as lost from sight.
 
-        Nothing can come of them any more, but what came of them is not known: no absence proves anything.
+        They cannot fill any more (all are day orders), but whether they did is unknown: reqExecutions lists
+        today's executions only, so their absence there proves nothing.
         """
-        told = {each.order_ref for each in self.snapshot.executions}
-        told |= {each.order_ref for each in (*self.snapshot.open_orders, *self.snapshot.completed_orders)}
+        orders = *self.snapshot.open_orders, *self.snapshot.completed_orders
+        listed = {order.order_ref for order in orders}
+        listed |= {execution.order_ref for execution in self.snapshot.executions}
         for record in self.ledger.orders.unproven():
-            if record.created_at.date() >= self.snapshot.time.date() or record.ref in told:
+            if record.created_at.date() >= self.snapshot.time.date() or record.ref in listed:
                 continue
             why = (
-                f"how order {record.ref} of {record.created_at:%Y-%m-%d} ended is not known, for the broker "
-                f"tells of today alone: compare trade {record.trade_id} with the account's statement"
+                f"how order {record.ref} of {record.created_at:%Y-%m-%d} ended is not known, because the "
+                f"broker lists today's executions only; compare trade {record.trade_id} with the account's "
+                "statement"
             )
             filled = sum(
-                each.execution.quantity
-                for each in self.ledger.fills.of_trade(record.trade_id)
-                if each.execution.order_ref == record.ref
+                fill.execution.quantity
+                for fill in self.ledger.fills.of_trade(record.trade_id)
+                if fill.execution.order_ref == record.ref
             )
             self.ledger.orders.finish(record.ref, bookkeeping.LOST_SIGHT, ZERO + filled, self.now, why)
             self.ledger.trades.update(record.trade_id, status=TradeStatus.ERROR, note=why)
 
-    def _lost(self) -> list[str]:
-        """Trades that cannot be proven any more, told on the first trading day after their own."""
+    def _unknown_outcomes(self) -> list[str]:
+        """Sentences about trades whose outcome is unknown, up to the first trading day after their own."""
         closed = closures_around(self.now.date(), self.context.config).closed
         return [
             trade.note
             for trade in self.ledger.trades.open()
-            if bookkeeping.lost(self.ledger, trade)
+            if bookkeeping.outcome_unknown(self.ledger, trade)
             and self.now.date() <= next_trading_day(trade.expiry, closed=closed)
         ]
 
     def _reopen(self) -> list[str]:
-        """A trade that was closed and of which an order lives after all is open again. Returns sentences."""
-        told = []
+        """Reopen every closed trade that has a live order at the broker after all. Returns sentences."""
+        notes = []
         listed = {order.order_ref for order in self.snapshot.open_orders}
         for record in self.ledger.orders.unproven():
             trade = self.ledger.trades.get(record.trade_id)
@@ -205,16 +213,16 @@ class ConnectedJob:
                 continue
             status = TradeStatus.ACTIVE if trade.entry_filled else TradeStatus.PENDING
             self.ledger.trades.update(trade.id, status=status)
-            told.append(f"trade {trade.id} is open again: its order {record.ref} lives at the broker")
-        return told
+            notes.append(f"trade {trade.id} is open again: its order {record.ref} is live at the broker")
+        return notes
 
     async def _prove_orders(self) -> None:
-        """Look for the end of every order that is not proven; what is not shown is looked for twice."""
+        """Prove the end of every order that has none yet; one listed nowhere needs two snapshots."""
         trades = {record.trade_id for record in self.ledger.orders.unproven()}
         tracks = [track for trade in sorted(trades) for track in self.tracks(self.ledger.trades.get(trade))]
         self._compare(tracks)
         if any(not (track.proven or track.listed) for track in tracks):
-            await asyncio.sleep(ABSENCE_SECONDS)  # two looks must lie this far apart
+            await asyncio.sleep(ABSENCE_SECONDS)  # absence in two snapshots this far apart is proof
             await self.take_snapshot()
             self._compare(tracks)
 
@@ -225,23 +233,23 @@ class ConnectedJob:
             self.executor.record_end(track)
 
     def _unproven(self) -> list[str]:
-        """What must not be believed: fills that vanished, positions in our name that nobody here opened."""
+        """Sentences about what cannot be proven: fills that vanished, holdings that we never opened."""
         today = self.snapshot.time.date()
         open_trades = bookkeeping.open_trades(self.ledger)
         fills = [fill for trade in open_trades for fill in self.ledger.fills.of_trade(trade.id)]
-        lost = [
+        sentences = [
             f"in the ledger but not at the broker: {reconcile.describe(fill.execution)}"
             for fill in reconcile.lost_fills(fills, self.snapshot, today)
         ]
-        lost += [
+        sentences += [
             f"how order {record.ref} ended is not known, though its trade was closed"
             for record in self.ledger.orders.unproven()
             if not self.ledger.trades.get(record.trade_id).is_open
         ]
-        return [*lost, *reconcile.unknown_holdings(self.snapshot, self.ledger.tag, self._known_refs())]
+        return [*sentences, *reconcile.unknown_holdings(self.snapshot, self.ledger.tag, self._known_refs())]
 
-    def _noticed(self) -> list[str]:
-        """What others did to contracts of ours."""
+    def _trades_of_others(self) -> list[str]:
+        """Sentences about what others traded in our contracts."""
         refs = self._known_refs()
         return [
             text
@@ -252,6 +260,7 @@ class ConnectedJob:
         ]
 
     def _known_refs(self) -> set[str]:
+        """References of today's executions that belong to orders in this ledger."""
         refs = {execution.order_ref for execution in self.snapshot.executions}
         return {ref for ref in refs if self.ledger.orders.find(ref) is not None}
 
@@ -270,12 +279,13 @@ def _executions_of(ref: str, fills: Iterable[Fill]) -> dict[str, Execution]:
 async def connect_job(
     context: JobContext, *, dry_run: bool = False, client_id_offset: int = 0
 ) -> AsyncIterator[ConnectedJob]:
-    """A connection with the right account, its clock compared. Raises GatewayError or RefusedError.
+    """A connection to the right account, its clock compared. Raises GatewayError or RefusedError.
 
-    An order of ours that may still live can only be changed by the client id that sent it, so that one is
-    used while there is such an order. `client_id_offset` is added to the client id: for one that only looks.
+    `client_id_offset` is added to the client id, for a command that only reads beside a job that trades.
     """
     ib, execution = context.config.ib, context.config.execution
+    # Only the client id that sent an order can change or cancel it (others get 10147 or 135), so while an
+    # order may be live its client id is used, whatever the configuration says by now.
     owners = [record.client_id for record in context.ledger.orders.unproven()]
     client_id = owners[0] if owners and ib.client_id not in owners else ib.client_id
     client_id += client_id_offset
@@ -290,8 +300,8 @@ async def connect_job(
         elif context.ledger.account not in {None, broker.account}:
             raise RefusedError(
                 f"The ledger {context.config.database_path()} belongs to account {context.ledger.account}, "
-                f"the gateway to {broker.account}",
+                f"and the gateway trades account {broker.account}",
                 risk="Nothing was sent",
-                mend="Use a ledger of its own for each account (storage.database)",
+                mend="Use a separate ledger for each account (storage.database)",
             )
         yield ConnectedJob(context, broker, dry_run=dry_run)

@@ -1,7 +1,7 @@
-"""Runs a procedure of `core.execution`: performs its actions at the broker, tells it what happened.
+"""Runs a procedure of `core.execution`: performs its actions at the broker and feeds it what happens.
 
 The ledger comes first: an intent is on disk before its order is sent, an execution before the procedure
-hears of it. What the broker says that is ours is remembered, whatever the procedure makes of it.
+receives it. Whatever the broker reports of our orders is recorded, whatever the procedure makes of it.
 """
 
 from __future__ import annotations
@@ -48,12 +48,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 OVERDUE_SECONDS = 0.25
+"""A timer this late goes before waiting events, so that a flood of quotes cannot hold it up."""
 STOP_POLL_SECONDS = 0.25
-"""How often the ledger is asked whether entries were forbidden meanwhile."""
+"""How often the ledger is checked for a stop of trading."""
 
 
 class OrderExecutor:
-    """One connection's broker and ledger, working for one procedure at a time."""
+    """Performs one procedure at a time over one connection, recording it in the ledger."""
 
     def __init__(
         self, broker: Broker, ledger: Ledger, fees: FeeSchedule, now: Callable[[], datetime]
@@ -65,13 +66,13 @@ class OrderExecutor:
                 broker.follow(record.ref, record.order_id)
         self._ready: deque[Event] = deque()
         self._deadlines: dict[str, float] = {}
-        self._look: asyncio.Task[Event] | None = None
+        self._snapshot: asyncio.Task[Event] | None = None
         self._next_poll = 0.0
 
     async def run(
         self, steps: Steps[T], spread: SpreadState, stop_reason: Callable[[], str | None] | None = None
     ) -> T:
-        """Drive a procedure to its end. `stop_reason`, asked now and then, tells it by a text to stop."""
+        """Drive a procedure to its end; it is stopped once `stop_reason`, polled, returns a reason."""
         self._deadlines.clear()
         self._next_poll = 0.0
         try:
@@ -89,7 +90,7 @@ class OrderExecutor:
             result: T = done.value
             return result
         finally:
-            await self._forget_look()
+            await self._drop_snapshot()
             self._record_ends(spread)
 
     # --- actions -----------------------------------------------------------------------------
@@ -103,7 +104,7 @@ class OrderExecutor:
             case Cancel():
                 self._cancel(spread.orders[action.ref])
             case TakeSnapshot():
-                self._look = asyncio.create_task(self._take_snapshot())
+                self._snapshot = asyncio.create_task(self._take_snapshot())
             case Wake():
                 self._deadlines[action.name] = time.monotonic() + action.seconds
 
@@ -143,7 +144,7 @@ class OrderExecutor:
             return
         self.ledger.orders.add_step(track.ref, "cancel", self.now())
         log.info("order %s: cancel", track.ref)
-        with suppress(GatewayError):  # the link is down: the procedure sees that, and looks again
+        with suppress(GatewayError):  # the link is down: the procedure sees that and takes a snapshot later
             self.broker.cancel(track.order_id)
 
     async def _take_snapshot(self) -> Event:
@@ -157,12 +158,12 @@ class OrderExecutor:
     # --- events ------------------------------------------------------------------------------
 
     async def _event(self, spread: SpreadState, stop_reason: Callable[[], str | None] | None) -> Event:
-        """The next thing that happens, whatever it is."""
+        """The next event, whatever it is."""
         while True:
             if event := self._at_hand(spread, stop_reason):
                 return event
             getter = asyncio.ensure_future(self.broker.events.get())
-            waiting: set[asyncio.Future[Any]] = {getter, *([self._look] if self._look else [])}
+            waiting: set[asyncio.Future[Any]] = {getter, *([self._snapshot] if self._snapshot else [])}
             await asyncio.wait(
                 waiting, timeout=self._patience(stop_reason), return_when=asyncio.FIRST_COMPLETED
             )
@@ -172,15 +173,16 @@ class OrderExecutor:
                 getter.cancel()
 
     def _at_hand(self, spread: SpreadState, stop_reason: Callable[[], str | None] | None) -> Event | None:
-        """What has happened already: news first, then answers, then the clock."""
+        """An event that is due already: broker events before a snapshot, a snapshot before timers."""
         if self._ready:
             return self._ready.popleft()
-        if overdue := self._timer_due(late=OVERDUE_SECONDS):  # a flood of news must not hold the clock up
+        if overdue := self._timer_due(late=OVERDUE_SECONDS):
             return overdue
         with suppress(asyncio.QueueEmpty):
             return self.broker.events.get_nowait()
-        if self._look is not None and self._look.done():
-            answer, self._look = self._look.result(), None
+        # After the events: what arrived before the snapshot's answer must be known before it is judged.
+        if self._snapshot is not None and self._snapshot.done():
+            answer, self._snapshot = self._snapshot.result(), None
             return answer
         if stop_reason is not None and not spread.stop and time.monotonic() >= self._next_poll:
             self._next_poll = time.monotonic() + STOP_POLL_SECONDS
@@ -197,20 +199,20 @@ class OrderExecutor:
         return Timer(name)
 
     def _patience(self, stop_reason: Callable[[], str | None] | None) -> float | None:
-        """Seconds until something is due by the clock; None when nothing is."""
+        """Seconds until the next timer or poll; None when there is none."""
         moments = [*self._deadlines.values(), *([self._next_poll] if stop_reason else [])]
         return max(0.0, min(moments) - time.monotonic()) if moments else None
 
-    async def _forget_look(self) -> None:
-        if self._look is not None:
-            self._look.cancel()
-            await asyncio.gather(self._look, return_exceptions=True)
-            self._look = None
+    async def _drop_snapshot(self) -> None:
+        if self._snapshot is not None:
+            self._snapshot.cancel()
+            await asyncio.gather(self._snapshot, return_exceptions=True)
+            self._snapshot = None
 
-    # --- what is remembered ------------------------------------------------------------------
+    # --- what is recorded --------------------------------------------------------------------
 
     def record_event(self, event: Event) -> None:
-        """Write what an event says of our orders into the ledger."""
+        """Record what an event says about our orders."""
         match event:
             case FillReport():
                 self.record_executions([event.execution])
@@ -224,12 +226,12 @@ class OrderExecutor:
                 self.ledger.orders.add_step(
                     event.order_ref, "message", self.now(), f"{event.code} {event.text}"
                 )
-                log.warning("order %s: the broker says %s %s", event.order_ref, event.code, event.text)
+                log.warning("order %s: the broker reports %s %s", event.order_ref, event.code, event.text)
             case _:
                 pass
 
     def record_snapshot(self, snapshot: BrokerSnapshot) -> None:
-        """Take what the books say of our orders into the ledger; one taken for over may be listed as open."""
+        """Record what a snapshot shows of our orders; one recorded as done may be listed as open."""
         self.record_executions(snapshot.executions)
         for order in snapshot.open_orders:
             name = order_name(order.order_ref)
@@ -247,7 +249,7 @@ class OrderExecutor:
         return self.ledger.orders.find(ref) is not None
 
     def record_executions(self, executions: Iterable[Execution]) -> list[Fill]:
-        """Take executions of our own orders into the ledger; returns those that it did not know."""
+        """Record executions of our orders; returns those that are new."""
         new = []
         for execution in executions:
             fill = self.fill_of(execution)
@@ -258,7 +260,10 @@ class OrderExecutor:
         return new
 
     def fill_of(self, execution: Execution) -> Fill | None:
-        """The execution as one of ours; None when its order is not in this ledger."""
+        """The execution as a fill of ours; None when its order is not in this ledger.
+
+        Its commission, dollars, is estimated until it was reported.
+        """
         name = order_name(execution.order_ref)
         record = (
             self.ledger.orders.find(execution.order_ref) if name and name.tag == self.ledger.tag else None
@@ -270,7 +275,7 @@ class OrderExecutor:
         return Fill(execution, record.trade_id, record.leg, record.purpose, commission, reported is None)
 
     def _estimate(self, execution: Execution, record: OrderRecord) -> Decimal:
-        """Dollars expected for one execution, given what the order's others were charged for."""
+        """Expected commission of one execution, dollars, given the order's other executions."""
         others = [
             fill.execution.quantity
             for fill in self.ledger.fills.of_trade(record.trade_id)
@@ -281,11 +286,12 @@ class OrderExecutor:
         return commission_share(self.fees, record.leg, side, before, quantity, price)
 
     def _record_ends(self, spread: SpreadState) -> None:
-        """Orders whose end is proven are final in the ledger too, and those that live again are not."""
+        """Bring the ledger in line: orders proven done are final, those that are live again are not."""
         for track in spread.orders.values():
             self.record_end(track)
 
     def record_end(self, track: TrackedOrder) -> None:
+        """Record the proven end of an order, or that it has none after all."""
         record = self.ledger.orders.find(track.ref)
         if record is None or record.final == track.proven:
             return
@@ -298,9 +304,9 @@ class OrderExecutor:
 
 
 def _words(ticket: OrderTicket) -> str:
-    """An order as a trader says it."""
+    """An order as a trader would say it."""
     price = "at the market" if ticket.limit is None else f"at {ticket.limit}"
-    later = "" if ticket.good_after is None else f", asleep until {ticket.good_after:%H:%M}"
+    later = "" if ticket.good_after is None else f", inactive until {ticket.good_after:%H:%M}"
     return f"{ticket.side} {ticket.quantity} {ticket.contract} {price}{later}"
 
 

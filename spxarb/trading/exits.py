@@ -1,4 +1,4 @@
-"""Open spreads looked at: what they are worth now, why one must be left, and how that goes."""
+"""Open spreads: what they are worth now, and the exit of one until the broker shows it flat."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from spxarb.core.strategy import underlying_price
 from spxarb.errors import GatewayError
 from spxarb.trading import bookkeeping
 from spxarb.trading.market_calendar import timetable
+from spxarb.trading.settlement import has_expired
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,16 +29,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-POSITION_LOOKS = 5
+POSITION_CHECKS = 5
 POSITION_PAUSE_SECONDS = 1.0
-"""How often, and how far apart, positions are compared with executions: they may lag behind."""
-SPY_TRADES_LONGER = timedelta(minutes=15)
-"""After the close of the stock market, on the last day too; nothing depends on it, an exit tries it."""
+"""How often, and how far apart, positions are compared with executions: they may lag behind a fill."""
+SPY_LATE_SESSION = timedelta(minutes=15)
+"""SPY options trade until 16:15 in some series, perhaps on their last day too: an exit tries, at no cost."""
 
 
 @dataclass(frozen=True, slots=True)
 class MarkedTrade:
-    """One open trade and its prices now; None where not known. `held` are signed contracts."""
+    """One open trade at current quotes; None where not known. Contracts held are signed, `pnl` is dollars."""
 
     trade: Trade
     spx_held: Decimal
@@ -93,13 +94,13 @@ def position(
     }
 
 
-# --- looking ------------------------------------------------------------------------------------------
+# --- marks --------------------------------------------------------------------------------------------
 
 
 async def mark_trades(job: ConnectedJob, trades: Sequence[Trade]) -> list[MarkedTrade]:
-    """Prices and results of the trades now, waiting a bounded time for quotes.
+    """The trades at current quotes, which are awaited for `quote_timeout_seconds` at most.
 
-    The underlyings' prices are None when the broker does not name the contracts: no exit waits for that.
+    The underlyings' prices are None when the gateway does not qualify SPX and SPY: no exit waits for that.
     """
     if not trades:
         return []
@@ -111,12 +112,13 @@ async def mark_trades(job: ConnectedJob, trades: Sequence[Trade]) -> list[Marked
     legs = {leg.con_id: leg for trade in trades for leg in (trade.spx, trade.spy)}
     timeout = job.context.config.execution.quote_timeout_seconds
     await job.broker.quotes([*under, *legs.values()], timeout, enough)
-    spx, spy = [underlying_price(job.broker.quote(each.con_id)) for each in under] or (None, None)
+    prices = [underlying_price(job.broker.quote(contract.con_id)) for contract in under]
+    spx, spy = prices or (None, None)
     return [mark_trade(job, trade, spx, spy) for trade in trades]
 
 
 def enough(contract: Contract, quote: Quote) -> bool:
-    """To look at a spread, an ask is enough where the broker has said that there is no bid."""
+    """Whether the quote is enough to mark a spread: of an option the ask, and a bid or word of none."""
     if contract.sec_type != "OPT":
         return underlying_price(quote) is not None
     return quote.ask is not None and (quote.bid is not None or quote.bid_told)
@@ -125,7 +127,7 @@ def enough(contract: Contract, quote: Quote) -> bool:
 def mark_trade(
     job: ConnectedJob, trade: Trade, spx_price: Decimal | None = None, spy_price: Decimal | None = None
 ) -> MarkedTrade:
-    """The trade by the quotes that are there already."""
+    """The trade at the quotes received so far."""
     sums = bookkeeping.pnl_of_trade(job.ledger, trade)
     spx, spy = job.broker.quote(trade.spx.con_id), job.broker.quote(trade.spy.con_id)
     cost = closing_cost(spy, spx, -sums.spy_held, sums.spx_held, job.context.fees)
@@ -134,40 +136,40 @@ def mark_trade(
 
 
 async def pnl_of_open(job: ConnectedJob) -> list[Decimal | None]:
-    """What closing each open trade now would make of it, dollars; None where that is not known."""
+    """The result of each open trade if it were closed now, dollars; None where not known."""
     return [marked.pnl for marked in await mark_trades(job, bookkeeping.open_trades(job.ledger))]
 
 
-# --- leaving ------------------------------------------------------------------------------------------
+# --- exits --------------------------------------------------------------------------------------------
 
 
 async def exit_trade(
     job: ConnectedJob, trade: Trade, reason: ExitReason, purpose: Purpose = Purpose.EXIT
 ) -> ExitResult:
-    """Close what is held of a trade, see it flat at the broker, write the result into the ledger.
+    """Close what is held of a trade, see it flat at the broker, record the result.
 
-    An exit that was begun stays one: its reason is in the ledger before its first order.
+    An exit once begun is carried on by later jobs: its reason is in the ledger before its first order.
     """
     if purpose is Purpose.EXIT and trade.exit_reason is None:
         trade = job.ledger.trades.update(trade.id, exit_reason=reason)
     before = job.snapshot
     spread = job.spread(trade)
     if spread.held(LegName.SPY) and nothing_trades(job, trade):
-        return _incomplete(job, trade, "its calls trade no more; `spxarb settle` settles them")
+        return _incomplete(job, trade, "its calls no longer trade; `spxarb settle` will settle them")
     job.broker.watch([trade.spx, trade.spy])
     blocked = spread.held(LegName.SPX) > 0 and job.sold_by_others(trade)
     if blocked:
         job.human_needed(
-            f"others sold SPX calls of trade {trade.id} meanwhile, so ours are not sold: look at the account"
+            f"SPX calls of trade {trade.id} were sold outside spxarb, so it keeps its own; check the account"
         )
-    spx_trades = not blocked and not _has_closed(job, trade)
+    spx_trades = not blocked and not has_expired(job, trade)
     plan = ClosePlan(trade.spx, trade.spy, job.context.tactics, purpose, spx_trades)
     outcome = await job.drive(closing(spread, plan), spread)
     trade = bookkeeping.update_pnl(job.ledger, job.ledger.trades.get(trade.id))
     doubt = ""
     if outcome.ending in {Ending.FLAT, Ending.RESIDUAL}:
         legs = tuple(LegName) if outcome.ending is Ending.FLAT else (LegName.SPY,)
-        doubt = await _not_seen_flat(job, trade, before, legs)
+        doubt = await _why_not_flat(job, trade, before, legs)
     if doubt or outcome.ending in {Ending.INCOMPLETE, Ending.UNPROVEN}:
         proven = not doubt and outcome.ending is Ending.INCOMPLETE
         return _incomplete(job, trade, doubt or outcome.why, proven=proven)
@@ -180,50 +182,42 @@ async def exit_trade(
 
 
 def _incomplete(job: ConnectedJob, trade: Trade, why: str, *, proven: bool = True) -> ExitResult:
-    """Something is held still, or it is not `proven` what is: the trade is then an error."""
+    """Record that contracts are still held; where it is not `proven` how many, the trade is an error."""
     entered = TradeStatus.ACTIVE if trade.entry_filled else TradeStatus.PENDING
     job.ledger.trades.update(trade.id, note=why, status=entered if proven else TradeStatus.ERROR)
     return ExitResult("failed", why=f"Trade {trade.id}: {why}")
 
 
 def not_proven(job: ConnectedJob, trade: Trade) -> ExitResult:
-    """No order may follow one whose end is not proven."""
+    """Record that orders of the trade are not proven done: no other may follow them."""
     open_orders = ", ".join(track.ref for track in job.tracks(trade))
     return _incomplete(job, trade, f"how order {open_orders} ended is not known", proven=False)
 
 
 def nothing_trades(job: ConnectedJob, trade: Trade) -> bool:
-    """Whether the last session is over for good; SPY calls trade a little longer than SPX calls."""
+    """Whether the last session is over for both calls; SPY's may trade a little longer than SPX's."""
     day = timetable(trade.expiry, job.context.config)
-    return day is None or job.now >= day.close + SPY_TRADES_LONGER
+    return day is None or job.now >= day.close + SPY_LATE_SESSION
 
 
-def _has_closed(job: ConnectedJob, trade: Trade) -> bool:
-    """Whether the SPX calls can be traded no more: they end with the session of their last day."""
-    day = timetable(trade.expiry, job.context.config)
-    return day is None or job.now >= day.close
-
-
-async def _not_seen_flat(
+async def _why_not_flat(
     job: ConnectedJob, trade: Trade, before: BrokerSnapshot, legs: Sequence[LegName]
 ) -> str:
-    """Why the broker does not show the legs flat; empty when it does.
-
-    Positions are the account's and not only ours, so they are compared by their change: it must be what all
-    executions since then add up to. They may lag behind a fill for a moment.
-    """
+    """Why the broker does not show the legs flat; empty when it does."""
     why = ""
-    for turn in range(POSITION_LOOKS):
+    for turn in range(POSITION_CHECKS):
         if turn:
             await asyncio.sleep(POSITION_PAUSE_SECONDS)
         try:
             await job.take_snapshot()
         except GatewayError as error:
-            return f"closed by its executions, but not seen flat at the broker: {error}"
+            return f"its executions close it, but the broker has not confirmed it flat: {error}"
         sums = bookkeeping.pnl_of_trade(job.ledger, trade)
         held = {LegName.SPX: sums.spx_held, LegName.SPY: sums.spy_held}
         if still := [leg for leg in legs if held[leg]]:
-            return f"{', '.join(still)} is held after all"
+            return f"{', '.join(still)} still held"
+        # A position is the account's, not only ours: compared is its change, which the day's executions, ours
+        # and others', must add up to. It may lag; in published TWS logs it even precedes the execution.
         moved = [_moved_otherwise(before, job.snapshot, trade.contract(leg)) for leg in legs]
         why = "; ".join(filter(None, moved))
         if not why:
@@ -235,9 +229,9 @@ def _moved_otherwise(before: BrokerSnapshot, after: BrokerSnapshot, contract: Co
     start, end = (snapshot.overnight(contract.con_id) for snapshot in (before, after))
     if start == end:
         return ""
-    return f"the broker's position in {contract} is {end - start:+f} off what its executions add up to"
+    return f"the broker's position in {contract} differs by {end - start:+f} from its executions"
 
 
 def can_exit(trade: Trade) -> bool:
-    """Whether the trade can still be left: it is open and not only waiting for its settlement."""
+    """Whether the trade can still be exited: it is open and not only awaiting settlement."""
     return trade.status is not TradeStatus.CLOSED and not trade.residual

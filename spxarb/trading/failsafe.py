@@ -1,4 +1,4 @@
-"""The buy-back that rests at the broker, for the case that nothing of ours runs any more."""
+"""The fail-safe: a buy-back of SPY that rests at the broker, in case nothing of ours runs any more."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from spxarb.trading.connected import ConnectedJob
 
 BEFORE_CLOSE = timedelta(minutes=10)
-"""It sleeps until then: after the exit by time, before the close."""
+"""It is inactive until then: later than the time exit, earlier than the close."""
 
 
 async def place_failsafe(job: ConnectedJob, trade: Trade) -> list[str]:
-    """Let the broker hold a sleeping market order that buys the short calls back.
+    """Rest a good-after-time market order at the broker that buys the short calls back.
 
-    Returns a sentence when it should rest there and does not; nobody's exit depends on it.
+    Returns a sentence when the order should be resting and is not, else nothing.
     """
     spread, day = job.spread(trade), job.day
     if not job.context.config.execution.broker_side_failsafe or spread.held(LegName.SPY) >= 0:
@@ -34,6 +34,6 @@ async def place_failsafe(job: ConnectedJob, trade: Trade) -> list[str]:
         if track.state is OrderState.LIVE:
             return []
         why = track.messages[-1] if track.messages else "it did not answer"
-    told = f"trade {trade.id} has no buy-back resting at the broker ({why}): only this machine will leave it"
-    job.context.alert(sentence(told))
-    return [told]
+    note = f"trade {trade.id} has no buy-back resting at the broker ({why}): only this machine will exit it"
+    job.context.alert(sentence(note))
+    return [note]

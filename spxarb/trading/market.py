@@ -1,4 +1,4 @@
-"""What the market looks like to a job: underlyings, today's chains, the calls at the money, their quotes."""
+"""The market that an entry is decided on: underlyings, today's chains, calls at the money, their quotes."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from spxarb.core.sessions import TradingDay
 
 NEIGHBOUR_SECONDS = 1.0
-"""How long to wait for the quotes beside the money: they only tell the edge."""
+"""How long to wait for quotes of the neighbouring strikes: they only serve to estimate the edge."""
 CLOSE_TOLERANCE = timedelta(minutes=15)
-"""Index options of other expiries trade a quarter of an hour longer; a feed may tell their hours."""
+"""SPX options of other expiries trade 15 minutes longer, and the gateway may send their hours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Underlyings:
-    """The index and the stock with their latest quotes."""
+    """SPX and SPY with their latest quotes."""
 
     spx: Contract
     spy: Contract
@@ -49,7 +49,10 @@ async def underlyings(
     timeout: float,  # noqa: ASYNC109 -- its end is an answer
     enough: Callable[[Contract, Quote], bool] | None = None,
 ) -> Underlyings:
-    """SPX and SPY and what they cost now, waiting at most `timeout` seconds for quotes that are `enough`."""
+    """SPX and SPY with quotes, which are awaited until they are `enough`, at most `timeout` seconds.
+
+    Raises GatewayError when the gateway does not qualify them, or the link is lost.
+    """
     spx, spy = await broker.underlyings()
     quotes = await broker.quotes([spx, spy], timeout, enough)
     return Underlyings(spx, spy, quotes[spx.con_id], quotes[spy.con_id])
@@ -61,7 +64,10 @@ async def entry_market(
     timetable: TradingDay | None,
     timeout: float,  # noqa: ASYNC109 -- its end is an answer
 ) -> EntryMarket:
-    """Everything an entry is decided by, asked in parallel; quotes are awaited at most `timeout` seconds."""
+    """The market for an entry on `day`, asked in parallel; quotes are awaited at most `timeout` seconds.
+
+    Raises GatewayError when the gateway does not answer.
+    """
     under, spx_chain, spy_chain = await asyncio.gather(
         underlyings(broker, timeout),
         broker.option_chain("SPX", "SPXW", day),
@@ -97,38 +103,37 @@ def _at_the_money(chain: Chain, price: Decimal | None) -> Contract | None:
 
 
 def _neighbours(contracts: Sequence[Contract], target: Decimal | None) -> list[Contract]:
-    """The listed strikes on both sides of `target`, or the one that is struck just there."""
+    """The contracts struck next below (or at) and next above `target`; `contracts` ascend by strike."""
     if target is None:
         return []
-    listed = [each for each in contracts if each.strike is not None]
-    below = [each for each in listed if each.strike is not None and each.strike <= target]
-    above = [each for each in listed if each.strike is not None and each.strike > target]
+    below = [contract for contract in contracts if contract.strike is not None and contract.strike <= target]
+    above = [contract for contract in contracts if contract.strike is not None and contract.strike > target]
     return [*below[-1:], *above[:1]]
 
 
 def _mid_between(broker: Broker, beside: Sequence[Contract], target: Decimal | None) -> Decimal | None:
     if target is None:
         return None
-    known = ((each.strike, broker.quote(each.con_id).mid) for each in beside if each.strike is not None)
-    return interpolate(known, target)
+    mids = ((call.strike, broker.quote(call.con_id).mid) for call in beside if call.strike is not None)
+    return interpolate(mids, target)
 
 
 def calendar_doubt(timetable: TradingDay | None, *sessions: TradingHours | None) -> str:
-    """Why our calendar and the broker's liquid hours do not agree; empty when they do.
+    """How our calendar and the broker's liquid hours disagree; empty when they agree.
 
-    Hours that the broker does not tell are no agreement: no entry then.
+    Hours that the broker does not send are no agreement: no entry then.
     """
     if timetable is None:
         return ""
     for session in sessions:
         if session is None:
-            return "The broker does not tell today's trading hours"
+            return "The broker sends no trading hours for today"
         if session.close is None or session.open is None:
-            return f"The broker says that {timetable.day} is no trading day"
+            return f"The broker shows no trading on {timetable.day}"
         late = session.close - timetable.close
         if session.open > timetable.open or not timedelta(0) <= late <= CLOSE_TOLERANCE:
             return (
-                f"The calendar says that today ends at {timetable.close:%H:%M}, the broker's hours are "
+                f"The calendar closes today at {timetable.close:%H:%M}, and the broker's hours are "
                 f"{session.open:%H:%M} to {session.close:%H:%M}"
             )
     return ""

@@ -1,7 +1,7 @@
-"""When the exchange is closed: the NYSE calendar of the `holidays` package and the configured additions.
+"""Exchange closures: the NYSE calendar of the `holidays` package plus the configured dates.
 
 SPX and SPY options follow the NYSE's days and its 13:00 closes. An unscheduled closure that the package does
-not know yet goes into `calendar.closed`; whoever trades compares with the broker's own hours as well.
+not know yet goes into `calendar.closed`; an entry also compares the calendar with the broker's own hours.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 class Closures(NamedTuple):
-    """`closed`: no session at all; `early`: the session ends at 13:00 in New York."""
+    """`closed`: days without a session; `early`: days that close at 13:00 New York time."""
 
     closed: frozenset[date]
     early: frozenset[date]
 
 
 def closures(*years: int, closed: Collection[date] = (), early: Collection[date] = ()) -> Closures:
-    """All closures of `years`, with further `closed` and `early` days; `closed` wins over `early`."""
+    """All closures of `years`, with additional `closed` and `early` days; `closed` wins over `early`."""
     known = [_exchange_year(year) for year in years]
     shut = frozenset(closed).union(*(year.closed for year in known))
     short = frozenset(early).union(*(year.early for year in known))
@@ -38,13 +38,13 @@ def closures(*years: int, closed: Collection[date] = (), early: Collection[date]
 
 
 def closures_around(day: date, config: Sections) -> Closures:
-    """The closures of the years before, of and after `day`, with those of the configuration."""
+    """The closures of the year of `day` and the years before and after, with the configured ones."""
     years = (day.year - 1, day.year, day.year + 1)
     return closures(*years, closed=config.calendar.closed, early=config.calendar.early_close)
 
 
 def timetable(day: date, config: Sections) -> TradingDay | None:
-    """The timetable of `day` by the configured times, None when the exchange is closed."""
+    """The timetable of `day` at the configured times; None when the exchange is closed."""
     calendar, times = config.calendar, config.trading
     known = closures(day.year, closed=calendar.closed, early=calendar.early_close)
     return trading_day(

@@ -1,8 +1,8 @@
-"""A recorded day being written: rows of quotes, a batch at a time, such that a kill tears nothing.
+"""Writing a recorded day: rows of quotes in batches, each on disk before the next.
 
-A batch is one write of whole lines, brought to the disk; in a csv.gz it is a gzip member of its own. A file
-that was begun earlier on the same day is gone on with: what a power failure tore at its end is cut off. The
-simulated gateway plays it back.
+A batch is one write of whole lines and an fsync; in a csv.gz it is a gzip member of its own, so a kill leaves
+a readable file. A file begun earlier on the same day is continued, after a torn end is cut off. The simulated
+gateway plays it back.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ Row = tuple[str, ...]
 
 
 def line_of(contract: Contract, quote: Quote, source: str) -> Row | None:
-    """The columns after the time; None when nothing was told yet.
+    """The columns after the time; None before the first tick.
 
-    A side that is not there stays empty; where both are missing the bid is 0, "no bid", for a last price
-    alone would be played back with a bid and an ask beside it. The index has a last price only.
+    A missing side stays empty. Where both are missing the bid is 0 ("no bid"), because the playback would
+    derive a bid and an ask from a last price alone. The index has a last price only.
     """
     index, option = contract.sec_type == "IND", contract.sec_type == "OPT"
     bid, ask = (None, None) if index else (quote.bid, quote.ask)
@@ -57,13 +57,13 @@ def _text(number: Decimal | None) -> str:
 
 
 class Recording:
-    """The open file of one day; it belongs to one process at a time."""
+    """The open file of one day, used by one process at a time."""
 
     def __init__(self, path: Path, now: datetime) -> None:
-        """Begin the file, or go on with the same day's. `now`: aware.
+        """Create the file, or continue one of the same day. `now`: aware.
 
-        Raises UsageError for a place that cannot be written to, RefusedError for a file that is something
-        else, another day's, or being written by another process.
+        Raises UsageError for a path that cannot be written, RefusedError for a file that is no recording, of
+        another day, or being written by another process.
         """
         self._path, self.rows = path, 0
         self._packed = path.name.endswith(".gz")
@@ -87,7 +87,7 @@ class Recording:
         os.close(self._handle)
 
     def write(self, moment: datetime, lines: Sequence[Row]) -> None:
-        """One batch of rows at `moment`, whole seconds, on the disk at the end. RefusedError: it is full."""
+        """Append one batch of rows at `moment`, to the second, and fsync. RefusedError: the disk is full."""
         time = moment.replace(microsecond=0).isoformat(sep=" ")
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows((time, *line) for line in lines)
@@ -104,11 +104,12 @@ class Recording:
         except OSError as error:
             os.ftruncate(self._handle, size)
             raise RefusedError(
-                f"{self._path} cannot be written any more: {error.strerror}", risk="What it holds is whole"
+                f"{self._path} can no longer be written: {error.strerror}",
+                risk="What was recorded so far is intact",
             ) from None
 
     def _take(self, now: datetime) -> None:
-        """Make the file ours, and check what it already holds."""
+        """Lock the file, check what it holds already and cut a torn end off."""
         if not stat.S_ISREG(os.fstat(self._handle).st_mode):
             raise UsageError(f"{self._path} is not a file")
         try:
@@ -120,7 +121,7 @@ class Recording:
         text, end = _whole_members(raw) if self._packed else (raw[:end], end)
         torn_header = not self._packed and _HEADER.startswith(raw)
         if raw and not text.startswith(_HEADER) and not torn_header:
-            raise self._foreign("it is no recording")
+            raise self._foreign("it is not a recording")
         self._check_day(text, now)
         os.fchmod(self._handle, 0o600)
         os.ftruncate(self._handle, end)
@@ -136,24 +137,24 @@ class Recording:
         except ValueError:
             raise self._foreign("its last row has no time") from None
         if newest.date() != now.astimezone(NEW_YORK).date():
-            raise self._foreign(f"it holds {newest.date()}")
+            raise self._foreign(f"it is of {newest.date()}")
         if newest > now:
-            raise self._foreign(f"it reaches to {newest:%H:%M:%S}, and it is {now:%H:%M:%S}")
+            raise self._foreign(f"its last row is of {newest:%H:%M:%S}, and it is {now:%H:%M:%S} now")
 
     def _foreign(self, why: str) -> RefusedError:
         return RefusedError(
-            f"{self._path} is left as it is: {why}", mend="Name a file that does not exist yet (--output)"
+            f"{self._path} was not touched: {why}", mend="Name a file that does not exist yet (--output)"
         )
 
 
 def check_name(path: Path) -> None:
-    """Raises UsageError unless the name says how to write."""
+    """Raises UsageError unless the file name has a known suffix."""
     if not path.name.endswith(SUFFIXES):
         raise UsageError(f"--output {path.name} must end in {' or '.join(SUFFIXES)}")
 
 
 def _whole_members(raw: bytes) -> tuple[bytes, int]:
-    """The text of the whole gzip members at the beginning, and where they end."""
+    """The text of the complete gzip members at the start, and where they end, bytes."""
     parts, end = [], 0
     while end < len(raw):
         member = zlib.decompressobj(wbits=31)

@@ -1,4 +1,4 @@
-"""What earlier jobs left unfinished: an interrupted entry is open if both legs filled, else it is unwound."""
+"""Recovery of what earlier jobs left unfinished: an interrupted entry is completed or unwound."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ if TYPE_CHECKING:
 
 
 PURPOSES = {ExitReason.ENTRY_UNWOUND: Purpose.UNWIND, ExitReason.EMERGENCY: Purpose.EXIT}
-"""To what the cash of leaving counts: an entry that is undone has no exit."""
+"""Where the cash of the closing orders counts: an entry that was undone has no exit."""
 
 
 def entry_interrupted(trade: Trade) -> bool:
-    """Whether the entry came to no end, or to one that is not proven."""
+    """Whether the entry was not finished, or its outcome is not proven."""
     return trade.is_open and not trade.entry_filled and not trade.residual
 
 
 async def recover(job: ConnectedJob) -> list[str]:
-    """Finish what earlier jobs left: interrupted entries, settlements of earlier days. Returns sentences."""
-    told = await recover_entries(job)
-    told += await settlement.finalize(job)
+    """Finish interrupted entries and the settlements of earlier days. Returns what was done, in sentences."""
+    notes = await recover_entries(job)
+    notes += await settlement.finalize(job)
     if any(trade.expiry < job.now.date() for trade in bookkeeping.open_trades(job.ledger)):
-        told += await settlement.settle_expired(job)
-    return told
+        notes += await settlement.settle_expired(job)
+    return notes
 
 
 async def recover_entries(job: ConnectedJob) -> list[str]:
-    """Bring every interrupted entry to an end. Returns what was done, in sentences.
+    """Finish every interrupted entry. Returns what was done, in sentences.
 
-    The rule: both legs filled as wanted is an open spread; anything else is unwound, nothing is hedged late.
-    What could not be unwound is noted as a human's business.
+    With both legs filled in full it is an open spread; anything else is unwound, for a hedge is never bought
+    late. An entry that cannot be unwound needs a human.
     """
     trades = [trade for trade in bookkeeping.open_trades(job.ledger) if entry_interrupted(trade)]
     return [await _recover_entry(job, trade) for trade in trades]
@@ -50,19 +50,19 @@ async def recover_entries(job: ConnectedJob) -> list[str]:
 
 async def _recover_entry(job: ConnectedJob, trade: Trade) -> str:
     spread = job.spread(trade)
-    proven = await job.drive(_all_over(spread), spread)
+    proven = await job.drive(_finish_all(spread), spread)
     trade = bookkeeping.update_pnl(job.ledger, trade)
     if proven and _complete(trade, spread):
         trade = bookkeeping.opened(job.ledger, trade, job.now)
-        told = [f"trade {trade.id} was found open: both legs filled", *await place_failsafe(job, trade)]
-        return "; ".join(told)
+        notes = [f"trade {trade.id} is open: both legs had filled", *await place_failsafe(job, trade)]
+        return "; ".join(notes)
     exited = not_proven(job, trade)
     if proven:
         exited = await exit_trade(job, trade, ExitReason.ENTRY_UNWOUND, Purpose.UNWIND)
     if exited.failed:
-        job.human_needed(f"an entry was cut off and could not be undone: {exited.why}")
+        job.human_needed(f"an interrupted entry could not be unwound: {exited.why}")
         return exited.why
-    return f"trade {trade.id} was cut off while entering and is undone"
+    return f"trade {trade.id} was interrupted during its entry and is unwound"
 
 
 def _complete(trade: Trade, spread: SpreadState) -> bool:
@@ -71,8 +71,8 @@ def _complete(trade: Trade, spread: SpreadState) -> bool:
     )
 
 
-def _all_over(spread: SpreadState) -> Steps[bool]:
-    """See every order of the board over; whether all were proven."""
+def _finish_all(spread: SpreadState) -> Steps[bool]:
+    """Cancel every order that may still fill and prove its end; whether all were proven."""
     tracks: Sequence[TrackedOrder] = list(spread.orders.values())
     proven = True
     for track in tracks:

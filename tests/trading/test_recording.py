@@ -1,4 +1,4 @@
-"""The file of a recorded day being written: columns, batches, what it goes on with and what it leaves alone."""
+"""Writing the file of a recorded day: columns, batches, what is continued and what is not touched."""
 
 import gzip
 import os
@@ -105,7 +105,7 @@ def test_a_header_that_was_torn_is_written_anew(tmp_path):
 def test_a_file_that_is_something_else_is_left_as_it_is(tmp_path, name, content):
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(RefusedError, match="left as it is"):
+    with pytest.raises(RefusedError, match="was not touched"):
         Recording(path, at("09:31"))
     assert path.read_bytes() == content
 
