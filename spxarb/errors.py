@@ -1,7 +1,7 @@
-"""Failures: a class each, its docstring the sentence's beginning, its attribute the exit code.
+"""Failures: one class each; its docstring says what happened, its attribute is the exit code.
 
-`str(error)` is one line that says what happened, what is at risk and what to do next. An expected
-refusal (a failed entry check) is a value, not an exception.
+`str(error)` is one line: what happened, what is at risk, what to do next. An expected refusal (a failed entry
+check) is a value, not an exception.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """Exit codes; see the contract in docs."""
+    """Exit codes of every command; docs/exit-codes.md explains them."""
 
     DONE = 0
     BUG = 1
@@ -45,9 +45,10 @@ class SpxarbError(Exception):
 
     exit_code: Exit = Exit.BUG
     mode: str | None = None
-    """The trading mode, once a configuration was read."""
+    """The trading mode; None before a configuration was read."""
 
     def __init__(self, what: str, *, risk: str = "", mend: str = "") -> None:
+        """`what` happened, what is at `risk`, how to `mend` it; sentences without their last full stop."""
         super().__init__(what)
         self.what, self.risk, self.mend = what, risk, mend
 
@@ -81,7 +82,7 @@ class RefusedError(SpxarbError):
 
 
 class HumanNeededError(SpxarbError):
-    """A human must look now"""
+    """A human is needed now"""
 
     exit_code = Exit.HUMAN
 

@@ -1,7 +1,7 @@
-"""One writer at a time: a file lock that dies with its process, and the way past a holder that hangs.
+"""One writer at a time: a file lock that dies with its process, and a way past a holder that hangs.
 
-The kernel's lock (flock) is the truth; what stands in the file only says whose it is. The file is never
-removed: two jobs could then hold two locks under one name.
+The kernel's lock (flock) decides; the text in the file only names its holder. The file is never removed, or
+two jobs could hold two locks under one name.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 POLL_SECONDS = 0.05
-KILL_SECONDS = 5.0  # a killed process is gone at once, unless the kernel itself hangs
+KILL_SECONDS = 5.0  # after SIGKILL a process is gone at once, unless the kernel itself hangs
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a lock. `started`: the process's start in clock ticks since boot, None where unknown.
+    """Who holds a lock. `started`: when its process started, clock ticks since boot; None where unknown.
 
-    A process id is used again after its process has gone; the id with the start time is not.
+    A process id is reused after its process has ended; the id together with the start time is not.
     """
 
     pid: int
@@ -56,8 +56,8 @@ def job_lock(
 ) -> Iterator[None]:
     """Hold the lock at `path` while the block runs; wait for it at most `timeout` seconds.
 
-    `on_wait` is told once who holds it, when there is a wait at all. Raises LockedError (exit 7) naming the
-    holder when the time is over, RefusedError (exit 5) when the file cannot be used.
+    If there is a wait, `on_wait` is called once, with the holder. Raises LockedError (exit 7) naming the
+    holder after `timeout`, RefusedError (exit 5) when the file cannot be used.
     """
     handle = _acquire(path, time.monotonic() + timeout, on_wait)
     try:
@@ -70,9 +70,9 @@ def job_lock(
 
 
 def holder(path: Path) -> Holder | None:
-    """Who holds the lock at `path`, None when nobody does or its process has gone.
+    """Who holds the lock at `path`; None when nobody does or its process has ended.
 
-    The lock itself is not touched, so that asking never makes another job wait.
+    The lock itself is not touched, so asking never makes another job wait.
     """
     found = _read(path)
     if found is None or found.started is None:
@@ -81,11 +81,11 @@ def holder(path: Path) -> Holder | None:
 
 
 def terminate_holder(path: Path, grace: float) -> Holder | None:
-    """End the job that holds the lock: SIGTERM, and after `grace` seconds SIGKILL.
+    """Terminate the job that holds the lock: SIGTERM, then SIGKILL after `grace` seconds.
 
-    Only a process that is proven to be the one that signed the lock, and to be spxarb, is touched. Returns
-    who was ended, None when nobody held the lock; raises LockedError when the holder is not proven to be
-    ours, or would not go.
+    Only a process that is proven to have taken the lock, and to be spxarb, is signalled. Returns who was
+    terminated, None when nobody held the lock. Raises LockedError when the holder is not proven to be ours,
+    or survives.
     """
     found = holder(path)
     if found is None:
@@ -100,7 +100,7 @@ def terminate_holder(path: Path, grace: float) -> Holder | None:
         if doubt := _doubt(found):
             raise _not_ours(found, doubt)
         if not (_end(process, signal.SIGTERM, grace) or _end(process, signal.SIGKILL, KILL_SECONDS)):
-            raise LockedError(f"The job {found} holds the lock and could not be ended", mend=_MEND)
+            raise LockedError(f"The job {found} holds the lock and could not be terminated", mend=_MEND)
     except PermissionError as error:
         raise _not_ours(found, "it belongs to another user") from error
     finally:
@@ -109,17 +109,17 @@ def terminate_holder(path: Path, grace: float) -> Holder | None:
 
 
 def process_start(pid: int) -> int | None:
-    """When the process began, clock ticks since boot (proc(5), stat field 22); None: no such process."""
+    """When the process started, clock ticks since boot (proc(5), stat field 22); None: no such process."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    # The command's name, in parentheses, may hold blanks and parentheses of its own.
+    # The command name, in parentheses, may itself contain spaces and parentheses.
     state, *rest = stat.rpartition(")")[2].split()
     return None if state in {"Z", "X"} else int(rest[18])
 
 
-_MEND = "Look at it (ps, the log) and end it yourself if it hangs"
+_MEND = "Check it (ps, the log) and terminate it yourself if it hangs"
 
 
 def _acquire(path: Path, deadline: float, on_wait: Callable[[Holder | None], None] | None) -> int:
@@ -136,15 +136,15 @@ def _acquire(path: Path, deadline: float, on_wait: Callable[[Holder | None], Non
             os.close(handle)
             raise
         os.close(handle)
-        left = deadline - time.monotonic()
-        if left <= 0:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
             who = holder(path)
             raise LockedError(
                 f"Another spxarb job holds the lock: {who or path}",
                 risk="This job changed nothing",
-                mend="Wait until it has finished and run this again; `close-all` ends a job that hangs",
+                mend="Wait until it has finished and run this again; `close-all` terminates a job that hangs",
             )
-        time.sleep(min(POLL_SECONDS, left))
+        time.sleep(min(POLL_SECONDS, remaining))
 
 
 def _open(path: Path) -> int:
@@ -153,7 +153,7 @@ def _open(path: Path) -> int:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise _unusable(path, error) from error
-    with contextlib.suppress(OSError):  # another user's file: its lock still works
+    with contextlib.suppress(OSError):  # a file of another user: locking it works all the same
         os.fchmod(handle, 0o600)
     return handle
 
@@ -171,7 +171,7 @@ def _try(handle: int, path: Path) -> bool:
 
 
 def _still_there(handle: int, path: Path) -> bool:
-    """Whether the locked file is the one that others find: somebody may have removed or replaced it."""
+    """Whether the locked file is still the one at `path`: it may have been removed or replaced."""
     try:
         named = path.stat()
     except FileNotFoundError:
@@ -189,14 +189,14 @@ def _sign(handle: int, command: str) -> None:
 
 
 def _read(path: Path) -> Holder | None:
-    """What stands in the file; None when it is empty, half written or no signature of ours."""
+    """The holder named in the file; None when it is empty, half written or not ours."""
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        started = said["started"]
+        signature = json.loads(path.read_text(encoding="utf-8"))
+        started = signature["started"]
         return Holder(
-            int(said["pid"]),
-            str(said["command"]),
-            str(said["since"]),
+            int(signature["pid"]),
+            str(signature["command"]),
+            str(signature["since"]),
             None if started is None else int(started),
         )
     except (OSError, ValueError, KeyError, TypeError):
@@ -204,20 +204,20 @@ def _read(path: Path) -> Holder | None:
 
 
 def _doubt(found: Holder) -> str:
-    """Why the process may not be the job that signed the lock, empty when it is proven."""
+    """Why the process may not be the job that took the lock; empty when it is proven."""
     if found.pid == os.getpid():
         return "it is this job itself"
     if found.started is None or process_start(found.pid) != found.started:
         return "its start time does not match"
     try:
-        words = Path(f"/proc/{found.pid}/cmdline").read_bytes()
+        command_line = Path(f"/proc/{found.pid}/cmdline").read_bytes()
     except OSError as error:
         return f"its command line cannot be read: {error.strerror}"
-    return "" if b"spxarb" in words else "it is not spxarb"
+    return "" if b"spxarb" in command_line else "it is not spxarb"
 
 
 def _end(process: int, sign: signal.Signals, seconds: float) -> bool:
-    """Send `sign`, and whether the process was gone within `seconds`."""
+    """Send the signal; whether the process ended within `seconds`."""
     try:
         signal.pidfd_send_signal(process, sign)
     except ProcessLookupError:
@@ -228,12 +228,12 @@ def _end(process: int, sign: signal.Signals, seconds: float) -> bool:
 
 
 def _not_ours(found: Holder, why: str) -> LockedError:
-    return LockedError(f"The lock's holder {found} was not ended: {why}", mend=_MEND)
+    return LockedError(f"The holder of the lock, {found}, was not terminated: {why}", mend=_MEND)
 
 
 def _unusable(path: Path, error: OSError) -> RefusedError:
     return RefusedError(
         f"The lock {path} cannot be used: {error.strerror or error}",
         risk="Nothing was changed",
-        mend="Give this user the right to write there, on a local disk",
+        mend="Give this user write permission there; it must be on a local disk",
     )

@@ -1,6 +1,6 @@
-"""The log: a file beside the ledger, readable by its owner alone, and stderr. Never stdout.
+"""The log: a file beside the ledger, readable only by its owner, and stderr. Never stdout.
 
-A log that cannot be written never stops a job: it is told once on stderr, and the job goes on.
+A log that cannot be written never stops a job: one line on stderr says so, and the job continues.
 """
 
 from __future__ import annotations
@@ -23,17 +23,14 @@ if TYPE_CHECKING:
 FILE_BYTES = 5_000_000
 FILE_COPIES = 5
 LINE = "%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s"
-# On the console these say nothing that spxarb does not say itself, and say it often.
+# Kept off the console: what matters of their messages spxarb reports itself, once.
 LIBRARIES = ("ib_insync", "eventkit", "asyncio", "apprise")
 
 _ours: list[logging.Handler] = []
 
 
 def setup(config: Config) -> str | None:
-    """Log as the configuration says; whatever an earlier call set up is undone.
-
-    Returns None, or why there is no log file.
-    """
+    """Log as configured, replacing what an earlier call set up. Returns None, or why there is no log file."""
     shutdown()
     secrets = [config.notify_url.get_secret_value()] if config.notify_url else []
     problem = None
@@ -48,7 +45,7 @@ def setup(config: Config) -> str | None:
             problem = f"No log file: {path}: {error.strerror or error}"
     root = logging.getLogger()
     root.setLevel(config.logging.level)
-    # The library's debug level is every byte of the wire: that belongs to no one's disk.
+    # ib_insync logs every byte of the wire at DEBUG: account numbers and positions belong on nobody's disk.
     for name in LIBRARIES:
         logging.getLogger(name).setLevel(max(logging.INFO, root.level))
     if problem:
@@ -65,7 +62,7 @@ def shutdown() -> None:
 
 
 class _Lines(logging.Formatter):
-    """One line a record (and its traceback), in New York time, without secrets."""
+    """One line per record (and its traceback), in New York time, without secrets."""
 
     def __init__(self, secrets: Collection[str]) -> None:
         super().__init__(LINE)
@@ -82,7 +79,7 @@ class _Lines(logging.Formatter):
 
 
 class _Console(logging.StreamHandler[TextIO]):
-    """stderr as it is now, and not as it was at set-up; a closed one is no error."""
+    """stderr as it is now, not as it was at set-up; a closed one is no error."""
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)
@@ -92,11 +89,11 @@ class _Console(logging.StreamHandler[TextIO]):
         super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 -- the library's name
-        """Nobody is left to tell."""
+        """Nothing to do: there is nowhere to report it."""
 
 
 class _File(RotatingFileHandler):
-    """A rotating file of mode 0600; the first failure to write is told on stderr, the rest is silence."""
+    """A rotating file of mode 0600; only the first failure to write is reported, on stderr."""
 
     failed = False
 

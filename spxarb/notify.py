@@ -1,4 +1,4 @@
-"""What a human must hear, sent by e-mail (or wherever `SPXARB_NOTIFY_URL` points; see apprise's wiki).
+"""Alerts, sent by e-mail or to wherever `SPXARB_NOTIFY_URL` points (any URL of apprise's).
 
 Sending never raises and never takes longer than its deadline: an alert that fails must not stop an exit.
 """
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def send(config: Config, title: str, text: str, *, deadline: float = DEADLINE_SECONDS) -> str | None:
-    """Send one alert; None when it went out or alerts are off, else what went wrong, in one line."""
+    """Send one alert within `deadline` seconds. None when it went out or alerts are off, else why not."""
     if not config.notifications.email_enabled:
         return None
     url = destination(config)
@@ -34,13 +34,13 @@ def send(config: Config, title: str, text: str, *, deadline: float = DEADLINE_SE
     problem = outcome[0] if outcome else f"no answer within {deadline:g} s"
     if problem is None:
         return None
-    said = " ".join(problem.replace(url, "***").split())
-    log.warning("the alert was not sent: %s", said)
-    return f"the alert was not sent: {said}"
+    reason = " ".join(problem.replace(url, "***").split())
+    log.warning("the alert was not sent: %s", reason)
+    return f"the alert was not sent: {reason}"
 
 
 def destination(config: Config) -> str | None:
-    """Apprise's URL for alerts: the secret one of the environment, else this machine's mail server."""
+    """The apprise URL for alerts: the secret one of the environment, else this machine's mail server."""
     if config.notify_url is not None:
         return config.notify_url.get_secret_value()
     address = config.notifications.email_address
@@ -48,7 +48,7 @@ def destination(config: Config) -> str | None:
 
 
 def mail_url(address: str, port: int = SMTP_PORT) -> str:
-    """Plain SMTP to this machine's mail server, which knows where `address` lives."""
+    """Plain SMTP to this machine's mail server, which relays to `address`."""
     sender = f"spxarb@{socket.gethostname() or 'localhost'}"
     return f"mailto://localhost:{port}/?mode=insecure&from={quote(sender)}&to={quote(address)}"
 
@@ -59,20 +59,20 @@ def _send(url: str, title: str, text: str) -> str | None:
 
         post = apprise.Apprise()
         if not post.add(url):
-            return "the address is not one that apprise understands (see SPXARB_NOTIFY_URL)"
-        heard = _Heard()
-        logging.getLogger("apprise").addHandler(heard)
+            return "apprise does not understand the URL (see SPXARB_NOTIFY_URL)"
+        warnings = _Warnings()
+        logging.getLogger("apprise").addHandler(warnings)
         try:
             sent = post.notify(title=title, body=text, body_format=apprise.NotifyFormat.TEXT)
         finally:
-            logging.getLogger("apprise").removeHandler(heard)
+            logging.getLogger("apprise").removeHandler(warnings)
     except Exception as error:  # noqa: BLE001 -- an alert that fails must not stop the job that wanted it
         return f"{type(error).__name__}: {error}"
-    return None if sent else ("; ".join(heard.lines) or "refused without a reason")
+    return None if sent else ("; ".join(warnings.lines) or "refused without a reason")
 
 
-class _Heard(logging.Handler):
-    """What apprise says when it fails: it returns no more than False."""
+class _Warnings(logging.Handler):
+    """Collects apprise's warnings: `notify` itself returns only True or False."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)

@@ -240,7 +240,7 @@ def test_a_process_that_is_not_spxarb_is_never_touched(path):
             "started": process_start(stranger.pid),
         }
         path.write_text(json.dumps(said))
-        with pytest.raises(LockedError, match="was not ended: it is not spxarb"):
+        with pytest.raises(LockedError, match="was not terminated: it is not spxarb"):
             terminate_holder(path, 0)
         assert stranger.poll() is None
     finally:
