@@ -93,11 +93,11 @@ def test_a_waiting_job_goes_on_as_soon_as_the_holder_has_finished(path):
     waits: list[Holder | None] = []
     with another_job(path) as first:
 
-        def told(who):
+        def on_wait(who):
             waits.append(who)
             threading.Timer(0.12, first.stdin.close).start()
 
-        with job_lock(path, command="monitor", timeout=10, on_wait=told):
+        with job_lock(path, command="monitor", timeout=10, on_wait=on_wait):
             assert holder(path).command == "monitor"
     assert [who.pid for who in waits] == [first.pid]
 
@@ -233,13 +233,13 @@ def test_a_process_that_is_not_spxarb_is_never_touched(path):
     path.parent.mkdir()
     stranger = subprocess.Popen(["sleep", "30"])
     try:
-        said = {
+        signature = {
             "pid": stranger.pid,
             "command": "enter",
             "since": "now",
             "started": process_start(stranger.pid),
         }
-        path.write_text(json.dumps(said))
+        path.write_text(json.dumps(signature))
         with pytest.raises(LockedError, match="was not terminated: it is not spxarb"):
             terminate_holder(path, 0)
         assert stranger.poll() is None
@@ -250,8 +250,8 @@ def test_a_process_that_is_not_spxarb_is_never_touched(path):
 
 def test_a_holder_whose_start_is_unknown_is_never_touched(path):
     with another_job(path) as first:
-        said = json.loads(path.read_text()) | {"started": None}
-        path.write_text(json.dumps(said))
+        signature = json.loads(path.read_text()) | {"started": None}
+        path.write_text(json.dumps(signature))
         with pytest.raises(LockedError, match="start time does not match"):
             terminate_holder(path, 0)
         assert first.poll() is None

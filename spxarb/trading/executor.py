@@ -67,6 +67,7 @@ class OrderExecutor:
         self._ready: deque[Event] = deque()
         self._deadlines: dict[str, float] = {}
         self._snapshot: asyncio.Task[Event] | None = None
+        self._stop_reason: Callable[[], str | None] | None = None
         self._next_poll = 0.0
 
     async def run(
@@ -74,13 +75,13 @@ class OrderExecutor:
     ) -> T:
         """Drive a procedure to its end; it is stopped once `stop_reason`, polled, returns a reason."""
         self._deadlines.clear()
-        self._next_poll = 0.0
+        self._stop_reason, self._next_poll = stop_reason, 0.0
         try:
             actions = next(steps)
             while True:
                 for action in actions:
                     self._perform(action, spread)
-                event = await self._event(spread, stop_reason)
+                event = await self._event(spread)
                 self.record_event(event)
                 try:
                     actions = steps.send(event)
@@ -157,22 +158,20 @@ class OrderExecutor:
 
     # --- events ------------------------------------------------------------------------------
 
-    async def _event(self, spread: SpreadState, stop_reason: Callable[[], str | None] | None) -> Event:
+    async def _event(self, spread: SpreadState) -> Event:
         """The next event, whatever it is."""
         while True:
-            if event := self._at_hand(spread, stop_reason):
+            if event := self._at_hand(spread):
                 return event
             getter = asyncio.ensure_future(self.broker.events.get())
             waiting: set[asyncio.Future[Any]] = {getter, *([self._snapshot] if self._snapshot else [])}
-            await asyncio.wait(
-                waiting, timeout=self._patience(stop_reason), return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait(waiting, timeout=self._patience(), return_when=asyncio.FIRST_COMPLETED)
             if getter.done():
                 self._ready.append(getter.result())
             else:
                 getter.cancel()
 
-    def _at_hand(self, spread: SpreadState, stop_reason: Callable[[], str | None] | None) -> Event | None:
+    def _at_hand(self, spread: SpreadState) -> Event | None:
         """An event that is due already: broker events before a snapshot, a snapshot before timers."""
         if self._ready:
             return self._ready.popleft()
@@ -184,9 +183,9 @@ class OrderExecutor:
         if self._snapshot is not None and self._snapshot.done():
             answer, self._snapshot = self._snapshot.result(), None
             return answer
-        if stop_reason is not None and not spread.stop and time.monotonic() >= self._next_poll:
+        if self._stop_reason is not None and not spread.stop and time.monotonic() >= self._next_poll:
             self._next_poll = time.monotonic() + STOP_POLL_SECONDS
-            reason = stop_reason()
+            reason = self._stop_reason()
             if reason is not None:
                 return StopRequested(reason)
         return self._timer_due()
@@ -198,9 +197,9 @@ class OrderExecutor:
         del self._deadlines[name]
         return Timer(name)
 
-    def _patience(self, stop_reason: Callable[[], str | None] | None) -> float | None:
+    def _patience(self) -> float | None:
         """Seconds until the next timer or poll; None when there is none."""
-        moments = [*self._deadlines.values(), *([self._next_poll] if stop_reason else [])]
+        moments = [*self._deadlines.values(), *([self._next_poll] if self._stop_reason else [])]
         return max(0.0, min(moments) - time.monotonic()) if moments else None
 
     async def _drop_snapshot(self) -> None:
@@ -234,10 +233,7 @@ class OrderExecutor:
         """Record what a snapshot shows of our orders; one recorded as done may be listed as open."""
         self.record_executions(snapshot.executions)
         for order in snapshot.open_orders:
-            name = order_name(order.order_ref)
-            record = (
-                self.ledger.orders.find(order.order_ref) if name and name.tag == self.ledger.tag else None
-            )
+            record = self._own_order(order.order_ref)
             if record is None:
                 continue
             if record.final and record.filled != record.ticket.quantity:
@@ -248,26 +244,25 @@ class OrderExecutor:
     def _is_ours(self, ref: str) -> bool:
         return self.ledger.orders.find(ref) is not None
 
-    def record_executions(self, executions: Iterable[Execution]) -> list[Fill]:
-        """Record executions of our orders; returns those that are new."""
-        new = []
+    def _own_order(self, ref: str) -> OrderRecord | None:
+        """The order that this ledger sent under the reference; None for anybody else's."""
+        name = order_name(ref)
+        return self.ledger.orders.find(ref) if name and name.tag == self.ledger.tag else None
+
+    def record_executions(self, executions: Iterable[Execution]) -> None:
+        """Record executions of our orders; one recorded already changes nothing."""
         for execution in executions:
             fill = self.fill_of(execution)
             if fill is not None and self.ledger.fills.record(fill):
-                new.append(fill)
                 what = execution.order_ref, execution.quantity, execution.price
                 log.info("order %s: filled %s at %s", *what)
-        return new
 
     def fill_of(self, execution: Execution) -> Fill | None:
         """The execution as a fill of ours; None when its order is not in this ledger.
 
         Its commission, dollars, is estimated until it was reported.
         """
-        name = order_name(execution.order_ref)
-        record = (
-            self.ledger.orders.find(execution.order_ref) if name and name.tag == self.ledger.tag else None
-        )
+        record = self._own_order(execution.order_ref)
         if record is None or record.ticket.contract.con_id != execution.con_id:
             return None
         reported = execution.commission

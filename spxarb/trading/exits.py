@@ -218,14 +218,15 @@ async def _why_not_flat(
             return f"{', '.join(still)} still held"
         # A position is the account's, not only ours: compared is its change, which the day's executions, ours
         # and others', must add up to. It may lag; in published TWS logs it even precedes the execution.
-        moved = [_moved_otherwise(before, job.snapshot, trade.contract(leg)) for leg in legs]
-        why = "; ".join(filter(None, moved))
+        changes = [_unexplained_change(before, job.snapshot, trade.contract(leg)) for leg in legs]
+        why = "; ".join(filter(None, changes))
         if not why:
             return ""
     return why
 
 
-def _moved_otherwise(before: BrokerSnapshot, after: BrokerSnapshot, contract: Contract) -> str:
+def _unexplained_change(before: BrokerSnapshot, after: BrokerSnapshot, contract: Contract) -> str:
+    """How far the position moved without executions, in words; empty when they explain it."""
     start, end = (snapshot.overnight(contract.con_id) for snapshot in (before, after))
     if start == end:
         return ""

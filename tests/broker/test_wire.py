@@ -396,7 +396,7 @@ def test_an_execution_comes_with_its_commission_and_an_unset_one_is_none():
     async def steps(broker: Broker, script: Script) -> None:
         found = [(e.exec_id, e.commission) for e in broker.initial_snapshot.executions]
         assert found == [("e.1.01", Decimal("1.64")), ("e.2.01", None)]
-        assert broker.events.empty()  # told with the answer, not as news
+        assert broker.events.empty()  # it belongs to the answer and is no event
 
     session(steps, on7=rows)
 
@@ -626,8 +626,8 @@ def test_the_commission_of_a_live_fill_is_news_though_executions_are_being_asked
         script.say(FILL.format(id=-1, account="DU1"))
         commission = "59|1|e.1.01|1.64|USD|0|0||"
         script.answers["7"] = [commission, FILL.format(id="{2}", account="DU1"), "55|1|{2}|"]
-        (told,) = await broker.executions()
-        assert told.commission == Decimal("1.64")
+        (listed,) = await broker.executions()
+        assert listed.commission == Decimal("1.64")
         assert (await events(broker, 2))[1] == CommissionReport("e.1.01", Decimal("1.64"))
 
     session(steps)
@@ -673,7 +673,7 @@ def test_a_rejected_what_if_is_an_answer_in_the_brokers_words():
     session(steps, on3=[r"4|2|{1}|201|Order rejected - reason: margin \u00e9||"])
 
 
-# --- what makes no sense ---------------------------------------------------------------------------
+# --- unreadable frames ---------------------------------------------------------------------------
 
 
 def test_frames_that_make_no_sense_are_told_and_break_nothing():
@@ -716,7 +716,7 @@ def test_random_bytes_never_break_the_door(seed):
     asyncio.run(main())
 
 
-# --- the door itself ----------------------------------------------------------------------------------------
+# --- messages, pacing, start ----------------------------------------------------------------------------------------
 
 
 def test_messages_of_the_gateway_are_notices_once_and_its_chatter_is_not():
