@@ -1,18 +1,15 @@
-"""What the documents say is so: links, commands, keys, tables, examples, and who imports whom."""
+"""What the documents say is so: links, commands, keys, tables, examples, names in the code."""
 
 from __future__ import annotations
 
 import ast
-import fnmatch
 import re
 import shlex
 import sqlite3
 import subprocess
 import sys
-import tomllib
 from contextlib import closing
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
@@ -29,57 +26,14 @@ from spxarb.sim.faults.script import read_script
 from spxarb.sim.faults.simple import Faults
 from spxarb.sim.market.recorded import RecordedDay
 from spxarb.sim.market.regimes import REGIMES
+from tests.markdown import DOCS, DOCUMENTS, README, ROOT, anchors, blocks, prose, spans, table, text_of, words
 
-ROOT = Path(__file__).resolve().parents[1]
-DOCS = ROOT / "docs"
-README = ROOT / "README.md"
-DOCUMENTS = sorted([README, ROOT / "CHANGELOG.md", *DOCS.glob("*.md")])
+if TYPE_CHECKING:
+    from pathlib import Path
+
 BY_NAME = {"ids": lambda path: path.name}
 
 every_document = pytest.mark.parametrize("document", DOCUMENTS, **BY_NAME)
-
-
-# --- reading Markdown ---------------------------------------------------------------------------------
-
-
-def text_of(document: Path) -> str:
-    return document.read_text(encoding="utf-8")
-
-
-def blocks(document: Path, language: str) -> list[str]:
-    """The fenced blocks of a language ('' for those without one)."""
-    fences = re.findall(r"^```(\w*)\n(.*?)^```$", text_of(document), re.MULTILINE | re.DOTALL)
-    return [body for name, body in fences if name == language]
-
-
-def prose(document: Path) -> str:
-    """Without fenced blocks."""
-    return re.sub(r"^```.*?^```$", "", text_of(document), flags=re.MULTILINE | re.DOTALL)
-
-
-def spans(document: Path) -> list[str]:
-    """What stands between backticks outside of fenced blocks."""
-    return [" ".join(each.split()) for each in re.findall(r"`([^`]+)`", prose(document))]
-
-
-def table(document: Path, first_head: str) -> list[list[str]]:
-    """The rows below the table head that begins with `first_head`, as cells."""
-    found = re.search(
-        rf"^\| {re.escape(first_head)} \|.*\n\|[-|]+\|\n((?:\|.*\|\n)+)", text_of(document), re.MULTILINE
-    )
-    assert found, f"{document.name} has no table of {first_head!r}"
-    rows = found[1].splitlines()
-    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for row in rows]
-
-
-def words(cell: str) -> list[str]:
-    return re.findall(r"`([^`]+)`", cell)
-
-
-def anchors(document: Path) -> set[str]:
-    """The anchors of a document's headings, as GitHub makes them."""
-    heads = re.findall(r"^#+ (.+)$", prose(document), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
 
 
 # --- links --------------------------------------------------------------------------------------------
@@ -314,7 +268,7 @@ def test_the_day_by_hand_goes_as_the_readme_says(tmp_path):
             env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(tmp_path)},
         )
         assert done.returncode == 0, done.stderr
-        assert [each["quantity"] for each in sim.control.book()["positions"]] == []
+        assert [position["quantity"] for position in sim.control.book()["positions"]] == []
     for said in ("Dry run: would enter", "Entered: trade 1", "held", "TIME", "1 trade"):
         assert said in done.stdout, said
 
@@ -322,173 +276,29 @@ def test_the_day_by_hand_goes_as_the_readme_says(tmp_path):
 # --- names in the code --------------------------------------------------------------------------------
 
 
+def defined_in(path: Path) -> set[str]:
+    """The functions, classes, attributes and variables that a file defines, at any depth."""
+    found = set()
+    for node in ast.walk(ast.parse(text_of(path))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        found |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return found
+
+
 @every_document
-def test_every_file_and_every_name_in_it_that_is_told_exists(document):
+def test_every_file_and_every_name_in_it_that_is_mentioned_exists(document):
     """Of the form `tests/test_x.py`: `one_name`, `another`."""
-    pattern = r"`((?:spxarb|tests|systemd|docs)/[\w./-]+)`(:(?:\s+`\w+`,?)+)?"
+    pattern = r"`((?:spxarb|tools|tests|benchmarks|systemd|docs)/[\w./-]+)`(:(?:\s+`\w+`,?)+)?"
     for path, names in re.findall(pattern, prose(document)):
-        if path.endswith("/"):
-            assert (ROOT / path).is_dir(), f"{document.name}: {path}"
-            continue
-        source = text_of(ROOT / path)
-        for name in words(names):
-            defined = rf"^\s*(?:async def|def|class) {name}\b|^{name}\b.*="
-            assert re.search(defined, source, re.MULTILINE), f"{document.name}: {path}: {name}"
+        assert (ROOT / path).exists(), f"{document.name}: {path}"
+        missing = set(words(names)) - defined_in(ROOT / path) if names else set()
+        assert missing == set(), f"{document.name}: {path}"
 
 
-# --- who imports whom ---------------------------------------------------------------------------------
-
-ARCHITECTURE = DOCS / "architecture.md"
-PACKAGE = ROOT / "spxarb"
-
-
-class Import(NamedTuple):
-    """One import: by whom, of what, as dotted names; `for_types`: only for the type checker."""
-
-    by: str
-    of: str
-    for_types: bool
-
-
-def module_name(file: Path) -> str:
-    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-
-
-MODULES = {module_name(file): file for file in sorted(PACKAGE.rglob("*.py"))}
-
-
-def imports_of(name: str) -> list[Import]:
-    """Every import of a module, wherever it stands; a `from` import of a module is one of that module."""
-    syntax = ast.parse(text_of(MODULES[name]))
-    guarded = {
-        node
-        for test in ast.walk(syntax)
-        if isinstance(test, ast.If) and ast.unparse(test.test) == "TYPE_CHECKING"
-        for body in test.body
-        for node in ast.walk(body)
-    }
-    return [Import(name, of, node in guarded) for node in ast.walk(syntax) for of in imported(name, node)]
-
-
-def imported(by: str, node: ast.AST) -> list[str]:
-    if isinstance(node, ast.Import):
-        return [each.name for each in node.names]
-    if not isinstance(node, ast.ImportFrom):
-        return []
-    package = by if MODULES[by].name == "__init__.py" else by.rpartition(".")[0]
-    above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-    base = ".".join([*above, *([node.module] if node.module else [])])
-    parts = [f"{base}.{each.name}" for each in node.names]
-    modules = [part for part in parts if part in MODULES]
-    return modules + ([base] if len(modules) < len(parts) else [])
-
-
-IMPORTS = [each for name in MODULES for each in imports_of(name)]
-OURS = [each for each in IMPORTS if each.of.partition(".")[0] == "spxarb"]
-THEIRS = [each for each in IMPORTS if each.of.partition(".")[0] not in {"spxarb", *sys.stdlib_module_names}]
-
-
-def patterns(cell: str) -> list[str]:
-    """Modules as told, `core/*`, in dotted form."""
-    return [f"spxarb.{word.replace('/', '.')}" for word in words(cell)]
-
-
-def fits(name: str, told: list[str]) -> bool:
-    """The package itself (`import spxarb`, for its version) is everybody's; a folder's own file is its package's."""
-    return name == "spxarb" or any(fnmatch.fnmatch(name, each) or f"{name}.*" == each for each in told)
-
-
-def directions() -> list[tuple[list[str], list[str]]]:
-    rows = table(ARCHITECTURE, "modules")
-    return [(patterns(who), patterns(whom)) for who, whom in rows]
-
-
-def test_every_module_has_its_place_among_the_directions_and_among_the_files():
-    placed = {
-        name: [who for who, _ in directions() if fits(name, who)] for name in MODULES if name != "spxarb"
-    }
-    assert {name: len(rows) for name, rows in placed.items() if len(rows) != 1} == {}
-    files = {word for row in table(ARCHITECTURE, "file") for word in [*words(row[0]), *words(row[1])]}
-    told = {f"spxarb/{word}" for word in files}
-    written = {
-        str(file.relative_to(ROOT))
-        for file in MODULES.values()
-        if file.name not in {"__init__.py", "__main__.py"}
-    }
-    assert {each for each in written if not each.startswith("spxarb/sim/")} - told == set()
-
-
-def test_nobody_imports_against_the_direction():
-    allowed = {name: who + whom for who, whom in directions() for name in MODULES if fits(name, who)}
-    assert [f"{by} -> {of}" for by, of, _ in OURS if by != "spxarb" and not fits(of, allowed[by])] == []
-
-
-def inside(name: str, package: str) -> bool:
-    return name == package or name.startswith(f"{package}.")
-
-
-def library_of(each: Import) -> str:
-    return each.of.partition(".")[0]
-
-
-def who_imports(of: str, *, among: str) -> set[str]:
-    """The modules of a package that import `of` or something in it."""
-    return {each.by for each in IMPORTS if inside(each.by, among) and inside(each.of, of)}
-
-
-def test_the_core_knows_the_standard_library_and_itself_alone():
-    beyond = [
-        each
-        for each in IMPORTS
-        if inside(each.by, "spxarb.core") and library_of(each) not in sys.stdlib_module_names
-    ]
-    assert [each for each in beyond if not inside(each.of, "spxarb.core")] == []
-
-
-def test_the_simulated_gateway_knows_nothing_of_the_rest_and_no_client_library():
-    beyond = [each for each in OURS if inside(each.by, "spxarb.sim") and not inside(each.of, "spxarb.sim")]
-    assert beyond == []
-    assert who_imports("ib_insync", among="spxarb.sim") == set()
-
-
-@pytest.mark.parametrize(
-    "above", ["spxarb.cli.view", "spxarb.cli.screens", "spxarb.cli.commands", "spxarb.cli.calls"]
-)
-def test_no_job_knows_who_shows_its_result(above):
-    assert who_imports(above, among="spxarb.jobs") == set()
-
-
-@pytest.mark.parametrize("shown", ["spxarb.cli.view", "spxarb.cli.screens", "spxarb.cli.shapes"])
-def test_the_view_knows_jobs_by_their_result_alone(shown):
-    jobs = {each.of for each in OURS if each.by == shown and inside(each.of, "spxarb.jobs")}
-    assert jobs <= {"spxarb.core.result"}
-
-
-def test_only_the_two_doors_import_the_command_line():
-    assert {each.by for each in OURS if each.of == "spxarb.cli.commands"} == {"spxarb.__main__"}
-
-
-# --- libraries ----------------------------------------------------------------------------------------
-
-IMPORT_NAMES = {"pyyaml": "yaml", "sqlite-utils": "sqlite_utils"}
-LIBRARIES = {words(row[0])[0]: row for row in table(ARCHITECTURE, "library")}
-
-
-def test_every_library_is_told_with_its_range():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    needed = dict(re.fullmatch(r"([\w-]+)(.*)", each).groups() for each in project["dependencies"])
-    assert {name: (words(row[1]) or [""])[0] for name, row in LIBRARIES.items()} == needed
-
-
-@pytest.mark.parametrize("library", LIBRARIES)
-def test_a_library_is_imported_by_its_owners_alone(library):
-    owners = patterns(LIBRARIES[library][2])
-    name = IMPORT_NAMES.get(library, library)
-    users = {each.by for each in THEIRS if library_of(each) == name}
-    assert {user for user in users if not fits(user, owners)} == set()
-    assert users or not owners, f"{library} is imported by nobody"
-
-
-def test_no_library_is_imported_that_is_not_told():
-    told = {IMPORT_NAMES.get(name, name) for name in LIBRARIES}
-    assert {library_of(each) for each in THEIRS} - told == set()
+@every_document
+def test_a_term_is_linked_to_the_glossary_where_a_reader_meets_it(document):
+    linked = re.findall(r"glossary\.md#([\w-]+)", text_of(document))
+    assert len(linked) == len(set(linked)), "once, at the first place"
+    assert linked or document.name not in {"README.md", "strategy.md", "exit-codes.md"}

@@ -1,0 +1,10 @@
+"""``python -m tools.docs`` writes every generated document anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tools.docs import commands, configuration, faults, house, order_life
+
+for writer in (commands, configuration, faults, house, order_life):
+    writer.write(Path.cwd())
