@@ -11,12 +11,12 @@ from spxarb.cli.commands import tree
 _INTRO = """\
 # Commands
 
-Written from the parser; `spxarb COMMAND --help` says the same.
+Generated from the command line's own parser; `spxarb COMMAND --help` says the same.
 
 `spxarb [--config FILE] COMMAND [OPTIONS]`. `--config` may also stand after the command. With `--json` a
-command prints one JSON object on stdout, with all its keys, whenever it exits with anything but 2; logs and
-the one line that every failure has go to stderr. What each [exit code](exit-codes.md) means is the same for
-all commands.
+command prints one JSON object on stdout, with all its keys, on every exit but 2. Logs and the one line of a
+failure go to stderr. [Exit codes](exit-codes.md) mean the same for all commands; the [glossary](glossary.md)
+explains the words.
 """
 
 

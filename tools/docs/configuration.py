@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 _HEAD = """\
-# spxarb's configuration: every key with its default. Nothing here is needed to trade on paper.
+# spxarb's configuration: every key with its default. Trading on paper needs none of it.
 #
 # Read from --config, else $SPXARB_CONFIG, else the first that exists of
 #   ./config.yaml   ~/.config/spxarb/config.yaml   /etc/spxarb/config.yaml
-# A command-line option wins over an environment variable, that over a .env file beside this one,
-# that over this file. Relative paths count from this file's folder. Times are New York times.
+# A command-line option wins over an environment variable, which wins over a .env file beside this one,
+# which wins over this file. Relative paths are relative to this file's folder. Times are New York times.
 """
 
 _INTRO = """\
@@ -31,8 +31,8 @@ Generated from the schema; `config.example.yaml` has the same keys with their de
 Precedence: command-line option > environment variable > `.env` beside the configuration file, else in the
 working folder > YAML file > default. Read from `--config`, else `$SPXARB_CONFIG`, else the first that exists
 of `./config.yaml`, `~/.config/spxarb/config.yaml`, `/etc/spxarb/config.yaml`. An empty environment variable
-counts as not set. Relative paths in the file count from the file's folder, those of the environment from the
-working folder.
+counts as not set. Relative paths in the file are relative to the file's folder, those in the environment to
+the working folder.
 
 All problems are reported at once, in one line, with exit code 3.
 """
@@ -40,7 +40,7 @@ All problems are reported at once, in one line, with exit code 3.
 _ENVIRONMENT_ONLY = {
     CONFIG_VARIABLE: "The YAML file to read.",
     NOTIFY_VARIABLE: "Where alerts go instead of `notifications.email_address`: any apprise URL. A secret: "
-    "only from the environment or `.env`, never logged.",
+    "read only from the environment or `.env`, never logged.",
     "STATE_DIRECTORY": "The state folder, as systemd sets it; else `spxarb` in the user's state folder.",
 }
 
