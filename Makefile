@@ -1,4 +1,5 @@
 # make demo   a whole simulated trading day      make test   every check      make bench   figures
+# make check  the fast loop: lint, types, and the tests that need neither a process nor a socket
 # make crash  a kill at every message and every commit however orders fill, each message withheld: some hours
 # make chaos  bad days until Ctrl-C; SEED=17 DAYS=1 repeats one
 # PYTHON=python3.12 picks an interpreter; without it the first fitting one is taken.
@@ -12,7 +13,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 p
 SEED ?=
 DAYS ?= 0
 
-.PHONY: setup demo test clients lint bench crash chaos clean
+.PHONY: setup demo check test clients lint bench crash chaos clean
 setup: $(VENV)/ready
 
 $(VENV)/ready: pyproject.toml
@@ -26,17 +27,21 @@ $(VENV)/ready: pyproject.toml
 demo: setup
 	@$(BIN)/spxarb demo
 
+check: lint
+	@$(BIN)/python -m pytest -n 2 -m "not outside" tests
+
 test: setup
 	@$(MAKE) -s clients || echo "make test: goes on without these clients; their conversations are skipped" >&2
-	@$(BIN)/ruff check .
-	@$(BIN)/mypy
+	@$(MAKE) -s lint
 	@$(BIN)/python -m pytest -n 2 tests
 
 clients: setup
 	@$(BIN)/python tests/scenarios/conversation/environments.py
 
 lint: setup
-	@$(BIN)/ruff check . && $(BIN)/mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
 
 bench: setup
 	@$(BIN)/python -m pytest benchmarks -o addopts= --benchmark-only

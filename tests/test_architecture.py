@@ -157,7 +157,7 @@ TWICE = {"Call", "Clock", "Fill", "Ledger", "Line", "OrderState", "Place", "Posi
 
 
 def test_no_two_classes_have_the_same_name():
-    assert {name for name, places in classes_by_name().items() if len(places) > 1} == TWICE
+    assert {name for name, places in classes_by_name().items() if len(places) > 1} <= TWICE
 
 
 EACH = 152

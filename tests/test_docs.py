@@ -119,6 +119,12 @@ def test_every_target_of_make_exists(document):
             assert re.search(rf"^{found[1]}:", makefile, re.MULTILINE), line
 
 
+def test_pre_commit_runs_the_lint_of_make_and_nothing_else():
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    (recipe,) = re.findall(r"^lint: setup\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert recipe == "".join(f"\t@{hook['entry'].replace('.venv/bin', '$(BIN)')}\n" for hook in hooks)
+
+
 # --- configuration ------------------------------------------------------------------------------------
 
 
