@@ -165,22 +165,22 @@ def ledger(tmp_path):
 
 
 def test_the_document_of_the_ledger_has_every_table_with_every_column_in_order(ledger):
-    told = {}
+    documented = {}
     for name, body in re.findall(
         r"^## (\w+)\n(.*?)(?=^## )", text_of(DOCS / "ledger.md"), re.MULTILINE | re.DOTALL
     ):
         rows = re.findall(r"^\| (`.*?) \|", body, re.MULTILINE)
         if rows:
-            told[name] = [column for cell in rows for column in words(cell)]
+            documented[name] = [column for cell in rows for column in words(cell)]
     tables = [name for (name,) in ledger.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     real = {
         name: [row[1] for row in ledger.execute(f"PRAGMA table_info({name})")]
         for name in tables
         if not name.startswith("sqlite_")
     }
-    assert told.keys() == real.keys()
+    assert documented.keys() == real.keys()
     for name, columns in real.items():
-        assert sorted(told[name]) == sorted(columns), name
+        assert sorted(documented[name]) == sorted(columns), name
 
 
 @every_document
