@@ -104,7 +104,7 @@ def sim() -> Iterator[RunningSim]:
 
 @pytest.fixture(scope="module")
 def day_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An invented day as a recorded one: 60 options, the index and the fund, every minute."""
+    """A synthetic day as a recorded one: 60 options, the index and the fund, every minute."""
     market, path = SyntheticDay(DAY, regime="rich-spy"), tmp_path_factory.mktemp("days") / "day.csv"
     chain = around_the_money(market.quote(SPX_ID, OPEN).last or 0)
     with path.open("w", newline="") as file:
@@ -161,7 +161,7 @@ def test_quote_updates(benchmark, sim, listener):
 
 
 @pytest.mark.parametrize("seconds", [60, 10])
-@pytest.mark.parametrize("recorded", [True, False], ids=["recorded", "invented"])
+@pytest.mark.parametrize("recorded", [True, False], ids=["recorded", "synthetic"])
 @pytest.mark.benchmark(group="gateway: a whole day in steps of so many seconds, 60 lines streaming")
 def test_a_whole_day(benchmark, day_file, recorded, seconds):
     played = {"day": day_file} if recorded else {"date": str(DAY), "regime": "rich-spy"}

@@ -322,19 +322,20 @@ def sim(
     ] = 0,
     day: Annotated[
         Path | None,
-        typer.Option("--day", metavar="FILE", help="A recorded day (csv, csv.gz); else one is invented."),
+        typer.Option("--day", metavar="FILE", help="A recorded day to play (csv, csv.gz)."),
     ] = None,
     day_date: Annotated[
-        date | None, _day_option("--date", "Date of the invented day (default today or the next open day).")
+        date | None,
+        _day_option("--date", "Date of the synthetic day (default today or the next trading day)."),
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="NUMBER", help="Seed of the invented day.")] = 7,
-    regime: Annotated[str, typer.Option(metavar="NAME", help="Kind of invented day.")] = "quiet",
+    seed: Annotated[int, typer.Option(metavar="NUMBER", help="Seed of the synthetic day.")] = 7,
+    regime: Annotated[str, typer.Option(metavar="NAME", help="Kind of synthetic day.")] = "quiet",
     at: Annotated[
         str, typer.Option(metavar="HH:MM", help="New York time at which the clock starts.")
     ] = "09:30",
     speed: Annotated[
         float,
-        typer.Option(metavar="FACTOR", help="Market seconds a second; 0 stands still until told to move."),
+        typer.Option(metavar="FACTOR", help="Market seconds per second; 0 stands still until it is moved."),
     ] = 1.0,
     account: Annotated[
         str, typer.Option(metavar="ID", help="Account id; SIM... for the sim mode.")

@@ -36,10 +36,14 @@ def parser() -> argparse.ArgumentParser:
         default=0,
         help="port for the control, 0 takes a free one (default)",
     )
-    add("--day", dest="day_file", type=Path, help="recorded day to play (csv, csv.gz); else one is invented")
-    add("--date", type=date.fromisoformat, help="date of the invented day (default today or next open day)")
-    add("--seed", type=int, default=default.seed, help="seed of the invented day (default %(default)s)")
-    add("--regime", default=default.regime, help="kind of invented day (default %(default)s)")
+    add("--day", dest="day_file", type=Path, help="recorded day to play (csv, csv.gz)")
+    add(
+        "--date",
+        type=date.fromisoformat,
+        help="date of the synthetic day (default today or the next trading day)",
+    )
+    add("--seed", type=int, default=default.seed, help="seed of the synthetic day (default %(default)s)")
+    add("--regime", default=default.regime, help="kind of synthetic day (default %(default)s)")
     add("--at", default=default.at, help="New York time at which the clock starts (default %(default)s)")
     add(
         "--speed",
@@ -56,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
         help="margin rules (default %(default)s)",
     )
     add("--faults", type=Path, help="script of what goes wrong (YAML)")
-    add("--json", action="store_true", help="say where it listens as one line of JSON")
+    add("--json", action="store_true", help="print where it listens as one line of JSON")
     add(
         "--end-with-input",
         action="store_true",

@@ -1,4 +1,4 @@
-"""Steering a running gateway from outside: clock, book, end. Only for demonstrations and tests.
+"""Steer a running gateway from outside: clock, faults, book, end. For demonstrations and tests.
 
 The protocol: JSON objects over loopback TCP, one a line; one answer line for each request, in order.
 
@@ -10,7 +10,6 @@ The protocol: JSON objects over loopback TCP, one a line; one answer line for ea
 | ``{"op": "speed", "value": X}`` | as ``time``; market seconds per machine second, 0 stands still |
 | ``{"op": "book"}`` | account, cash, values, orders, fills, positions |
 | ``{"op": "quote", "con_id": N}`` | the quote now: bid, ask, last and sizes |
-| ``{"op": "faults", NAME: VALUE, ..}`` | the fields of `faults.Faults`; those not named end |
 | ``{"op": "script", "entries": [..]}`` | plays a script of faults (or ``"file"``) in place of the old one |
 | ``{"op": "fired"}`` | what of the script has fired: time, entry, fault |
 | ``{"op": "drop"}`` | cuts every client, or with ``"client_id"`` that one, as a broken cable would |
@@ -95,21 +94,17 @@ class Control:
         self.ask("speed", value=value)
 
     def book(self) -> Answer:
-        """Orders, fills, positions, cash, account values: see the module's function `book`."""
+        """Orders, fills, positions, cash and account values, whoever sent the orders."""
         return self.ask("book")
 
     def quote(self, con_id: int) -> Answer:
         """The quote of one contract now."""
         return self.ask("quote", con_id=con_id)
 
-    def faults(self, **faults: object) -> None:
-        """Let the gateway do wrong: the fields of `faults.Faults`; those not named end, none ends all."""
-        self.ask("faults", **faults)
-
     def script(self, entries: object = (), seed: int = 0) -> None:
         """Play a script of faults from now on; the old one and its faults end. Without entries nothing fails.
 
-        Raises ControlError with every problem of a script that makes no sense.
+        Raises ControlError with every problem of a script that cannot be played.
         """
         self.ask("script", entries=entries, seed=seed)
 

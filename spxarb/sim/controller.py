@@ -1,6 +1,6 @@
 """The gateway's side of the control port: requests as JSON lines in, answers as JSON lines out.
 
-The protocol stands in `control`.
+`control` describes the protocol.
 """
 
 from __future__ import annotations
@@ -8,27 +8,54 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from spxarb.sim.api.wire import frame
 from spxarb.sim.faults.file import read_file
 from spxarb.sim.faults.script import read_script
-from spxarb.sim.faults.simple import Faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from spxarb.sim.api.session import Session
     from spxarb.sim.control import Answer
-    from spxarb.sim.exchange.exchange import Exchange, Fill, Holding, OrderState
+    from spxarb.sim.exchange.exchange import Exchange
+    from spxarb.sim.exchange.orders import ExecutionReport, Holding, OrderSnapshot
+    from spxarb.sim.gateway import Gateway
     from spxarb.sim.market.instruments import Instrument
-    from spxarb.sim.server import Server
+
+
+class SteeredServer(Protocol):
+    """What the control does to a server."""
+
+    @property
+    def gateway(self) -> Gateway:
+        """The gateway behind the sockets."""
+
+    @property
+    def speed(self) -> float:
+        """Market seconds in one machine second."""
+
+    def set_speed(self, speed: float) -> None:
+        """Continue at another speed. Raises ValueError for one that is out of range."""
+
+    def move(self, moment: datetime | None = None) -> None:
+        """Bring the market to the clock, or clock and market to `moment`. Raises ValueError for the past."""
+
+    def flush(self) -> None:
+        """Write what the sessions have to send."""
+
+    def drop(self, session: Session) -> None:
+        """End a client's connection at once."""
+
+    def request_stop(self) -> None:
+        """Let the server end soon."""
 
 
 class Controller:
     """Answers control requests for one server."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: SteeredServer) -> None:
         """Steer `server`."""
         self._server = server
         self._operations: Mapping[str, Callable[[Answer], Answer]] = {
@@ -38,7 +65,6 @@ class Controller:
             "speed": self._speed,
             "book": lambda _: book(self._server.gateway.exchange, self._server.gateway.account),
             "quote": self._quote,
-            "faults": self._faults,
             "script": self._script,
             "fired": self._fired,
             "drop": self._drop,
@@ -65,7 +91,7 @@ class Controller:
         return operation(request)
 
     def _time(self, _: Answer) -> Answer:
-        return {"time": self._server.gateway.now.isoformat(), "speed": self._server.clock.speed}
+        return {"time": self._server.gateway.now.isoformat(), "speed": self._server.speed}
 
     def _set_time(self, request: Answer) -> Answer:
         moment = datetime.fromisoformat(request["time"])
@@ -79,7 +105,7 @@ class Controller:
         return self._time(request)
 
     def _speed(self, request: Answer) -> Answer:
-        self._server.clock.set_speed(float(request["value"]))
+        self._server.set_speed(float(request["value"]))
         return self._time(request)
 
     def _quote(self, request: Answer) -> Answer:
@@ -88,27 +114,19 @@ class Controller:
         names = ("bid", "ask", "last", "bid_size", "ask_size", "last_size")
         return {name: getattr(quote, name) for name in names}
 
-    def _faults(self, request: Answer) -> Answer:
-        wanted = {name: value for name, value in request.items() if name != "op"}
-        self._server.gateway.faults = Faults.parse(wanted)
-        for session in list(self._server.gateway.sessions):
-            session.refresh()
-        self._server.flush()
-        return {}
-
     def _script(self, request: Answer) -> Answer:
-        """Play a script, entries or a file; clients hear at once what changes for them."""
+        """Play a script, entries or a file; clients are sent at once what changes for them."""
         gateway, seed = self._server.gateway, int(request.get("seed", 0))
         file = request.get("file")
         script = read_script(request.get("entries"), seed) if file is None else read_file(Path(file), seed)
-        gateway.trouble.play(script)
+        gateway.faults.play(script)
         for session in list(gateway.sessions):
             session.refresh()
         self._server.flush()
         return {"entries": len(script.entries)}
 
     def _fired(self, _: Answer) -> Answer:
-        fired = self._server.gateway.trouble.fired
+        fired = self._server.gateway.faults.fired
         rows = [{"time": one.at.isoformat(), "entry": one.entry, "fault": one.fault} for one in fired]
         return {"fired": rows}
 
@@ -130,12 +148,12 @@ class Controller:
         return [item for item in self._server.gateway.sessions if wanted in {None, item.client_id}]
 
     def _stop(self, _: Answer) -> Answer:
-        self._server.stopping.set()
+        self._server.request_stop()
         return {}
 
 
 def book(exchange: Exchange, account: str) -> Answer:
-    """The whole book in plain values: what the account holds, ordered and paid, independent of any client."""
+    """What the account holds, ordered and paid, in plain values and independent of any client."""
     values = exchange.account_values()
     open_orders = exchange.open_orders(None)
     return {
@@ -160,7 +178,7 @@ def _instrument(instrument: Instrument) -> Answer:
     }
 
 
-def _order(state: OrderState) -> Answer:
+def _order(state: OrderSnapshot) -> Answer:
     ticket = state.ticket
     return {
         **_instrument(ticket.instrument),
@@ -181,7 +199,7 @@ def _order(state: OrderState) -> Answer:
     }
 
 
-def _fill(fill: Fill) -> Answer:
+def _fill(fill: ExecutionReport) -> Answer:
     return {
         **_instrument(fill.ticket.instrument),
         "exec_id": fill.exec_id,

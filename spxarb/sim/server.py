@@ -1,7 +1,7 @@
 """The simulated gateway on loopback sockets: clients on one port, its control on another, one clock.
 
-Only this file knows asyncio. A client's bytes go through its `Session`; after every step whatever any session
-has to say is written, because one client's order is another client's news.
+Only this file knows asyncio. A client's bytes go through its `Session`; after every step all sessions are
+written to, because one client's order may concern another.
 """
 
 from __future__ import annotations
@@ -15,19 +15,18 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spxarb.sim.api.requests import NEW_YORK
-from spxarb.sim.api.session import Session
 from spxarb.sim.controller import Controller
 from spxarb.sim.exchange.exchange import Exchange
 from spxarb.sim.faults.file import read_file
 from spxarb.sim.gateway import Gateway
 from spxarb.sim.market.recorded import RecordedDay
-from spxarb.sim.market.trading_days import is_open, next_day
+from spxarb.sim.market.trading_days import NEW_YORK, is_open, next_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from spxarb.sim.api.session import Session
     from spxarb.sim.market.instruments import Market
 
 TICK_SECONDS = 0.25
@@ -38,7 +37,7 @@ MAX_LINE = 1 << 20
 MAX_UNREAD = 1 << 26
 """Bytes that a client may leave unread before its connection is cut."""
 LAST_WORDS_SECONDS = 1.0
-"""How long the end waits for a control to read its answer."""
+"""How long the shutdown waits for a control client to read its answer."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ class Listening:
         return f"listening on {self.host}:{self.port}, control {self.host}:{self.control_port}, {self.market}"
 
 
-class Clock:
+class MarketClock:
     """Market time: a start, plus machine time at a speed. Machine time is monotonic: it never jumps."""
 
     def __init__(
@@ -101,11 +100,11 @@ class Clock:
         return self._base + dt.timedelta(seconds=(self._monotonic() - self._since) * self._speed)
 
     def set(self, moment: dt.datetime) -> None:
-        """Go on from `moment`."""
+        """Continue from `moment`."""
         self._base, self._since = moment, self._monotonic()
 
     def set_speed(self, speed: float) -> None:
-        """Go on from now at another speed. Raises ValueError as `check_speed`."""
+        """Continue from now at another speed. Raises ValueError as `check_speed`."""
         check_speed(speed)
         self.set(self.now())
         self._speed = speed
@@ -136,7 +135,7 @@ def build_gateway(options: SimOptions) -> Gateway:
     )
     gateway = Gateway(market, exchange, options.account, start)
     if options.faults is not None:
-        gateway.trouble.play(read_file(options.faults, options.seed))
+        gateway.faults.play(read_file(options.faults, options.seed))
     return gateway
 
 
@@ -147,7 +146,7 @@ def check_speed(speed: float) -> None:
 
 
 def check_loopback(host: str) -> None:
-    """Raises ValueError unless `host` is a loopback address: this gateway asks nobody for a password."""
+    """Raises ValueError unless `host` is a loopback address: this gateway asks for no password."""
     try:
         loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -159,7 +158,7 @@ def check_loopback(host: str) -> None:
 class Server:
     """The sockets of a gateway, inside a running event loop."""
 
-    def __init__(self, gateway: Gateway, clock: Clock) -> None:
+    def __init__(self, gateway: Gateway, clock: MarketClock) -> None:
         """Nothing listens before `start`."""
         self.gateway = gateway
         self.clock = clock
@@ -193,14 +192,27 @@ class Server:
             await asyncio.wait({self._ticker})
 
     async def _hang_up(self) -> None:
-        """End the conversations with the control, each after its last answer unless nobody reads it."""
+        """End the control connections, each after its last answer unless nobody reads it."""
         for writer in self._controls:
             writer.close()
-        talks = [talk for talk in self._controls.values() if talk is not None]
-        if talks and (await asyncio.wait(talks, timeout=LAST_WORDS_SECONDS))[1]:
+        tasks = [task for task in self._controls.values() if task is not None]
+        if tasks and (await asyncio.wait(tasks, timeout=LAST_WORDS_SECONDS))[1]:
             for writer in self._controls:
                 writer.transport.abort()
-            await asyncio.wait(talks)
+            await asyncio.wait(tasks)
+
+    @property
+    def speed(self) -> float:
+        """Market seconds in one machine second."""
+        return self.clock.speed
+
+    def set_speed(self, speed: float) -> None:
+        """Continue at another speed. Raises ValueError as `check_speed`."""
+        self.clock.set_speed(speed)
+
+    def request_stop(self) -> None:
+        """Let `serve` end."""
+        self.stopping.set()
 
     def check(self) -> None:
         """After the end: raises what made the market fail, if anything did."""
@@ -208,7 +220,7 @@ class Server:
             self._ticker.result()
 
     def move(self, moment: dt.datetime | None = None) -> None:
-        """Bring the market to the clock, or clock and market to `moment`, and write what clients must hear.
+        """Bring the market to the clock, or clock and market to `moment`, and write to the clients.
 
         Raises ValueError when `moment` lies in the past.
         """
@@ -222,9 +234,9 @@ class Server:
         self.flush()
 
     def flush(self) -> None:
-        """Write what the sessions have to say; end those that are closed."""
+        """Write what the sessions have queued; end those that are closed."""
         for session, writer in list(self._links.items()):
-            for piece in self.gateway.trouble.pieces(session, session.data_to_send()):
+            for piece in self.gateway.faults.pieces(session, session.data_to_send()):
                 if not writer.is_closing():
                     writer.write(piece)
             if session.closed:
@@ -233,14 +245,14 @@ class Server:
                 self.drop(session)
 
     def drop(self, session: Session) -> None:
-        """End a client's connection at once, as a cut cable would; the book keeps its orders."""
+        """End a client's connection at once, as a cut cable would; its orders stay."""
         session.close()
         writer = self._links.pop(session, None)
         if writer is not None:
             writer.transport.abort()
 
     async def _tick(self) -> None:
-        """Move a running market; a market that fails ends the server, for frozen quotes would look alive."""
+        """Move a running market; one that fails ends the server, for frozen quotes would look live."""
         try:
             while True:
                 await asyncio.sleep(TICK_SECONDS)
@@ -250,7 +262,7 @@ class Server:
             self.stopping.set()
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        session = Session(self.gateway)
+        session = self.gateway.connect()
         self._links[session] = writer
         try:
             with contextlib.suppress(ConnectionError):
@@ -287,7 +299,7 @@ def serve(options: SimOptions, announce: Callable[[Listening], None]) -> None:
 
 
 async def _serve(gateway: Gateway, options: SimOptions, announce: Callable[[Listening], None]) -> None:
-    server = Server(gateway, Clock(gateway.now, options.speed))
+    server = Server(gateway, MarketClock(gateway.now, options.speed))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stopping.set)

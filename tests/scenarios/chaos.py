@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 from crash import broken_laws
-from harness import Stage
+from harness import Stage, fault, withheld
 
 from spxarb.core.model import NEW_YORK
 from spxarb.sim.control import RunningSim
@@ -66,20 +66,6 @@ QUESTIONS_ASKED = (
 ACTS = ("place_order", "cancel_order")
 
 
-def on(what: str, *, when: dict[str, Any] | None = None, **rest: Any) -> Entry:
-    """An entry of a script: a fault and its parameters; `lasts` is its ``for``."""
-    entry: Entry = {
-        "what": {what: {name: value for name, value in rest.items() if name not in {"lasts", "after"}}}
-    }
-    if when:
-        entry["when"] = when
-    if "lasts" in rest:
-        entry["for"] = rest["lasts"]
-    if "after" in rest:
-        entry["after_seconds"] = rest["after"]
-    return entry
-
-
 def _at_message(dice: random.Random, names: tuple[str, ...] = NEWS) -> dict[str, Any]:
     return {"message": dice.choice(names), "nth": dice.choice((1, 1, 2, 3))}
 
@@ -89,81 +75,81 @@ def _at_request(dice: random.Random, names: tuple[str, ...] = ACTS) -> dict[str,
 
 
 SCRIPTS: dict[str, Callable[[random.Random], Entry]] = {
-    "silent_accept": lambda d: on("silent_accept", lasts=d.choice((1, 5))),
-    "client_id_taken": lambda d: on("client_id_taken"),
+    "silent_accept": lambda d: fault("silent_accept", lasts=d.choice((1, 5))),
+    "client_id_taken": lambda d: fault("client_id_taken"),
     "close": lambda d: d.choice((
-        on("close", when=_at_request(d, (*ACTS, *QUESTIONS_ASKED, "start_api")), point=d.choice(("before", "unanswered", "after"))),
-        on("close", when=_at_message(d), point=d.choice(("before", "after"))),
+        fault("close", when=_at_request(d, (*ACTS, *QUESTIONS_ASKED, "start_api")), point=d.choice(("before", "unanswered", "after"))),
+        fault("close", when=_at_message(d), point=d.choice(("before", "after"))),
     )),
-    "restart": lambda d: on("restart", lasts=d.choice((1, 5))),
-    "stop_reading": lambda d: on("stop_reading", when=_at_request(d), lasts=d.choice((1, 3))),
-    "stop_writing": lambda d: on("stop_writing", when=_at_request(d), lasts=d.choice((1, 3, 600)), lost=d.random() < 0.5),
-    "split": lambda d: on("split", size=d.choice((1, 7, 100)), random=True),
-    "coalesce": lambda d: on("coalesce", seconds=d.choice((0.2, 0.8))),
-    "link_lost": lambda d: on("link_lost", when=d.choice(({}, _at_request(d))), data_lost=d.random() < 0.5, lasts=d.choice((2, 6))),
-    "farm_lost": lambda d: on("farm_lost", lasts=d.choice((2, 10))),
-    "rate_limit": lambda d: on("rate_limit", when=_at_request(d, (*ACTS, *QUESTIONS_ASKED)), close=d.random() < 0.7),
-    "read_only": lambda d: on("read_only"),
-    "unsolicited_orders": lambda d: on("unsolicited_orders"),
-    "next_id_jump": lambda d: on("next_id_jump", by=d.choice((1, 500)), told=d.random() < 0.5, when=d.choice(({}, _at_request(d)))),
-    "clock_off": lambda d: on("clock_off", seconds=d.choice((-300, -3, 2, 90))),
-    "withhold": lambda d: on("withhold", messages=d.choice((*ENDS, *WELCOME, *NEWS)), lasts=d.choice((1, 600))),
-    "delay": lambda d: on("delay", messages=d.sample(NEWS, d.choice((1, 2, 4))), seconds=d.choice((0.2, 0.8, 3)), lasts=600),
-    "duplicate": lambda d: on("duplicate", messages=list(NEWS[:4]), copies=d.choice((1, 2)), lasts=600),
-    "ignore": lambda d: on("ignore", when=_at_request(d)),
-    "unanswered": lambda d: on("unanswered", when=_at_request(d)),
-    "late_request": lambda d: on("late_request", when=_at_request(d), seconds=d.choice((0.3, 1, 3))),
-    "refuse": lambda d: on("refuse", when=_at_request(d, QUESTIONS_ASKED), code=d.choice((321, 322, 504))),
-    "error": lambda d: on("error", code=d.choice((2104, 2119, 10197, 502, 1300)), when=_at_request(d)),
-    "say": lambda d: on("say", fields=d.choice(([4, 2, -1, 2110, "x", ""], [9, 1, 7], [99, 1], [58, 1, 3, 3])), when=_at_request(d)),
-    "slow_snapshot": lambda d: on("slow_snapshot"),
-    "line_limit": lambda d: on("line_limit", lines=d.choice((0, 1, 2))),
-    "unset_account": lambda d: on("unset_account", form=d.choice(("unset", "empty"))),
-    "unset_pnl": lambda d: on("unset_pnl"),
-    "what_if_unset_first": lambda d: on("what_if_unset_first"),
-    "what_if_unset": lambda d: on("what_if_unset", form=d.choice(("unset", "empty"))),
-    "what_if_never": lambda d: on("what_if_never"),
-    "exec_time": lambda d: on("exec_time", form=d.choice(("unknown", "local", "utc", "est", "eastern", "empty"))),
-    "wrong_hours": lambda d: on("wrong_hours", form=d.choice(("half_day", "closed", "missing", "empty"))),
-    "zero_positions": lambda d: on("zero_positions"),
-    "late_executions": lambda d: on("late_executions", seconds=d.choice((1, 3))),
-    "late_completed": lambda d: on("late_completed", seconds=d.choice((1, 4))),
-    "refuse_order": lambda d: on("refuse_order", when=_at_request(d, ACTS[:1]), code=d.choice((103, 109, 110, 201, 203, 383, 321))),
-    "refuse_change": lambda d: on("refuse_change", code=d.choice((104, 105, 110))),
-    "refuse_cancel": lambda d: on("refuse_cancel", code=d.choice((136, 161, 10147, 10148))),
-    "slow_cancel": lambda d: on("slow_cancel", seconds=d.choice((0.5, 2, 4))),
-    "fill_instead_of_cancel": lambda d: on("fill_instead_of_cancel", seconds=d.choice((0, 0.3, 1.5))),
-    "fill_after_cancel": lambda d: on("fill_after_cancel", seconds=d.choice((0, 0.3, 1.5)), quantity=d.choice((0, 0, 3))),
-    "silent_cancel": lambda d: on("silent_cancel"),
-    "reject": lambda d: on("reject", when=d.choice(({}, _at_request(d, ACTS[:1]))), status=d.choice(("Inactive", "Cancelled", "none"))),
-    "margin_reject": lambda d: on("margin_reject", when={"symbol": d.choice(("SPX", "SPY"))}),
-    "inactive": lambda d: on("inactive", seconds=d.choice((0.3, 1, 3))),
-    "order_warning": lambda d: on("order_warning", when=_at_request(d, ACTS[:1]), code=d.choice((399, 404, 2109, 10349, 110, 161, 202, 2137))),
-    "hold_fills": lambda d: on("hold_fills", lasts=d.choice((0.5, 2, 600)), when=d.choice(({}, {"symbol": d.choice(("SPX", "SPY"))}))),
-    "partial_fills": lambda d: on("partial_fills", sizes=d.choice(([1], [3], [2, 4], [9])), pause_seconds=d.choice((0.2, 1, 4)),
+    "restart": lambda d: fault("restart", lasts=d.choice((1, 5))),
+    "stop_reading": lambda d: fault("stop_reading", when=_at_request(d), lasts=d.choice((1, 3))),
+    "stop_writing": lambda d: fault("stop_writing", when=_at_request(d), lasts=d.choice((1, 3, 600)), lost=d.random() < 0.5),
+    "split": lambda d: fault("split", size=d.choice((1, 7, 100)), random=True),
+    "coalesce": lambda d: fault("coalesce", seconds=d.choice((0.2, 0.8))),
+    "link_lost": lambda d: fault("link_lost", when=d.choice(({}, _at_request(d))), data_lost=d.random() < 0.5, lasts=d.choice((2, 6))),
+    "farm_lost": lambda d: fault("farm_lost", lasts=d.choice((2, 10))),
+    "rate_limit": lambda d: fault("rate_limit", when=_at_request(d, (*ACTS, *QUESTIONS_ASKED)), close=d.random() < 0.7),
+    "read_only": lambda d: fault("read_only"),
+    "unsolicited_orders": lambda d: fault("unsolicited_orders"),
+    "next_id_jump": lambda d: fault("next_id_jump", by=d.choice((1, 500)), told=d.random() < 0.5, when=d.choice(({}, _at_request(d)))),
+    "clock_off": lambda d: fault("clock_off", seconds=d.choice((-300, -3, 2, 90))),
+    "withhold": lambda d: fault("withhold", messages=d.choice((*ENDS, *WELCOME, *NEWS)), lasts=d.choice((1, 600))),
+    "delay": lambda d: fault("delay", messages=d.sample(NEWS, d.choice((1, 2, 4))), seconds=d.choice((0.2, 0.8, 3)), lasts=600),
+    "duplicate": lambda d: fault("duplicate", messages=list(NEWS[:4]), copies=d.choice((1, 2)), lasts=600),
+    "ignore": lambda d: fault("ignore", when=_at_request(d)),
+    "unanswered": lambda d: fault("unanswered", when=_at_request(d)),
+    "late_request": lambda d: fault("late_request", when=_at_request(d), seconds=d.choice((0.3, 1, 3))),
+    "refuse": lambda d: fault("refuse", when=_at_request(d, QUESTIONS_ASKED), code=d.choice((321, 322, 504))),
+    "error": lambda d: fault("error", code=d.choice((2104, 2119, 10197, 502, 1300)), when=_at_request(d)),
+    "say": lambda d: fault("say", fields=d.choice(([4, 2, -1, 2110, "x", ""], [9, 1, 7], [99, 1], [58, 1, 3, 3])), when=_at_request(d)),
+    "slow_snapshot": lambda d: fault("slow_snapshot"),
+    "line_limit": lambda d: fault("line_limit", lines=d.choice((0, 1, 2))),
+    "unset_account": lambda d: fault("unset_account", form=d.choice(("unset", "empty"))),
+    "unset_pnl": lambda d: fault("unset_pnl"),
+    "what_if_unset_first": lambda d: fault("what_if_unset_first"),
+    "what_if_unset": lambda d: fault("what_if_unset", form=d.choice(("unset", "empty"))),
+    "what_if_never": lambda d: fault("what_if_never"),
+    "exec_time": lambda d: fault("exec_time", form=d.choice(("unknown", "local", "utc", "est", "eastern", "empty"))),
+    "wrong_hours": lambda d: fault("wrong_hours", form=d.choice(("half_day", "closed", "missing", "empty"))),
+    "zero_positions": lambda d: fault("zero_positions"),
+    "late_executions": lambda d: fault("late_executions", seconds=d.choice((1, 3))),
+    "late_completed": lambda d: fault("late_completed", seconds=d.choice((1, 4))),
+    "refuse_order": lambda d: fault("refuse_order", when=_at_request(d, ACTS[:1]), code=d.choice((103, 109, 110, 201, 203, 383, 321))),
+    "refuse_change": lambda d: fault("refuse_change", code=d.choice((104, 105, 110))),
+    "refuse_cancel": lambda d: fault("refuse_cancel", code=d.choice((136, 161, 10147, 10148))),
+    "slow_cancel": lambda d: fault("slow_cancel", seconds=d.choice((0.5, 2, 4))),
+    "fill_instead_of_cancel": lambda d: fault("fill_instead_of_cancel", seconds=d.choice((0, 0.3, 1.5))),
+    "fill_after_cancel": lambda d: fault("fill_after_cancel", seconds=d.choice((0, 0.3, 1.5)), quantity=d.choice((0, 0, 3))),
+    "silent_cancel": lambda d: fault("silent_cancel"),
+    "reject": lambda d: fault("reject", when=d.choice(({}, _at_request(d, ACTS[:1]))), status=d.choice(("Inactive", "Cancelled", "none"))),
+    "margin_reject": lambda d: fault("margin_reject", when={"symbol": d.choice(("SPX", "SPY"))}),
+    "inactive": lambda d: fault("inactive", seconds=d.choice((0.3, 1, 3))),
+    "order_warning": lambda d: fault("order_warning", when=_at_request(d, ACTS[:1]), code=d.choice((399, 404, 2109, 10349, 110, 161, 202, 2137))),
+    "hold_fills": lambda d: fault("hold_fills", lasts=d.choice((0.5, 2, 600)), when=d.choice(({}, {"symbol": d.choice(("SPX", "SPY"))}))),
+    "partial_fills": lambda d: fault("partial_fills", sizes=d.choice(([1], [3], [2, 4], [9])), pause_seconds=d.choice((0.2, 1, 4)),
                                   rest=d.random() < 0.6),
-    "status_first": lambda d: on("status_first", lasts=600),
-    "status_only": lambda d: on("status_only", lasts=d.choice((1, 600))),
-    "execution_first": lambda d: on("execution_first", lasts=600),
-    "execution_only": lambda d: on("execution_only", lasts=600),
-    "late_commission": lambda d: on("late_commission", seconds=d.choice((0.5, 3))),
-    "no_commission": lambda d: on("no_commission"),
-    "unset_commission": lambda d: on("unset_commission", form=d.choice(("unset", "zero"))),
-    "commission_twice": lambda d: on("commission_twice", seconds=d.choice((0, 0.5)), form=d.choice(("unset", "zero"))),
-    "correction": lambda d: on("correction", when={"message": "execution"}, after=d.choice((0, 0.5, 2)), listed=d.choice(("both", "corrected")),
+    "status_first": lambda d: fault("status_first", lasts=600),
+    "status_only": lambda d: fault("status_only", lasts=d.choice((1, 600))),
+    "execution_first": lambda d: fault("execution_first", lasts=600),
+    "execution_only": lambda d: fault("execution_only", lasts=600),
+    "late_commission": lambda d: fault("late_commission", seconds=d.choice((0.5, 3))),
+    "no_commission": lambda d: fault("no_commission"),
+    "unset_commission": lambda d: fault("unset_commission", form=d.choice(("unset", "zero"))),
+    "commission_twice": lambda d: fault("commission_twice", seconds=d.choice((0, 0.5)), form=d.choice(("unset", "zero"))),
+    "correction": lambda d: fault("correction", when={"message": "execution"}, after=d.choice((0, 0.5, 2)), listed=d.choice(("both", "corrected")),
                                price_change=d.choice((-0.1, 0.1))),
-    "bust": lambda d: on("bust", when={"message": "execution", "symbol": "SPY", "side": "SELL"}, after=d.choice((0, 0.5)),
+    "bust": lambda d: fault("bust", when={"message": "execution", "symbol": "SPY", "side": "SELL"}, after=d.choice((0, 0.5)),
                          listed=d.choice(("both", "corrected"))),
-    "foreign_order": lambda d: on("foreign_order", when=_at_request(d, ACTS[:1]), side="SELL", quantity=d.choice((1, 10))),
-    "foreign_fill": lambda d: on("foreign_fill", when=_at_message(d, ("execution",)), side=d.choice(("BUY", "SELL")), told=d.random() < 0.4),
-    "no_quotes": lambda d: on("no_quotes", side=d.choice(("both", "bid", "ask")), form=d.choice(("none", "zero")), lasts=d.choice((1, 600)),
+    "foreign_order": lambda d: fault("foreign_order", when=_at_request(d, ACTS[:1]), side="SELL", quantity=d.choice((1, 10))),
+    "foreign_fill": lambda d: fault("foreign_fill", when=_at_message(d, ("execution",)), side=d.choice(("BUY", "SELL")), told=d.random() < 0.4),
+    "no_quotes": lambda d: fault("no_quotes", side=d.choice(("both", "bid", "ask")), form=d.choice(("none", "zero")), lasts=d.choice((1, 600)),
                               when=d.choice(({}, {"symbol": "SPY"}, {"symbol": "SPX", "sec_type": "OPT"}))),
-    "crossed": lambda d: on("crossed", lasts=d.choice((1, 600))),
-    "stale": lambda d: on("stale", when=d.choice(({}, _at_request(d)))),
-    "delayed": lambda d: on("delayed", type=d.choice(("2", "3", "4"))),
-    "competing_session": lambda d: on("competing_session", lasts=d.choice((2, 600)), when=d.choice(({}, _at_request(d)))),
-    "halted": lambda d: on("halted", quotes=d.random() < 0.5, lasts=d.choice((1, 600))),
-    "no_data": lambda d: on("no_data", lasts=d.choice((1, 600))),
+    "crossed": lambda d: fault("crossed", lasts=d.choice((1, 600))),
+    "stale": lambda d: fault("stale", when=d.choice(({}, _at_request(d)))),
+    "delayed": lambda d: fault("delayed", type=d.choice(("2", "3", "4"))),
+    "competing_session": lambda d: fault("competing_session", lasts=d.choice((2, 600)), when=d.choice(({}, _at_request(d)))),
+    "halted": lambda d: fault("halted", quotes=d.random() < 0.5, lasts=d.choice((1, 600))),
+    "no_data": lambda d: fault("no_data", lasts=d.choice((1, 600))),
 }  # fmt: skip
 """How the dice script each fault of the gateway's table."""
 NEED_RESTING = {
@@ -236,7 +222,9 @@ def entries(name: str, dice: random.Random) -> list[Entry]:
     """A fault as the dice script it. What befalls cancels and changes wants orders that rest."""
     if name in NEED_RESTING and dice.random() < 0.8:
         symbol = dice.choice(("SPX", "SPY"))
-        resting = on("hold_fills", when={"symbol": symbol}, lasts=dice.choice((1, 600))) | {"times": "always"}
+        resting = fault("hold_fills", when={"symbol": symbol}, lasts=dice.choice((1, 600))) | {
+            "times": "always"
+        }
         return [resting, SCRIPTS[name](dice)]
     return [SCRIPTS[name](dice)]
 
@@ -301,14 +289,13 @@ def _wrong(day: Day, fault: dict[str, Any]) -> None:
         control.speed(1)
         control.script(fault["script"], seed=day.dice.randrange(1000))
     elif fault:
-        control.faults(**fault)
+        control.script([fault["crude"]])
 
 
 def _right(day: Day) -> list[str]:
     """Nothing is wrong any more: what was held back is sent, the clock stands still. Gives what fired."""
     control = day.stage.sim.control
     fired = sorted({each["fault"] for each in control.fired()})
-    control.faults()
     control.script()
     control.speed(0)
     return fired
@@ -319,29 +306,30 @@ def _words(verb: str) -> tuple[str, ...]:
 
 
 def _fault(dice: random.Random) -> dict[str, Any]:
-    """Mostly one or two entries of a script, now and then one of the crude faults."""
+    """Mostly one or two entries of a script, now and then a crude fault while the clock stands still."""
     if dice.random() < 0.75:
         names = dice.sample(sorted(SCRIPTS), dice.choice((1, 1, 2, 3)))
         return {"script": [entry for name in names for entry in entries(name, dice)]}
-    return dice.choice(
+    crude = dice.choice(
         (
-            {"suppress": [dice.choice(QUESTIONS)]},
-            {"suppress": [dice.choice(ORDER_NEWS)]},
-            {"suppress": list(ORDER_NEWS)},
-            {"mute": True},
-            {"no_quotes": True},
-            {"data_type": 3},
-            {"read_only": True},
-            {
-                "cut": dice.choice(("before_request", "before_answer")),
-                "cut_id": dice.choice((3, 4, 5, 7, 61, 16)),
-            },
-            {
-                "cut": dice.choice(("before_message", "after_message")),
-                "cut_id": dice.choice((*ORDER_NEWS, 53, 62)),
-            },
+            withheld(dice.choice(QUESTIONS)),
+            withheld(dice.choice(ORDER_NEWS)),
+            withheld(*ORDER_NEWS),
+            fault("stop_writing", lost=True),
+            fault("no_quotes"),
+            fault("delayed", minutes=0),
+            fault("read_only"),
+            fault(
+                "close",
+                point=dice.choice(("before", "unanswered")),
+                requests=dice.choice((3, 4, 5, 7, 61, 16)),
+            ),
+            fault(
+                "close", point=dice.choice(("before", "after")), messages=dice.choice((*ORDER_NEWS, 53, 62))
+            ),
         )
     )
+    return {"crude": crude}
 
 
 def _perhaps_kill(day: Day, running: list[tuple[tuple[str, ...], subprocess.Popen[str]]]) -> list[str]:
@@ -397,7 +385,7 @@ def _close_others(day: Day) -> float:
         )
     control.script(
         [
-            on("foreign_fill", con_id=con_id, side="SELL" if count > 0 else "BUY", quantity=abs(count))
+            fault("foreign_fill", con_id=con_id, side="SELL" if count > 0 else "BUY", quantity=abs(count))
             for con_id, count in held.items()
             if count
         ]

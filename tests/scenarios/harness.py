@@ -40,6 +40,24 @@ def recorded(name: str) -> Path:
     return path
 
 
+def fault(what: str, *, when: dict[str, Any] | None = None, **rest: Any) -> dict[str, Any]:
+    """An entry of a script of faults: its name and parameters; `lasts` is its ``for``, `after` its delay."""
+    parameters = {name: value for name, value in rest.items() if name not in {"lasts", "after"}}
+    entry: dict[str, Any] = {"what": {what: parameters}}
+    if when:
+        entry["when"] = when
+    if "lasts" in rest:
+        entry["for"] = rest["lasts"]
+    if "after" in rest:
+        entry["after_seconds"] = rest["after"]
+    return entry
+
+
+def withheld(*messages: int | str) -> dict[str, Any]:
+    """The fault that messages of these kinds are never sent, to the end of the script."""
+    return fault("withhold", messages=list(messages), lasts="always")
+
+
 @dataclass(frozen=True)
 class Done:
     """How a command ended."""

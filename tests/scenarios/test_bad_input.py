@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from actions import dump, enter, lonely, playing, settings
 from contract import DAY, SHAPES, assert_whole
-from harness import Done
+from harness import Done, fault, withheld
 from relay import free_port, half_a_handshake, hang_up, listening, say_nothing, speak_http
 
 from spxarb.sim.api.wire import Ask, Say
@@ -328,11 +328,11 @@ SILENCES = [
 @pytest.mark.parametrize(("verb", "message"), SILENCES)
 def test_a_question_without_an_answer_is_exit_4_in_time_and_never_an_empty_answer(hurried, verb, message):
     before, book = dump(hurried, "system_state", "decisions"), hurried.sim.control.book()
-    hurried.sim.control.faults(suppress=[message])
+    hurried.sim.control.script([withheld(message)])
     try:
         done = run(hurried, verb)
     finally:
-        hurried.sim.control.faults()
+        hurried.sim.control.script()
     assert_told(done, 4, verb, "did not answer", "Try again")
     assert hurried.sim.control.book() == book
     assert dump(hurried, "system_state", "decisions") == before
@@ -345,13 +345,13 @@ def test_silence_while_an_exit_is_due_is_an_alarm(tmp_path, message):
         stage.settings["execution"] = HURRY
         stage.write_config()
         stage.at("15:45")
-        stage.sim.control.faults(suppress=[message])
+        stage.sim.control.script([withheld(message)])
         before = dump(stage, "system_state")
         done = run(stage, "monitor")
         assert_told(done, 6, "monitor", "due to be left", "did not answer")
         assert dump(stage, "system_state") == before
         assert_told(run(stage, "close-all"), 6, "close-all", "did not answer")
-        stage.sim.control.faults()
+        stage.sim.control.script()
         stage.settings.clear()
         stage.write_config()
         done = stage.run("monitor")
@@ -360,7 +360,7 @@ def test_silence_while_an_exit_is_due_is_an_alarm(tmp_path, message):
 
 def test_a_link_that_is_cut_while_the_margin_is_asked_has_bought_nothing(tmp_path):
     with playing(tmp_path) as stage:
-        stage.sim.control.faults(cut="before_answer", cut_id=Ask.PLACE_ORDER)
+        stage.sim.control.script([fault("close", requests=Ask.PLACE_ORDER, point="unanswered")])
         assert_told(run(stage, "enter"), 4, "enter", "was lost")
         assert stage.sim.control.book()["orders"] == []
         assert stage.sql("SELECT * FROM trades") == []
@@ -368,12 +368,12 @@ def test_a_link_that_is_cut_while_the_margin_is_asked_has_bought_nothing(tmp_pat
 
 
 def test_a_read_only_gateway_is_told_as_such(hurried):
-    hurried.sim.control.faults(read_only=True)
+    hurried.sim.control.script(["read_only"])
     try:
         assert_told(run(hurried, "enter"), 4, "enter", "Read-Only API")
         assert_told(run(hurried, "monitor"), 4, "monitor", "Read-Only API")
     finally:
-        hurried.sim.control.faults()
+        hurried.sim.control.script()
 
 
 # --- an exit is due and there is no way to it -------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from crash import broken_laws
-from harness import Stage
+from harness import Stage, withheld
 
 from spxarb.sim.control import RunningSim
 
@@ -98,9 +98,9 @@ def test_it_can_be_switched_off(stage):
 
 
 def test_no_buy_back_is_left_for_an_entry_that_was_undone(stage):
-    stage.sim.control.faults(suppress=[3, 5, 11, 59])
+    stage.sim.control.script([withheld(3, 5, 11, 59)])
     stage.run("enter")
-    stage.sim.control.faults()
+    stage.sim.control.script()
     stage.sim.control.advance(2)
     stage.run("monitor")
     stage.run("close-all", "--yes")
@@ -118,11 +118,11 @@ def test_a_sleeping_order_that_empty_lists_do_not_show_is_not_taken_for_over(sta
     cash = stage.cash()
     stage.run("enter")
     stage.at("15:45")
-    stage.sim.control.faults(suppress=ROWS)
+    stage.sim.control.script([withheld(*ROWS)])
     done = stage.run("monitor", timeout=120)
     assert (done.code, done["positions"][0]["action"], orders(stage, "x")) == (6, "failed", [])
     assert ":SPY:f1 ended is not known" in done.err
-    stage.sim.control.faults()
+    stage.sim.control.script()
     done = stage.run("monitor")
     assert (done.code, done["positions"][0]["action"]) == (0, "closed"), done.err
     stage.at("15:55")

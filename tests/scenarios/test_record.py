@@ -24,7 +24,7 @@ CLASSES = {"SPX": "SPXW", "SPY": "SPY"}
 
 @pytest.fixture
 def stage(tmp_path):
-    """A gateway at 09:35 of an invented day whose clock stands still, and a configuration."""
+    """A gateway at 09:35 of a synthetic day whose clock stands still, and a configuration."""
     with RunningSim(date=DAY, regime="rich-spy", at="09:35", speed=0) as sim:
         made = Stage(tmp_path, sim)
         made.write_config()

@@ -424,7 +424,9 @@ def test_a_cut_link_is_noticed_and_the_order_lives_on(sim):
     async def story():
         async with client(sim) as ib:
             contract = await call(ib)
-            sim.control.faults(cut="before_answer", cut_id=3)
+            sim.control.script(
+                [{"when": {"request": "place_order"}, "what": {"close": {"point": "unanswered"}}}]
+            )
             ib.placeOrder(contract, LimitOrder("SELL", 1, 17.5, tif="DAY", orderRef="unseen"))
             await until(lambda: not ib.isConnected())
         async with client(sim) as ib:
@@ -442,10 +444,10 @@ def test_a_mute_gateway_and_its_words_reach_the_client_as_from_a_real_one(sim):
                 4, 2, -1, 1100, "Connectivity between IBKR and Trader Workstation has been lost.", ""
             )
             await until(lambda: 1100 in ib.errors)
-            sim.control.faults(mute=True)
+            sim.control.script([{"what": {"stop_writing": {"lost": True}}}])
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(ib.reqCurrentTimeAsync(), 0.2)
-            sim.control.faults()
+            sim.control.script()
             assert ib.isConnected()
             assert await ib.reqCurrentTimeAsync()
 
@@ -483,7 +485,7 @@ def test_a_gateway_that_cannot_start_says_why(tmp_path):
         pass
 
 
-# --- invented days, seen by a client ------------------------------------------------------------------
+# --- synthetic days, seen by a client -----------------------------------------------------------------
 
 DATE = date(2026, 11, 24)
 

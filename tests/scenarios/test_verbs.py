@@ -44,7 +44,7 @@ from contract import (
     TRADES,
     assert_fits,
 )
-from harness import Stage
+from harness import Stage, fault, withheld
 from relay import CHANGING, free_port, listening, say_nothing
 
 from spxarb.sim.api.wire import Ask, Say
@@ -230,7 +230,7 @@ def test_every_failed_check_is_told_and_kept_not_only_the_first(stage):
 
 
 def test_without_quotes_nothing_is_known_and_nothing_is_bought(stage):
-    stage.sim.control.faults(no_quotes=True)
+    stage.sim.control.script(["no_quotes"])
     done = stage.run("enter")
     assert (done.code, done["outcome"]) == (0, "skipped"), done.err
     assert "market_data" in failed(done)
@@ -243,7 +243,7 @@ def test_without_quotes_nothing_is_known_and_nothing_is_bought(stage):
 
 
 def test_delayed_data_is_no_market_data(stage):
-    stage.sim.control.faults(data_type=3)
+    stage.sim.control.script([fault("delayed", minutes=0)])
     done = stage.run("enter")
     assert (done.code, done["outcome"]) == (0, "skipped"), done.err
     assert failed(done) == ["market_data"]
@@ -591,7 +591,7 @@ def test_a_missing_quote_hides_the_result_but_never_the_exit_by_time(stage, mark
     stage.write_config(execution={"market_exit": market_exit, "quote_timeout_seconds": 1})
     enter(stage)
     stage.at("12:00")
-    stage.sim.control.faults(no_quotes=True)
+    stage.sim.control.script(["no_quotes"])
     done = stage.run("monitor")
     (position,) = done["positions"]
     assert (done.code, position["action"], position["current_pnl"]) == (0, "held", None)
@@ -601,7 +601,7 @@ def test_a_missing_quote_hides_the_result_but_never_the_exit_by_time(stage, mark
     (position,) = done["positions"]
     assert (done.code, position["exit_reason"], position["action"]) == (6, "TIME", action)
     assert (stage.positions() == {}) is market_exit
-    stage.sim.control.faults()
+    stage.sim.control.script()
     done = stage.run("monitor")
     assert (done.code, stage.positions()) == (0, {})
 
@@ -610,7 +610,7 @@ def test_an_exit_that_was_begun_is_gone_on_with_although_its_reason_has_passed(s
     enter(stage)
     settings(stage, max_position_loss=50)
     stage.at("09:40")
-    stage.sim.control.faults(cut="before_request", cut_id=Ask.PLACE_ORDER)
+    stage.sim.control.script([fault("close", requests=Ask.PLACE_ORDER)])
     done = stage.run("monitor")
     assert done.code == 6, done.err
     assert stage.positions() == {("SPXW", 6665.0): 1, ("SPY", 665.0): -10}
@@ -626,7 +626,7 @@ def test_an_exit_that_broke_off_between_the_legs_is_finished_by_the_next_monitor
     settings(stage, broker_side_failsafe=False)
     enter(stage)
     stage.at("15:45")
-    stage.sim.control.faults(cut="before_answer", cut_id=Ask.PLACE_ORDER)
+    stage.sim.control.script([fault("close", requests=Ask.PLACE_ORDER, point="unanswered")])
     done = stage.run("monitor")
     assert (done.code, [(p["action"], p["status"]) for p in done["positions"]]) == (6, [("failed", "ERROR")])
     assert stage.positions() == {("SPXW", 6665.0): 1}
@@ -659,7 +659,7 @@ def test_an_exit_by_time_does_not_need_to_know_what_spx_and_spy_cost(stage):
     stage.write_config(execution={"question_timeout_seconds": 1})
     enter(stage)
     stage.at("15:45")
-    stage.sim.control.faults(suppress=[Say.CONTRACT_DETAILS, Say.CONTRACT_DETAILS_END])
+    stage.sim.control.script([withheld(Say.CONTRACT_DETAILS, Say.CONTRACT_DETAILS_END)])
     done = stage.run("monitor")
     assert (done.code, done["positions"][0]["action"]) == (0, "closed"), done.err
     assert stage.positions() == {}

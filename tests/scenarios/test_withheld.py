@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from crash import broken_laws, wipe
-from harness import Stage
+from harness import Stage, withheld
 
 from spxarb.sim.api.wire import Say
 from spxarb.sim.control import RunningSim
@@ -72,12 +72,12 @@ def test_a_withheld_message_ends_no_wait_but_the_verb(stage, verb, kind):
         opened = stage.run("enter")
         assert opened.code == 0, opened.err
     limits(stage, 0)  # the exit is due at once
-    stage.sim.control.faults(suppress=[int(kind)])
+    stage.sim.control.script([withheld(kind)])
     began = time.monotonic()
     try:
         done = stage.run(*words(verb), timeout=2 * BUDGET_SECONDS)
     finally:
-        stage.sim.control.faults()
+        stage.sim.control.script()
     seconds = time.monotonic() - began
     stage.sim.control.advance(2)
     mended = stage.run("close-all", "--yes")

@@ -12,10 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spxarb.sim.exchange import fees, margin
-from spxarb.sim.exchange.exchange import (
-    MAX_QUANTITY,
+from spxarb.sim.exchange.exchange import MAX_QUANTITY, Exchange
+from spxarb.sim.exchange.orders import (
     Commission,
-    Exchange,
     Filled,
     OrderChanged,
     OrderError,
@@ -23,7 +22,7 @@ from spxarb.sim.exchange.exchange import (
     Ticket,
 )
 from spxarb.sim.market import pricing
-from spxarb.sim.market.instruments import SPX_ID, SPY_ID, Catalogue, Quote, option, spy_stock
+from spxarb.sim.market.instruments import SPX_ID, SPY_ID, Catalogue, MarketQuote, option, spy_stock
 from spxarb.sim.market.market import SyntheticDay
 from spxarb.sim.market.trading_days import NEW_YORK, closing, opening
 
@@ -52,11 +51,11 @@ class Board:
         self.description = "a board"
         self._catalogue = Catalogue(ALL)
         self._seen = {}
-        self.show(SPX_ID, "00:00", Quote(last=6800.0))
-        self.show(SPY_ID, "00:00", Quote(677.99, 678.01, 678.0, 1000, 1000))
+        self.show(SPX_ID, "00:00", MarketQuote(last=6800.0))
+        self.show(SPY_ID, "00:00", MarketQuote(677.99, 678.01, 678.0, 1000, 1000))
         for item in ALL:
-            self.show(item.con_id, "00:00", Quote(2.00, 2.05, 2.0, 40, 40))
-        self.show(SPX.con_id, "00:00", Quote(20.0, 20.2, 20.1, 40, 40))
+            self.show(item.con_id, "00:00", MarketQuote(2.00, 2.05, 2.0, 40, 40))
+        self.show(SPX.con_id, "00:00", MarketQuote(20.0, 20.2, 20.1, 40, 40))
         self.instruments = lambda: self._catalogue.all
         self.by_con_id, self.find = self._catalogue.by_con_id, self._catalogue.find
 
@@ -154,7 +153,7 @@ def test_a_limit_better_than_the_market_fills_at_the_market(desk):
 
 
 def test_an_order_away_from_the_market_rests_until_the_market_comes(desk):
-    desk.board.show(SPX, "10:05", Quote(18.9, 19.0, 19.0, 40, 40))
+    desk.board.show(SPX, "10:05", MarketQuote(18.9, 19.0, 19.0, 40, 40))
     assert statuses(desk.order(limit=19.0)) == ["Submitted"]
     assert fills(desk.exchange.advance(at("10:04"))) == []
     (fill,) = fills(desk.exchange.advance(at("10:30")))
@@ -163,8 +162,8 @@ def test_an_order_away_from_the_market_rests_until_the_market_comes(desk):
 
 def test_a_market_order_fills_at_the_touch_and_waits_where_there_is_none(desk):
     assert [f.price for f in fills(desk.order())] == [20.2]
-    desk.board.show(SPX, "10:01", Quote(None, 20.4, 20.0, 0, 40))
-    desk.board.show(SPX, "10:02", Quote(19.5, 20.4, 20.0, 40, 40))
+    desk.board.show(SPX, "10:01", MarketQuote(None, 20.4, 20.0, 0, 40))
+    desk.board.show(SPX, "10:02", MarketQuote(19.5, 20.4, 20.0, 40, 40))
     desk.exchange.advance(at("10:01"))
     assert statuses(desk.order(side="SELL")) == ["Submitted"]
     (fill,) = fills(desk.exchange.advance(at("10:02")))
@@ -172,7 +171,7 @@ def test_a_market_order_fills_at_the_touch_and_waits_where_there_is_none(desk):
 
 
 def test_no_more_fills_than_is_displayed_and_the_rest_follows(desk):
-    desk.board.show(SPY, "10:00", Quote(2.00, 2.05, 2.0, 4, 7))
+    desk.board.show(SPY, "10:00", MarketQuote(2.00, 2.05, 2.0, 4, 7))
     events = desk.order(SPY, "SELL", 10, 2.00)
     assert [(f.shares, f.cum_qty) for f in fills(events)] == [(4, 4)]
     assert (desk.state().status, desk.state().filled, desk.state().remaining) == ("Submitted", 4, 6)
@@ -183,7 +182,7 @@ def test_no_more_fills_than_is_displayed_and_the_rest_follows(desk):
 
 
 def test_two_orders_cannot_take_the_same_display(desk):
-    desk.board.show(SPY, "10:00", Quote(2.00, 2.05, 2.0, 4, 7))
+    desk.board.show(SPY, "10:00", MarketQuote(2.00, 2.05, 2.0, 4, 7))
     assert (
         sum(f.shares for f in fills([*desk.order(SPY, "BUY", 5, 2.05), *desk.order(SPY, "BUY", 5, 2.05)]))
         == 7
@@ -191,7 +190,7 @@ def test_two_orders_cannot_take_the_same_display(desk):
 
 
 def test_what_an_ioc_order_does_not_get_at_once_is_cancelled(desk):
-    desk.board.show(SPY, "10:00", Quote(2.00, 2.05, 2.0, 4, 7))
+    desk.board.show(SPY, "10:00", MarketQuote(2.00, 2.05, 2.0, 4, 7))
     events = desk.order(SPY, "SELL", 10, 2.00, tif="IOC")
     assert (desk.state().status, desk.state().filled, codes(events)) == ("Cancelled", 4, [202])
     assert statuses(desk.order(SPY, "SELL", 1, 2.5, tif="IOC")) == ["Submitted", "Cancelled"]
@@ -365,7 +364,7 @@ def test_anything_else_cannot_be_changed(desk, change):
 def test_a_filled_order_cannot_be_changed_nor_shrunk_below_its_fills(desk):
     desk.order(limit=20.2, order_id=1)
     assert codes(desk.order(limit=20.3, order_id=1)) == [104]
-    desk.board.show(SPY, "10:00", Quote(2.00, 2.05, 2.0, 4, 7))
+    desk.board.show(SPY, "10:00", MarketQuote(2.00, 2.05, 2.0, 4, 7))
     desk.order(SPY, "SELL", 10, 2.00, order_id=2)
     assert codes(desk.order(SPY, "SELL", 4, 2.00, order_id=2)) == [105]
 
@@ -455,7 +454,7 @@ def test_partial_fills_cost_together_what_the_whole_order_costs(parts, item, sid
 
 
 def test_every_execution_has_its_own_cost_report(desk):
-    desk.board.show(SPY, "10:00", Quote(2.00, 2.05, 2.0, 4, 7))
+    desk.board.show(SPY, "10:00", MarketQuote(2.00, 2.05, 2.0, 4, 7))
     events = [
         *desk.order(SPY, "SELL", 10, 2.00),
         *desk.exchange.advance(at("10:00:01")),
@@ -517,10 +516,10 @@ def busy_board():
     """Quotes with little on display, that move, lose their bids, and settle with both calls in the money."""
     board = Board()
     for item in (SPX, SPY, SPX_PUT, TOMORROW):
-        board.show(item, "11:00", Quote(1.95, 2.1, 2.0, 5, 3))
-        board.show(item, "14:00", Quote(None, 0.05, None, 0, 9))
-    board.show(SPX_ID, "15:59", Quote(last=6813.37))
-    board.show(SPY_ID, "15:59", Quote(679.29, 679.31, 679.3, 900, 900))
+        board.show(item, "11:00", MarketQuote(1.95, 2.1, 2.0, 5, 3))
+        board.show(item, "14:00", MarketQuote(None, 0.05, None, 0, 9))
+    board.show(SPX_ID, "15:59", MarketQuote(last=6813.37))
+    board.show(SPY_ID, "15:59", MarketQuote(679.29, 679.31, 679.3, 900, 900))
     return board
 
 
@@ -674,8 +673,8 @@ def test_a_long_option_must_be_paid_in_cash():
 def test_what_is_short_can_be_bought_back_whatever_the_margin():
     desk = Desk(cash=150_000)
     assert fills(desk.order(SPY, "SELL", 10, 2.0))
-    desk.board.show(SPY, "10:30", Quote(30.0, 31.0, 30.0, 40, 40))
-    desk.board.show(SPY_ID, "10:30", Quote(707.9, 708.1, 708.0, 900, 900))
+    desk.board.show(SPY, "10:30", MarketQuote(30.0, 31.0, 30.0, 40, 40))
+    desk.board.show(SPY_ID, "10:30", MarketQuote(707.9, 708.1, 708.0, 900, 900))
     desk.exchange.advance(at("10:30"))
     assert desk.value("AvailableFunds") < 0
     assert codes(desk.order(SPX_PUT, limit=2.05)) == [201]
@@ -686,8 +685,8 @@ def test_the_short_side_of_a_spread_can_be_bought_back_for_more_than_its_margin(
     desk = Desk(cash=10_000)
     desk.order(FAR_SPX, "BUY", 1, 2.05)
     assert fills(desk.order(SPX, "SELL", 1, 20.0))
-    desk.board.show(SPX, "10:30", Quote(149.0, 150.0, 150.0, 40, 40))
-    desk.board.show(SPX_ID, "10:30", Quote(last=6950.0))
+    desk.board.show(SPX, "10:30", MarketQuote(149.0, 150.0, 150.0, 40, 40))
+    desk.board.show(SPX_ID, "10:30", MarketQuote(last=6950.0))
     desk.exchange.advance(at("10:30"))
     assert fills(desk.order(SPX, "BUY", 1, 150.0))
     assert desk.cash < 0
@@ -759,8 +758,8 @@ def test_account_values_belong_together(desk):
 def settled(spx_close, spy_close, *orders):
     """A desk after the close at these prices, with the news from 15:59 on."""
     board = Board()
-    board.show(SPX_ID, "15:59", Quote(last=spx_close))
-    board.show(SPY_ID, "15:59", Quote(spy_close - 0.01, spy_close + 0.01, spy_close, 900, 900))
+    board.show(SPX_ID, "15:59", MarketQuote(last=spx_close))
+    board.show(SPY_ID, "15:59", MarketQuote(spy_close - 0.01, spy_close + 0.01, spy_close, 900, 900))
     desk = Desk(board=board)
     for item, side, quantity in orders:
         desk.order(item, side, quantity)
@@ -788,7 +787,7 @@ def test_a_short_weekly_in_the_money_costs_what_it_is_worth():
 
 def test_am_settled_options_are_paid_from_the_next_open(desk):
     desk.order(MONTHLY, "BUY", 1)
-    desk.board.show(SPX_ID, "12:00", Quote(last=6805.0))
+    desk.board.show(SPX_ID, "12:00", MarketQuote(last=6805.0))
     desk.exchange.advance(at("09:29", date(2026, 11, 25)))
     cash = desk.cash
     assert desk.held(MONTHLY) == 1
@@ -843,8 +842,8 @@ def test_a_weekend_lies_between_expiry_and_delivery():
 
 def test_one_leap_over_the_day_does_everything_in_its_turn(desk):
     """A fill at noon, an expiry at the close, the settlement after it, in this order."""
-    desk.board.show(SPX, "12:00", Quote(14.9, 15.0, 15.0, 40, 40))
-    desk.board.show(SPX_ID, "15:59", Quote(last=6820.0))
+    desk.board.show(SPX, "12:00", MarketQuote(14.9, 15.0, 15.0, 40, 40))
+    desk.board.show(SPX_ID, "15:59", MarketQuote(last=6820.0))
     desk.order(limit=15.0)
     desk.order(limit=1.0)
     events = desk.exchange.advance(at("18:00"))

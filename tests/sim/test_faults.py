@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_session import CALL, SPX, UNSET, Client, errors, kinds
 
-from spxarb.sim.api.session import Session
 from spxarb.sim.api.wire import FrameReader, frame, frames_in, prefixed
 from spxarb.sim.control import ControlError, RunningSim
 from spxarb.sim.exchange.exchange import Exchange
@@ -54,7 +53,7 @@ def new_gateway(tmp_path, *entries, seed=0):
     file.write_text(DAY)
     market = RecordedDay(file)
     gateway = Gateway(market, Exchange(market), "SIM0000001", at("09:40"))
-    gateway.trouble.play(read_script(list(entries), seed))
+    gateway.faults.play(read_script(list(entries), seed))
     return gateway
 
 
@@ -163,7 +162,7 @@ def test_the_script_in_the_document_is_one():
 @claims("silent_accept")
 def test_a_connection_is_taken_and_nothing_is_said(sim):
     gateway = sim({"what": "silent_accept", "for": 10})
-    session = Session(gateway)
+    session = gateway.connect()
     session.receive_data(b"API\0" + prefixed(b"v100..176"))
     assert (session.data_to_send(), session.closed) == (b"", False)
     gateway.advance(at("09:40:10"))
@@ -216,7 +215,7 @@ def test_a_restart_cuts_all_and_turns_away(sim):
     client = Client(gateway)
     later(gateway, 60, client)
     assert client.session.closed
-    session = Session(gateway)
+    session = gateway.connect()
     session.receive_data(b"API\0" + prefixed(b"v100..176"))
     assert (session.data_to_send(), session.closed) == (b"", True)
     gateway.advance(at("09:42"))
@@ -264,12 +263,12 @@ def test_bytes_are_written_in_pieces(sim):
     )
     session = Client(gateway).session
     data = frame(9, 1, 5) * 20
-    assert gateway.trouble.pieces(session, data) == [bytes([byte]) for byte in data]
+    assert gateway.faults.pieces(session, data) == [bytes([byte]) for byte in data]
     gateway = sim({"what": {"split": {"size": 9, "random": True}}})
-    pieces = gateway.trouble.pieces(session, data)
+    pieces = gateway.faults.pieces(session, data)
     assert b"".join(pieces) == data
     assert {len(piece) for piece in pieces} <= set(range(1, 10))
-    assert gateway.trouble.pieces(session, b"") == []
+    assert gateway.faults.pieces(session, b"") == []
 
 
 @claims("coalesce")
@@ -994,7 +993,7 @@ def heard(tmp_path, seed):
         seed=seed,
     )
     client = Client(gateway)
-    return [buy(client, number) for number in range(1, 12)] + [gateway.trouble.fired]
+    return [buy(client, number) for number in range(1, 12)] + [gateway.faults.fired]
 
 
 def test_the_same_seed_repeats_and_another_does_not(tmp_path):
@@ -1006,7 +1005,7 @@ def test_a_new_script_ends_the_old_one(sim):
     gateway = sim({"what": "link_lost"}, {"what": "stop_writing"})
     client = Client(gateway)
     buy(client)
-    gateway.trouble.play(read_script([]))
+    gateway.faults.play(read_script([]))
     told = client.read()
     assert (15 in kinds(told), (-1, 1102) in errors(told), statuses(told)[-1]) == (True, True, "Filled")
     assert kinds(rest(client, 2)) == [5, 3]
@@ -1016,7 +1015,7 @@ def test_what_has_not_begun_does_not_begin_after_its_script(sim):
     gateway = sim(
         {"what": "stop_writing", "after_seconds": 5}, {"what": {"error": {"code": 1}}, "after_seconds": 5}
     )
-    gateway.trouble.play(read_script([]))
+    gateway.faults.play(read_script([]))
     client = Client(gateway)
     later(gateway, 10, client)
     assert kinds(rest(client)) == [5, 3]
@@ -1034,14 +1033,14 @@ def test_others_trade_a_contract_by_its_number(sim):
 def test_what_fired_is_known(sim):
     gateway = sim({"what": "stale"}, {"when": {"request": "ids"}, "what": "ignore"})
     Client(gateway).ask(8, 1, 1)
-    assert [(one.entry, one.fault) for one in gateway.trouble.fired] == [(1, "stale"), (2, "ignore")]
+    assert [(one.entry, one.fault) for one in gateway.faults.fired] == [(1, "stale"), (2, "ignore")]
 
 
 def test_a_script_that_goes_in_circles_comes_to_an_end(sim):
     gateway = sim({"when": {"message": "error"}, "what": {"error": {"code": 1}}, "times": "always"})
     client = Client(gateway)
     later(gateway, 3600, client)
-    assert len(gateway.trouble.fired) == 1000
+    assert len(gateway.faults.fired) == 1000
 
 
 def test_every_problem_of_a_script_is_told_at_once():
@@ -1151,19 +1150,19 @@ NONSENSE = st.lists(WORDS, max_size=30)
 )
 def test_no_script_and_no_bytes_break_the_gateway(market, script, seed, requests, data):
     gateway = Gateway(market, Exchange(market), "SIM0000001", at("09:40"))
-    gateway.trouble.play(read_script(script, seed))
+    gateway.faults.play(read_script(script, seed))
     client, other = Client(gateway), Client(gateway, 2)
     buy(client), rest(client, 2), client.place(1, "BUY", "17.9"), cancel(client, 2), watch(client), buy(other)
     client.place(3, "SELL", "16.5", contract=SPY_CALL, quantity=2)
     for number, words in requests:
         client.session.receive_data(frame(number, *words))
-        for piece in gateway.trouble.pieces(client.session, client.session.data_to_send()):
+        for piece in gateway.faults.pieces(client.session, client.session.data_to_send()):
             assert piece
         if data.draw(st.booleans()):
             gateway.advance(gateway.now + timedelta(seconds=1))
     client.session.receive_data(data.draw(st.binary(max_size=40)))
     gateway.advance(at("09:42"))
-    gateway.trouble.play(read_script([]))
+    gateway.faults.play(read_script([]))
     for session in (client.session, other.session, *gateway.sessions):
         left = session.data_to_send()
         assert whole(left)
@@ -1248,7 +1247,7 @@ def test_a_whole_day_with_faults_passes_in_a_moment(tmp_path):
     def played():
         market = SyntheticDay(date(2026, 2, 10), 7, "quiet")
         gateway = Gateway(market, Exchange(market), "SIM0000001", market.open)
-        gateway.trouble.play(read_script(entries, 5))
+        gateway.faults.play(read_script(entries, 5))
         client = Client(gateway)
         option = ("0", "SPX", "OPT", "20260210", "6760.0", "C", "100", "SMART", "", "USD", "", "SPXW")
         watch(client, 1, option)

@@ -343,9 +343,9 @@ def test_a_quote_costs_microseconds():
 
 
 @pytest.mark.parametrize("regime", sorted(REGIMES))
-def test_a_description_says_that_the_day_is_invented(regime):
+def test_a_description_says_that_the_day_is_synthetic(regime):
     text = day(regime).description
-    assert text.startswith(f"invented day 2026-11-24, regime {regime}, seed 7: ")
+    assert text.startswith(f"synthetic day 2026-11-24, regime {regime}, seed 7: ")
     assert "\n" not in text
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from spxarb.sim.exchange.exchange import Exchange, Filled, Ticket
+from spxarb.sim.exchange.exchange import Exchange
+from spxarb.sim.exchange.orders import Filled, Ticket
 from spxarb.sim.market import ticks
 from spxarb.sim.market.instruments import SPX_ID, SPY_ID
 from spxarb.sim.market.recorded import COLUMNS, RecordedDay

@@ -13,13 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spxarb.sim.api.session import HANDLERS, Session
+from spxarb.sim.api.dispatch import HANDLERS
 from spxarb.sim.api.wire import frame, frames_in, prefixed
 from spxarb.sim.exchange.exchange import Exchange
-from spxarb.sim.faults.simple import Faults
 from spxarb.sim.gateway import Gateway
 from spxarb.sim.market.recorded import RecordedDay
-from spxarb.sim.server import Clock, check_loopback
+from spxarb.sim.server import MarketClock, check_loopback
 
 NEW_YORK = ZoneInfo("America/New_York")
 DAY = """\
@@ -52,7 +51,7 @@ class Client:
     """The other end: asks with fields, reads frames."""
 
     def __init__(self, gateway, client_id=1, version=176):
-        self.session = Session(gateway)
+        self.session = gateway.connect()
         self.session.receive_data(b"API\0" + prefixed(f"v100..{version}".encode()))
         self.greeting = self.read()
         self.welcome = self.ask(71, 2, client_id, "")
@@ -106,13 +105,13 @@ def test_nothing_but_the_version_is_said_before_start_api(gateway):
     "greeting", [b"API\0" + prefixed(b"v100..156"), b"HTTP", b"API\0" + prefixed(b"x..y")]
 )
 def test_who_speaks_no_version_of_ours_is_shut_out_in_silence(gateway, greeting):
-    session = Session(gateway)
+    session = gateway.connect()
     session.receive_data(greeting)
     assert (session.closed, session.data_to_send()) == (True, b"")
 
 
 def test_a_request_before_start_api_ends_the_connection(gateway):
-    session = Session(gateway)
+    session = gateway.connect()
     session.receive_data(b"API\0" + prefixed(b"v157..176"))
     session.data_to_send()
     session.receive_data(frame(61, 1))
@@ -285,7 +284,7 @@ def test_an_impossible_length_is_answered_and_ends_the_connection(gateway):
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.binary(max_size=60), max_size=5))
 def test_random_bytes_never_break_a_session(gateway, chunks):
-    fresh, ready = Session(gateway), Client(gateway, client_id=77).session
+    fresh, ready = gateway.connect(), Client(gateway, client_id=77).session
     for chunk in chunks:
         fresh.receive_data(chunk)
         ready.receive_data(chunk)
@@ -343,57 +342,6 @@ def test_a_proper_request_with_some_fields_spoiled_is_answered_at_every_version(
     client.session.close()
 
 
-def test_faults_cut_a_connection_at_the_wished_moment(gateway):
-    for order_id, (cut, number, orders, told) in enumerate(
-        (
-            ("before_request", 3, 0, []),
-            ("before_answer", 3, 1, []),
-            ("before_message", 3, 2, [5]),
-            ("after_message", 3, 3, [5, 3]),
-        ),
-        1,
-    ):
-        client = Client(gateway)
-        gateway.faults = Faults.parse({"cut": cut, "cut_id": number})
-        assert kinds(client.place(order_id)) == told
-        assert client.session.closed
-        assert len(gateway.exchange.open_orders(None)) == orders
-
-
-def test_a_read_only_gateway_refuses_orders_and_their_lists(gateway):
-    client = Client(gateway)
-    gateway.faults = Faults.parse({"read_only": True})
-    assert errors(client.place(9)) == [(9, 321)]
-    assert errors(client.ask(5, 1)) == [(-1, 321)]
-    assert kinds(client.ask(61, 1)) == [62]
-
-
-def test_missing_quotes_and_delayed_data_look_like_the_real_ones(gateway):
-    client = Client(gateway)
-    gateway.faults = Faults.parse({"no_quotes": True, "data_type": 3})
-    ticks = client.ask(1, 11, 7, *CALL, 0, "", 0, 0, "")
-    assert ["58", "1", "7", "3"] in ticks
-    assert ["1", "6", "7", "66", "-1.0", "0", "0"] in ticks
-
-
-def test_a_mute_gateway_and_suppressed_messages_say_nothing(gateway):
-    client = Client(gateway)
-    gateway.faults = Faults.parse({"suppress": [62]})
-    assert client.ask(61, 1) == []
-    gateway.faults = Faults.parse({"mute": True})
-    assert client.ask(49, 1) == []
-    gateway.faults = Faults.parse({})
-    assert kinds(client.ask(49, 1)) == [49]
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"explode": True}, {"cut": "sometimes"}, {"suppress": 5}, {"data_type": 9}]
-)
-def test_a_fault_that_does_not_exist_is_named(wrong):
-    with pytest.raises(ValueError, match=f"{next(iter(wrong))}|sometimes"):
-        Faults.parse(wrong)
-
-
 def test_the_clock_never_goes_back(gateway):
     with pytest.raises(ValueError, match="cannot go back"):
         gateway.advance(at("09:39"))
@@ -401,7 +349,7 @@ def test_the_clock_never_goes_back(gateway):
 
 def test_a_clock_runs_at_its_speed_and_can_stand_still():
     machine = [100.0]
-    clock = Clock(at("09:30"), 60, lambda: machine[0])
+    clock = MarketClock(at("09:30"), 60, lambda: machine[0])
     machine[0] += 2
     assert clock.now() == at("09:32")
     clock.set_speed(0)

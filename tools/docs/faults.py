@@ -1,6 +1,6 @@
-"""The table of faults in ``docs/simulated-gateway-faults.md``: written from the faults themselves.
+"""The table of faults in ``docs/simulated-gateway-faults.md``, written from the faults themselves.
 
-``python -m tools.docs.faults`` writes it anew, between the two marks.
+``python -m tools.docs.faults`` rewrites it, between the two marks.
 """
 
 from __future__ import annotations
@@ -8,12 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spxarb.sim.faults.kinds import Place
 from spxarb.sim.faults.readers import MESSAGES, REQUESTS
 from spxarb.sim.faults.table import GROUPS
 
 if TYPE_CHECKING:
-    from spxarb.sim.faults.kinds import Kind, Parameter
+    from spxarb.sim.faults.kinds import FaultKind, Parameter
 
 DOCUMENT = Path("docs") / "simulated-gateway-faults.md"
 BEGIN, END = "<!-- table of faults -->\n", "<!-- end of the table -->\n"
@@ -31,24 +30,25 @@ def table() -> str:
     return "".join(parts)
 
 
-def _row(kind: Kind) -> str:
-    says = "<br>".join(_parameter(each) for each in kind.parameters)
+def _row(kind: FaultKind) -> str:
+    says = "<br>".join(_parameter(parameter) for parameter in kind.parameters)
     lasts = "until its end" if kind.lasting else "once"
-    if set(kind.acts) <= {Place.NOW}:
+    if kind.momentary:
         lasts = "a moment"
-    places = ", ".join(place.value for place in kind.acts)
-    return f"| `{kind.name}` | {kind.says} | {says} | {lasts} | {places} |\n"
+    hooks = ", ".join(hook.value for hook in kind.acts)
+    return f"| `{kind.name}` | {kind.says} | {says} | {lasts} | {hooks} |\n"
 
 
-def _parameter(each: Parameter) -> str:
-    choices = f" ({', '.join(each.choices)})" if each.choices else ""
-    if each.required:
+def _parameter(parameter: Parameter) -> str:
+    choices = f" ({', '.join(parameter.choices)})" if parameter.choices else ""
+    value = parameter.default
+    if parameter.required:
         default = ", must be given"
-    elif each.default in {None, ""}:
+    elif value in {None, ""}:
         default = ""
     else:
-        default = f", default {str(each.default).lower() if isinstance(each.default, bool) else each.default}"
-    return f"`{each.name}`: {each.says}{choices}{default}"
+        default = f", default {str(value).lower() if isinstance(value, bool) else value}"
+    return f"`{parameter.name}`: {parameter.says}{choices}{default}"
 
 
 def replaced(text: str) -> str:

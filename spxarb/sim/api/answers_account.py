@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from spxarb.sim.api.session import Session
     from spxarb.sim.api.wire import Fields
-    from spxarb.sim.exchange.exchange import Holding
+    from spxarb.sim.exchange.orders import Holding
     from spxarb.sim.market.instruments import Instrument
 
 REPEAT = timedelta(minutes=3)

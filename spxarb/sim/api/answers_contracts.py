@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from spxarb.sim.api import layouts
 from spxarb.sim.api.requests import read_query
 from spxarb.sim.api.wire import Ask, Say, frame
-from spxarb.sim.market.instruments import MARKET_RULES, session_hours
+from spxarb.sim.market.instruments import session_hours
+from spxarb.sim.market.ticks import MARKET_RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

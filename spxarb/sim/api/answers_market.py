@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -71,7 +70,7 @@ def market_data_type(session: Session, fields: Fields) -> None:
 
 
 def refresh(session: Session) -> None:
-    """Send every line what changed since its last ticks; let bars that keep up to date grow."""
+    """Send every line what changed since its last ticks, and what is new in bars that keep up to date."""
     for stream in list(session.streams.values()):
         _send_ticks(session, stream)
     for bars in session.histories.values():
@@ -82,24 +81,17 @@ def _send_ticks(session: Session, stream: Stream) -> None:
     market, now = session.gateway.market, session.gateway.now
     frozen = session.market_data_type in {2, 4} and now >= market.close
     moment = market.close - timedelta(seconds=1) if frozen else now
-    faults = session.gateway.faults
-    kind = faults.data_type if faults.data_type != LIVE else FROZEN if frozen else LIVE
-    look = session.gateway.trouble.look(session, stream, moment, kind)
-    if look.silent:
+    shown = session.gateway.interceptor.shown(session, stream, moment, FROZEN if frozen else LIVE)
+    if shown is None:
         return
-    quote = market.quote(stream.instrument.con_id, look.moment)
     under = None
     if stream.instrument.under_con_id:
-        under = market.quote(stream.instrument.under_con_id, look.moment).last
-    for change in look.changes:
-        quote = change(quote)
-    if faults.no_quotes:
-        quote = replace(quote, bid=None, ask=None)
-    session.send(*stream.update(quote, look.kind, under, look.moment))
+        under = market.quote(stream.instrument.under_con_id, shown.moment).last
+    session.send(*stream.update(shown, under))
 
 
 def historical_data(session: Session, fields: Fields) -> None:
-    """reqHistoricalData: bars of the day so far, with keepUpToDate as it goes on; or the days' sessions."""
+    """reqHistoricalData: bars of the day so far, with keepUpToDate also the next ones; or sessions."""
     request = fields.must_integer("reqId")
     asked = read_history(fields)
     instrument = one_instrument(session, request, asked.query)
@@ -108,8 +100,8 @@ def historical_data(session: Session, fields: Fields) -> None:
     gateway = session.gateway
     try:
         if asked.what.upper() == "SCHEDULE" and session.version >= history.SCHEDULES:
-            told = history.schedule(asked, instrument, gateway.market, gateway.now)
-            session.send(frame(Say.HISTORICAL_SCHEDULE, request, *told))
+            sessions = history.schedule(asked, instrument, gateway.market, gateway.now)
+            session.send(frame(Say.HISTORICAL_SCHEDULE, request, *sessions))
             return
         plan = history.plan(asked, gateway.market, gateway.now)
     except ValueError as problem:

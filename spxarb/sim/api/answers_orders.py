@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from spxarb.sim.api import layouts
 from spxarb.sim.api.answers_contracts import matches
-from spxarb.sim.api.requests import NEW_YORK, read_execution_filter, read_place_order, read_time
+from spxarb.sim.api.requests import read_execution_filter, read_place_order, read_time
 from spxarb.sim.api.wire import Ask, Say, WireError, frame
-from spxarb.sim.exchange.exchange import OrderState, Ticket
+from spxarb.sim.exchange.orders import OrderSnapshot, Ticket
+from spxarb.sim.market.trading_days import NEW_YORK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -41,12 +42,12 @@ def place_order(session: Session, fields: Fields) -> None:
         return
     exchange = session.gateway.exchange
     if ticket.what_if:
-        wrong = exchange.fault(ticket)
+        wrong = exchange.validate(ticket)
         if wrong is not None:
             session.error(order_id, wrong.code, wrong.text)
             return
         preview = exchange.what_if(ticket)
-        state = OrderState(ticket, 0, "PreSubmitted", 0, ticket.quantity, 0.0, 0.0, None, "", None)
+        state = OrderSnapshot(ticket, 0, "PreSubmitted", 0, ticket.quantity, 0.0, 0.0, None, "", None)
         session.send(layouts.open_order(session.version, state, preview))
     else:
         session.gateway.publish(exchange.submit(ticket))
@@ -146,7 +147,7 @@ def all_open_orders(session: Session, fields: Fields) -> None:
     _list_open(session, session.gateway.exchange.open_orders(None))
 
 
-def _list_open(session: Session, states: Iterable[OrderState]) -> None:
+def _list_open(session: Session, states: Iterable[OrderSnapshot]) -> None:
     for state in states:
         session.send(layouts.open_order(session.version, state), layouts.order_status(state))
     session.send(frame(Say.OPEN_ORDERS_END, 1))

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from spxarb.sim.api.layouts import wire_time
-from spxarb.sim.api.requests import NEW_YORK, read_time
+from spxarb.sim.api.requests import read_time
 from spxarb.sim.api.wire import Say, frame
-from spxarb.sim.market.trading_days import closing, is_open, opening, previous_day
+from spxarb.sim.market.trading_days import NEW_YORK, closing, is_open, opening, previous_day
 
 if TYPE_CHECKING:
     from spxarb.sim.api.requests import HistoryRequest
     from spxarb.sim.api.wire import Value
-    from spxarb.sim.market.instruments import Instrument, Market, Quote
+    from spxarb.sim.market.instruments import Instrument, Market, MarketQuote
 
 MAX_BARS = 2000
 SCHEDULES, ZONED_TIMES = 165, 174
@@ -106,7 +106,7 @@ def schedule(asked: HistoryRequest, instrument: Instrument, market: Market, now:
         days.append(previous_day(days[-1]))
     zone = ZoneInfo(instrument.time_zone)
     rows = [
-        (*(f"{each.astimezone(zone):%Y%m%d-%H:%M:%S}" for each in (opening(d), closing(d))), f"{d:%Y%m%d}")
+        (*(f"{edge.astimezone(zone):%Y%m%d-%H:%M:%S}" for edge in (opening(d), closing(d))), f"{d:%Y%m%d}")
         for d in reversed(days)
     ]
     return [rows[0][0], rows[-1][1], instrument.time_zone, len(rows), *(text for row in rows for text in row)]
@@ -154,7 +154,7 @@ def _bar(market: Market, instrument: Instrument, plan: Plan, start: datetime, en
     return Bar(start, prices[0], max(prices), min(prices), prices[-1], volume, _mean(prices))
 
 
-def _price(quote: Quote, what: str) -> float | None:
+def _price(quote: MarketQuote, what: str) -> float | None:
     if what == "TRADES":
         return quote.last
     if what == "BID":

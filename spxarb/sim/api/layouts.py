@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spxarb.sim.api.requests import NEW_YORK
 from spxarb.sim.api.wire import UNSET_DOUBLE, UNSET_INTEGER, UNSET_LONG, Say, frame
+from spxarb.sim.market.trading_days import NEW_YORK
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
     from spxarb.sim.api.wire import Value
-    from spxarb.sim.exchange.exchange import Fill, Holding, OrderState, Ticket, WhatIf
+    from spxarb.sim.exchange.orders import ExecutionReport, Holding, OrderSnapshot, Ticket, WhatIf
     from spxarb.sim.market.instruments import Instrument
 
 DURATION, POST_TO_ATS, AUTO_CANCEL_PARENT, SIZE_RULES = 158, 160, 162, 164
@@ -85,7 +85,7 @@ def contract_details(
     return frame(*head, *tail)
 
 
-def order_status(state: OrderState) -> bytes:
+def order_status(state: OrderSnapshot) -> bytes:
     """One orderStatus frame."""
     ticket = state.ticket
     return frame(
@@ -104,7 +104,7 @@ def order_status(state: OrderState) -> bytes:
     )
 
 
-def open_order(version: int, state: OrderState, preview: WhatIf | None = None) -> bytes:
+def open_order(version: int, state: OrderSnapshot, preview: WhatIf | None = None) -> bytes:
     """One openOrder frame: of a standing order, or with `preview` the answer to a what-if."""
     ticket = state.ticket
     return frame(
@@ -182,7 +182,7 @@ def _flags(ticket: Ticket, *names: str) -> list[Value]:
     return [ticket.extra.get(name) or 0 for name in names]
 
 
-def _no_preview(state: OrderState) -> list[Value]:
+def _no_preview(state: OrderSnapshot) -> list[Value]:
     """The margins of a real order are unset; its commission comes once it is known."""
     commission, currency = ("", "") if state.commission is None else (state.commission, "USD")
     return [*(UNSET_DOUBLE,) * 9, commission, "", "", currency, ""]
@@ -199,7 +199,7 @@ def _preview(preview: WhatIf) -> list[Value]:
     ]
 
 
-def completed_order(version: int, state: OrderState) -> bytes:
+def completed_order(version: int, state: OrderSnapshot) -> bytes:
     """One completedOrder frame: as openOrder, but orderId and clientId are absent."""
     ticket = state.ticket
     when = wire_time(state.completed_at) if state.completed_at else ""
@@ -224,7 +224,7 @@ def completed_order(version: int, state: OrderState) -> bytes:
     )
 
 
-def execution(request: int, fill: Fill) -> bytes:
+def execution(request: int, fill: ExecutionReport) -> bytes:
     """One execDetails frame; `request` is -1 for the live stream."""
     ticket = fill.ticket
     return frame(
@@ -240,7 +240,7 @@ def execution(request: int, fill: Fill) -> bytes:
     )
 
 
-def commission_report(fill: Fill) -> bytes:
+def commission_report(fill: ExecutionReport) -> bytes:
     """One commissionReport frame; realizedPNL of an opening trade is unset."""
     realized: Value = UNSET_DOUBLE if fill.realized_pnl is None else fill.realized_pnl
     return frame(Say.COMMISSION, 1, fill.exec_id, fill.commission, "USD", realized, UNSET_DOUBLE, "")

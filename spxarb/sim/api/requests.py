@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from spxarb.sim.api.wire import WireError
+from spxarb.sim.market.trading_days import NEW_YORK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from spxarb.sim.api.wire import Fields
 
-NEW_YORK = ZoneInfo("America/New_York")
 _TIME = re.compile(r"(\d{8})(?P<gap>[ -]+)(\d{2}:\d{2}:\d{2})(?: +(?P<zone>\S+))?")
 
 

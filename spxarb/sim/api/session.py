@@ -2,56 +2,122 @@
 
 States of a connection, in order: GREETING (API and NUL), VERSION (``vMIN..MAX``), START (startApi), READY,
 CLOSED. Only READY answers requests. Until startApi nothing but the version frame is sent: the official client
-throws away whatever else comes with it. A request that cannot be read gets an error frame and the connection
-lives on; bytes that are no protocol at all (another greeting, an impossible length) end it.
+discards whatever else arrives with it. A request that cannot be read gets an error frame and the connection
+stays open; bytes that are no protocol at all (another greeting, an impossible length) end it.
+
+What answers the requests (`RequestHandlers`), what may come between a request and its effect, or between a
+frame and its client (`TrafficInterceptor`), and what all sessions share (`SharedGateway`) are handed in.
 """
 
 from __future__ import annotations
 
 import contextlib
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from spxarb.sim.api import answers_account, answers_contracts, answers_market, answers_orders, layouts
+from spxarb.sim.api import layouts
 from spxarb.sim.api.wire import (
     GREETING,
     NOT_A_REQUEST,
+    VERSION_REQUEST,
     Ask,
     Fields,
     FrameReader,
     Say,
     WireError,
     frame,
-    message_id,
     negotiate,
     split_fields,
 )
-from spxarb.sim.faults.readers import GREETING as GREETING_NUMBER
-from spxarb.sim.faults.simple import ORDERLY, Cut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
     from spxarb.sim.api.history import HistoryStream
-    from spxarb.sim.api.streams import Stream
+    from spxarb.sim.api.streams import ShownQuote, Stream
     from spxarb.sim.api.wire import Value
-    from spxarb.sim.faults.kinds import Parcel
-    from spxarb.sim.gateway import Gateway
+    from spxarb.sim.exchange.exchange import Exchange
+    from spxarb.sim.exchange.orders import Event
+    from spxarb.sim.market.instruments import Market
 
     Handler = Callable[["Session", Fields], None]
 
-HANDLERS: Mapping[int, Handler] = {
-    **answers_account.HANDLERS,
-    **answers_contracts.HANDLERS,
-    **answers_market.HANDLERS,
-    **answers_orders.HANDLERS,
-}
 _FARMS = (
     (2104, "Market data farm connection is OK:usfarm"),
     (2106, "HMDS data farm connection is OK:ushmds"),
     (2158, "Sec-def data farm connection is OK:secdefil"),
 )
+
+
+class RequestHandlers(Protocol):
+    """What answers the requests of a ready client; see `dispatch`."""
+
+    def handler(self, number: int) -> Handler | None:
+        """The handler of a message id; None when the request is not offered."""
+
+    def refresh(self, session: Session) -> None:
+        """Send a client what has changed with the clock."""
+
+
+class TrafficInterceptor(Protocol):
+    """What may come between a client and the gateway; with nothing wrong everything passes as it is."""
+
+    def settle(self) -> None:
+        """Do what is due by now."""
+
+    def ignores(self, session: Session) -> bool:
+        """True while nothing that a client sends is read."""
+
+    def request(self, session: Session, number: int, values: list[str], effect: Callable[[], None]) -> None:
+        """Let a request take effect, unless it is to go otherwise."""
+
+    def message(self, session: Session, whole: bytes) -> None:
+        """Pass a frame on to `Session.put`, unless it is to go otherwise."""
+
+    def shown(self, session: Session, stream: Stream, moment: datetime, kind: int) -> ShownQuote | None:
+        """What a market data line shows of its contract at a moment; None when it is silent."""
+
+
+class SharedGateway(Protocol):
+    """What all sessions share: the market, the exchange, the account, the time, each other."""
+
+    @property
+    def market(self) -> Market:
+        """The day's market."""
+
+    @property
+    def exchange(self) -> Exchange:
+        """Orders, executions and positions."""
+
+    @property
+    def account(self) -> str:
+        """The account id."""
+
+    @property
+    def now(self) -> datetime:
+        """The market time, aware."""
+
+    @property
+    def sessions(self) -> Sequence[Session]:
+        """Clients past startApi."""
+
+    @property
+    def connections(self) -> Sequence[Session]:
+        """Everyone who has connected."""
+
+    @property
+    def interceptor(self) -> TrafficInterceptor:
+        """What may come between."""
+
+    def join(self, session: Session) -> bool:
+        """Admit a client past startApi; False when its client id is taken."""
+
+    def leave(self, session: Session) -> None:
+        """Forget a connection; its orders stay in the book."""
+
+    def publish(self, events: Iterable[Event]) -> None:
+        """Send every client the events that concern it."""
 
 
 class State(Enum):
@@ -67,7 +133,7 @@ class State(Enum):
 class Session:
     """A client's side of the gateway. The owner moves bytes: `receive_data` in, `data_to_send` out."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: SharedGateway, handlers: RequestHandlers) -> None:
         """A fresh connection to `gateway`: nothing received, nothing to send."""
         self.gateway = gateway
         self.state = State.GREETING
@@ -83,10 +149,12 @@ class Session:
         self.pnl: dict[int, int | None] = {}
         self.pnl_sent: dict[int, tuple[Value, ...]] = {}
         self.account_sent: datetime | None = None
-        self._gone = False
+        self._handlers = handlers
+        self._peer_gone = False
         self._reader = FrameReader()
         self._out = bytearray()
-        gateway.connections.append(self)
+
+    # --- for the owner of the socket ---------------------------------------------------------------------
 
     @property
     def closed(self) -> bool:
@@ -96,20 +164,20 @@ class Session:
     def receive_data(self, data: bytes) -> None:
         """Take bytes of the client, cut anywhere, and answer every whole request in them. Never raises."""
         self._reader.feed(data)
-        trouble = self.gateway.trouble
+        interceptor = self.gateway.interceptor
         try:
-            while not trouble.deaf(self) and self._step():
-                trouble.settle()
+            while not interceptor.ignores(self) and self._step():
+                interceptor.settle()
         except WireError as problem:
             if self.state is State.READY:
                 self.error(NOT_A_REQUEST, 320, f"Server error when reading an API client request: {problem}")
             self.close()
-        if self._gone and not trouble.deaf(self):
+        if self._peer_gone and not interceptor.ignores(self):
             self.close()
 
     def end(self) -> None:
-        """The client has gone. While a fault keeps its bytes unread, nobody notices: its id stays taken."""
-        self._gone = True
+        """The client has gone. While a fault leaves its bytes unread nobody notices: its id stays taken."""
+        self._peer_gone = True
         self.receive_data(b"")
 
     def data_to_send(self) -> bytes:
@@ -118,37 +186,24 @@ class Session:
         self._out.clear()
         return data
 
-    def send(self, *frames: bytes) -> None:
-        """Queue whole frames for the client; after the end they are dropped."""
-        faults = self.gateway.faults
-        for item in frames:
-            number = message_id(item)
-            if self.closed or faults.cuts(Cut.BEFORE_MESSAGE, number):
-                self.close()
-                return
-            parcel = self.gateway.trouble.message(self, item)
-            if parcel is None:
-                self.put(item)
-            else:
-                self._send_parcel(parcel)
-            if faults.cuts(Cut.AFTER_MESSAGE, number):
-                self.close()
+    def refresh(self) -> None:
+        """Send what changed with the clock: quotes, profit and loss, account values."""
+        if self.state is State.READY:
+            self._handlers.refresh(self)
 
-    def _send_parcel(self, parcel: Parcel) -> None:
-        """Send what a fault has made of a message, now or when its time has come."""
-        if parcel.seconds is None or parcel.seconds > 0:
-            self.gateway.trouble.hold(parcel)
-            return
-        self.put(*parcel.out)
-        if parcel.close:
-            self.close()
+    # --- for who answers ---------------------------------------------------------------------------------
+
+    def send(self, *frames: bytes) -> None:
+        """Queue whole frames for the client, by way of the interceptor; after the end they are dropped."""
+        for whole in frames:
+            if self.closed:
+                return
+            self.gateway.interceptor.message(self, whole)
 
     def put(self, *frames: bytes) -> None:
-        """Queue frames past the script of faults; what is muted or comes after the end is dropped."""
-        faults = self.gateway.faults
-        for item in frames:
-            if not self.closed and not faults.mute and message_id(item) not in faults.suppress:
-                self._out += item
+        """Queue frames without asking the interceptor; after the end they are dropped."""
+        if not self.closed:
+            self._out += b"".join(frames)
 
     def error(self, request: int, code: int, text: str) -> None:
         """Queue an error or notice; `request` is the request or order id, -1 for none."""
@@ -157,16 +212,26 @@ class Session:
     def close(self) -> None:
         """End this connection: what is queued still goes out. The book keeps its orders."""
         self.state = State.CLOSED
-        if self in self.gateway.connections:
-            self.gateway.connections.remove(self)
         self.gateway.leave(self)
 
-    def refresh(self) -> None:
-        """Send what changed with the clock: quotes, profit and loss, account values."""
-        if self.state is not State.READY:
-            return
-        answers_market.refresh(self)
-        answers_account.refresh(self)
+    def queued(self) -> int:
+        """How many bytes are queued: a mark for `forget`."""
+        return len(self._out)
+
+    def forget(self, mark: int) -> None:
+        """Drop what was queued since `queued` gave this mark."""
+        del self._out[mark:]
+
+    def perform(self, number: int, values: list[str]) -> None:
+        """Let a request that was kept back take effect now, even if the connection has ended."""
+        handler = self._handlers.handler(number)
+        if handler is not None:
+            with contextlib.suppress(WireError):
+                fields = Fields(values)
+                fields.skip(1)
+                handler(self, fields)
+
+    # --- the protocol ------------------------------------------------------------------------------------
 
     def _step(self) -> bool:
         """One greeting or frame; False when more bytes are needed or none are wanted."""
@@ -183,13 +248,13 @@ class Session:
         payload = self._reader.payload()
         if payload is None:
             return False
+        values = split_fields(payload)
         if self.state is State.VERSION:
-            self._intercepted(GREETING_NUMBER, split_fields(payload), lambda: self._agree(payload))
+            self._intercepted(VERSION_REQUEST, values, lambda: self._agree(payload))
         elif self.state is State.START:
-            values = split_fields(payload)
             self._intercepted(_number(values), values, lambda: self._start(Fields(values)))
         else:
-            self._answer(split_fields(payload))
+            self._answer(values)
         return True
 
     def _agree(self, payload: bytes) -> None:
@@ -223,57 +288,19 @@ class Session:
         fields = Fields(values)
         try:
             number = fields.must_integer("message id")
-            handler = HANDLERS.get(number)
+            handler = self._handlers.handler(number)
             if handler is None:
-                text = f"Server error when reading an API client request: message id {number} is not offered"
-                self.error(request_id(values), 320, text)
-                return
-            self._perform(number, handler, fields, values)
+                raise WireError(f"message id {number} is not offered")  # noqa: TRY301  one answer to all
+            self._intercepted(number, values, lambda: handler(self, fields))
         except WireError as problem:
             text = f"Server error when reading an API client request: {problem}"
             self.error(request_id(values), 320, text)
 
-    def _perform(self, number: int, handler: Handler, fields: Fields, values: list[str]) -> None:
-        """Run a handler, unless a fault comes between."""
-        faults, sent = self.gateway.faults, len(self._out)
-        if faults.cuts(Cut.BEFORE_REQUEST, number):
-            self.close()
-        elif faults.read_only and number in ORDERLY:
-            text = "Error validating request: cause - The API interface is currently in Read-Only mode."
-            request = fields.integer("orderId") if number == Ask.PLACE_ORDER else None
-            self.error(NOT_A_REQUEST if request is None else request, 321, text)
-        else:
-            self._intercepted(number, values, lambda: handler(self, fields))
-            if faults.cuts(Cut.BEFORE_ANSWER, number):
-                del self._out[sent:]
-                self.close()
-
     def _intercepted(self, number: int, values: list[str], effect: Callable[[], None]) -> None:
-        """Let a request take effect, unless the script of faults has other plans for it."""
+        """Let a request take effect, unless a fault wants otherwise."""
         if number == Ask.START_API and self.state is State.START:
             self.client_id = Fields(values[2:3]).integer("clientId") or 0
-        sent = len(self._out)
-        call = self.gateway.trouble.request(self, number, values)
-        if call is None:
-            effect()
-            return
-        if not call.refused and not self.closed:
-            effect()
-        if call.unanswered:
-            del self._out[sent:]
-        for act in call.after:
-            act()
-        if call.close:
-            self.close()
-
-    def perform(self, number: int, values: list[str]) -> None:
-        """Let a request that was kept back take effect now, whatever has become of the connection."""
-        handler = HANDLERS.get(number)
-        if handler is not None:
-            with contextlib.suppress(WireError):
-                fields = Fields(values)
-                fields.skip(1)
-                handler(self, fields)
+        self.gateway.interceptor.request(self, number, values, effect)
 
 
 def _number(values: list[str]) -> int:

@@ -6,6 +6,7 @@ close, open, 45, 32/33, then the computations 10 to 13. No quote is price -1 wit
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spxarb.sim.api.wire import Say, frame
@@ -13,7 +14,7 @@ from spxarb.sim.api.wire import Say, frame
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from spxarb.sim.market.instruments import Instrument, Quote
+    from spxarb.sim.market.instruments import Instrument, MarketQuote
 
 BID_SIZE, BID, ASK, ASK_SIZE, LAST, LAST_SIZE, HIGH, LOW, VOLUME, CLOSE, OPEN = (
     0,
@@ -53,6 +54,15 @@ _DELAYED |= {
 }
 
 
+@dataclass(frozen=True)
+class ShownQuote:
+    """What a line shows: a quote, the moment at which it was true, and its market data type (1 to 4)."""
+
+    quote: MarketQuote
+    moment: datetime
+    kind: int
+
+
 class Stream:
     """One market data line of one client."""
 
@@ -61,21 +71,22 @@ class Stream:
         self.request = request
         self.instrument = instrument
         self._kind: int | None = None
-        self._sent: Quote | None = None
+        self._sent: MarketQuote | None = None
 
     def start(self) -> bytes:
-        """tickReqParams: the tick size, an exchange map that has no letters here, snapshot permissions."""
+        """tickReqParams: the tick size, the id of an exchange map (not served), snapshot permissions."""
         return frame(Say.TICK_PARAMETERS, self.request, self.instrument.min_tick, "9c0001", 3)
 
-    def update(self, quote: Quote, kind: int, under: float | None, now: datetime) -> list[bytes]:
-        """The ticks, a frame each, from the quote sent last to `quote`; empty when nothing changed.
+    def update(self, shown: ShownQuote, under: float | None) -> list[bytes]:
+        """The ticks, a frame each, that lead from the quote sent last to this one; empty without a change.
 
-        `kind` is the market data type, `under` the underlying's price for the option computations.
+        `under` is the underlying's price for the option computations.
         """
+        quote, now = shown.quote, shown.moment
         ticks: list[bytes] = []
-        if kind != self._kind:
-            ticks.append(frame(Say.MARKET_DATA_TYPE, 1, self.request, kind))
-            self._kind, self._sent = kind, None
+        if shown.kind != self._kind:
+            ticks.append(frame(Say.MARKET_DATA_TYPE, 1, self.request, shown.kind))
+            self._kind, self._sent = shown.kind, None
         before = self._sent
         if before is None or before != quote:
             bid = (before.bid, before.bid_size) if before else None
@@ -83,7 +94,7 @@ class Stream:
             ticks += self._side(BID, BID_SIZE, quote.bid, quote.bid_size, bid)
             ticks += self._side(ASK, ASK_SIZE, quote.ask, quote.ask_size, ask)
             ticks += self._last(quote, before, now)
-            ticks += self._day(quote, before, now)
+            ticks += self._day(quote, before)
             if self.instrument.sec_type == "OPT":
                 ticks += self._computations(quote, before, under)
             self._sent = quote
@@ -119,7 +130,7 @@ class Stream:
             return [self._price(tick, price, size), self._size(size_tick, size)]
         return [self._size(size_tick, size)] if before[1] != size and price is not None else []
 
-    def _last(self, quote: Quote, before: Quote | None, now: datetime) -> list[bytes]:
+    def _last(self, quote: MarketQuote, before: MarketQuote | None, now: datetime) -> list[bytes]:
         if quote.last is None or (before and (before.last, before.volume) == (quote.last, quote.volume)):
             return []
         size = 0 if self.instrument.sec_type == "IND" else quote.last_size
@@ -129,9 +140,8 @@ class Stream:
             frame(Say.TICK_STRING, 6, self.request, self._id(LAST_TIME), str(int(now.timestamp()))),
         ]
 
-    def _day(self, quote: Quote, before: Quote | None, now: datetime) -> list[bytes]:
+    def _day(self, quote: MarketQuote, before: MarketQuote | None) -> list[bytes]:
         """Volume, high, low, close, open; the halt flag; at the start also the exchanges."""
-        del now
         ticks: list[bytes] = []
         if self.instrument.sec_type != "IND" and (before is None or before.volume != quote.volume):
             ticks.append(self._size(VOLUME, quote.volume))
@@ -146,7 +156,9 @@ class Stream:
             ticks.append(frame(Say.TICK_GENERIC, 6, self.request, HALTED, float(quote.halted)))
         return ticks
 
-    def _computations(self, quote: Quote, before: Quote | None, under: float | None) -> list[bytes]:
+    def _computations(
+        self, quote: MarketQuote, before: MarketQuote | None, under: float | None
+    ) -> list[bytes]:
         """Bid, ask, last and model computations."""
         if quote.iv is None and quote.delta is None:
             return []
@@ -163,7 +175,7 @@ class Stream:
             if price is not None and (tick == MODEL_OPTION or price != old)
         ]
 
-    def _computation(self, tick: int, quote: Quote, price: float, under: float | None) -> bytes:
+    def _computation(self, tick: int, quote: MarketQuote, price: float, under: float | None) -> bytes:
         """One tickOptionComputation: -1 and -2 stand for what is not computed."""
         return frame(
             Say.TICK_OPTION,
@@ -174,6 +186,6 @@ class Stream:
             -2.0 if quote.delta is None else quote.delta,
             price,
             0.0,
-            *(-2.0 if each is None else each for each in (quote.gamma, quote.vega, quote.theta)),
+            *(-2.0 if slope is None else slope for slope in (quote.gamma, quote.vega, quote.theta)),
             -1.0 if under is None else under,
         )

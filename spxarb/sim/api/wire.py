@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 GREETING = b"API\0"
+VERSION_REQUEST = 0
+"""The number under which the version range, a client's first frame, counts as a request: it has none."""
 MIN_VERSION = 157
 MAX_VERSION = 176
 MAX_FRAME = 1 << 20

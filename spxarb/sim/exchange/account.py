@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from spxarb.sim.exchange.ledger import Ledger
+    from spxarb.sim.exchange.ledger import AccountLedger
     from spxarb.sim.exchange.orders import Ticket
     from spxarb.sim.market.instruments import Instrument, Market
 
@@ -36,7 +36,7 @@ class Standing(NamedTuple):
 class Account:
     """Values of one account at a moment; the ledger holds what it owns."""
 
-    def __init__(self, name: str, market: Market, ledger: Ledger, margin: str) -> None:
+    def __init__(self, name: str, market: Market, ledger: AccountLedger, margin: str) -> None:
         """Margin by the rules named `margin`. Raises ValueError when there are none of that name."""
         if margin not in RULES:
             raise ValueError(f"unknown margin rules {margin!r}; known: {', '.join(RULES)}")

@@ -1,7 +1,7 @@
-"""The order book, the account and settlement behind the gateway.
+"""The exchange and the account behind the gateway: orders in, events out, settlement at its time.
 
-Orders are known by client and order id. The book never forgets: what a client sees does not depend on when
-it connects.
+Orders are known by client and order id. Nothing is forgotten: what a client sees does not depend on when it
+connects.
 """
 
 from __future__ import annotations
@@ -14,47 +14,21 @@ from typing import TYPE_CHECKING
 
 from spxarb.sim.exchange import settlement
 from spxarb.sim.exchange.account import Account
+from spxarb.sim.exchange.executions import ExecutionLog
 from spxarb.sim.exchange.interventions import Interventions
-from spxarb.sim.exchange.ledger import Ledger
+from spxarb.sim.exchange.ledger import AccountLedger
 from spxarb.sim.exchange.matching import Matcher
-from spxarb.sim.exchange.orders import (
-    Commission,
-    Event,
-    Fill,
-    Filled,
-    Holding,
-    Order,
-    OrderChanged,
-    OrderError,
-    OrderState,
-    PositionChanged,
-    Ticket,
-    WhatIf,
-    dec,
-)
+from spxarb.sim.exchange.order_book import OrderBook
+from spxarb.sim.exchange.orders import Event, Order, OrderChanged, OrderError, dec
 from spxarb.sim.market import hours
 from spxarb.sim.market.trading_days import NEW_YORK, OPTIONS_LATER, closing, opening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from spxarb.sim.faults.kinds import Verdict
+    from spxarb.sim.exchange.interventions import OrderInterceptor, Rejection
+    from spxarb.sim.exchange.orders import ExecutionReport, Holding, OrderSnapshot, Ticket, WhatIf
     from spxarb.sim.market.instruments import Instrument, Market
-
-__all__ = [
-    "Commission",
-    "Event",
-    "Exchange",
-    "Fill",
-    "Filled",
-    "Holding",
-    "OrderChanged",
-    "OrderError",
-    "OrderState",
-    "PositionChanged",
-    "Ticket",
-    "WhatIf",
-]
 
 MAX_QUANTITY = 100_000
 """Contracts of one order; also what keeps all sums far inside the precision of decimals."""
@@ -62,10 +36,12 @@ MAX_CASH = 1e12
 Events = list[Event]
 
 
-class Exchange(Interventions):
+class Exchange:
     """One account's orders and positions in one market. Time comes from outside and only goes forward.
 
-    Every method that changes something gives the news about it, in the order in which clients hear them.
+    Every method that changes something gives the events, in the order in which clients are sent them.
+    Its parts: `orders` holds every order, `executions` the day's executions, the matcher fills, the ledger
+    has cash and positions, the account values them; `interventions` is what a fault may change.
     """
 
     def __init__(
@@ -80,36 +56,36 @@ class Exchange(Interventions):
         """An account with `cash` dollars at midnight of the market's day.
 
         `seed` goes into permanent and execution ids, so that they are the same in every run. Raises
-        ValueError for unknown rules and for a sum that is none.
+        ValueError for unknown margin rules and for cash that is not a finite sum.
         """
         if not -MAX_CASH < cash < MAX_CASH:
             raise ValueError(f"cash {cash} is not a sum of dollars")
+        ids = (market.day.toordinal() * 1009 + seed) & 0xFFFFFFFF
         self.now = datetime.combine(market.day, time(0), NEW_YORK)
+        self.interceptor: OrderInterceptor | None = None
+        self.orders = OrderBook(ids)
+        self.executions = ExecutionLog(ids)
         self._market = market
-        self._ledger = Ledger(dec(cash))
+        self._ledger = AccountLedger(dec(cash))
         self._account = Account(account, market, self._ledger, margin)
-        self._orders: dict[tuple[int, int], Order] = {}
-        self._placed: dict[int, int] = {}
-        self._seen: dict[int, int] = {}
-        self._superseded: dict[str, Fill] = {}
-        self._ids = (market.day.toordinal() * 1009 + seed) & 0xFFFFFFFF
-        self._matcher = Matcher(market, self._ledger, self._ids)
+        self._matcher = Matcher(market, self._ledger, self.executions)
+        self.interventions = Interventions(
+            market, self._ledger, self.orders, self.executions, self._matcher, lambda: self.now
+        )
 
     # --- what clients ask -------------------------------------------------------------------------------
 
     def next_order_id(self, client_id: int) -> int:
         """The lowest id above all that this client has used."""
-        return max(self._seen.get(client_id, 0), self.id_floor) + 1
+        return self.orders.next_order_id(client_id)
 
-    def open_orders(self, client_id: int | None) -> list[OrderState]:
+    def open_orders(self, client_id: int | None) -> list[OrderSnapshot]:
         """Live orders, of one client or with None of all, oldest first."""
-        listed = (order for order in self._orders.values() if order.live or order.dormant)
-        return [o.state() for o in listed if client_id in {None, o.ticket.client_id}]
+        return self.orders.open(client_id)
 
-    def completed_orders(self, since: datetime | None = None) -> list[OrderState]:
+    def completed_orders(self, since: datetime | None = None) -> list[OrderSnapshot]:
         """Filled, cancelled and rejected orders that ended at or after `since`, oldest first."""
-        done = (order for order in self._orders.values() if order.completed_at is not None)
-        return [o.state() for o in done if since is None or o.completed_at is None or o.completed_at >= since]
+        return self.orders.completed(since)
 
     def fills(
         self,
@@ -122,14 +98,14 @@ class Exchange(Interventions):
         side: str = "",
         *,
         corrected: bool = False,
-    ) -> list[Fill]:
+    ) -> list[ExecutionReport]:
         """Executions that pass the filter, oldest first; 0, '' and None pass everything.
 
-        Those that were corrected since are given only with `corrected`.
+        With `corrected` also those that a correction has replaced.
         """
         return [
             fill
-            for fill in (self.all_executions() if corrected else self._matcher.fills)
+            for fill in (self.executions.listed() if corrected else self.executions.current)
             if client_id in {0, fill.ticket.client_id}
             and account in {"", self._account.name}
             and (since is None or fill.time >= since)
@@ -156,11 +132,11 @@ class Exchange(Interventions):
         return self._account.pnl(self.now)
 
     def what_if(self, ticket: Ticket) -> WhatIf:
-        """What an order would do to margin and equity; nothing is placed. Only for one without `fault`."""
+        """What an order that `validate` passes would do to margin and equity; nothing is placed."""
         return self._account.what_if(ticket, self.now)
 
-    def fault(self, ticket: Ticket) -> OrderError | None:
-        """What is wrong with an order whatever the account holds: price, size, or a contract that is gone."""
+    def validate(self, ticket: Ticket) -> OrderError | None:
+        """What is wrong with an order whatever the account holds: price, size, an expired contract."""
         if not ticket.priced:
             text = "The price does not conform to the minimum price variation for this contract."
             return _error(ticket, 110, text)
@@ -176,54 +152,53 @@ class Exchange(Interventions):
     def submit(self, ticket: Ticket) -> Events:
         """A new order, or a change of the live one with the same id of the same client."""
         client, number = ticket.client_id, ticket.order_id
-        known = self._orders.get((client, number))
+        known = self.orders.find(client, number)
         if known is not None:
             return self._modify(known, ticket)
-        if number <= self._placed.get(client, 0):
+        if self.orders.is_spent(client, number):
             return [_error(ticket, 103, "Duplicate order id")]
-        self._seen[client] = max(number, self._seen.get(client, 0))
-        wrong = self.fault(ticket)
+        self.orders.note_id(client, number)
+        wrong = self.validate(ticket)
         if wrong is not None:
             return [wrong]
-        self._placed[client] = number
-        order = Order(ticket, self._perm_id(), "PendingSubmit", self._end_of(ticket))
-        self._orders[client, number] = order
+        order = Order(ticket, self.orders.next_perm_id(), "PendingSubmit", self._end_of(ticket))
+        self.orders.add(order)
         return self._start(order)
 
     def _start(self, order: Order) -> Events:
-        """Let an accepted order work, wait for its time, or be rejected for want of margin."""
+        """Let an accepted order work, wait for its time, or be rejected for lack of margin."""
         ticket = order.ticket
         if not ticket.transmit:
-            return [OrderChanged(order.state())]
+            return [OrderChanged(order.snapshot())]
         new, order.status = order.status == "PendingSubmit", "PreSubmitted"
-        verdict = self.fate.verdict(ticket, new=new) if self.fate else None
-        if verdict is not None:
-            return self._reject(order, verdict)
-        wanting = self._account.refusal(replace(ticket, quantity=order.remaining), self.now)
-        if wanting:
-            order.status, order.why, order.completed_at = "Inactive", wanting, self.now
-            rejected = _error(ticket, 201, f"Order rejected - reason:{wanting}")
-            return [rejected, OrderChanged(order.state())]
+        rejection = self.interceptor.rejection(ticket, new=new) if self.interceptor else None
+        if rejection is not None:
+            return self._reject(order, rejection)
+        shortfall = self._account.refusal(replace(ticket, quantity=order.remaining), self.now)
+        if shortfall:
+            order.status, order.why, order.completed_at = "Inactive", shortfall, self.now
+            rejected = _error(ticket, 201, f"Order rejected - reason:{shortfall}")
+            return [rejected, OrderChanged(order.snapshot())]
         if self._works(order):
-            return self._meet(order, news=True)
+            return self._meet(order, report=True)
         if ticket.tif == "IOC" and not self._waits(order):
-            return [OrderChanged(order.state()), *self._end(order, "the exchange is closed")]
-        events: Events = [OrderChanged(order.state())]
+            return [OrderChanged(order.snapshot()), *self._end(order, "the exchange is closed")]
+        events: Events = [OrderChanged(order.snapshot())]
         return events if self._waits(order) else [*events, self._held(ticket)]
 
-    def _reject(self, order: Order, verdict: Verdict) -> Events:
-        """Turn an order away as fate wants it."""
-        order.status, order.why, order.dormant = verdict.status, verdict.why, verdict.dormant
-        order.completed_at = None if verdict.dormant else self.now
+    def _reject(self, order: Order, rejection: Rejection) -> Events:
+        """Turn an order away as the interceptor wants it."""
+        order.status, order.why, order.dormant = rejection.status, rejection.why, rejection.dormant
+        order.completed_at = None if rejection.dormant else self.now
         ticket = order.ticket
-        text = f"Order rejected - reason:{verdict.why}"
-        said: Events = [] if verdict.code is None else [_error(ticket, verdict.code, text)]
-        return [*said, OrderChanged(order.state())] if verdict.told else said
+        text = f"Order rejected - reason:{rejection.why}"
+        events: Events = [] if rejection.code is None else [_error(ticket, rejection.code, text)]
+        return [*events, OrderChanged(order.snapshot())] if rejection.sends_status else events
 
     def _modify(self, order: Order, ticket: Ticket) -> Events:
         """Change price, quantity or time in force of a live order, which keeps its old ones on an error.
 
-        Want of margin ends it, as it would a new order.
+        Lack of margin ends it, as it would a new order.
         """
         if not order.live or order.sealed:
             if order.sealed or order.status == "Filled":
@@ -231,7 +206,7 @@ class Exchange(Interventions):
             return [_error(ticket, 103, "Duplicate order id")]
         if ticket.terms != order.ticket.terms or ticket.quantity <= order.filled:
             return [_error(ticket, 105, "Order being modified does not match original order")]
-        wrong = self.fault(ticket)
+        wrong = self.validate(ticket)
         if wrong is not None:
             return [wrong]
         old, new = order.ticket, ticket
@@ -243,7 +218,7 @@ class Exchange(Interventions):
 
     def cancel(self, client_id: int, order_id: int, asking: int) -> Events:
         """Cancel an order of `client_id`; errors go to the client `asking`."""
-        order = self._orders.get((client_id, order_id))
+        order = self.orders.find(client_id, order_id)
         name = f"OrderId {order_id} that needs to be cancelled"
         if order is None:
             return [OrderError(asking, order_id, 10147, f"{name} is not found.")]
@@ -254,16 +229,16 @@ class Exchange(Interventions):
 
     def _end(self, order: Order, why: str) -> Events:
         order.status, order.why, order.completed_at, order.dormant = "Cancelled", why, self.now, False
-        return [OrderChanged(order.state()), _error(order.ticket, 202, f"Order Canceled - reason:{why}")]
+        return [OrderChanged(order.snapshot()), _error(order.ticket, 202, f"Order Canceled - reason:{why}")]
 
-    def _meet(self, order: Order, *, news: bool) -> Events:
-        """Bring a working order to the market; with `news` tell of the order also when nothing fills."""
+    def _meet(self, order: Order, *, report: bool) -> Events:
+        """Bring a working order to the market; with `report` its state is an event even if nothing fills."""
         count, price = self._matcher.offer(order.ticket, order.remaining, self.now)
-        if count and self.fate is not None:
-            count = self.fate.allowed(order, count, self.now)
+        if count and self.interceptor is not None:
+            count = self.interceptor.fillable(order, count, self.now)
         if not count and order.status != "Submitted":
-            order.status, news = "Submitted", True
-        events: Events = [OrderChanged(order.state())] if news else []
+            order.status, report = "Submitted", True
+        events: Events = [OrderChanged(order.snapshot())] if report else []
         if count:
             events += self._matcher.fill(order, count, price, self.now)
         if order.live and order.ticket.tif == "IOC":
@@ -273,15 +248,15 @@ class Exchange(Interventions):
     # --- time -------------------------------------------------------------------------------------------
 
     def advance(self, now: datetime) -> Events:
-        """Let the time pass until `now`: orders start, fill and expire, options settle, each in its turn."""
+        """Let time pass until `now`: orders start, fill and expire and options settle, each at its moment."""
         now = now.astimezone(NEW_YORK)
         events: Events = []
-        working = self._market.moments(self.now, now) if self._live() else iter(())
+        working = self._market.moments(self.now, now) if self.orders.live() else iter(())
         for moment in chain(merge(working, self._landmarks(now)), (now,)):
             if moment.date() != self.now.date():
                 self._account.new_day(moment)
             self.now = moment
-            for order in self._live():
+            for order in self.orders.live():
                 events += self._pass_time(order)
             events += settlement.settle(self._market, self._ledger, moment)
         return events
@@ -292,8 +267,12 @@ class Exchange(Interventions):
         Days on which nothing is left to happen are passed over.
         """
         after, day = self.now, self.now.date()
-        waiting = {o.ticket.good_after.astimezone(NEW_YORK) for o in self._live() if o.ticket.good_after}
-        while day <= until.date() and (self._live() or self._ledger.holds_options):
+        waiting = {
+            order.ticket.good_after.astimezone(NEW_YORK)
+            for order in self.orders.live()
+            if order.ticket.good_after
+        }
+        while day <= until.date() and (self.orders.live() or self._ledger.holds_options):
             close = closing(day)
             due = {datetime.combine(day, time(0), NEW_YORK), opening(day), close, close + OPTIONS_LATER}
             due |= settlement.landmarks(day) | {moment for moment in waiting if moment.date() == day}
@@ -303,17 +282,14 @@ class Exchange(Interventions):
     def _pass_time(self, order: Order) -> Events:
         if order.ends is not None and self.now >= order.ends and not order.sealed:
             return self._end(order, "the time in force has ended")
-        return self._meet(order, news=False) if self._works(order) else []
-
-    def _live(self) -> list[Order]:
-        return [order for order in self._orders.values() if order.live]
+        return self._meet(order, report=False) if self._works(order) else []
 
     def _waits(self, order: Order) -> bool:
-        """True until the order's own time has come."""
+        """True while the order is inactive until its good-after time."""
         return order.ticket.good_after is not None and order.ticket.good_after > self.now
 
     def _works(self, order: Order) -> bool:
-        """True when an order may fill: it was sent, its time has come, its instrument trades."""
+        """True when an order may fill: transmitted, its good-after time reached, its instrument open."""
         sent = order.ticket.transmit and not order.sealed and not self._waits(order)
         return sent and hours.trades(order.ticket.instrument, self.now)
 
@@ -333,9 +309,6 @@ class Exchange(Interventions):
         opens = f"{hours.next_opening(self.now):%Y-%m-%d %H:%M:%S} US/Eastern"
         text = f"your order will not be placed at the exchange until {opens}"
         return _error(ticket, 399, f"Order Message: {ticket.instrument.local_symbol} Warning: {text}")
-
-    def _perm_id(self) -> int:
-        return 1_000_000_000 + self._ids % 10_000 * 100_000 + len(self._orders) + 1
 
 
 def _error(ticket: Ticket, code: int, text: str) -> OrderError:

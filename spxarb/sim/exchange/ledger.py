@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Position:
+class LedgerPosition:
     """What is held of one instrument; `quantity` is negative when short. Kept at 0 once it is closed."""
 
     instrument: Instrument
@@ -31,13 +31,13 @@ class Position:
         return round(float(self.basis / self.quantity), 8) if self.quantity else 0.0
 
 
-class Ledger:
+class AccountLedger:
     """The account's cash and positions. All amounts are whole cents."""
 
     def __init__(self, cash: Decimal) -> None:
         """Begin with `cash` dollars and nothing else."""
         self.start = self.cash = cents(cash)
-        self.positions: dict[int, Position] = {}
+        self.positions: dict[int, LedgerPosition] = {}
 
     def quantity(self, instrument: Instrument) -> int:
         """Contracts or shares held, negative when short."""
@@ -59,7 +59,7 @@ class Ledger:
 
         Gives the realized gain in dollars, None when nothing of a position was closed.
         """
-        position = self.positions.setdefault(instrument.con_id, Position(instrument))
+        position = self.positions.setdefault(instrument.con_id, LedgerPosition(instrument))
         held = position.quantity
         closing = 0 if held * quantity >= 0 else min(abs(held), abs(quantity))
         closing_costs = cents(costs * closing / abs(quantity))
@@ -73,7 +73,7 @@ class Ledger:
             position.quantity += sign * opening
         return gain
 
-    def _close(self, position: Position, count: int, price: Decimal, costs: Decimal) -> Decimal:
+    def _close(self, position: LedgerPosition, count: int, price: Decimal, costs: Decimal) -> Decimal:
         """Take `count` out of a position; the last one takes the whole rest of the basis."""
         sign = 1 if position.quantity > 0 else -1
         received = cents(price * position.instrument.shares * count * sign) - costs
@@ -91,7 +91,7 @@ class Ledger:
         if quantity:
             self.trade(instrument, -quantity, price, ZERO)
 
-    def deliver(self, position: Position, stock: Instrument) -> None:
+    def deliver(self, position: LedgerPosition, stock: Instrument) -> None:
         """Turn an option into its shares: at the strike, against cash, without costs."""
         option, quantity = position.instrument, position.quantity
         self.settle(option, ZERO)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spxarb.sim.exchange.orders import Commission, Fill, Filled, OrderChanged, PositionChanged, dec
+from spxarb.sim.exchange.orders import Commission, ExecutionReport, Filled, OrderChanged, PositionChanged, dec
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from spxarb.sim.exchange.ledger import Ledger
+    from spxarb.sim.exchange.executions import ExecutionLog
+    from spxarb.sim.exchange.ledger import AccountLedger
     from spxarb.sim.exchange.orders import Event, Order, Ticket
     from spxarb.sim.market.instruments import Market
-
-_SPREAD_IDS = 2654435761
-"""Odd, so that a running number times this is a different 32-bit number each time."""
 
 
 class Matcher:
@@ -24,12 +22,11 @@ class Matcher:
     in the next second.
     """
 
-    def __init__(self, market: Market, ledger: Ledger, ids: int) -> None:
-        """Execution ids begin with `ids`."""
-        self.fills: list[Fill] = []
+    def __init__(self, market: Market, ledger: AccountLedger, executions: ExecutionLog) -> None:
+        """Match at the quotes of `market`; book into `ledger` and `executions`."""
         self._market = market
         self._ledger = ledger
-        self._ids = ids
+        self._executions = executions
         self._taken: dict[tuple[int, str], tuple[int, int]] = {}
 
     def offer(self, ticket: Ticket, wanted: int, now: datetime) -> tuple[int, float]:
@@ -60,10 +57,10 @@ class Matcher:
         done = order.remaining == 0
         order.status = "Filled" if done else "Submitted"
         order.completed_at = now if done else None
-        made = Fill(
+        made = ExecutionReport(
             ticket=ticket,
             perm_id=order.perm_id,
-            exec_id=self._exec_id(),
+            exec_id=self._executions.next_id(),
             time=now,
             exchange="ARCA" if instrument.sec_type == "STK" else "CBOE",
             shares=count,
@@ -73,14 +70,9 @@ class Matcher:
             commission=float(costs),
             realized_pnl=None if gain is None else float(gain),
         )
-        self.fills.append(made)
-        events: list[Event] = [Filled(made), OrderChanged(order.state())]
+        self._executions.record(made)
+        events: list[Event] = [Filled(made), OrderChanged(order.snapshot())]
         order.commission = order.tally.charged
         if done:
-            events.append(OrderChanged(order.state()))
+            events.append(OrderChanged(order.snapshot()))
         return [*events, Commission(made), PositionChanged(instrument)]
-
-    def _exec_id(self) -> str:
-        """Four groups with dots between, as the real ones; a correction would count up the last."""
-        number = len(self.fills) + 1
-        return f"{self._ids:08x}.{number * _SPREAD_IDS & 0xFFFFFFFF:08x}.01.01"

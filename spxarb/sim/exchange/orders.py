@@ -69,7 +69,7 @@ class Ticket:
 
 
 @dataclass(frozen=True)
-class OrderState:
+class OrderSnapshot:
     """An order at one moment. `commission` in dollars, None until it is known; `why` in words."""
 
     ticket: Ticket
@@ -85,7 +85,7 @@ class OrderState:
 
 
 @dataclass(frozen=True)
-class Fill:
+class ExecutionReport:
     """One execution. Money in dollars; `realized_pnl` is None when nothing of a position was closed."""
 
     ticket: Ticket
@@ -143,21 +143,21 @@ class WhatIf:
 class OrderChanged:
     """An order is new or has changed; the same state may be told twice."""
 
-    state: OrderState
+    state: OrderSnapshot
 
 
 @dataclass(frozen=True)
 class Filled:
     """An execution."""
 
-    fill: Fill
+    fill: ExecutionReport
 
 
 @dataclass(frozen=True)
 class Commission:
     """The costs of an execution are known."""
 
-    fill: Fill
+    fill: ExecutionReport
 
 
 @dataclass(frozen=True)
@@ -217,10 +217,10 @@ class Order:
         """Mean price of what filled, 0 when nothing did."""
         return round(float(self.notional / self.filled), 6) if self.filled else 0.0
 
-    def state(self) -> OrderState:
+    def snapshot(self) -> OrderSnapshot:
         """A picture of it now."""
         commission = None if self.commission is None else float(self.commission)
-        return OrderState(
+        return OrderSnapshot(
             self.ticket,
             self.perm_id,
             self.status,

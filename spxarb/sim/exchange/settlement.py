@@ -18,7 +18,7 @@ from spxarb.sim.market.trading_days import NEW_YORK, closing, next_day, opening
 if TYPE_CHECKING:
     from datetime import date
 
-    from spxarb.sim.exchange.ledger import Ledger, Position
+    from spxarb.sim.exchange.ledger import AccountLedger, LedgerPosition
     from spxarb.sim.exchange.orders import Event
     from spxarb.sim.market.instruments import Market
 
@@ -36,7 +36,7 @@ def landmarks(day: date) -> set[datetime]:
     return cash | {closing(day) + EXERCISE_AFTER, datetime.combine(day, DELIVERY, NEW_YORK)}
 
 
-def settle(market: Market, ledger: Ledger, now: datetime) -> list[Event]:
+def settle(market: Market, ledger: AccountLedger, now: datetime) -> list[Event]:
     """Settle every position that is due."""
     events: list[Event] = []
     for position in list(ledger.positions.values()):
@@ -46,7 +46,7 @@ def settle(market: Market, ledger: Ledger, now: datetime) -> list[Event]:
     return events
 
 
-def _cash(market: Market, ledger: Ledger, position: Position, now: datetime) -> list[Event]:
+def _cash(market: Market, ledger: AccountLedger, position: LedgerPosition, now: datetime) -> list[Event]:
     option = position.instrument
     if option.settles is None:
         return []
@@ -60,7 +60,7 @@ def _cash(market: Market, ledger: Ledger, position: Position, now: datetime) -> 
     return [PositionChanged(option)]
 
 
-def _exercise(market: Market, ledger: Ledger, position: Position, now: datetime) -> list[Event]:
+def _exercise(market: Market, ledger: AccountLedger, position: LedgerPosition, now: datetime) -> list[Event]:
     option, stock = position.instrument, market.by_con_id(SPY_ID)
     if option.expiry is None or stock is None or now < closing(option.expiry) + EXERCISE_AFTER:
         return []

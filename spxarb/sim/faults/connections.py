@@ -5,343 +5,367 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spxarb.sim.api import layouts
-from spxarb.sim.api.wire import NOT_A_REQUEST, Ask, Say, frame
-from spxarb.sim.faults.kinds import REQUIRED, Kind, Parameter, Place
-from spxarb.sim.faults.readers import GREETING
-from spxarb.sim.faults.simple import ORDERLY
+from spxarb.sim.api.wire import NOT_A_REQUEST, VERSION_REQUEST, Ask, Say, frame
+from spxarb.sim.faults.kinds import REQUIRED, FaultKind, Hook, Parameter
 
 if TYPE_CHECKING:
     from spxarb.sim.api.session import Session
-    from spxarb.sim.faults.kinds import Call, Chunks, Look, Parcel, Run
+    from spxarb.sim.faults.kinds import ActiveFault, Chunks, ClientRequest, Offer, OutgoingMessage, QuoteView
 
 _KEPT = (Ask.PLACE_ORDER, Ask.CANCEL_ORDER, Ask.GLOBAL_CANCEL)
+_READ_ONLY_REFUSES = frozenset(
+    {
+        Ask.PLACE_ORDER,
+        Ask.CANCEL_ORDER,
+        Ask.GLOBAL_CANCEL,
+        Ask.OPEN_ORDERS,
+        Ask.ALL_OPEN_ORDERS,
+        Ask.AUTO_OPEN_ORDERS,
+        Ask.COMPLETED_ORDERS,
+    }
+)
+"""What a gateway with the Read-Only API setting refuses with 321."""
 
 
-def silent_accept(_: Run, call: Call) -> bool:
-    """Swallow the greeting: no version comes, the client waits."""
-    call.refused = call.refused or call.number == GREETING
-    return call.number == GREETING
+def silent_accept(_: ActiveFault, request: ClientRequest) -> bool:
+    """Leave the greeting unanswered: the client waits for the version."""
+    request.refused = request.refused or request.number == VERSION_REQUEST
+    return request.number == VERSION_REQUEST
 
 
-def client_id_taken(_: Run, call: Call) -> bool:
-    """Answer startApi with 326 and the end."""
-    if call.number != Ask.START_API:
+def client_id_taken(_: ActiveFault, request: ClientRequest) -> bool:
+    """Answer startApi with 326 and close."""
+    if request.number != Ask.START_API:
         return False
     text = "Unable to connect as the client id is already in use. Retry with a unique client id."
-    call.session.error(NOT_A_REQUEST, 326, text)
-    call.refused = call.close = True
+    request.session.error(NOT_A_REQUEST, 326, text)
+    request.refused = request.close = True
     return True
 
 
-def close_at_request(run: Run, call: Call) -> bool:
-    """End the connection as a request comes, before or after its answer."""
-    if not run.wants(call.number, "requests"):
+def close_at_request(fault: ActiveFault, request: ClientRequest) -> bool:
+    """End the connection at a request: before it takes effect, without its answer, or after it."""
+    if not fault.wants(request.number, "requests"):
         return False
-    point = run.args["point"]
-    call.close = True
-    call.refused |= point == "before"
-    call.unanswered |= point == "unanswered"
+    point = fault.args["point"]
+    request.close = True
+    request.refused |= point == "before"
+    request.unanswered |= point == "unanswered"
     return True
 
 
-def close_at_message(run: Run, parcel: Parcel) -> bool:
+def close_at_message(fault: ActiveFault, message: OutgoingMessage) -> bool:
     """End the connection around a message."""
-    if not run.wants(parcel.number, "messages"):
+    if not fault.wants(message.number, "messages"):
         return False
-    if run.args["point"] != "after":
-        parcel.out = []
-    parcel.close = True
+    if fault.args["point"] != "after":
+        message.out = []
+    message.close = True
     return True
 
 
-def close_now(run: Run) -> bool:
-    """End connections that nothing but the time has chosen."""
-    if run.request is None and run.message is None and not run.args["requests"] and not run.args["messages"]:
-        for session in run.trouble.audience(run):
-            session.close()
-        run.trouble.end(run)
-    return True
-
-
-def stop_reading(_: Run, __: Session) -> bool:
-    """Leave what a client sends unread."""
-    return True
-
-
-def hold_all(run: Run, parcel: Parcel) -> bool:
-    """Hold back everything until the end."""
-    parcel.seconds, parcel.held_by = None, run
-    if run.args.get("lost"):
-        parcel.seconds, parcel.out = 0.0, []
-    return True
-
-
-def split(run: Run, chunks: Chunks) -> bool:
-    """Cut what is written into small pieces."""
-    size = run.args["size"]
-    data = b"".join(chunks.pieces)
-    cut, start = [], 0
-    while start < len(data):
-        step = run.trouble.dice.randint(1, size) if run.args["random"] else size
-        cut.append(data[start : start + step])
-        start += step
-    chunks.pieces = cut
-    return True
-
-
-def coalesce(run: Run, parcel: Parcel) -> bool:
-    """Hold back until a multiple of so many seconds since it began."""
-    every = run.args["seconds"]
-    passed = (run.trouble.gateway.now - run.since).total_seconds()
-    parcel.wait(every - passed % every if every else 0.0)
-    return True
-
-
-def restart(run: Run) -> bool:
-    """Cut everyone off."""
-    for session in list(run.trouble.gateway.connections):
+def close_now(fault: ActiveFault) -> bool:
+    """End connections when no request or message is waited for."""
+    if fault.request is not None or fault.message is not None:
+        return False
+    if fault.args["requests"] or fault.args["messages"]:
+        return False
+    for session in fault.audience():
         session.close()
     return True
 
 
-def shut(_: Run, call: Call) -> bool:
-    """Turn everyone away at the first word."""
-    if call.number != GREETING:
+def stop_reading(_: ActiveFault, __: Session) -> bool:
+    """Leave what a client sends unread."""
+    return True
+
+
+def hold_all(fault: ActiveFault, message: OutgoingMessage) -> bool:
+    """Hold everything back until the end, or drop it."""
+    message.seconds, message.held_by = None, fault
+    if fault.args.get("lost"):
+        message.seconds, message.out = 0.0, []
+    return True
+
+
+def split(fault: ActiveFault, chunks: Chunks) -> bool:
+    """Cut what is written into small pieces."""
+    size = fault.args["size"]
+    data = b"".join(chunks.pieces)
+    pieces, start = [], 0
+    while start < len(data):
+        step = fault.rng.randint(1, size) if fault.args["random"] else size
+        pieces.append(data[start : start + step])
+        start += step
+    chunks.pieces = pieces
+    return True
+
+
+def coalesce(fault: ActiveFault, message: OutgoingMessage) -> bool:
+    """Hold messages back until the next multiple of the seconds since it began."""
+    every = fault.args["seconds"]
+    passed = (fault.gateway.now - fault.since).total_seconds()
+    message.wait(every - passed % every if every else 0.0)
+    return True
+
+
+def restart(fault: ActiveFault) -> bool:
+    """End every connection."""
+    for session in list(fault.gateway.connections):
+        session.close()
+    return True
+
+
+def shut(_: ActiveFault, request: ClientRequest) -> bool:
+    """Turn every new connection away at its first frame."""
+    if request.number != VERSION_REQUEST:
         return False
-    call.refused = call.close = True
+    request.refused = request.close = True
     return True
 
 
-def lose_link(run: Run) -> bool:
-    """Tell of the lost link."""
-    _tell_all(run, 1100, "Connectivity between IBKR and Trader Workstation has been lost.")
+def lose_link(fault: ActiveFault) -> bool:
+    """Send everyone 1100."""
+    _notify_all(fault, 1100, "Connectivity between IBKR and Trader Workstation has been lost.")
     return True
 
 
-def keep_orders(run: Run, call: Call) -> bool:
-    """Keep orders and cancels until the link is back; who connects meanwhile is told 2110."""
-    if call.number == Ask.START_API:
+def keep_orders(fault: ActiveFault, request: ClientRequest) -> bool:
+    """Keep orders and cancels until the link is back; a client that connects meanwhile gets 2110."""
+    if request.number == Ask.START_API:
         text = "Connectivity between Trader Workstation and server is broken. It will be restored."
-        call.after.append(lambda: call.session.error(NOT_A_REQUEST, 2110, text))
+        request.after.append(lambda: request.session.error(NOT_A_REQUEST, 2110, text))
         return True
-    if call.number not in _KEPT:
+    if request.number not in _KEPT:
         return False
-    call.refused = True
-    if run.args["orders"] == "kept":
-        session, number, values = call.session, call.number, call.values
-        run.memory.setdefault("kept", []).append(lambda: session.perform(number, values))
+    request.refused = True
+    if fault.args["orders"] == "kept":
+        session, number, values = request.session, request.number, request.values
+        fault.memory.setdefault("kept", []).append(lambda: session.perform(number, values))
     return True
 
 
-def nothing_fills(_: Run, offer: object) -> bool:
+def nothing_fills(_: ActiveFault, offer: Offer) -> bool:
     """Let nothing match."""
-    offer.count = 0  # type: ignore[attr-defined]
+    offer.count = 0
     return True
 
 
-def freeze(run: Run, look: Look) -> bool:
-    """Show what was true when it began, for ever."""
-    look.moment = min(look.moment, run.since)
+def freeze(fault: ActiveFault, view: QuoteView) -> bool:
+    """Show the quote of the moment at which it began."""
+    view.moment = min(view.moment, fault.since)
     return True
 
 
-def restore_link(run: Run) -> bool:
-    """Tell of the restored link, and let what was kept take effect."""
-    lost = run.args["data_lost"]
+def restore_link(fault: ActiveFault) -> bool:
+    """Send everyone 1102 or 1101, and let what was kept take effect."""
+    lost = fault.args["data_lost"]
     if lost:
-        for session in run.trouble.gateway.sessions:
+        for session in fault.gateway.sessions:
             session.streams.clear()
     text = "Connectivity between IBKR and Trader Workstation has been restored"
-    _tell_all(run, 1101 if lost else 1102, f"{text} - data {'lost' if lost else 'maintained'}.")
-    for act in run.memory.pop("kept", ()):
+    _notify_all(fault, 1101 if lost else 1102, f"{text} - data {'lost' if lost else 'maintained'}.")
+    for act in fault.memory.pop("kept", ()):
         act()
     return True
 
 
-def lose_farm(run: Run) -> bool:
-    """Tell of the lost market data farm."""
-    _tell_all(run, 2103, "Market data farm connection is broken:usopt")
+def lose_farm(fault: ActiveFault) -> bool:
+    """Send everyone 2103."""
+    _notify_all(fault, 2103, "Market data farm connection is broken:usopt")
     return True
 
 
-def restore_farm(run: Run) -> bool:
-    """Tell that it is back."""
-    _tell_all(run, 2104, "Market data farm connection is OK:usopt")
+def restore_farm(fault: ActiveFault) -> bool:
+    """Send everyone 2104."""
+    _notify_all(fault, 2104, "Market data farm connection is OK:usopt")
     return True
 
 
-def _tell_all(run: Run, code: int, text: str) -> None:
-    for session in list(run.trouble.gateway.sessions):
+def _notify_all(fault: ActiveFault, code: int, text: str) -> None:
+    for session in list(fault.gateway.sessions):
         session.error(NOT_A_REQUEST, code, text)
 
 
-def rate_limit(run: Run) -> bool:
-    """Say 100 and end the connection."""
+def rate_limit(fault: ActiveFault) -> bool:
+    """Send 100 and end the connection."""
     text = "Max rate of messages per second has been exceeded"
-    for session in run.trouble.audience(run):
+    for session in fault.audience():
         session.error(NOT_A_REQUEST, 100, text)
-        if run.args["close"]:
+        if fault.args["close"]:
             session.close()
     return True
 
 
-def read_only(_: Run, call: Call) -> bool:
-    """Refuse what concerns orders with 321."""
-    if call.number not in ORDERLY:
+def read_only(_: ActiveFault, request: ClientRequest) -> bool:
+    """Refuse orders and their lists with 321."""
+    if request.number not in _READ_ONLY_REFUSES:
         return False
-    order = call.number == Ask.PLACE_ORDER and len(call.values) > 1 and call.values[1].lstrip("-").isdigit()
+    order_id = request.values[1] if request.number == Ask.PLACE_ORDER and len(request.values) > 1 else ""
     text = "Error validating request: cause - The API interface is currently in Read-Only mode."
-    call.session.error(int(call.values[1]) if order else NOT_A_REQUEST, 321, text)
-    call.refused = True
+    request.session.error(int(order_id) if order_id.lstrip("-").isdigit() else NOT_A_REQUEST, 321, text)
+    request.refused = True
     return True
 
 
-def unsolicited_orders(_: Run, call: Call) -> bool:
-    """After the welcome, tell a client its open orders, and that this was all."""
-    if call.number != Ask.START_API:
+def unsolicited_orders(_: ActiveFault, request: ClientRequest) -> bool:
+    """After the welcome, send a client its open orders and their end marker."""
+    if request.number != Ask.START_API:
         return False
-    session = call.session
+    session = request.session
 
-    def tell() -> None:
+    def list_orders() -> None:
         for state in session.gateway.exchange.open_orders(session.client_id):
             session.send(layouts.open_order(session.version, state), layouts.order_status(state))
         session.send(frame(Say.OPEN_ORDERS_END, 1))
 
-    call.after.append(tell)
+    request.after.append(list_orders)
     return True
 
 
-def jump(run: Run) -> bool:
-    """Let the next valid order ids lie higher, and say so when asked."""
-    exchange = run.trouble.gateway.exchange
-    exchange.id_floor = min(exchange.id_floor + run.args["by"], (1 << 31) - 1_000_000)
-    if run.args["told"]:
-        for session in run.trouble.audience(run):
+def jump(fault: ActiveFault) -> bool:
+    """Raise the next valid order ids, with `told` also by an unasked nextValidId."""
+    exchange = fault.gateway.exchange
+    orders = exchange.orders
+    orders.id_floor = min(orders.id_floor + fault.args["by"], (1 << 31) - 1_000_000)
+    if fault.args["told"]:
+        for session in fault.audience():
             session.send(frame(Say.NEXT_VALID_ID, 1, exchange.next_order_id(session.client_id)))
     return True
 
 
-def clock_off(run: Run, parcel: Parcel) -> bool:
-    """Tell a wrong time."""
-    if parcel.number != Say.CURRENT_TIME:
+def clock_off(fault: ActiveFault, message: OutgoingMessage) -> bool:
+    """Send a wrong time."""
+    if message.number != Say.CURRENT_TIME:
         return False
-    told = int(parcel.fields[2]) + round(run.args["seconds"])
-    parcel.rewrite([*parcel.fields[:2], str(told)])
+    wrong = int(message.fields[2]) + round(fault.args["seconds"])
+    message.rewrite([*message.fields[:2], str(wrong)])
     return True
 
 
 _REQUESTS = Parameter("requests", "requests", None, "at which requests; without it the one in `when`")
 _MESSAGES = Parameter("messages", "messages", None, "at which messages; without it the one in `when`")
 _POINT = Parameter(
-    *("point", "text", "before", "before it; once it has taken effect, without an answer; after the answer"),
+    *(
+        "point",
+        "text",
+        "before",
+        "before it takes effect; then, without an answer; after the answer",
+    ),
     ("before", "unanswered", "after"),
 )
 
 KINDS = (
-    Kind(
-        *("silent_accept", "Takes the connection and says nothing, not even its version."),
-        {Place.REQUEST: silent_accept},
+    FaultKind(
+        *("silent_accept", "Accepts the connection and sends nothing, not even the version."),
+        {Hook.REQUEST: silent_accept},
         lasting=True,
         everywhere=True,
     ),
-    Kind(
+    FaultKind(
         *("client_id_taken", "Answers startApi with 326, then closes."),
-        {Place.REQUEST: client_id_taken},
+        {Hook.REQUEST: client_id_taken},
         personal=True,
     ),
-    Kind(
+    FaultKind(
         *("close", "Ends a connection: at a request or message, or at once."),
-        {Place.REQUEST: close_at_request, Place.MESSAGE: close_at_message, Place.NOW: close_now},
+        {Hook.REQUEST: close_at_request, Hook.MESSAGE: close_at_message, Hook.NOW: close_now},
         (_POINT, _REQUESTS, _MESSAGES),
         personal=True,
     ),
-    Kind(
-        *("restart", "Ends every connection and turns new ones away."),
-        {Place.NOW: restart, Place.REQUEST: shut},
+    FaultKind(
+        *("restart", "Ends every connection and refuses new ones."),
+        {Hook.NOW: restart, Hook.REQUEST: shut},
         lasting=True,
         everywhere=True,
     ),
-    Kind(
-        *("stop_reading", "Half-open: what clients send, their end too, lies unread until the end."),
-        {Place.READ: stop_reading},
+    FaultKind(
+        *(
+            "stop_reading",
+            "Half-open: what clients send, a disconnect too, is not read until the end.",
+        ),
+        {Hook.READ: stop_reading},
         lasting=True,
         personal=True,
     ),
-    Kind(
-        *("stop_writing", "Half-open: what is to be sent waits until the end."),
-        {Place.MESSAGE: hold_all},
-        (Parameter("lost", "flag", default=False, says="it is lost instead"),),
+    FaultKind(
+        *("stop_writing", "Half-open: nothing is sent until the end."),
+        {Hook.MESSAGE: hold_all},
+        (Parameter("lost", "flag", default=False, says="messages are lost instead of held back"),),
         lasting=True,
         personal=True,
     ),
-    Kind(
-        *("split", "Writes in pieces of a few bytes, frames cut anywhere."),
-        {Place.WRITE: split},
+    FaultKind(
+        *("split", "Writes a few bytes at a time, cutting frames anywhere."),
+        {Hook.WRITE: split},
         (
-            Parameter("size", "count", 1, "bytes of a piece"),
+            Parameter("size", "count", 1, "bytes in a piece"),
             Parameter("random", "flag", default=False, says="pieces of 1 to `size` bytes"),
         ),
         lasting=True,
         personal=True,
     ),
-    Kind(
-        *("coalesce", "Gathers messages and sends many at once."),
-        {Place.MESSAGE: coalesce},
+    FaultKind(
+        *("coalesce", "Gathers messages and sends them together."),
+        {Hook.MESSAGE: coalesce},
         (Parameter("seconds", "seconds", 1.0, "how often"),),
         lasting=True,
         personal=True,
     ),
-    Kind(
-        *("link_lost", "1100: orders and cancels are kept, quotes freeze, nothing fills; then 1102 or 1101."),
+    FaultKind(
+        *(
+            "link_lost",
+            "1100: orders and cancels wait, quotes freeze, nothing fills; then 1102 or 1101.",
+        ),
         {
-            Place.NOW: lose_link,
-            Place.REQUEST: keep_orders,
-            Place.FILL: nothing_fills,
-            Place.QUOTE: freeze,
-            Place.END: restore_link,
+            Hook.NOW: lose_link,
+            Hook.REQUEST: keep_orders,
+            Hook.FILL: nothing_fills,
+            Hook.QUOTE: freeze,
+            Hook.END: restore_link,
         },
         (
             Parameter("data_lost", "flag", default=False, says="ends with 1101: market data lines are gone"),
-            Parameter("orders", "text", "kept", "sent when the link is back, or lost", ("kept", "lost")),
+            Parameter("orders", "text", "kept", "sent on when the link is back, or lost", ("kept", "lost")),
         ),
         lasting=True,
         everywhere=True,
     ),
-    Kind(
-        *("farm_lost", "2103: quotes freeze; then 2104."),
-        {Place.NOW: lose_farm, Place.QUOTE: freeze, Place.END: restore_farm},
+    FaultKind(
+        *("farm_lost", "2103: quotes freeze; at the end 2104."),
+        {Hook.NOW: lose_farm, Hook.QUOTE: freeze, Hook.END: restore_farm},
         lasting=True,
         everywhere=True,
     ),
-    Kind(
-        *("rate_limit", "100, then closes."),
-        {Place.NOW: rate_limit},
-        (Parameter("close", "flag", default=True, says="end the connection"),),
+    FaultKind(
+        *("rate_limit", "Sends 100, then closes."),
+        {Hook.NOW: rate_limit},
+        (Parameter("close", "flag", default=True, says="the connection ends"),),
         personal=True,
     ),
-    Kind(
+    FaultKind(
         *("read_only", "Refuses orders and their lists with 321."),
-        {Place.REQUEST: read_only},
+        {Hook.REQUEST: read_only},
         lasting=True,
         everywhere=True,
     ),
-    Kind(
-        *("unsolicited_orders", "Tells a client its open orders right after startApi, unasked."),
-        {Place.REQUEST: unsolicited_orders},
+    FaultKind(
+        *("unsolicited_orders", "Sends a client its open orders right after startApi, unasked."),
+        {Hook.REQUEST: unsolicited_orders},
         lasting=True,
     ),
-    Kind(
-        *("next_id_jump", "The next valid order ids lie higher."),
-        {Place.NOW: jump},
+    FaultKind(
+        *("next_id_jump", "The next valid order id jumps up."),
+        {Hook.NOW: jump},
         (
-            Parameter("by", "count", 1000, "how much"),
+            Parameter("by", "count", 1000, "by how many"),
             Parameter("told", "flag", default=False, says="nextValidId is sent unasked"),
         ),
     ),
-    Kind(
-        *("clock_off", "The clock told to clients is wrong."),
-        {Place.MESSAGE: clock_off},
-        (Parameter("seconds", "signed_seconds", REQUIRED, "how much it is ahead"),),
+    FaultKind(
+        *("clock_off", "currentTime is wrong."),
+        {Hook.MESSAGE: clock_off},
+        (Parameter("seconds", "signed_seconds", REQUIRED, "by how much it is ahead"),),
         lasting=True,
     ),
 )

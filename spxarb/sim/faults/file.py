@@ -1,4 +1,4 @@
-"""Scripts of faults from files. The only file here that knows YAML, and it loads it when it is needed."""
+"""Scripts of faults from files. The only module here that knows YAML; it is loaded when it is needed."""
 
 from __future__ import annotations
 
@@ -23,4 +23,4 @@ def read_file(path: Path, seed: int = 0) -> Script:
     try:
         return read_script(plain, seed)
     except ScriptError as problem:
-        raise ScriptError([f"{path}: {each}" for each in problem.problems]) from None
+        raise ScriptError([f"{path}: {text}" for text in problem.problems]) from None

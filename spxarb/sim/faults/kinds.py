@@ -1,4 +1,4 @@
-"""What a fault is: its name, its parameters, the places where it acts, and one firing of it."""
+"""What a fault is: its name, its parameters, the hooks at which it acts, and one firing of it."""
 
 from __future__ import annotations
 
@@ -7,51 +7,52 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from spxarb.sim.api.wire import frame
+from spxarb.sim.exchange.orders import LIVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
+    from random import Random
 
-    from spxarb.sim.api.session import Session
+    from spxarb.sim.api.session import Session, SharedGateway
     from spxarb.sim.api.streams import Stream
-    from spxarb.sim.exchange.exchange import Event
-    from spxarb.sim.exchange.orders import Fill, Order, Ticket
-    from spxarb.sim.faults.engine import Trouble
-    from spxarb.sim.market.instruments import Quote
+    from spxarb.sim.exchange.orders import Event, Order, Ticket
+    from spxarb.sim.faults.schedule import Schedule
+    from spxarb.sim.market.instruments import MarketQuote
 
 Values = dict[str, Any]
 REQUIRED = object()
 """The default of a parameter that has none."""
 
 
-class Place(StrEnum):
+class Hook(StrEnum):
     """Where a fault acts. In brackets: what its act is given besides the firing."""
 
     NOW = "at once"
-    """When it fires, once what caused it has been dealt with."""
+    """When it fires, once the request or message that fired it has been dealt with."""
     END = "at its end"
     """When its time is over."""
     REQUEST = "requests"
-    """Before a client's request takes effect [Call]."""
+    """Before a client's request takes effect [ClientRequest]."""
     MESSAGE = "messages"
-    """Before a message is sent [Parcel]."""
+    """Before a message is sent [OutgoingMessage]."""
     READ = "reading"
     """While clients' bytes lie unread."""
     WRITE = "writing"
     """As bytes go to a client's socket [Chunks]."""
-    NEWS = "news"
-    """Before the exchange's news are told [News]."""
+    UPDATES = "order updates"
+    """Before clients are sent the exchange's events [OrderUpdates]."""
     ACCEPT = "acceptance"
-    """As the exchange accepts or rejects an order [Verdict]."""
+    """As the exchange accepts or rejects an order [Rejection]."""
     FILL = "matching"
     """As an order may fill [Offer]."""
     QUOTE = "quotes"
-    """As a client is shown a quote [Look]."""
+    """As a client is shown a quote [QuoteView]."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One setting of a fault. `type` names a reader of `fault_script`; `choices` are all that is allowed."""
+    """One setting of a fault. `type` names a reader of `readers`; `choices` are all that is allowed."""
 
     name: str
     type: str
@@ -66,30 +67,35 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Kind:
+class FaultKind:
     """One fault of the table.
 
-    `lasting`: once fired it goes on until `for` is over, without `for` to the end. Others act once for each
-    firing, with `for` on everything that fits during that time. `personal`: fired by a client's request or
-    message, it concerns that client alone.
+    `lasting`: once fired it stays in force until `for` is over, without `for` to the end of the script.
+    Others act once for each firing, with `for` on everything that fits during that time. `personal`: fired
+    by a client's request or message, it concerns that client alone.
     """
 
     name: str
     says: str
-    acts: Mapping[Place, Callable[..., bool]]
+    acts: Mapping[Hook, Callable[..., bool]]
     parameters: tuple[Parameter, ...] = ()
     lasting: bool = False
     personal: bool = False
     needs_message: bool = False
-    """True when `messages` must be given, or stand in `when`."""
+    """True when `messages` must be given, or a message stand in `when`."""
     needs_request: bool = False
     everywhere: bool = False
-    """True when it concerns all that goes on, whatever fired it."""
+    """True when it concerns everything, whatever fired it."""
+
+    @property
+    def momentary(self) -> bool:
+        """True when it happens at one moment and is over."""
+        return set(self.acts) == {Hook.NOW}
 
     @property
     def quotes_only(self) -> bool:
-        """True when orders have nothing to do with it: `symbol` in `when` says whose quotes."""
-        return Place.QUOTE in self.acts and not {Place.REQUEST, Place.MESSAGE, Place.ACCEPT} & set(self.acts)
+        """True when it does not concern orders: `symbol` in `when` says whose quotes."""
+        return Hook.QUOTE in self.acts and not {Hook.REQUEST, Hook.MESSAGE, Hook.ACCEPT} & set(self.acts)
 
 
 @dataclass(frozen=True)
@@ -121,15 +127,19 @@ class Subject:
         )
 
 
-@dataclass
-class Run:
-    """One firing of a fault. `request` and `message` are the ids that fired it."""
+@dataclass(eq=False)
+class ActiveFault:
+    """One firing of a fault, with what its acts need. `request` and `message` are the ids that fired it."""
 
-    kind: Kind
+    kind: FaultKind
     args: Values
-    trouble: Trouble
+    gateway: SharedGateway
+    schedule: Schedule
+    rng: Random
     since: datetime
     until: datetime | None = None
+    lasting: bool = False
+    """True when it does not end by acting."""
     session: Session | None = None
     subject: Subject | None = None
     request: int | None = None
@@ -146,9 +156,52 @@ class Run:
             return number in named
         return number == (self.message if given == "messages" else self.request)
 
+    def later(self, seconds: float, act: Callable[[], object]) -> None:
+        """Do `act` after `seconds` of market time; with 0 once the present request is dealt with."""
+        self.schedule.later(seconds, act)
+
+    def order(self, *, live: bool = False) -> Order | None:
+        """The order that fired this; else the newest one that fits. With `live` only a live one."""
+        orders = self.gateway.exchange.orders
+        if self.subject is not None and self.subject.order is not None:
+            found = orders.find(*self.subject.order)
+            return found if found is not None and (found.status in LIVE or not live) else None
+        for state in reversed(orders.all()):
+            if self.fits(Subject.of(state.ticket)) and (state.status in LIVE or not live):
+                return orders.find(state.ticket.client_id, state.ticket.order_id)
+        return None
+
+    def audience(self) -> list[Session]:
+        """The clients that this concerns: the one that fired it, else those that fit."""
+        if self.session is not None:
+            return [self.session]
+        return [s for s in self.gateway.sessions if self.client_id in {None, s.client_id}]
+
+    def concerns(self, session: Session | None, subject: Subject | None) -> bool:
+        """True when something of this client, about this order or contract, is a matter for it."""
+        client = session.client_id if session is not None else subject.client_id if subject else None
+        if client is not None and self.client_id not in {None, client}:
+            return False
+        if self.kind.personal:
+            return self.session is None or session is None or self.session is session
+        if subject is None or self.kind.everywhere:
+            return True
+        caused_by = self.subject.order if self.subject is not None else None
+        if caused_by is not None and subject.order is not None:
+            return caused_by == subject.order
+        return self.fits(subject)
+
+    def covers(self, other: ActiveFault) -> bool:
+        """True when `other` would change nothing: the same fault, for the same ones, no longer than this."""
+        same_fault = self.kind is other.kind and self.args == other.args and self.fits == other.fits
+        mine, theirs = ((f.session, f.subject, f.client_id) for f in (self, other))
+        if not same_fault or mine != theirs:
+            return False
+        return self.until is None or (other.until is not None and self.until >= other.until)
+
 
 @dataclass
-class Call:
+class ClientRequest:
     """A request that has come in; an act may keep it from taking effect, or let something follow it."""
 
     session: Session
@@ -158,14 +211,14 @@ class Call:
     refused: bool = False
     """It takes no effect."""
     unanswered: bool = False
-    """It takes effect, and nothing that it says is sent."""
+    """It takes effect, and no answer is sent."""
     close: bool = False
     """The connection ends after it."""
     after: list[Callable[[], None]] = field(default_factory=list)
 
 
 @dataclass
-class Parcel:
+class OutgoingMessage:
     """A message about to be sent; an act may change what goes out, and when."""
 
     session: Session
@@ -176,19 +229,25 @@ class Parcel:
     out: list[bytes] = field(default_factory=list)
     seconds: float | None = 0.0
     """How long what is to go out is held back; None: until the fault ends, which releases it."""
-    held_by: Run | None = None
+    held_by: ActiveFault | None = None
     close: bool = False
 
     def wait(self, seconds: float) -> None:
-        """Hold it back so long, or as long as it is already held back."""
+        """Hold it back for so long, or as long as it is already held back."""
         if self.seconds is not None:
             self.seconds = max(self.seconds, seconds)
 
     def rewrite(self, fields: list[str]) -> None:
-        """Let it say something else, however often it goes out."""
+        """Change its fields, in every copy that goes out."""
         new = frame(*fields)
-        self.out = [new if each == self.whole else each for each in self.out]
+        self.out = [new if whole == self.whole else whole for whole in self.out]
         self.whole, self.fields = new, fields
+
+    def release(self) -> None:
+        """Send what is to go out."""
+        self.session.put(*self.out)
+        if self.close:
+            self.session.close()
 
 
 @dataclass
@@ -200,26 +259,11 @@ class Chunks:
 
 
 @dataclass
-class News:
-    """What the exchange has to tell about one order."""
+class OrderUpdates:
+    """The exchange's events about one order, before they are sent."""
 
     subject: Subject | None
     events: list[Event]
-
-
-@dataclass
-class Verdict:
-    """An order at the door. An act says why not, and in which state it then is."""
-
-    ticket: Ticket
-    new: bool
-    why: str = ""
-    status: str = "Inactive"
-    code: int | None = 201
-    told: bool = True
-    """False: the error only, no orderStatus."""
-    dormant: bool = False
-    """True: it may come back to life."""
 
 
 @dataclass
@@ -232,23 +276,12 @@ class Offer:
 
 
 @dataclass
-class Look:
-    """A client's look at a contract's quote: when it was true, of which kind, and what is changed in it."""
+class QuoteView:
+    """What a line is to show of a contract: the moment of the quote, its data type, changes to it."""
 
     session: Session
     stream: Stream
     moment: datetime
     kind: int
     silent: bool = False
-    changes: list[Callable[[Quote], Quote]] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Correction:
-    """What an execution should have been."""
-
-    fill: Fill
-    shares: int
-    price: float
-    listed: bool
-    """True: both executions are listed afterwards."""
+    changes: list[Callable[[MarketQuote], MarketQuote]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Faults of single requests and messages: lost, late, twice, refused, or with other words in them."""
+"""Faults of single requests and messages: lost, late, sent twice, refused, or changed."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 from typing import TYPE_CHECKING
 
 from spxarb.sim.api.wire import NOT_A_REQUEST, Ask, Say, frame
-from spxarb.sim.faults.kinds import REQUIRED, Kind, Parameter, Place
+from spxarb.sim.faults.kinds import REQUIRED, FaultKind, Hook, Parameter
 from spxarb.sim.faults.values import KINDS as OF_VALUES
 
 if TYPE_CHECKING:
-    from spxarb.sim.faults.kinds import Call, Parcel, Run
+    from spxarb.sim.faults.kinds import ActiveFault, ClientRequest, OutgoingMessage
 
 _UNVERSIONED = {Ask.PLACE_ORDER, Ask.HISTORICAL_DATA, Ask.OPTION_CHAINS, Ask.MATCHING_SYMBOLS}
 _UNVERSIONED |= {Ask.PNL, Ask.CANCEL_PNL, Ask.PNL_SINGLE, Ask.CANCEL_PNL_SINGLE}
@@ -20,105 +20,105 @@ _NUMBERED = _UNVERSIONED | {
 }
 
 
-def request_id(call: Call) -> int:
-    """The id under which an error about a request is told; -1 when it has none."""
-    if call.number not in _NUMBERED:
+def request_id(request: ClientRequest) -> int:
+    """The id that an error about a request carries; -1 when the request has none."""
+    if request.number not in _NUMBERED:
         return NOT_A_REQUEST
-    place = 1 if call.number in _UNVERSIONED else 2
-    word = call.values[place] if place < len(call.values) else ""
+    place = 1 if request.number in _UNVERSIONED else 2
+    word = request.values[place] if place < len(request.values) else ""
     return int(word) if re.fullmatch(r"-?\d{1,18}", word) else NOT_A_REQUEST
 
 
-def withhold(run: Run, parcel: Parcel) -> bool:
-    """Send it never."""
-    if not run.wants(parcel.number, "messages"):
+def withhold(fault: ActiveFault, message: OutgoingMessage) -> bool:
+    """Never send it."""
+    if not fault.wants(message.number, "messages"):
         return False
-    parcel.out = []
+    message.out = []
     return True
 
 
-def delay(run: Run, parcel: Parcel) -> bool:
+def delay(fault: ActiveFault, message: OutgoingMessage) -> bool:
     """Send it later; what comes after overtakes it."""
-    if not run.wants(parcel.number, "messages"):
+    if not fault.wants(message.number, "messages"):
         return False
-    parcel.wait(run.args["seconds"])
+    message.wait(fault.args["seconds"])
     return True
 
 
-def duplicate(run: Run, parcel: Parcel) -> bool:
+def duplicate(fault: ActiveFault, message: OutgoingMessage) -> bool:
     """Send it more than once."""
-    if not run.wants(parcel.number, "messages"):
+    if not fault.wants(message.number, "messages"):
         return False
-    parcel.out = parcel.out * (1 + run.args["copies"])
+    message.out = message.out * (1 + fault.args["copies"])
     return True
 
 
-def ignore(run: Run, call: Call) -> bool:
-    """Do nothing and say nothing."""
-    if not run.wants(call.number, "requests"):
+def ignore(fault: ActiveFault, request: ClientRequest) -> bool:
+    """Drop the request."""
+    if not fault.wants(request.number, "requests"):
         return False
-    call.refused = True
+    request.refused = True
     return True
 
 
-def unanswered(run: Run, call: Call) -> bool:
-    """Do it and say nothing."""
-    if not run.wants(call.number, "requests"):
+def unanswered(fault: ActiveFault, request: ClientRequest) -> bool:
+    """Let it take effect and drop the answer."""
+    if not fault.wants(request.number, "requests"):
         return False
-    call.unanswered = True
+    request.unanswered = True
     return True
 
 
-def late_request(run: Run, call: Call) -> bool:
-    """Do it later."""
-    if not run.wants(call.number, "requests"):
+def late_request(fault: ActiveFault, request: ClientRequest) -> bool:
+    """Let it take effect later."""
+    if not fault.wants(request.number, "requests"):
         return False
-    session, number, values = call.session, call.number, call.values
-    call.refused = True
-    run.trouble.later(run.args["seconds"], lambda: session.perform(number, values))
+    session, number, values = request.session, request.number, request.values
+    request.refused = True
+    fault.later(fault.args["seconds"], lambda: session.perform(number, values))
     return True
 
 
-def refuse(run: Run, call: Call) -> bool:
-    """Answer with an error."""
-    if not run.wants(call.number, "requests"):
+def refuse(fault: ActiveFault, request: ClientRequest) -> bool:
+    """Answer with an error instead."""
+    if not fault.wants(request.number, "requests"):
         return False
-    call.session.error(request_id(call), run.args["code"], run.args["text"])
-    call.refused = True
+    request.session.error(request_id(request), fault.args["code"], fault.args["text"])
+    request.refused = True
     return True
 
 
-def error(run: Run) -> bool:
-    """Say an error or notice."""
-    order = run.trouble.order_of(run) if run.args["id"] == "order" else None
-    given = run.args["id"]
+def error(fault: ActiveFault) -> bool:
+    """Send an error or notice."""
+    order = fault.order() if fault.args["id"] == "order" else None
+    given = fault.args["id"]
     number = order.ticket.order_id if order else int(given) if re.fullmatch(r"-?\d{1,9}", given) else -1
-    for session in run.trouble.audience(run):
-        session.error(number, run.args["code"], run.args["text"])
+    for session in fault.audience():
+        session.error(number, fault.args["code"], fault.args["text"])
     return True
 
 
-def say(run: Run) -> bool:
+def say(fault: ActiveFault) -> bool:
     """Send a message as it is."""
-    for session in run.trouble.audience(run):
-        session.put(frame(*run.args["fields"]))
+    for session in fault.audience():
+        session.put(frame(*fault.args["fields"]))
     return True
 
 
-def slow_snapshot(run: Run, parcel: Parcel) -> bool:
-    """Let a snapshot end late."""
-    if parcel.number != Say.SNAPSHOT_END:
+def slow_snapshot(fault: ActiveFault, message: OutgoingMessage) -> bool:
+    """Send the end of a snapshot late."""
+    if message.number != Say.SNAPSHOT_END:
         return False
-    parcel.wait(run.args["seconds"])
+    message.wait(fault.args["seconds"])
     return True
 
 
-def line_limit(run: Run, call: Call) -> bool:
+def line_limit(fault: ActiveFault, request: ClientRequest) -> bool:
     """Refuse market data lines beyond a number."""
-    if call.number != Ask.MARKET_DATA or len(call.session.streams) < run.args["lines"]:
+    if request.number != Ask.MARKET_DATA or len(request.session.streams) < fault.args["lines"]:
         return False
-    call.session.error(request_id(call), 101, "Max number of tickers has been reached")
-    call.refused = True
+    request.session.error(request_id(request), 101, "Max number of tickers has been reached")
+    request.refused = True
     return True
 
 
@@ -127,45 +127,45 @@ _REQUESTS = Parameter("requests", "requests", None, "which; without it the one i
 _SECONDS = Parameter("seconds", "seconds", REQUIRED, "how much later")
 
 KINDS = (
-    Kind(
-        *("withhold", "Never sends a message: an end marker, nextValidId, an execution, any."),
-        {Place.MESSAGE: withhold},
+    FaultKind(
+        *("withhold", "A message is never sent: an end marker, nextValidId, an execution, any."),
+        {Hook.MESSAGE: withhold},
         (_MESSAGES,),
         needs_message=True,
     ),
-    Kind(
-        *("delay", "Sends a message late; others overtake it, but not the end of its answer."),
-        {Place.MESSAGE: delay},
+    FaultKind(
+        *("delay", "A message is sent late; others overtake it, but not the end marker of its answer."),
+        {Hook.MESSAGE: delay},
         (_SECONDS, _MESSAGES),
         needs_message=True,
     ),
-    Kind(
-        *("duplicate", "Sends a message more than once."),
-        {Place.MESSAGE: duplicate},
-        (Parameter("copies", "count", 1, "how often more"), _MESSAGES),
+    FaultKind(
+        *("duplicate", "A message is sent more than once."),
+        {Hook.MESSAGE: duplicate},
+        (Parameter("copies", "count", 1, "how many more times"), _MESSAGES),
         needs_message=True,
     ),
-    Kind(
-        *("ignore", "A request is lost: an order, a cancel, a question; no answer."),
-        {Place.REQUEST: ignore},
+    FaultKind(
+        *("ignore", "A request is lost: an order, a cancel, a question. No answer comes."),
+        {Hook.REQUEST: ignore},
         (_REQUESTS,),
         needs_request=True,
     ),
-    Kind(
-        *("unanswered", "A request takes effect, and nothing of its answer is sent."),
-        {Place.REQUEST: unanswered},
+    FaultKind(
+        *("unanswered", "A request takes effect, and its answer is lost."),
+        {Hook.REQUEST: unanswered},
         (_REQUESTS,),
         needs_request=True,
     ),
-    Kind(
-        *("late_request", "A request takes effect late, also when its client has gone."),
-        {Place.REQUEST: late_request},
+    FaultKind(
+        *("late_request", "A request takes effect late, even if its client has gone."),
+        {Hook.REQUEST: late_request},
         (_SECONDS, _REQUESTS),
         needs_request=True,
     ),
-    Kind(
+    FaultKind(
         *("refuse", "A request is answered with an error and takes no effect."),
-        {Place.REQUEST: refuse},
+        {Hook.REQUEST: refuse},
         (
             Parameter("code", "natural", 321, "of the error"),
             Parameter("text", "text", "Error validating request", "of the error"),
@@ -173,30 +173,30 @@ KINDS = (
         ),
         needs_request=True,
     ),
-    Kind(
-        *("error", "Says an error or notice that nothing is behind."),
-        {Place.NOW: error},
+    FaultKind(
+        *("error", "An error or notice without a cause."),
+        {Hook.NOW: error},
         (
             Parameter("code", "natural", REQUIRED, "of the error"),
             Parameter("text", "text", "made up by the script of faults", "of the error"),
-            Parameter("id", "text", "-1", "about which request or order; `order`: the one in `when`"),
+            Parameter("id", "text", "-1", "request or order id; `order`: that of the one in `when`"),
         ),
     ),
-    Kind(
-        *("say", "Sends any message."),
-        {Place.NOW: say},
-        (Parameter("fields", "fields", REQUIRED, "its fields, the id first"),),
+    FaultKind(
+        *("say", "Any message, field by field."),
+        {Hook.NOW: say},
+        (Parameter("fields", "fields", REQUIRED, "the message id and what follows it"),),
     ),
-    Kind(
-        *("slow_snapshot", "Snapshots of market data end late."),
-        {Place.MESSAGE: slow_snapshot},
+    FaultKind(
+        *("slow_snapshot", "The end of a market data snapshot is late."),
+        {Hook.MESSAGE: slow_snapshot},
         (Parameter("seconds", "seconds", 11.0, "how late"),),
         lasting=True,
     ),
-    Kind(
-        *("line_limit", "101: no more market data lines than a number."),
-        {Place.REQUEST: line_limit},
-        (Parameter("lines", "natural", 0, "how many there may be"),),
+    FaultKind(
+        *("line_limit", "More market data lines than a limit are refused with 101."),
+        {Hook.REQUEST: line_limit},
+        (Parameter("lines", "natural", 0, "the limit"),),
         lasting=True,
     ),
     *OF_VALUES,

@@ -1,4 +1,4 @@
-"""The values in scripts of faults. A reader gives the value, or raises ValueError with what it should be."""
+"""Readers of the values in a script: each gives the value, or raises ValueError with what it should be."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from spxarb.sim.api.wire import Ask, Say
+from spxarb.sim.api.wire import VERSION_REQUEST, Ask, Say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-GREETING = 0
-"""The number by which scripts know a client's first word, which has none: ``greeting``."""
-REQUESTS: Mapping[str, int] = {"greeting": GREETING, **{ask.name.lower(): int(ask) for ask in Ask}}
+REQUESTS: Mapping[str, int] = {"greeting": VERSION_REQUEST, **{ask.name.lower(): int(ask) for ask in Ask}}
 MESSAGES: Mapping[str, int] = {say.name.lower(): int(say) for say in Say}
 MAX_SECONDS = 7 * 86400.0
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
@@ -35,7 +33,7 @@ def seconds(value: object) -> float:
 
 
 def signed_seconds(value: object) -> float:
-    """Seconds, also back in time."""
+    """Seconds, negative ones too."""
     return _number(value, -MAX_SECONDS, MAX_SECONDS, "a number of seconds")
 
 
@@ -75,7 +73,7 @@ def counts(value: object) -> list[int]:
     values = value if isinstance(value, list | tuple) else [value]
     if not values:
         raise ValueError("a list of whole numbers from 1 on")
-    return [count(each) for each in values]
+    return [count(item) for item in values]
 
 
 def flag(value: object) -> bool:
@@ -86,7 +84,7 @@ def flag(value: object) -> bool:
 
 
 def text(value: object) -> str:
-    """A text; a number is taken as one."""
+    """A text; a number is read as one."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError("a text")  # noqa: TRY004  one kind of problem for all readers
     return str(value)
@@ -96,7 +94,7 @@ def fields(value: object) -> list[str]:
     """The fields of a message."""
     if not isinstance(value, list | tuple) or not value or not str(value[0]).isdigit():
         raise ValueError("a list of fields that begins with a message id")
-    return [text(each) for each in value]
+    return [text(item) for item in value]
 
 
 def time(value: object) -> dt.time:
@@ -131,12 +129,12 @@ def message_number(value: object) -> int:
 
 def requests(value: object) -> list[int]:
     """One or several requests."""
-    return [request_number(each) for each in (value if isinstance(value, list | tuple) else [value])]
+    return [request_number(item) for item in (value if isinstance(value, list | tuple) else [value])]
 
 
 def messages(value: object) -> list[int]:
     """One or several messages."""
-    return [message_number(each) for each in (value if isinstance(value, list | tuple) else [value])]
+    return [message_number(item) for item in (value if isinstance(value, list | tuple) else [value])]
 
 
 READERS: Mapping[str, Callable[[object], object]] = {

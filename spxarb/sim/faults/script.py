@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from spxarb.sim.faults.kinds import Place, Subject
 from spxarb.sim.faults.readers import READERS
 from spxarb.sim.faults.table import FAULTS
 
@@ -19,17 +18,17 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterable, Mapping
 
-    from spxarb.sim.faults.kinds import Kind, Values
+    from spxarb.sim.faults.kinds import FaultKind, Subject, Values
 
 _ENTRY = ("when", "what", "times", "for", "after_seconds", "chance")
 _WHEN = ("at", "request", "message", "nth", "client_id", "order_ref", "symbol", "sec_type", "side")
 _ORDER = ("order_ref", "symbol", "sec_type", "side")
 ALWAYS = 1_000
-"""How often an entry may fire that always fires: a script that goes in circles comes to an end."""
+"""How often an entry with `times: always` may fire: a script that triggers itself comes to an end."""
 
 
 class ScriptError(ValueError):
-    """A script that makes no sense; `problems` has a line for each thing that is wrong in it."""
+    """A script that cannot be played; `problems` has a line for each thing that is wrong in it."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         """The text is all of them."""
@@ -76,27 +75,31 @@ class When:
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a script. `seconds`, `after` are market seconds; `times` is how often it fires."""
+    """One line of a script. `seconds`, `after` are market seconds; `times` is how often it fires.
 
-    kind: Kind
+    `endless`: a firing stays in force to the end of the script, however often it acts.
+    """
+
+    kind: FaultKind
     args: Values
     when: When = When()
     times: int = 1
     seconds: float | None = None
     after: float = 0.0
     chance: float = 1.0
+    endless: bool = False
 
 
 @dataclass(frozen=True)
 class Script:
-    """Entries and the seed of their chances."""
+    """Entries, and the seed of their random numbers."""
 
     entries: tuple[Entry, ...] = ()
     seed: int = 0
 
 
 @dataclass
-class _Reader:
+class _ScriptReader:
     """Collects what is wrong; `where` is the entry at hand."""
 
     problems: list[str] = field(default_factory=list)
@@ -132,7 +135,7 @@ def near(word: str, known: Iterable[str]) -> str:
 
 def read_script(plain: object, seed: int = 0) -> Script:
     """A script from plain values. Raises ScriptError with every problem; `seed` is for one that has none."""
-    reader = _Reader()
+    reader = _ScriptReader()
     if isinstance(plain, dict):
         reader.keys(plain, ("seed", "faults"), "key")
         given = plain.get("seed", seed)
@@ -157,7 +160,7 @@ def read_script(plain: object, seed: int = 0) -> Script:
     return Script(tuple(entries), seed)
 
 
-def _entry(reader: _Reader, plain: object) -> Entry | None:
+def _entry(reader: _ScriptReader, plain: object) -> Entry | None:
     if isinstance(plain, str):
         plain = {"what": plain}
     if not isinstance(plain, dict):
@@ -166,24 +169,25 @@ def _entry(reader: _Reader, plain: object) -> Entry | None:
     reader.keys(plain, _ENTRY, "key")
     when = _when(reader, plain.get("when"))
     found = _what(reader, plain.get("what"), when)
-    wanted = plain.get("times", 1)
+    wanted, lasts = plain.get("times", 1), plain.get("for")
     times = ALWAYS if wanted == "always" else reader.read("times", "count", wanted)
-    seconds = reader.read("for", "seconds", plain["for"]) if "for" in plain else None
+    endless = lasts == "always"
+    seconds = reader.read("for", "seconds", lasts) if "for" in plain and not endless else None
     after = reader.read("after_seconds", "seconds", plain.get("after_seconds", 0))
     chance = reader.read("chance", "share", plain.get("chance", 1))
     if found is None:
         return None
     kind, args = found
-    if seconds is not None and set(kind.acts) == {Place.NOW}:
+    if (endless or seconds is not None) and kind.momentary:
         reader.problem(f"for: {kind.name} happens at one moment and has no duration")
     if times not in {1, None} and _fires_by_itself(kind, when):
         reader.problem(f"times: {wanted!r} needs a request, a message or an order in when")
     if reader.problems:
         return None
-    return Entry(kind, args, when, int(str(times)), seconds, after, chance)  # type: ignore[arg-type]
+    return Entry(kind, args, when, int(str(times)), seconds, after, chance, endless)  # type: ignore[arg-type]
 
 
-def _fires_by_itself(kind: Kind, when: When) -> bool:
+def _fires_by_itself(kind: FaultKind, when: When) -> bool:
     """True when no request or message is needed."""
     if when.request is not None or when.message is not None:
         return False
@@ -196,7 +200,7 @@ def fires_by_itself(entry: Entry) -> bool:
     return _fires_by_itself(entry.kind, entry.when)
 
 
-def _when(reader: _Reader, plain: object) -> When:
+def _when(reader: _ScriptReader, plain: object) -> When:
     if plain is None or plain == "immediately":
         return When()
     if not isinstance(plain, dict):
@@ -216,7 +220,7 @@ def _when(reader: _Reader, plain: object) -> When:
     return When(**{name: value for name, value in values.items() if value is not None})
 
 
-def _what(reader: _Reader, plain: object, when: When) -> tuple[Kind, Values] | None:
+def _what(reader: _ScriptReader, plain: object, when: When) -> tuple[FaultKind, Values] | None:
     given: object = {}
     if isinstance(plain, dict) and len(plain) == 1:
         ((plain, given),) = plain.items()
@@ -233,19 +237,19 @@ def _what(reader: _Reader, plain: object, when: When) -> tuple[Kind, Values] | N
     return kind, _arguments(reader, kind, given or {}, when)
 
 
-def _arguments(reader: _Reader, kind: Kind, given: Mapping[object, object], when: When) -> Values:
-    reader.keys(given, tuple(each.name for each in kind.parameters), f"{kind.name}: parameter")
+def _arguments(reader: _ScriptReader, kind: FaultKind, given: Mapping[object, object], when: When) -> Values:
+    reader.keys(given, tuple(parameter.name for parameter in kind.parameters), f"{kind.name}: parameter")
     args: Values = {}
-    for each in kind.parameters:
-        if each.name in given:
-            name = f"{kind.name}: {each.name}"
-            args[each.name] = reader.read(name, each.type, given[each.name], each.choices)
-        elif each.required:
-            reader.problem(f"{kind.name}: {each.name} is missing")
+    for parameter in kind.parameters:
+        name = parameter.name
+        if name in given:
+            args[name] = reader.read(f"{kind.name}: {name}", parameter.type, given[name], parameter.choices)
+        elif parameter.required:
+            reader.problem(f"{kind.name}: {name} is missing")
         else:
-            args[each.name] = each.default
+            args[name] = parameter.default
     if kind.needs_message and not args.get("messages") and when.message is None:
-        reader.problem(f"{kind.name}: says no messages, and when says none")
+        reader.problem(f"{kind.name}: messages is missing, and when names no message")
     if kind.needs_request and not args.get("requests") and when.request is None and not when.names_order:
-        reader.problem(f"{kind.name}: says no requests, and when says none")
+        reader.problem(f"{kind.name}: requests is missing, and when names no request")
     return args

@@ -1,4 +1,4 @@
-"""Which order or contract a request, a message or a piece of news is about, as far as it can be told."""
+"""Which order or contract a request, a message or an event is about, as far as it can be told."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from spxarb.sim.faults.kinds import Subject
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from spxarb.sim.api.session import Session
-    from spxarb.sim.exchange.exchange import Event
-    from spxarb.sim.gateway import Gateway
+    from spxarb.sim.api.session import Session, SharedGateway
+    from spxarb.sim.exchange.orders import Event
     from spxarb.sim.market.instruments import Instrument
 
 _CONTRACT_AT = {Ask.MARKET_DATA: 3, Ask.CONTRACT_DETAILS: 3, Ask.HISTORICAL_DATA: 2}
@@ -58,7 +57,7 @@ def _text(values: list[str], place: int) -> str:
     return values[place] if place < len(values) else ""
 
 
-def _contract(gateway: Gateway, values: list[str], place: int) -> Subject:
+def _contract(gateway: SharedGateway, values: list[str], place: int) -> Subject:
     """A contract of a request; by its number where it has one."""
     con_id = _integer(values, place) or 0
     item = gateway.market.by_con_id(con_id) if con_id else None
@@ -71,7 +70,7 @@ def _instrument(item: Instrument) -> Subject:
     return Subject(con_id=item.con_id, symbol=item.symbol, sec_type=item.sec_type)
 
 
-def of_request(gateway: Gateway, session: Session, number: int, values: list[str]) -> Subject | None:
+def of_request(gateway: SharedGateway, session: Session, number: int, values: list[str]) -> Subject | None:
     """What a request is about."""
     if number == Ask.PLACE_ORDER:
         item = _contract(gateway, values, 2)
@@ -85,7 +84,7 @@ def of_request(gateway: Gateway, session: Session, number: int, values: list[str
     return None if place is None else _contract(gateway, values, place)
 
 
-def of_message(gateway: Gateway, session: Session, number: int, fields: list[str]) -> Subject | None:
+def of_message(gateway: SharedGateway, session: Session, number: int, fields: list[str]) -> Subject | None:
     """What a message is about."""
     if number == Say.ORDER_STATUS:
         return _known(gateway, _integer(fields, 9), _integer(fields, 1))
@@ -101,7 +100,7 @@ def of_message(gateway: Gateway, session: Session, number: int, fields: list[str
             *(side, fields[26]),
         )
     if number == Say.COMMISSION:
-        fill = gateway.exchange.execution(_text(fields, 2))
+        fill = gateway.exchange.executions.find(_text(fields, 2))
         return Subject.of(fill.ticket) if fill else None
     if number == Say.ERROR:
         return _known(gateway, session.client_id, _integer(fields, 2))
@@ -112,15 +111,15 @@ def of_message(gateway: Gateway, session: Session, number: int, fields: list[str
     return None
 
 
-def _known(gateway: Gateway, client_id: int | None, order_id: int | None) -> Subject | None:
+def _known(gateway: SharedGateway, client_id: int | None, order_id: int | None) -> Subject | None:
     if client_id is None or order_id is None:
         return None
-    order = gateway.exchange.order(client_id, order_id)
+    order = gateway.exchange.orders.find(client_id, order_id)
     return Subject.of(order.ticket) if order else None
 
 
 def of_event(event: Event) -> Subject | None:
-    """What a piece of news is about: an order, or None."""
+    """What an event is about: an order, or None."""
     match event:
         case OrderChanged(state):
             return Subject.of(state.ticket)
@@ -133,7 +132,7 @@ def of_event(event: Event) -> Subject | None:
 
 
 def by_order(events: list[Event]) -> Iterator[tuple[Subject | None, list[Event]]]:
-    """Events in groups of one order each; what is about no order goes with what came before."""
+    """Events in groups, one order to a group; an event about no order stays with the one before it."""
     at_hand: Subject | None = None
     group: list[Event] = []
     for event in events:

@@ -1,4 +1,4 @@
-"""All faults by their names."""
+"""All faults, in groups and by name."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from spxarb.sim.faults import connections, fills, messages, orders, quotes
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from spxarb.sim.faults.kinds import Kind
+    from spxarb.sim.faults.kinds import FaultKind
 
-GROUPS: Mapping[str, tuple[Kind, ...]] = {
+GROUPS: Mapping[str, tuple[FaultKind, ...]] = {
     "Connections": connections.KINDS,
     "Messages": messages.KINDS,
     "Orders": orders.KINDS,
     "Fills": fills.KINDS,
     "Quotes": quotes.KINDS,
 }
-FAULTS: Mapping[str, Kind] = {kind.name: kind for kinds in GROUPS.values() for kind in kinds}
+FAULTS: Mapping[str, FaultKind] = {kind.name: kind for kinds in GROUPS.values() for kind in kinds}

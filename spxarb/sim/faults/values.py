@@ -1,4 +1,4 @@
-"""Faults of the values in messages: unset numbers, foreign forms of time, hours that disagree."""
+"""Faults of the values in messages: unset numbers, other time formats, hours that disagree."""
 
 from __future__ import annotations
 
@@ -7,117 +7,117 @@ from typing import TYPE_CHECKING
 
 from spxarb.sim.api import layouts
 from spxarb.sim.api.wire import UNSET_DOUBLE, Say, frame
-from spxarb.sim.faults.kinds import Kind, Parameter, Place
+from spxarb.sim.faults.kinds import FaultKind, Hook, Parameter
 
 if TYPE_CHECKING:
-    from spxarb.sim.faults.kinds import Parcel, Run
+    from spxarb.sim.faults.kinds import ActiveFault, OutgoingMessage
 
 _ACCOUNT = {Say.ACCOUNT_VALUE: (2, 3), Say.ACCOUNT_MULTI: (5, 6), Say.ACCOUNT_SUMMARY: (4, 5)}
-"""Where account messages have their tag and their value."""
+"""Where account messages hold tag and value."""
 _WORDS = {"AccountReady", "AccountType", "AccountCode", "Currency", "DayTradesRemaining"}
 _PNL = {Say.PNL: 2, Say.PNL_SINGLE: 3}
-"""From which field on these messages hold money."""
+"""From which field on these messages hold dollars."""
 _WHAT_IF, _MARGINS = 93, slice(95, 104)
 """The whatIf flag and the nine margins of openOrder."""
 _PERM_ID = 23
 """The permanent id in completedOrder."""
 
 
-def unset_account(run: Run, parcel: Parcel) -> bool:
-    """Put unset in place of account values."""
-    places = _ACCOUNT.get(Say(parcel.number)) if parcel.number in _ACCOUNT else None
+def unset_account(fault: ActiveFault, message: OutgoingMessage) -> bool:
+    """Unset account values."""
+    places = _ACCOUNT.get(Say(message.number)) if message.number in _ACCOUNT else None
     if places is None:
         return False
     tag, value = places
-    wanted = run.args["tag"]
-    if parcel.fields[tag] in _WORDS or (wanted and parcel.fields[tag] != wanted):
+    wanted = fault.args["tag"]
+    if message.fields[tag] in _WORDS or (wanted and message.fields[tag] != wanted):
         return False
-    values = list(parcel.fields)
-    values[value] = UNSET_DOUBLE if run.args["form"] == "unset" else ""
-    parcel.rewrite(values)
+    values = list(message.fields)
+    values[value] = UNSET_DOUBLE if fault.args["form"] == "unset" else ""
+    message.rewrite(values)
     return True
 
 
-def unset_pnl(_: Run, parcel: Parcel) -> bool:
-    """Put unset in place of profit and loss."""
-    if parcel.number not in _PNL:
+def unset_pnl(_: ActiveFault, message: OutgoingMessage) -> bool:
+    """Unset profit and loss."""
+    if message.number not in _PNL:
         return False
-    start = _PNL[Say(parcel.number)]
-    values = [*parcel.fields[:start], *(UNSET_DOUBLE for _ in parcel.fields[start:])]
-    parcel.rewrite(values)
+    start = _PNL[Say(message.number)]
+    values = [*message.fields[:start], *(UNSET_DOUBLE for _ in message.fields[start:])]
+    message.rewrite(values)
     return True
 
 
-def _without_margins(parcel: Parcel, text: str) -> list[str]:
-    values = list(parcel.fields)
+def _without_margins(message: OutgoingMessage, text: str) -> list[str]:
+    values = list(message.fields)
     values[_MARGINS] = [text] * 9
     return values
 
 
-def _is_preview(parcel: Parcel) -> bool:
-    return parcel.number == Say.OPEN_ORDER and parcel.fields[_WHAT_IF] == "1"
+def _is_preview(message: OutgoingMessage) -> bool:
+    return message.number == Say.OPEN_ORDER and message.fields[_WHAT_IF] == "1"
 
 
-def what_if_unset_first(_: Run, parcel: Parcel) -> bool:
+def what_if_unset_first(_: ActiveFault, message: OutgoingMessage) -> bool:
     """Send an answer without margins before the real one."""
-    if not _is_preview(parcel):
+    if not _is_preview(message):
         return False
-    parcel.out = [frame(*_without_margins(parcel, UNSET_DOUBLE)), *parcel.out]
+    message.out = [frame(*_without_margins(message, UNSET_DOUBLE)), *message.out]
     return True
 
 
-def what_if_unset(run: Run, parcel: Parcel) -> bool:
+def what_if_unset(fault: ActiveFault, message: OutgoingMessage) -> bool:
     """Answer a what-if without margins."""
-    if not _is_preview(parcel):
+    if not _is_preview(message):
         return False
-    parcel.rewrite(_without_margins(parcel, UNSET_DOUBLE if run.args["form"] == "unset" else ""))
+    message.rewrite(_without_margins(message, UNSET_DOUBLE if fault.args["form"] == "unset" else ""))
     return True
 
 
-def what_if_never(_: Run, parcel: Parcel) -> bool:
-    """Leave a what-if without an answer."""
-    if not _is_preview(parcel):
+def what_if_never(_: ActiveFault, message: OutgoingMessage) -> bool:
+    """Leave a what-if unanswered."""
+    if not _is_preview(message):
         return False
-    parcel.out = []
+    message.out = []
     return True
 
 
-def exec_time(run: Run, parcel: Parcel) -> bool:
-    """Write the times of executions in another form."""
-    if parcel.number != Say.EXECUTION:
+def exec_time(fault: ActiveFault, message: OutgoingMessage) -> bool:
+    """Write the times of executions in another format."""
+    if message.number != Say.EXECUTION:
         return False
-    fill = run.trouble.gateway.exchange.execution(parcel.fields[14])
+    fill = fault.gateway.exchange.executions.find(message.fields[14])
     if fill is None:
         return False
     local = fill.time
     utc, standard = local.astimezone(UTC), local.astimezone(UTC) - timedelta(hours=5)
     forms = {
-        "unknown": f"{local:%Y%m%d %H:%M:%S} {run.args['zone']}",
+        "unknown": f"{local:%Y%m%d %H:%M:%S} {fault.args['zone']}",
         "local": f"{local:%Y%m%d  %H:%M:%S}",
         "utc": f"{utc:%Y%m%d-%H:%M:%S}",
         "est": f"{standard:%Y%m%d %H:%M:%S} EST",
         "eastern": f"{local:%Y%m%d %H:%M:%S} US/Eastern",
         "empty": "",
     }
-    values = list(parcel.fields)
-    values[15] = forms[run.args["form"]]
-    parcel.rewrite(values)
+    values = list(message.fields)
+    values[15] = forms[fault.args["form"]]
+    message.rewrite(values)
     return True
 
 
-def wrong_hours(run: Run, parcel: Parcel) -> bool:
-    """Tell other trading hours of today."""
-    if parcel.number != Say.CONTRACT_DETAILS:
+def wrong_hours(fault: ActiveFault, message: OutgoingMessage) -> bool:
+    """Send other trading hours of today."""
+    if message.number != Say.CONTRACT_DETAILS:
         return False
-    place = 26 if parcel.session.version >= layouts.SIZE_RULES else 28
-    values = list(parcel.fields)
-    day = run.trouble.gateway.now.date()
+    place = 26 if message.session.version >= layouts.SIZE_RULES else 28
+    values = list(message.fields)
+    day = fault.gateway.now.date()
     for at in (place, place + 1):
         days = [one for one in values[at].split(";") if one and not one.startswith(f"{day:%Y%m%d}")]
-        values[at] = ";".join([*_today(run.args["form"], day, values[place - 1]), *days])
-        if run.args["form"] == "empty":
+        values[at] = ";".join([*_today(fault.args["form"], day, values[place - 1]), *days])
+        if fault.args["form"] == "empty":
             values[at] = ""
-    parcel.rewrite(values)
+    message.rewrite(values)
     return True
 
 
@@ -128,111 +128,115 @@ def _today(form: str, day: object, zone: str) -> list[str]:
     return [f"{day:%Y%m%d}:{opens}-{day:%Y%m%d}:{closes}"] if form == "half_day" else []
 
 
-def zero_positions(run: Run, parcel: Parcel) -> bool:
-    """Before the end of the positions, name contracts of which there are none."""
-    if parcel.number != Say.POSITIONS_END:
+def zero_positions(fault: ActiveFault, message: OutgoingMessage) -> bool:
+    """Before the end marker, list positions of 0."""
+    if message.number != Say.POSITIONS_END:
         return False
-    gateway = run.trouble.gateway
-    held = gateway.exchange.held()
-    known = [state.ticket.instrument for state in gateway.exchange.all_orders()]
+    gateway = fault.gateway
+    held = gateway.exchange.interventions.held()
+    known = [state.ticket.instrument for state in gateway.exchange.orders.all()]
     items = known or list(gateway.market.find("SPY", "STK"))
     rows = [
         frame(Say.POSITION, 3, gateway.account, *layouts.contract_fields(item, exchange=""), 0, 0.0)
         for item in dict.fromkeys(items)
         if item not in held
     ]
-    parcel.out = [*rows, *parcel.out]
+    message.out = [*rows, *message.out]
     return True
 
 
-def late_executions(run: Run, parcel: Parcel) -> bool:
-    """Leave young executions out of the answers to reqExecutions."""
-    hidden: set[str] = run.memory.setdefault("hidden", set())
-    if parcel.number == Say.COMMISSION and parcel.fields[2] in hidden:
-        hidden.discard(parcel.fields[2])
-        parcel.out = []
+def late_executions(fault: ActiveFault, message: OutgoingMessage) -> bool:
+    """Leave recent executions out of the answers to reqExecutions."""
+    hidden: set[str] = fault.memory.setdefault("hidden", set())
+    if message.number == Say.COMMISSION and message.fields[2] in hidden:
+        hidden.discard(message.fields[2])
+        message.out = []
         return True
-    if parcel.number != Say.EXECUTION or parcel.fields[1] == "-1":
+    if message.number != Say.EXECUTION or message.fields[1] == "-1":
         return False
-    fill = run.trouble.gateway.exchange.execution(parcel.fields[14])
-    if fill is None or not _young(run, fill.time):
+    fill = fault.gateway.exchange.executions.find(message.fields[14])
+    if fill is None or not _recent(fault, fill.time):
         return False
     hidden.add(fill.exec_id)
-    parcel.out = []
+    message.out = []
     return True
 
 
-def late_completed(run: Run, parcel: Parcel) -> bool:
-    """Leave orders that ended just now out of the completed ones."""
-    if parcel.number != Say.COMPLETED_ORDER:
+def late_completed(fault: ActiveFault, message: OutgoingMessage) -> bool:
+    """Leave orders that ended recently out of the completed ones."""
+    if message.number != Say.COMPLETED_ORDER:
         return False
-    states = run.trouble.gateway.exchange.completed_orders()
-    found = next((each for each in states if str(each.perm_id) == parcel.fields[_PERM_ID]), None)
-    if found is None or found.completed_at is None or not _young(run, found.completed_at):
+    states = fault.gateway.exchange.completed_orders()
+    found = next((state for state in states if str(state.perm_id) == message.fields[_PERM_ID]), None)
+    if found is None or found.completed_at is None or not _recent(fault, found.completed_at):
         return False
-    parcel.out = []
+    message.out = []
     return True
 
 
-def _young(run: Run, moment: datetime) -> bool:
-    return bool((run.trouble.gateway.now - moment).total_seconds() < run.args["seconds"])
+def _recent(fault: ActiveFault, moment: datetime) -> bool:
+    return bool((fault.gateway.now - moment).total_seconds() < fault.args["seconds"])
 
 
-_FORM = Parameter("form", "text", "unset", "1.797…E308, or nothing", ("unset", "empty"))
+_FORM = Parameter("form", "text", "unset", "1.797…E308, or empty", ("unset", "empty"))
 
 KINDS = (
-    Kind(
+    FaultKind(
         *("unset_account", "Account values are unset."),
-        {Place.MESSAGE: unset_account},
+        {Hook.MESSAGE: unset_account},
         (Parameter("tag", "text", "", "only this one"), _FORM),
         lasting=True,
     ),
-    Kind(*("unset_pnl", "Profit and loss are unset."), {Place.MESSAGE: unset_pnl}, lasting=True),
-    Kind(
+    FaultKind(*("unset_pnl", "Profit and loss are unset."), {Hook.MESSAGE: unset_pnl}, lasting=True),
+    FaultKind(
         *("what_if_unset_first", "A what-if is answered without margins first, then with them."),
-        {Place.MESSAGE: what_if_unset_first},
+        {Hook.MESSAGE: what_if_unset_first},
         lasting=True,
     ),
-    Kind(
+    FaultKind(
         *("what_if_unset", "A what-if is answered without margins."),
-        {Place.MESSAGE: what_if_unset},
+        {Hook.MESSAGE: what_if_unset},
         (_FORM,),
         lasting=True,
     ),
-    Kind(*("what_if_never", "A what-if is not answered."), {Place.MESSAGE: what_if_never}, lasting=True),
-    Kind(
-        *("exec_time", "Executions have their time in another form."),
-        {Place.MESSAGE: exec_time},
+    FaultKind(*("what_if_never", "A what-if is not answered."), {Hook.MESSAGE: what_if_never}, lasting=True),
+    FaultKind(
+        *("exec_time", "Execution times have another format."),
+        {Hook.MESSAGE: exec_time},
         (
             Parameter(
-                *("form", "text", "unknown", "zone that nobody knows; none; UTC; winter time; other name"),
+                *("form", "text", "unknown", "an unknown zone; no zone; UTC; EST; US/Eastern; empty"),
                 ("unknown", "local", "utc", "est", "eastern", "empty"),
             ),
             Parameter("zone", "text", "Nowhere/Special", "the unknown zone"),
         ),
         lasting=True,
     ),
-    Kind(
-        *("wrong_hours", "Contract details tell other trading hours of today."),
-        {Place.MESSAGE: wrong_hours},
-        (Parameter("form", "text", "half_day", "of the day", ("half_day", "closed", "missing", "empty")),),
+    FaultKind(
+        *("wrong_hours", "Contract details have other trading hours of today."),
+        {Hook.MESSAGE: wrong_hours},
+        (
+            Parameter(
+                "form", "text", "half_day", "today's session", ("half_day", "closed", "missing", "empty")
+            ),
+        ),
         lasting=True,
     ),
-    Kind(
+    FaultKind(
         *("zero_positions", "Positions of 0 are listed too."),
-        {Place.MESSAGE: zero_positions},
+        {Hook.MESSAGE: zero_positions},
         lasting=True,
     ),
-    Kind(
-        *("late_executions", "Lists of executions leave the youngest out."),
-        {Place.MESSAGE: late_executions},
-        (Parameter("seconds", "seconds", 5.0, "how old they must be"),),
+    FaultKind(
+        *("late_executions", "Lists of executions leave recent ones out."),
+        {Hook.MESSAGE: late_executions},
+        (Parameter("seconds", "seconds", 5.0, "how old an execution must be to be listed"),),
         lasting=True,
     ),
-    Kind(
-        *("late_completed", "Lists of completed orders leave the youngest out."),
-        {Place.MESSAGE: late_completed},
-        (Parameter("seconds", "seconds", 5.0, "how long ago they must have ended"),),
+    FaultKind(
+        *("late_completed", "Lists of completed orders leave recent ones out."),
+        {Hook.MESSAGE: late_completed},
+        (Parameter("seconds", "seconds", 5.0, "how long ago an order must have ended to be listed"),),
         lasting=True,
     ),
 )

@@ -7,26 +7,12 @@ from datetime import date, time
 from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo
 
-from spxarb.sim.market.ticks import MARKET_RULES, PENNY, SPX_OPTIONS
+from spxarb.sim.market.ticks import PENNY, SPX_OPTIONS
 from spxarb.sim.market.trading_days import CLOSE, OPEN, OPTIONS_CLOSE, previous_day, told_hours
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
-
-__all__ = [
-    "MARKET_RULES",
-    "SPX_ID",
-    "SPY_ID",
-    "Catalogue",
-    "Instrument",
-    "Market",
-    "Quote",
-    "option",
-    "session_hours",
-    "spx_index",
-    "spy_stock",
-]
 
 SPX_ID, SPY_ID = 416904, 756733
 """The real contract ids of the index and of the fund."""
@@ -76,7 +62,7 @@ class Instrument:
 
 
 @dataclass(frozen=True)
-class Quote:
+class MarketQuote:
     """The market in one contract at one moment. None is "there is none", never 0; sizes are contracts.
 
     `iv` is the yearly volatility (0.15 is 15 %), `delta` per share, `gamma` its change per point, `vega` per
@@ -138,7 +124,7 @@ class Market(Protocol):
     ) -> list[Instrument]:
         """The contracts that fit; '' and None fit everything."""
 
-    def quote(self, con_id: int, moment: datetime) -> Quote:
+    def quote(self, con_id: int, moment: datetime) -> MarketQuote:
         """The quote at a moment. Raises KeyError for an unknown contract."""
 
     def moments(self, after: datetime, until: datetime) -> Iterator[datetime]:

@@ -1,4 +1,4 @@
-"""An invented day: a seeded index path, the fund beside it, and option quotes computed from both.
+"""A synthetic day: a seeded index path, the fund beside it, and option quotes computed from both.
 
 Options are worth Black-Scholes values without interest, with a mild smile, in a time that runs with the day's
 variance. Quotes are a pure function of time: the same seed, contract and moment give the same quote.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from spxarb.sim.market import pricing, ticks
 from spxarb.sim.market.hours import stops
-from spxarb.sim.market.instruments import SPX_ID, SPY_ID, Catalogue, Instrument, Quote, option
+from spxarb.sim.market.instruments import SPX_ID, SPY_ID, Catalogue, Instrument, MarketQuote, option
 from spxarb.sim.market.path import RATIO, Path
 from spxarb.sim.market.pricing import TRADING_DAYS
 from spxarb.sim.market.regimes import regime as regime_named
@@ -42,7 +42,7 @@ _MASK = (1 << 64) - 1
 
 
 class SyntheticDay:
-    """An invented trading day. Conforms to `instruments.Market`."""
+    """A synthetic trading day. Conforms to `instruments.Market`."""
 
     def __init__(self, date: date, seed: int = 7, regime: str = "quiet") -> None:
         """Draw the day. Raises ValueError for a closed day and for an unknown regime."""
@@ -56,8 +56,8 @@ class SyntheticDay:
         fall = -self._regime.slide[2] if self._regime.slide else 0.0
         self._catalogue = Catalogue(_options(date, self._path.previous, fall))
         self._stops = {i.con_id: self._stop(i) for i in self._catalogue.all}
-        self._traded: dict[int, list[Quote]] = {}
-        self.description = f"invented day {date}, regime {regime}, seed {seed}: {self._regime.sentence}"
+        self._traded: dict[int, list[MarketQuote]] = {}
+        self.description = f"synthetic day {date}, regime {regime}, seed {seed}: {self._regime.sentence}"
 
     def instruments(self) -> Sequence[Instrument]:
         """Every contract."""
@@ -86,7 +86,7 @@ class SyntheticDay:
         for number in range(first, int((end - self.open).total_seconds()) // MEETING_SECONDS + 1):
             yield self.open + timedelta(seconds=number * MEETING_SECONDS)
 
-    def quote(self, con_id: int, moment: datetime) -> Quote:
+    def quote(self, con_id: int, moment: datetime) -> MarketQuote:
         """The quote at a moment: before the open only the close of the day before, after trading the last.
 
         On a later day this day's last trade is the close before.
@@ -112,11 +112,11 @@ class SyntheticDay:
         begin, minutes = self._regime.halt or (0, 0)
         return begin * 60 <= second < (begin + minutes) * 60
 
-    def _index(self, second: int) -> Quote:
+    def _index(self, second: int) -> MarketQuote:
         path = self._path
         if second < 0:
-            return Quote(last=path.previous, close=path.previous)
-        return Quote(
+            return MarketQuote(last=path.previous, close=path.previous)
+        return MarketQuote(
             last=path.prints[second],
             high=path.highs[second],
             low=path.lows[second],
@@ -125,14 +125,14 @@ class SyntheticDay:
             halted=self._halted(second),
         )
 
-    def _stock(self, second: int, *, trades: bool) -> Quote:
+    def _stock(self, second: int, *, trades: bool) -> MarketQuote:
         path = self._path
         if second < 0:
-            return Quote(last=path.spy_previous, close=path.spy_previous)
+            return MarketQuote(last=path.spy_previous, close=path.spy_previous)
         exact = path.spy[second]
         shown = trades and not self._halted(second)
         bid = int(exact * 100) / 100
-        return Quote(
+        return MarketQuote(
             bid=bid if shown else None,
             ask=round(bid + 0.01, 2) if shown else None,
             last=round(exact, 2),
@@ -169,9 +169,9 @@ class SyntheticDay:
             worth += self._regime.richness * (1 - second / self._seconds)
         return worth, yearly, pricing.delta(under, item.strike, deviation, item.right)
 
-    def _option(self, item: Instrument, second: int, *, trades: bool) -> Quote:
+    def _option(self, item: Instrument, second: int, *, trades: bool) -> MarketQuote:
         if second < 0:
-            return Quote()
+            return MarketQuote()
         seen = self._trades_until(item, second // 60)
         if not trades or self._halted(second):
             return replace(seen, halted=self._halted(second))
@@ -180,7 +180,7 @@ class SyntheticDay:
         under, days = self._under(item, second), self._days_left(item, second)
         slopes = pricing.slopes(under, item.strike, volatility, days)
         least, most = (10, 60) if item.symbol == "SPX" else self._regime.sizes
-        return Quote(
+        return MarketQuote(
             bid=bid,
             ask=ask,
             last=seen.last,
@@ -209,20 +209,20 @@ class SyntheticDay:
         bid = ticks.at_or_below(rule, worth - half)
         return bid or None, ticks.at_or_above(rule, worth + half)
 
-    def _trades_until(self, item: Instrument, minute: int) -> Quote:
+    def _trades_until(self, item: Instrument, minute: int) -> MarketQuote:
         """Last, open, high, low, volume: one trade a minute, at bid or ask; what has no bid is not traded."""
         seen = self._traded.setdefault(item.con_id, [])
         while len(seen) <= minute:
-            seen.append(self._trade(item, len(seen), seen[-1] if seen else Quote()))
+            seen.append(self._trade(item, len(seen), seen[-1] if seen else MarketQuote()))
         return seen[minute]
 
-    def _trade(self, item: Instrument, minute: int, before: Quote) -> Quote:
+    def _trade(self, item: Instrument, minute: int, before: MarketQuote) -> MarketQuote:
         second = min(minute * 60, self._seconds)
         bid, ask = self._sides(item, second, self._value(item, second)[0])
         if bid is None or self._halted(second):
             return before
         price = bid if self._share(item.con_id, minute, 4) < 0.5 else ask
-        return Quote(
+        return MarketQuote(
             last=price,
             last_size=1,
             volume=before.volume + self._draw(item.con_id, minute, 5, 1, 200),

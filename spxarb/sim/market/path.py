@@ -1,4 +1,4 @@
-"""The path of an invented index through one day, second by second, and its distance from the fund."""
+"""The path of a synthetic index through one day, second by second, and its distance from the fund."""
 
 from __future__ import annotations
 

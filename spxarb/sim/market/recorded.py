@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from spxarb.sim.market import ticks
 from spxarb.sim.market.hours import stops
-from spxarb.sim.market.instruments import SPX_ID, SPY_ID, Catalogue, Instrument, Quote, option
+from spxarb.sim.market.instruments import SPX_ID, SPY_ID, Catalogue, Instrument, MarketQuote, option
 from spxarb.sim.market.trading_days import NEW_YORK, check_open, closing, opening
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class RecordedDay:
             item.con_id: ([time for time, _ in seen], [row for _, row in seen]) for item, seen in rows.items()
         }
         self._stops = {item.con_id: stops(item, self.day).timestamp() for item in self._catalogue.all}
-        self._cache: dict[tuple[int, int], Quote] = {}
+        self._cache: dict[tuple[int, int], MarketQuote] = {}
         self.description = _describe(path.name, self.day, rows)
 
     def instruments(self) -> Sequence[Instrument]:
@@ -80,20 +80,20 @@ class RecordedDay:
         """The contracts that fit; '' and None fit everything."""
         return self._catalogue.find(symbol, sec_type, expiry, strike, right, trading_class)
 
-    def quote(self, con_id: int, moment: datetime) -> Quote:
+    def quote(self, con_id: int, moment: datetime) -> MarketQuote:
         """The newest row at or before `moment`: nothing before the first, after the end only a last price."""
         instrument = self._catalogue.by_con_id(con_id)
         if instrument is None:
             raise KeyError(con_id)
         if con_id not in self._rows:
-            return Quote()
+            return MarketQuote()
         at = moment.timestamp()
         times, rows = self._rows[con_id]
         place = bisect_right(times, at) - 1
         if place < 0:
-            return Quote()
+            return MarketQuote()
         if at >= self._stops[con_id]:
-            return Quote(last=rows[place].last)
+            return MarketQuote(last=rows[place].last)
         quote = self._cache.get((con_id, place))
         if quote is None:
             quote = self._cache[con_id, place] = _shown(instrument, rows[place])
@@ -121,17 +121,17 @@ def _off_grid(rule: int, row: _Row) -> bool:
     return any(price and not ticks.is_legal(rule, price) for price in (row.bid, row.ask))
 
 
-def _shown(instrument: Instrument, row: _Row) -> Quote:
+def _shown(instrument: Instrument, row: _Row) -> MarketQuote:
     """A row as a quote."""
     if instrument.con_id == SPX_ID:
-        return Quote(last=row.last)
+        return MarketQuote(last=row.last)
     rule, bid, ask = instrument.market_rule_id, row.bid, row.ask
     if bid is None and ask is None:
         last = row.last or 0.0
         bid, ask = ticks.below(rule, last), ticks.above(rule, last)
     bid = None if bid is None else ticks.at_or_below(rule, bid) or None
     ask = ticks.at_or_above(rule, ask) if ask else None
-    return Quote(
+    return MarketQuote(
         bid=bid,
         ask=ask,
         last=row.last,
@@ -152,7 +152,7 @@ def _read(path: Path) -> tuple[Rows, list[float]]:
     header = next(lines, [])
     if header != COLUMNS:
         raise ValueError(f"{path}, line 1: the columns are {','.join(header)!r}, not {','.join(COLUMNS)!r}")
-    reader = _Reader()
+    reader = _RowReader()
     while True:
         try:
             fields = next(lines)
@@ -169,7 +169,7 @@ def _read(path: Path) -> tuple[Rows, list[float]]:
     return reader.rows, sorted(set(reader.times.values()))
 
 
-class _Reader:
+class _RowReader:
     """Rows as they come, with memory for what repeats: times and contracts."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Kinds of invented days: what is special about each, in numbers and in one honest sentence."""
+"""Kinds of synthetic days: what is special about each, in numbers and in one honest sentence."""
 
 from __future__ import annotations
 

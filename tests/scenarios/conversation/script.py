@@ -158,9 +158,9 @@ def sees_quotes(talk, sim):
 
 def delayed_for_a_while(talk, sim, spx):
     """Lapsed entitlements turn a line delayed; the ticks have other ids and fill the same fields."""
-    sim.control.faults(data_type=3)
+    sim.control.script([{"what": {"delayed": {"minutes": 0, "told": False}}}])
     assert talk.quote(spx["conId"])["dataType"] == 3
-    sim.control.faults()
+    sim.control.script()
     assert talk.quote(spx["conId"])["dataType"] == 1
 
 
