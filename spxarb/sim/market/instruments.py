@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo
 
 from spxarb.sim.market.ticks import PENNY, SPX_OPTIONS
-from spxarb.sim.market.trading_days import CLOSE, OPEN, OPTIONS_CLOSE, previous_day, told_hours
+from spxarb.sim.market.trading_days import CLOSE, OPEN, OPTIONS_CLOSE, hours_text, previous_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -194,12 +194,12 @@ def session_hours(instrument: Instrument, day: date) -> tuple[str, str]:
     SPX options show 15:15 Chicago time also on the day they expire, though a PM-settled one stops at 15:00.
     """
     zone = ZoneInfo(instrument.time_zone)
-    liquid = told_hours(day, zone, OPEN, CLOSE)
+    liquid = hours_text(day, zone, OPEN, CLOSE)
     if instrument.sec_type == "STK":
-        return told_hours(day, zone, time(4), time(20)), liquid
+        return hours_text(day, zone, time(4), time(20)), liquid
     if instrument.sec_type == "IND":
         return liquid, liquid
-    later = told_hours(day, zone, OPEN, OPTIONS_CLOSE)
+    later = hours_text(day, zone, OPEN, OPTIONS_CLOSE)
     return later, later if instrument.symbol == "SPX" else liquid
 
 

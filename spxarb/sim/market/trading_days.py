@@ -1,4 +1,4 @@
-"""When the market is open: NYSE days and half-days, third Fridays, and the hours that the gateway tells.
+"""When the market is open: NYSE days and half-days, third Fridays, and hours as the gateway writes them.
 
 Source: the NYSE calendar of the `holidays` package, full closures and 13:00 closes.
 """
@@ -13,7 +13,7 @@ NEW_YORK = ZoneInfo("America/New_York")
 OPEN, CLOSE, EARLY_CLOSE, OPTIONS_CLOSE = time(9, 30), time(16), time(13), time(16, 15)
 OPTIONS_LATER = timedelta(minutes=15)
 """How much longer than the stock market most options trade; see `hours`."""
-_DAYS_TOLD = 7
+_DAYS_SHOWN = 7
 
 
 @lru_cache(maxsize=16)
@@ -70,19 +70,19 @@ def check_open(day: date) -> None:
         raise ValueError(f"the exchange is closed on {day:%A} {day}; choose a trading day")
 
 
-def told_hours(day: date, zone: ZoneInfo, start: time, end: time) -> str:
-    """Sessions of a week from `day` as the gateway tells them, in `zone`.
+def hours_text(day: date, zone: ZoneInfo, start: time, end: time) -> str:
+    """Sessions of a week from `day` as the gateway writes them, in `zone`.
 
     `start` and `end` are New York times of an ordinary day; a half-day ends at 13:00 for everything.
     """
-    days = (day + timedelta(days=n) for n in range(_DAYS_TOLD))
-    return ";".join(_told(each, zone, start, end) for each in days)
+    days = (day + timedelta(days=n) for n in range(_DAYS_SHOWN))
+    return ";".join(_session(day, zone, start, end) for day in days)
 
 
-def _told(day: date, zone: ZoneInfo, start: time, end: time) -> str:
+def _session(day: date, zone: ZoneInfo, start: time, end: time) -> str:
     if not is_open(day):
         return f"{day:%Y%m%d}:CLOSED"
     if closing(day).time() == EARLY_CLOSE:
         end = EARLY_CLOSE
-    ends = (datetime.combine(day, each, NEW_YORK).astimezone(zone) for each in (start, end))
-    return "-".join(f"{moment:%Y%m%d:%H%M}" for moment in ends)
+    edges = (datetime.combine(day, edge, NEW_YORK).astimezone(zone) for edge in (start, end))
+    return "-".join(f"{moment:%Y%m%d:%H%M}" for moment in edges)

@@ -1,0 +1,372 @@
+"""Faults of orders, fills and quotes, seen on the wire."""
+
+import pytest
+from clients import UNSET, Client, errors, kinds
+from faulty import (
+    SPY_CALL,
+    at,
+    buy,
+    cancel,
+    claims,
+    commissions,
+    executions,
+    later,
+    positions,
+    prices,
+    rest,
+    statuses,
+    ticks,
+    watch,
+)
+
+# --- orders ------------------------------------------------------------------------------------------------
+
+
+@claims("refuse_order")
+def test_a_good_order_is_not_placed(sim):
+    gateway = sim(
+        {"what": "refuse_order"},
+        {"when": {"request": "place_order", "nth": 3}, "what": {"refuse_order": {"code": 103}}},
+    )
+    client = Client(gateway)
+    assert 110 not in [code for _, code in errors(client.place(8, what_if=1))]
+    assert errors(rest(client, 1)) == [(1, 110)]
+    assert errors(rest(client, 2)) == [(2, 103)]
+    assert kinds(rest(client, 3)) == [5, 3]
+
+
+@claims("refuse_change")
+@pytest.mark.parametrize("code", [104, 105, 110])
+def test_a_change_is_refused_and_the_old_order_lives(sim, code):
+    gateway = sim({"what": {"refuse_change": {"code": code}}})
+    client = Client(gateway)
+    rest(client)
+    assert errors(client.place(1, "BUY", "11.0")) == [(1, code)]
+    assert [state.ticket.limit for state in gateway.exchange.open_orders(1)] == [10.0]
+
+
+@claims("refuse_cancel")
+@pytest.mark.parametrize("code", [10147, 161])
+def test_a_cancel_is_refused_and_the_order_lives(sim, code):
+    gateway = sim({"what": {"refuse_cancel": {"code": code}}})
+    client = Client(gateway)
+    rest(client)
+    assert (errors(cancel(client, 1)), len(gateway.exchange.open_orders(1))) == ([(1, code)], 1)
+
+
+@claims("slow_cancel")
+def test_a_cancel_is_slow_and_the_order_may_fill(sim):
+    gateway = sim({"what": {"slow_cancel": {"seconds": 5}}})
+    client = Client(gateway)
+    rest(client)
+    assert statuses(cancel(client, 1)) == ["PendingCancel"]
+    assert len(gateway.exchange.open_orders(1)) == 1
+    assert statuses(later(gateway, 5, client)) == ["Cancelled"]
+
+
+@claims("fill_instead_of_cancel", "fill_after_cancel")
+def test_a_fill_crosses_a_cancel(sim):
+    gateway = sim({"what": {"fill_instead_of_cancel": {"seconds": 2}}})
+    client = Client(gateway)
+    rest(client)
+    assert errors(cancel(client, 1)) == errors(cancel(client, 1)) == [(1, 10148)]
+    assert errors(client.place(1, "BUY", "11.0")) == [(1, 104)]
+    told = later(gateway, 2, client)
+    assert (statuses(told)[-1], executions(told)[0][1:], positions(client).popitem()[1]) == (
+        "Filled",
+        ("1", 10.0),
+        1.0,
+    )
+
+    gateway = sim({"what": {"fill_after_cancel": {"seconds": 2, "quantity": 1}}})
+    client = Client(gateway)
+    rest(client, quantity=3)
+    told = cancel(client, 1)
+    assert (statuses(told), errors(told)) == (["Cancelled"], [(1, 202)])
+    told = later(gateway, 2, client)
+    assert (statuses(told), executions(told)[0][1]) == (["Cancelled"], "1")
+    assert (gateway.exchange.open_orders(None), positions(client).popitem()[1]) == ([], 1.0)
+
+
+@claims("fill_instead_of_cancel", "fill_after_cancel")
+def test_no_fill_crosses_the_cancel_of_an_order_that_did_not_work_yet(sim):
+    client = Client(sim({"what": "fill_after_cancel"}, {"what": "fill_instead_of_cancel"}))
+    rest(client, after="20260129 15:50:00 US/Eastern")
+    told = cancel(client, 1)
+    assert (statuses(told), executions(told)) == (["Cancelled"], [])
+
+
+@claims("silent_cancel")
+def test_a_cancelled_order_gets_no_status(sim):
+    client = Client(sim({"what": "silent_cancel"}))
+    rest(client)
+    told = cancel(client, 1)
+    assert (statuses(told), errors(told)) == ([], [(1, 202)])
+
+
+@claims("reject")
+@pytest.mark.parametrize(
+    ("status", "told"), [("Inactive", ["Inactive"]), ("Cancelled", ["Cancelled"]), ("none", [])]
+)
+def test_an_order_is_rejected(sim, status, told):
+    gateway = sim({"what": {"reject": {"status": status, "reason": "so"}}})
+    client = Client(gateway)
+    heard = rest(client)
+    assert (errors(heard), statuses(heard), gateway.exchange.open_orders(None)) == ([(1, 201)], told, [])
+    assert statuses(rest(client, 2)) == ["Submitted"]
+
+
+@claims("margin_reject")
+def test_an_order_is_rejected_for_margin(sim):
+    client = Client(sim({"when": {"symbol": "SPY"}, "what": "margin_reject"}))
+    assert statuses(rest(client)) == ["Submitted"]
+    told = client.place(2, "SELL", "3.0", contract=SPY_CALL)
+    assert (errors(told), statuses(told)) == ([(2, 201)], ["Inactive"])
+    assert any("INITIAL MARGIN" in fields[4] for fields in told if fields[0] == "4")
+
+
+@claims("inactive")
+def test_an_inactive_order_comes_to_life(sim):
+    gateway = sim({"what": {"inactive": {"seconds": 5}}, "times": 1})
+    client = Client(gateway)
+    told = buy(client)
+    assert (statuses(told), errors(told), len(gateway.exchange.open_orders(1))) == (["Inactive"], [], 1)
+    told = later(gateway, 5, client)
+    assert (statuses(told)[-1], executions(told)[0][1]) == ("Filled", "1")
+    gateway = sim({"what": {"inactive": {"seconds": 5}}})
+    client = Client(gateway)
+    buy(client)
+    assert statuses(cancel(client, 1)) == ["Cancelled"]
+    assert statuses(later(gateway, 5, client)) == []
+
+
+@claims("order_warning")
+@pytest.mark.parametrize("code", [399, 404, 2109, 10349, 110, 161, 202])
+def test_a_warning_about_a_live_order_changes_nothing(sim, code):
+    gateway = sim({"when": {"order_ref": "r*"}, "what": {"order_warning": {"code": code}}})
+    client = Client(gateway)
+    told = rest(client)
+    assert (kinds(told), errors(told)) == ([5, 3, 4], [(1, code)])
+    assert len(gateway.exchange.open_orders(1)) == 1
+
+
+# --- fills -------------------------------------------------------------------------------------------------
+
+
+@claims("hold_fills")
+def test_orders_are_accepted_and_do_not_match_for_a_while(sim):
+    gateway = sim({"what": "hold_fills", "for": 30})
+    client = Client(gateway)
+    assert statuses(buy(client)) == ["Submitted"]
+    assert executions(later(gateway, 29, client)) == []
+    assert [price for *_, price in executions(later(gateway, 1, client))] == [17.8]
+
+
+@claims("hold_fills")
+def test_the_order_that_fired_a_fault_is_the_one_concerned(sim):
+    client = Client(sim({"when": {"request": "place_order", "nth": 2}, "what": "hold_fills"}))
+    assert [len(executions(buy(client, number))) for number in (1, 2, 3)] == [1, 0, 1]
+
+
+@claims("partial_fills")
+def test_orders_fill_in_portions(sim):
+    gateway = sim({"what": {"partial_fills": {"sizes": [1, 2], "pause_seconds": 5}}})
+    client = Client(gateway)
+    assert [shares for _, shares, _ in executions(buy(client, quantity=5))] == ["1"]
+    assert executions(later(gateway, 4, client)) == []
+    told = later(gateway, 11, client)
+    assert [shares for _, shares, _ in executions(told)] == ["2", "2"]
+    assert statuses(told)[-1] == "Filled"
+    gateway = sim({"what": {"partial_fills": {"sizes": [1], "rest": False}}})
+    client = Client(gateway)
+    buy(client, quantity=2)
+    assert executions(later(gateway, 59, client)) == []
+
+
+def order_of_news(frames):
+    return [f"{fields[0]} {fields[94] if fields[0] == '5' else fields[2] if fields[0] == '3' else ''}".strip()
+            for fields in frames if fields[0] in {"3", "5", "11"}]  # fmt: skip
+
+
+@claims("status_first", "status_only", "execution_first", "execution_only")
+def test_the_news_of_a_fill_come_in_another_order(sim):
+    usual = order_of_news(buy(Client(sim())))
+    assert usual.index("11") < usual.index("3 Filled")
+    told = order_of_news(buy(Client(sim({"what": "status_first"}))))
+    assert (told.index("3 Filled") < told.index("11"), sorted(told)) == (True, sorted(usual))
+    told = buy(Client(sim({"what": "status_only"})))
+    assert ("3 Filled" in order_of_news(told), executions(told), 59 in kinds(told)) == (True, [], False)
+    told = order_of_news(buy(Client(sim({"what": "execution_first"}))))
+    assert (told[0], sorted(told)) == ("11", sorted(usual))
+    assert order_of_news(buy(Client(sim({"what": "execution_only"})))) == ["11"]
+
+
+@claims("late_commission", "no_commission", "unset_commission", "commission_twice")
+def test_commissions_are_late_missing_unset_or_empty_first(sim):
+    (usual,) = commissions(buy(Client(sim())))
+    gateway = sim({"what": {"late_commission": {"seconds": 4}}})
+    client = Client(gateway)
+    assert (commissions(buy(client)), commissions(later(gateway, 4, client))) == ([], [usual])
+    client = Client(sim({"what": "no_commission"}))
+    assert commissions(buy(client)) == commissions(client.ask(7, 3, 1, 0, "", "", "", "", "", "")) == []
+    assert commissions(buy(Client(sim({"what": "unset_commission"})))) == [UNSET]
+    assert commissions(buy(Client(sim({"what": "commission_twice"})))) == [UNSET, usual]
+    gateway = sim({"what": {"commission_twice": {"seconds": 3, "form": "zero"}}})
+    client = Client(gateway)
+    assert (commissions(buy(client)), commissions(later(gateway, 3, client))) == (["0.0"], [usual])
+
+
+@claims("correction")
+def test_an_execution_is_corrected(sim):
+    gateway = sim(
+        {"when": {"message": "execution"}, "what": {"correction": {"price_change": -0.5}}, "after_seconds": 3}
+    )
+    client = Client(gateway)
+    ((first, *_),) = executions(buy(client))
+    cash = gateway.exchange.account_values()["TotalCashValue"]
+    ((second, shares, price),) = executions(later(gateway, 3, client))
+    assert (first[:-2], first[-2:], second[-2:]) == (second[:-2], "01", "02")
+    assert (shares, price) == ("1", 17.3)
+    assert float(gateway.exchange.account_values()["TotalCashValue"]) == float(cash) + 50
+    assert [row[0] for row in executions(client.ask(7, 3, 1, 0, "", "", "", "", "", ""))] == [first, second]
+    assert [fill.exec_id for fill in gateway.exchange.fills()] == [second]
+
+
+@claims("correction")
+def test_a_correction_of_the_quantity_changes_the_position(sim):
+    what = {"correction": {"quantity": 2, "listed": "corrected"}}
+    gateway = sim({"when": {"message": "execution"}, "what": what})
+    client = Client(gateway)
+    told = buy(client, quantity=3)
+    assert [row[1:] for row in executions(told)] == [("3", 17.8), ("2", 17.8)]
+    assert list(positions(client).values()) == [2.0]
+    assert len(executions(client.ask(7, 3, 1, 0, "", "", "", "", "", ""))) == 1
+
+
+@claims("bust")
+def test_an_execution_is_undone(sim):
+    gateway = sim({"when": {"message": "execution"}, "what": "bust", "after_seconds": 1})
+    client = Client(gateway)
+    client.ask(61, 1)
+    buy(client)
+    told = later(gateway, 1, client)
+    assert [row[1] for row in executions(told)] == ["0"]
+    assert positions(client) == {}
+    assert float(gateway.exchange.account_values()["TotalCashValue"]) == 1_000_000
+
+
+@claims("foreign_order", "foreign_fill", "foreign_position")
+def test_others_act_in_the_very_same_contract(sim):
+    gateway = sim({"when": {"request": "place_order"}, "what": "foreign_order"})
+    client = Client(gateway)
+    assert kinds(rest(client)) == [5, 3]
+    assert [fields[9] for fields in client.ask(16, 1) if fields[0] == "3"] == ["1", "99"]
+    assert [fields[9] for fields in client.ask(5, 1) if fields[0] == "3"] == ["1"]
+
+    gateway = sim({"when": {"request": "place_order"}, "what": {"foreign_fill": {"quantity": 2}}})
+    client = Client(gateway)
+    rest(client)
+    assert list(positions(client).values()) == [2.0]
+    assert [fields[22] for fields in client.ask(7, 3, 1, 0, "", "", "", "", "", "") if fields[0] == "11"] == [
+        "99"
+    ]
+    gateway = sim(
+        {"when": {"request": "place_order"}, "what": {"foreign_fill": {"side": "SELL", "told": True}}}
+    )
+    told = buy(Client(gateway))
+    assert [fields[22] for fields in told if fields[0] == "11"] == ["1", "99"]
+
+    gateway = sim(
+        {"when": {"message": "execution"}, "what": {"foreign_position": {"side": "SELL", "quantity": 3}}}
+    )
+    client = Client(gateway)
+    buy(client)
+    assert list(positions(client).values()) == [-2.0]
+    assert len(gateway.exchange.fills()) == 1
+
+
+# --- quotes ------------------------------------------------------------------------------------------------
+
+
+@claims("no_quotes")
+def test_there_is_no_bid_no_ask_or_neither(sim):
+    shown = prices(watch(Client(sim({"what": "no_quotes"}))))
+    assert (shown[1], shown[2]) == ((-1.0, "0"), (-1.0, "0"))
+    shown = prices(watch(Client(sim({"what": {"no_quotes": {"side": "ask", "form": "zero"}}}))))
+    assert (shown[1][0], shown[2]) == (17.5, (0.0, "0"))
+    gateway = sim({"when": {"symbol": "SPY"}, "what": "no_quotes", "for": 5})
+    client = Client(gateway)
+    assert prices(watch(client))[1][0] == 17.5
+    assert prices(watch(client, 2, SPY_CALL))[1] == (-1.0, "0")
+    assert prices(later(gateway, 5, client))[1][0] == 2.05
+
+
+@claims("crossed")
+def test_the_bid_is_above_the_ask(sim):
+    shown = ticks(watch(Client(sim({"what": "crossed"}))))
+    assert (shown[1], shown[2]) == (17.85, 17.8)
+
+
+@claims("stale")
+def test_quotes_stand_still(sim):
+    gateway = sim({"when": {"at": "09:40:30"}, "what": "stale", "for": 60})
+    client = Client(gateway)
+    watch(client)
+    assert ticks(later(gateway, 80, client)) == {}
+    assert ticks(watch(client, 2))[2] == 17.8
+    assert ticks(later(gateway, 10, client))[2] == 16.6
+
+
+@claims("delayed")
+def test_data_is_delayed_from_a_moment_on(sim):
+    gateway = sim({"when": {"at": "09:41:30"}, "what": "delayed"})
+    client = Client(gateway)
+    assert 1 in ticks(watch(client))
+    later(gateway, 60, client)
+    told = later(gateway, 60, client)
+    assert errors(told) == [(1, 10167)]
+    assert [fields[3] for fields in told if fields[0] == "58"] == ["3"]
+    assert (ticks(told)[66], 1 in ticks(told)) == (17.5, False)
+    assert errors(watch(client, 2, SPY_CALL)) == [(2, 10167)]
+
+
+@claims("delayed", "no_quotes")
+def test_data_is_marked_as_delayed_without_being_old_or_announced(sim):
+    gateway = sim({"what": {"delayed": {"minutes": 0, "told": False}}})
+    client = Client(gateway)
+    gateway.advance(at("09:41"))
+    shown = watch(client)
+    assert (errors(shown), ticks(shown)[66], ticks(shown)[67]) == ([], 16.4, 16.6)
+    assert ["58", "1", "1", "3"] in shown
+    shown = watch(Client(sim("no_quotes", {"what": {"delayed": {"told": False}}})))
+    assert ["1", "6", "1", "66", "-1.0", "0", "0"] in shown
+
+
+@claims("competing_session")
+def test_a_competing_session_stops_the_data_and_ends(sim):
+    gateway = sim({"when": {"at": "09:40:30"}, "what": "competing_session", "for": 60})
+    client = Client(gateway)
+    watch(client)
+    told = later(gateway, 70, client)
+    assert (errors(told), ticks(told)) == ([(1, 10197)], {})
+    told = watch(client, 2, SPY_CALL)
+    assert (errors(told), ticks(told)) == ([(2, 10197)], {})
+    assert errors(later(gateway, 10, client)) == []
+    assert {int(fields[2]) for fields in later(gateway, 60, client) if fields[0] == "1"} == {1, 2}
+
+
+@claims("halted")
+def test_a_halt_is_told_and_nothing_fills(sim):
+    gateway = sim({"what": {"halted": {"quotes": False}}, "for": 5})
+    client = Client(gateway)
+    shown = ticks(watch(client))
+    assert (shown[49], shown[1]) == (1.0, -1.0)
+    assert executions(buy(client)) == []
+    told = later(gateway, 5, client)
+    assert (ticks(told)[49], ticks(told)[1], len(executions(told))) == (0.0, 17.5, 1)
+
+
+@claims("no_data")
+def test_lines_are_refused(sim):
+    client = Client(sim({"what": "no_data", "for": 5}))
+    assert errors(watch(client, 3)) == [(3, 354)]
