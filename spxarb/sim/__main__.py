@@ -18,10 +18,10 @@ from spxarb.sim.server import Listening, SimOptions, serve
 def parser() -> argparse.ArgumentParser:
     """The options; their defaults are those of `SimOptions`."""
     default = SimOptions()
-    words = argparse.ArgumentParser(
+    command_line = argparse.ArgumentParser(
         "python -m spxarb.sim", description="A simulated gateway on loopback.", allow_abbrev=False
     )
-    add = words.add_argument
+    add = command_line.add_argument
     add("--host", default=default.host, help="loopback address to listen on (default %(default)s)")
     add(
         "--port",
@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="end when standard input ends, as with a parent that died",
     )
-    return words
+    return command_line
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,6 +1,6 @@
 """Steer a running gateway from outside: clock, faults, book, end. For demonstrations and tests.
 
-The protocol: JSON objects over loopback TCP, one a line; one answer line for each request, in order.
+The protocol: JSON objects over loopback TCP, one per line; one line answers each request, in order.
 
 | request | answer |
 |---|---|
@@ -11,12 +11,12 @@ The protocol: JSON objects over loopback TCP, one a line; one answer line for ea
 | ``{"op": "book"}`` | account, cash, values, orders, fills, positions |
 | ``{"op": "quote", "con_id": N}`` | the quote now: bid, ask, last and sizes |
 | ``{"op": "script", "entries": [..]}`` | plays a script of faults (or ``"file"``) in place of the old one |
-| ``{"op": "fired"}`` | what of the script has fired: time, entry, fault |
+| ``{"op": "fired"}`` | which entries of the script have fired: time, entry, fault |
 | ``{"op": "drop"}`` | cuts every client, or with ``"client_id"`` that one, as a broken cable would |
 | ``{"op": "say", "fields": [..]}`` | sends every client, or that one, a message of these fields |
 | ``{"op": "stop"}`` | ``{"ok": true}``, then the gateway ends |
 
-A request that makes no sense: ``{"ok": false, "error": one line}``. Time never goes back.
+To a request that makes no sense: ``{"ok": false, "error": one line}``. Time never goes back.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ class Control:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the connection; the gateway goes on."""
+        """Close the connection; the gateway keeps running."""
         self.close()
 
     def close(self) -> None:
-        """Close the connection; the gateway goes on."""
+        """Close the connection; the gateway keeps running."""
         self._file.close()
         self._socket.close()
 
@@ -109,7 +109,7 @@ class Control:
         self.ask("script", entries=entries, seed=seed)
 
     def fired(self) -> list[Answer]:
-        """What of the script has fired: its `time`, `entry` (from 1 on) and `fault`."""
+        """Which entries of the script have fired: `time`, `entry` (from 1 on) and `fault` of each firing."""
         found: list[Answer] = self.ask("fired")["fired"]
         return found
 
@@ -129,14 +129,14 @@ class Control:
 class RunningSim:
     """A simulated gateway in its own process, for as long as the ``with`` block lasts.
 
-    It ends with its parent, however that ends: its standard input is a pipe that it watches.
-    Attributes once entered: `port`, `control_port`, `market` (one honest line), `control` (a `Control`).
+    It ends with its parent, however that ends: it watches its standard input, a pipe.
+    Attributes once entered: `port`, `control_port`, `market` (one line), `control` (a `Control`).
     """
 
     def __init__(self, faults: object = None, **options: str | float | Path | None) -> None:
         """`options` are those of ``python -m spxarb.sim``, such as date="2026-11-24", at="09:40", speed=0.
 
-        `faults` is a script of what goes wrong: a file's path, or the entries themselves.
+        `faults` is a script of faults: a file's path, or the entries themselves.
         """
         self._script = None if isinstance(faults, str | Path) else faults
         file = faults if isinstance(faults, str | Path) else None
@@ -144,10 +144,10 @@ class RunningSim:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        """Start and wait until clients may connect. Raises ControlError with the gateway's words if not."""
+        """Start and wait until clients may connect. Raises ControlError with the gateway's output if not."""
         given = {name: value for name, value in self._options.items() if value is not None}
-        words = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
-        command = [sys.executable, "-m", "spxarb.sim", "--json", "--end-with-input", *words]
+        arguments = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+        command = [sys.executable, "-m", "spxarb.sim", "--json", "--end-with-input", *arguments]
         with tempfile.TemporaryFile() as errors:
             pipe = subprocess.PIPE
             self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors)  # noqa: S603
@@ -155,8 +155,8 @@ class RunningSim:
             if not line:
                 self._end()
                 errors.seek(0)
-                words_said = errors.read().decode(errors="replace").strip()
-                raise ControlError(f"the simulated gateway did not start: {words_said or 'it said nothing'}")
+                output = errors.read().decode(errors="replace").strip()
+                raise ControlError(f"the simulated gateway did not start: {output or 'it printed nothing'}")
         listening: Answer = json.loads(line)
         self.port: int = listening["port"]
         self.control_port: int = listening["control_port"]
@@ -171,7 +171,7 @@ class RunningSim:
         return self
 
     def _first_line(self, process: subprocess.Popen[bytes]) -> bytes:
-        """What the process says first; empty when it ends, or says nothing for START_SECONDS, instead."""
+        """The first line of the process; empty when it ends or prints nothing for START_SECONDS."""
         timer = threading.Timer(START_SECONDS, process.kill)
         timer.start()
         try:

@@ -86,7 +86,7 @@ class Gateway:
         self.faults.settle()
 
     def publish(self, events: Iterable[Event]) -> None:
-        """Send the events: an order's to its owner, a position's to everyone who listens."""
+        """Send the events: an order's to its owner, a position's to everyone subscribed."""
         for event in self.faults.updates(list(events)):
             for session in list(self.sessions):
                 _send(session, event)

@@ -42,11 +42,11 @@ LAST_WORDS_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class SimOptions:
-    """What to simulate and where to listen. Port 0 takes a free one; speed 0 stands still until told to move.
+    """What to simulate and where to listen. Port 0 takes a free one; speed 0 stands still until it is moved.
 
     `day_file` plays a recorded day; without it a synthetic one is made from `date`, `seed` and `regime`.
     Without a date it is today's, or the next trading day's when the exchange is closed today.
-    `at` is the New York time of day at which the clock starts. `faults` is a script of what goes wrong.
+    `at` is the New York time of day at which the clock starts. `faults` is a script of faults.
     """
 
     host: str = "127.0.0.1"
@@ -111,7 +111,7 @@ class MarketClock:
 
 
 def build_market(options: SimOptions) -> Market:
-    """The day to play. Raises ValueError with one line when file, date or regime make no sense."""
+    """The day to play. Raises ValueError with one line for a wrong file, date or regime."""
     if options.day_file is not None:
         return RecordedDay(options.day_file)
     from spxarb.sim.market.market import SyntheticDay  # noqa: PLC0415  a recorded day does not need the model
@@ -288,7 +288,7 @@ class Server:
 
 
 def serve(options: SimOptions, announce: Callable[[Listening], None]) -> None:
-    """Run a simulated gateway until SIGTERM, SIGINT or its control says stop.
+    """Run a simulated gateway until SIGTERM, SIGINT or a stop by its control.
 
     `announce` is called once, when clients may connect; ``str()`` of what it gets is the line to print.
     Raises ValueError for options that make no sense and OSError for a port that is taken.

@@ -11,7 +11,7 @@ from spxarb.sim.market.instruments import MarketQuote
 from spxarb.sim.market.market import SyntheticDay
 
 
-def test_an_order_at_the_touch_fills_at_once_and_the_news_come_in_the_order_of_the_real_gateway(desk):
+def test_an_order_at_the_touch_fills_at_once_with_events_in_the_order_of_the_real_gateway(desk):
     events = desk.order(limit=20.2, order_ref="leg-1")
     assert kinds(events) == [
         "OrderChanged",
@@ -168,7 +168,7 @@ def test_a_cancel_ends_a_live_order_with_its_status_first(desk):
     assert desk.exchange.open_orders(None) == []
 
 
-def test_a_cancel_of_what_is_unknown_or_over_says_so_to_who_asked(desk):
+def test_a_cancel_of_an_unknown_or_ended_order_is_refused_to_the_client_that_asked(desk):
     desk.order(limit=21.0)
     desk.order(limit=1.0)
     desk.exchange.cancel(1, 2, 1)
@@ -199,7 +199,7 @@ def test_an_order_id_is_used_once_and_only_upwards(desk):
     ) == (6, 5, 1)
 
 
-def test_an_order_that_was_not_placed_may_be_mended_under_its_id(desk):
+def test_an_order_that_was_refused_may_be_corrected_under_its_id(desk):
     assert codes(desk.order(limit=20.25, order_id=3)) == [110]
     assert desk.exchange.next_order_id(1) == 4
     assert codes(desk.order(limit=20.2, order_id=3)) == []
@@ -213,7 +213,7 @@ def test_a_price_off_the_step_places_nothing_and_changes_nothing(desk):
     assert desk.state(9).ticket.limit == 3.10
 
 
-def test_a_size_beyond_all_reason_is_refused(desk):
+def test_a_size_above_the_limit_is_refused(desk):
     assert codes(desk.order(quantity=MAX_QUANTITY + 1, limit=0.05)) == [383]
 
 
@@ -251,7 +251,7 @@ def test_a_filled_order_cannot_be_changed_nor_shrunk_below_its_fills(desk):
     assert codes(desk.order(SPY, "SELL", 4, 2.00, order_id=2)) == [105]
 
 
-def test_the_book_is_the_same_whoever_looks_and_however_often(desk):
+def test_the_book_is_the_same_for_every_client_however_often_it_is_asked(desk):
     desk.order(limit=20.2, order_ref="a")
     desk.order(limit=1.0, order_ref="b")
     book = (
@@ -285,7 +285,7 @@ def test_ids_are_unique_in_four_groups_and_the_same_in_every_run():
     assert other.exchange.fills()[0].exec_id not in {exec_id for exec_id, _ in seen[0]}
 
 
-def test_executions_can_be_asked_for_by_any_of_their_marks(desk):
+def test_executions_can_be_filtered_by_any_field(desk):
     desk.order(limit=20.2, client=1)
     desk.exchange.advance(at("10:01"))
     desk.order(SPY, "SELL", 10, 2.0, client=2)

@@ -56,7 +56,7 @@ def test_every_fault_of_the_table_is_shown_by_a_test():
 
 
 @pytest.mark.parametrize("kind", FAULTS.values(), ids=FAULTS)
-def test_every_fault_says_what_it_is_and_its_defaults_are_allowed(kind):
+def test_every_fault_is_described_and_its_defaults_are_allowed(kind):
     assert kind.says.endswith(".")
     assert kind.acts
     given = {p.name: p.default for p in kind.parameters if p.default not in {None, REQUIRED, ""}}
@@ -85,7 +85,7 @@ def test_the_script_in_the_document_is_one():
 
 
 def test_faults_combine(sim):
-    """A fill that is partial, told late, its commission twice and unset, its status three times."""
+    """A fill that is partial, sent late, its commission twice and unset, its status three times."""
     gateway = sim(
         {"what": {"partial_fills": {"sizes": [1], "pause_seconds": 10}}},
         {"what": {"delay": {"seconds": 2, "messages": "execution"}}, "for": 60},
@@ -93,8 +93,8 @@ def test_faults_combine(sim):
         {"what": "unset_commission"},
     )
     client = Client(gateway)
-    told = buy(client, quantity=2)
-    assert (executions(told), commissions(told)) == ([], [UNSET, UNSET])
+    sent = buy(client, quantity=2)
+    assert (executions(sent), commissions(sent)) == ([], [UNSET, UNSET])
     assert [shares for _, shares, _ in executions(later(gateway, 2, client))] == ["1"]
     assert [shares for _, shares, _ in executions(later(gateway, 10, client))] == ["1"]
 
@@ -135,7 +135,7 @@ def test_times_nth_chance_and_delays_are_kept(sim):
     assert [len(one.ask(8, 1, 1)) for one in (client, other)] == [1, 0]
 
 
-def heard(tmp_path, seed):
+def received(tmp_path, seed):
     """What a client hears of a script full of chances."""
     gateway = new_gateway(
         tmp_path,
@@ -149,8 +149,8 @@ def heard(tmp_path, seed):
 
 
 def test_the_same_seed_repeats_and_another_does_not(tmp_path):
-    assert heard(tmp_path, 3) == heard(tmp_path, 3)
-    assert heard(tmp_path, 3) != heard(tmp_path, 4)
+    assert received(tmp_path, 3) == received(tmp_path, 3)
+    assert received(tmp_path, 3) != received(tmp_path, 4)
 
 
 def test_a_new_script_ends_the_old_one(sim):
@@ -158,8 +158,8 @@ def test_a_new_script_ends_the_old_one(sim):
     client = Client(gateway)
     buy(client)
     gateway.faults.play(read_script([]))
-    told = client.read()
-    assert (15 in kinds(told), (-1, 1102) in errors(told), statuses(told)[-1]) == (True, True, "Filled")
+    sent = client.read()
+    assert (15 in kinds(sent), (-1, 1102) in errors(sent), statuses(sent)[-1]) == (True, True, "Filled")
     assert kinds(rest(client, 2)) == [5, 3]
 
 
@@ -173,7 +173,7 @@ def test_what_has_not_begun_does_not_begin_after_its_script(sim):
     assert kinds(rest(client)) == [5, 3]
 
 
-def test_who_connects_while_the_link_is_lost_is_told(sim):
+def test_a_client_that_connects_while_the_link_is_lost_gets_2110(sim):
     assert (-1, 2110) in errors(Client(sim({"what": "link_lost"})).welcome)
 
 
@@ -182,20 +182,20 @@ def test_others_trade_a_contract_by_its_number(sim):
     assert positions(Client(gateway)) == {"SPY": -1.0}
 
 
-def test_what_fired_is_known(sim):
+def test_firings_are_listed(sim):
     gateway = sim({"what": "stale"}, {"when": {"request": "ids"}, "what": "ignore"})
     Client(gateway).ask(8, 1, 1)
     assert [(one.entry, one.fault) for one in gateway.faults.fired] == [(1, "stale"), (2, "ignore")]
 
 
-def test_a_script_that_goes_in_circles_comes_to_an_end(sim):
+def test_a_script_that_triggers_itself_comes_to_an_end(sim):
     gateway = sim({"when": {"message": "error"}, "what": {"error": {"code": 1}}, "times": "always"})
     client = Client(gateway)
     later(gateway, 3600, client)
     assert len(gateway.faults.fired) == 1000
 
 
-def test_every_problem_of_a_script_is_told_at_once():
+def test_a_script_is_refused_with_every_problem_at_once():
     with pytest.raises(ScriptError) as caught:
         read_script(
             [
@@ -224,7 +224,7 @@ def test_every_problem_of_a_script_is_told_at_once():
 @pytest.mark.parametrize(
     "plain", ["x", 7, {"fault": []}, {"seed": "a", "faults": []}, {"faults": 3}, [[]], [None]]
 )
-def test_what_is_no_script_is_refused(plain):
+def test_anything_but_a_script_is_refused(plain):
     with pytest.raises(ScriptError):
         read_script(plain)
 
@@ -349,16 +349,16 @@ def hello(port, *requests):
     """Connect over a socket, ask, read until the gateway is silent or gone: the fields of each frame."""
     with socket.create_connection(("127.0.0.1", port), timeout=5) as link:
         link.sendall(b"API\0" + prefixed(b"v100..176"))
-        reader, heard = FrameReader(), []
+        reader, received = FrameReader(), []
         link.settimeout(0.3)
         with contextlib.suppress(TimeoutError):
             while data := link.recv(65536):
                 reader.feed(data)
                 while (payload := reader.payload()) is not None:
-                    if not heard:
+                    if not received:
                         link.sendall(b"".join(frame(*fields) for fields in ((71, 2, 1, ""), *requests)))
-                    heard.append(payload.decode().split("\0")[:-1])
-    return heard
+                    received.append(payload.decode().split("\0")[:-1])
+    return received
 
 
 def test_scripts_come_from_a_file_from_python_and_through_the_control(tmp_path):
@@ -368,15 +368,15 @@ def test_scripts_come_from_a_file_from_python_and_through_the_control(tmp_path):
         assert kinds(hello(sim.port)[1:])[:2] == [15, 4]
         assert kinds(hello(sim.port)[1:])[:2] == [15, 9]
         sim.control.script([{"what": {"clock_off": {"seconds": 60}}}])
-        (told,) = [fields[2] for fields in hello(sim.port, (49, 1)) if fields[0] == "49"]
-        assert int(told) == int(sim.control.time().timestamp()) + 60
+        (sent,) = [fields[2] for fields in hello(sim.port, (49, 1)) if fields[0] == "49"]
+        assert int(sent) == int(sim.control.time().timestamp()) + 60
         assert [(one["entry"], one["fault"]) for one in sim.control.fired()] == [(1, "clock_off")]
         with pytest.raises(ControlError, match=r"entry 1.*did you mean stale.*; entry 2"):
             sim.control.script([{"what": "stal"}, {"what": 3}])
         assert len(sim.control.fired()) == 1
         sim.control.script()
         assert (
-            int(next(fields[2] for fields in hello(sim.port, (49, 1)) if fields[0] == "49")) == int(told) - 60
+            int(next(fields[2] for fields in hello(sim.port, (49, 1)) if fields[0] == "49")) == int(sent) - 60
         )
     with RunningSim(faults=[{"what": "restart"}], date="2026-02-10", speed=0) as sim:
         assert hello(sim.port) == []
@@ -389,7 +389,7 @@ def test_scripts_come_from_a_file_from_python_and_through_the_control(tmp_path):
             pass
 
 
-def test_a_whole_day_with_faults_passes_in_a_moment(tmp_path):
+def test_a_whole_day_with_faults_takes_seconds(tmp_path):
     """Nobody waits for the clock: a day with orders, halts and lost links takes seconds, and repeats exactly."""
     entries = [
         {"what": {"partial_fills": {"sizes": [1], "pause_seconds": 600}}},
@@ -405,15 +405,15 @@ def test_a_whole_day_with_faults_passes_in_a_moment(tmp_path):
         client = Client(gateway)
         option = ("0", "SPX", "OPT", "20260210", "6760.0", "C", "100", "SMART", "", "USD", "", "SPXW")
         watch(client, 1, option)
-        heard = client.place(1, "BUY", "90.0", contract=option, quantity=20)
+        received = client.place(1, "BUY", "90.0", contract=option, quantity=20)
         for hour in range(10, 17):
             gateway.advance(market.open.replace(hour=hour, minute=5))
-            heard += client.read()
-        return heard
+            received += client.read()
+        return received
 
     began = process_time()
-    heard = played()
+    received = played()
     assert process_time() - began < 10
-    assert {"4", "11", "59"} <= {fields[0] for fields in heard}
-    assert {(-1, 1100), (-1, 1102)} <= set(errors(heard))
-    assert heard == played()
+    assert {"4", "11", "59"} <= {fields[0] for fields in received}
+    assert {(-1, 1100), (-1, 1102)} <= set(errors(received))
+    assert received == played()

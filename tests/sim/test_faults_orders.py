@@ -37,7 +37,7 @@ def test_a_good_order_is_not_placed(sim):
 
 @claims("refuse_change")
 @pytest.mark.parametrize("code", [104, 105, 110])
-def test_a_change_is_refused_and_the_old_order_lives(sim, code):
+def test_a_change_is_refused_and_the_old_order_stays_live(sim, code):
     gateway = sim({"what": {"refuse_change": {"code": code}}})
     client = Client(gateway)
     rest(client)
@@ -47,7 +47,7 @@ def test_a_change_is_refused_and_the_old_order_lives(sim, code):
 
 @claims("refuse_cancel")
 @pytest.mark.parametrize("code", [10147, 161])
-def test_a_cancel_is_refused_and_the_order_lives(sim, code):
+def test_a_cancel_is_refused_and_the_order_stays_live(sim, code):
     gateway = sim({"what": {"refuse_cancel": {"code": code}}})
     client = Client(gateway)
     rest(client)
@@ -71,8 +71,8 @@ def test_a_fill_crosses_a_cancel(sim):
     rest(client)
     assert errors(cancel(client, 1)) == errors(cancel(client, 1)) == [(1, 10148)]
     assert errors(client.place(1, "BUY", "11.0")) == [(1, 104)]
-    told = later(gateway, 2, client)
-    assert (statuses(told)[-1], executions(told)[0][1:], positions(client).popitem()[1]) == (
+    sent = later(gateway, 2, client)
+    assert (statuses(sent)[-1], executions(sent)[0][1:], positions(client).popitem()[1]) == (
         "Filled",
         ("1", 10.0),
         1.0,
@@ -81,10 +81,10 @@ def test_a_fill_crosses_a_cancel(sim):
     gateway = sim({"what": {"fill_after_cancel": {"seconds": 2, "quantity": 1}}})
     client = Client(gateway)
     rest(client, quantity=3)
-    told = cancel(client, 1)
-    assert (statuses(told), errors(told)) == (["Cancelled"], [(1, 202)])
-    told = later(gateway, 2, client)
-    assert (statuses(told), executions(told)[0][1]) == (["Cancelled"], "1")
+    sent = cancel(client, 1)
+    assert (statuses(sent), errors(sent)) == (["Cancelled"], [(1, 202)])
+    sent = later(gateway, 2, client)
+    assert (statuses(sent), executions(sent)[0][1]) == (["Cancelled"], "1")
     assert (gateway.exchange.open_orders(None), positions(client).popitem()[1]) == ([], 1.0)
 
 
@@ -92,27 +92,31 @@ def test_a_fill_crosses_a_cancel(sim):
 def test_no_fill_crosses_the_cancel_of_an_order_that_did_not_work_yet(sim):
     client = Client(sim({"what": "fill_after_cancel"}, {"what": "fill_instead_of_cancel"}))
     rest(client, after="20260129 15:50:00 US/Eastern")
-    told = cancel(client, 1)
-    assert (statuses(told), executions(told)) == (["Cancelled"], [])
+    sent = cancel(client, 1)
+    assert (statuses(sent), executions(sent)) == (["Cancelled"], [])
 
 
 @claims("silent_cancel")
 def test_a_cancelled_order_gets_no_status(sim):
     client = Client(sim({"what": "silent_cancel"}))
     rest(client)
-    told = cancel(client, 1)
-    assert (statuses(told), errors(told)) == ([], [(1, 202)])
+    sent = cancel(client, 1)
+    assert (statuses(sent), errors(sent)) == ([], [(1, 202)])
 
 
 @claims("reject")
 @pytest.mark.parametrize(
-    ("status", "told"), [("Inactive", ["Inactive"]), ("Cancelled", ["Cancelled"]), ("none", [])]
+    ("status", "sent"), [("Inactive", ["Inactive"]), ("Cancelled", ["Cancelled"]), ("none", [])]
 )
-def test_an_order_is_rejected(sim, status, told):
+def test_an_order_is_rejected(sim, status, sent):
     gateway = sim({"what": {"reject": {"status": status, "reason": "so"}}})
     client = Client(gateway)
-    heard = rest(client)
-    assert (errors(heard), statuses(heard), gateway.exchange.open_orders(None)) == ([(1, 201)], told, [])
+    received = rest(client)
+    assert (errors(received), statuses(received), gateway.exchange.open_orders(None)) == (
+        [(1, 201)],
+        sent,
+        [],
+    )
     assert statuses(rest(client, 2)) == ["Submitted"]
 
 
@@ -120,19 +124,19 @@ def test_an_order_is_rejected(sim, status, told):
 def test_an_order_is_rejected_for_margin(sim):
     client = Client(sim({"when": {"symbol": "SPY"}, "what": "margin_reject"}))
     assert statuses(rest(client)) == ["Submitted"]
-    told = client.place(2, "SELL", "3.0", contract=SPY_CALL)
-    assert (errors(told), statuses(told)) == ([(2, 201)], ["Inactive"])
-    assert any("INITIAL MARGIN" in fields[4] for fields in told if fields[0] == "4")
+    sent = client.place(2, "SELL", "3.0", contract=SPY_CALL)
+    assert (errors(sent), statuses(sent)) == ([(2, 201)], ["Inactive"])
+    assert any("INITIAL MARGIN" in fields[4] for fields in sent if fields[0] == "4")
 
 
 @claims("inactive")
-def test_an_inactive_order_comes_to_life(sim):
+def test_an_inactive_order_becomes_live(sim):
     gateway = sim({"what": {"inactive": {"seconds": 5}}, "times": 1})
     client = Client(gateway)
-    told = buy(client)
-    assert (statuses(told), errors(told), len(gateway.exchange.open_orders(1))) == (["Inactive"], [], 1)
-    told = later(gateway, 5, client)
-    assert (statuses(told)[-1], executions(told)[0][1]) == ("Filled", "1")
+    sent = buy(client)
+    assert (statuses(sent), errors(sent), len(gateway.exchange.open_orders(1))) == (["Inactive"], [], 1)
+    sent = later(gateway, 5, client)
+    assert (statuses(sent)[-1], executions(sent)[0][1]) == ("Filled", "1")
     gateway = sim({"what": {"inactive": {"seconds": 5}}})
     client = Client(gateway)
     buy(client)
@@ -145,8 +149,8 @@ def test_an_inactive_order_comes_to_life(sim):
 def test_a_warning_about_a_live_order_changes_nothing(sim, code):
     gateway = sim({"when": {"order_ref": "r*"}, "what": {"order_warning": {"code": code}}})
     client = Client(gateway)
-    told = rest(client)
-    assert (kinds(told), errors(told)) == ([5, 3, 4], [(1, code)])
+    sent = rest(client)
+    assert (kinds(sent), errors(sent)) == ([5, 3, 4], [(1, code)])
     assert len(gateway.exchange.open_orders(1)) == 1
 
 
@@ -174,9 +178,9 @@ def test_orders_fill_in_portions(sim):
     client = Client(gateway)
     assert [shares for _, shares, _ in executions(buy(client, quantity=5))] == ["1"]
     assert executions(later(gateway, 4, client)) == []
-    told = later(gateway, 11, client)
-    assert [shares for _, shares, _ in executions(told)] == ["2", "2"]
-    assert statuses(told)[-1] == "Filled"
+    sent = later(gateway, 11, client)
+    assert [shares for _, shares, _ in executions(sent)] == ["2", "2"]
+    assert statuses(sent)[-1] == "Filled"
     gateway = sim({"what": {"partial_fills": {"sizes": [1], "rest": False}}})
     client = Client(gateway)
     buy(client, quantity=2)
@@ -189,15 +193,15 @@ def order_of_news(frames):
 
 
 @claims("status_first", "status_only", "execution_first", "execution_only")
-def test_the_news_of_a_fill_come_in_another_order(sim):
+def test_the_messages_about_a_fill_come_in_another_order(sim):
     usual = order_of_news(buy(Client(sim())))
     assert usual.index("11") < usual.index("3 Filled")
-    told = order_of_news(buy(Client(sim({"what": "status_first"}))))
-    assert (told.index("3 Filled") < told.index("11"), sorted(told)) == (True, sorted(usual))
-    told = buy(Client(sim({"what": "status_only"})))
-    assert ("3 Filled" in order_of_news(told), executions(told), 59 in kinds(told)) == (True, [], False)
-    told = order_of_news(buy(Client(sim({"what": "execution_first"}))))
-    assert (told[0], sorted(told)) == ("11", sorted(usual))
+    sent = order_of_news(buy(Client(sim({"what": "status_first"}))))
+    assert (sent.index("3 Filled") < sent.index("11"), sorted(sent)) == (True, sorted(usual))
+    sent = buy(Client(sim({"what": "status_only"})))
+    assert ("3 Filled" in order_of_news(sent), executions(sent), 59 in kinds(sent)) == (True, [], False)
+    sent = order_of_news(buy(Client(sim({"what": "execution_first"}))))
+    assert (sent[0], sorted(sent)) == ("11", sorted(usual))
     assert order_of_news(buy(Client(sim({"what": "execution_only"})))) == ["11"]
 
 
@@ -237,8 +241,8 @@ def test_a_correction_of_the_quantity_changes_the_position(sim):
     what = {"correction": {"quantity": 2, "listed": "corrected"}}
     gateway = sim({"when": {"message": "execution"}, "what": what})
     client = Client(gateway)
-    told = buy(client, quantity=3)
-    assert [row[1:] for row in executions(told)] == [("3", 17.8), ("2", 17.8)]
+    sent = buy(client, quantity=3)
+    assert [row[1:] for row in executions(sent)] == [("3", 17.8), ("2", 17.8)]
     assert list(positions(client).values()) == [2.0]
     assert len(executions(client.ask(7, 3, 1, 0, "", "", "", "", "", ""))) == 1
 
@@ -249,14 +253,14 @@ def test_an_execution_is_undone(sim):
     client = Client(gateway)
     client.ask(61, 1)
     buy(client)
-    told = later(gateway, 1, client)
-    assert [row[1] for row in executions(told)] == ["0"]
+    sent = later(gateway, 1, client)
+    assert [row[1] for row in executions(sent)] == ["0"]
     assert positions(client) == {}
     assert float(gateway.exchange.account_values()["TotalCashValue"]) == 1_000_000
 
 
 @claims("foreign_order", "foreign_fill", "foreign_position")
-def test_others_act_in_the_very_same_contract(sim):
+def test_others_trade_the_same_contract(sim):
     gateway = sim({"when": {"request": "place_order"}, "what": "foreign_order"})
     client = Client(gateway)
     assert kinds(rest(client)) == [5, 3]
@@ -273,8 +277,8 @@ def test_others_act_in_the_very_same_contract(sim):
     gateway = sim(
         {"when": {"request": "place_order"}, "what": {"foreign_fill": {"side": "SELL", "told": True}}}
     )
-    told = buy(Client(gateway))
-    assert [fields[22] for fields in told if fields[0] == "11"] == ["1", "99"]
+    sent = buy(Client(gateway))
+    assert [fields[22] for fields in sent if fields[0] == "11"] == ["1", "99"]
 
     gateway = sim(
         {"when": {"message": "execution"}, "what": {"foreign_position": {"side": "SELL", "quantity": 3}}}
@@ -308,7 +312,7 @@ def test_the_bid_is_above_the_ask(sim):
 
 
 @claims("stale")
-def test_quotes_stand_still(sim):
+def test_quotes_do_not_change(sim):
     gateway = sim({"when": {"at": "09:40:30"}, "what": "stale", "for": 60})
     client = Client(gateway)
     watch(client)
@@ -323,10 +327,10 @@ def test_data_is_delayed_from_a_moment_on(sim):
     client = Client(gateway)
     assert 1 in ticks(watch(client))
     later(gateway, 60, client)
-    told = later(gateway, 60, client)
-    assert errors(told) == [(1, 10167)]
-    assert [fields[3] for fields in told if fields[0] == "58"] == ["3"]
-    assert (ticks(told)[66], 1 in ticks(told)) == (17.5, False)
+    sent = later(gateway, 60, client)
+    assert errors(sent) == [(1, 10167)]
+    assert [fields[3] for fields in sent if fields[0] == "58"] == ["3"]
+    assert (ticks(sent)[66], 1 in ticks(sent)) == (17.5, False)
     assert errors(watch(client, 2, SPY_CALL)) == [(2, 10167)]
 
 
@@ -347,23 +351,23 @@ def test_a_competing_session_stops_the_data_and_ends(sim):
     gateway = sim({"when": {"at": "09:40:30"}, "what": "competing_session", "for": 60})
     client = Client(gateway)
     watch(client)
-    told = later(gateway, 70, client)
-    assert (errors(told), ticks(told)) == ([(1, 10197)], {})
-    told = watch(client, 2, SPY_CALL)
-    assert (errors(told), ticks(told)) == ([(2, 10197)], {})
+    sent = later(gateway, 70, client)
+    assert (errors(sent), ticks(sent)) == ([(1, 10197)], {})
+    sent = watch(client, 2, SPY_CALL)
+    assert (errors(sent), ticks(sent)) == ([(2, 10197)], {})
     assert errors(later(gateway, 10, client)) == []
     assert {int(fields[2]) for fields in later(gateway, 60, client) if fields[0] == "1"} == {1, 2}
 
 
 @claims("halted")
-def test_a_halt_is_told_and_nothing_fills(sim):
+def test_in_a_halt_the_line_says_so_and_nothing_fills(sim):
     gateway = sim({"what": {"halted": {"quotes": False}}, "for": 5})
     client = Client(gateway)
     shown = ticks(watch(client))
     assert (shown[49], shown[1]) == (1.0, -1.0)
     assert executions(buy(client)) == []
-    told = later(gateway, 5, client)
-    assert (ticks(told)[49], ticks(told)[1], len(executions(told))) == (0.0, 17.5, 1)
+    sent = later(gateway, 5, client)
+    assert (ticks(sent)[49], ticks(sent)[1], len(executions(sent))) == (0.0, 17.5, 1)
 
 
 @claims("no_data")

@@ -25,7 +25,7 @@ from spxarb.sim.faults.script import read_script
 
 
 @claims("silent_accept")
-def test_a_connection_is_taken_and_nothing_is_said(sim):
+def test_a_connection_is_accepted_and_nothing_is_sent(sim):
     gateway = sim({"what": "silent_accept", "for": 10})
     session = gateway.connect()
     session.receive_data(b"API\0" + prefixed(b"v100..176"))
@@ -44,7 +44,7 @@ def test_a_client_id_is_taken_once(sim):
 
 @claims("close")
 @pytest.mark.parametrize(
-    ("entry", "told", "placed"),
+    ("entry", "sent", "placed"),
     [
         ({"when": {"request": "place_order"}, "what": "close"}, [], 0),
         ({"when": {"request": "place_order"}, "what": {"close": {"point": "unanswered"}}}, [], 1),
@@ -53,16 +53,16 @@ def test_a_client_id_is_taken_once(sim):
         ({"when": {"message": 3}, "what": {"close": {"point": "after"}}}, [5, 3], 1),
     ],
 )
-def test_the_end_comes_around_an_order(sim, entry, told, placed):
+def test_a_connection_ends_around_an_order(sim, entry, sent, placed):
     gateway = sim(entry)
     client = Client(gateway)
-    assert (kinds(rest(client)), client.session.closed) == (told, True)
+    assert (kinds(rest(client)), client.session.closed) == (sent, True)
     assert len(gateway.exchange.open_orders(None)) == placed
     assert not Client(gateway).session.closed
 
 
 @claims("close")
-def test_the_end_comes_after_start_api_or_at_a_time(sim):
+def test_a_connection_ends_at_start_api_or_at_a_time(sim):
     gateway = sim(
         {"when": {"request": "start_api"}, "what": "close"}, {"when": {"at": "09:41"}, "what": "close"}
     )
@@ -75,7 +75,7 @@ def test_the_end_comes_after_start_api_or_at_a_time(sim):
 
 
 @claims("restart")
-def test_a_restart_cuts_all_and_turns_away(sim):
+def test_a_restart_ends_every_connection_and_refuses_new_ones(sim):
     gateway = sim({"when": {"at": "09:41"}, "what": "restart", "for": 60})
     client = Client(gateway)
     later(gateway, 60, client)
@@ -88,7 +88,7 @@ def test_a_restart_cuts_all_and_turns_away(sim):
 
 
 @claims("stop_reading")
-def test_what_a_client_sends_lies_unread(sim):
+def test_what_a_client_sends_is_not_read(sim):
     gateway = sim({"when": {"request": "ids"}, "what": "stop_reading", "for": 5})
     client, other = Client(gateway), Client(gateway, 2)
     client.ask(8, 1, 1)
@@ -97,7 +97,7 @@ def test_what_a_client_sends_lies_unread(sim):
 
 
 @claims("stop_reading")
-def test_while_nothing_is_read_nobody_notices_that_a_client_has_gone(sim):
+def test_while_nothing_is_read_a_disconnect_goes_unnoticed(sim):
     gateway = sim({"when": {"request": "ids"}, "what": "stop_reading", "for": 5})
     client = Client(gateway)
     client.ask(8, 1, 1), rest(client)
@@ -137,7 +137,7 @@ def test_bytes_are_written_in_pieces(sim):
 
 
 @claims("coalesce")
-def test_messages_come_many_at_once(sim):
+def test_messages_are_gathered_and_sent_together(sim):
     gateway = sim({"when": {"request": "ids"}, "what": {"coalesce": {"seconds": 2}}})
     client = Client(gateway)
     assert (client.ask(8, 1, 1), rest(client), later(gateway, 1, client)) == ([], [], [])
@@ -154,13 +154,13 @@ def test_a_lost_link_keeps_orders_and_freezes_quotes(sim, lost, code, lines):
     client.place(1, "BUY", "16.7")
     assert errors(later(gateway, 30, client)) == [(-1, 1100)]
     assert client.place(2, "BUY", "17.8") == []
-    told = later(gateway, 45, client)  # 09:41:15: the market has come to order 1, and nobody hears of it
-    assert (ticks(told), executions(told)) == ({}, [])
-    told = later(gateway, 15, client)
-    assert (-1, code) in errors(told)
-    assert [price for *_, price in executions(told)] == [16.6, 16.6]
+    sent = later(gateway, 45, client)  # 09:41:15: the market has come to order 1, and nobody hears of it
+    assert (ticks(sent), executions(sent)) == ({}, [])
+    sent = later(gateway, 15, client)
+    assert (-1, code) in errors(sent)
+    assert [price for *_, price in executions(sent)] == [16.6, 16.6]
     assert len(client.session.streams) == lines
-    assert (ticks(told).get(2) == 16.6) is not lost
+    assert (ticks(sent).get(2) == 16.6) is not lost
 
 
 @claims("link_lost")
@@ -183,19 +183,19 @@ def test_a_lost_farm_freezes_quotes(sim):
     gateway = sim({"when": {"at": "09:40:30"}, "what": "farm_lost", "for": 60})
     client = Client(gateway)
     watch(client)
-    told = later(gateway, 65, client)
-    assert (errors(told), ticks(told)) == ([(-1, 2103)], {})
-    told = later(gateway, 25, client)
-    assert (errors(told), ticks(told)[2]) == ([(-1, 2104)], 16.6)
+    sent = later(gateway, 65, client)
+    assert (errors(sent), ticks(sent)) == ([(-1, 2103)], {})
+    sent = later(gateway, 25, client)
+    assert (errors(sent), ticks(sent)[2]) == ([(-1, 2104)], 16.6)
 
 
 @claims("rate_limit")
-def test_too_fast_a_client_is_told_and_cut(sim):
+def test_a_client_that_sends_too_fast_gets_100_and_is_cut(sim):
     gateway = sim({"when": {"request": "ids", "nth": 2}, "what": "rate_limit"})
     client, other = Client(gateway), Client(gateway, 2)
     client.ask(8, 1, 1)
-    told = client.ask(8, 1, 1)
-    assert (errors(told), client.session.closed, other.session.closed) == ([(-1, 100)], True, False)
+    sent = client.ask(8, 1, 1)
+    assert (errors(sent), client.session.closed, other.session.closed) == ([(-1, 100)], True, False)
 
 
 @claims("read_only")
@@ -210,7 +210,7 @@ def test_read_only_refuses_orders_and_their_lists(sim):
 
 
 @claims("unsolicited_orders")
-def test_open_orders_are_told_on_connecting(sim):
+def test_open_orders_are_sent_unasked_on_connecting(sim):
     gateway = sim({"what": "unsolicited_orders"})
     first = Client(gateway)
     rest(first, ref="mine")
@@ -249,8 +249,8 @@ def test_the_clock_is_off(sim):
 def test_an_end_is_missing(sim, message, question):
     gateway = sim({"what": {"withhold": {"messages": message}}})
     client = Client(gateway)
-    told = client.welcome if question[0] == 71 else client.ask(*question)
-    assert MESSAGES[message] not in kinds(told)
+    sent = client.welcome if question[0] == 71 else client.ask(*question)
+    assert MESSAGES[message] not in kinds(sent)
     if question[0] != 71:
         assert MESSAGES[message] in kinds(client.ask(*question)) or question[0] in {1, 6}
 
@@ -347,7 +347,7 @@ def test_a_request_is_refused_under_its_id(sim):
 
 
 @claims("error")
-def test_an_error_is_said_about_anything(sim):
+def test_an_error_is_sent_about_anything(sim):
     gateway = sim(
         {"when": {"at": "09:40:05"}, "what": {"error": {"code": 1100}}},
         {"when": {"request": "place_order"}, "what": {"error": {"code": 10349, "id": "order"}}},
@@ -358,7 +358,7 @@ def test_an_error_is_said_about_anything(sim):
 
 
 @claims("say")
-def test_any_message_is_said(sim):
+def test_any_message_is_sent(sim):
     client = Client(sim({"when": {"request": "ids"}, "what": {"say": {"fields": [58, 1, 7, 3]}}}))
     assert client.ask(8, 1, 1) == [["9", "1", "1"], ["58", "1", "7", "3"]]
 
@@ -424,7 +424,7 @@ def test_a_what_if_has_no_margins_at_first_or_at_all(sim):
     [("unknown", "20260129 09:40:00 Nowhere/Special"), ("local", "20260129  09:40:00"), ("utc", "20260129-14:40:00"),
      ("est", "20260129 09:40:00 EST"), ("eastern", "20260129 09:40:00 US/Eastern"), ("empty", "")],
 )  # fmt: skip
-def test_executions_have_another_form_of_time(sim, form, time):
+def test_execution_times_have_another_format(sim, form, time):
     client = Client(sim({"what": {"exec_time": {"form": form}}}))
     assert [fields[15] for fields in buy(client) if fields[0] == "11"] == [time]
 
@@ -439,8 +439,8 @@ def test_trading_hours_disagree(sim, version):
         ("missing", "20260130"),
     ):
         client = Client(sim({"what": {"wrong_hours": {"form": form}}}), version=version)
-        told = client.ask(9, 8, 1, *CALL, 0, "", "", *([""] if version == 176 else []))[0]
-        assert told[place].startswith(begins), form
+        sent = client.ask(9, 8, 1, *CALL, 0, "", "", *([""] if version == 176 else []))[0]
+        assert sent[place].startswith(begins), form
     assert details(Client(sim({"what": {"wrong_hours": {"form": "empty"}}})))[26:28] == ["", ""]
 
 
@@ -455,7 +455,7 @@ def test_positions_of_nothing_are_listed(sim):
 
 
 @claims("late_executions", "late_completed")
-def test_lists_leave_the_youngest_out(sim):
+def test_lists_leave_recent_executions_and_orders_out(sim):
     gateway = sim({"what": {"late_executions": {"seconds": 5}}}, {"what": {"late_completed": {"seconds": 5}}})
     client = Client(gateway)
     assert 59 in kinds(buy(client))

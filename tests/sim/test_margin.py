@@ -88,7 +88,7 @@ def test_a_long_option_must_be_paid_in_cash():
     assert codes(poor.order(SPY, limit=2.05)) == []
 
 
-def test_what_is_short_can_be_bought_back_whatever_the_margin():
+def test_a_short_position_can_be_bought_back_whatever_the_margin():
     desk = Desk(cash=150_000)
     assert fills(desk.order(SPY, "SELL", 10, 2.0))
     desk.board.show(SPY, "10:30", MarketQuote(30.0, 31.0, 30.0, 40, 40))
@@ -121,7 +121,7 @@ def test_a_what_if_leaves_no_trace(desk):
     ) == ([], [], 1)
 
 
-def test_a_what_if_beyond_the_means_says_so_in_words():
+def test_a_what_if_that_the_account_cannot_afford_has_a_warning():
     preview = Desk(cash=50_000).exchange.what_if(Ticket(1, 1, SPY, "SELL", 10, "LMT", 2.0))
     assert "EQUITY WITH LOAN VALUE" in preview.warning
     assert preview.init_after > preview.elv_after

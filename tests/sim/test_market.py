@@ -1,4 +1,4 @@
-"""Invented days of the simulated gateway: contracts, calendar, quotes, regimes."""
+"""Synthetic days of the simulated gateway: contracts, calendar, quotes, regimes."""
 
 import itertools
 import math
@@ -67,7 +67,7 @@ def test_a_half_day_closes_at_13_and_everything_with_it():
     assert market.quote(spy.con_id, at("13:15", HALF_DAY)).ask is None
 
 
-def test_hours_are_told_in_the_zone_of_the_product_with_closed_and_short_days():
+def test_hours_are_in_the_zone_of_the_product_with_closed_and_short_days():
     spxw, spy = option("SPXW", DAY, 6800, "C"), option("SPY", DAY, 680, "C")
     trading, liquid = session_hours(spxw, DAY)
     assert liquid.split(";")[:5] == [
@@ -361,13 +361,13 @@ def index(market, clock):
         ("halt", "10:00", "10:30", -0.085, -0.055),
     ],
 )
-def test_violent_regimes_move_as_far_as_they_say(regime, start, end, low, high):
+def test_violent_regimes_move_as_far_as_described(regime, start, end, low, high):
     for seed in range(3):
         market = day(regime, seed)
         assert low < index(market, end) / index(market, start) - 1 < high
 
 
-def test_trends_go_as_far_as_they_say_whatever_the_seed():
+def test_trends_go_as_far_as_described_whatever_the_seed():
     for regime, drift in (("trend-up", 0.012), ("trend-down", -0.012)):
         for seed in range(20):
             market = day(regime, seed)
@@ -445,7 +445,7 @@ def test_a_fair_day_never_collects_four_hundred_dollars():
     assert max(credit(day("quiet", seed), clock) for clock in FIRINGS for seed in range(20)) < 400
 
 
-def test_the_richness_is_what_it_says_and_fades_to_nothing():
+def test_the_richness_is_as_described_and_fades_to_nothing():
     rich, fair = SyntheticDay(DAY, 7, "rich-spy"), SyntheticDay(DAY, 7, "rich-spy")
     fair._regime = REGIMES["quiet"]
     call = nearest(rich, "SPY", at("09:30")).con_id

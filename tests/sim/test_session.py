@@ -57,7 +57,7 @@ def test_nothing_but_the_version_is_said_before_start_api(gateway):
 @pytest.mark.parametrize(
     "greeting", [b"API\0" + prefixed(b"v100..156"), b"HTTP", b"API\0" + prefixed(b"x..y")]
 )
-def test_who_speaks_no_version_of_ours_is_shut_out_in_silence(gateway, greeting):
+def test_a_client_without_a_common_version_is_disconnected_in_silence(gateway, greeting):
     session = gateway.connect()
     session.receive_data(greeting)
     assert (session.closed, session.data_to_send()) == (True, b"")
@@ -99,14 +99,14 @@ def test_frames_have_the_length_of_their_version(gateway, version, details, open
     assert {len(fields) for fields in client.welcome if fields[0] == "4"} == {failure}
 
 
-def test_a_fill_is_told_in_the_order_of_the_real_gateway(gateway):
+def test_a_fill_is_reported_in_the_order_of_the_real_gateway(gateway):
     client = Client(gateway)
     client.ask(61, 1)
-    told = client.place(1, "SELL", "17.5")
-    assert kinds(told)[:2] == [5, 3]
-    (execution,) = [fields for fields in told if fields[0] == "11"]
-    (commission,) = [fields for fields in told if fields[0] == "59"]
-    (position,) = [fields for fields in told if fields[0] == "61"]
+    sent = client.place(1, "SELL", "17.5")
+    assert kinds(sent)[:2] == [5, 3]
+    (execution,) = [fields for fields in sent if fields[0] == "11"]
+    (commission,) = [fields for fields in sent if fields[0] == "59"]
+    (position,) = [fields for fields in sent if fields[0] == "61"]
     assert (len(execution), execution[1:3], execution[15]) == (
         31,
         ["-1", "1"],
@@ -115,12 +115,12 @@ def test_a_fill_is_told_in_the_order_of_the_real_gateway(gateway):
     assert execution[18:20] == ["SLD", "1"]
     assert (commission[2], commission[3:7]) == (execution[14], ["1.64", "USD", UNSET, UNSET])
     assert (len(position), position[14]) == (16, "-1")
-    final = [fields for fields in told if fields[0] == "3"][-1]
+    final = [fields for fields in sent if fields[0] == "3"][-1]
     assert final[2:6] == ["Filled", "1", "0", "17.5"]
-    assert kinds(told).index(11) < kinds(told).index(59)
+    assert kinds(sent).index(11) < kinds(sent).index(59)
 
 
-def test_only_the_owner_hears_of_an_order_but_every_listener_of_the_position(gateway):
+def test_an_order_is_reported_to_its_owner_and_a_position_to_every_subscriber(gateway):
     owner, other = Client(gateway, 1), Client(gateway, 2)
     other.ask(61, 1)
     owner.place(1, "SELL", "17.5")
@@ -139,7 +139,7 @@ def test_an_order_id_cannot_be_used_twice_even_by_a_new_connection(gateway):
     assert errors(again.place(5)) == [(5, 103)]
 
 
-def test_quotes_are_told_when_they_change_and_not_when_they_do_not(gateway):
+def test_quotes_are_sent_when_they_change_and_not_when_they_do_not(gateway):
     client = Client(gateway)
     first = client.ask(1, 11, 7, *CALL, 0, "", 0, 0, "")
     assert kinds(first)[:2] == [81, 58]
@@ -182,9 +182,9 @@ def test_requests_about_what_is_not_there_get_their_codes(gateway):
     assert errors(client.ask(1, 11, 7, *CALL, 0, "", 0, 0, "")) == [(7, 102)]
 
 
-def test_sessions_are_told_in_the_contracts_zone_and_only_to_versions_that_can_read_them(gateway):
+def test_sessions_are_in_the_contracts_zone_and_only_for_versions_that_can_read_them(gateway):
     asked = ("", "1 day", "2 D", 1, "SCHEDULE", 1, 0, "")
-    (told,) = Client(gateway, 1).ask(20, 4, *CALL, 0, *asked)
+    (sent,) = Client(gateway, 1).ask(20, 4, *CALL, 0, *asked)
     days = [
         "20260128-08:30:00",
         "20260128-15:00:00",
@@ -193,7 +193,7 @@ def test_sessions_are_told_in_the_contracts_zone_and_only_to_versions_that_can_r
         "20260129-15:00:00",
         "20260129",
     ]
-    assert told == ["106", "4", days[0], days[4], "US/Central", "2", *days]
+    assert sent == ["106", "4", days[0], days[4], "US/Central", "2", *days]
     old = Client(gateway, 2, version=157)
     assert errors(old.ask(20, 4, *CALL, 0, *asked)) == [(4, 321)]
     for wrong in (
@@ -217,7 +217,7 @@ def test_a_third_account_summary_is_refused(gateway):
     assert kinds(client.ask(62, 1, 3, "All", "NetLiquidation")) == [63, 64]
 
 
-def test_what_cannot_be_read_is_answered_and_the_connection_lives_on(gateway):
+def test_what_cannot_be_read_is_answered_and_the_connection_stays_open(gateway):
     client = Client(gateway)
     assert errors(client.ask("rubbish")) == [(-1, 320)]
     assert errors(client.ask(9999, 1, 5)) == [(5, 320)]
@@ -325,7 +325,7 @@ def test_any_other_address_is_refused(host):
         check_loopback(host)
 
 
-def test_a_gateway_ends_in_silence_whoever_listens():
+def test_a_gateway_ends_in_silence_whoever_is_connected():
     """A client, a control at rest and a control that reads no answer: none of them delays or spoils the end."""
     command = [
         sys.executable,
@@ -342,9 +342,9 @@ def test_a_gateway_ends_in_silence_whoever_listens():
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe) as process:
         try:
-            told = json.loads(process.stdout.readline())
+            sent = json.loads(process.stdout.readline())
             client, idle, deaf = (
-                socket.create_connection(("127.0.0.1", told[port]))
+                socket.create_connection(("127.0.0.1", sent[port]))
                 for port in ("port", "control_port", "control_port")
             )
             with client, idle, deaf:

@@ -99,7 +99,7 @@ def test_a_weekend_lies_between_expiry_and_delivery():
     assert exchange.holding(market.by_con_id(SPY_ID)).quantity == -100
 
 
-def test_one_leap_over_the_day_does_everything_in_its_turn(desk):
+def test_one_leap_over_the_day_does_everything_in_order(desk):
     """A fill at noon, an expiry at the close, the settlement after it, in this order."""
     desk.board.show(SPX, "12:00", MarketQuote(14.9, 15.0, 15.0, 40, 40))
     desk.board.show(SPX_ID, "15:59", MarketQuote(last=6820.0))
@@ -113,7 +113,7 @@ def test_one_leap_over_the_day_does_everything_in_its_turn(desk):
     assert desk.cash == 1_000_000 - Decimal("1501.64") + 2000
 
 
-def test_a_leap_and_many_steps_come_to_the_same():
+def test_a_leap_and_many_steps_have_the_same_result():
     """Steps on the market's own moments: more steps would only give a resting order more chances."""
     market = SyntheticDay(DAY, 11)
     item = min(market.find("SPX", "OPT", DAY, right="C"), key=lambda i: abs(i.strike - 6800))
@@ -152,7 +152,7 @@ def test_years_in_which_nothing_happens_cost_nothing(desk):
     assert (desk.held(SPY), desk.exchange.now.year) == (0, 2046)
 
 
-def test_the_profit_of_the_day_begins_anew_at_midnight():
+def test_the_daily_profit_starts_again_at_midnight():
     desk = settled(6812.34, 678.0, (SPX, "BUY", 1))
     desk.exchange.advance(at("18:00"))
     assert desk.exchange.pnl()[0] == pytest.approx(1234 - 2021.64)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from spxarb.sim.market.instruments import Instrument
 
 REPEAT = timedelta(minutes=3)
-"""Account values are sent again this often, by the clock of the market."""
+"""Account values are sent again this often, in market time."""
 MAX_SUMMARIES = 2
 _NOT_MONEY = {"AccountReady", "AccountType", "AccountCode", "Cushion", "DayTradesRemaining", "Currency"}
 _LEDGER = ("CashBalance", "TotalCashBalance", "NetLiquidationByCurrency", "UnrealizedPnL", "RealizedPnL")
@@ -42,7 +42,7 @@ def ids(session: Session, fields: Fields) -> None:
 
 
 def log_level(session: Session, fields: Fields) -> None:
-    """setServerLogLevel: taken, no answer."""
+    """setServerLogLevel: accepted without an answer."""
     del session, fields
 
 
@@ -207,7 +207,7 @@ def cancel_pnl(session: Session, fields: Fields) -> None:
 
 
 def position_changed(session: Session, instrument: Instrument) -> None:
-    """Tell a client about one position (a row 0 when it is closed) and about the account after it."""
+    """Send a client one position (quantity 0 when it is closed) and the account values after it."""
     gateway = session.gateway
     holding: Holding | None = gateway.exchange.holding(instrument)
     if holding is None:
@@ -219,7 +219,7 @@ def position_changed(session: Session, instrument: Instrument) -> None:
 
 
 def refresh(session: Session) -> None:
-    """With the clock: profit and loss when it changed, account values after a change or 3 minutes."""
+    """Profit and loss when it has changed, account values after a change or 3 minutes."""
     for request in session.pnl:
         _send_pnl(session, request)
     now = session.gateway.now

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class Refusal(Exception):  # noqa: N818  an answer for the client, not a failure of ours
-    """An order that is not placed: the error code and the text that say why."""
+    """An order that is not placed, with the error code and its text."""
 
     def __init__(self, code: int, text: str) -> None:
-        """Code as in the list of the gateway's error codes."""
+        """Code as in the gateway's list of error codes."""
         super().__init__(text)
         self.code = code
         self.text = text
@@ -54,7 +54,7 @@ def place_order(session: Session, fields: Fields) -> None:
 
 
 def _ticket(session: Session, asked: PlaceOrder) -> Ticket:
-    """The order as the exchange takes it. Raises Refusal for what never gets that far."""
+    """The order as the exchange takes it. Raises Refusal for one that does not get that far."""
     instrument = _tradable(session, asked)
     _check_terms(session, asked)
     good_after = None
@@ -119,7 +119,7 @@ def _check_terms(session: Session, asked: PlaceOrder) -> None:
 
 
 def cancel_order(session: Session, fields: Fields) -> None:
-    """cancelOrder: only of this client id's own orders."""
+    """cancelOrder: only this client id's own orders."""
     fields.skip(1)
     order_id = fields.must_integer("orderId")
     gateway = session.gateway
@@ -154,7 +154,7 @@ def _list_open(session: Session, states: Iterable[OrderSnapshot]) -> None:
 
 
 def auto_open_orders(session: Session, fields: Fields) -> None:
-    """reqAutoOpenOrders: for client 0 alone; there are no manual orders to bind here."""
+    """reqAutoOpenOrders: for client 0 only; there are no manual orders to bind here."""
     fields.skip(1)
     if fields.flag("autoBind") and session.client_id != 0:
         session.error(
@@ -171,7 +171,7 @@ def completed_orders(session: Session, fields: Fields) -> None:
 
 
 def _midnight(session: Session) -> datetime:
-    """The beginning of the day in New York: the gateway's memory reaches no further back."""
+    """The beginning of the day in New York: the gateway lists nothing older."""
     return session.gateway.now.astimezone(NEW_YORK).replace(hour=0, minute=0, second=0, microsecond=0)
 
 

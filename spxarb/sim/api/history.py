@@ -1,4 +1,4 @@
-"""Historical bars, made from the market's own quotes: no bar ever knows more than the clock does."""
+"""Historical bars, made from the market's own quotes: no bar looks beyond the clock."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _KINDS = {"TRADES", "MIDPOINT", "BID", "ASK", "BID_ASK"}
 
 @dataclass(frozen=True)
 class Plan:
-    """A request made definite: `start` and `end` lie inside the market's day, `bar` is in seconds."""
+    """A request resolved: `start` and `end` lie inside the market's day, `bar` is in seconds."""
 
     start: datetime
     end: datetime
@@ -172,7 +172,7 @@ class HistoryStream:
     """Bars that keep up to date: the newest one is sent again whenever it changes."""
 
     def __init__(self, request: int, instrument: Instrument, plan: Plan) -> None:
-        """Go on after the bars of `plan` have been sent."""
+        """Continue after the bars of `plan`."""
         self._request = request
         self._instrument = instrument
         self._plan = plan

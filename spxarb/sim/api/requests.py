@@ -1,4 +1,4 @@
-"""What clients ask, as records: contracts, orders and filters read from the fields of a request."""
+"""What clients ask, as records: contracts, orders and filters, read from the fields of a request."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def read_query(fields: Fields) -> Query:
 
 
 def read_place_order(fields: Fields, order_id: int) -> PlaceOrder:
-    """The fields of placeOrder after the order id, up to whatIf; the rest asks nothing of this gateway."""
+    """The fields of placeOrder after the order id, up to whatIf; the rest does not concern this gateway."""
     query = read_query(fields)
     fields.skip(2)  # secIdType, secId
     action, quantity, order_type = (
@@ -218,7 +218,7 @@ def read_history(fields: Fields) -> HistoryRequest:
 
 
 def read_time(value: str) -> datetime:
-    """A time of the wire: ``YYYYMMDD-HH:MM:SS`` is UTC, ``YYYYMMDD HH:MM:SS[ zone]`` New York unless it says.
+    """A time of the wire: ``YYYYMMDD-HH:MM:SS`` is UTC, ``YYYYMMDD HH:MM:SS[ zone]`` New York without a zone.
 
     Raises WireError when it is neither or the zone is unknown.
     """

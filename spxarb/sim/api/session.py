@@ -191,7 +191,7 @@ class Session:
         if self.state is State.READY:
             self._handlers.refresh(self)
 
-    # --- for who answers ---------------------------------------------------------------------------------
+    # --- for the handlers --------------------------------------------------------------------------------
 
     def send(self, *frames: bytes) -> None:
         """Queue whole frames for the client, by way of the interceptor; after the end they are dropped."""
@@ -309,7 +309,7 @@ def _number(values: list[str]) -> int:
 
 
 def request_id(values: list[str]) -> int:
-    """The request id of a request that could not be read, as far as it can be told; else -1."""
+    """The request id of a request that could not be read, as far as it can be read; else -1."""
     unversioned = {Ask.PLACE_ORDER, Ask.HISTORICAL_DATA, Ask.OPTION_CHAINS, Ask.MATCHING_SYMBOLS, Ask.PNL}
     try:
         number = int(values[0])

@@ -117,7 +117,7 @@ class Say(IntEnum):
 
 
 class WireError(ValueError):
-    """Bytes or fields that are not the protocol; the text says which."""
+    """Bytes or fields that do not follow the protocol; the text names them."""
 
 
 def field_text(value: Value) -> str:
@@ -154,7 +154,7 @@ def message_id(whole: bytes) -> int:
 
 
 class Fields:
-    """A cursor over the fields of one request; every reader names the field, so that a problem can."""
+    """A cursor over the fields of one request; every reader is given the name of its field, for errors."""
 
     def __init__(self, values: Sequence[str]) -> None:
         """Read from the first of `values`."""
@@ -201,7 +201,7 @@ class Fields:
         return number
 
     def must_integer(self, name: str) -> int:
-        """As `integer`, but the field must say something."""
+        """As `integer`, but the field must not be empty."""
         number = self.integer(name)
         if number is None:
             raise WireError(f"{name} is empty")
@@ -244,7 +244,7 @@ class FrameReader:
         return head
 
     def payload(self) -> bytes | None:
-        """The next whole payload, or None. Raises WireError for an impossible length: no way to go on."""
+        """The next whole payload, or None. Raises WireError for an impossible length: the stream is lost."""
         if len(self._buffer) < 4:
             return None
         (length,) = struct.unpack_from(">I", self._buffer)
@@ -258,7 +258,7 @@ class FrameReader:
 
 
 def split_fields(payload: bytes) -> list[str]:
-    """The fields of a payload. A last field without its NUL counts as one too."""
+    """The fields of a payload. A last field without its NUL counts too."""
     values = payload.decode("utf-8", errors="replace").split("\0")
     if values[-1] == "":
         values.pop()
@@ -274,7 +274,7 @@ def frames_in(data: bytes) -> Iterator[list[str]]:
 
 
 def negotiate(greeting: str) -> int | None:
-    """The version to speak with a client that says ``vMIN..MAX``: min(176, MAX), or None when there is none.
+    """The version to speak with a client that offers ``vMIN..MAX``: min(176, MAX); None when there is none.
 
     158 is never chosen: the client libraries disagree on the field that it introduced.
     Raises WireError when the text is no version range.

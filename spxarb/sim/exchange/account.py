@@ -1,4 +1,4 @@
-"""The account: what it is worth, what margin it needs, and what an order would do to both."""
+"""The account: its value, its margin, and what an order would do to both."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from spxarb.sim.market.instruments import Instrument, Market
 
 ASSUMED_VOLATILITY = 0.15
-"""A year's volatility for portfolio margin where a market tells none."""
+"""Yearly volatility for portfolio margin where the market has none."""
 _POWER = {"reg-t": 4.0, "portfolio": 6.67}
-"""Buying power of a dollar of available funds."""
+"""Buying power per dollar of available funds."""
 
 
 class Standing(NamedTuple):
-    """Dollars: what all is worth, equity with loan value, and the requirements."""
+    """Dollars: net liquidation value, equity with loan value, initial and maintenance margin."""
 
     worth: float
     equity: float
@@ -34,10 +34,10 @@ class Standing(NamedTuple):
 
 
 class Account:
-    """Values of one account at a moment; the ledger holds what it owns."""
+    """Values of one account at a moment; the ledger holds its cash and positions."""
 
     def __init__(self, name: str, market: Market, ledger: AccountLedger, margin: str) -> None:
-        """Margin by the rules named `margin`. Raises ValueError when there are none of that name."""
+        """Margin by the rules named `margin`. Raises ValueError for an unknown name."""
         if margin not in RULES:
             raise ValueError(f"unknown margin rules {margin!r}; known: {', '.join(RULES)}")
         self.name = name
@@ -47,18 +47,18 @@ class Account:
         self._day_began = float(ledger.start)
 
     def new_day(self, now: datetime) -> None:
-        """From now on the daily profit counts from what all is worth now."""
+        """From now on the daily profit counts from the present net liquidation value."""
         self._day_began = self.standing(now).worth
 
     def mark(self, instrument: Instrument, now: datetime) -> float:
-        """What a share or point is worth: the middle of the market, else the last price, else nothing."""
+        """The mark, dollars per share or index points: the mid, else the last price, else 0."""
         quote = self._market.quote(instrument.con_id, now)
         if quote.bid is not None and quote.ask is not None:
             return round((quote.bid + quote.ask) / 2, 4)
         return quote.last or 0.0
 
     def standing(self, now: datetime, traded: Ticket | None = None) -> Standing:
-        """Worth and requirements now; with `traded` as if that order had filled whole, costs paid."""
+        """Value and requirements now; with `traded` as if that order had filled completely, costs paid."""
         held = {p.instrument: p.quantity for p in self._ledger.positions.values() if p.quantity}
         cash = float(self._ledger.cash)
         if traded is not None:
@@ -98,7 +98,7 @@ class Account:
         return volatility * sqrt(days / pricing.TRADING_DAYS)
 
     def _expected_price(self, ticket: Ticket, now: datetime) -> float:
-        """Where an order would fill: at the market when that is as good as its limit, else at the limit."""
+        """Where an order would fill: at the market when its limit reaches it, else at the limit."""
         quote = self._market.quote(ticket.instrument.con_id, now)
         touch = quote.ask if ticket.side == "BUY" else quote.bid
         if ticket.limit is None:
@@ -108,9 +108,9 @@ class Account:
         return min(ticket.limit, touch) if ticket.side == "BUY" else max(ticket.limit, touch)
 
     def refusal(self, ticket: Ticket, now: datetime) -> str:
-        """Why the order may not be placed: it would leave too little equity; '' when it may.
+        """Why an order is refused: it would leave too little equity; '' when it is not.
 
-        An order that makes a shortfall no worse passes, and so does one that only buys back what is short.
+        An order that makes a shortfall no worse passes, and so does one that only buys back a short position.
         """
         held = self._ledger.quantity(ticket.instrument)
         if ticket.side == "BUY" and -held >= ticket.quantity:
@@ -163,18 +163,18 @@ class Account:
         )
 
     def holdings(self, now: datetime) -> list[Holding]:
-        """Every position that there is or was."""
+        """Every position, closed ones too."""
         found = (self.holding(position.instrument, now) for position in self._ledger.positions.values())
         return [holding for holding in found if holding is not None]
 
     def pnl(self, now: datetime) -> tuple[float, float, float]:
-        """Dollars: profit of the day, unrealized of what is held, realized of what was closed."""
+        """Dollars: profit of the day, unrealized of open positions, realized of closed ones."""
         unrealized = sum(holding.unrealized for holding in self.holdings(now) if holding.quantity)
         daily = self.standing(now).worth - self._day_began
         return round(daily, 2), round(unrealized, 2), float(self._ledger.realized)
 
     def values(self, now: datetime) -> dict[str, str]:
-        """The account values by their tags, as texts of the wire."""
+        """The account values by their tags, as text for the wire."""
         worth, equity, initial, maintenance = self.standing(now)
         _, unrealized, realized = self.pnl(now)
         funds, excess = equity - initial, equity - maintenance

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from spxarb.sim.exchange.orders import ExecutionReport
 
-_SPREAD_IDS = 2654435761
+_SCATTER = 2654435761
 """Odd, so that a running number times this is a different 32-bit number each time."""
 
 
@@ -24,7 +24,7 @@ class ExecutionLog:
     def next_id(self) -> str:
         """Four groups with dots between, as the real ones; a correction counts up the last."""
         number = len(self.current) + 1
-        return f"{self._ids:08x}.{number * _SPREAD_IDS & 0xFFFFFFFF:08x}.01.01"
+        return f"{self._ids:08x}.{number * _SCATTER & 0xFFFFFFFF:08x}.01.01"
 
     def record(self, fill: ExecutionReport) -> None:
         """Add a new execution."""

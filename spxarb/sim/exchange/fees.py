@@ -30,7 +30,7 @@ def cents(amount: Decimal) -> Decimal:
 
 @dataclass
 class Tally:
-    """What one order has traded so far. Minimum and rounding count per order, not per partial fill."""
+    """What one order has traded so far. Minimum and rounding are per order, not per partial fill."""
 
     contracts: int = 0
     exchange: Decimal = ZERO
@@ -40,7 +40,7 @@ class Tally:
     charged: Decimal = ZERO
 
     def charge(self, instrument: Instrument, side: str, quantity: int, price: Decimal) -> Decimal:
-        """Count one fill; the dollars that it adds to the order's costs, whole cents."""
+        """Count one fill; what it adds to the order's costs, dollars in whole cents."""
         self.contracts += quantity
         self.exchange += _exchange_fee(instrument, price) * quantity
         if side == "SELL":
@@ -61,7 +61,7 @@ class Tally:
 
 
 def _exchange_fee(instrument: Instrument, price: Decimal) -> Decimal:
-    """Dollars a contract."""
+    """Dollars per contract."""
     if instrument.sec_type != "OPT":
         return ZERO
     if instrument.symbol != "SPX":
@@ -71,5 +71,5 @@ def _exchange_fee(instrument: Instrument, price: Decimal) -> Decimal:
 
 
 def estimate(instrument: Instrument, side: str, quantity: int, price: Decimal) -> Decimal:
-    """The dollars that an order costs when it fills whole at `price`."""
+    """What an order costs, dollars, when it fills completely at `price`."""
     return Tally().charge(instrument, side, quantity, price)

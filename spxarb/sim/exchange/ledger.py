@@ -1,6 +1,6 @@
 """Cash and positions, exact to the cent.
 
-At any time: cash + sum of bases - sum of realized gains = cash at the start. A basis is what a position has
+At any time: cash + sum of bases - sum of realized gains = cash at the start. A basis is what a position
 cost, commissions included; it is negative for a short one.
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class LedgerPosition:
-    """What is held of one instrument; `quantity` is negative when short. Kept at 0 once it is closed."""
+    """The position in one instrument; `quantity` is negative when short. Kept at 0 once it is closed."""
 
     instrument: Instrument
     quantity: int = 0
@@ -35,7 +35,7 @@ class AccountLedger:
     """The account's cash and positions. All amounts are whole cents."""
 
     def __init__(self, cash: Decimal) -> None:
-        """Begin with `cash` dollars and nothing else."""
+        """Start with `cash` dollars and no position."""
         self.start = self.cash = cents(cash)
         self.positions: dict[int, LedgerPosition] = {}
 
@@ -46,12 +46,12 @@ class AccountLedger:
 
     @property
     def holds_options(self) -> bool:
-        """True while anything is held that will settle."""
+        """True while an option is held that will settle."""
         return any(p.quantity and p.instrument.sec_type == "OPT" for p in self.positions.values())
 
     @property
     def realized(self) -> Decimal:
-        """Gains of everything closed so far, after commissions, dollars."""
+        """Realized gains so far, after commissions, dollars."""
         return sum((position.realized for position in self.positions.values()), ZERO)
 
     def trade(self, instrument: Instrument, quantity: int, price: Decimal, costs: Decimal) -> Decimal | None:
@@ -74,7 +74,7 @@ class AccountLedger:
         return gain
 
     def _close(self, position: LedgerPosition, count: int, price: Decimal, costs: Decimal) -> Decimal:
-        """Take `count` out of a position; the last one takes the whole rest of the basis."""
+        """Take `count` out of a position; the last one takes the rest of the basis."""
         sign = 1 if position.quantity > 0 else -1
         received = cents(price * position.instrument.shares * count * sign) - costs
         basis = cents(position.basis * count / abs(position.quantity))
@@ -86,13 +86,13 @@ class AccountLedger:
         return gain
 
     def settle(self, instrument: Instrument, price: Decimal) -> None:
-        """End a position at `price` without costs: cash settlement, or at 0 an option that is gone."""
+        """End a position at `price` without costs: cash settlement, or at 0 a worthless option."""
         quantity = self.quantity(instrument)
         if quantity:
             self.trade(instrument, -quantity, price, ZERO)
 
     def deliver(self, position: LedgerPosition, stock: Instrument) -> None:
-        """Turn an option into its shares: at the strike, against cash, without costs."""
+        """Exercise an option: its shares at the strike, without costs."""
         option, quantity = position.instrument, position.quantity
         self.settle(option, ZERO)
         shares = quantity * option.multiplier * (1 if option.right == "C" else -1)

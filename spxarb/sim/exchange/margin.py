@@ -27,7 +27,7 @@ LEAST_PER_CONTRACT = 37.50
 
 @dataclass(frozen=True)
 class Exposure:
-    """A position as margin sees it: marks a share (or point), `deviation` until expiry for revaluation."""
+    """A position as margin sees it: `mark` per share (or point), `deviation` until expiry for revaluation."""
 
     instrument: Instrument
     quantity: int
@@ -37,7 +37,7 @@ class Exposure:
 
 
 def reg_t(exposures: Sequence[Exposure]) -> tuple[float, float]:
-    """Initial and maintenance requirement, each side of each underlying for itself."""
+    """Initial and maintenance requirement, calls and puts of each underlying on their own."""
     initial = maintenance = 0.0
     for exposure in exposures:
         if exposure.instrument.sec_type == "STK":
@@ -58,7 +58,7 @@ def reg_t(exposures: Sequence[Exposure]) -> tuple[float, float]:
 def _shorts(legs: list[Exposure], covered: int) -> float:
     """Shorts of one underlying and right: those covered by shares, those paired with longs, the naked rest.
 
-    A pair needs a long that lives at least as long; it requires what the strikes lie apart.
+    A pair needs a long that expires no earlier; it requires the distance of the strikes.
     """
     sign = 1 if legs and legs[0].instrument.right == "C" else -1
     ordered = sorted(legs, key=lambda leg: sign * leg.instrument.strike)
@@ -102,7 +102,7 @@ def portfolio(exposures: Sequence[Exposure]) -> tuple[float, float]:
 
 
 def _change(exposure: Exposure, move: float) -> float:
-    """What a position gains, dollars, when the underlying moves by the share `move` at once."""
+    """The gain of a position, dollars, when the underlying moves at once by the fraction `move`."""
     item, under = exposure.instrument, exposure.under
     if item.sec_type == "STK":
         return exposure.quantity * exposure.mark * move

@@ -1,4 +1,4 @@
-"""Where orders meet the market: what can be had at the touch, and the execution of it."""
+"""Where orders meet the market: what is available at the touch, and its execution."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 class Matcher:
     """Fills orders from the displayed quotes and books the fills.
 
-    Fills happen at the touch and never take more than is displayed there; what was taken is displayed again
-    in the next second.
+    Fills happen at the touch and never exceed the displayed size, which is replenished in the next second.
     """
 
     def __init__(self, market: Market, ledger: AccountLedger, executions: ExecutionLog) -> None:
@@ -30,7 +29,7 @@ class Matcher:
         self._taken: dict[tuple[int, str], tuple[int, int]] = {}
 
     def offer(self, ticket: Ticket, wanted: int, now: datetime) -> tuple[int, float]:
-        """Contracts that a ticket can have at once, at most `wanted`, and their price."""
+        """How many contracts a ticket can fill at once, at most `wanted`, and their price."""
         quote = self._market.quote(ticket.instrument.con_id, now)
         buys = ticket.side == "BUY"
         touch, size = (quote.ask, quote.ask_size) if buys else (quote.bid, quote.bid_size)
@@ -39,12 +38,12 @@ class Matcher:
         return min(wanted, max(0, size - self._gone(ticket, now))), touch
 
     def _gone(self, ticket: Ticket, now: datetime) -> int:
-        """Contracts of the display that were taken in this second."""
+        """Contracts of the displayed size that were taken in this second."""
         second, taken = self._taken.get((ticket.instrument.con_id, ticket.side), (0, 0))
         return taken if second == int(now.timestamp()) else 0
 
     def fill(self, order: Order, count: int, price: float, now: datetime) -> list[Event]:
-        """Execute: the news are the execution, the order, its costs, the position."""
+        """Execute: the events are the execution, the order, its commission, the position."""
         ticket, exact = order.ticket, dec(price)
         instrument = ticket.instrument
         gone = self._gone(ticket, now) + count
@@ -57,7 +56,7 @@ class Matcher:
         done = order.remaining == 0
         order.status = "Filled" if done else "Submitted"
         order.completed_at = now if done else None
-        made = ExecutionReport(
+        fill = ExecutionReport(
             ticket=ticket,
             perm_id=order.perm_id,
             exec_id=self._executions.next_id(),
@@ -70,9 +69,9 @@ class Matcher:
             commission=float(costs),
             realized_pnl=None if gain is None else float(gain),
         )
-        self._executions.record(made)
-        events: list[Event] = [Filled(made), OrderChanged(order.snapshot())]
+        self._executions.record(fill)
+        events: list[Event] = [Filled(fill), OrderChanged(order.snapshot())]
         order.commission = order.tally.charged
         if done:
             events.append(OrderChanged(order.snapshot()))
-        return [*events, Commission(made), PositionChanged(instrument)]
+        return [*events, Commission(fill), PositionChanged(instrument)]

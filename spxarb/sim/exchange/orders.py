@@ -1,4 +1,4 @@
-"""Orders, fills and positions as the gateway sees them, and the news about them."""
+"""Orders, executions and positions as the gateway sees them, and the events about them."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from spxarb.sim.market.instruments import Instrument
 
 LIVE = frozenset({"PendingSubmit", "PreSubmitted", "Submitted"})
-"""The states in which an order can still change. PendingSubmit: kept back by its client (transmit is off)."""
+"""The states in which an order can still change. PendingSubmit: not transmitted by its client yet."""
 
 
 def dec(number: float) -> Decimal:
-    """A price or amount of the wire as the decimal that it reads as."""
+    """A float of the wire as the decimal that its shortest text reads as."""
     return Decimal(repr(float(number)))
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """What a client asks for. Prices are dollars a share or index points; `limit` None is a market order.
+    """An order as a client sends it. Prices are dollars per share or index points, None for a market order.
 
-    `good_after`: the order works from that moment on. `extra` holds wire fields that only come back.
+    `good_after`: the order is inactive until that moment. `extra` holds wire fields that are only echoed.
     """
 
     client_id: int
@@ -70,7 +70,7 @@ class Ticket:
 
 @dataclass(frozen=True)
 class OrderSnapshot:
-    """An order at one moment. `commission` in dollars, None until it is known; `why` in words."""
+    """An order at one moment. `commission` in dollars, None until it is known; `why`: the reason."""
 
     ticket: Ticket
     perm_id: int
@@ -141,7 +141,7 @@ class WhatIf:
 
 @dataclass(frozen=True)
 class OrderChanged:
-    """An order is new or has changed; the same state may be told twice."""
+    """An order is new or has changed; the same state may come twice."""
 
     state: OrderSnapshot
 
@@ -182,7 +182,7 @@ Event = OrderChanged | Filled | Commission | OrderError | PositionChanged
 
 @dataclass
 class Order:
-    """An order in the book, with all that has happened to it."""
+    """An order in the book, with everything that has happened to it."""
 
     ticket: Ticket
     perm_id: int
@@ -197,9 +197,9 @@ class Order:
     why: str = ""
     completed_at: datetime | None = None
     dormant: bool = False
-    """True for an Inactive order that may come back to life: it is listed as open and can be cancelled."""
+    """True for an Inactive order that may become live: it is listed as open and can be cancelled."""
     sealed: bool = False
-    """True while it has filled at the exchange and nobody knows: it cannot be cancelled or changed."""
+    """True while it has filled at the exchange unreported: it cannot be cancelled or changed."""
     tally: Tally = field(default_factory=Tally)
 
     @property
@@ -218,7 +218,7 @@ class Order:
         return round(float(self.notional / self.filled), 6) if self.filled else 0.0
 
     def snapshot(self) -> OrderSnapshot:
-        """A picture of it now."""
+        """The order as it is now."""
         commission = None if self.commission is None else float(self.commission)
         return OrderSnapshot(
             self.ticket,

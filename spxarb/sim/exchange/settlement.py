@@ -1,8 +1,8 @@
-"""What becomes of options after their last trade.
+"""Options after their last trade.
 
-SPXW is paid in cash from the index at the close; AM-settled SPX from the index at the next open. SPY options
-out of the money are gone once they can no longer be exercised; those in the money, a cent is enough, are
-shares the next trading morning, paid at the strike. None of this is an execution.
+SPXW settles in cash by the index at the close, AM-settled SPX by the index at the next open. SPY options out
+of the money disappear once they can no longer be exercised; those in the money, by a cent or more, become
+shares the next trading morning, at the strike. None of this is an execution.
 """
 
 from __future__ import annotations

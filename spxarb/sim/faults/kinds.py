@@ -100,7 +100,7 @@ class FaultKind:
 
 @dataclass(frozen=True)
 class Subject:
-    """The order or contract that a request or message is about, as far as it can be told."""
+    """The order or contract that a request or message is about, as far as that is known."""
 
     client_id: int | None = None
     order_id: int | None = None

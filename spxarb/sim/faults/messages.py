@@ -25,8 +25,8 @@ def request_id(request: ClientRequest) -> int:
     if request.number not in _NUMBERED:
         return NOT_A_REQUEST
     place = 1 if request.number in _UNVERSIONED else 2
-    word = request.values[place] if place < len(request.values) else ""
-    return int(word) if re.fullmatch(r"-?\d{1,18}", word) else NOT_A_REQUEST
+    text = request.values[place] if place < len(request.values) else ""
+    return int(text) if re.fullmatch(r"-?\d{1,18}", text) else NOT_A_REQUEST
 
 
 def withhold(fault: ActiveFault, message: OutgoingMessage) -> bool:

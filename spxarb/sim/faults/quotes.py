@@ -45,22 +45,22 @@ def delayed(fault: ActiveFault, view: QuoteView) -> bool:
         view.moment = max(view.moment - timedelta(minutes=fault.args["minutes"]), min(opening, view.moment))
         if fault.args["told"]:
             text = "Requested market data is not subscribed. Displaying delayed market data."
-            _say_once(fault, view, 10167, text)
+            _notify_once(fault, view, 10167, text)
     return True
 
 
 def competing(fault: ActiveFault, view: QuoteView) -> bool:
     """Show nothing; each line gets 10197 once."""
     view.silent = True
-    _say_once(fault, view, 10197, "No market data during competing live session")
+    _notify_once(fault, view, 10197, "No market data during competing live session")
     return True
 
 
-def _say_once(fault: ActiveFault, view: QuoteView, code: int, text: str) -> None:
-    said: set[tuple[int, int]] = fault.memory.setdefault("said", set())
+def _notify_once(fault: ActiveFault, view: QuoteView, code: int, text: str) -> None:
+    notified: set[tuple[int, int]] = fault.memory.setdefault("notified", set())
     line = id(view.session), view.stream.request
-    if line not in said:
-        said.add(line)
+    if line not in notified:
+        notified.add(line)
         view.session.error(view.stream.request, code, text)
 
 

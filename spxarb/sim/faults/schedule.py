@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MAX_AT_ONCE = 1000
-"""Deferred acts of one moment; a script that triggers itself goes on a second later."""
+"""Deferred acts of one moment; a script that triggers itself continues a second later."""
 
 
 @dataclass(order=True)
@@ -26,7 +26,7 @@ class Schedule:
     """Deferred acts. Those of one moment run in the order in which they were scheduled."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
-        """Nothing is due; `now` tells the market time."""
+        """Nothing is due; `now` gives the market time."""
         self._now = now
         self._due: list[_Due] = []
         self._count = count()

@@ -38,7 +38,7 @@ class ScriptError(ValueError):
 
 @dataclass(frozen=True)
 class When:
-    """What makes a fault fire. Without request and message it is the time, else an order, else the start."""
+    """What makes a fault fire. Without request and message: the time, else an order, else the start."""
 
     at: dt.time | None = None
     request: int | None = None
@@ -52,7 +52,7 @@ class When:
 
     @property
     def names_order(self) -> bool:
-        """True when it says something about an order or contract."""
+        """True when it describes an order or contract."""
         return any(getattr(self, name) for name in _ORDER)
 
     def fits(self, subject: Subject | None) -> bool:
@@ -69,7 +69,7 @@ class When:
         )
 
     def fits_quote(self, subject: Subject) -> bool:
-        """As `fits`, but for what only an order has."""
+        """As `fits`, without what only an order has."""
         return self.symbol in {"", subject.symbol} and self.sec_type in {"", subject.sec_type}
 
 
@@ -100,7 +100,7 @@ class Script:
 
 @dataclass
 class _ScriptReader:
-    """Collects what is wrong; `where` is the entry at hand."""
+    """Reads values and collects what is wrong with them; `where` names the entry being read."""
 
     problems: list[str] = field(default_factory=list)
     where: str = ""
@@ -150,9 +150,9 @@ def read_script(plain: object, seed: int = 0) -> Script:
         reader.problem(f"a script is a list of entries, not {plain!r:.60}")
         plain = []
     entries = []
-    for number, one in enumerate(plain, 1):
+    for number, item in enumerate(plain, 1):
         reader.where = f"entry {number}: "
-        entry = _entry(reader, one)
+        entry = _entry(reader, item)
         if entry is not None:
             entries.append(entry)
     if reader.problems:

@@ -1,4 +1,4 @@
-"""Which order or contract a request, a message or an event is about, as far as it can be told."""
+"""Which order or contract a request, a message or an event is about, as far as that is known."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ END_OF: dict[int, int] = {
     Say.CONTRACT_DETAILS: Say.CONTRACT_DETAILS_END,
     Say.OPTION_CHAIN: Say.OPTION_CHAINS_END,
 }
-"""The end of the answer whose row a message may be."""
+"""By a message that may be a row of an answer: the end marker of that answer."""
 
 
 def _integer(values: list[str], place: int) -> int | None:
@@ -133,16 +133,16 @@ def of_event(event: Event) -> Subject | None:
 
 def by_order(events: list[Event]) -> Iterator[tuple[Subject | None, list[Event]]]:
     """Events in groups, one order to a group; an event about no order stays with the one before it."""
-    at_hand: Subject | None = None
+    current: Subject | None = None
     group: list[Event] = []
     for event in events:
         subject = of_event(event)
-        if subject is not None and (at_hand is None or subject.order != at_hand.order):
+        if subject is not None and (current is None or subject.order != current.order):
             if group:
-                yield at_hand, group
-            at_hand, group = subject, []
+                yield current, group
+            current, group = subject, []
         elif subject is not None and subject.con_id:
-            at_hand = subject  # it says more than an error about the same order
+            current = subject  # an error about the same order has no contract
         group.append(event)
     if group:
-        yield at_hand, group
+        yield current, group

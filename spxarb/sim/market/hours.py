@@ -32,7 +32,7 @@ def trades(instrument: Instrument, moment: datetime) -> bool:
 
 
 def session_end(instrument: Instrument, moment: datetime) -> datetime | None:
-    """The end of the session in which `moment` lies, or of the next one; None when there is none any more."""
+    """The end of the session in which `moment` lies, or of the next one; None after the last one."""
     day = moment.astimezone(NEW_YORK).date()
     while instrument.expiry is None or day <= instrument.expiry:
         if is_open(day) and stops(instrument, day) > moment:

@@ -1,4 +1,4 @@
-"""What can be looked up and traded: contracts, their quotes, and what a market must be able to answer."""
+"""Contracts, their quotes, and what a market must provide."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Instrument:
     """One contract. `multiplier` is shares (index: dollars a point) per contract, 0 where there is none.
 
     `expiry` is the last trade date, as the gateway names it; AM-settled options settle at the open of
-    `settles`, the trading day after. `strike` is index points or dollars, 0 for what is no option.
+    `settles`, the trading day after. `strike` is index points or dollars, 0 when it is no option.
     """
 
     con_id: int
@@ -52,18 +52,18 @@ class Instrument:
 
     @property
     def shares(self) -> int:
-        """What a price is multiplied with to get dollars per contract."""
+        """What a price is multiplied by to get dollars per contract."""
         return self.multiplier or 1
 
     def intrinsic(self, under: float) -> float:
-        """What the right is worth when exercised with the underlying at `under`, in the strike's unit."""
+        """The exercise value with the underlying at `under`, in the strike's unit."""
         gain = under - self.strike if self.right == "C" else self.strike - under
         return max(0.0, round(gain, 4))
 
 
 @dataclass(frozen=True)
 class MarketQuote:
-    """The market in one contract at one moment. None is "there is none", never 0; sizes are contracts.
+    """The market in one contract at one moment. None means "there is none", never 0; sizes are contracts.
 
     `iv` is the yearly volatility (0.15 is 15 %), `delta` per share, `gamma` its change per point, `vega` per
     percent of volatility, `theta` per trading day. `halted`: trading is suspended.
@@ -105,7 +105,7 @@ class Market(Protocol):
 
     @property
     def description(self) -> str:
-        """One honest line: what this market is, and what in it is made up."""
+        """One line: what this market is, and what in it is made up."""
 
     def instruments(self) -> Sequence[Instrument]:
         """Every contract: index and stock first, options by class, expiry, strike, right."""

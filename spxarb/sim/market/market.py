@@ -1,7 +1,7 @@
 """A synthetic day: a seeded index path, the fund beside it, and option quotes computed from both.
 
-Options are worth Black-Scholes values without interest, with a mild smile, in a time that runs with the day's
-variance. Quotes are a pure function of time: the same seed, contract and moment give the same quote.
+Options are worth Black-Scholes values without interest, with a mild smile, on a clock that runs with the
+day's variance. Quotes are a pure function of time: the same seed, contract and moment give the same quote.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
 PREMIUM = 1.05
-"""Options are priced at this many times the volatility that the path is drawn with."""
+"""Options are priced at this multiple of the path's volatility."""
 STRIKE_RANGE = 0.07
-"""Strikes are listed up to this share around the close before."""
+"""Strikes are listed up to this fraction around the previous close."""
 MEETING_SECONDS = 10
 """How often resting orders meet the market while the clock jumps."""
 _MASK = (1 << 64) - 1
@@ -87,9 +87,9 @@ class SyntheticDay:
             yield self.open + timedelta(seconds=number * MEETING_SECONDS)
 
     def quote(self, con_id: int, moment: datetime) -> MarketQuote:
-        """The quote at a moment: before the open only the close of the day before, after trading the last.
+        """The quote at a moment: before the open only the previous close, after trading only the last price.
 
-        On a later day this day's last trade is the close before.
+        On a later day this day's last price is the previous close.
         """
         instrument = self._catalogue.by_con_id(con_id)
         if instrument is None:
@@ -159,9 +159,9 @@ class SyntheticDay:
         under, days = self._under(item, second), self._days_left(item, second)
         stirred = self._regime.slide is not None and second >= self._regime.slide[0] * 60
         yearly = self._path.volatility * PREMIUM * (2 if stirred else 1)
-        spread = yearly * sqrt(days / TRADING_DAYS)
-        if spread > 0:
-            far = max(-4.0, min(4.0, log(item.strike / under) / spread))
+        without_smile = yearly * sqrt(days / TRADING_DAYS)
+        if without_smile > 0:
+            far = max(-4.0, min(4.0, log(item.strike / under) / without_smile))
             yearly *= 1 - 0.04 * far + 0.015 * far * far
         deviation = yearly * sqrt(days / TRADING_DAYS)
         worth = pricing.value(under, item.strike, deviation, item.right)
@@ -199,7 +199,7 @@ class SyntheticDay:
         )
 
     def _sides(self, item: Instrument, second: int, worth: float) -> tuple[float | None, float]:
-        """Bid and ask: the value less and plus half a spread, moved outward to legal prices."""
+        """Bid and ask: the value less and plus half the width, moved outward to legal prices."""
         index = item.symbol == "SPX"
         least, most, flat, share = (0.08, 0.18, 0.02, 0.08) if index else (0.004, 0.014, 0.002, 0.05)
         drawn = least + (most - least) * self._share(item.con_id, second // 10, 3)
@@ -210,7 +210,7 @@ class SyntheticDay:
         return bid or None, ticks.at_or_above(rule, worth + half)
 
     def _trades_until(self, item: Instrument, minute: int) -> MarketQuote:
-        """Last, open, high, low, volume: one trade a minute, at bid or ask; what has no bid is not traded."""
+        """Last, open, high, low, volume: one trade per minute, at bid or ask; without a bid there is none."""
         seen = self._traded.setdefault(item.con_id, [])
         while len(seen) <= minute:
             seen.append(self._trade(item, len(seen), seen[-1] if seen else MarketQuote()))
@@ -232,7 +232,7 @@ class SyntheticDay:
         )
 
     def _share(self, *parts: int) -> float:
-        """A number from 0 to 1 that looks random and is the same for the same parts and seed."""
+        """A pseudo-random number from 0 to 1, the same for the same parts and seed."""
         state = self._seed & _MASK
         for part in parts:
             state = ((state ^ part) * 0x9E3779B97F4A7C15) & _MASK
@@ -245,7 +245,7 @@ class SyntheticDay:
 
 
 def _days_after(day: date, item: Instrument) -> float:
-    """Trading days beyond today that an option lives; the night before an AM settlement counts 0.25."""
+    """Trading days until expiry, beyond today; the night before an AM settlement counts 0.25."""
     if item.trading_class == "SPX":
         return 0.25
     return 0.0 if item.expiry == day else 1.0

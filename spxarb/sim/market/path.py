@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 RATIO, RATIO_DEVIATION, RATIO_MEMORY = 10.030, 0.0007, 900.0
 """SPX / SPY: mean, standard deviation within a day, seconds of memory. Measured on 2026 quotes."""
 PIN_SECONDS, PIN_PULL, PIN_CALM = 90 * 60, 1 / 30.0, 0.3
-"""How long before the close a pin begins, its pull a second, and what it leaves of the volatility."""
+"""When before the close a pin begins, its pull per second, and the fraction of volatility that remains."""
 STRIKE_STEP = 5.0
 
 
 class Path:
-    """What all contracts of a day have in common; index i of each array is second i after the open."""
+    """What all contracts of a day share; index i of every array is second i after the open."""
 
     def __init__(self, regime: Regime, random: Random, seconds: int) -> None:
         """Draw a path of `seconds` steps."""
@@ -68,7 +68,7 @@ def _walk(regime: Regime, random: Random, start: float, volatility: float, secon
 
 
 def _arrives(path: array[float], drift: float) -> array[float]:
-    """The path bent, the more the more of the variance has passed, to end `drift` from where it began."""
+    """The path, bent in proportion to the variance passed, so that it ends `drift` from its start."""
     seconds = len(path) - 1
     astray = log(path[-1] / path[0]) - log(1 + drift)
     return array("d", (price * exp(-astray * variance_share(i / seconds)) for i, price in enumerate(path)))
@@ -76,7 +76,7 @@ def _arrives(path: array[float], drift: float) -> array[float]:
 
 @lru_cache(maxsize=4)
 def _deviations(seconds: int) -> array[float]:
-    """The standard deviation of each second in those of the day."""
+    """The standard deviation of each second as a fraction of the day's."""
     shares = [variance_share(i / seconds) for i in range(seconds + 1)]
     return array("d", (sqrt(after - before) for before, after in pairwise(shares)))
 
@@ -99,7 +99,7 @@ def _halted(regime: Regime) -> range:
 
 
 def _ratios(random: Random, seconds: int) -> array[float]:
-    """SPX / SPY: wanders around its mean and forgets."""
+    """SPX / SPY: reverts to its mean."""
     keep = exp(-1 / RATIO_MEMORY)
     shock = RATIO_DEVIATION * sqrt(1 - keep * keep)
     off = random.gauss(0, RATIO_DEVIATION)
@@ -111,7 +111,7 @@ def _ratios(random: Random, seconds: int) -> array[float]:
 
 
 def _prints(spx: array[float], previous: float, stale: int) -> array[float]:
-    """The index as it is printed, two decimals; a stale one catches up with the market in `stale` seconds."""
+    """The index as printed, with two decimals; a stale one catches up with the market in `stale` seconds."""
     prints = array("d", (round(price, 2) for price in spx))
     for i in range(stale):
         prints[i] = round(spx[i] + (previous - spx[i]) * (1 - i / stale) ** 2, 2)

@@ -1,7 +1,7 @@
 """Option values without interest: Black-Scholes in total standard deviations, not in time.
 
-`deviation` is the standard deviation of the log price until expiry, volatility times the square root of time:
-who divides the day into more and less lively parts needs no other clock.
+`deviation` is the standard deviation of the log price until expiry, volatility times the square root of time,
+so that a day with livelier and quieter hours needs no other clock.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Slopes(NamedTuple):
 
 
 def slopes(under: float, strike: float, yearly: float, days: float) -> Slopes:
-    """Of a call as of a put, `yearly` being the volatility and `days` the trading days until expiry."""
+    """Of a call or put; `yearly` is the volatility, `days` are the trading days until expiry."""
     root = sqrt(days / TRADING_DAYS) if days > 0 else 0.0
     deviation = yearly * root
     if deviation <= 1e-9:
@@ -57,9 +57,9 @@ def slopes(under: float, strike: float, yearly: float, days: float) -> Slopes:
 
 
 def variance_share(elapsed: float) -> float:
-    """The share of a day's variance that has passed at the share `elapsed` of its hours, both 0 to 1.
+    """The fraction of a day's variance that has passed by the fraction `elapsed` of its hours, both 0 to 1.
 
-    The lively parts are the first and the last hours: variance per minute is 1 + 1.8·(2u - 1)², scaled.
+    The first and the last hours are the liveliest: variance per minute is 1 + 1.8·(2u - 1)², scaled.
     """
     u = min(1.0, max(0.0, elapsed))
     return (u + 0.3 * ((2 * u - 1) ** 3 + 1)) / 1.6

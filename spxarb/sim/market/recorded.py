@@ -1,4 +1,4 @@
-"""A recorded day: quotes from a file, each carried forward until the next one."""
+"""A recorded day: quotes from a file, each valid until the next one of its contract."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class RecordedDay:
     """
 
     def __init__(self, path: Path) -> None:
-        """Read the file. Raises ValueError naming file, line and fault, or why it cannot be read."""
+        """Read the file. Raises ValueError naming the file and line, or why it cannot be read."""
         rows, times = _read(path)
         self._times = times
         self.day = datetime.fromtimestamp(times[0], NEW_YORK).date()
@@ -107,7 +107,7 @@ class RecordedDay:
 
 
 def _describe(name: str, day: date, rows: Rows) -> str:
-    """The line that says what was recorded and what is made up."""
+    """One line: what was recorded and what is made up."""
     count = sum(map(len, rows.values()))
     shown = [(item, row) for item, seen in rows.items() if item.con_id != SPX_ID for _, row in seen]
     bare = sum(row.bid is None and row.ask is None for _, row in shown)
@@ -170,7 +170,7 @@ def _read(path: Path) -> tuple[Rows, list[float]]:
 
 
 class _RowReader:
-    """Rows as they come, with memory for what repeats: times and contracts."""
+    """Rows as they come; times and contracts, which repeat, are read once."""
 
     def __init__(self) -> None:
         self.rows: Rows = {}

@@ -1,4 +1,4 @@
-"""Kinds of synthetic days: what is special about each, in numbers and in one honest sentence."""
+"""Kinds of synthetic days: what distinguishes them, in numbers and in one sentence."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 class Regime:
     """What distinguishes a kind of day.
 
-    Moves are shares (0.01 is 1 %), times are minutes, counted from the open. `volatility`: the range of the
-    yearly volatility that a seed draws from. `drift` is the whole day's, `overnight` is the first print
-    against the close before, `slide` is (from, how long, move), `jump` (at, move); `halt` (from, how long)
-    suspends all trading. `pin`: drawn to a strike at the end. `stale`: how long the index print still catches
-    up with the market. `richness`: dollars that every SPY call is quoted above its value at the open, falling
-    evenly to 0 at the close. `sizes`: the least and most contracts displayed in SPY options.
+    Moves are fractions (0.01 is 1 %), times are minutes from the open. `volatility`: the range of the yearly
+    volatility that a seed draws from. `drift` is the whole day's, `overnight` is the first print against the
+    previous close, `slide` is (from, how long, move), `jump` (at, move); `halt` (from, how long) suspends all
+    trading. `pin`: drawn to a strike at the end of the day. `stale`: how long the index print lags behind the
+    market. `richness`: dollars by which every SPY call is quoted above its value at the open, falling evenly
+    to 0 at the close. `sizes`: the least and most contracts displayed in SPY options.
     """
 
     sentence: str
@@ -63,7 +63,7 @@ REGIMES: dict[str, Regime] = {
 
 
 def regime(name: str) -> Regime:
-    """The regime of a name. Raises ValueError naming those that there are."""
+    """The regime of a name. Raises ValueError with the known names."""
     if name not in REGIMES:
         raise ValueError(f"unknown regime {name!r}; known: {', '.join(REGIMES)}")
     return REGIMES[name]

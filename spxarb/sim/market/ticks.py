@@ -1,7 +1,7 @@
 """Legal prices: the steps of the market rules, and the nearest legal price above or below.
 
-A rule is a row of (low edge, step): from that price on, the step applies. Steps in whole cents only, so that
-everything is computed in cents and no float rounds a price off its grid.
+A rule is a row of (low edge, step): from that price on, the step applies. Steps are whole cents; all is
+computed in cents, so that no float rounds a price off its grid.
 """
 
 from __future__ import annotations
