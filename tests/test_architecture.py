@@ -77,12 +77,7 @@ def test_the_directions_allow_nothing_that_nobody_needs():
 
 @pytest.mark.parametrize(
     "package",
-    [
-        "the rest",
-        pytest.param(
-            "spxarb.sim", marks=pytest.mark.xfail(strict=True, reason="the sessions and the faults")
-        ),
-    ],
+    ["the rest", "spxarb.sim"],
 )
 def test_no_module_imports_itself_by_way_of_others(package):
     """Imports for the type checker count: who needs another's type to be understood depends on it."""
@@ -152,12 +147,8 @@ def classes_by_name() -> dict[str, list[str]]:
     return found
 
 
-TWICE = {"Call", "Clock", "Fill", "Ledger", "OrderState", "Place", "Position", "Quote", "_Reader"}
-"""Class names that exist twice still: on their way out."""
-
-
 def test_no_two_classes_have_the_same_name():
-    assert {name for name, places in classes_by_name().items() if len(places) > 1} <= TWICE
+    assert {name for name, places in classes_by_name().items() if len(places) > 1} == set()
 
 
 EACH = 87
