@@ -158,7 +158,7 @@ def run(job, capsys, **options) -> tuple[int, str, str]:
     return code, out, err
 
 
-FAILURES = [each for each in errors.SpxarbError.__subclasses__() if each is not errors.UsageError]
+FAILURES = [failure for failure in errors.SpxarbError.__subclasses__() if failure is not errors.UsageError]
 
 
 @pytest.mark.parametrize("failure", FAILURES)
@@ -186,9 +186,9 @@ def test_a_bug_is_exit_1_with_its_place_in_one_line_and_its_traceback_in_the_log
     try:
         code, out, err = run(job, capsys, as_json=True)
     finally:
-        for each in (handler, console):
-            root.removeHandler(each)
-            each.close()
+        for target in (handler, console):
+            root.removeHandler(target)
+            target.close()
     assert code == 1
     assert err.count("\n") == 1
     assert "ZeroDivisionError: first second (" in err

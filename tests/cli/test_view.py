@@ -312,8 +312,8 @@ def test_enter_shows_why_not_what_and_the_truth_beside_the_credit(capsys):
     assert line_with(out, "too little") == ["net_credit", "NO", "389.12", "400", "too", "little"]
     assert line_with(out, "not asked") == ["margin", "–", "–", "–", "not", "asked"]
     assert line_with(out, "SPXW") == ["BUY", "1", "SPXW", "2026-02-13", "6800", "C", "17.80", "17.90", "–"]
-    for each in ("+389.12", "9.70", "-40.20", "-518.00", "No edge"):
-        assert each in out
+    for text in ("+389.12", "9.70", "-40.20", "-518.00", "No edge"):
+        assert text in out
 
 
 def test_a_gain_is_called_a_gain_only_where_there_is_an_edge(capsys):
@@ -378,8 +378,8 @@ def test_the_dashboard_shows_a_breached_limit(capsys):
             positions=[POSITION_NOW],
         ),
     )
-    for each in ("Account DU1", "1,000,000.00", "-1,200.00", "6800"):
-        assert each in out
+    for text in ("Account DU1", "1,000,000.00", "-1,200.00", "6800"):
+        assert text in out
     assert line_with(out, "limit breached")[-1] == "yes"
 
 

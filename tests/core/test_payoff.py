@@ -38,7 +38,7 @@ def structures(draw, most_spx=1, spy=(10, 10)):
     return Structure(spx_strike, spy_strike, ratio, draw(st.integers(1, most_spx)), draw(st.integers(*spy)))
 
 
-hedged = structures().filter(lambda each: each.ratio >= 10)
+hedged = structures().filter(lambda structure: structure.ratio >= 10)
 any_size = structures(most_spx=3, spy=(1, 30))
 
 
@@ -161,7 +161,7 @@ def test_below_the_break_even_the_payoff_keeps_its_sign(spread, credit):
     found = break_even(spread, credit)
     assume(found is not None)
     before = [payoff(point, spread, credit) for point in grid(spread) if point < found - TINY]
-    assert all(each > 0 for each in before) or all(each < 0 for each in before) or credit == 0
+    assert all(value > 0 for value in before) or all(value < 0 for value in before) or credit == 0
 
 
 def test_without_credit_the_break_even_is_where_the_lower_strike_ends_the_zero():

@@ -169,10 +169,10 @@ def snapshot(draw):
 @given(snapshot())
 def test_the_final_result_is_the_total_cash_of_everything(book):
     fills, settled = book
-    cash = sum(each.cash for each in settled)
-    for each in fills:
-        way = 1 if each.execution.side is Side.SELL else -1
-        cash += way * 100 * each.execution.quantity * each.execution.price - each.commission
+    cash = sum(settlement.cash for settlement in settled)
+    for fill in fills:
+        way = 1 if fill.execution.side is Side.SELL else -1
+        cash += way * 100 * fill.execution.quantity * fill.execution.price - fill.commission
     found = trade_pnl(TRADE, fills, settled)
     assert found.final_pnl == cash
     assert found.final_pnl == found.entry_credit - found.exit_cost

@@ -108,7 +108,7 @@ NAMES = list(ENTRY_CHECKS)
 
 
 def check(name, view=GOOD, limits=LIMITS) -> Check:
-    return {each.name: each for each in entry_checks(view, limits, FEES)}[name]
+    return {check.name: check for check in entry_checks(view, limits, FEES)}[name]
 
 
 def but(view=GOOD, **changes):
@@ -138,12 +138,12 @@ def test_the_limits_are_named_as_in_the_configuration_and_have_its_defaults():
     ("price", "strike"), [("6797.49", 6795), ("6797.51", 6800), ("9999", 6800), ("1", 6790)]
 )
 def test_the_nearest_listed_strike_is_taken(price, strike):
-    listed = [call("SPX", each, each) for each in (6800, 6790, 6795)]
+    listed = [call("SPX", strike, strike) for strike in (6800, 6790, 6795)]
     assert nearest_strike(listed, dec(price)).strike == strike
 
 
 def test_of_two_equally_near_strikes_the_lower_one_is_taken():
-    listed = [call("SPX", each, each) for each in (6800, 6795)]
+    listed = [call("SPX", strike, strike) for strike in (6800, 6795)]
     assert nearest_strike(listed, dec("6797.5")).strike == 6795
     assert nearest_strike(listed[::-1], dec("6797.5")).strike == 6795
 
@@ -159,7 +159,7 @@ def test_no_listed_strike_is_nearer_whatever_their_order(steps, price, random):
     found = nearest_strike(listed, price)
     random.shuffle(listed)
     assert nearest_strike(listed, price) == found
-    assert all(abs(found.strike - price) <= abs(each.strike - price) for each in listed)
+    assert all(abs(found.strike - price) <= abs(strike.strike - price) for strike in listed)
 
 
 @pytest.mark.parametrize(
@@ -261,13 +261,13 @@ def test_the_spy_floor_leaves_the_minimum_and_one_tick_less_does_not(fill, least
 
 def test_a_good_moment_passes_every_check_and_an_entry_is_allowed():
     checks = entry_checks(GOOD, LIMITS, FEES)
-    assert [each.name for each in checks] == NAMES
-    assert [each.name for each in checks if each.ok is not True] == []
+    assert [check.name for check in checks] == NAMES
+    assert [check.name for check in checks if check.ok is not True] == []
     assert allowed(checks, with_margin=False)
 
 
 def test_each_check_says_what_it_found_in_one_sentence():
-    assert [each.message for each in entry_checks(GOOD, LIMITS, FEES)] == [
+    assert [check.message for check in entry_checks(GOOD, LIMITS, FEES)] == [
         "It is 09:36:00 in New York, inside the entry window 09:35-10:00.",
         "Trading is allowed.",
         "0 of at most 2 spreads were opened today.",
@@ -462,10 +462,10 @@ def test_without_the_spx_ask_or_the_spy_bid_there_is_no_credit(missing):
 
 def test_where_the_market_was_not_asked_its_checks_say_so_and_none_passes():
     checks = entry_checks(replace(GOOD, asked_broker=False, now=at("12:00")), LIMITS, FEES)
-    market = [each for each in checks if each.name in NAMES[4:]]
+    market = [check for check in checks if check.name in NAMES[4:]]
     assert len(market) == 6
-    assert {(each.ok, each.value) for each in market} == {(None, None)}
-    assert {each.message for each in market} == {
+    assert {(check.ok, check.value) for check in market} == {(None, None)}
+    assert {check.message for check in market} == {
         "The market was not asked, because nothing can be entered now."
     }
     assert checks[0].ok is False
@@ -477,8 +477,8 @@ def test_no_check_is_left_out_for_anothers_sake():
         at("12:00"), None, False, "", 9, "a trade is open", None, EntryMarket(calendar_doubt="hours unknown")
     )
     checks = entry_checks(nothing, LIMITS, FEES)
-    assert [each.name for each in checks] == NAMES
-    assert all(each.ok is not True and each.message for each in checks)
+    assert [check.name for check in checks] == NAMES
+    assert all(check.ok is not True and check.message for check in checks)
 
 
 worse = st.sampled_from(
@@ -533,11 +533,11 @@ def test_whatever_the_quotes_every_check_answers_and_an_entry_needs_all_four_sou
         asked_broker=asked,
     )
     checks = entry_checks(view, LIMITS, FEES)
-    assert [each.name for each in checks] == NAMES
+    assert [check.name for check in checks] == NAMES
     if allowed(checks, with_margin=False):
         assert asked
-        assert all(each.data_type == 1 and not each.halted for each in (spx, spy, index, stock))
-        assert all(0 < each.bid <= each.ask for each in (spx, spy, stock))
+        assert all(quote.data_type == 1 and not quote.halted for quote in (spx, spy, index, stock))
+        assert all(0 < quote.bid <= quote.ask for quote in (spx, spy, stock))
         assert index.last > 0
 
 
@@ -611,13 +611,13 @@ def test_with_margin_an_entry_needs_the_margins_yes_as_well():
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("answered", [False, None])
 def test_one_check_that_is_not_a_yes_forbids_the_entry(name, answered):
-    checks = [replace(each, ok=answered) if each.name == name else each for each in PASSED]
+    checks = [replace(check, ok=answered) if check.name == name else check for check in PASSED]
     assert not allowed([*checks, MARGIN_YES], with_margin=True)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_check_that_was_not_made_forbids_the_entry(name):
-    assert not allowed([each for each in PASSED if each.name != name], with_margin=False)
+    assert not allowed([check for check in PASSED if check.name != name], with_margin=False)
 
 
 def test_a_check_that_nobody_knows_must_pass_too():

@@ -295,7 +295,7 @@ def _wrong(day: Day, fault: dict[str, Any]) -> None:
 def _right(day: Day) -> list[str]:
     """Nothing is wrong any more: what was held back is sent, the clock stands still. Gives what fired."""
     control = day.stage.sim.control
-    fired = sorted({each["fault"] for each in control.fired()})
+    fired = sorted({firing["fault"] for firing in control.fired()})
     control.script()
     control.speed(0)
     return fired
@@ -370,7 +370,7 @@ def _evening(day: Day, cash: float) -> None:
         if done.code:
             day.problems.append(f"{moment} {verb} ended with {done.code}: {done.err.strip()[-600:]}")
     day.problems += broken_laws(day.stage, cash + others)
-    day.problems += [f"left at the broker: {each}" for each in day.stage.positions().items()]
+    day.problems += [f"left at the broker: {position}" for position in day.stage.positions().items()]
     open_rows = day.stage.sql("SELECT id, status, note FROM trades WHERE status <> 'CLOSED'")
     day.problems += [f"trade still open: {row}" for row in open_rows]
 

@@ -158,7 +158,7 @@ def test_an_order_that_lives_after_it_was_taken_for_over_is_followed_again(stage
         ledger.execute("UPDATE orders SET final = 1, filled = 0, status = 'absent' WHERE purpose = 'f'")
         ledger.execute("UPDATE trades SET status = ?", [status])
     done = stage.run("monitor")
-    told = [each for each in done["reconciliation"] if "is open again" in each]
+    told = [line for line in done["reconciliation"] if "is open again" in line]
     assert (done.code, bool(told)) == (0, status == "CLOSED"), done.err
     assert stage.sql("SELECT final FROM orders WHERE purpose = 'f'") == [{"final": 0}]
     assert stage.sql("SELECT status FROM trades") == [{"status": "ACTIVE"}]

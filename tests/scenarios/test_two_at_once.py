@@ -84,7 +84,7 @@ def ours(stage: Stage) -> list[dict]:
 def test_two_enters_at_once_open_one_spread_where_one_is_allowed(stage):
     cash = stage.cash()
     first, second = stage.start("enter"), stage.start("enter")
-    outcomes = sorted(ended(each)["outcome"] for each in (first, second))
+    outcomes = sorted(ended(process)["outcome"] for process in (first, second))
     assert outcomes == ["entered", "skipped"]
     assert sorted(stage.positions().values()) == [-10, 1]
     assert broken_laws(stage, cash) == []
@@ -93,7 +93,7 @@ def test_two_enters_at_once_open_one_spread_where_one_is_allowed(stage):
 def test_an_enter_and_a_monitor_of_the_same_second_both_do_their_job(stage):
     cash = stage.cash()
     jobs = [stage.start("enter"), stage.start("monitor")]
-    assert [ended(each)["exit_code"] for each in jobs] == [0, 0]
+    assert [ended(process)["exit_code"] for process in jobs] == [0, 0]
     assert broken_laws(stage, cash) == []
 
 

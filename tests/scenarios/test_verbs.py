@@ -492,9 +492,9 @@ def test_each_reason_closes_the_spread_and_the_account_changes_by_its_result_to_
 def test_time_is_due_at_15_45_and_not_a_second_before(stage):
     enter(stage)
     stage.at("15:44:59")
-    assert [each["action"] for each in stage.run("monitor")["positions"]] == ["held"]
+    assert [position["action"] for position in stage.run("monitor")["positions"]] == ["held"]
     stage.at("15:45:00")
-    assert [each["action"] for each in stage.run("monitor")["positions"]] == ["closed"]
+    assert [position["action"] for position in stage.run("monitor")["positions"]] == ["closed"]
 
 
 def test_loss_limits_compare_strictly(held):
@@ -502,12 +502,12 @@ def test_loss_limits_compare_strictly(held):
     for more, action in ((0, "held"), (-0.01, "would_close")):
         limit = round(-position["current_pnl"] + more, 2)
         settings(held, max_position_loss=limit, max_daily_loss=limit)
-        assert [each["action"] for each in held.run("monitor", "--dry-run")["positions"]] == [action]
+        assert [position["action"] for position in held.run("monitor", "--dry-run")["positions"]] == [action]
 
 
 def test_without_the_emergency_exit_the_daily_limit_closes_nothing(held):
     settings(held, emergency_exit_enabled=False, **EXITS["DAILY_LOSS"])
-    assert [each["action"] for each in held.run("monitor")["positions"]] == ["held"]
+    assert [position["action"] for position in held.run("monitor")["positions"]] == ["held"]
 
 
 def test_the_daily_limit_counts_what_is_realized_and_closes_all_that_is_open(stage):

@@ -61,7 +61,7 @@ def words(verb: str) -> list[str]:
     return [*verb.split(), "--yes"] if verb == "close-all" else verb.split()
 
 
-@pytest.mark.parametrize(("verb", "kind"), EVERY[::STRIDE], ids=lambda each: getattr(each, "name", each))
+@pytest.mark.parametrize(("verb", "kind"), EVERY[::STRIDE], ids=lambda part: getattr(part, "name", part))
 def test_a_withheld_message_ends_no_wait_but_the_verb(stage, verb, kind):
     """An exit that is due and not achieved is 6, whatever is still unanswered is 4; then all is mended."""
     wipe(stage)
