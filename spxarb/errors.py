@@ -6,7 +6,10 @@ check) is a value, not an exception.
 
 from __future__ import annotations
 
+import traceback
 from enum import IntEnum
+from pathlib import Path
+from typing import Literal
 
 
 class Exit(IntEnum):
@@ -44,7 +47,7 @@ class SpxarbError(Exception):
     """spxarb failed"""
 
     exit_code: Exit = Exit.BUG
-    mode: str | None = None
+    mode: Literal["paper", "live", "sim"] | None = None
     """The trading mode; None before a configuration was read."""
 
     def __init__(self, what: str, *, risk: str = "", mend: str = "") -> None:
@@ -91,3 +94,17 @@ class LockedError(SpxarbError):
     """Another spxarb job holds the lock"""
 
     exit_code = Exit.LOCKED
+
+
+def as_failure(error: Exception) -> SpxarbError:
+    """The failure as it is reported: one of ours as it is, anything else is a bug, with its place."""
+    if isinstance(error, SpxarbError):
+        return error
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "spxarb" in Path(frame.filename).parts] or frames
+    where = f" ({Path(ours[-1].filename).name}:{ours[-1].lineno})" if ours else ""
+    return SpxarbError(
+        f"A bug in spxarb: {type(error).__name__}: {error}{where}",
+        risk="Positions may be open",
+        mend="Look at the broker and at `spxarb status --offline`; the traceback is in the log",
+    )

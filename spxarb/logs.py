@@ -61,6 +61,15 @@ def shutdown() -> None:
         handler.close()
 
 
+def write_traceback(error: BaseException) -> None:
+    """The traceback of a bug into the log's file, and not to stderr, which has one line for it."""
+    fault = (type(error), error, error.__traceback__)
+    record = logging.LogRecord("spxarb", logging.ERROR, __file__, 0, "a bug", None, fault)
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.handle(record)
+
+
 class _Lines(logging.Formatter):
     """One line per record (and its traceback), in New York time, without secrets."""
 

@@ -18,8 +18,8 @@ import typer
 
 from spxarb import __version__
 from spxarb.cli import view
-from spxarb.cli.calls import INTERRUPTED, Call, bug, interruptible, outcome, run, serve_until_stopped
-from spxarb.errors import Exit, UsageError
+from spxarb.cli.calls import INTERRUPTED, Call, interruptible, outcome, run, serve_until_stopped
+from spxarb.errors import Exit, UsageError, as_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -402,7 +402,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         view.complain("interrupted.")
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 -- the last door: whatever it is, one line tells it
-        view.complain(bug(error))
+        view.complain(str(as_failure(error)))
         return Exit.BUG
     return int(code or 0)
 

@@ -1,23 +1,40 @@
 """What each command's screen says: lines, tables and pairs as plain values. The view draws them.
 
-Every function takes the command's JSON object, complete with all its keys. Missing is a dash, never 0.
+Every function takes the command's result. Missing is a dash, never 0.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from spxarb.cli.shapes import as_object
+from spxarb.core.plain import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
+    from decimal import Decimal
 
-    from spxarb.cli.shapes import Object
+    from spxarb.core.model import Check
     from spxarb.core.result import Result
+    from spxarb.core.results.enter import EnterResult, EntryLeg
+    from spxarb.core.results.positions import (
+        Action,
+        CloseAllResult,
+        ManagedPosition,
+        MonitorResult,
+        PositionResult,
+    )
+    from spxarb.core.results.report import ReportResult
+    from spxarb.core.results.rows import DayRow, TradeRow
+    from spxarb.core.results.settle import SettleResult
+    from spxarb.core.results.status import StatusResult, TradeResult
+    from spxarb.core.results.switch import SwitchResult
+
+T = TypeVar("T")
 
 DASH = "–"  # noqa: RUF001 -- a dash is what is meant
 BARS = "▁▂▃▄▅▆▇█"
@@ -65,56 +82,60 @@ Block = Line | Grid | Pairs | Beside
 
 
 def screen(result: Result) -> list[Block]:
-    """A headline, the command's own blocks, the notes. A job that failed before it had anything has none."""
+    """A headline, the command's own blocks, the notes. A failure with nothing to show has none of them."""
     blocks: list[Block] = []
-    if result.data or not result.exit_code:
-        content = as_object(result)
-        time = moment(content["at"], "%a %Y-%m-%d %H:%M:%S ET")
-        blocks.append(Line(" · ".join([result.command, words(content["mode"]), time]), HEAD))
-        blocks += _SCREENS.get(result.command, _anything)(content)
+    if not result.exit_code or _has_content(result):
+        time = moment(result.at, "%a %Y-%m-%d %H:%M:%S ET")
+        blocks.append(Line(" · ".join([result.command, words(result.mode), time]), HEAD))
+        blocks += _SCREENS.get(result.command, _anything)(result)
     return blocks + ([Line("\n" + "\n".join(result.notes))] if result.notes else [])
+
+
+def _has_content(result: Result) -> bool:
+    """Whether any of the command's own fields says more than it does by itself."""
+    return result.own() != type(result)(result.command, result.at, result.mode).own()
 
 
 # --- cells ----------------------------------------------------------------------------------------
 
 
-def money(value: float | None) -> Cell:
+def money(value: Decimal | float | None) -> Cell:
     """Dollars with sign and cents: gains green, losses red."""
     if value is None:
         return DASH
-    rounded = round(value, 2)
+    rounded = round(float(value), 2)
     if not rounded:
         return "0.00"
     return f"{rounded:+,.2f}", GOOD if rounded > 0 else "red"
 
 
-def amount(value: float | None, places: int = 2) -> str:
+def amount(value: Decimal | float | None, places: int = 2) -> str:
     """A price, a balance or a limit: only a debt has a sign."""
-    return DASH if value is None else f"{value:,.{places}f}"
+    return DASH if value is None else f"{float(value):,.{places}f}"
 
 
 def words(value: object) -> str:
-    """Any plain value in few words."""
-    match value:
+    """Any value in few words."""
+    match plain(value):
         case None | "":
             return DASH
-        case bool():
-            return "yes" if value else "no"
-        case float():
-            return f"{value:.4f}".rstrip("0").rstrip(".")
-        case list():
-            return ", ".join(map(words, value)) or DASH
-        case dict():
-            return ", ".join(f"{key} {words(item)}" for key, item in value.items()) or DASH
-        case _:
-            text = str(value)
+        case bool(answer):
+            return "yes" if answer else "no"
+        case float(number):
+            return f"{number:.4f}".rstrip("0").rstrip(".")
+        case list(items):
+            return ", ".join(map(words, items)) or DASH
+        case dict(items):
+            return ", ".join(f"{key} {words(item)}" for key, item in items.items()) or DASH
+        case found:
+            text = str(found)
             return moment(text) if _ISO_TIME.match(text) else text
 
 
-def moment(value: str | None, form: str = "%m-%d %H:%M:%S") -> str:
-    """An ISO 8601 time, shorter."""
+def moment(value: datetime | str | None, form: str = "%m-%d %H:%M:%S") -> str:
+    """A time, or its ISO 8601 text, in New York and shorter."""
     try:
-        return datetime.fromisoformat(value).strftime(form) if value else DASH
+        return datetime.fromisoformat(plain(value)).strftime(form) if value else DASH
     except ValueError:
         return str(value)
 
@@ -135,126 +156,140 @@ def _yes(value: bool | None, *, bad: bool = False) -> Cell:
     return DASH if value is None else (words(value), BAD if value is bad else GOOD)
 
 
-def _cells(row: Object, columns: Sequence[tuple[str, str, Callable[[Any], Cell]]]) -> list[Cell]:
-    return [form(row[key]) for _, key, form in columns]
+def _action(action: Action) -> Cell:
+    return action, BAD if action is type(action).FAILED else ""
 
 
-def _grid(
-    title: str, columns: Sequence[tuple[str, str, Callable[[Any], Cell]]], rows: Iterable[Object]
-) -> Grid:
-    """A table of objects: for each column its head, the key, and how its value is written."""
-    return Grid(title, tuple(head for head, _, _ in columns), [_cells(row, columns) for row in rows])
+Columns = tuple[tuple[str, Callable[[T], Cell]], ...]
+"""Of each column its head, and what it says of an item."""
 
 
-# --- columns: head, key, form ---------------------------------------------------------------------
+def _grid(title: str, columns: Columns[T], items: Iterable[T]) -> Grid:
+    rows = [[cell(item) for _, cell in columns] for item in items]
+    return Grid(title, tuple(head for head, _ in columns), rows)
 
-_CHECKS = (
-    ("check", "name", words),
-    ("", "ok", _verdict),
-    (">value", "value", words),
-    (">limit", "limit", words),
-    ("why", "message", words),
+
+# --- columns --------------------------------------------------------------------------------------
+
+_CHECKS: Columns[Check] = (
+    ("check", lambda check: check.name),
+    ("", lambda check: _verdict(check.ok)),
+    (">value", lambda check: words(check.value)),
+    (">limit", lambda check: words(check.limit)),
+    ("why", lambda check: words(check.message)),
 )
-_LEGS = (
-    ("", "action", words),
-    (">quantity", "quantity", words),
-    ("class", "trading_class", words),
-    ("expiry", "expiration", words),
-    (">strike", "strike", words),
-    ("", "right", words),
-    (">bid", "bid", amount),
-    (">ask", "ask", amount),
-    (">filled at", "fill_price", amount),
+_LEGS: Columns[EntryLeg] = (
+    ("", lambda leg: leg.action),
+    (">quantity", lambda leg: words(leg.quantity)),
+    ("class", lambda leg: words(leg.trading_class)),
+    ("expiry", lambda leg: words(leg.expiration)),
+    (">strike", lambda leg: words(leg.strike)),
+    ("", lambda leg: words(leg.right)),
+    (">bid", lambda leg: amount(leg.bid)),
+    (">ask", lambda leg: amount(leg.ask)),
+    (">filled at", lambda leg: amount(leg.fill_price)),
 )
-_POSITIONS = (
-    (">trade", "trade_id", words),
-    ("entered", "entry_time", moment),
-    (">SPY strike", "spy_strike", words),
-    (">SPX strike", "spx_strike", words),
-    (">credit", "entry_credit", money),
-    (">P&L now", "current_pnl", money),
-    ("status", "status", words),
+_POSITIONS: Columns[PositionResult] = (
+    (">trade", lambda position: words(position.trade_id)),
+    ("entered", lambda position: moment(position.entry_time)),
+    (">SPY strike", lambda position: words(position.spy_strike)),
+    (">SPX strike", lambda position: words(position.spx_strike)),
+    (">credit", lambda position: money(position.entry_credit)),
+    (">P&L now", lambda position: money(position.current_pnl)),
+    ("status", lambda position: position.status),
 )
-_EXITS = (
+_MANAGED: Columns[ManagedPosition] = (
     *_POSITIONS,
-    ("exit reason", "exit_reason", words),
-    ("action", "action", lambda value: (words(value), BAD if value == "failed" else "")),
-    ("left to settlement", "residual", words),
+    ("exit reason", lambda position: words(position.exit_reason)),
+    ("action", lambda position: _action(position.action)),
+    ("left to settlement", lambda position: words(position.residual)),
 )
-
-
-def _day(value: str | None) -> str:
-    return words(value)[:10]
-
-
-_TRADES = (
-    (">id", "id", words),
-    ("date", "trade_date", _day),
-    (">SPY strike", "spy_strike", words),
-    (">SPX strike", "spx_strike", words),
-    (">credit", "entry_credit", money),
-    (">exit cost", "exit_cost", amount),
-    (">P&L", "final_pnl", money),
-    (">commissions", "commissions", amount),
-    ("exit reason", "exit_reason", words),
-    ("status", "status", words),
+_TRADES: Columns[TradeRow] = (
+    (">id", lambda trade: words(trade.id)),
+    ("date", lambda trade: trade.trade_date),
+    (">SPY strike", lambda trade: words(trade.spy_strike)),
+    (">SPX strike", lambda trade: words(trade.spx_strike)),
+    (">credit", lambda trade: money(trade.entry_credit)),
+    (">exit cost", lambda trade: amount(trade.exit_cost)),
+    (">P&L", lambda trade: money(trade.final_pnl)),
+    (">commissions", lambda trade: amount(trade.commissions)),
+    ("exit reason", lambda trade: words(trade.exit_reason)),
+    ("status", lambda trade: trade.status),
 )
-_DAYS = (
-    ("date", "date", words),
-    (">trades", "trades_count", words),
-    (">won", "winning_trades", words),
-    (">lost", "losing_trades", words),
-    (">before commissions", "total_pnl", money),
-    (">commissions", "total_commissions", amount),
-    (">net", "net_pnl", money),
-    (">drawdown", "max_drawdown", amount),
+_TODAY: Columns[TradeResult] = (
+    (">id", lambda trade: words(trade.id)),
+    ("date", lambda trade: words(trade.trade_date)),
+    (">credit", lambda trade: money(trade.entry_credit)),
+    (">P&L", lambda trade: money(trade.final_pnl)),
+    ("exit reason", lambda trade: words(trade.exit_reason)),
+    ("status", lambda trade: trade.status),
+)
+_DAYS: Columns[DayRow] = (
+    ("date", lambda day: words(day.date)),
+    (">trades", lambda day: words(day.trades_count)),
+    (">won", lambda day: words(day.winning_trades)),
+    (">lost", lambda day: words(day.losing_trades)),
+    (">before commissions", lambda day: money(day.total_pnl)),
+    (">commissions", lambda day: amount(day.total_commissions)),
+    (">net", lambda day: money(day.net_pnl)),
+    (">drawdown", lambda day: amount(day.max_drawdown)),
 )
 
 
 # --- screens --------------------------------------------------------------------------------------
 
 
-def _enter(content: Object) -> list[Block]:
-    failed = [check["name"] for check in content["checks"] if check["ok"] is False]
-    headline = {
-        "entered": Line(f"Entered: trade {words(content['trade_id'])}", GOOD),
-        "skipped": Line(f"No entry: {', '.join(failed) or 'see the notes'}", WARN),
-        "aborted": Line("Aborted: begun and undone", BAD),
-        "dry_run": Line(f"Dry run: would {words(content['would'])}", WARN),
-    }.get(content["outcome"], Line("No decision", BAD))
-    prices, credit, risk = content["prices"], content["credit"], content["risk"]
-    quotes = [
-        ("SPX", amount(prices["spx"])),
-        ("SPY", amount(prices["spy"])),
-        ("ratio", amount(prices["ratio"], 4)),
+def _enter(result: EnterResult) -> list[Block]:
+    prices, credit, risk = result.prices, result.credit, result.risk
+    quotes: list[tuple[str, Cell]] = [
+        ("SPX", amount(prices.spx)),
+        ("SPY", amount(prices.spy)),
+        ("ratio", amount(prices.ratio, 4)),
     ]
-    earned = [
-        ("gross", money(credit["gross"])),
-        ("commissions", amount(credit["commissions"])),
-        ("net", money(credit["net"])),
+    earned: list[tuple[str, Cell]] = [
+        ("gross", money(credit.gross)),
+        ("commissions", amount(credit.commissions)),
+        ("net", money(credit.net)),
     ]
-    truth = [
-        ("strike mismatch, index points", amount(risk["strike_mismatch_points"])),
-        ("edge, dollars", money(risk["edge"])),
-        ("worst case, dollars", money(risk["worst_case"])),
+    behind: list[tuple[str, Cell]] = [
+        ("strike mismatch, index points", amount(risk.strike_mismatch_points)),
+        ("edge, dollars", money(risk.edge)),
+        ("worst case, dollars", money(risk.worst_case)),
     ]
     return [
-        headline,
-        _grid("Checks", _CHECKS, content["checks"]),
-        _grid("Legs", _LEGS, content["legs"]),
+        _entry_headline(result),
+        _grid("Checks", _CHECKS, result.checks),
+        _grid("Legs", _LEGS, result.legs),
         Line(""),
         Beside(
             (
                 Pairs("Prices", quotes),
                 Pairs("Credit, dollars", earned),
-                Pairs("What stands behind the credit", truth),
+                Pairs("What stands behind the credit", behind),
             )
         ),
-        *_truth(risk["edge"]),
+        *_edge(risk.edge),
     ]
 
 
-def _truth(edge: float | None) -> list[Block]:
+def _entry_headline(result: EnterResult) -> Line:
+    from spxarb.core.results.enter import EntryOutcome  # noqa: PLC0415 -- loaded with the result
+
+    match result.outcome:
+        case EntryOutcome.ENTERED:
+            return Line(f"Entered: trade {words(result.trade_id)}", GOOD)
+        case EntryOutcome.SKIPPED:
+            failed = [check.name for check in result.checks if check.ok is False]
+            return Line(f"No entry: {', '.join(failed) or 'see the notes'}", WARN)
+        case EntryOutcome.ABORTED:
+            return Line("Aborted: begun and undone", BAD)
+        case EntryOutcome.DRY_RUN:
+            return Line(f"Dry run: would {words(result.would)}", WARN)
+        case None:
+            return Line("No decision", BAD)
+
+
+def _edge(edge: Decimal | None) -> list[Block]:
     """Whether the credit is a gain or the price of a risk."""
     if edge is None:
         return []
@@ -263,141 +298,122 @@ def _truth(edge: float | None) -> list[Block]:
     return [Line(f"\nOf the credit {amount(edge)} dollars are more than the strikes' mismatch is worth.")]
 
 
-def _monitor(content: Object) -> list[Block]:
-    differences: list[list[Cell]] = [[(words(each), WARN)] for each in content["reconciliation"]]
+def _monitor(result: MonitorResult) -> list[Block]:
+    differences: list[list[Cell]] = [[(sentence, WARN)] for sentence in result.reconciliation]
     return [
-        _grid("Positions", _EXITS, content["positions"]),
+        _grid("Positions", _MANAGED, result.positions),
         Grid("Differences between ledger and broker", ("what",), differences),
     ]
 
 
-def _close_all(content: Object) -> list[Block]:
-    return [_grid("Positions", _EXITS, content["positions"]), _flatness(content)]
+def _close_all(result: CloseAllResult) -> list[Block]:
+    return [_grid("Positions", _MANAGED, result.positions), _flatness(result)]
 
 
-def _flatness(content: Object) -> Line:
-    if content["flat"]:
-        asked = content.get("asked_broker", True)
-        return Line("\nFlat, seen at the broker.", GOOD) if asked else Line("\nNothing is open.", GOOD)
-    actions = {position["action"] for position in content["positions"]}
-    if actions == {"closed"}:
+def _flatness(result: CloseAllResult) -> Line:
+    if result.flat:
+        seen = "Flat, seen at the broker." if result.asked_broker else "Nothing is open."
+        return Line(f"\n{seen}", GOOD)
+    from spxarb.core.results.positions import Action  # noqa: PLC0415 -- loaded with the result
+
+    actions = {position.action for position in result.positions}
+    if actions == {Action.CLOSED}:
         return Line("\nOnly worthless SPX calls are left, to cash settlement.", WARN)
-    return Line("\nNot seen flat.", "" if actions == {"would_close"} else BAD)
+    return Line("\nNot seen flat.", "" if actions == {Action.WOULD_CLOSE} else BAD)
 
 
-def _switch(content: Object) -> list[Block]:
-    if content["is_trading"] is None:
+def _switch(result: SwitchResult) -> list[Block]:
+    if result.is_trading is None:
         return []
-    reason = f" ({content['reason']})" if content["reason"] else ""
-    return [
-        Line(f"New entries are {'allowed' if content['is_trading'] else 'forbidden'}{reason}; exits go on.")
-    ]
+    reason = f" ({result.reason})" if result.reason else ""
+    return [Line(f"New entries are {'allowed' if result.is_trading else 'forbidden'}{reason}; exits go on.")]
 
 
-def _settle(content: Object) -> list[Block]:
-    summary = [content["summary"]] if content["summary"]["date"] else []
+def _settle(result: SettleResult) -> list[Block]:
+    summary = [result.summary] if result.summary.date else []
     state = (
         Line("\nProvisional: final when the next morning shows no assigned shares.", WARN)
-        if content["provisional"]
+        if result.provisional
         else Line("\nFinal.", GOOD)
     )
-    return [_grid("Trades", _TRADES, content["trades"]), _grid("Day", _DAYS, summary), state]
+    return [_grid("Trades", _TRADES, result.trades), _grid("Day", _DAYS, summary), state]
 
 
-def _status(content: Object) -> list[Block]:
-    # This command tells only part of a trade.
-    keys = ("id", "trade_date", "entry_credit", "final_pnl", "exit_reason", "status")
+def _status(result: StatusResult) -> list[Block]:
     return [
-        Beside(_dashboard(content)),
-        _grid("Positions", _POSITIONS, content["positions"]),
-        _grid("Trades", [each for each in _TRADES if each[1] in keys], content["trades"]),
+        Beside(_dashboard(result)),
+        _grid("Positions", _POSITIONS, result.positions),
+        _grid("Trades", _TODAY, result.trades),
     ]
 
 
-def _dashboard(content: Object) -> tuple[Pairs, ...]:
-    system, account = content["status"], content["account"]
-    market, today = content["market"], content["performance"]
+def _dashboard(result: StatusResult) -> tuple[Pairs, ...]:
+    system, account = result.status, result.account
+    market, today = result.market, result.performance
     return (
         Pairs(
             "System",
             [
-                ("new entries", _yes(system["is_trading"])),
-                ("connected", _yes(system["is_connected"])),
-                ("open positions", words(system["open_positions"])),
-                ("trades today", words(system["trades_today"])),
+                ("new entries", _yes(system.is_trading)),
+                ("connected", _yes(system.is_connected)),
+                ("open positions", words(system.open_positions)),
+                ("trades today", words(system.trades_today)),
             ],
         ),
         Pairs(
             "Market",
             [
-                ("SPX", amount(market["spx_price"])),
-                ("SPY", amount(market["spy_price"])),
-                ("ratio", amount(market["ratio"], 4)),
+                ("SPX", amount(market.spx_price)),
+                ("SPY", amount(market.spy_price)),
+                ("ratio", amount(market.ratio, 4)),
             ],
         ),
         Pairs(
-            f"Account {words(account['account_id'])}",
+            f"Account {words(account.account_id)}",
             [
-                (name.replace("_", " "), amount(account[name]))
-                for name in ("net_liquidation", "total_cash", "available_funds", "buying_power")
+                ("net liquidation", amount(account.net_liquidation)),
+                ("total cash", amount(account.total_cash)),
+                ("available funds", amount(account.available_funds)),
+                ("buying power", amount(account.buying_power)),
             ],
         ),
         Pairs(
             "Today",
             [
-                ("realized", money(today["daily_realized_pnl"])),
-                ("unrealized", money(today["unrealized_pnl"])),
-                ("total", money(today["total_pnl"])),
-                ("loss limit", amount(today["max_daily_loss"])),
-                ("limit breached", _yes(today["risk_breached"], bad=True)),
+                ("realized", money(today.daily_realized_pnl)),
+                ("unrealized", money(today.unrealized_pnl)),
+                ("total", money(today.total_pnl)),
+                ("loss limit", amount(today.max_daily_loss)),
+                ("limit breached", _yes(today.risk_breached, bad=True)),
             ],
         ),
     )
 
 
-def _report(content: Object) -> list[Block]:
+def _report(result: ReportResult) -> list[Block]:
     blocks: list[Block] = [
-        _grid("Trades", _TRADES, content["trades"]),
-        _grid("Days", _DAYS, content["days"]),
+        _grid("Trades", _TRADES, result.trades),
+        _grid("Days", _DAYS, result.days),
     ]
-    dated = [(day["date"], day["net_pnl"]) for day in content["days"] if day["net_pnl"] is not None]
+    dated = [(day.date or "", day.net_pnl) for day in result.days if day.net_pnl is not None]
     curve = list(accumulate(net for _, net in sorted(dated)))
     if len(curve) > 1:
         blocks.append(Line(f"\nNet P&L, summed over the days: {sparkline(curve)} {curve[-1]:+,.2f}"))
-    return [*blocks, Line(""), Pairs("Statistics of the closed trades", _named(content["statistics"]))]
+    figures = _named(plain(result.statistics))
+    return [*blocks, Line(""), Pairs("Statistics of the closed trades", figures)]
 
 
-def _named(values: Object, above: str = "") -> list[tuple[str, Cell]]:
-    """Nested names and values in one column; a pair of numbers is an interval."""
-    rows: list[tuple[str, Cell]] = []
-    for key, value in values.items():
-        name = f"{above} {key}".strip().replace("_", " ")
-        if isinstance(value, dict):
-            rows += _named(value, name)
-        elif isinstance(value, list) and len(value) == 2 and not isinstance(value[0], str):
-            rows.append((name, f"{words(value[0])} to {words(value[1])}"))
-        else:
-            rows.append((name, words(value)))
-    return rows
+def _named(values: dict[str, Any]) -> list[tuple[str, Cell]]:
+    """Names and values in one column."""
+    return [(name.replace("_", " "), words(value)) for name, value in values.items()]
 
 
-def _anything(content: Object) -> list[Block]:
-    """A command without a screen of its own: single values first, then a table for each list of objects."""
-    single: Object = {}
-    grids: list[Block] = []
-    for key, value in content.items():
-        if key in {"command", "at", "mode", "exit_code", "error", "notes"}:
-            continue
-        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-            names = tuple(dict.fromkeys(name for item in value for name in item))
-            rows = [[words(item.get(name)) for name in names] for item in value]
-            grids.append(Grid(key.replace("_", " ").capitalize(), names, rows))
-        else:
-            single[key] = value
-    return [*([Pairs("", _named(single))] if single else []), *grids]
+def _anything(result: Result) -> list[Block]:
+    """A command without a screen of its own: its fields."""
+    return [Pairs("", _named(result.own()))]
 
 
-_SCREENS: dict[str, Callable[[Object], list[Block]]] = {
+_SCREENS: dict[str, Callable[[Any], list[Block]]] = {
     "enter": _enter,
     "monitor": _monitor,
     "close-all": _close_all,
@@ -406,4 +422,5 @@ _SCREENS: dict[str, Callable[[Object], list[Block]]] = {
     "settle": _settle,
     "status": _status,
     "report": _report,
+    "demo": _report,
 }

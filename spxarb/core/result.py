@@ -1,27 +1,61 @@
-"""What every job returns: frozen, already decided, not yet shown. Only the view turns it into text."""
+"""What every command answers: frozen, already decided, not yet shown.
+
+A command's own fields are in `core/results/`, a class each. The JSON object, its schema, the screen and the
+columns of the CSV tables are all made from these classes, so that a key is named once. An object is never
+None, its fields may be: what is not known is None and never 0.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from importlib import import_module
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+Mode = Literal["paper", "live", "sim"]
+
+RESULT_TYPES = {
+    "enter": "enter:EnterResult",
+    "monitor": "positions:MonitorResult",
+    "settle": "settle:SettleResult",
+    "close-all": "positions:CloseAllResult",
+    "start": "switch:SwitchResult",
+    "stop": "switch:SwitchResult",
+    "status": "status:StatusResult",
+    "report": "report:ReportResult",
+    "record": "record:RecordResult",
+    "sim": "sim:SimResult",
+    "demo": "report:DemoResult",
+}
+"""Module and class of each command's result; imported when needed, for a class costs a millisecond."""
+
 
 @dataclass(frozen=True)
 class Result:
-    """The outcome of one command.
-
-    `data` holds exactly the command's keys of the JSON object (`positions`, `flat`, ...): plain values,
-    and `Decimal`, `date`, `datetime` and enums, which the view converts. `mode` is None when no
-    configuration could be read. `error` is the one line for stderr; `notes` are sentences for people.
-    """
+    """What every command says of itself."""
 
     command: str
     at: datetime
-    mode: str | None
-    data: dict[str, object] = field(default_factory=dict)
+    """When the result was made: the market's time, or the machine's where no job could begin."""
+    mode: Mode | None
+    """The trading mode; null when no configuration could be read."""
     exit_code: int = 0
+    """See exit-codes.md."""
     error: str | None = None
+    """What happened, what is at risk and what to do next: the one line on stderr. Null when all is well."""
     notes: tuple[str, ...] = ()
+    """Sentences for people: what was done or noticed beside the command's own fields."""
+
+    def own(self) -> dict[str, object]:
+        """The command's own fields by name, without the common ones."""
+        common = Result.__dataclass_fields__.keys()
+        return {part.name: getattr(self, part.name) for part in fields(self) if part.name not in common}
+
+
+def result_type(command: str) -> type[Result]:
+    """The class of a command's result. Raises KeyError for a word that is no command."""
+    module, _, name = RESULT_TYPES[command].partition(":")
+    found: type[Result] = getattr(import_module(f"spxarb.core.results.{module}"), name)
+    return found

@@ -5,6 +5,7 @@ What cannot be known is None and never 0. Money is dollars a trade, rates are fr
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil
 from typing import TYPE_CHECKING
@@ -39,7 +40,37 @@ _STUDENT: dict[int, Decimal] = {
 }
 
 
-def statistics(pnls: Sequence[Decimal], edges: Sequence[Decimal | None] = ()) -> dict[str, object]:
+@dataclass(frozen=True)
+class Statistics:
+    """The closed trades' net results, dollars a trade; rates are parts of one, intervals at 95 %."""
+
+    trades: int | None = None
+    wins: int | None = None
+    losses: int | None = None
+    win_rate: Decimal | None = None
+    win_rate_low: Decimal | None = None
+    win_rate_high: Decimal | None = None
+    expectancy: Decimal | None = None
+    expectancy_low: Decimal | None = None
+    expectancy_high: Decimal | None = None
+    median: Decimal | None = None
+    best: Decimal | None = None
+    worst: Decimal | None = None
+    total: Decimal | None = None
+    profit_factor: Decimal | None = None
+    """Dollars won for each dollar lost; null without a loss."""
+    max_drawdown: Decimal | None = None
+    worst_5pct_mean: Decimal | None = None
+    """Null with fewer than 20 trades."""
+    edge_trades: int | None = None
+    """Trades whose edge at entry is known: the next two figures are theirs."""
+    average_edge: Decimal | None = None
+    average_realized: Decimal | None = None
+    note: str | None = None
+    """What so many trades prove, in a sentence."""
+
+
+def statistics(pnls: Sequence[Decimal], edges: Sequence[Decimal | None] = ()) -> Statistics:
     """The figures of `report`, from the trades' net results in the order in which they ended, dollars.
 
     `edges` are the same trades' edges at entry, None where unknown. Intervals are at 95 %: Wilson's for the
@@ -48,26 +79,29 @@ def statistics(pnls: Sequence[Decimal], edges: Sequence[Decimal | None] = ()) ->
     wins = sum(1 for pnl in pnls if pnl > 0)
     rate_low, rate_high = win_rate_interval(wins, len(pnls))
     mean_low, mean_high = expectancy_interval(pnls)
-    return {
-        "trades": len(pnls),
-        "wins": wins,
-        "losses": sum(1 for pnl in pnls if pnl < 0),
-        "win_rate": (Decimal(wins) / len(pnls)).quantize(_RATE) if pnls else None,
-        "win_rate_low": rate_low,
-        "win_rate_high": rate_high,
-        "expectancy": _cents_or_none(_mean(pnls)),
-        "expectancy_low": mean_low,
-        "expectancy_high": mean_high,
-        "median": _median(pnls),
-        "best": max(pnls, default=None),
-        "worst": min(pnls, default=None),
-        "total": sum(pnls, start=ZERO) if pnls else None,
-        "profit_factor": profit_factor(pnls),
-        "max_drawdown": max_drawdown(_running(pnls)) if pnls else None,
-        "worst_5pct_mean": worst_mean(pnls),
-        **_edges(pnls, edges),
-        "note": significance_note(len(pnls), (mean_low, mean_high)),
-    }
+    known = _known_edges(pnls, edges)
+    return Statistics(
+        trades=len(pnls),
+        wins=wins,
+        losses=sum(1 for pnl in pnls if pnl < 0),
+        win_rate=(Decimal(wins) / len(pnls)).quantize(_RATE) if pnls else None,
+        win_rate_low=rate_low,
+        win_rate_high=rate_high,
+        expectancy=_cents_or_none(_mean(pnls)),
+        expectancy_low=mean_low,
+        expectancy_high=mean_high,
+        median=_median(pnls),
+        best=max(pnls, default=None),
+        worst=min(pnls, default=None),
+        total=sum(pnls, start=ZERO) if pnls else None,
+        profit_factor=profit_factor(pnls),
+        max_drawdown=max_drawdown(_running(pnls)) if pnls else None,
+        worst_5pct_mean=worst_mean(pnls),
+        edge_trades=len(known),
+        average_edge=_cents_or_none(_mean([edge for edge, _ in known])),
+        average_realized=_cents_or_none(_mean([pnl for _, pnl in known])),
+        note=significance_note(len(pnls), (mean_low, mean_high)),
+    )
 
 
 def win_rate_interval(wins: int, trades: int) -> Interval:
@@ -139,15 +173,10 @@ def significance_note(trades: int, expectancy: Interval) -> str:
     return f"Over {count} the mean cannot be distinguished from zero: no edge is proven."
 
 
-def _edges(pnls: Sequence[Decimal], edges: Sequence[Decimal | None]) -> dict[str, object]:
-    """The edge at entry beside what came of it, over the trades whose edge is known."""
+def _known_edges(pnls: Sequence[Decimal], edges: Sequence[Decimal | None]) -> list[tuple[Decimal, Decimal]]:
+    """The edge at entry and what came of it, of each trade whose edge is known."""
     pairs = zip(edges, pnls, strict=True) if edges else ()
-    known = [(edge, pnl) for edge, pnl in pairs if edge is not None]
-    return {
-        "edge_trades": len(known),
-        "average_edge": _cents_or_none(_mean([edge for edge, _ in known])),
-        "average_realized": _cents_or_none(_mean([pnl for _, pnl in known])),
-    }
+    return [(edge, pnl) for edge, pnl in pairs if edge is not None]
 
 
 def _running(pnls: Sequence[Decimal]) -> list[Decimal]:

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import ExitReason
-from spxarb.core.sentences import sentence
-from spxarb.errors import Exit, LockedError
+from spxarb.core.results.positions import Action, CloseAllResult, ManagedPosition
+from spxarb.errors import LockedError
 from spxarb.lock import terminate_holder
 from spxarb.trading import bookkeeping, recovery, settlement
 from spxarb.trading.context import GRACE_SECONDS
-from spxarb.trading.escalation import escalated
+from spxarb.trading.escalation import escalated, human_needed
 from spxarb.trading.exits import (
     ExitResult,
     MarkedTrade,
@@ -19,26 +19,23 @@ from spxarb.trading.exits import (
     exit_trade,
     mark_trades,
     nothing_trades,
-    position,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
+    from collections.abc import Iterator, Sequence
 
-    from spxarb.core.result import Result
     from spxarb.trading.connected import ConnectedJob
     from spxarb.trading.context import JobContext
 
 YIELD_SECONDS = 20.0
-"""How long another job may take to make way before it is ended."""
+"""How long another job may take to yield before it is terminated."""
 REASON = "close-all"
 
 
-def run(context: JobContext, *, dry_run: bool) -> Result:
-    """Forbid entries first, so that a working `enter` makes way; then close until the broker shows flat.
+def run(context: JobContext, *, dry_run: bool) -> CloseAllResult:
+    """Forbid entries first, so that a working `enter` yields; then close until the broker shows flat.
 
-    A job that holds the lock and does not make way is ended, and what it left is reconciled. Raises
+    A job that holds the lock and does not yield is terminated, and what it left is reconciled. Raises
     HumanNeededError when anything is open and, for whatever reason, cannot be closed.
     """
     if dry_run:
@@ -48,20 +45,20 @@ def run(context: JobContext, *, dry_run: bool) -> Result:
         return _quiet(context, dry_run=False) or context.in_time(_close(context, dry_run=False))
 
 
-def _quiet(context: JobContext, *, dry_run: bool) -> Result | None:
+def _quiet(context: JobContext, *, dry_run: bool) -> CloseAllResult | None:
     """The result when there is nothing to close, else None."""
-    if not bookkeeping.all_quiet(context.ledger, context.now().date()):
-        return None
     now = context.now()
-    data: dict[str, object] = {"positions": [], "flat": True, "asked_broker": False}
-    _record(context, data, now, dry_run=dry_run)
-    if not dry_run:
-        bookkeeping.refresh_state(
-            context.ledger, now.date(), now, bookkeeping.pnl_of_day(context.ledger, now.date())
-        )
+    if not bookkeeping.all_quiet(context.ledger, now.date()):
+        return None
     off = "" if dry_run else "; trading is off"
-    told = f"Nothing is open in the ledger {context.config.database_path()}{off}. The broker was not asked."
-    return context.result(data, at=now, notes=[told])
+    path = context.config.database_path()
+    return context.finish(
+        CloseAllResult(*context.head(now), flat=True, asked_broker=False),
+        notes=[f"Nothing is open in the ledger {path}{off}. The broker was not asked."],
+        decided=True,
+        dry_run=dry_run,
+        daily_pnl=lambda: bookkeeping.pnl_of_day(context.ledger, now.date()),
+    )
 
 
 @contextmanager
@@ -73,14 +70,14 @@ def _locked(context: JobContext) -> Iterator[None]:
     except LockedError:
         if context.holds_lock:
             raise
-    ended = terminate_holder(context.lock_path, GRACE_SECONDS)
-    if ended is not None:
-        context.alert(f"{ended} did not make way for close-all and was ended.")
+    terminated = terminate_holder(context.lock_path, GRACE_SECONDS)
+    if terminated is not None:
+        context.alert(f"{terminated} did not yield to close-all and was terminated.")
     with context.locked(YIELD_SECONDS):
         yield
 
 
-async def _close(context: JobContext, *, dry_run: bool) -> Result:
+async def _close(context: JobContext, *, dry_run: bool) -> CloseAllResult:
     from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- ib_insync comes with it
 
     async with connect_job(context, dry_run=dry_run) as job:
@@ -88,52 +85,49 @@ async def _close(context: JobContext, *, dry_run: bool) -> Result:
         trades = bookkeeping.open_trades(job.ledger)
         marked_trades = await mark_trades(job, [trade for trade in trades if not nothing_trades(job, trade)])
         await job.clock.ask(job.broker)
-        outcomes = [(marked, await _leave(job, marked)) for marked in marked_trades]
-        told = [] if dry_run else await settlement.settle_expired(job)
-        return _result(job, outcomes, told)
+        exits = [(marked, await _exit(job, marked)) for marked in marked_trades]
+        notes = [] if dry_run else await settlement.settle_expired(job)
+        return _finish(job, exits, notes)
 
 
-async def _leave(job: ConnectedJob, marked: MarkedTrade) -> ExitResult:
+async def _exit(job: ConnectedJob, marked: MarkedTrade) -> ExitResult:
     trade = marked.trade
     if not can_exit(trade):
-        return ExitResult("closed", trade.residual)
+        return ExitResult(Action.CLOSED, trade.residual)
     if job.dry_run:
-        return ExitResult("would_close")
+        return ExitResult(Action.WOULD_CLOSE)
     reason = ExitReason.ENTRY_UNWOUND if recovery.entry_interrupted(trade) else ExitReason.EMERGENCY
     purpose = recovery.PURPOSES[reason]
     return await exit_trade(job, trade, reason, purpose)
 
 
-def _result(job: ConnectedJob, outcomes: list[tuple[MarkedTrade, ExitResult]], told: list[str]) -> Result:
+def _finish(
+    job: ConnectedJob, exits: Sequence[tuple[MarkedTrade, ExitResult]], notes: Sequence[str]
+) -> CloseAllResult:
     context, ledger = job.context, job.ledger
-    positions = []
-    for marked, exited in outcomes:
-        trade = ledger.trades.get(marked.trade.id)
-        shown = position(marked, exited, trade.exit_reason)
-        shown["status"] = trade.status
-        positions.append(shown)
-    failed = [exited.why for _, exited in outcomes if exited.failed]
-    data: dict[str, object] = {
-        "positions": positions,
-        "asked_broker": True,
-        "flat": not (bookkeeping.open_trades(ledger) or job.findings.unproven),
-        "reconciliation": list(job.findings.all),
-    }
-    _record(context, data, job.now, dry_run=job.dry_run)
-    if not job.dry_run:
-        today = job.now.date()
-        bookkeeping.refresh_state(ledger, today, job.now, bookkeeping.pnl_known(ledger, today))
-    sentences = [*failed, *job.findings.unproven]
-    error = " ".join(map(sentence, sentences)) or None
-    if error:
-        off = "" if job.dry_run else "Trading is off. "
-        error += f" {off}Look at the broker now, then run close-all again."
-    notes = [*told, *(exited.why for _, exited in outcomes if exited.why and not exited.failed)]
-    code = Exit.HUMAN if error else Exit.DONE
-    return context.result(data, at=job.now, exit_code=code, error=error, notes=notes)
-
-
-def _record(context: JobContext, data: dict[str, object], at: datetime, *, dry_run: bool) -> None:
-    context.ledger.runs.add_decision(
-        context.run_id, context.command, at, dry_run=dry_run, outcome=None, would=None, payload=data
+    positions = (
+        ManagedPosition.managed(
+            ledger.trades.get(marked.trade.id), marked.pnl, exited.action, None, exited.residual
+        )
+        for marked, exited in exits
+    )
+    result = CloseAllResult(
+        *context.head(job.now),
+        positions=tuple(positions),
+        flat=not (bookkeeping.open_trades(ledger) or job.findings.unproven),
+        asked_broker=True,
+        reconciliation=job.findings.all,
+    )
+    failed = [exited.why for _, exited in exits if exited.failed]
+    off = "" if job.dry_run else "Trading is off. "
+    return context.finish(
+        result,
+        errors=human_needed(
+            [*failed, *job.findings.unproven],
+            mend=f"{off}Look at the broker now, then run `spxarb close-all` again",
+        ),
+        notes=[*notes, *(exited.why for _, exited in exits if not exited.failed)],
+        decided=True,
+        dry_run=job.dry_run,
+        daily_pnl=lambda: bookkeeping.pnl_known(ledger, job.now.date()),
     )

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from spxarb.config.load import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE
 from spxarb.core.model import NEW_YORK
-from spxarb.core.result import Result
-from spxarb.errors import SpxarbError
+from spxarb.core.results.report import DemoResult
+from spxarb.core.results.rows import DayRow, ExecutionRow, TradeRow
+from spxarb.core.statistics import Statistics
+from spxarb.errors import Exit, SpxarbError
 from spxarb.sim.control import ControlError, RunningSim
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ class _Day:
         return self.folder / "config.yaml"
 
 
-def run(progress: Callable[[str], None]) -> Result:
+def run(progress: Callable[[str], None]) -> DemoResult:
     """Play the day and return the day's report. Raises SpxarbError when the gateway does not start."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="spxarb-demo-") as folder:
@@ -65,7 +67,7 @@ def run(progress: Callable[[str], None]) -> Result:
             raise SpxarbError(f"The simulated gateway failed: {error}") from error
 
 
-def _play(day: _Day, began: float) -> Result:
+def _play(day: _Day, began: float) -> DemoResult:
     text = CONFIG.format(port=day.sim.port, database=day.folder / "trading.db")
     day.config.write_text(text, encoding="utf-8")
     day.say(f"A simulated {DAY:%A}, {DAY}: {day.sim.market}.")
@@ -73,24 +75,25 @@ def _play(day: _Day, began: float) -> Result:
     for at, verb in timetable():
         day.sim.control.set_time(at)
         _tell(day, at, verb, _run(day, verb))
-    report = _run(day, "report")
-    seconds = time.monotonic() - began
-    return Result(
-        "report",
+    return _result(day, _run(day, "report"), time.monotonic() - began)
+
+
+def _result(day: _Day, report: dict[str, Any], seconds: float) -> DemoResult:
+    return DemoResult(
+        "demo",
         datetime.fromisoformat(report["at"]),
         "sim",
-        {key: report[key] for key in ("trades", "days", "statistics")},
-        exit_code=_verdict(day),
+        exit_code=Exit.BUG if day.failures or not day.entered else Exit.DONE,
         error="; ".join(day.failures) or (None if day.entered else "no spread was entered"),
         notes=(
             f"{day.commands} commands in {seconds:.0f} s. This day's credit is made up: {day.sim.market}.",
             "With honest quotes the credit only pays for the mismatch of the strikes; see README.md.",
         ),
+        trades=tuple(map(TradeRow.of, report["trades"])),
+        days=tuple(map(DayRow.of, report["days"])),
+        executions=tuple(map(ExecutionRow.of, report["executions"])),
+        statistics=Statistics(**report["statistics"]),
     )
-
-
-def _verdict(day: _Day) -> int:
-    return 1 if day.failures or not day.entered else 0
 
 
 def timetable() -> Iterator[tuple[datetime, str]]:
@@ -129,7 +132,7 @@ def _run(day: _Day, verb: str) -> dict[str, Any]:
     return answer
 
 
-# --- what is told while it runs ---------------------------------------------------------------------
+# --- progress ----------------------------------------------------------------------------------------
 
 
 def _tell(day: _Day, at: datetime, verb: str, answer: dict[str, Any]) -> None:
@@ -161,9 +164,9 @@ def _monitor_line(_: _Day, answer: dict[str, Any]) -> str:
     if not answer["positions"]:
         return "nothing open"
     return "; ".join(
-        f"trade {each['trade_id']} {each['action']}{_reason(each)}"
-        + (f", {_dollars(each['current_pnl'])} now" if each["action"] == "held" else "")
-        for each in answer["positions"]
+        f"trade {position['trade_id']} {position['action']}{_reason(position)}"
+        + (f", {_dollars(position['current_pnl'])} now" if position["action"] == "held" else "")
+        for position in answer["positions"]
     )
 
 

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spxarb.core.exits import ExitView, exit_signal
 from spxarb.core.model import ExitReason
-from spxarb.core.sentences import sentence
-from spxarb.errors import Exit
+from spxarb.core.results.positions import Action, ManagedPosition, MonitorResult
+from spxarb.errors import HumanNeededError
 from spxarb.trading import bookkeeping, recovery
-from spxarb.trading.escalation import escalated
-from spxarb.trading.exits import KEPT, ExitResult, MarkedTrade, can_exit, exit_trade, mark_trades, position
+from spxarb.trading.escalation import escalated, human_needed
+from spxarb.trading.exits import KEPT, ExitResult, MarkedTrade, can_exit, exit_trade, mark_trades
 from spxarb.trading.market_calendar import timetable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
     from decimal import Decimal
 
-    from spxarb.core.result import Result
     from spxarb.trading.connected import ConnectedJob
     from spxarb.trading.context import JobContext
 
-    Outcomes = list[tuple[MarkedTrade, ExitReason | None, ExitResult]]
+
+@dataclass(frozen=True, slots=True)
+class _Managed:
+    """One open spread: as it was marked, why it had to be exited (None: it is held), and what came of it."""
+
+    marked: MarkedTrade
+    reason: ExitReason | None
+    exited: ExitResult
 
 
-def run(context: JobContext, *, dry_run: bool) -> Result:
+def run(context: JobContext, *, dry_run: bool) -> MonitorResult:
     """Look after everything that is open; with nothing open there is nothing to connect for.
 
     Raises GatewayError, RefusedError, LockedError, and HumanNeededError when an exit that is due cannot even
@@ -37,66 +43,57 @@ def run(context: JobContext, *, dry_run: bool) -> Result:
         return _quiet(context, dry_run=False) or context.in_time(_monitor(context, dry_run=False))
 
 
-def _quiet(context: JobContext, *, dry_run: bool) -> Result | None:
+def _quiet(context: JobContext, *, dry_run: bool) -> MonitorResult | None:
     """The result when there is nothing to look after, else None."""
-    if not bookkeeping.all_quiet(context.ledger, context.now().date()):
-        return None
     now = context.now()
-    data: dict[str, object] = {"positions": [], "reconciliation": []}
-    if dry_run:
-        _record(context, data, now, dry_run=True)
-    else:
-        bookkeeping.refresh_state(
-            context.ledger, now.date(), now, bookkeeping.pnl_of_day(context.ledger, now.date())
-        )
-    return context.result(data, at=now, notes=["Nothing is open."])
+    if not bookkeeping.all_quiet(context.ledger, now.date()):
+        return None
+    return context.finish(
+        MonitorResult(*context.head(now)),
+        notes=["Nothing is open."],
+        decided=dry_run,
+        dry_run=dry_run,
+        daily_pnl=lambda: bookkeeping.pnl_of_day(context.ledger, now.date()),
+    )
 
 
-async def _monitor(context: JobContext, *, dry_run: bool) -> Result:
+async def _monitor(context: JobContext, *, dry_run: bool) -> MonitorResult:
     from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- ib_insync comes with it
 
     async with connect_job(context, dry_run=dry_run) as job:
         await job.reconcile()
-        told = [] if dry_run else await recovery.recover(job)
+        notes = [] if dry_run else await recovery.recover(job)
         marked_trades = await mark_trades(job, bookkeeping.open_trades(job.ledger))
         await job.clock.ask(job.broker)
         total = _daily_pnl(job, marked_trades)
         if not dry_run:
             _mark(job, marked_trades, total)
-        outcomes: Outcomes = [await _consider(job, marked, total) for marked in marked_trades]
-        if not dry_run:
-            _refresh(job, outcomes)
-        return _result(job, outcomes, told)
+        managed = [await _manage(job, marked, total) for marked in marked_trades]
+        return _finish(job, managed, notes)
 
 
 def _daily_pnl(job: ConnectedJob, marked_trades: Sequence[MarkedTrade]) -> Decimal | None:
     return bookkeeping.pnl_of_day(job.ledger, job.now.date(), [marked.pnl for marked in marked_trades])
 
 
-async def _consider(
-    job: ConnectedJob, marked: MarkedTrade, total: Decimal | None
-) -> tuple[MarkedTrade, ExitReason | None, ExitResult]:
-    """Hold or leave one spread."""
+async def _manage(job: ConnectedJob, marked: MarkedTrade, total: Decimal | None) -> _Managed:
+    """Hold or exit one spread."""
     trade = marked.trade
     if not can_exit(trade):
-        return marked, None, ExitResult("closed", trade.residual)
+        return _Managed(marked, None, ExitResult(Action.CLOSED, trade.residual))
     if recovery.entry_interrupted(trade):  # in a dry run not tried, else tried and not achieved
-        exited = (
-            ExitResult("would_close")
-            if job.dry_run
-            else ExitResult("failed", why=f"Trade {trade.id}: {trade.note}")
-        )
-        return marked, ExitReason.ENTRY_UNWOUND, exited
+        failed = ExitResult(Action.FAILED, why=f"Trade {trade.id}: {trade.note}")
+        exited = ExitResult(Action.WOULD_CLOSE) if job.dry_run else failed
+        return _Managed(marked, ExitReason.ENTRY_UNWOUND, exited)
     reason = _reason(job, marked, total)
     if reason is None:
-        return marked, None, KEPT
-    if job.dry_run:
-        return marked, reason, ExitResult("would_close")
-    return marked, reason, await exit_trade(job, trade, reason)
+        return _Managed(marked, None, KEPT)
+    exited = ExitResult(Action.WOULD_CLOSE) if job.dry_run else await exit_trade(job, trade, reason)
+    return _Managed(marked, reason, exited)
 
 
 def _reason(job: ConnectedJob, marked: MarkedTrade, total: Decimal | None) -> ExitReason | None:
-    """Why the spread must be left now; an exit that was begun is gone on with."""
+    """Why the spread must be exited now; an exit that was begun is continued."""
     trade = marked.trade
     if trade.exit_reason is not None:
         return trade.exit_reason
@@ -119,59 +116,67 @@ def _mark(job: ConnectedJob, marked_trades: Sequence[MarkedTrade], total: Decima
         job.ledger.days.add_mark(job.now.date(), job.now, total)
 
 
-def _refresh(job: ConnectedJob, outcomes: Outcomes) -> None:
-    """The state after what was done: a closed trade counts with its result, an open one with its look."""
-    today = job.now.date()
-    still = [marked.pnl for marked, _, _ in outcomes if job.ledger.trades.get(marked.trade.id).is_open]
-    total = bookkeeping.pnl_of_day(job.ledger, today, still)
-    bookkeeping.refresh_state(job.ledger, today, job.now, total)
+# --- the result -----------------------------------------------------------------------------------
 
 
-def _result(job: ConnectedJob, outcomes: Outcomes, told: Sequence[str]) -> Result:
+def _finish(job: ConnectedJob, managed: Sequence[_Managed], notes: Sequence[str]) -> MonitorResult:
     context, ledger = job.context, job.ledger
-    positions = []
-    for marked, reason, exited in outcomes:
-        shown = position(marked, exited, reason)
-        shown["status"] = ledger.trades.get(marked.trade.id).status
-        positions.append(shown)
-    data: dict[str, object] = {"positions": positions, "reconciliation": list(job.findings.all)}
-    _record(context, data, job.now, dry_run=job.dry_run)
-    errors, alerts = _errors(job, outcomes), _alerts(outcomes)
+    alerts = _alerts(managed)
     for alert in alerts:
         context.alert(alert)
-    code = Exit.HUMAN if errors else Exit.DONE
-    notes = [*told, *alerts, *(exited.why for _, _, exited in outcomes if exited.why and not exited.failed)]
-    return context.result(data, at=job.now, exit_code=code, error=" ".join(errors) or None, notes=notes)
 
+    def daily_pnl() -> Decimal | None:
+        """A trade that was closed counts with its result, an open one as it was marked."""
+        still = [one.marked.pnl for one in managed if ledger.trades.get(one.marked.trade.id).is_open]
+        return bookkeeping.pnl_of_day(ledger, job.now.date(), still)
 
-def _record(context: JobContext, data: dict[str, object], at: datetime, *, dry_run: bool) -> None:
-    context.ledger.runs.add_decision(
-        context.run_id, context.command, at, dry_run=dry_run, outcome=None, would=None, payload=data
+    return context.finish(
+        MonitorResult(
+            *context.head(job.now),
+            positions=tuple(_position(job, one) for one in managed),
+            reconciliation=job.findings.all,
+        ),
+        errors=_errors(job, managed),
+        notes=[*notes, *alerts, *(one.exited.why for one in managed if not one.exited.failed)],
+        decided=True,
+        dry_run=job.dry_run,
+        daily_pnl=daily_pnl,
     )
 
 
-def _errors(job: ConnectedJob, outcomes: Outcomes) -> list[str]:
-    """Whatever needs a human now, a sentence each."""
-    begun = [(reason, exited) for _, reason, exited in outcomes if exited.failed]
-    failed = [
-        exited.why for reason, exited in begun if reason is not ExitReason.ENTRY_UNWOUND
-    ]  # told already
-    found = [sentence(text) for text in job.findings.unproven]
-    if found:
-        found.append("Compare the account at the broker with `spxarb report --csv --table executions`.")
-    found += [f"{why}. Look at the broker now; `spxarb close-all` tries again." for why in failed]
-    found += [
-        f"Trade {marked.trade.id} was left without quotes, because they are missing: look at its fills."
-        for marked, reason, exited in outcomes
-        if exited.action == "closed" and marked.pnl is None and reason not in {None, ExitReason.EXPIRATION}
+def _position(job: ConnectedJob, one: _Managed) -> ManagedPosition:
+    trade = job.ledger.trades.get(one.marked.trade.id)
+    return ManagedPosition.managed(trade, one.marked.pnl, one.exited.action, one.reason, one.exited.residual)
+
+
+def _errors(job: ConnectedJob, managed: Sequence[_Managed]) -> list[HumanNeededError]:
+    """Whatever needs a human now."""
+    failed = [  # an entry that could not be unwound is among the findings
+        one.exited.why for one in managed if one.exited.failed and one.reason is not ExitReason.ENTRY_UNWOUND
     ]
-    return found
+    unseen = [
+        HumanNeededError(
+            f"Trade {one.marked.trade.id} was closed while quotes were missing", mend="Check its fill prices"
+        )
+        for one in managed
+        if one.exited.action is Action.CLOSED
+        and one.marked.pnl is None
+        and one.reason not in {None, ExitReason.EXPIRATION}
+    ]
+    return [
+        *human_needed(
+            job.findings.unproven,
+            mend="Compare the account at the broker with `spxarb report --csv --table executions`",
+        ),
+        *human_needed(failed, mend="Look at the broker now; `spxarb close-all` tries again"),
+        *unseen,
+    ]
 
 
-def _alerts(outcomes: Outcomes) -> list[str]:
+def _alerts(managed: Sequence[_Managed]) -> list[str]:
     """What a human should hear though it is no emergency."""
     return [
-        f"Trade {marked.trade.id}: a quote is missing, so its loss limit cannot be checked."
-        for marked, reason, _ in outcomes
-        if marked.pnl is None and reason is None and can_exit(marked.trade)
+        f"Trade {one.marked.trade.id}: a quote is missing, so its loss limit cannot be checked."
+        for one in managed
+        if one.marked.pnl is None and one.reason is None and can_exit(one.marked.trade)
     ]

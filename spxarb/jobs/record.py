@@ -15,7 +15,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from spxarb.core.model import NEW_YORK, LinkChange
-from spxarb.errors import Exit, GatewayError, RefusedError
+from spxarb.core.results.record import RecordingEnd, RecordResult
+from spxarb.errors import GatewayError, RefusedError
 from spxarb.trading.recording import Recording, check_name, line_of
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from spxarb.broker.broker import Chain
     from spxarb.core.model import Contract
-    from spxarb.core.result import Result
     from spxarb.core.sessions import TradingDay
     from spxarb.trading.connected import ConnectedJob
     from spxarb.trading.context import JobContext
@@ -55,22 +55,22 @@ class RecordOptions:
     patience: float = 300.0
 
 
-def run(context: JobContext, wishes: RecordOptions) -> Result:
+def run(context: JobContext, options: RecordOptions) -> RecordResult:
     """Record until the close, `until`, `seconds`, Ctrl-C or SIGTERM; exit 4 keeps what there is.
 
     Raises UsageError for an output that cannot be, RefusedError on a day without trading or after its end
     and for a file that is something else, GatewayError when nothing could be recorded at all.
     """
-    check_name(wishes.output)
-    return asyncio.run(_Recorder(context, wishes).record())
+    check_name(options.output)
+    return asyncio.run(_Recorder(context, options).record())
 
 
 class _Recorder:
     """One recording: it outlives its connections."""
 
-    def __init__(self, context: JobContext, wishes: RecordOptions) -> None:
-        self._env, self._options = context, wishes
-        self._stop_at = None if wishes.seconds is None else time.monotonic() + wishes.seconds
+    def __init__(self, context: JobContext, options: RecordOptions) -> None:
+        self._context, self._options = context, options
+        self._stop_at = None if options.seconds is None else time.monotonic() + options.seconds
         self._interrupted = False
         self._woken = asyncio.Event()
         self._file: Recording | None = None
@@ -84,7 +84,7 @@ class _Recorder:
         self._reconnects = 0
         self._notes: dict[str, None] = {}
 
-    async def record(self) -> Result:
+    async def record(self) -> RecordResult:
         """Connection after connection until the end."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -94,7 +94,7 @@ class _Recorder:
             while True:
                 heard = self._heard
                 try:
-                    return self._result(await self._connection(stack))
+                    return self._finish(await self._connection(stack))
                 except GatewayError as error:
                     pause = 1.0 if self._heard > heard else min(2 * pause, LONGEST_PAUSE)
                     left = self._heard + self._options.patience - time.monotonic()
@@ -103,24 +103,24 @@ class _Recorder:
                     self._note(f"the link was lost and made anew: {error}")
                     await self._wake(min(pause, left))
                     if self._ended():
-                        return self._result(self._why())
+                        return self._finish(self._end())
                     self._reconnects += 1
 
-    async def _connection(self, stack: AsyncExitStack) -> str:
+    async def _connection(self, stack: AsyncExitStack) -> RecordingEnd:
         """Record over one connection. Returns why it ended; raises GatewayError when the link did."""
         from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- ib_insync comes with it
 
-        async with connect_job(self._env, dry_run=True, client_id_offset=OWN_CLIENT_ID_ABOVE) as job:
+        async with connect_job(self._context, dry_run=True, client_id_offset=OWN_CLIENT_ID_ABOVE) as job:
             day = job.day
             if day is None or job.now >= day.close:
                 return self._too_late(job, day)
             listener = asyncio.create_task(self._listen(job))
             try:
                 if not self._lines and not await self._choose(job, day):
-                    return self._why()
+                    return self._end()
                 if self._file is None:
                     self._file = stack.enter_context(Recording(self._options.output, job.now))
-                timeout = self._env.config.execution.quote_timeout_seconds
+                timeout = self._context.config.execution.quote_timeout_seconds
                 await job.broker.quotes(self._lines, timeout, lambda _, quote: quote.received is not None)
                 return await self._sample(job, day)
             finally:
@@ -128,10 +128,10 @@ class _Recorder:
                 for notice in job.broker.notices:
                     self._note(notice)
 
-    def _too_late(self, job: ConnectedJob, day: TradingDay | None) -> str:
+    def _too_late(self, job: ConnectedJob, day: TradingDay | None) -> RecordingEnd:
         """The day ended while the link was lost; raises RefusedError when there never was one to record."""
         if self._file is not None:
-            return "close"
+            return RecordingEnd.CLOSE
         if day is None:
             raise RefusedError(f"{job.now:%Y-%m-%d} is no trading day: there is nothing to record")
         raise RefusedError(f"The market has closed at {day.close:%H:%M}: there is nothing to record")
@@ -141,7 +141,7 @@ class _Recorder:
 
         In the sim mode the clock moves as it likes, and quotes tell that it did.
         """
-        moves = self._env.config.trading.mode == "sim"
+        moves = self._context.config.trading.mode == "sim"
         while True:
             event = await job.broker.events.get()
             if moves or (isinstance(event, LinkChange) and not event.up):
@@ -159,7 +159,7 @@ class _Recorder:
             if self._ended():
                 return False
             await self._wake(self._until_next(now, day.open))
-        under = await underlyings(job.broker, self._env.config.execution.quote_timeout_seconds, enough)
+        under = await underlyings(job.broker, self._context.config.execution.quote_timeout_seconds, enough)
         if under.spx_price is None or under.spy_price is None:
             raise GatewayError("The gateway tells no price of SPX or SPY", mend="Look at its market data")
         chains = []
@@ -173,7 +173,7 @@ class _Recorder:
 
     # --- sampling ------------------------------------------------------------------------------
 
-    async def _sample(self, job: ConnectedJob, day: TradingDay) -> str:
+    async def _sample(self, job: ConnectedJob, day: TradingDay) -> RecordingEnd:
         until = self._options.until
         end = day.close
         if until is not None:
@@ -185,7 +185,7 @@ class _Recorder:
             if now <= end + timedelta(seconds=1):
                 self._write(job, now, whenever=over)
             if over:
-                return "close" if now >= day.close else self._why()
+                return RecordingEnd.CLOSE if now >= day.close else self._end()
             await self._wake(self._until_next(now, end))
 
     def _write(self, job: ConnectedJob, now: datetime, *, whenever: bool) -> None:
@@ -194,7 +194,7 @@ class _Recorder:
         if slot == self._slot and not whenever:
             return
         self._slot = slot
-        source = "sim" if self._env.config.trading.mode == "sim" else "ib"
+        source = "sim" if self._context.config.trading.mode == "sim" else "ib"
         changed: dict[int, Row] = {}
         for contract in self._lines:
             line = line_of(contract, job.broker.quote(contract.con_id), source)
@@ -208,7 +208,7 @@ class _Recorder:
     def _until_next(self, now: datetime, end: datetime) -> float:
         """Seconds to sleep: to the next interval or the end, whichever comes first."""
         every = self._options.every
-        if self._env.config.trading.mode == "sim":  # its clock runs at another pace: quotes wake us
+        if self._context.config.trading.mode == "sim":  # its clock runs at another pace: quotes wake us
             return every
         return max(0.0, min(every - now.timestamp() % every, (end - now).total_seconds())) + _LATE
 
@@ -225,8 +225,8 @@ class _Recorder:
         late = self._stop_at is not None and time.monotonic() >= self._stop_at
         return self._interrupted or late
 
-    def _why(self) -> str:
-        return "interrupted" if self._interrupted else "time"
+    def _end(self) -> RecordingEnd:
+        return RecordingEnd.INTERRUPTED if self._interrupted else RecordingEnd.TIME
 
     def _interrupt(self) -> None:
         self._interrupted = True
@@ -237,28 +237,28 @@ class _Recorder:
     def _note(self, text: str) -> None:
         self._notes.setdefault(text)
 
-    def _given_up(self, error: GatewayError) -> Result:
-        """Exit 4: with what was recorded, if anything was."""
+    def _given_up(self, error: GatewayError) -> RecordResult:
+        """Exit 4: with what was recorded. Raises the error when nothing was."""
         if self._file is None:
             raise error
-        kept = f"{error} What was recorded until then is in {self._options.output}."
-        return self._result("gateway", Exit.GATEWAY, kept)
+        kept = f"What was recorded until then is in {self._options.output}"
+        risk = ". ".join(filter(None, (error.risk.rstrip("."), kept)))
+        return self._finish(RecordingEnd.GATEWAY, [GatewayError(error.what, risk=risk, mend=error.mend)])
 
-    def _result(self, ended: str, exit_code: int = Exit.DONE, error: str | None = None) -> Result:
-        notes = list(self._notes)
-        if self._left_out:
-            notes.append(_left_out_told(self._left_out))
-        data: dict[str, object] = {
-            "file": str(self._options.output),
-            "rows": self._file.rows if self._file else 0,
-            "lines": len(self._lines),
-            "left_out": len(self._left_out),
-            "first": self._first,
-            "last": self._newest,
-            "ended_by": ended,
-            "reconnects": self._reconnects,
-        }
-        return self._env.result(data, exit_code=exit_code, error=error, notes=notes)
+    def _finish(self, ended_by: RecordingEnd, errors: Sequence[GatewayError] = ()) -> RecordResult:
+        result = RecordResult(
+            *self._context.head(),
+            file=str(self._options.output),
+            rows=self._file.rows if self._file else 0,
+            lines=len(self._lines),
+            left_out=len(self._left_out),
+            first=self._first,
+            last=self._newest,
+            ended_by=ended_by,
+            reconnects=self._reconnects,
+        )
+        left_out = [_left_out(self._left_out)] if self._left_out else []
+        return self._context.finish(result, errors=errors, notes=[*self._notes, *left_out])
 
 
 def _by_distance(chains: Sequence[tuple[Chain, Decimal]], count: int) -> Iterator[Contract]:
@@ -273,10 +273,10 @@ def _by_distance(chains: Sequence[tuple[Chain, Decimal]], count: int) -> Iterato
             yield from contracts[rank : rank + 1]
 
 
-def _left_out_told(contracts: Sequence[Contract]) -> str:
+def _left_out(contracts: Sequence[Contract]) -> str:
     strikes = {
         name: sorted(f"{c.strike:f}" for c in contracts if c.trading_class == name and c.strike)
         for name in dict.fromkeys(c.trading_class for c in contracts)
     }
-    told = "; ".join(f"{name} {', '.join(dict.fromkeys(each))}" for name, each in strikes.items())
-    return f"left out, beyond {MARKET_DATA_LINES - LINES_FOR_OTHERS} market data lines: {told}"
+    names = "; ".join(f"{name} {', '.join(dict.fromkeys(listed))}" for name, listed in strikes.items())
+    return f"left out, beyond {MARKET_DATA_LINES - LINES_FOR_OTHERS} market data lines: {names}"

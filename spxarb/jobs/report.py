@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import TradeStatus
+from spxarb.core.results.report import ReportResult
+from spxarb.core.results.rows import DayRow, ExecutionRow, TradeRow
 from spxarb.core.statistics import statistics
 
 if TYPE_CHECKING:
     from datetime import date
 
-    from spxarb.core.result import Result
     from spxarb.trading.context import JobContext
 
 
-def run(context: JobContext, *, since: date | None, until: date | None) -> Result:
+def run(context: JobContext, *, since: date | None, until: date | None) -> ReportResult:
     """Everything of the days from `since` to `until`, both inclusive; None: without an end."""
     ledger = context.ledger
     ended = [
@@ -26,10 +27,11 @@ def run(context: JobContext, *, since: date | None, until: date | None) -> Resul
     ]
     ended.sort(key=lambda trade: (trade.exit_time is None, trade.exit_time, trade.id))
     pnls = [trade.final_pnl for trade in ended if trade.final_pnl is not None]
-    data: dict[str, object] = {
-        "trades": ledger.trades.rows(since, until),
-        "days": ledger.days.summary_rows(since, until),
-        "executions": ledger.fills.rows(since, until),
-        "statistics": statistics(pnls, [trade.edge for trade in ended]),
-    }
-    return context.result(data)
+    result = ReportResult(
+        *context.head(),
+        trades=tuple(map(TradeRow.of, ledger.trades.rows(since, until))),
+        days=tuple(map(DayRow.of, ledger.days.summary_rows(since, until))),
+        executions=tuple(map(ExecutionRow.of, ledger.fills.rows(since, until))),
+        statistics=statistics(pnls, [trade.edge for trade in ended]),
+    )
+    return context.finish(result)

@@ -5,22 +5,23 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from spxarb.core.sentences import sentence
-from spxarb.errors import Exit, UsageError
+from spxarb.core.results.rows import DayRow, TradeRow
+from spxarb.core.results.settle import SettleResult
+from spxarb.errors import UsageError
 from spxarb.trading import bookkeeping, recovery, settlement
-from spxarb.trading.escalation import escalated
+from spxarb.trading.escalation import escalated, human_needed
 from spxarb.trading.market_calendar import timetable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date, datetime
 
-    from spxarb.core.result import Result
     from spxarb.trading.context import JobContext
 
 LONGEST_CLOSURE_DAYS = 10
 
 
-def run(context: JobContext, *, day: date | None) -> Result:
+def run(context: JobContext, *, day: date | None) -> SettleResult:
     """Settle what has expired, write the summary of `day` (default: the latest trading day).
 
     Raises UsageError for a day without trading or one that has not begun; GatewayError, RefusedError,
@@ -32,22 +33,22 @@ def run(context: JobContext, *, day: date | None) -> Result:
             and context.config.trading.mode != "sim"
         ):
             now = context.now()
-            return _result(context, _the_day(context, day, now), now, [], [])
+            return _finish(context, _the_day(context, day, now), now)
         return context.in_time(_settle(context, day))
 
 
-async def _settle(context: JobContext, day: date | None) -> Result:
+async def _settle(context: JobContext, day: date | None) -> SettleResult:
     from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- ib_insync comes with it
 
     async with connect_job(context) as job:
         day = _the_day(context, day, job.now)
         await job.reconcile()
-        told = await recovery.recover_entries(job)
-        told += await settlement.finalize(job)
-        told += await settlement.settle_expired(job)
+        notes = await recovery.recover_entries(job)
+        notes += await settlement.finalize(job)
+        notes += await settlement.settle_expired(job)
         waiting = bookkeeping.open_trades(job.ledger)
-        told += [f"trade {trade.id} is still open: settle again after its close" for trade in waiting]
-        return _result(context, day, job.now, told, list(job.findings.unproven))
+        notes += [f"trade {trade.id} is still open: settle again after its close" for trade in waiting]
+        return _finish(context, day, job.now, notes, job.findings.unproven)
 
 
 def _the_day(context: JobContext, asked: date | None, now: datetime) -> date:
@@ -62,8 +63,8 @@ def _the_day(context: JobContext, asked: date | None, now: datetime) -> date:
     return asked
 
 
-def _over(context: JobContext, day: date, now: datetime) -> bool:
-    """Whether the day's session is behind us."""
+def _is_over(context: JobContext, day: date, now: datetime) -> bool:
+    """Whether the day's session is over."""
     hours = timetable(day, context.config)
     return hours is None or now >= hours.close
 
@@ -79,18 +80,21 @@ def _latest(context: JobContext, now: datetime) -> date:
     return now.date()
 
 
-def _result(context: JobContext, day: date, now: datetime, told: list[str], unproven: list[str]) -> Result:
+def _finish(
+    context: JobContext, day: date, now: datetime, notes: Sequence[str] = (), unproven: Sequence[str] = ()
+) -> SettleResult:
     ledger = context.ledger
     bookkeeping.summarize(ledger, day)
-    trades = ledger.trades.of_day(day)
-    bookkeeping.refresh_state(ledger, now.date(), now, bookkeeping.pnl_known(ledger, now.date()))
-    data: dict[str, object] = {
-        "trades": ledger.trades.rows(day, day),
-        "summary": next(iter(ledger.days.summary_rows(day, day)), None),
-        "provisional": bookkeeping.is_provisional(trades) or not _over(context, day, now),
-    }
-    error = " ".join(map(sentence, unproven))
-    if error:
-        error += " Look at the account at the broker."
-    code = Exit.HUMAN if error else Exit.DONE
-    return context.result(data, at=now, exit_code=code, error=error or None, notes=told)
+    rows = ledger.days.summary_rows(day, day)
+    result = SettleResult(
+        *context.head(now),
+        trades=tuple(map(TradeRow.of, ledger.trades.rows(day, day))),
+        summary=DayRow.of(rows[0]) if rows else DayRow(),
+        provisional=bookkeeping.is_provisional(ledger.trades.of_day(day)) or not _is_over(context, day, now),
+    )
+    return context.finish(
+        result,
+        errors=human_needed(unproven, mend="Look at the account at the broker"),
+        notes=notes,
+        daily_pnl=lambda: bookkeeping.pnl_known(ledger, now.date()),
+    )

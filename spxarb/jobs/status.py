@@ -6,30 +6,39 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import ZERO, TradeStatus
-from spxarb.errors import Exit, GatewayError
+from spxarb.core.results.positions import PositionResult
+from spxarb.core.results.status import (
+    AccountResult,
+    MarketResult,
+    PerformanceResult,
+    StatusResult,
+    SystemResult,
+    TradeResult,
+)
+from spxarb.errors import GatewayError
 from spxarb.trading import bookkeeping
 from spxarb.trading.context import READ_ONLY_CLIENT_ID_OFFSET
 
 if TYPE_CHECKING:
-    from datetime import date
+    from collections.abc import Mapping
+    from datetime import date, datetime
     from decimal import Decimal
 
     from spxarb.core.records import Trade
-    from spxarb.core.result import Result
     from spxarb.trading.context import JobContext
 
 
-def run(context: JobContext, *, offline: bool) -> Result:
+def run(context: JobContext, *, offline: bool) -> StatusResult:
     """What the broker and the ledger say now. Without a gateway: what the ledger says, and exit 4."""
     if offline:
-        return _offline(context)
+        return context.finish(_offline(context))
     try:
-        return context.in_time(_online(context))
+        return context.finish(context.in_time(_online(context)))
     except GatewayError as error:
-        return _offline(context, error)
+        return context.finish(_offline(context), errors=[error])
 
 
-async def _online(context: JobContext) -> Result:
+async def _online(context: JobContext) -> StatusResult:
     from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- ib_insync comes with it
     from spxarb.trading.exits import enough, mark_trades  # noqa: PLC0415
     from spxarb.trading.market import underlyings  # noqa: PLC0415
@@ -42,28 +51,25 @@ async def _online(context: JobContext) -> Result:
         )
         marked_trades = await mark_trades(job, trades)
         spx, spy = under.spx_price, under.spy_price
-        data = _data(
+        return _status(
             context,
+            job.now,
             job.now.date(),
             {marked.trade.id: marked.pnl for marked in marked_trades},
-            connect_job=True,
+            AccountResult.of(account),
+            MarketResult(spy, spx, spx / spy if spx and spy else None),
+            connected=True,
         )
-        data["account"] = account
-        data["market"] = {"spy_price": spy, "spx_price": spx, "ratio": spx / spy if spx and spy else None}
-        return context.result(data, at=job.now)
 
 
-def _offline(context: JobContext, error: GatewayError | None = None) -> Result:
+def _offline(context: JobContext) -> StatusResult:
     """From the ledger alone; the newest marks stand for the market."""
     now = context.now()
     day = now.date()
     if context.config.trading.mode == "sim":  # its days are not the machine's
         day = context.ledger.trades.last_day() or day
     marks = {trade.id: _last_mark(context, trade) for trade in context.ledger.trades.open()}
-    data = _data(context, day, marks, connect_job=False)
-    if error is None:
-        return context.result(data, at=now)
-    return context.result(data, at=now, exit_code=Exit.GATEWAY, error=str(error))
+    return _status(context, now, day, marks, AccountResult(), MarketResult(), connected=False)
 
 
 def _last_mark(context: JobContext, trade: Trade) -> Decimal | None:
@@ -71,56 +77,53 @@ def _last_mark(context: JobContext, trade: Trade) -> Decimal | None:
     return marks[-1].pnl if marks else None
 
 
-def _data(
-    context: JobContext, day: date, open_pnl: dict[int, Decimal | None], *, connect_job: bool
-) -> dict[str, object]:
+def _status(
+    context: JobContext,
+    now: datetime,
+    day: date,
+    open_pnl: Mapping[int, Decimal | None],
+    account: AccountResult,
+    market: MarketResult,
+    *,
+    connected: bool,
+) -> StatusResult:
+    """The ledger's part beside the broker's; `open_pnl`: dollars by trade, None where not known."""
     ledger = context.ledger
     trades, open_trades = ledger.trades.of_day(day), ledger.trades.open()
-    realized = bookkeeping.realized(trades)
-    unknown = None in open_pnl.values()
-    known = (pnl for pnl in open_pnl.values() if pnl is not None)
-    unrealized = None if unknown else sum(known, start=ZERO)
+    filled = ledger.trades.count_filled(day)
+    return StatusResult(
+        *context.head(now),
+        status=SystemResult(ledger.state.is_trading(), connected, len(open_trades), filled),
+        account=account,
+        market=market,
+        positions=tuple(PositionResult.of(trade, open_pnl.get(trade.id)) for trade in open_trades),
+        trades=tuple(map(TradeResult.of, trades)),
+        performance=_performance(
+            realized=bookkeeping.realized(trades),
+            unrealized=_sum_known(open_pnl),
+            limit=context.limits.max_daily_loss,
+            trades_count=filled,
+            active=sum(1 for trade in open_trades if trade.status is TradeStatus.ACTIVE),
+        ),
+    )
+
+
+def _sum_known(open_pnl: Mapping[int, Decimal | None]) -> Decimal | None:
+    """Dollars of all open trades; None while one of them is not known."""
+    known = [pnl for pnl in open_pnl.values() if pnl is not None]
+    return sum(known, start=ZERO) if len(known) == len(open_pnl) else None
+
+
+def _performance(
+    *, realized: Decimal, unrealized: Decimal | None, limit: Decimal, trades_count: int, active: int
+) -> PerformanceResult:
     total = None if unrealized is None else realized + unrealized
-    limit = context.limits.max_daily_loss
-    return {
-        "status": {
-            "is_trading": ledger.state.is_trading(),
-            "is_connected": connect_job,
-            "open_positions": len(open_trades),
-            "trades_today": ledger.trades.count_filled(day),
-        },
-        "positions": [_position(trade, open_pnl.get(trade.id)) for trade in open_trades],
-        "trades": [_trade(trade) for trade in trades],
-        "performance": {
-            "daily_realized_pnl": realized,
-            "unrealized_pnl": unrealized,
-            "total_pnl": total,
-            "max_daily_loss": limit,
-            "risk_breached": None if total is None else -total > limit,
-            "trades_count": ledger.trades.count_filled(day),
-            "active_positions": sum(1 for trade in open_trades if trade.status is TradeStatus.ACTIVE),
-        },
-    }
-
-
-def _position(trade: Trade, pnl: Decimal | None) -> dict[str, object]:
-    return {
-        "trade_id": trade.id,
-        "entry_time": trade.entry_time,
-        "spy_strike": trade.spy.strike,
-        "spx_strike": trade.spx.strike,
-        "entry_credit": trade.entry_credit,
-        "current_pnl": pnl,
-        "status": trade.status,
-    }
-
-
-def _trade(trade: Trade) -> dict[str, object]:
-    return {
-        "id": trade.id,
-        "trade_date": trade.trade_date,
-        "entry_credit": trade.entry_credit,
-        "final_pnl": trade.final_pnl,
-        "exit_reason": trade.exit_reason,
-        "status": trade.status,
-    }
+    return PerformanceResult(
+        daily_realized_pnl=realized,
+        unrealized_pnl=unrealized,
+        total_pnl=total,
+        max_daily_loss=limit,
+        risk_breached=None if total is None else -total > limit,
+        trades_count=trades_count,
+        active_positions=active,
+    )

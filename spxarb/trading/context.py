@@ -1,4 +1,10 @@
-"""What a job stands on: configuration, ledger, lock, log. No connection: that is `job`."""
+"""What a job stands on: configuration, ledger, lock, log; and how every command ends.
+
+No connection: that is `trading/connected.py`. A job ends in two steps. `JobContext.finish`, while it still
+holds the lock, writes down what was decided and makes the result whole: its exit code is the one that wins
+where several apply. `JobContext.end`, the last act, writes down the run's end and sends the one alert that
+the run may send. Neither raises: what fails there is told beside the rest and lowers no exit code.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +12,7 @@ import asyncio
 import logging
 import os
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,21 +21,33 @@ from spxarb import logs, notify
 from spxarb.config.load import MODES, Config, ledger_candidates, load, salvage
 from spxarb.core.fees import FeeSchedule
 from spxarb.core.model import NEW_YORK
-from spxarb.core.result import Result
 from spxarb.core.steps import Tactics
 from spxarb.core.strategy import Limits
-from spxarb.errors import ConfigError, Exit, GatewayError, RefusedError, SpxarbError, worst
+from spxarb.errors import (
+    PRECEDENCE,
+    ConfigError,
+    Exit,
+    GatewayError,
+    RefusedError,
+    SpxarbError,
+    as_failure,
+    worst,
+)
 from spxarb.ledger.ledger import Ledger
 from spxarb.lock import job_lock, terminate_holder
+from spxarb.trading import bookkeeping
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+    from decimal import Decimal
     from pathlib import Path
 
     from spxarb.broker.clock import Clock
     from spxarb.core.records import Trade
+    from spxarb.core.result import Mode, Result
 
 T = TypeVar("T")
+R = TypeVar("R", bound="Result")
 log = logging.getLogger(__name__)
 
 READ_ONLY_CLIENT_ID_OFFSET = 1
@@ -47,7 +65,7 @@ class JobContext:
     """One command's surroundings.
 
     `problem`: why the configuration is invalid, empty when it is not. `clock`: the connection's, once there
-    is one.
+    is one. `alerts`: what will be sent when the command ends.
     """
 
     command: str
@@ -55,9 +73,9 @@ class JobContext:
     ledger: Ledger
     run_id: int
     problem: str = ""
-    recorded: bool = False
     holds_lock: bool = False
     clock: Clock | None = None
+    alerts: list[str] = field(default_factory=list)
 
     @cached_property
     def limits(self) -> Limits:
@@ -135,39 +153,95 @@ class JobContext:
         """Limits for leaving: the configuration's, or with a broken one those stored with the trade."""
         return limits_of(_stored(trade, self.config)) if self.problem else self.limits
 
-    def result(
-        self,
-        data: dict[str, object],
-        *,
-        at: datetime | None = None,
-        exit_code: int = Exit.DONE,
-        error: str | None = None,
-        notes: Iterable[str] = (),
-    ) -> Result:
-        """The command's result; an invalid configuration that it went on without is told with it."""
-        code, told = exit_code, error
-        if self.problem:
-            code = worst(exit_code, Exit.CONFIG)
-            told = f"{error or ''} Went on with the limits stored with the trade: {self.problem}".strip()
-        mode = self.config.trading.mode
-        return Result(self.command, at or self.now(), mode, data, code, told, tuple(notes))
+    # --- the end ------------------------------------------------------------------------------
+
+    def head(self, at: datetime | None = None) -> tuple[str, datetime, Mode]:
+        """What every result begins with: the command, the time, the mode."""
+        return self.command, at or self.now(), self.config.trading.mode
 
     def alert(self, text: str) -> None:
-        """Let a human hear of something that is no failure."""
+        """Have a human hear of something that is no failure, once the command has ended."""
         log.warning("%s", text)
-        notify.send(self.config, f"spxarb {self.command}", text)
+        self.alerts.append(text)
 
-    def ended(self, result: Result) -> None:
-        """Remember how the command ended, and let a human hear of what needs one."""
-        self.record_end(result.exit_code, result.error)
+    def finish(
+        self,
+        result: R,
+        *,
+        errors: Iterable[SpxarbError] = (),
+        notes: Iterable[str] = (),
+        decided: bool = False,
+        dry_run: bool = False,
+        daily_pnl: Callable[[], Decimal | None] | None = None,
+    ) -> R:
+        """The job's result made whole: written down where it was a decision, with its exit code and error.
 
-    def record_end(self, exit_code: int, error: str | None) -> None:
-        if self.recorded:
-            return
-        self.recorded = True
-        self.ledger.runs.end(self.run_id, datetime.now(NEW_YORK), exit_code, error, day_of=self.now())
-        if exit_code == Exit.HUMAN:
-            notify.send(self.config, f"spxarb {self.command}: a human is needed now", error or "")
+        `errors`: what went wrong, each with its own exit code. `decided`: keep the result's own fields as a
+        decision. `daily_pnl` gives the day's net result now, dollars: with it the row of `system_state` is
+        brought up to date, but not by a dry run.
+        """
+        found = list(errors)
+        if decided:
+            with self._failures_into(found):
+                self._record_decision(result, dry_run=dry_run)
+        if daily_pnl is not None and not dry_run:
+            with self._failures_into(found):
+                bookkeeping.refresh_state(self.ledger, result.at.date(), result.at, daily_pnl())
+        if self.problem:
+            found.append(ConfigError(f"Went on with the limits stored with the trade: {self.problem}"))
+        return replace(_with(result, found), notes=(*result.notes, *filter(None, notes)))
+
+    def end(self, result: R) -> R:
+        """Write down how the command ended; then let a human hear of it, if there is a reason to."""
+        failures: list[SpxarbError] = []
+        with self._failures_into(failures):
+            ended = datetime.now(NEW_YORK)
+            code, error = result.exit_code, result.error
+            self.ledger.runs.end(self.run_id, ended, code, error, day_of=self.now())
+        result = _with(result, failures)
+        human = result.exit_code == Exit.HUMAN
+        sentences = dict.fromkeys([*([result.error or ""] if human else []), *self.alerts])
+        if sentences:
+            title = f"spxarb {self.command}{': a human is needed now' if human else ''}"
+            notify.send(self.config, title, "\n".join(sentences))
+        return result
+
+    def _record_decision(self, result: Result, *, dry_run: bool) -> None:
+        fields = result.own()
+        self.ledger.runs.add_decision(
+            self.run_id,
+            self.command,
+            result.at,
+            dry_run=dry_run,
+            outcome=_text(fields.get("outcome")),
+            would=_text(fields.get("would")),
+            payload=fields,
+        )
+
+    @contextmanager
+    def _failures_into(self, found: list[SpxarbError]) -> Iterator[None]:
+        """Whatever fails in the block joins what was found; a bug leaves its traceback in the log."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 -- the result of what was done must not be lost
+            if not isinstance(error, SpxarbError):
+                logs.write_traceback(error)
+            found.append(as_failure(error))
+
+
+def _with(result: R, errors: Sequence[SpxarbError]) -> R:
+    """The result with more errors: the exit code that wins, and every sentence, each once."""
+    if not errors:
+        return result
+    code = result.exit_code
+    if code in PRECEDENCE:  # else the command was interrupted, and that stays its code
+        code = worst(code, *(error.exit_code for error in errors))
+    sentences = dict.fromkeys([*([result.error] if result.error else []), *map(str, errors)])
+    return replace(result, exit_code=code, error=" ".join(sentences))
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def limits_of(config: Config) -> Limits:
@@ -191,8 +265,7 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
         with Ledger.open(config.database_path(), mode=config.trading.mode) as ledger:
             context = JobContext(command, config, ledger, 0, problem)
             context.run_id = _begin(context, arguments)
-            with _recorded(context):
-                yield context
+            yield context
     except SpxarbError as error:
         error.mode = config.trading.mode
         raise
@@ -215,20 +288,6 @@ def _begin(context: JobContext, arguments: Sequence[str]) -> int:
         return begin(context.now())
     terminate_holder(context.lock_path, GRACE_SECONDS)
     return begin(context.now())
-
-
-@contextmanager
-def _recorded(context: JobContext) -> Iterator[JobContext]:
-    """A failure is in the ledger too; an invalid configuration that the job did without is told with it."""
-    try:
-        yield context
-    except SpxarbError as error:
-        error.mend = ". ".join(each.rstrip(".") for each in (error.mend, context.problem) if each)
-        context.record_end(error.exit_code, str(error))
-        raise
-    except Exception as error:
-        context.record_end(Exit.BUG, f"{type(error).__name__}: {error}")
-        raise
 
 
 def _configuration(command: str, config_file: Path | None) -> tuple[Config, str]:

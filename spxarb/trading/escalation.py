@@ -1,4 +1,4 @@
-"""When a failure is more than a failure: something is open that must not be, and only a human can act now."""
+"""When a failure needs a human now: something is open that must not be."""
 
 from __future__ import annotations
 
@@ -6,8 +6,15 @@ import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from spxarb.core.sentences import lower_first
-from spxarb.errors import HumanNeededError, LockedError, RefusedError, SpxarbError, UsageError
+from spxarb.core.sentences import lower_first, sentence
+from spxarb.errors import (
+    HumanNeededError,
+    LockedError,
+    RefusedError,
+    SpxarbError,
+    UsageError,
+    as_failure,
+)
 from spxarb.trading import bookkeeping
 from spxarb.trading.context import READ_ONLY_CLIENT_ID_OFFSET
 from spxarb.trading.exits import can_exit
@@ -15,7 +22,7 @@ from spxarb.trading.market_calendar import timetable
 from spxarb.trading.recovery import entry_interrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from spxarb.core.records import Trade
@@ -24,9 +31,15 @@ if TYPE_CHECKING:
 _LOOK = "Look at the broker now; `spxarb monitor` tries again"
 
 
+def human_needed(sentences: Iterable[str], *, mend: str) -> list[HumanNeededError]:
+    """What a job found that only a human can resolve, as the one error that it makes; none for none."""
+    what = " ".join(map(sentence, sentences))
+    return [HumanNeededError(what, mend=mend)] if what else []
+
+
 @contextmanager
 def escalated(context: JobContext, *, everything: bool = False) -> Iterator[None]:
-    """Whatever fails in the block becomes an alarm while something is open that must not be.
+    """Whatever fails in the block needs a human while something is open that must not be.
 
     `everything`: every open trade was to be closed. Raises HumanNeededError then, else what was raised.
     """
@@ -38,9 +51,9 @@ def escalated(context: JobContext, *, everything: bool = False) -> Iterator[None
         at_risk = _at_risk(context, error, everything=everything)
         if not at_risk:
             raise
-        what, mend = f"a bug in spxarb: {type(error).__name__}: {error}", ""
-        if isinstance(error, SpxarbError):
-            what, mend = lower_first(error.what), error.mend
+        failure = as_failure(error)
+        what = lower_first(failure.what)
+        mend = failure.mend if isinstance(error, SpxarbError) else ""
         raise HumanNeededError(
             f"{at_risk}, and {what}",
             risk="Its calls may still be held",
@@ -49,9 +62,9 @@ def escalated(context: JobContext, *, everything: bool = False) -> Iterator[None
 
 
 def _at_risk(context: JobContext, error: Exception, *, everything: bool) -> str:
-    """What is open and must not be, in words; empty when nothing is, or the ledger does not tell.
+    """What is open and must not be, in words; empty when nothing is, or the ledger cannot be read.
 
-    What a job that holds the lock has begun is that job's business until the clock says otherwise.
+    A trade that another job works on (it holds the lock) is that job's, until the clock says otherwise.
     """
     try:
         trades = bookkeeping.open_trades(context.ledger)
@@ -64,14 +77,14 @@ def _at_risk(context: JobContext, error: Exception, *, everything: bool) -> str:
         if entry_interrupted(trade) and not others:
             return f"Trade {trade.id} may be half open"
         if _is_late(context, trade, now) or (trade.exit_reason is not None and not others):
-            return f"Trade {trade.id} is due to be left"
+            return f"The exit of trade {trade.id} is due"
         if everything:
             return f"Trade {trade.id} is open and was to be closed"
     return ""
 
 
 def _is_late(context: JobContext, trade: Trade, now: datetime) -> bool:
-    """Whether the clock alone says that the trade must be left."""
+    """Whether the exit is due by the clock alone."""
     day = timetable(trade.expiry, context.config)
     return day is None or now >= day.exit_at
 

@@ -12,6 +12,7 @@ from spxarb.core.execution import ClosePlan, Ending, closing
 from spxarb.core.exits import closing_cost, current_pnl
 from spxarb.core.model import LegName, Quote, TradeStatus
 from spxarb.core.records import Mark, Purpose
+from spxarb.core.results.positions import Action
 from spxarb.core.strategy import underlying_price
 from spxarb.errors import GatewayError
 from spxarb.trading import bookkeeping
@@ -61,37 +62,18 @@ class MarkedTrade:
 
 @dataclass(frozen=True, slots=True)
 class ExitResult:
-    """How leaving a spread ended: `action` as in the JSON object, and why not otherwise."""
+    """How the exit of a spread ended, and why it ended so."""
 
-    action: str
+    action: Action
     residual: tuple[LegName, ...] = ()
     why: str = ""
 
     @property
     def failed(self) -> bool:
-        return self.action == "failed"
+        return self.action is Action.FAILED
 
 
-KEPT = ExitResult("held")
-
-
-def position(
-    marked: MarkedTrade, exited: ExitResult = KEPT, reason: ExitReason | None = None
-) -> dict[str, object]:
-    """The JSON object of one position."""
-    trade = marked.trade
-    return {
-        "trade_id": trade.id,
-        "entry_time": trade.entry_time,
-        "spy_strike": trade.spy.strike,
-        "spx_strike": trade.spx.strike,
-        "entry_credit": trade.entry_credit,
-        "current_pnl": marked.pnl,
-        "status": trade.status,
-        "exit_reason": reason or trade.exit_reason,
-        "action": exited.action,
-        "residual": list(exited.residual or trade.residual),
-    }
+KEPT = ExitResult(Action.HELD)
 
 
 # --- marks --------------------------------------------------------------------------------------------
@@ -175,17 +157,17 @@ async def exit_trade(
         return _incomplete(job, trade, doubt or outcome.why, proven=proven)
     if outcome.ending is Ending.RESIDUAL:
         bookkeeping.left_to_settlement(job.ledger, trade, reason, job.now)
-        return ExitResult("closed", (LegName.SPX,), outcome.why)
+        return ExitResult(Action.CLOSED, (LegName.SPX,), outcome.why)
     note = "" if purpose is Purpose.EXIT else trade.note  # what an entry came to is worth keeping
     bookkeeping.closed(job.ledger, trade, reason, job.now, note=note)
-    return ExitResult("closed")
+    return ExitResult(Action.CLOSED)
 
 
 def _incomplete(job: ConnectedJob, trade: Trade, why: str, *, proven: bool = True) -> ExitResult:
     """Record that contracts are still held; where it is not `proven` how many, the trade is an error."""
     entered = TradeStatus.ACTIVE if trade.entry_filled else TradeStatus.PENDING
     job.ledger.trades.update(trade.id, note=why, status=entered if proven else TradeStatus.ERROR)
-    return ExitResult("failed", why=f"Trade {trade.id}: {why}")
+    return ExitResult(Action.FAILED, why=f"Trade {trade.id}: {why}")
 
 
 def not_proven(job: ConnectedJob, trade: Trade) -> ExitResult:

@@ -15,12 +15,16 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from spxarb import __version__, errors
 from spxarb.cli import calls, commands
 from spxarb.core.model import NEW_YORK
-from spxarb.core.result import Result
+from spxarb.core.plain import plain
+from spxarb.core.result import RESULT_TYPES, result_type
+from spxarb.core.results.positions import MonitorResult
 from tools.docs.commands import commands as commands_document
+from tools.docs.schemas import schema, schemas
 
 ROOT = Path(__file__).parents[2]
 VERBS = [
@@ -217,14 +221,14 @@ def test_an_interrupted_job_needs_a_human_if_it_may_have_orders_out(capsys, trad
 
 
 def test_a_result_survives_a_failure_of_tidying_up_and_the_worse_code_wins():
-    done = Result("monitor", AT, "paper", {"positions": [{"trade_id": 3}]}, 6, "A leg is alone.")
-    both = calls._failed(call(), errors.Exit.REFUSED, "The ledger is full.", "paper", done)
+    done = MonitorResult("monitor", AT, "paper", 6, "A leg is alone.", reconciliation=("a difference",))
+    both = calls._failed(call(), errors.RefusedError("The ledger is full"), "paper", done)
     assert (both.exit_code, both.error) == (6, "A leg is alone. The ledger is full.")
-    assert both.data == done.data
+    assert both.own() == done.own()
 
 
 def test_a_good_result_is_exit_0_and_silence_on_stderr(capsys):
-    code, out, err = run(lambda _: Result("monitor", AT, "paper"), capsys)
+    code, out, err = run(lambda _: MonitorResult("monitor", AT, "paper"), capsys)
     assert (code, err) == (0, "")
     assert out.startswith("monitor · paper")
 
@@ -326,6 +330,26 @@ def test_the_simulated_gateway_tells_where_it_listens_and_ends_on_ctrl_c(tmp_pat
 def test_the_command_reference_is_the_one_that_the_parser_writes():
     written = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     assert written == commands_document(), "write it anew: python -m tools.docs.commands"
+
+
+def test_every_command_has_its_result_and_every_result_its_command():
+    assert list(RESULT_TYPES) == list(commands.tree().commands)
+
+
+def test_the_schemas_are_the_ones_that_the_result_types_write():
+    written = {file.stem: file.read_text(encoding="utf-8") for file in (ROOT / "docs" / "json").iterdir()}
+    assert written == schemas(), "write them anew: python -m tools.docs.schemas"
+
+
+@pytest.mark.parametrize("command", RESULT_TYPES)
+def test_a_result_without_any_figure_is_as_its_schema_says_and_a_key_too_few_or_too_many_is_not(command):
+    Draft202012Validator.check_schema(schema(command))
+    fits = Draft202012Validator(schema(command)).is_valid
+    found = plain(result_type(command)(command, AT, None))
+    assert fits(found)
+    assert not fits({**found, "more": None})
+    for key in found:
+        assert not fits({name: value for name, value in found.items() if name != key}), key
 
 
 def test_every_option_has_a_sentence_in_the_reference_and_in_help(spxarb):

@@ -19,19 +19,41 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxarb.cli import screens, shapes, view
-from spxarb.core.model import NEW_YORK, ExitReason
-from spxarb.core.result import Result
+from spxarb.cli import commands, screens, shapes, view
+from spxarb.core.model import NEW_YORK, Check, ExitReason, LegName, Side, TradeStatus
+from spxarb.core.plain import plain
+from spxarb.core.result import RESULT_TYPES, Result, result_type
+from spxarb.core.results.enter import EntryCredit, EntryLeg, EntryOutcome, Verdict
+from spxarb.core.results.positions import Action, ManagedPosition, PositionResult
+from spxarb.core.results.report import TABLES
+from spxarb.core.results.rows import DayRow, TradeRow
+from spxarb.core.results.status import (
+    AccountResult,
+    MarketResult,
+    PerformanceResult,
+    SystemResult,
+    TradeResult,
+)
+from spxarb.core.statistics import Statistics
+from spxarb.core.strategy import Risk
 
 AT = datetime(2026, 2, 13, 9, 41, 5, tzinfo=NEW_YORK)
 
 # The contract's words, literally.
 POSITION = "trade_id entry_time spy_strike spx_strike entry_credit current_pnl status".split()
+TRADE_COLUMNS = (
+    "id trade_date spy_price spx_price spy_strike spx_strike spy_entry_bid spy_entry_ask spx_entry_bid "
+    "spx_entry_ask entry_credit entry_time entry_filled spy_exit_price spx_exit_price exit_cost exit_time "
+    "exit_reason final_pnl commissions status"
+).split()
+DAY_COLUMNS = (
+    "id date trades_count winning_trades losing_trades total_pnl total_commissions net_pnl max_drawdown"
+).split()
 KEYS = {
     "enter": "outcome would checks prices legs credit risk trade_id".split(),
     "monitor": ["positions", "reconciliation"],
     "settle": ["trades", "summary", "provisional"],
-    "close-all": ["positions", "flat"],
+    "close-all": ["positions", "flat", "asked_broker"],
     "status": "status account market positions trades performance".split(),
     "report": ["trades", "days", "statistics"],
 }
@@ -39,9 +61,7 @@ FIELDS = {
     ("enter", "prices"): ["spy", "spx", "ratio"],
     ("enter", "credit"): ["gross", "commissions", "net"],
     ("enter", "risk"): ["strike_mismatch_points", "edge", "worst_case"],
-    ("settle", "summary"): (
-        "id date trades_count winning_trades losing_trades total_pnl total_commissions net_pnl max_drawdown"
-    ).split(),
+    ("settle", "summary"): DAY_COLUMNS,
     ("status", "status"): ["is_trading", "is_connected", "open_positions", "trades_today"],
     ("status", "account"): "account_id net_liquidation total_cash available_funds buying_power".split(),
     ("status", "market"): ["spy_price", "spx_price", "ratio"],
@@ -49,24 +69,23 @@ FIELDS = {
         "daily_realized_pnl unrealized_pnl total_pnl max_daily_loss risk_breached trades_count active_positions"
     ).split(),
 }
-ITEMS = {
-    ("enter", "checks"): ["name", "ok", "value", "limit", "message"],
-    ("enter", "legs"): (
-        "symbol trading_class expiration strike right action quantity bid ask fill_price"
-    ).split(),
-    ("monitor", "positions"): [*POSITION, "exit_reason", "action", "residual"],
-    ("close-all", "positions"): [*POSITION, "exit_reason", "action", "residual"],
-    ("status", "positions"): POSITION,
-    ("status", "trades"): ["id", "trade_date", "entry_credit", "final_pnl", "exit_reason", "status"],
-}
+ITEMS = [
+    (Check, "name ok value limit message".split()),
+    (EntryLeg, "symbol trading_class expiration strike right action quantity bid ask fill_price".split()),
+    (ManagedPosition, [*POSITION, "exit_reason", "action", "residual"]),
+    (PositionResult, POSITION),
+    (TradeResult, ["id", "trade_date", "entry_credit", "final_pnl", "exit_reason", "status"]),
+    (TradeRow, TRADE_COLUMNS),
+    (DayRow, DAY_COLUMNS),
+]
 CHECKS = (
     "time_window trading_enabled max_trades daily_loss market_data strikes tracking_ratio spx_spread "
     "spy_spread net_credit margin"
 ).split()
 
 
-def result(command: str, /, *, code: int = 0, error: str | None = None, notes=(), **data) -> Result:
-    return Result(command, AT, "paper", data, code, error, tuple(notes))
+def result(command: str, /, *, code: int = 0, error: str | None = None, notes=(), **fields) -> Result:
+    return result_type(command)(command, AT, "paper", code, error, tuple(notes), **fields)
 
 
 def shown(capsys, shown_result: Result, **options) -> tuple[str, str, int]:
@@ -91,16 +110,14 @@ def test_a_failed_command_has_every_key_of_the_contract(command):
         if owner == command:
             assert set(fields) <= set(found[key])
             assert set(found[key].values()) == {None}
-    for owner, key in ITEMS:
-        if owner == command and key != "checks":
-            assert found[key] == []
+    for key, value in found.items():
+        if isinstance(value, list) and key != "checks":
+            assert value == []
 
 
-@pytest.mark.parametrize(("command", "key"), ITEMS)
-def test_an_item_that_says_little_has_every_key_all_the_same(command, key):
-    (item,) = object_of(result(command, **{key: [{"status": "ACTIVE"}]}))[key]
-    assert set(ITEMS[command, key]) <= set(item)
-    assert item["status"] == "ACTIVE"
+@pytest.mark.parametrize(("item", "keys"), ITEMS, ids=lambda part: getattr(part, "__name__", ""))
+def test_an_item_of_a_list_has_every_key_of_the_contract(item, keys):
+    assert set(keys) <= set(item.__dataclass_fields__)
 
 
 def test_an_enter_that_came_to_nothing_names_all_checks_margin_last_none_of_them_passed():
@@ -110,47 +127,37 @@ def test_an_enter_that_came_to_nothing_names_all_checks_margin_last_none_of_them
 
 
 def test_the_checks_of_a_job_stand_as_the_job_gave_them():
-    given_checks = [{"name": "margin", "ok": False, "value": 1, "limit": 2, "message": "short"}]
-    assert object_of(result("enter", checks=given_checks))["checks"] == given_checks
+    checks = object_of(result("enter", checks=(Check("margin", False, 1, 2, "short"),)))["checks"]
+    assert checks == [{"name": "margin", "ok": False, "value": 1, "limit": 2, "message": "short"}]
 
 
-def test_an_object_given_as_null_is_an_object_of_nulls():
-    assert object_of(result("enter", prices=None))["prices"] == {"spy": None, "spx": None, "ratio": None}
-
-
-def test_flat_is_never_assumed_and_settled_is_provisional_until_it_is_said():
-    assert object_of(result("close-all", code=4, error="x"))["flat"] is False
+def test_flat_is_not_known_and_settled_is_provisional_until_shown_otherwise():
+    assert object_of(result("close-all", code=4, error="x"))["flat"] is None
+    assert object_of(result("close-all", code=4, error="x"))["asked_broker"] is False
     assert object_of(result("settle", code=4, error="x"))["provisional"] is True
     assert object_of(result("settle", provisional=False))["provisional"] is False
 
 
 def test_false_and_zero_are_values_and_not_missing():
-    found = object_of(result("status", status={"is_trading": False, "trades_today": 0}))["status"]
+    found = object_of(result("status", status=SystemResult(is_trading=False, trades_today=0)))["status"]
     assert found["is_trading"] is False
     assert found["trades_today"] == 0
 
 
-def test_what_a_job_says_beyond_the_contract_is_kept():
-    found = object_of(result("monitor", positions=[{"trade_id": 1, "delta": 0.4}], alerts=["x"], notes=["y"]))
-    assert found["positions"][0]["delta"] == 0.4
-    assert found["alerts"] == ["x"]
-    assert found["notes"] == ["y"]
-
-
 def test_values_become_plain_numbers_new_york_times_and_words():
     utc = datetime(2026, 2, 13, 14, 41, 5, tzinfo=timezone(timedelta(0)))
-    found = object_of(
-        result(
-            "demo",
-            money=Decimal("448.10"),
-            at_utc=utc,
-            summer=datetime(2026, 7, 1, 9, 30, tzinfo=NEW_YORK),
-            day=date(2026, 2, 13),
-            reason=ExitReason.TIME,
-            nothing=float("nan"),
-            endless=Decimal("Infinity"),
-            pair=(1, 2),
-        )
+    found = plain(
+        {
+            "money": Decimal("448.10"),
+            "at_utc": utc,
+            "summer": datetime(2026, 7, 1, 9, 30, tzinfo=NEW_YORK),
+            "day": date(2026, 2, 13),
+            "reason": ExitReason.TIME,
+            "nothing": float("nan"),
+            "endless": Decimal("Infinity"),
+            "pair": (1, 2),
+            "object": Check("strikes", None, None, None, ""),
+        }
     )
     assert found["money"] == 448.1
     assert found["at_utc"] == "2026-02-13T09:41:05-05:00"
@@ -160,6 +167,7 @@ def test_values_become_plain_numbers_new_york_times_and_words():
     assert found["nothing"] is None
     assert found["endless"] is None
     assert found["pair"] == [1, 2]
+    assert found["object"] == {"name": "strikes", "ok": None, "value": None, "limit": None, "message": ""}
 
 
 ANYTHING = st.recursive(
@@ -175,12 +183,10 @@ ANYTHING = st.recursive(
 )
 
 
-@given(
-    st.sampled_from(sorted(shapes.SHAPES)),
-    st.dictionaries(st.sampled_from([*KEYS["enter"], "flat", "x"]), ANYTHING),
-)
-def test_whatever_a_job_returns_is_one_line_of_strict_json(command, data):
-    text = shapes.as_json(Result(command, AT, None, data))
+@given(ANYTHING, ANYTHING, st.text())
+def test_whatever_a_job_returns_is_one_line_of_strict_json(value, limit, note):
+    check = Check("strikes", None, value, limit, note)
+    text = shapes.as_json(result("enter", checks=(check,), notes=[note]))
     assert "\n" not in text
     assert text.isascii()
     json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
@@ -196,40 +202,46 @@ def test_json_alone_is_on_stdout_and_the_error_is_one_line_on_stderr(capsys):
 
 # --- CSV ------------------------------------------------------------------------------------------
 
-TRADES = [
-    {
-        "id": 1,
-        "trade_date": "2026-02-13",
-        "final_pnl": Decimal("-3.10"),
-        "exit_reason": None,
-        "residual": ["SPX"],
-    },
-    {"id": 2, "trade_date": "2026-02-13", "final_pnl": None, "note": 'said "no", twice'},
-]
+EMPTY_TRADE = dict.fromkeys(TradeRow.columns())
+
+
+def trade_row(**columns) -> TradeRow:
+    return TradeRow.of({**EMPTY_TRADE, "trade_date": "2026-02-13", "status": "CLOSED", **columns})
+
+
+TRADES = (
+    trade_row(id=1, final_pnl=-3.1, residual=["SPX"], note=""),
+    trade_row(id=2, note='said "no", twice'),
+)
 
 
 def test_csv_begins_with_the_ledgers_columns_and_keeps_nulls_empty(capsys):
     assert view.show_csv(result("report", trades=TRADES), "trades", None) == 0
     rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
-    assert list(rows[0])[: len(shapes.TRADE_COLUMNS)] == list(shapes.TRADE_COLUMNS)
+    assert list(rows[0])[: len(TRADE_COLUMNS)] == TRADE_COLUMNS
     assert [row["final_pnl"] for row in rows] == ["-3.1", ""]
     assert rows[0]["residual"] == '["SPX"]'
     assert rows[1]["note"] == 'said "no", twice'
 
 
-@pytest.mark.parametrize("table", shapes.TABLES)
+@pytest.mark.parametrize("table", TABLES)
 def test_an_empty_table_still_has_its_header(capsys, table):
     view.show_csv(result("report"), table, None)
-    assert capsys.readouterr().out == ",".join(shapes.TABLES[table]) + "\n"
+    assert capsys.readouterr().out == ",".join(TABLES[table].columns()) + "\n"
+
+
+def test_every_table_of_the_command_line_is_a_field_of_the_report_and_the_other_way_round():
+    assert list(commands.Table) == list(TABLES)
+    assert TABLES.keys() < result("report").own().keys()
 
 
 def test_a_csv_file_is_its_owners_alone_even_where_an_open_one_stood(tmp_path):
     path = tmp_path / "trades.csv"
     path.write_text("old and much longer than anything that follows" * 100)
     path.chmod(0o644)
-    assert view.show_csv(result("report", days=[{"date": "2026-02-13"}]), "days", path) == 0
+    assert view.show_csv(result("report", days=(DayRow(date="2026-02-13"),)), "days", path) == 0
     assert path.stat().st_mode & 0o777 == 0o600
-    assert path.read_text().splitlines()[1:] == [",2026-02-13,,,,,,,"]
+    assert path.read_text().splitlines()[1:] == [",2026-02-13,,,,,,,,"]
 
 
 def test_a_pipe_given_as_csv_file_keeps_its_own_mode(tmp_path):
@@ -254,26 +266,23 @@ def test_a_report_that_failed_writes_no_csv(capsys, tmp_path):
 
 # --- tables ---------------------------------------------------------------------------------------
 
-LEG = {
-    "symbol": "SPX",
-    "trading_class": "SPXW",
-    "expiration": "2026-02-13",
-    "strike": Decimal(6800),
-    "right": "C",
-    "action": "BUY",
-    "quantity": 1,
-    "bid": Decimal("17.8"),
-    "ask": Decimal("17.9"),
-}
-POSITION_NOW = {
-    "trade_id": 3,
-    "entry_time": AT,
-    "spy_strike": Decimal(677),
-    "spx_strike": Decimal(6800),
-    "entry_credit": Decimal("448.1"),
-    "current_pnl": None,
-    "status": "ACTIVE",
-}
+LEG = EntryLeg(
+    symbol=LegName.SPX,
+    trading_class="SPXW",
+    expiration=date(2026, 2, 13),
+    strike=Decimal(6800),
+    right="C",
+    action=Side.BUY,
+    quantity=1,
+    bid=Decimal("17.8"),
+    ask=Decimal("17.9"),
+    fill_price=None,
+)
+POSITION_NOW = (3, AT, Decimal(677), Decimal(6800), Decimal("448.1"), None, TradeStatus.ACTIVE)
+
+
+def managed(action: Action, reason: ExitReason | None = None, *residual: LegName) -> ManagedPosition:
+    return ManagedPosition(*POSITION_NOW, reason, action, residual)
 
 
 def line_with(text: str, word: str) -> list[str]:
@@ -286,25 +295,15 @@ def test_enter_shows_why_not_what_and_the_truth_beside_the_credit(capsys):
         capsys,
         result(
             "enter",
-            outcome="skipped",
-            would="skip",
-            checks=[
-                {
-                    "name": "net_credit",
-                    "ok": False,
-                    "value": Decimal("389.12"),
-                    "limit": 400,
-                    "message": "too little",
-                },
-                {"name": "margin", "ok": None, "message": "not asked"},
-            ],
-            legs=[LEG],
-            credit={"gross": Decimal("400.91"), "commissions": Decimal("11.79"), "net": Decimal("389.12")},
-            risk={
-                "strike_mismatch_points": Decimal("9.7"),
-                "edge": Decimal("-40.2"),
-                "worst_case": Decimal(-518),
-            },
+            outcome=EntryOutcome.SKIPPED,
+            would=Verdict.SKIP,
+            checks=(
+                Check("net_credit", False, Decimal("389.12"), 400, "too little"),
+                Check("margin", None, None, None, "not asked"),
+            ),
+            legs=(LEG,),
+            credit=EntryCredit(Decimal("400.91"), Decimal("11.79"), Decimal("389.12")),
+            risk=Risk(Decimal("9.7"), Decimal("-40.2"), Decimal(-518)),
         ),
     )
     assert (err, code) == ("", 0)
@@ -317,16 +316,17 @@ def test_enter_shows_why_not_what_and_the_truth_beside_the_credit(capsys):
 
 
 def test_a_gain_is_called_a_gain_only_where_there_is_an_edge(capsys):
-    out, _, _ = shown(capsys, result("enter", outcome="entered", trade_id=3, risk={"edge": Decimal(12)}))
+    entered = result("enter", outcome=EntryOutcome.ENTERED, trade_id=3, risk=Risk(edge=Decimal(12)))
+    out, _, _ = shown(capsys, entered)
     assert "Entered: trade 3" in out
     assert "No edge" not in out
     assert "12.00 dollars are more than" in out
 
 
 def test_a_missing_price_is_a_dash_and_never_a_zero(capsys):
-    out, _, _ = shown(capsys, result("monitor", positions=[{**POSITION_NOW, "action": "held"}]))
+    out, _, _ = shown(capsys, result("monitor", positions=(managed(Action.HELD),)))
     assert line_with(out, "ACTIVE")[5:7] == ["+448.10", "–"]
-    out, _, _ = shown(capsys, result("status", market={"spx_price": 6800.0}))
+    out, _, _ = shown(capsys, result("status", market=MarketResult(spx_price=Decimal(6800))))
     assert line_with(out, "SPY")[-1] != "0.00"
     assert "0.00" not in out.replace("6,800.00", "")
 
@@ -338,10 +338,10 @@ def test_a_profit_and_loss_of_nothing_is_a_zero_without_a_sign():
 
 
 def test_what_could_not_be_closed_and_what_is_left_to_settlement_stands_out(capsys):
-    positions = [
-        {**POSITION_NOW, "exit_reason": "TIME", "action": "failed"},
-        {**POSITION_NOW, "trade_id": 4, "exit_reason": "TIME", "action": "closed", "residual": ["SPX"]},
-    ]
+    positions = (
+        managed(Action.FAILED, ExitReason.TIME),
+        managed(Action.CLOSED, ExitReason.TIME, LegName.SPX),
+    )
     out, err, code = shown(
         capsys, result("close-all", code=6, error="not closed", positions=positions, flat=False)
     )
@@ -352,14 +352,14 @@ def test_what_could_not_be_closed_and_what_is_left_to_settlement_stands_out(caps
 
 
 def test_monitor_names_the_differences_and_says_when_there_are_none(capsys):
-    out, _, _ = shown(capsys, result("monitor", reconciliation=["an order nobody sent"]))
+    out, _, _ = shown(capsys, result("monitor", reconciliation=("an order nobody sent",)))
     assert "an order nobody sent" in out
     out, _, _ = shown(capsys, result("monitor"))
     assert "Differences between ledger and broker: none" in out
 
 
 def test_a_settled_day_is_provisional_until_the_next_morning(capsys):
-    day = {"date": date(2026, 2, 13), "trades_count": 1, "net_pnl": Decimal("-3.1")}
+    day = DayRow(date="2026-02-13", trades_count=1, net_pnl=-3.1)
     out, _, _ = shown(capsys, result("settle", summary=day, provisional=True))
     assert "Provisional" in out
     assert "-3.10" in out
@@ -372,10 +372,12 @@ def test_the_dashboard_shows_a_breached_limit(capsys):
         capsys,
         result(
             "status",
-            status={"is_trading": False, "is_connected": True, "open_positions": 1},
-            account={"account_id": "DU1", "net_liquidation": Decimal(1000000)},
-            performance={"daily_realized_pnl": Decimal(-1200), "max_daily_loss": 1000, "risk_breached": True},
-            positions=[POSITION_NOW],
+            status=SystemResult(is_trading=False, is_connected=True, open_positions=1),
+            account=AccountResult(account_id="DU1", net_liquidation=Decimal(1000000)),
+            performance=PerformanceResult(
+                daily_realized_pnl=Decimal(-1200), max_daily_loss=Decimal(1000), risk_breached=True
+            ),
+            positions=(PositionResult(*POSITION_NOW),),
         ),
     )
     for text in ("Account DU1", "1,000,000.00", "-1,200.00", "6800"):
@@ -383,12 +385,12 @@ def test_the_dashboard_shows_a_breached_limit(capsys):
     assert line_with(out, "limit breached")[-1] == "yes"
 
 
-def test_a_report_draws_the_days_in_order_and_states_intervals(capsys):
-    days = [{"date": "2026-02-17", "net_pnl": -80}, {"date": "2026-02-13", "net_pnl": 40}]
-    statistics = {"trades": 2, "win_rate": {"value": 0.5, "interval": [0.095, 0.905]}, "profit_factor": None}
+def test_a_report_draws_the_days_in_order_and_names_every_figure(capsys):
+    days = (DayRow(date="2026-02-17", net_pnl=-80), DayRow(date="2026-02-13", net_pnl=40))
+    statistics = Statistics(trades=2, win_rate=Decimal("0.5"), win_rate_low=Decimal("0.095"))
     out, _, _ = shown(capsys, result("report", days=days, statistics=statistics))
     assert "█▁ -40.00" in out
-    assert line_with(out, "win rate interval")[-3:] == ["0.095", "to", "0.905"]
+    assert line_with(out, "win rate low")[-1] == "0.095"
     assert line_with(out, "profit factor")[-1] == "–"
 
 
@@ -398,12 +400,13 @@ def test_the_line_of_bars_reaches_from_least_to_greatest(values, bars):
 
 
 def test_a_command_without_a_screen_of_its_own_is_shown_all_the_same(capsys):
-    out, _, _ = shown(capsys, result("demo", folder="/tmp/day", steps=[{"command": "enter", "exit_code": 0}]))
-    assert line_with(out, "folder") == ["folder", "/tmp/day"]
-    assert line_with(out, "enter") == ["enter", "0"]
+    out, _, _ = shown(capsys, result("record", file="/tmp/day.csv", left_out=2, first=AT))
+    assert line_with(out, "file") == ["file", "/tmp/day.csv"]
+    assert line_with(out, "left out") == ["left", "out", "2"]
+    assert line_with(out, "first") == ["first", "02-13", "09:41:05"]
 
 
-@pytest.mark.parametrize("command", [*shapes.SHAPES, "demo"])
+@pytest.mark.parametrize("command", RESULT_TYPES)
 def test_every_screen_can_be_drawn_from_nothing(capsys, command):
     out, err, code = shown(capsys, result(command))
     assert out.startswith(f"{command} · paper · Fri 2026-02-13 09:41:05 ET\n")
@@ -421,7 +424,7 @@ def test_an_exit_code_without_a_sentence_gets_one(capsys):
 
 def test_a_brokers_words_can_neither_colour_nor_move_anything(capsys):
     bad = "[red]gone[/red] \x1b[2J\x07 :smile:"
-    out, _, _ = shown(capsys, result("monitor", reconciliation=[bad], notes=[bad]))
+    out, _, _ = shown(capsys, result("monitor", reconciliation=(bad,), notes=[bad]))
     assert out.count("[red]gone[/red] ?[2J? :smile:") == 2
     assert "\x1b" not in out
 
@@ -438,9 +441,10 @@ import sys
 from contextlib import suppress
 from datetime import datetime
 from spxarb.core.model import NEW_YORK
-from spxarb.core.result import Result
+from spxarb.core.results.positions import MonitorResult
 from spxarb.cli import view
-made = Result("monitor", datetime.now(NEW_YORK), "paper", {{"reconciliation": ["é–█" * 40] * 2000}}, {code}, {error})
+differences = ("é–█" * 40,) * 2000
+made = MonitorResult("monitor", datetime.now(NEW_YORK), "paper", {code}, {error}, reconciliation=differences)
 sys.exit(view.show(made, json={json}))
 """
 
@@ -522,9 +526,10 @@ def test_a_watch_that_cannot_begin_fails_as_the_command_would(capsys):
 WATCH = """
 from datetime import datetime
 from spxarb.core.model import NEW_YORK
-from spxarb.core.result import Result
+from spxarb.core.results.status import MarketResult, StatusResult
 from spxarb.cli import view
-made = Result("status", datetime.now(NEW_YORK), "paper", {"market": {"spx_price": 6797.4}})
+market = MarketResult(spx_price=6797.4)
+made = StatusResult("status", datetime.now(NEW_YORK), "paper", market=market)
 raise SystemExit(view.watch(lambda: (made, 30.0)))
 """
 

@@ -1737,7 +1737,9 @@ class Chance(Exchange):
     def _again(self):
         """What was told long ago is told once more."""
         old = [
-            event for event in self.history[-20:] if isinstance(event, OrderUpdate | FillReport | OrderMessage)
+            event
+            for event in self.history[-20:]
+            if isinstance(event, OrderUpdate | FillReport | OrderMessage)
         ]
         if old:
             self.mail.append(self.pick(old))

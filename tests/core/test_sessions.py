@@ -53,7 +53,11 @@ def test_an_ordinary_day_runs_from_half_past_nine_to_four():
         "09:35",
         "10:00",
     ]
-    assert [clock(moment) for moment in (day.exit_at, day.close, day.settle_at)] == ["15:45", "16:00", "16:05"]
+    assert [clock(moment) for moment in (day.exit_at, day.close, day.settle_at)] == [
+        "15:45",
+        "16:00",
+        "16:05",
+    ]
     assert not day.early
 
 
@@ -61,7 +65,11 @@ def test_on_a_half_day_exit_close_and_settlement_come_three_hours_earlier():
     day = timetable(date(2026, 11, 27), Config())
     assert day is not None
     assert day.early
-    assert [clock(moment) for moment in (day.exit_at, day.close, day.settle_at)] == ["12:45", "13:00", "13:05"]
+    assert [clock(moment) for moment in (day.exit_at, day.close, day.settle_at)] == [
+        "12:45",
+        "13:00",
+        "13:05",
+    ]
     assert [clock(moment) for moment in (day.entry_open, day.entry_cutoff)] == ["09:35", "10:00"]
 
 

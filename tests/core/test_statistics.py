@@ -30,19 +30,19 @@ TEN = of(150, -80, 40, 0, -300, 220, 90, -10, 60, -45)
 def test_ten_trades_are_counted_averaged_and_summed():
     """Wins 560, losses 435, one trade at zero."""
     found = statistics(TEN)
-    assert (found["trades"], found["wins"], found["losses"]) == (10, 5, 4)
-    assert (found["win_rate"], found["total"], found["expectancy"]) == (dec("0.5"), 125, dec("12.5"))
-    assert (found["median"], found["best"], found["worst"]) == (20, 220, -300)
-    assert found["profit_factor"] == dec("1.2874")
+    assert (found.trades, found.wins, found.losses) == (10, 5, 4)
+    assert (found.win_rate, found.total, found.expectancy) == (dec("0.5"), 125, dec("12.5"))
+    assert (found.median, found.best, found.worst) == (20, 220, -300)
+    assert found.profit_factor == dec("1.2874")
 
 
 def test_the_drawdown_over_trades_falls_from_the_best_total_so_far():
     """Totals 150, 70, 110, 110, -190, ...: 340 below the first."""
-    assert statistics(TEN)["max_drawdown"] == 340
+    assert statistics(TEN).max_drawdown == 340
 
 
 def test_without_trades_only_the_counts_are_known():
-    found = statistics([])
+    found = vars(statistics([]))
     counts = {"trades", "wins", "losses", "edge_trades"}
     assert all(found[name] == 0 for name in counts)
     assert all(found[name] is None for name in found.keys() - counts - {"note"})
@@ -51,21 +51,21 @@ def test_without_trades_only_the_counts_are_known():
 
 def test_one_trade_has_a_mean_but_no_interval_of_it():
     found = statistics(of("99.5"))
-    assert (found["expectancy"], found["median"]) == (dec("99.5"), dec("99.5"))
-    assert (found["expectancy_low"], found["expectancy_high"]) == (None, None)
+    assert (found.expectancy, found.median) == (dec("99.5"), dec("99.5"))
+    assert (found.expectancy_low, found.expectancy_high) == (None, None)
 
 
 def test_without_a_loss_there_is_no_profit_factor():
-    assert statistics(of(10, 20))["profit_factor"] is None
+    assert statistics(of(10, 20)).profit_factor is None
 
 
 def test_a_win_or_a_loss_of_cents_counts_as_one():
     found = statistics(of("0.50", "-0.25"))
-    assert (found["wins"], found["losses"], found["profit_factor"]) == (1, 1, 2)
+    assert (found.wins, found.losses, found.profit_factor) == (1, 1, 2)
 
 
 def test_without_a_win_the_profit_factor_is_zero():
-    assert statistics(of(-10, -20))["profit_factor"] == 0
+    assert statistics(of(-10, -20)).profit_factor == 0
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_fewer_than_twenty_trades_have_no_tail():
 def test_the_edge_at_entry_stands_beside_what_came_of_it():
     """Only trades whose edge is known: -40 and -20 promised, 100 and -300 came."""
     found = statistics(of(100, 77, -300), [dec(-40), None, dec(-20)])
-    assert (found["edge_trades"], found["average_edge"], found["average_realized"]) == (2, -30, -100)
+    assert (found.edge_trades, found.average_edge, found.average_realized) == (2, -30, -100)
 
 
 def test_edges_of_other_trades_are_refused():
@@ -147,18 +147,18 @@ def test_edges_of_other_trades_are_refused():
     ],
 )
 def test_the_note_says_no_more_than_the_numbers_prove(pnls, sentence):
-    assert statistics(pnls)["note"] == sentence
+    assert statistics(pnls).note == sentence
 
 
 @given(results)
 def test_every_result_is_a_win_a_loss_or_zero_and_all_are_in_the_total(pnls):
     found = statistics(pnls)
-    assert found["wins"] + found["losses"] + sum(1 for pnl in pnls if pnl == 0) == len(pnls)
+    assert found.wins + found.losses + sum(1 for pnl in pnls if pnl == 0) == len(pnls)
     if pnls:
-        assert found["total"] == sum(pnls)
-        assert found["worst"] <= found["median"] <= found["best"]
-        assert 0 <= found["win_rate_low"] <= found["win_rate"] <= found["win_rate_high"] <= 1
-        assert abs(found["median"] - reference.median(pnls)) <= dec("0.005")
+        assert found.total == sum(pnls)
+        assert found.worst <= found.median <= found.best
+        assert 0 <= found.win_rate_low <= found.win_rate <= found.win_rate_high <= 1
+        assert abs(found.median - reference.median(pnls)) <= dec("0.005")
 
 
 @given(results)

@@ -11,7 +11,7 @@ import pytest
 from disk import as_nobody, mode_of, python, refused
 from samples import DAY, NOW, D, a_fill, a_trade, an_order, commands
 
-from spxarb.cli import shapes
+from spxarb.core.results.rows import DayRow, ExecutionRow, TradeRow
 from spxarb.ledger import schema
 from spxarb.ledger.ledger import Ledger
 
@@ -37,16 +37,16 @@ def test_the_promised_columns_come_first_in_their_order(ledger, table, promised)
     assert columns(ledger, table)[: len(names)] == names
 
 
-def test_reports_begin_with_the_columns_that_the_csv_promises(ledger):
+def test_every_column_of_a_table_is_a_field_of_its_row_in_a_report(ledger):
     trade = ledger.trades.create(a_trade())
     ledger.fills.record(a_fill(trade))
     ledger.days.write_summary({"date": DAY})
-    for rows, promised in (
-        (ledger.trades.rows(DAY, DAY), shapes.TRADE_COLUMNS),
-        (ledger.days.summary_rows(DAY, DAY), shapes.DAY_COLUMNS),
-        (ledger.fills.rows(DAY, DAY), shapes.EXECUTION_COLUMNS),
+    for rows, fields in (
+        (ledger.trades.rows(DAY, DAY), TradeRow.columns()),
+        (ledger.days.summary_rows(DAY, DAY), DayRow.columns()),
+        (ledger.fills.rows(DAY, DAY), ExecutionRow.columns()),
     ):
-        assert tuple(rows[0])[: len(promised)] == promised
+        assert tuple(rows[0]) == fields
 
 
 def test_users_own_statements_work(ledger, path):
@@ -210,6 +210,7 @@ def test_jobs_that_start_together_after_an_upgrade_migrate_once(existing):
     code = """
 import sys, time
 from pathlib import Path
+from spxarb.core.results.rows import DayRow, ExecutionRow, TradeRow
 from spxarb.ledger import schema
 from spxarb.ledger.ledger import Ledger
 def slowly(db):

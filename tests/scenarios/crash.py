@@ -221,7 +221,8 @@ def broken_laws(stage: Stage, cash_before: float) -> list[str]:
 def _fills_differ(stage: Stage, ours: list[dict[str, Any]]) -> list[str]:
     told = {row["exec_id"]: row for row in stage.sql("SELECT * FROM executions WHERE superseded = 0")}
     found = [
-        f"execution {exec_id} is not in the book" for exec_id in set(told) - {fill["exec_id"] for fill in ours}
+        f"execution {exec_id} is not in the book"
+        for exec_id in set(told) - {fill["exec_id"] for fill in ours}
     ]
     for fill in ours:
         row = told.get(fill["exec_id"])

@@ -9,11 +9,13 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator, FormatChecker
 
 from spxarb.core.model import NEW_YORK
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 RECORDED = Path(
     os.environ.get("SPXARB_RECORDED_DAYS") or Path(__file__).resolve().parents[3] / "shared" / "data"
 )
+SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "json"
 HASTE = {
     "order_timeout_seconds": 1,
     "exit_rung_seconds": 0.5,
@@ -58,6 +61,32 @@ def withheld(*messages: int | str) -> dict[str, Any]:
     return fault("withhold", messages=list(messages), lasts="always")
 
 
+FORMATS = FormatChecker()
+
+
+@FORMATS.checks("date-time", raises=ValueError)
+def _has_an_offset(value: object) -> bool:
+    return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
+
+
+@cache
+def schema_of(command: str) -> Draft202012Validator:
+    """What `docs/json` says of a command's object."""
+    schema = json.loads((SCHEMAS / f"{command}.json").read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema, format_checker=FORMATS)
+
+
+def read_object(text: str) -> dict[str, Any]:
+    """The one JSON object that a command printed; it must be as its schema says."""
+    found = json.loads(text)
+    wrong = [
+        f"{error.json_path}: {error.message}" for error in schema_of(found["command"]).iter_errors(found)
+    ]
+    assert not wrong, f"{found['command']} --json is not as docs/json says: {wrong}"
+    return found
+
+
 @dataclass(frozen=True)
 class Done:
     """How a command ended."""
@@ -66,9 +95,9 @@ class Done:
     out: str
     err: str
 
-    @property
+    @cached_property
     def json(self) -> dict[str, Any]:
-        return json.loads(self.out)
+        return read_object(self.out)
 
     def __getitem__(self, key: str) -> Any:
         return self.json[key]
@@ -135,7 +164,10 @@ class Stage:
             cwd=self.folder,
             env=self.environment(**(env or {})),
         )
-        return Done(done.returncode, done.stdout, done.stderr)
+        result = Done(done.returncode, done.stdout, done.stderr)
+        if as_json and result.out:
+            assert result.json["exit_code"] == result.code
+        return result
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """One command, left running."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import pwd
 import shutil
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from actions import dump, enter, lonely, playing, settings
 from contract import DAY, SHAPES, assert_whole
-from harness import Done, fault, withheld
+from harness import Done, fault, read_object, withheld
 from relay import free_port, half_a_handshake, hang_up, listening, say_nothing, speak_http
 
 from spxarb.sim.api.wire import Ask, Say
@@ -348,7 +347,7 @@ def test_silence_while_an_exit_is_due_is_an_alarm(tmp_path, message):
         stage.sim.control.script([withheld(message)])
         before = dump(stage, "system_state")
         done = run(stage, "monitor")
-        assert_told(done, 6, "monitor", "due to be left", "did not answer")
+        assert_told(done, 6, "monitor", "exit of trade 1 is due", "did not answer")
         assert dump(stage, "system_state") == before
         assert_told(run(stage, "close-all"), 6, "close-all", "did not answer")
         stage.sim.control.script()
@@ -397,7 +396,7 @@ def test_a_dry_run_raises_no_alarm(tmp_path, ledger):
 def test_the_wrong_account_does_not_hide_that_an_exit_is_due(tmp_path, ledger):
     with playing(tmp_path) as stage:
         other = holding(tmp_path, ledger, stage.sim.port, "paper", due=True, execution=HURRY)
-        assert_told(run(other, "monitor"), 6, "monitor", "SIM0000001", "due to be left")
+        assert_told(run(other, "monitor"), 6, "monitor", "SIM0000001", "exit of trade 1 is due")
         assert_told(run(other, "close-all"), 6, "close-all", "SIM0000001")
         assert stage.sim.control.book()["orders"] == []
 
@@ -600,7 +599,7 @@ def test_waiting_for_the_lock_while_an_exit_is_due_is_an_alarm(tmp_path, ledger)
     stage = holding(tmp_path, ledger, free_port(), "paper", due=True)
     stage.write_config(trading={"mode": "paper"}, execution={**NOBODY_THERE, "lock_timeout_seconds": 0})
     with lock_held(tmp_path / "trading.lock"):
-        assert_told(run(stage, "monitor"), 6, "monitor", "holds the lock", "due to be left")
+        assert_told(run(stage, "monitor"), 6, "monitor", "holds the lock", "exit of trade 1 is due")
 
 
 def test_what_changes_no_position_needs_no_lock(tmp_path, ledger):
@@ -650,7 +649,7 @@ def test_ctrl_c_ends_in_one_line_a_whole_object_and_a_run_with_that_code(tmp_pat
     assert job.returncode == code, err
     assert (err.count("\n"), "Traceback" in err) == (1, False), err
     assert err.startswith(f"spxarb {verb}: interrupted")
-    found = json.loads(out)
+    found = read_object(out)
     assert_whole(found, SHAPES[verb])
     assert found["exit_code"] == code
     (row,) = stage.sql("SELECT exit_code, ended_at IS NOT NULL AS ended FROM runs ORDER BY id DESC LIMIT 1")

@@ -3,7 +3,6 @@
 import csv
 import gzip
 import io
-import json
 import signal
 import stat
 import time
@@ -12,7 +11,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from harness import Stage
+from harness import Stage, read_object
 
 from spxarb.sim.control import RunningSim
 from spxarb.sim.market.instruments import SPX_ID, SPY_ID, option
@@ -75,7 +74,7 @@ def end(process, number=signal.SIGINT):
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (0, "")
-    return json.loads(out)
+    return read_object(out)
 
 
 @pytest.mark.parametrize("name", ["day.csv", "day.csv.gz"])
@@ -155,9 +154,9 @@ def test_a_gateway_that_stays_away_ends_it_with_4_and_what_there_is_stays(stage)
     with recording(stage, path, "--reconnect", "1") as process:
         stage.sim.control.stop()
         out, err = process.communicate(timeout=30)
-    assert (process.returncode, json.loads(out)["ended_by"], err.count("\n")) == (4, "gateway", 1)
+    assert (process.returncode, read_object(out)["ended_by"], err.count("\n")) == (4, "gateway", 1)
     assert "is in" in err
-    assert json.loads(out)["rows"] == len(rows_of(path)) > 0
+    assert read_object(out)["rows"] == len(rows_of(path)) > 0
 
 
 def test_it_waits_for_the_open_and_ends_by_itself_at_the_close(tmp_path):
@@ -178,7 +177,7 @@ def test_it_waits_for_the_open_and_ends_by_itself_at_the_close(tmp_path):
             out, err = process.communicate(timeout=20)
         finally:
             process.kill()
-        assert (process.returncode, err, json.loads(out)["ended_by"]) == (0, "", "close")
+        assert (process.returncode, err, read_object(out)["ended_by"]) == (0, "", "close")
         assert min(row["t"][11:16] for row in rows_of(path)) == "09:31"
         done = stage.run("record", "--output", str(tmp_path / "late.csv"))
         assert (done.code, (tmp_path / "late.csv").exists()) == (5, False)
@@ -189,7 +188,7 @@ def test_it_ends_at_its_time_and_after_its_seconds(stage):
     with recording(stage, path, "--until", "09:40") as process:
         stage.at("09:40")
         out, _ = process.communicate(timeout=20)
-        assert (process.returncode, json.loads(out)["ended_by"]) == (0, "time")
+        assert (process.returncode, read_object(out)["ended_by"]) == (0, "time")
     done = stage.run(
         "record", "--output", str(stage.folder / "short.csv"), "--seconds", "1", "--strikes", "1"
     )

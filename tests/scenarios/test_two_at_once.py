@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from crash import broken_laws
-from harness import Stage
+from harness import Stage, read_object
 from ib_insync import IB, LimitOrder, Option
 
 from spxarb.sim.control import RunningSim
@@ -36,7 +35,7 @@ def stage(tmp_path) -> Iterator[Stage]:
 def ended(process: subprocess.Popen[str]) -> dict:
     out, err = process.communicate(timeout=SECONDS)
     assert out, err
-    return json.loads(out)
+    return read_object(out)
 
 
 def take_the_whole_offer(stage: Stage, symbol: str, strike: float, trading_class: str) -> None:

@@ -44,7 +44,7 @@ from contract import (
     TRADES,
     assert_fits,
 )
-from harness import Stage, fault, withheld
+from harness import Stage, fault, read_object, withheld
 from relay import CHANGING, free_port, listening, say_nothing
 
 from spxarb.sim.api.wire import Ask, Say
@@ -322,7 +322,7 @@ def test_an_enter_at_work_makes_way_for_stop_and_close_all(thin, words):
     done = thin.run(*words)
     out, err = job.communicate(timeout=30)
     assert (done.code, job.returncode) == (0, 0), done.err + err
-    assert json.loads(out)["outcome"] == "aborted"
+    assert read_object(out)["outcome"] == "aborted"
     assert (words[0] == "stop") or done["flat"]
     assert (thin.positions(), live_orders(thin)) == ({}, [])
     assert thin.sql("SELECT status, exit_reason FROM trades") == [
@@ -338,7 +338,7 @@ def test_a_stop_while_enter_still_asks_for_the_margin_lets_nothing_be_bought(sta
         assert stage.run("stop", "--reason", "enough").code == 0
         tap.let_go()
         out, err = job.communicate(timeout=30)
-    assert (job.returncode, json.loads(out)["outcome"]) == (0, "skipped"), err
+    assert (job.returncode, read_object(out)["outcome"]) == (0, "skipped"), err
     assert stage.sim.control.book()["orders"] == []
     assert stage.sql("SELECT count(*) AS n FROM trades") == [{"n": 0}]
 
@@ -362,9 +362,9 @@ def test_the_environment_alone_is_configuration_enough(stage):
         env=stage.environment(**environment),
     )
     (limit,) = [
-        check["limit"] for check in json.loads(done.stdout)["checks"] if check["name"] == "net_credit"
+        check["limit"] for check in read_object(done.stdout)["checks"] if check["name"] == "net_credit"
     ]
-    assert (json.loads(done.stdout)["outcome"], limit) == ("entered", 405.5)
+    assert (read_object(done.stdout)["outcome"], limit) == ("entered", 405.5)
 
 
 def test_logs_go_to_stderr_and_stdout_is_one_object(stage):
@@ -396,7 +396,7 @@ def test_with_nothing_open_monitor_needs_no_gateway_and_does_not_even_load_its_c
         )
         assert (done.returncode, done.stderr) == (0, "[]\n")
         assert_fits(
-            json.loads(done.stdout), MONITOR | {"mode": "paper", "positions": [], "reconciliation": []}
+            read_object(done.stdout), MONITOR | {"mode": "paper", "positions": [], "reconciliation": []}
         )
         assert seen == []
     assert stage.sql("SELECT command, exit_code FROM runs") == [{"command": "monitor", "exit_code": 0}]

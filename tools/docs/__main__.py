@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tools.docs import commands, configuration, faults, house, order_life
+from tools.docs import commands, configuration, faults, house, order_life, schemas
 
-for writer in (commands, configuration, faults, house, order_life):
+for writer in (commands, configuration, faults, house, order_life, schemas):
     writer.write(Path.cwd())

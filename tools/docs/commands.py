@@ -14,9 +14,9 @@ _INTRO = """\
 Generated from the command line's own parser; `spxarb COMMAND --help` says the same.
 
 `spxarb [--config FILE] COMMAND [OPTIONS]`. `--config` may also stand after the command. With `--json` a
-command prints one JSON object on stdout, with all its keys, on every exit but 2. Logs and the one line of a
-failure go to stderr. [Exit codes](exit-codes.md) mean the same for all commands; the [glossary](glossary.md)
-explains the words.
+command prints one JSON object on stdout, with all its keys, on every exit but 2; the schema of each is in
+`docs/json/`. Logs and the one line of a failure go to stderr. [Exit codes](exit-codes.md) mean the same for
+all commands; the [glossary](glossary.md) explains the words.
 """
 
 
@@ -25,7 +25,8 @@ def commands() -> str:
     root = tree()
     parts = [_INTRO, "\n## spxarb\n\n", root.help, "\n\n", _table(root)]
     for name, command in root.commands.items():
-        parts += [f"\n## {name}\n\n", command.help, "\n\n", _table(command)]
+        link = f"With `--json`: [json/{name}.json](json/{name}.json)."
+        parts += [f"\n## {name}\n\n", command.help, f" {link}\n\n", _table(command)]
     return "".join(parts)
 
 

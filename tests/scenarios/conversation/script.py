@@ -178,7 +178,10 @@ def asks_for_bars(talk, sim, spx):
     assert day["date"] == TODAY
     if talk.version >= 165:
         told = talk.schedule({**SPY, "conId": 756733}, 3)
-        days = [(session["startDateTime"], session["endDateTime"], session["refDate"]) for session in told["sessions"]]
+        days = [
+            (session["startDateTime"], session["endDateTime"], session["refDate"])
+            for session in told["sessions"]
+        ]
         assert days == [(f"{d}-09:30:00", f"{d}-16:00:00", d) for d in ("20260217", "20260218", TODAY)]
         assert (told["timeZone"], told["startDateTime"]) == ("US/Eastern", "20260217-09:30:00")
     grown = talk.growing_bars(spx, "1 min", "MIDPOINT")
@@ -300,7 +303,10 @@ def ends_orders(talk, spx, spy):
     assert [row["order"]["orderRef"] for row in talk.all_open_orders()] == ["a", "b", "c"]
     assert talk.cancel(first["orderId"])["status"] == "Cancelled"
     talk.global_cancel()
-    assert [talk.order(placed["orderId"])["status"] for placed in (second, third)] == ["Cancelled", "Cancelled"]
+    assert [talk.order(placed["orderId"])["status"] for placed in (second, third)] == [
+        "Cancelled",
+        "Cancelled",
+    ]
     assert talk.all_open_orders() == []
     assert codes(talk) == [202, 202, 202]
     refused = talk.place(spx, order("BUY", 1, 0.53, "d"))

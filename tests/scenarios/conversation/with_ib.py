@@ -210,7 +210,11 @@ class Driver:
         return [self.fill(fill) for fill in fills]
 
     def fill(self, fill):
-        known = next(known_fill for known_fill in self.ib.fills() if known_fill.execution.execId == fill.execution.execId)
+        known = next(
+            known_fill
+            for known_fill in self.ib.fills()
+            if known_fill.execution.execId == fill.execution.execId
+        )
         report = known.commissionReport  # what is asked for again comes without it
         paid = {"commission": report.commission, "realized": report.realizedPNL} if report.execId else {}
         return {"contract": fill.contract, **pipe.plain(fill.execution), **paid}

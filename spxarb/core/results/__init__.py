@@ -1,0 +1,1 @@
+"""What each command answers beside the common part of `core/result.py`: one file a verb."""

@@ -1,0 +1,97 @@
+"""What `monitor` and `close-all` answer: the open spreads, and what was done with each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Self
+
+from spxarb.core.result import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from decimal import Decimal
+
+    from spxarb.core.model import ExitReason, LegName, TradeStatus
+    from spxarb.core.records import Trade
+
+
+class Action(StrEnum):
+    """What was done with a spread."""
+
+    HELD = "held"
+    CLOSED = "closed"
+    WOULD_CLOSE = "would_close"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class PositionResult:
+    """An open spread; strikes in dollars (SPY) and index points (SPX)."""
+
+    trade_id: int
+    entry_time: datetime | None
+    spy_strike: Decimal | None
+    spx_strike: Decimal | None
+    entry_credit: Decimal | None
+    """Dollars net of the entry's commissions, from fills."""
+    current_pnl: Decimal | None
+    """Dollars: the entry credit less what closing costs now, commissions included; null when not known."""
+    status: TradeStatus
+
+    @classmethod
+    def of(cls, trade: Trade, pnl: Decimal | None) -> Self:
+        return cls(*_position(trade, pnl))
+
+
+@dataclass(frozen=True)
+class ManagedPosition(PositionResult):
+    """An open spread, and what was done with it."""
+
+    exit_reason: ExitReason | None
+    """Why it was or is to be closed; null while it is held."""
+    action: Action
+    residual: tuple[LegName, ...]
+    """Legs left to cash settlement; usually empty."""
+
+    @classmethod
+    def managed(
+        cls,
+        trade: Trade,
+        pnl: Decimal | None,
+        action: Action,
+        reason: ExitReason | None,
+        residual: Sequence[LegName],
+    ) -> Self:
+        """The trade as it is afterwards; `pnl` was measured before."""
+        reason = reason or trade.exit_reason
+        return cls(*_position(trade, pnl), reason, action, tuple(residual) or trade.residual)
+
+
+def _position(
+    trade: Trade, pnl: Decimal | None
+) -> tuple[int, datetime | None, Decimal | None, Decimal | None, Decimal | None, Decimal | None, TradeStatus]:
+    spy, spx = trade.spy.strike, trade.spx.strike
+    return trade.id, trade.entry_time, spy, spx, trade.entry_credit, pnl, trade.status
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitorResult(Result):
+    """The open spreads, and what was done with each."""
+
+    positions: tuple[ManagedPosition, ...] = ()
+    reconciliation: tuple[str, ...] = ()
+    """Differences found between ledger and broker, a sentence each; empty when there were none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloseAllResult(Result):
+    """Every spread that was open, and whether anything of ours is left."""
+
+    positions: tuple[ManagedPosition, ...] = ()
+    flat: bool | None = None
+    """Whether nothing of ours is held any more; null when that could not be found out."""
+    asked_broker: bool = False
+    reconciliation: tuple[str, ...] = ()
+    """Differences found between ledger and broker, a sentence each; empty when there were none."""

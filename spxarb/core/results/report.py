@@ -1,0 +1,31 @@
+"""What `report` and `demo` answer: trades, days, executions and statistics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from spxarb.core.result import Result
+from spxarb.core.results.rows import DayRow, ExecutionRow, TradeRow
+from spxarb.core.statistics import Statistics
+
+if TYPE_CHECKING:
+    from spxarb.core.results.rows import Row
+
+TABLES: dict[str, type[Row]] = {"trades": TradeRow, "days": DayRow, "executions": ExecutionRow}
+"""The fields of a report that `--csv` can write, and the rows of each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportResult(Result):
+    """Trades, days, executions and statistics of the days asked for."""
+
+    trades: tuple[TradeRow, ...] = ()
+    days: tuple[DayRow, ...] = ()
+    executions: tuple[ExecutionRow, ...] = ()
+    statistics: Statistics = field(default_factory=Statistics)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoResult(ReportResult):
+    """The report of the simulated day."""

@@ -1,0 +1,137 @@
+"""Rows of the ledger as reports show them: every column of the table, as stored.
+
+Days and moments are text, flags 0 or 1. `Annotated[str, ...]` names the type that the text is of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from spxarb.core.model import ExitReason, LegName, Side, TradeStatus
+from spxarb.core.records import Purpose
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DayText = Annotated[str, date]
+TimeText = Annotated[str, datetime]
+StatusText = Annotated[str, TradeStatus]
+ReasonText = Annotated[str, ExitReason]
+LegText = Annotated[str, LegName]
+SideText = Annotated[str, Side]
+PurposeText = Annotated[str, Purpose]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table: a field a column, in the table's order."""
+
+    @classmethod
+    def columns(cls) -> tuple[str, ...]:
+        return tuple(cls.__dataclass_fields__)
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """From a row as the ledger stores it. Raises KeyError when a column is missing."""
+        return cls(**{name: row[name] for name in cls.columns()})
+
+
+@dataclass(frozen=True)
+class TradeRow(Row):
+    """A row of `trades`. Dollars; prices as quoted or filled."""
+
+    id: int
+    trade_date: DayText
+    spy_price: float | None
+    spx_price: float | None
+    spy_strike: float | None
+    spx_strike: float | None
+    spy_entry_bid: float | None
+    spy_entry_ask: float | None
+    spx_entry_bid: float | None
+    spx_entry_ask: float | None
+    entry_credit: float | None
+    """Net of the entry's commissions, from fills."""
+    entry_time: TimeText | None
+    entry_filled: int
+    spy_exit_price: float | None
+    spx_exit_price: float | None
+    exit_cost: float | None
+    """Positive when paid; includes the exit's commissions and any settlement."""
+    exit_time: TimeText | None
+    exit_reason: ReasonText | None
+    final_pnl: float | None
+    """Entry credit less exit cost."""
+    commissions: float | None
+    """Both sides."""
+    status: StatusText
+    account: str
+    spx_contract: Mapping[str, object]
+    spy_contract: Mapping[str, object]
+    spx_contracts: int
+    spy_contracts: int
+    commissions_estimated: int
+    """1 until the broker has reported every commission."""
+    provisional: int
+    """1 until the next morning has confirmed the settlement."""
+    residual: tuple[LegText, ...]
+    """Legs left to cash settlement."""
+    ratio: float | None
+    """SPX / SPY at entry."""
+    strike_mismatch: float | None
+    """Index points."""
+    edge: float | None
+    worst_case: float | None
+    limits: Mapping[str, object]
+    """The configuration in force at entry."""
+    note: str
+
+
+@dataclass(frozen=True)
+class DayRow(Row):
+    """A row of `daily_summary`, dollars; all null for a day without one."""
+
+    id: int | None = None
+    date: DayText | None = None
+    trades_count: int | None = None
+    winning_trades: int | None = None
+    losing_trades: int | None = None
+    total_pnl: float | None = None
+    """Before commissions."""
+    total_commissions: float | None = None
+    net_pnl: float | None = None
+    max_drawdown: float | None = None
+    """The day's deepest fall of net P&L from its peak, never negative."""
+    provisional: int | None = None
+    """1 while a later look may change the figures."""
+
+
+@dataclass(frozen=True)
+class ExecutionRow(Row):
+    """A row of `executions`: one fill that stands. Dollars."""
+
+    exec_id: str
+    trade_id: int
+    leg: LegText
+    order_ref: str
+    time: TimeText
+    account: str
+    con_id: int
+    symbol: str
+    side: SideText
+    quantity: float
+    price: float
+    commission: float
+    commission_estimated: int
+    """1 until the broker has reported the commission."""
+    purpose: PurposeText
+    """e: entry, u: undoes an entry, x: exit, f: fail-safe."""
+    family: str
+    """What all corrections of one execution share."""
+    sec_type: str
+    client_id: int
+    order_id: int
+    perm_id: int
+    superseded: int

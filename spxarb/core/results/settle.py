@@ -1,0 +1,23 @@
+"""What `settle` answers: the day's trades and its summary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from spxarb.core.result import Result
+from spxarb.core.results.rows import DayRow
+
+if TYPE_CHECKING:
+    from spxarb.core.results.rows import TradeRow
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettleResult(Result):
+    """A day after its close."""
+
+    trades: tuple[TradeRow, ...] = ()
+    """The trades of the day."""
+    summary: DayRow = field(default_factory=DayRow)
+    provisional: bool = True
+    """Whether a later look may change the figures: true until shown otherwise."""

@@ -1,0 +1,247 @@
+"""One entry: the market looked at, every check made, the spread opened, its row concluded."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from spxarb.core.broker_codes import FARM_TROUBLE
+from spxarb.core.execution import Ending, OpenPlan
+from spxarb.core.model import ExitReason, LegName, OrderTicket, Side, TradeStatus
+from spxarb.core.records import Trade
+from spxarb.core.results.enter import EnterResult, EntryCredit, EntryLeg, EntryPrices, Verdict
+from spxarb.core.strategy import (
+    NO_MARKET,
+    Credit,
+    EntryView,
+    allowed,
+    entry_checks,
+    margin_check,
+    margin_not_asked,
+    quoted_credit,
+    risk_of,
+    spx_price_cap,
+    spy_price_floor,
+)
+from spxarb.errors import GatewayError
+from spxarb.trading import bookkeeping, recovery
+from spxarb.trading.exits import pnl_of_open
+from spxarb.trading.market import entry_market
+from spxarb.trading.market_calendar import timetable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+    from decimal import Decimal
+
+    from spxarb.core.execution import Outcome
+    from spxarb.core.model import Check
+    from spxarb.core.pnl import TradePnl
+    from spxarb.core.results.enter import EntryOutcome
+    from spxarb.core.strategy import EntryMarket
+    from spxarb.trading.connected import ConnectedJob
+    from spxarb.trading.context import JobContext
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was seen, and what the checks say of it."""
+
+    view: EntryView
+    checks: tuple[Check, ...]
+    credit: Credit | None
+
+    @property
+    def would(self) -> Verdict:
+        return Verdict.ENTER if allowed(self.checks, with_margin=False) else Verdict.SKIP
+
+
+# --- deciding -------------------------------------------------------------------------------------
+
+
+def decide_offline(context: JobContext) -> Decision | None:
+    """A decision by ledger and calendar alone, where they forbid an entry and nothing is open; else None.
+
+    In the sim mode only the gateway knows the time, so it is always asked.
+    """
+    ledger, now = context.ledger, context.now()
+    today = now.date()
+    if context.config.trading.mode == "sim" or not bookkeeping.all_quiet(ledger, today):
+        return None
+    view = EntryView(
+        now=now,
+        day=timetable(today, context.config),
+        trading_enabled=ledger.state.is_trading(),
+        trading_reason=ledger.state.trading_reason(),
+        trades_today=ledger.trades.count_filled(today),
+        unfinished="",
+        daily_pnl=bookkeeping.pnl_of_day(ledger, today),
+        asked_broker=False,
+    )
+    checks = entry_checks(view, context.limits, context.fees)
+    if all(check.ok is not False for check in checks):
+        return None
+    return Decision(view, (*checks, margin_not_asked("no order is considered")), None)
+
+
+async def decide(job: ConnectedJob) -> Decision:
+    """Look at the market and evaluate every check but the margin."""
+    context, ledger = job.context, job.ledger
+    today, day = job.now.date(), job.day
+    market = NO_MARKET
+    if day is not None:
+        timeout = context.config.execution.quote_timeout_seconds
+        market = await entry_market(job.broker, today, day, timeout)
+    now = await job.clock.ask(job.broker)
+    pnl = bookkeeping.pnl_of_day(ledger, today, await pnl_of_open(job))
+    view = EntryView(
+        now=now,
+        day=day,
+        trading_enabled=ledger.state.is_trading(),
+        trading_reason=ledger.state.trading_reason(),
+        trades_today=ledger.trades.count_filled(today),
+        unfinished=_unfinished(job),
+        daily_pnl=pnl,
+        asked_broker=day is not None,
+        market_doubt=_farm_trouble(job.broker.notices),
+        market=market,
+    )
+    checks = entry_checks(view, context.limits, context.fees)
+    why = "a dry run sends no what-if order" if job.dry_run else "another check failed already"
+    return Decision(
+        view, (*checks, margin_not_asked(why)), quoted_credit(market, context.limits, context.fees)
+    )
+
+
+def _farm_trouble(notices: Iterable[str]) -> str:
+    """What the gateway said of its market data during this connection that makes quotes suspect."""
+    codes = {str(code) for code in FARM_TROUBLE}
+    return next((notice for notice in notices if notice.partition(" ")[0] in codes), "")
+
+
+def _unfinished(job: ConnectedJob) -> str:
+    """Why an earlier trade forbids another; empty when all is in order."""
+    if job.findings.unproven:
+        return f"Ledger and broker disagree: {job.findings.unproven[0]}"
+    for trade in bookkeeping.open_trades(job.ledger):
+        if trade.status in {TradeStatus.PENDING, TradeStatus.ERROR} and not trade.residual:
+            return f"Trade {trade.id} is {trade.status.lower()}: {trade.note or 'not in order'}"
+    return ""
+
+
+async def ask_margin(job: ConnectedJob, market: EntryMarket) -> Check:
+    """By a what-if of the short leg, before anything is bought: each what-if sees only what is held."""
+    assert market.spy_call is not None
+    quantity = job.context.limits.spy_contracts_per_spread
+    ref = f"spxarb:{job.ledger.tag}:what-if"
+    ticket = OrderTicket(ref, market.spy_call, Side.SELL, quantity, market.spy_quote.bid)
+    answer, account = await asyncio.gather(job.broker.what_if(ticket), job.broker.account_values())
+    return margin_check(answer, account.available_funds)
+
+
+# --- opening --------------------------------------------------------------------------------------
+
+
+def open_plan(context: JobContext, market: EntryMarket) -> OpenPlan:
+    """The orders' limits, from the quotes that the checks passed."""
+    limits, fees = context.limits, context.fees
+    spx, spy = market.spx_call, market.spy_call
+    assert spx is not None and spy is not None and market.spy_quote.bid is not None  # noqa: PT018
+    ticks = spy.ticks
+    return OpenPlan(
+        spx=spx,
+        spy=spy,
+        spx_quantity=limits.spx_contracts_per_spread,
+        spy_quantity=limits.spy_contracts_per_spread,
+        spx_cap=spx_price_cap(market.spy_quote.bid, limits, fees, spx.ticks),
+        spy_floor=lambda price: spy_price_floor(price, limits, fees, ticks),
+        tactics=context.tactics,
+    )
+
+
+def new_trade(job: ConnectedJob, decision: Decision) -> Trade:
+    """The trade as it goes into the ledger before its first order."""
+    context, view, market = job.context, decision.view, decision.view.market
+    assert market.spx_call is not None and market.spy_call is not None  # noqa: PT018
+    risk = risk_of(market, context.limits, decision.credit)
+    return Trade(
+        id=0,
+        trade_date=view.now.date(),
+        status=TradeStatus.PENDING,
+        account=job.broker.account,
+        spx=market.spx_call,
+        spy=market.spy_call,
+        spx_contracts=context.limits.spx_contracts_per_spread,
+        spy_contracts=context.limits.spy_contracts_per_spread,
+        spy_price=market.spy_price,
+        spx_price=market.spx_price,
+        spy_entry_bid=market.spy_quote.bid,
+        spy_entry_ask=market.spy_quote.ask,
+        spx_entry_bid=market.spx_quote.bid,
+        spx_entry_ask=market.spx_quote.ask,
+        entry_time=view.now,
+        ratio=market.ratio,
+        strike_mismatch=risk.strike_mismatch_points,
+        edge=risk.edge,
+        worst_case=risk.worst_case,
+        limits=context.config.limits(),
+    )
+
+
+async def conclude(job: ConnectedJob, trade: Trade, outcome: Outcome) -> Trade:
+    """The trade's row after an entry was attempted."""
+    try:
+        await job.take_snapshot()
+        await job.clock.ask(job.broker)
+    except GatewayError as error:
+        log.warning("trade %s could not be looked at again after its entry: %s", trade.id, error)
+    ledger, now = job.ledger, job.now
+    if outcome.ending is Ending.OPENED:
+        return bookkeeping.opened(ledger, trade, now)
+    trade = ledger.trades.update(trade.id, note=outcome.why)
+    if outcome.ending in {Ending.NOTHING, Ending.UNWOUND} and bookkeeping.pnl_of_trade(ledger, trade).flat:
+        return bookkeeping.closed(ledger, trade, ExitReason.ENTRY_UNWOUND, now)
+    if outcome.ending is Ending.RESIDUAL:
+        return bookkeeping.left_to_settlement(ledger, trade, ExitReason.ENTRY_UNWOUND, now)
+    return bookkeeping.update_pnl(ledger, trade)
+
+
+# --- reporting ------------------------------------------------------------------------------------
+
+
+def entry_result(
+    context: JobContext, decision: Decision, outcome: EntryOutcome, at: datetime, trade: Trade | None = None
+) -> EnterResult:
+    """What was decided, and what it came to; `trade`: the one that was begun."""
+    market = decision.view.market
+    pnl = bookkeeping.pnl_of_trade(context.ledger, trade) if trade else None
+    credit = decision.credit
+    if pnl is not None and trade is not None and not recovery.entry_interrupted(trade):
+        credit = Credit(pnl.entry_credit + pnl.commissions, pnl.commissions, pnl.entry_credit)
+    return EnterResult(
+        *context.head(at),
+        outcome=outcome,
+        would=decision.would,
+        checks=decision.checks,
+        prices=EntryPrices(market.spy_price, market.spx_price, market.ratio),
+        legs=_legs(context, market, pnl),
+        credit=EntryCredit.of(credit),
+        risk=risk_of(market, context.limits, credit),
+        trade_id=trade.id if trade else None,
+    )
+
+
+def _legs(context: JobContext, market: EntryMarket, pnl: TradePnl | None) -> tuple[EntryLeg, ...]:
+    if not (market.spx_call or market.spy_call):
+        return ()
+    spx_price: Decimal | None = pnl.spx_entry_price if pnl else None
+    spy_price: Decimal | None = pnl.spy_entry_price if pnl else None
+    quantities = context.limits.spx_contracts_per_spread, context.limits.spy_contracts_per_spread
+    return (
+        EntryLeg.of(LegName.SPX, market.spx_call, market.spx_quote, quantities[0], spx_price),
+        EntryLeg.of(LegName.SPY, market.spy_call, market.spy_quote, quantities[1], spy_price),
+    )
