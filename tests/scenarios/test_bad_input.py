@@ -430,9 +430,9 @@ def beside(gateway: Stage, folder: Path, **sections: dict[str, Any]) -> Stage:
 @pytest.mark.parametrize(
     ("verb", "trading", "account", "said"),
     [
-        ("enter", "paper", None, "no account for trading mode paper"),
-        ("status", "paper", None, "no account for trading mode paper"),
-        ("enter", "live", "SIM0000001", "no account for trading mode live"),
+        ("enter", "paper", None, "is a sim account, and trading.mode is paper"),
+        ("status", "paper", None, "is a sim account, and trading.mode is paper"),
+        ("enter", "live", "SIM0000001", "is a sim account, and trading.mode is live"),
         ("enter", "live", "U1234567", "not the configured account U1234567"),
         ("enter", "sim", "SIM9999999", "not the configured account SIM9999999"),
         ("settle", "sim", "SIM9999999", "not the configured account SIM9999999"),
@@ -451,7 +451,7 @@ def test_an_account_that_does_not_fit_its_mode_is_refused_and_nothing_is_sent(
 
 def test_paper_is_not_simulated(tmp_path):
     with playing(tmp_path, account="DU1234567") as stage:
-        assert_told(run(stage, "enter"), 5, "enter", "DU1234567", "trading mode sim")
+        assert_told(run(stage, "enter"), 5, "enter", "DU1234567", "trading.mode is sim")
 
 
 def test_clocks_that_disagree_stop_an_entry(tmp_path):
