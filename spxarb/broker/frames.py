@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import re
-import sys
 from contextlib import contextmanager
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from spxarb.core.model import NEW_YORK, Contract, OrderTicket
+from spxarb.imports import trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -33,24 +31,12 @@ def _an_event_loop() -> Iterator[None]:
         yield
 
 
-class _Later(ModuleType):
-    """Stands in for a module until one of its attributes is used; then the module itself is there.
-
-    eventkit imports numpy for its array operators alone, which nothing here uses: that would be half of the
-    time that a job takes to start. (importlib's LazyLoader loads at the second import of the name already.)
-    """
-
-    def __getattr__(self, name: str) -> Any:
-        if sys.modules.get(self.__name__) is self:
-            del sys.modules[self.__name__]
-        return getattr(importlib.import_module(self.__name__), name)
-
-
-sys.modules.setdefault("numpy", _Later("numpy"))
-with _an_event_loop():
-    import ib_insync as ib
+with trimmed("ib_insync"), _an_event_loop():
+    from ib_insync import contract as ibc
+    from ib_insync import order as ibo
     from ib_insync.client import Client
     from ib_insync.decoder import Decoder
+    from ib_insync.objects import ExecutionFilter
 
 Fields = list[str]
 
@@ -104,19 +90,19 @@ def unescaped(text: str) -> str:
     return re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), " ".join(text.split()))
 
 
-def ib_query(**attributes: Any) -> ib.Contract:
+def ib_query(**attributes: Any) -> ibc.Contract:
     """A contract to look up; attributes not given match anything."""
-    return ib.Contract(**attributes)
+    return ibc.Contract(**attributes)
 
 
 def every_execution() -> Any:
     """The filter that passes today's executions of all clients."""
-    return ib.ExecutionFilter()
+    return ExecutionFilter()
 
 
-def ib_contract(contract: Contract) -> ib.Contract:
+def ib_contract(contract: Contract) -> ibc.Contract:
     """The contract as a request names it."""
-    return ib.Contract(
+    return ibc.Contract(
         conId=contract.con_id,
         symbol=contract.symbol,
         secType=contract.sec_type,
@@ -131,11 +117,11 @@ def ib_contract(contract: Contract) -> ib.Contract:
     )
 
 
-def ib_order(ticket: OrderTicket, account: str, *, what_if: bool) -> ib.Order:
+def ib_order(ticket: OrderTicket, account: str, *, what_if: bool) -> ibo.Order:
     """Our order in ib_insync's class; `good_after` is sent as goodAfterTime in US/Eastern."""
     # The Gateway's order presets fill in what is not given (10349: "Order TIF was set to DAY based on order
     # preset"), so time in force, account and trading hours are always stated.
-    order = ib.Order(
+    order = ibo.Order(
         action=str(ticket.side),
         totalQuantity=ticket.quantity,
         orderType="MKT" if ticket.limit is None else "LMT",

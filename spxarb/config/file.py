@@ -10,10 +10,17 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import yaml
+from spxarb.imports import trimmed
+
+with trimmed("yaml"):
+    from yaml.error import YAMLError
+    from yaml.loader import SafeLoader
+    from yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from yaml.nodes import Node
 
 _INT = re.compile(r"^[-+]?[0-9]+(?:_[0-9]+)*$")
 _FLOAT = re.compile(
@@ -27,17 +34,17 @@ _ENV_LINE = re.compile(r"^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)$")
 _REPLACED = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(SafeLoader):
     """Safe YAML with the numbers of YAML 1.2."""
 
 
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in rules if tag not in _REPLACED]
-    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    for first, rules in SafeLoader.yaml_implicit_resolvers.items()
 }
 
 
-def _whole(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+def _whole(loader: SafeLoader, node: ScalarNode) -> int:
     return int(loader.construct_scalar(node))
 
 
@@ -66,7 +73,7 @@ def read_document(path: Path) -> Document:
         return Document(problems=(f"{path} cannot be read: {error.strerror or error}",))
     try:
         return _parse(raw)
-    except yaml.YAMLError as error:
+    except YAMLError as error:
         return Document(_single_lines(raw), problems=(_syntax_problem(error),))
     except (RecursionError, ValueError) as error:
         return Document(problems=(f"not usable YAML: {error}",))
@@ -78,7 +85,7 @@ def _parse(raw: bytes) -> Document:
         root = loader.get_single_node()
         if root is None:
             return Document()
-        if not isinstance(root, yaml.MappingNode):
+        if not isinstance(root, MappingNode):
             line = root.start_mark.line + 1
             return Document(
                 problems=(f"line {line}: expected sections such as `trading:`, not {_shape(root)}",)
@@ -112,25 +119,26 @@ def _single_lines(raw: bytes) -> dict[str, dict[str, Any]]:
 
 def _value_of(text: str) -> object:
     try:
-        return yaml.load(text, _Loader)  # noqa: S506 -- the safe loader, with other numbers
-    except (yaml.YAMLError, ValueError):
+        loader = _Loader(text)
+        return loader.get_single_data()
+    except (YAMLError, ValueError):
         return None
 
 
-def _survey(root: yaml.MappingNode) -> tuple[dict[str, int], list[str]]:
+def _survey(root: MappingNode) -> tuple[dict[str, int], list[str]]:
     """The lines of all sections and keys, and a sentence for each key that occurs twice."""
     lines: dict[str, int] = {}
     problems: list[str] = []
     _survey_mapping(root, "", lines, problems)
     for key, value in root.value:
-        if isinstance(key, yaml.ScalarNode) and isinstance(value, yaml.MappingNode):
+        if isinstance(key, ScalarNode) and isinstance(value, MappingNode):
             _survey_mapping(value, f"{key.value}.", lines, problems)
     return lines, problems
 
 
-def _survey_mapping(node: yaml.MappingNode, prefix: str, lines: dict[str, int], problems: list[str]) -> None:
+def _survey_mapping(node: MappingNode, prefix: str, lines: dict[str, int], problems: list[str]) -> None:
     for key, _ in node.value:
-        if not isinstance(key, yaml.ScalarNode) or key.value == "<<":
+        if not isinstance(key, ScalarNode) or key.value == "<<":
             continue
         name, line = f"{prefix}{key.value}", key.start_mark.line + 1
         if name in lines:
@@ -138,11 +146,11 @@ def _survey_mapping(node: yaml.MappingNode, prefix: str, lines: dict[str, int], 
         lines.setdefault(name, line)
 
 
-def _shape(node: yaml.Node) -> str:
-    return "a list" if isinstance(node, yaml.SequenceNode) else "a single value"
+def _shape(node: Node) -> str:
+    return "a list" if isinstance(node, SequenceNode) else "a single value"
 
 
-def _syntax_problem(error: yaml.YAMLError) -> str:
+def _syntax_problem(error: YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     text = " ".join(str(getattr(error, "problem", None) or error).split())
     return f"line {mark.line + 1}: not valid YAML, {text}" if mark is not None else f"not valid YAML, {text}"

@@ -10,12 +10,12 @@ import contextlib
 import os
 import sqlite3
 import stat
-import sys
 import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from spxarb.errors import RefusedError
+from spxarb.imports import trimmed
 from spxarb.ledger import schema
 
 if TYPE_CHECKING:
@@ -191,20 +191,9 @@ def empty(path: Path, mode: str) -> Database:
 
 
 def _database(connection: sqlite3.Connection) -> Database:
-    """sqlite-utils over the connection, without its plugins.
-
-    It imports numpy and pandas, when they are there, only to know their numbers; ours are plain. That import
-    is most of a command's start.
-    """
-    first = "sqlite_utils.db" not in sys.modules
-    heavy = [name for name in ("numpy", "pandas") if first and name not in sys.modules]
-    for name in heavy:
-        sys.modules[name] = None  # type: ignore[assignment]
-    try:
+    """sqlite-utils over the connection, without its plugins."""
+    with trimmed("sqlite_utils"):
         from sqlite_utils.db import Database  # noqa: PLC0415
-    finally:
-        for name in heavy:
-            del sys.modules[name]
     return Database(connection, recursive_triggers=False, execute_plugins=False)
 
 

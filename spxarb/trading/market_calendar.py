@@ -6,14 +6,11 @@ not know yet goes into `calendar.closed`; an entry also compares the calendar wi
 
 from __future__ import annotations
 
-import importlib
-import sys
 from functools import lru_cache
-from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spxarb.core.sessions import TradingDay, trading_day
+from spxarb.imports import trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -66,18 +63,8 @@ def _exchange_year(year: int) -> Closures:
 
 @lru_cache(maxsize=1)
 def _exchange() -> Any:
-    """The package's NYSE. Its `financial` folder imports every country of the world when asked for one.
+    """The package's NYSE."""
+    with trimmed("holidays"):
+        from holidays.financial.ny_stock_exchange import NewYorkStockExchange  # noqa: PLC0415
 
-    So the folder is entered without that (0.05 s of a job's start), and left as it was found.
-    """
-    import holidays  # noqa: PLC0415 -- only this function needs it
-
-    name = "holidays.financial"
-    before, door = sys.modules.get(name), ModuleType(name)
-    door.__path__ = [str(Path(holidays.__file__).parent / "financial")]
-    sys.modules[name] = before or door
-    try:
-        return importlib.import_module(f"{name}.ny_stock_exchange").NewYorkStockExchange
-    finally:
-        if before is None:
-            del sys.modules[name]
+    return NewYorkStockExchange

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from spxarb.broker import convert
-from spxarb.broker.frames import ib
+from spxarb.broker.frames import ibc, ibo
 from spxarb.core.model import NEW_YORK, Side, TradingHours
 
 CHICAGO = ZoneInfo("America/Chicago")
@@ -127,10 +127,10 @@ def test_a_stock_position_has_no_strike_and_no_right():
 
 def order(**state: str):
     return (
-        ib.Contract(conId=5, symbol="SPX", secType="OPT"),
-        ib.Order(orderId=3, clientId=7, permId=9, action="SELL", totalQuantity=10.0, orderType="LMT",
+        ibc.Contract(conId=5, symbol="SPX", secType="OPT"),
+        ibo.Order(orderId=3, clientId=7, permId=9, action="SELL", totalQuantity=10.0, orderType="LMT",
                  lmtPrice=2.05, account="DU1", orderRef="spxarb:1:SPY:1"),
-        ib.OrderState(**{"status": "Submitted", **state}),
+        ibo.OrderState(**{"status": "Submitted", **state}),
     )  # fmt: skip
 
 
@@ -153,10 +153,10 @@ def test_a_market_order_has_no_limit():
 
 
 def test_an_unset_margin_is_none_and_a_zero_margin_is_zero():
-    unset = convert.margin(ib.OrderState(initMarginChange="1.7976931348623157E308", warningText="a\nb"))
+    unset = convert.margin(ibo.OrderState(initMarginChange="1.7976931348623157E308", warningText="a\nb"))
     assert (unset.initial_change, unset.commission, unset.warning) == (None, None, "a b")
     answer = convert.margin(
-        ib.OrderState(initMarginChange="0.0", equityWithLoanAfter="98765.43", commission=1.64)
+        ibo.OrderState(initMarginChange="0.0", equityWithLoanAfter="98765.43", commission=1.64)
     )
     assert (answer.initial_change, answer.equity_with_loan_after) == (0, Decimal("98765.43"))
     assert answer.commission == Decimal("1.64")
@@ -176,8 +176,8 @@ def test_account_values_are_those_of_our_account_in_dollars():
 
 
 def details(hours: str, tz: str = "US/Central", trading_class: str = "SPXW", **more: str):
-    return ib.ContractDetails(
-        contract=ib.Contract(secType="OPT", tradingClass=trading_class, exchange="SMART", conId=1, strike=6975.0,
+    return ibc.ContractDetails(
+        contract=ibc.Contract(secType="OPT", tradingClass=trading_class, exchange="SMART", conId=1, strike=6975.0,
                              right="C", multiplier="100", lastTradeDateOrContractMonth="20261124"),
         timeZoneId=tz, liquidHours=hours, **more,
     )  # fmt: skip
