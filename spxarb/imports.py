@@ -47,6 +47,8 @@ LEFT_OUT = {
     ),
     # Asked for one exchange, it imports every country of the world.
     "holidays": LeftOut(entered=("holidays", "holidays.financial"), later=("dateutil.parser",)),
+    # It asks the metadata of every installed package for plugins; `__main__` wants none.
+    "pydantic": LeftOut(later=("importlib.metadata",)),
     # Files are read here, never written, and by the loader in Python.
     "yaml": LeftOut(entered=("yaml",)),
 }

@@ -24,8 +24,10 @@ def loaded_by(code: str) -> set[str]:
 DOORS = {
     "ib_insync": (
         "import spxarb.broker.frames",
-        "import asyncio; asyncio.set_event_loop(asyncio.new_event_loop()); "
-        "import ib_insync.client, ib_insync.contract, ib_insync.decoder, ib_insync.order",
+        (
+            "import asyncio; asyncio.set_event_loop(asyncio.new_event_loop()); "
+            "import ib_insync.client, ib_insync.contract, ib_insync.decoder, ib_insync.order"
+        ),
         {"ib_insync.client", "ib_insync.contract", "ib_insync.decoder", "ib_insync.order"},
     ),
     "sqlite_utils": (
@@ -37,6 +39,11 @@ DOORS = {
         "from spxarb.trading.market_calendar import closures; assert len(closures(2026).closed) >= 9",
         "import holidays.financial.ny_stock_exchange",
         {"holidays.financial.ny_stock_exchange"},
+    ),
+    "pydantic": (
+        "from spxarb.imports import trimmed\nwith trimmed('pydantic'): import pydantic.plugin._loader",
+        "import pydantic.plugin._loader",
+        {"pydantic.plugin._loader"},
     ),
     "yaml": ("import spxarb.config.file", "import yaml.loader", {"yaml.loader"}),
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import sys
+from copy import copy
 from dataclasses import dataclass
 from datetime import date, time
 from enum import StrEnum
@@ -23,6 +24,8 @@ from spxarb.errors import Exit, UsageError, as_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from typer.models import CommandInfo
 
     from spxarb.cli.calls import Job
     from spxarb.core.result import Result
@@ -391,7 +394,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code; the words default to those of the process."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = tree().main(given, prog_name="spxarb", standalone_mode=False, obj=tuple(given))
+        code = tree(given).main(given, prog_name="spxarb", standalone_mode=False, obj=tuple(given))
     except UsageError as error:
         view.complain(str(error))
         return Exit.USAGE
@@ -407,9 +410,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(code or 0)
 
 
-def tree() -> Any:
-    """The commands and their options, as the parser has them."""
-    return typer.main.get_command(app)
+def tree(words: Sequence[str] = ()) -> Any:
+    """The commands and their options, as the parser has them; where `words` begin with one, of that alone."""
+    asked = [command for command in app.registered_commands if _name(command) == _first(words)]
+    if not asked:
+        return typer.main.get_command(app)
+    only = copy(app)
+    only.registered_commands = asked
+    return typer.main.get_command(only)
+
+
+def _name(command: CommandInfo) -> str:
+    return command.name or str(getattr(command.callback, "__name__", ""))
+
+
+def _first(words: Sequence[str]) -> str:
+    """The word at the command's place: the first one but for the configuration's."""
+    match list(words):
+        case ["--config", _, *rest]:
+            return _first(rest)
+        case [word, *rest]:
+            return _first(rest) if word.startswith("--config=") else word
+        case _:
+            return ""
 
 
 def _call(ctx: typer.Context, config: Path | None, as_json: bool, *, trades: bool = False) -> Call:

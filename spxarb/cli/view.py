@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH = 160
 """Columns of a table where the output is no terminal and COLUMNS says nothing."""
+RICH_VARIABLES = ("COLUMNS", "FORCE_COLOR", "TTY_COMPATIBLE")
+"""They tell rich to draw for something else than a pipe of PIPE_WIDTH columns."""
 
 
 # --- printing -------------------------------------------------------------------------------------
@@ -172,11 +174,35 @@ def _drawn(blocks: Sequence[Block]) -> str:
     """The blocks as stdout wants them: coloured on a terminal, else plain and without trailing blanks."""
     if not blocks:
         return ""
+    if (text := _plain(blocks)) is not None:
+        return text
     sheet = _Sheet()
     console = _console(sheet)
     console.print(_group(blocks))
     text = sheet.getvalue()
     return text if console.is_terminal else "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+
+
+def _plain(blocks: Sequence[Block]) -> str | None:
+    """What rich would make of lines and empty tables, where it neither colours nor wraps; else None."""
+    if _is_terminal(sys.stdout) or any(os.environ.get(name) for name in RICH_VARIABLES):
+        return None
+    lines: list[str] = []
+    for block in blocks:
+        match block:
+            case Line():
+                lines += _clean(block.text).split("\n")
+            case Grid() if not block.rows:
+                lines += _clean(_empty(block)).split("\n")
+            case _:
+                return None
+    if any(len(line) > PIPE_WIDTH // 2 for line in lines):  # a character is at most two columns wide
+        return None
+    return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def _empty(grid: Grid) -> str:
+    return f"\n{grid.title}: none"
 
 
 def _group(blocks: Sequence[Block]) -> Group:
@@ -211,7 +237,7 @@ def _grid(grid: Grid) -> RenderableType:
     from rich.table import Table  # noqa: PLC0415 -- likewise
 
     if not grid.rows:
-        return _text(f"\n{grid.title}: none")
+        return _text(_empty(grid))
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for name in grid.columns:
         table.add_column(name.lstrip(">"), justify="right" if name.startswith(">") else "left")
