@@ -26,9 +26,9 @@ DOORS = {
         "import spxarb.broker.frames",
         (
             "import asyncio; asyncio.set_event_loop(asyncio.new_event_loop()); "
-            "import ib_insync.client, ib_insync.contract, ib_insync.decoder, ib_insync.order"
+            "import ib_insync.client, ib_insync.contract, ib_insync.decoder"
         ),
-        {"ib_insync.client", "ib_insync.contract", "ib_insync.decoder", "ib_insync.order"},
+        {"ib_insync.client", "ib_insync.contract", "ib_insync.decoder"},
     ),
     "sqlite_utils": (
         "from pathlib import Path; from spxarb.ledger.opening import empty; empty(Path('absent'), 'paper')",
@@ -71,6 +71,16 @@ def test_what_was_put_off_is_the_real_module_as_soon_as_it_is_used():
         "import numpy; assert kind is numpy.ndarray"
     )
     assert "numpy" in loaded
+
+
+def test_an_order_brings_the_orders_and_nothing_else_of_the_library():
+    before, after = (
+        "import spxarb.broker.frames as frames",
+        "order = frames.ibo.Order(); order.softDollarTier.name",
+    )
+    brought = loaded_by(f"{before}; {after}") - loaded_by(before)
+    assert {name for name in brought if "ib_insync" in name} == {"ib_insync.objects", "ib_insync.order"}
+    assert "numpy" not in brought
 
 
 def test_the_whole_library_can_still_be_had_and_has_the_same_classes():

@@ -236,15 +236,15 @@ class Broker:
             tradingClass=trading_class,
         )
         found = await self._details(query, f"{trading_class} options of {expiry}")
-        wanted = [d for d in found if _fits(convert.contract(d), trading_class, expiry, right)]
+        contracts = ((d, convert.contract(d)) for d in found)
+        wanted = [(d, c) for d, c in contracts if _fits(c, trading_class, expiry, right)]
         if not wanted:
             return Chain((), None)
-        rules = await self._tick_rules(wanted)
-        contracts = (convert.contract(d, rules[convert.market_rule(d)]) for d in wanted)
-        listed = {contract.strike: contract for contract in contracts}
-        session, doubt = convert.session(wanted[0], expiry)
+        rules = await self._tick_rules(d for d, _ in wanted)
+        listed = {c.strike: replace(c, ticks=rules[convert.market_rule(d)]) for d, c in wanted}
+        session, doubt = convert.session(wanted[0][0], expiry)
         self._notice(doubt)
-        if len(listed) < len({d.contract.conId for d in wanted if d.contract}):
+        if len(listed) < len({c.con_id for _, c in wanted}):
             self._notice(f"{trading_class} {expiry}: more than one contract at a strike")
             return Chain((), session)
         return Chain(tuple(sorted(listed.values(), key=lambda c: c.strike or 0)), session)

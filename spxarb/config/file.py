@@ -31,11 +31,17 @@ _FLOAT = re.compile(
 )
 _YAML_LINE = re.compile(r"^(\s*)([A-Za-z_][A-Za-z0-9_]*)\s*:(?:\s+(.*)|)$")
 _ENV_LINE = re.compile(r"^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)$")
+_BLANKS = str.maketrans("\t\n\r", "   ")
 _REPLACED = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
 class _Loader(SafeLoader):
     """Safe YAML with the numbers of YAML 1.2."""
+
+    def check_printable(self, data: str) -> None:
+        """As the library's; plain text is seen to be so without its pattern, which takes long to compile."""
+        if not (data.isascii() and data.translate(_BLANKS).isprintable()):
+            super().check_printable(data)
 
 
 _Loader.yaml_implicit_resolvers = {
