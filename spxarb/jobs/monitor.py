@@ -1,18 +1,18 @@
-"""`monitor`: reconcile, mark, exit what must be exited."""
+"""`monitor`: reconcile, mark, exit what must be exited.
+
+Most of the day nothing is open: what looks after open trades is imported where it is used.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spxarb.core.exits import ExitView, exit_signal
 from spxarb.core.model import ExitReason
 from spxarb.core.results.positions import Action, ManagedPosition, MonitorResult
 from spxarb.errors import HumanNeededError
-from spxarb.trading import bookkeeping, recovery
+from spxarb.trading import bookkeeping
 from spxarb.trading.escalation import escalated, human_needed
-from spxarb.trading.exits import KEPT, ExitResult, MarkedTrade, can_exit, exit_trade, mark_trades
-from spxarb.trading.market_calendar import timetable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from spxarb.trading.connected import ConnectedJob
     from spxarb.trading.context import JobContext
+    from spxarb.trading.exits import ExitResult, MarkedTrade
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,9 @@ def _quiet(context: JobContext, *, dry_run: bool) -> MonitorResult | None:
 
 
 async def _monitor(context: JobContext, *, dry_run: bool) -> MonitorResult:
+    from spxarb.trading import recovery  # noqa: PLC0415
     from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- ib_insync comes with it
+    from spxarb.trading.exits import mark_trades  # noqa: PLC0415
 
     async with connect_job(context, dry_run=dry_run) as job:
         await job.reconcile()
@@ -78,10 +81,13 @@ def _daily_pnl(job: ConnectedJob, marked_trades: Sequence[MarkedTrade]) -> Decim
 
 async def _manage(job: ConnectedJob, marked: MarkedTrade, total: Decimal | None) -> _Managed:
     """Hold or exit one spread."""
+    from spxarb.trading.exits import KEPT, ExitResult, can_exit, exit_trade  # noqa: PLC0415
+    from spxarb.trading.recovery import entry_interrupted  # noqa: PLC0415
+
     trade = marked.trade
     if not can_exit(trade):
         return _Managed(marked, None, ExitResult(Action.CLOSED, trade.residual))
-    if recovery.entry_interrupted(trade):  # in a dry run not tried, else tried and not achieved
+    if entry_interrupted(trade):  # in a dry run not tried, else tried and not achieved
         failed = ExitResult(Action.FAILED, why=f"Trade {trade.id}: {trade.note}")
         exited = ExitResult(Action.WOULD_CLOSE) if job.dry_run else failed
         return _Managed(marked, ExitReason.ENTRY_UNWOUND, exited)
@@ -94,6 +100,9 @@ async def _manage(job: ConnectedJob, marked: MarkedTrade, total: Decimal | None)
 
 def _reason(job: ConnectedJob, marked: MarkedTrade, total: Decimal | None) -> ExitReason | None:
     """Why the spread must be exited now; an exit that was begun is continued."""
+    from spxarb.core.exits import ExitView, exit_signal  # noqa: PLC0415
+    from spxarb.trading.market_calendar import timetable  # noqa: PLC0415
+
     trade = marked.trade
     if trade.exit_reason is not None:
         return trade.exit_reason
@@ -175,6 +184,8 @@ def _errors(job: ConnectedJob, managed: Sequence[_Managed]) -> list[HumanNeededE
 
 def _alerts(managed: Sequence[_Managed]) -> list[str]:
     """What a human should hear though it is no emergency."""
+    from spxarb.trading.exits import can_exit  # noqa: PLC0415
+
     return [
         f"Trade {one.marked.trade.id}: a quote is missing, so its loss limit cannot be checked."
         for one in managed

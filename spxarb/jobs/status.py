@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import ZERO, TradeStatus
@@ -39,6 +38,8 @@ def run(context: JobContext, *, offline: bool) -> StatusResult:
 
 
 async def _online(context: JobContext) -> StatusResult:
+    import asyncio  # noqa: PLC0415 -- only a connection needs it
+
     from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- ib_insync comes with it
     from spxarb.trading.exits import enough, mark_trades  # noqa: PLC0415
     from spxarb.trading.market import underlyings  # noqa: PLC0415

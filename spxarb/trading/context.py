@@ -8,7 +8,6 @@ the run may send. Neither raises: what fails there is told beside the rest and l
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from contextlib import contextmanager, suppress
@@ -17,12 +16,9 @@ from datetime import datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from spxarb import logs, notify
+from spxarb import logs
 from spxarb.config.load import MODES, Config, ledger_candidates, load, salvage
-from spxarb.core.fees import FeeSchedule
 from spxarb.core.model import NEW_YORK
-from spxarb.core.steps import Tactics
-from spxarb.core.strategy import Limits
 from spxarb.errors import (
     PRECEDENCE,
     ConfigError,
@@ -43,8 +39,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from spxarb.broker.clock import Clock
+    from spxarb.core.fees import FeeSchedule
     from spxarb.core.records import Trade
     from spxarb.core.result import Mode, Result
+    from spxarb.core.steps import Tactics
+    from spxarb.core.strategy import Limits
 
 T = TypeVar("T")
 R = TypeVar("R", bound="Result")
@@ -84,10 +83,14 @@ class JobContext:
 
     @cached_property
     def fees(self) -> FeeSchedule:
+        from spxarb.core.fees import FeeSchedule  # noqa: PLC0415 -- not needed while nothing is open
+
         return FeeSchedule(**dict(self.config.fees))
 
     @cached_property
     def tactics(self) -> Tactics:
+        from spxarb.core.steps import Tactics  # noqa: PLC0415 -- not needed while nothing is open
+
         execution = self.config.execution
         return Tactics(
             order_timeout=execution.order_timeout_seconds,
@@ -136,6 +139,7 @@ class JobContext:
 
         Each wait has an end of its own; this is for a gateway that drips.
         """
+        import asyncio  # noqa: PLC0415 -- only a job that connects needs it
 
         async def bounded() -> T:
             async with asyncio.timeout(self.budget):
@@ -202,6 +206,8 @@ class JobContext:
         human = result.exit_code == Exit.HUMAN
         sentences = dict.fromkeys([*([result.error or ""] if human else []), *self.alerts])
         if sentences:
+            from spxarb import notify  # noqa: PLC0415 -- only an alert needs it
+
             title = f"spxarb {self.command}{': a human is needed now' if human else ''}"
             notify.send(self.config, title, "\n".join(sentences))
         return result
@@ -246,6 +252,8 @@ def _text(value: object) -> str | None:
 
 def limits_of(config: Config) -> Limits:
     """The numbers of a configuration that decisions need."""
+    from spxarb.core.strategy import Limits  # noqa: PLC0415 -- not needed while nothing is open
+
     names = Limits.__dataclass_fields__
     values = {**dict(config.trading), **dict(config.risk_management)}
     return Limits(**{name: value for name, value in values.items() if name in names})

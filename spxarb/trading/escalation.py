@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,9 +16,6 @@ from spxarb.errors import (
 )
 from spxarb.trading import bookkeeping
 from spxarb.trading.context import READ_ONLY_CLIENT_ID_OFFSET
-from spxarb.trading.exits import can_exit
-from spxarb.trading.market_calendar import timetable
-from spxarb.trading.recovery import entry_interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -70,6 +66,9 @@ def _at_risk(context: JobContext, error: Exception, *, everything: bool) -> str:
         trades = bookkeeping.open_trades(context.ledger)
     except RefusedError:
         return ""
+    from spxarb.trading.exits import can_exit  # noqa: PLC0415 -- not needed while nothing is open
+    from spxarb.trading.recovery import entry_interrupted  # noqa: PLC0415
+
     others = isinstance(error, LockedError)
     due = [trade for trade in trades if can_exit(trade)]
     now = _market_time(context) if due else context.now()
@@ -85,6 +84,8 @@ def _at_risk(context: JobContext, error: Exception, *, everything: bool) -> str:
 
 def _is_late(context: JobContext, trade: Trade, now: datetime) -> bool:
     """Whether the exit is due by the clock alone."""
+    from spxarb.trading.market_calendar import timetable  # noqa: PLC0415 -- not needed while nothing is open
+
     day = timetable(trade.expiry, context.config)
     return day is None or now >= day.exit_at
 
@@ -93,6 +94,8 @@ def _market_time(context: JobContext) -> datetime:
     """As `context.now`; in the sim mode the gateway is asked, if no connection of the job has done so."""
     if context.config.trading.mode != "sim" or context.clock is not None:
         return context.now()
+    import asyncio  # noqa: PLC0415 -- only a connection needs it
+
     from spxarb.broker.broker import Endpoint, gateway_time  # noqa: PLC0415 -- ib_insync comes with it
 
     ib = context.config.ib
