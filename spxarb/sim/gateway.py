@@ -9,6 +9,7 @@ from spxarb.sim.api.dispatch import Dispatch
 from spxarb.sim.api.session import Session
 from spxarb.sim.exchange.orders import Commission, Filled, OrderChanged, OrderError, PositionChanged
 from spxarb.sim.faults.engine import FaultEngine
+from spxarb.sim.market.trading_days import NEW_YORK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,6 +32,8 @@ class Gateway:
         self.exchange = exchange
         self.account = account
         self.now = now
+        self.zone = NEW_YORK
+        """Where the gateway runs: the zone of times without one, and of the midnight from which it lists."""
         self.sessions: list[Session] = []
         """Clients past startApi."""
         self.connections: list[Session] = []

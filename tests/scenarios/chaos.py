@@ -65,6 +65,19 @@ QUESTIONS_ASKED = (
 )
 ACTS = ("place_order", "cancel_order")
 
+SEQUENCES = ("error_first", "status_first")
+ZONES = (
+    {"zone": "US/Eastern"},
+    {"zone": "US/Central"},
+    {"zone": "Europe/Berlin", "written": "Central European Standard Time"},
+    {"zone": "Europe/Berlin", "written": "Mitteleurop\ufffdische Zeit"},
+    {"zone": "Europe/Berlin", "written": "MET"},
+    {"zone": "Asia/Singapore", "written": "SGT"},
+    {"zone": "Asia/Tokyo", "written": "JST"},
+    {"zone": "Asia/Hong_Kong", "form": "dash"},
+)
+"""Where a gateway may run, and how it writes that."""
+
 
 def _at_message(dice: random.Random, names: tuple[str, ...] = NEWS) -> dict[str, Any]:
     return {"message": dice.choice(names), "nth": dice.choice((1, 1, 2, 3))}
@@ -100,7 +113,7 @@ SCRIPTS: dict[str, Callable[[random.Random], Entry]] = {
     "unanswered": lambda d: fault("unanswered", when=_at_request(d)),
     "late_request": lambda d: fault("late_request", when=_at_request(d), seconds=d.choice((0.3, 1, 3))),
     "refuse": lambda d: fault("refuse", when=_at_request(d, QUESTIONS_ASKED), code=d.choice((321, 322, 504))),
-    "error": lambda d: fault("error", code=d.choice((2104, 2119, 10197, 502, 1300)), when=_at_request(d)),
+    "error": lambda d: fault("error", code=d.choice((2104, 2119, 10197, 502, 1300, 2148, 10141)), when=_at_request(d)),
     "say": lambda d: fault("say", fields=d.choice(([4, 2, -1, 2110, "x", ""], [9, 1, 7], [99, 1], [58, 1, 3, 3])), when=_at_request(d)),
     "slow_snapshot": lambda d: fault("slow_snapshot"),
     "line_limit": lambda d: fault("line_limit", lines=d.choice((0, 1, 2))),
@@ -110,19 +123,25 @@ SCRIPTS: dict[str, Callable[[random.Random], Entry]] = {
     "what_if_unset": lambda d: fault("what_if_unset", form=d.choice(("unset", "empty"))),
     "what_if_never": lambda d: fault("what_if_never"),
     "exec_time": lambda d: fault("exec_time", form=d.choice(("unknown", "local", "utc", "est", "eastern", "empty"))),
+    "gateway_zone": lambda d: fault("gateway_zone", **d.choice(ZONES)),
+    "no_reference": lambda d: fault("no_reference", order_ref=d.choice(("", "", "*:X*")), perm_id=d.choice(("kept", "zero"))),
     "wrong_hours": lambda d: fault("wrong_hours", form=d.choice(("half_day", "closed", "missing", "empty"))),
     "zero_positions": lambda d: fault("zero_positions"),
     "late_executions": lambda d: fault("late_executions", seconds=d.choice((1, 3))),
     "late_completed": lambda d: fault("late_completed", seconds=d.choice((1, 4))),
-    "refuse_order": lambda d: fault("refuse_order", when=_at_request(d, ACTS[:1]), code=d.choice((103, 109, 110, 201, 203, 383, 321))),
+    "refuse_order": lambda d: fault("refuse_order", when=_at_request(d, ACTS[:1]), code=d.choice((103, 109, 110, 201, 203, 383, 321, 451, 478, 2139))),
     "refuse_change": lambda d: fault("refuse_change", code=d.choice((104, 105, 110))),
     "refuse_cancel": lambda d: fault("refuse_cancel", code=d.choice((136, 161, 10147, 10148))),
     "slow_cancel": lambda d: fault("slow_cancel", seconds=d.choice((0.5, 2, 4))),
     "fill_instead_of_cancel": lambda d: fault("fill_instead_of_cancel", seconds=d.choice((0, 0.3, 1.5))),
     "fill_after_cancel": lambda d: fault("fill_after_cancel", seconds=d.choice((0, 0.3, 1.5)), quantity=d.choice((0, 0, 3))),
     "silent_cancel": lambda d: fault("silent_cancel"),
-    "reject": lambda d: fault("reject", when=d.choice(({}, _at_request(d, ACTS[:1]))), status=d.choice(("Inactive", "Cancelled", "none"))),
-    "margin_reject": lambda d: fault("margin_reject", when={"symbol": d.choice(("SPX", "SPY"))}),
+    "reject": lambda d: fault("reject", when=d.choice(({}, _at_request(d, ACTS[:1]))), status=d.choice(("Inactive", "Cancelled", "none")),
+                        sequence=d.choice(SEQUENCES)),
+    "margin_reject": lambda d: fault("margin_reject", when={"symbol": d.choice(("SPX", "SPY"))}, sequence=d.choice(SEQUENCES)),
+    "silent_order": lambda d: fault("silent_order", when=d.choice((_at_request(d, ACTS[:1]), {"symbol": d.choice(("SPX", "SPY"))})),
+                                 seconds=d.choice((8, 12, 30, 53, 120)), cancel=d.choice(("unanswered", "unknown", "late"))),
+    "both_sides": lambda d: fault("both_sides", rule=d.choice(("all", "active", "off"))),
     "inactive": lambda d: fault("inactive", seconds=d.choice((0.3, 1, 3))),
     "order_warning": lambda d: fault("order_warning", when=_at_request(d, ACTS[:1]), code=d.choice((399, 404, 2109, 10349, 110, 161, 202, 2137))),
     "hold_fills": lambda d: fault("hold_fills", lasts=d.choice((0.5, 2, 600)), when=d.choice(({}, {"symbol": d.choice(("SPX", "SPY"))}))),
@@ -132,16 +151,19 @@ SCRIPTS: dict[str, Callable[[random.Random], Entry]] = {
     "status_only": lambda d: fault("status_only", lasts=d.choice((1, 600))),
     "execution_first": lambda d: fault("execution_first", lasts=600),
     "execution_only": lambda d: fault("execution_only", lasts=600),
-    "late_commission": lambda d: fault("late_commission", seconds=d.choice((0.5, 3))),
-    "no_commission": lambda d: fault("no_commission"),
+    "late_commission": lambda d: fault("late_commission", seconds=d.choice((0.3, 3, 10))),
+    "no_commission": lambda d: fault("no_commission", until=d.choice(("never", "reconnect"))),
     "unset_commission": lambda d: fault("unset_commission", form=d.choice(("unset", "zero"))),
     "commission_twice": lambda d: fault("commission_twice", seconds=d.choice((0, 0.5)), form=d.choice(("unset", "zero"))),
     "correction": lambda d: fault("correction", when={"message": "execution"}, after=d.choice((0, 0.5, 2)), listed=d.choice(("both", "corrected")),
-                               price_change=d.choice((-0.1, 0.1))),
+                               commission=d.choice(("again", "once")), price_change=d.choice((-0.1, 0.1))),
     "bust": lambda d: fault("bust", when={"message": "execution", "symbol": "SPY", "side": "SELL"}, after=d.choice((0, 0.5)),
                          listed=d.choice(("both", "corrected"))),
     "foreign_order": lambda d: fault("foreign_order", when=_at_request(d, ACTS[:1]), side="SELL", quantity=d.choice((1, 10))),
     "foreign_fill": lambda d: fault("foreign_fill", when=_at_message(d, ("execution",)), side=d.choice(("BUY", "SELL")), told=d.random() < 0.4),
+    "foreign_rows": lambda d: fault("foreign_rows", form=d.choice(("all", "short", "unset", "order_type", "combo", "fraction", "empty", "negative_id"))),
+    "late_positions": lambda d: fault("late_positions", seconds=d.choice((0.3, 1, 3))),
+    "position_first": lambda d: fault("position_first", seconds=d.choice((0, 0.3, 1, 3))),
     "no_quotes": lambda d: fault("no_quotes", side=d.choice(("both", "bid", "ask")), form=d.choice(("none", "zero")), lasts=d.choice((1, 600)),
                               when=d.choice(({}, {"symbol": "SPY"}, {"symbol": "SPX", "sec_type": "OPT"}))),
     "crossed": lambda d: fault("crossed", lasts=d.choice((1, 600))),
@@ -163,8 +185,8 @@ NEED_RESTING = {
     ),
     *("order_warning", "inactive", "late_request", "ignore", "unanswered"),
 }
-NOT_PLAYED = {"foreign_position"}
-"""Faults after which the laws cannot be told from outside: money that moved without an execution."""
+NOT_PLAYED = {"foreign_position", "liquidation", "rejected_but_held"}
+"""Faults after which the laws cannot be told from outside: what moved is not the work of the jobs' orders."""
 
 
 @dataclass

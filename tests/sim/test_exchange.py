@@ -185,9 +185,10 @@ def test_orders_belong_to_their_client(desk):
     assert codes(desk.exchange.cancel(3, 1, 3)) == [10147]
 
 
-def test_an_order_id_is_used_once_and_only_upwards(desk):
+def test_an_order_id_is_used_once_and_a_lower_one_that_comes_later_is_accepted(desk):
     desk.order(limit=1.0, order_id=5)
-    assert codes(desk.order(limit=1.0, order_id=4)) == [103]
+    assert statuses(desk.order(limit=1.0, order_id=4)) == ["Submitted"]
+    assert desk.exchange.next_order_id(1) == 6
     assert codes(desk.order(limit=1.0, order_id=0)) == [103]
     assert codes(desk.order(limit=1.0, order_id=4, client=2)) == []
     desk.exchange.cancel(1, 5, 1)

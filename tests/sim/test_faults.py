@@ -60,7 +60,7 @@ def test_every_fault_is_described_and_its_defaults_are_allowed(kind):
     assert kind.says.endswith(".")
     assert kind.acts
     given = {p.name: p.default for p in kind.parameters if p.default not in {None, REQUIRED, ""}}
-    wanted = {"seconds": 1, "fields": [9, 1, 5], "code": 399, "sizes": [1]}
+    wanted = {"seconds": 1, "fields": [9, 1, 5], "code": 399, "sizes": [1], "zone": "Asia/Tokyo"}
     given |= {p.name: wanted[p.name] for p in kind.parameters if p.required}
     when = {"message": "error"} if kind.needs_message else {"request": "ids"} if kind.needs_request else {}
     (entry,) = read_script([{"when": when, "what": {kind.name: given}}]).entries
@@ -258,7 +258,7 @@ VALUES = {
     "seconds": st.sampled_from([0, 0.5, 3, 100]), "signed_seconds": st.sampled_from([-5, 0, 7.5]),
     "number": st.sampled_from([-1, 0, 0.05, 17.8]), "natural": st.integers(0, 20000), "count": st.integers(1, 4),
     "counts": st.lists(st.integers(1, 3), min_size=1, max_size=3), "flag": st.booleans(),
-    "text": st.sampled_from(["", "order", "-1", "x"]), "fields": st.lists(st.integers(0, 110), min_size=1, max_size=9),
+    "zone": st.sampled_from(["Asia/Tokyo", "UTC"]), "text": st.sampled_from(["", "order", "-1", "x"]), "fields": st.lists(st.integers(0, 110), min_size=1, max_size=9),
     "messages": st.lists(st.sampled_from(sorted(MESSAGES)), min_size=1, max_size=3),
     "requests": st.lists(st.sampled_from(sorted(REQUESTS)), min_size=1, max_size=3),
 }  # fmt: skip

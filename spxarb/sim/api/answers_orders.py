@@ -14,6 +14,7 @@ from spxarb.sim.market.trading_days import NEW_YORK
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
+    from zoneinfo import ZoneInfo
 
     from spxarb.sim.api.requests import PlaceOrder
     from spxarb.sim.api.session import Session
@@ -42,7 +43,7 @@ def place_order(session: Session, fields: Fields) -> None:
         return
     exchange = session.gateway.exchange
     if ticket.what_if:
-        wrong = exchange.validate(ticket)
+        wrong = exchange.validate(ticket) or exchange.both_sides_error(ticket)
         if wrong is not None:
             session.error(order_id, wrong.code, wrong.text)
             return
@@ -60,7 +61,7 @@ def _ticket(session: Session, asked: PlaceOrder) -> Ticket:
     good_after = None
     if asked.good_after:
         try:
-            good_after = read_time(asked.good_after)
+            good_after = read_time(asked.good_after, session.gateway.zone)
         except WireError as problem:
             raise Refusal(343, f"The date, time, or time-zone entered is invalid: {problem}") from None
     echo = dict(asked.echo)
@@ -165,21 +166,22 @@ def auto_open_orders(session: Session, fields: Fields) -> None:
 def completed_orders(session: Session, fields: Fields) -> None:
     """reqCompletedOrders: today's filled, cancelled and rejected orders of every client."""
     del fields
-    for state in session.gateway.exchange.completed_orders(since=_midnight(session)):
+    for state in session.gateway.exchange.completed_orders(since=_midnight(session, NEW_YORK)):
         session.send(layouts.completed_order(session.version, state))
     session.send(frame(Say.COMPLETED_ORDERS_END))
 
 
-def _midnight(session: Session) -> datetime:
-    """The beginning of the day in New York: the gateway lists nothing older."""
-    return session.gateway.now.astimezone(NEW_YORK).replace(hour=0, minute=0, second=0, microsecond=0)
+def _midnight(session: Session, zone: ZoneInfo) -> datetime:
+    """The beginning of the day in a zone: the gateway lists nothing older."""
+    return session.gateway.now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def executions(session: Session, fields: Fields) -> None:
-    """reqExecutions: executions of today that pass the filter, each with its commission report; an end."""
+    """reqExecutions: today's that pass the filter, each with its commission report; an end."""
     fields.skip(1)
     request = fields.must_integer("reqId")
-    asked, midnight = read_execution_filter(fields), _midnight(session)
+    zone = session.gateway.zone
+    asked, midnight = read_execution_filter(fields, zone), _midnight(session, zone)
     fills = session.gateway.exchange.fills(
         client_id=asked.client_id,
         account=asked.account,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spxarb.sim.api.wire import UNSET_DOUBLE, UNSET_INTEGER, UNSET_LONG, Say, frame
+from spxarb.sim.exchange.orders import CANCELLED_BY_CLIENT
 from spxarb.sim.market.trading_days import NEW_YORK
 
 if TYPE_CHECKING:
@@ -202,8 +203,10 @@ def _preview(preview: WhatIf) -> list[Value]:
 def completed_order(version: int, state: OrderSnapshot) -> bytes:
     """One completedOrder frame: as openOrder, but orderId and clientId are absent."""
     ticket = state.ticket
-    when = wire_time(state.completed_at) if state.completed_at else ""
-    how = f"Filled Size: {state.filled}" if state.status == "Filled" else state.why or state.status
+    when = (
+        f"{state.completed_at.astimezone(NEW_YORK):%Y%m%d %H:%M:%S} US/Eastern" if state.completed_at else ""
+    )
+    status, how = _how_completed(state)
     return frame(
         Say.COMPLETED_ORDER,
         *contract_fields(ticket.instrument, ticket.extra.get("exchange"), no_right="?"),
@@ -217,11 +220,23 @@ def completed_order(version: int, state: OrderSnapshot) -> bytes:
         *(ticket.extra.get("minQty"), ticket.extra.get("ocaType") or 3, 0, "", 0),
         *("None", "", 0, 0, 0, ""),  # deltaNeutralOrderType and its block of four
         *(0, 0, "", "", "", 0, 0, 0, UNSET_INTEGER, UNSET_INTEGER, "", ""),  # continuousUpdate..hedgeType
-        *("", "IB", 0, 0, "", 0, state.status, 0, 0, 0),
+        *("", "IB", 0, 0, "", 0, status, 0, 0, 0),
         *(UNSET_DOUBLE, UNSET_DOUBLE, 0, 1, 0, "", state.filled, UNSET_INTEGER, 0),
         *("Not an insider or substantial shareholder", 0, 0, UNSET_LONG, when, how),
         *(("",) * 5 if version >= PEG_BEST else ()),
     )
+
+
+def _how_completed(state: OrderSnapshot) -> tuple[str, str]:
+    """The status and completedStatus of an order that has ended.
+
+    As real gateways list them: one that was never live is Cancelled too, and whatever the reason was, it is
+    lost, with a newline left of it.
+    """
+    if state.status == "Filled":
+        return "Filled", f"Filled Size: {state.filled}"
+    by_client = state.why == CANCELLED_BY_CLIENT
+    return "Cancelled", CANCELLED_BY_CLIENT if by_client else "Cancelled by System:\n"
 
 
 def execution(request: int, fill: ExecutionReport) -> bytes:
@@ -235,7 +250,8 @@ def execution(request: int, fill: ExecutionReport) -> bytes:
         fill.exec_id,
         wire_time(fill.time),
         ticket.account,
-        *(fill.exchange, fill.side, fill.shares, fill.price, fill.perm_id, ticket.client_id, 0),
+        *(fill.exchange, fill.side, fill.shares, fill.price, fill.perm_id, ticket.client_id),
+        fill.is_liquidation,
         *(fill.cum_qty, fill.avg_price, ticket.order_ref, "", "", "", 2),
     )
 
@@ -243,7 +259,8 @@ def execution(request: int, fill: ExecutionReport) -> bytes:
 def commission_report(fill: ExecutionReport) -> bytes:
     """One commissionReport frame; realizedPNL of an opening trade is unset."""
     realized: Value = UNSET_DOUBLE if fill.realized_pnl is None else fill.realized_pnl
-    return frame(Say.COMMISSION, 1, fill.exec_id, fill.commission, "USD", realized, UNSET_DOUBLE, "")
+    exec_id = fill.commission_id or fill.exec_id
+    return frame(Say.COMMISSION, 1, exec_id, fill.commission, "USD", realized, UNSET_DOUBLE, "")
 
 
 def position(account: str, holding: Holding) -> bytes:

@@ -192,11 +192,14 @@ def _read_third_part(fields: Fields) -> bool:
     return fields.flag("whatIf")
 
 
-def read_execution_filter(fields: Fields) -> ExecutionFilter:
-    """The fields of reqExecutions after its request id. Raises WireError for a time that is none."""
+def read_execution_filter(fields: Fields, zone: ZoneInfo) -> ExecutionFilter:
+    """The fields of reqExecutions after its request id. Raises WireError for a time that is none.
+
+    `zone` is that of a time without one.
+    """
     client_id = fields.integer("clientId") or 0
     account, time = fields.text("acctCode"), fields.text("time")
-    since = read_time(time) if time else None
+    since = read_time(time, zone) if time else None
     symbol, sec_type = fields.text("symbol"), fields.text("secType")
     exchange, side = fields.text("exchange"), fields.text("side")
     side = {"BUY": "BOT", "SELL": "SLD"}.get(side.upper(), side.upper())
@@ -217,8 +220,8 @@ def read_history(fields: Fields) -> HistoryRequest:
     return HistoryRequest(query, end, bar_size, duration, regular, what, format_date, keep)
 
 
-def read_time(value: str) -> datetime:
-    """A time of the wire: ``YYYYMMDD-HH:MM:SS`` is UTC, ``YYYYMMDD HH:MM:SS[ zone]`` New York without a zone.
+def read_time(value: str, default: ZoneInfo = NEW_YORK) -> datetime:
+    """A time of the wire: ``YYYYMMDD-HH:MM:SS`` in UTC, ``YYYYMMDD HH:MM:SS[ zone]``, else `default`'s.
 
     Raises WireError when it is neither or the zone is unknown.
     """
@@ -227,7 +230,7 @@ def read_time(value: str) -> datetime:
         if match is None:
             raise ValueError  # noqa: TRY301  one message for every way to be wrong
         naive = datetime.strptime(match[1] + match[3], "%Y%m%d%H:%M:%S")  # noqa: DTZ007  the zone follows
-        zone = ZoneInfo(match["zone"]) if match["zone"] else UTC if match["gap"] == "-" else NEW_YORK
+        zone = ZoneInfo(match["zone"]) if match["zone"] else UTC if match["gap"] == "-" else default
     except (ValueError, ZoneInfoNotFoundError, OSError):
         raise WireError(f"not a date and time: {value[:40]!r}; expected yyyymmdd hh:mm:ss zone") from None
     return naive.replace(tzinfo=zone)

@@ -33,6 +33,7 @@ from spxarb.sim.api.wire import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
+    from zoneinfo import ZoneInfo
 
     from spxarb.sim.api.history import HistoryStream
     from spxarb.sim.api.streams import ShownQuote, Stream
@@ -81,6 +82,9 @@ class TrafficInterceptor(Protocol):
 
 class SharedGateway(Protocol):
     """What all sessions share: the market, the exchange, the account, the time, each other."""
+
+    zone: ZoneInfo
+    """Where the gateway runs."""
 
     @property
     def market(self) -> Market:

@@ -19,7 +19,7 @@ from spxarb.sim.exchange.interventions import Interventions
 from spxarb.sim.exchange.ledger import AccountLedger
 from spxarb.sim.exchange.matching import Matcher
 from spxarb.sim.exchange.order_book import OrderBook
-from spxarb.sim.exchange.orders import Event, Order, OrderChanged, OrderError, dec
+from spxarb.sim.exchange.orders import CANCELLED_BY_CLIENT, Event, Order, OrderChanged, OrderError, dec
 from spxarb.sim.market import hours
 from spxarb.sim.market.trading_days import NEW_YORK, OPTIONS_LATER, closing, opening
 
@@ -33,7 +33,12 @@ if TYPE_CHECKING:
 MAX_QUANTITY = 100_000
 """Contracts of one order; also what keeps all sums far inside the precision of decimals."""
 MAX_CASH = 1e12
+BOTH_SIDES = ("off", "active", "all")
+"""Which resting orders forbid one on the other side of the same option: none, those that work, or also
+those that are still inactive until their good-after time."""
+DEFAULT_BOTH_SIDES = "all"
 Events = list[Event]
+_ON_BOTH_SIDES = "Cannot have open orders on both sides of the same US Option contract in the same account"
 
 
 class Exchange:
@@ -63,6 +68,7 @@ class Exchange:
         ids = (market.day.toordinal() * 1009 + seed) & 0xFFFFFFFF
         self.now = datetime.combine(market.day, time(0), NEW_YORK)
         self.interceptor: OrderInterceptor | None = None
+        self.both_sides = DEFAULT_BOTH_SIDES
         self.orders = OrderBook(ids)
         self.executions = ExecutionLog(ids)
         self._market = market
@@ -147,6 +153,18 @@ class Exchange:
             return _error(ticket, 201, "Order rejected - reason:the contract does not trade any more")
         return None
 
+    def both_sides_error(self, ticket: Ticket) -> OrderError | None:
+        """The error that an order gets for resting orders on the other side of its option; None for none.
+
+        A regulatory rule of the broker, for US options in one account, whoever sent the orders.
+        """
+        if self.both_sides == "off" or ticket.instrument.sec_type != "OPT":
+            return None
+        opposing = self.orders.opposing(ticket)
+        if self.both_sides == "active":
+            opposing = [order for order in opposing if order.live and not self._waits(order)]
+        return _error(ticket, 201, f"Order rejected - reason:{_ON_BOTH_SIDES}") if opposing else None
+
     # --- orders -----------------------------------------------------------------------------------------
 
     def submit(self, ticket: Ticket) -> Events:
@@ -155,7 +173,7 @@ class Exchange:
         known = self.orders.find(client, number)
         if known is not None:
             return self._modify(known, ticket)
-        if self.orders.is_spent(client, number):
+        if number <= 0:
             return [_error(ticket, 103, "Duplicate order id")]
         self.orders.note_id(client, number)
         wrong = self.validate(ticket)
@@ -174,6 +192,10 @@ class Exchange:
         rejection = self.interceptor.rejection(ticket, new=new) if self.interceptor else None
         if rejection is not None:
             return self._reject(order, rejection)
+        both_sides = self.both_sides_error(ticket) if new else None
+        if both_sides is not None:
+            order.status, order.why, order.completed_at = "Inactive", _ON_BOTH_SIDES, self.now
+            return [both_sides, OrderChanged(order.snapshot())]
         shortfall = self._account.refusal(replace(ticket, quantity=order.remaining), self.now)
         if shortfall:
             order.status, order.why, order.completed_at = "Inactive", shortfall, self.now
@@ -192,8 +214,9 @@ class Exchange:
         order.completed_at = None if rejection.dormant else self.now
         ticket = order.ticket
         text = f"Order rejected - reason:{rejection.why}"
-        events: Events = [] if rejection.code is None else [_error(ticket, rejection.code, text)]
-        return [*events, OrderChanged(order.snapshot())] if rejection.sends_status else events
+        errors: Events = [] if rejection.code is None else [_error(ticket, rejection.code, text)]
+        status: Events = [OrderChanged(order.snapshot())] if rejection.sends_status else []
+        return [*status, *errors, *status] if rejection.status_first else [*errors, *status]
 
     def _modify(self, order: Order, ticket: Ticket) -> Events:
         """Change price, quantity or time in force of a live order, which keeps its old ones on an error.
@@ -225,7 +248,7 @@ class Exchange:
         if order.sealed or not (order.live or order.dormant):
             text = f"{name} cannot be cancelled, state: {'Filled' if order.sealed else order.status}."
             return [OrderError(asking, order_id, 10148, text)]
-        return self._end(order, "Cancelled by Trader")
+        return self._end(order, CANCELLED_BY_CLIENT)
 
     def _end(self, order: Order, why: str) -> Events:
         order.status, order.why, order.completed_at, order.dormant = "Cancelled", why, self.now, False

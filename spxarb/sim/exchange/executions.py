@@ -40,6 +40,10 @@ class ExecutionLog:
         """The current execution with this id."""
         return next((fill for fill in self.current if fill.exec_id == exec_id), None)
 
+    def find_listed(self, exec_id: str) -> ExecutionReport | None:
+        """The execution with this id, also one that a correction has replaced, while it is listed."""
+        return next((fill for fill in self.listed() if fill.exec_id == exec_id), None)
+
     def listed(self) -> list[ExecutionReport]:
         """As reqExecutions lists them: a corrected execution stands before its correction."""
         listed: list[ExecutionReport] = []

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from spxarb.sim.exchange.orders import Commission, Filled, OrderChanged, PositionChanged, dec
+from spxarb.sim.exchange.orders import (
+    LIQUIDATION_ID,
+    Commission,
+    Filled,
+    Order,
+    OrderChanged,
+    PositionChanged,
+    Ticket,
+    dec,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +24,7 @@ if TYPE_CHECKING:
     from spxarb.sim.exchange.ledger import AccountLedger
     from spxarb.sim.exchange.matching import Matcher
     from spxarb.sim.exchange.order_book import OrderBook
-    from spxarb.sim.exchange.orders import Event, ExecutionReport, Order, Ticket
+    from spxarb.sim.exchange.orders import Event, ExecutionReport
     from spxarb.sim.market.instruments import Instrument, Market
 
 
@@ -32,6 +41,8 @@ class Rejection:
     """None: no error is sent."""
     sends_status: bool = True
     """False: no orderStatus is sent, the error only."""
+    status_first: bool = False
+    """True: the status is sent before the error, and again after it."""
     dormant: bool = False
     """True: it may become live later."""
 
@@ -45,6 +56,8 @@ class Correction:
     price: float
     list_both: bool
     """True: reqExecutions lists the corrected execution too."""
+    reports_commission: bool = True
+    """False: the commission stays reported under the id of the corrected execution alone."""
 
 
 class OrderInterceptor(Protocol):
@@ -129,9 +142,11 @@ class Interventions:
             avg_price=order.avg_price,
             commission=old.commission if wanted.shares else 0.0,
             realized_pnl=gain,
+            commission_id="" if wanted.reports_commission else old.commission_id or old.exec_id,
         )
         self._executions.supersede(old, new, list_both=wanted.list_both)
-        return [Filled(new), Commission(new), PositionChanged(old.ticket.instrument)]
+        reported: list[Event] = [Commission(new)] if wanted.reports_commission else []
+        return [Filled(new), *reported, PositionChanged(old.ticket.instrument)]
 
     def _rebook(self, wanted: Correction) -> float | None:
         """Cash and position as if the execution had been right at once; the realized gain, dollars."""
@@ -144,10 +159,34 @@ class Interventions:
         gain = self._ledger.trade(item, sign * wanted.shares, dec(wanted.price), costs)
         return None if gain is None else float(gain)
 
+    def quantity(self, instrument: Instrument) -> int:
+        """Contracts or shares held, negative when short."""
+        return self._ledger.quantity(instrument)
+
     def transfer(self, instrument: Instrument, quantity: int, price: float) -> list[Event]:
         """Book a position that no execution explains; `quantity` is negative to take away."""
         self._ledger.trade(instrument, quantity, dec(price), dec(0.0))
         return [PositionChanged(instrument)]
+
+    def liquidation(self, instrument: Instrument, quantity: int, account: str) -> Order | None:
+        """The broker's own order to close a position, all of it with quantity 0; None when none is held.
+
+        `liquidate` fills it. It is in no list of orders: real ones show only in their executions, under
+        order id -1 and client id 0.
+        """
+        held = self._ledger.quantity(instrument)
+        if not held:
+            return None
+        side, size = "SELL" if held > 0 else "BUY", abs(held)
+        size = min(size, quantity or size)
+        ticket = Ticket(0, LIQUIDATION_ID, instrument, side, size, "MKT", account=account)
+        return Order(ticket, self._orders.next_perm_id(), "Submitted", None)
+
+    def liquidate(self, order: Order, count: int) -> list[Event]:
+        """Fill `count` contracts of a liquidation at the touch, at most what is still held on its side."""
+        held = -order.ticket.sign * self._ledger.quantity(order.ticket.instrument)
+        events = self.force_fill(order, min(count, max(0, held)), self.touch(order.ticket))
+        return [event for event in events if not isinstance(event, OrderChanged)]
 
     def held(self) -> list[Instrument]:
         """Instruments in which there is a position, newest last."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from spxarb.sim.exchange.orders import Order, OrderSnapshot
+    from spxarb.sim.exchange.orders import Order, OrderSnapshot, Ticket
 
 
 class OrderBook:
@@ -17,9 +18,8 @@ class OrderBook:
         """Permanent ids are counted from a number that `ids` decides."""
         self.id_floor = 0
         """No order id up to here is given out as the next valid one."""
-        self._first_perm_id = 1_000_000_001 + ids % 10_000 * 100_000
+        self._perm_ids = count(1_000_000_001 + ids % 10_000 * 100_000)
         self._orders: dict[tuple[int, int], Order] = {}
-        self._highest_placed: dict[int, int] = {}
         self._highest_seen: dict[int, int] = {}
 
     # --- ids --------------------------------------------------------------------------------------------
@@ -29,24 +29,22 @@ class OrderBook:
         return max(self._highest_seen.get(client_id, 0), self.id_floor) + 1
 
     def next_perm_id(self) -> int:
-        """The permanent id of the next order."""
-        return self._first_perm_id + len(self._orders)
-
-    def is_spent(self, client_id: int, order_id: int) -> bool:
-        """True when a new order of this client needs a higher id."""
-        return order_id <= self._highest_placed.get(client_id, 0)
+        """A permanent id that no order has had."""
+        return next(self._perm_ids)
 
     def note_id(self, client_id: int, order_id: int) -> None:
-        """Remember an id that came with an order, accepted or not: the next valid one is higher."""
+        """Remember an id that came with an order, accepted or not: the next valid one is higher.
+
+        A lower id that comes later is accepted: real gateways judge ids as they receive them, and orders
+        were seen to pass each other inside of them.
+        """
         self._highest_seen[client_id] = max(order_id, self._highest_seen.get(client_id, 0))
 
     # --- orders -----------------------------------------------------------------------------------------
 
     def add(self, order: Order) -> None:
         """Take an accepted order in."""
-        ticket = order.ticket
-        self._highest_placed[ticket.client_id] = ticket.order_id
-        self._orders[ticket.client_id, ticket.order_id] = order
+        self._orders[order.ticket.client_id, order.ticket.order_id] = order
 
     def find(self, client_id: int, order_id: int) -> Order | None:
         """An order in whatever state; None when there never was one."""
@@ -55,6 +53,17 @@ class OrderBook:
     def live(self) -> list[Order]:
         """Orders that can still fill, oldest first."""
         return [order for order in self._orders.values() if order.live]
+
+    def opposing(self, ticket: Ticket) -> list[Order]:
+        """Transmitted orders of any client in the same instrument that can still fill on the other side."""
+        return [
+            order
+            for order in self._orders.values()
+            if (order.live or order.dormant)
+            and order.ticket.transmit
+            and order.ticket.instrument == ticket.instrument
+            and order.ticket.side != ticket.side
+        ]
 
     def all(self) -> list[OrderSnapshot]:
         """Every order ever placed, oldest first."""

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from spxarb.sim.market.instruments import Instrument
 
+CANCELLED_BY_CLIENT = "Cancelled by Trader"
+LIQUIDATION_ID = -1
+"""The order id of an order by which the broker itself closes a position; its client id is 0."""
 LIVE = frozenset({"PendingSubmit", "PreSubmitted", "Submitted"})
 """The states in which an order can still change. PendingSubmit: not transmitted by its client yet."""
 
@@ -99,11 +102,18 @@ class ExecutionReport:
     avg_price: float
     commission: float
     realized_pnl: float | None
+    commission_id: str = ""
+    """The execution id under which its commission is reported, when that is another one."""
 
     @property
     def side(self) -> str:
         """BOT or SLD."""
         return "BOT" if self.ticket.side == "BUY" else "SLD"
+
+    @property
+    def is_liquidation(self) -> bool:
+        """True when the broker itself closed a position with it."""
+        return self.ticket.order_id == LIQUIDATION_ID
 
 
 @dataclass(frozen=True)

@@ -1,26 +1,20 @@
-"""Faults of fills, executions and commissions, and other people's trades in the same contracts."""
+"""Faults of fills, executions and commissions."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from spxarb.sim.api import layouts
-from spxarb.sim.api.wire import NOT_A_REQUEST, UNSET_DOUBLE, Say, frame
+from spxarb.sim.api.wire import UNSET_DOUBLE, Say, frame
 from spxarb.sim.exchange.interventions import Correction
-from spxarb.sim.exchange.orders import Commission, Filled, OrderChanged, Ticket
+from spxarb.sim.exchange.orders import Commission, Filled, OrderChanged
 from spxarb.sim.faults.connections import nothing_fills
 from spxarb.sim.faults.kinds import REQUIRED, FaultKind, Hook, Parameter
 
 if TYPE_CHECKING:
+    from spxarb.sim.api.session import Session
     from spxarb.sim.exchange.orders import Event, ExecutionReport
     from spxarb.sim.faults.kinds import ActiveFault, Offer, OrderUpdates, OutgoingMessage
-    from spxarb.sim.market.instruments import Instrument
-
-OTHER = 99
-"""The client id of someone else."""
-FAR = 9_999.0
-"""A limit at which nobody buys."""
 
 
 def partial_fills(fault: ActiveFault, offer: Offer) -> bool:
@@ -86,16 +80,36 @@ def execution_only(_: ActiveFault, updates: OrderUpdates) -> bool:
 
 
 def late_commission(fault: ActiveFault, message: OutgoingMessage) -> bool:
-    """Hold the commission back."""
+    """Send a commission so long after its execution, once; a list of executions does not wait for it."""
     if message.number != Say.COMMISSION:
         return False
-    message.wait(fault.args["seconds"])
+    fill = fault.gateway.exchange.executions.find_listed(message.fields[2])
+    age = 0.0 if fill is None else (fault.gateway.now - fill.time).total_seconds()
+    if age >= fault.args["seconds"]:
+        return False
+    promised: set[tuple[Session, str]] = fault.memory.setdefault("promised", set())
+    session, frames, message.out = message.session, message.out, []
+    key = session, message.fields[2]
+    if key not in promised:
+        promised.add(key)
+        fault.later(fault.args["seconds"] - age, lambda: session.put(*frames))
     return True
 
 
-def no_commission(_: ActiveFault, message: OutgoingMessage) -> bool:
-    """Send no commission."""
+def note_clients(fault: ActiveFault, updates: OrderUpdates) -> bool:
+    """Remember who was connected when a commission became known."""
+    present: dict[str, list[Session]] = fault.memory.setdefault("present", {})
+    found = [event.fill.exec_id for event in updates.events if isinstance(event, Commission)]
+    present.update({exec_id: list(fault.gateway.sessions) for exec_id in found})
+    return bool(found)
+
+
+def no_commission(fault: ActiveFault, message: OutgoingMessage) -> bool:
+    """Send no commission, or none on the connections that there were at its execution."""
     if message.number != Say.COMMISSION:
+        return False
+    present = fault.memory.get("present", {}).get(message.fields[2], [])
+    if fault.args["until"] == "reconnect" and message.session not in present:
         return False
     message.out = []
     return True
@@ -157,87 +171,22 @@ def _fill(fault: ActiveFault) -> ExecutionReport | None:
 
 def _correct(fault: ActiveFault, fill: ExecutionReport, shares: int, price: float) -> bool:
     gateway = fault.gateway
-    wanted = Correction(fill, shares, price, list_both=fault.args["listed"] == "both")
+    wanted = Correction(
+        fill,
+        shares,
+        price,
+        list_both=fault.args["listed"] == "both",
+        reports_commission=fault.args["commission"] == "again",
+    )
     gateway.publish(gateway.exchange.interventions.correct(wanted))
     return True
 
 
-def _contract(fault: ActiveFault) -> Instrument | None:
-    """The contract concerned: by its id, or that of the order, the newest order, a position."""
-    gateway = fault.gateway
-    if fault.args["con_id"]:
-        return gateway.market.by_con_id(fault.args["con_id"])
-    if fault.subject is not None and fault.subject.con_id:
-        return gateway.market.by_con_id(fault.subject.con_id)
-    order = fault.order()
-    if order is not None:
-        return order.ticket.instrument
-    held = gateway.exchange.interventions.held()
-    return held[-1] if held else None
-
-
-def _foreign(fault: ActiveFault, limit: float) -> Ticket | None:
-    item = _contract(fault)
-    if item is None or item.sec_type == "IND":
-        return None
-    gateway = fault.gateway
-    return Ticket(
-        client_id=OTHER,
-        order_id=gateway.exchange.next_order_id(OTHER),
-        instrument=item,
-        side=fault.args["side"],
-        quantity=fault.args["quantity"],
-        limit=limit or (item.min_tick if fault.args["side"] == "BUY" else FAR),
-        order_ref=fault.args["order_ref"],
-        account=gateway.account,
-    )
-
-
-def foreign_order(fault: ActiveFault) -> bool:
-    """Place someone else's order in the same contract, at a price where it does not fill."""
-    ticket = _foreign(fault, fault.args["limit"])
-    if ticket is None:
-        return False
-    fault.gateway.publish(fault.gateway.exchange.submit(ticket))
-    return True
-
-
-def foreign_fill(fault: ActiveFault) -> bool:
-    """Let someone else trade in the same contract."""
-    ticket, gateway = _foreign(fault, 0.0), fault.gateway
-    if ticket is None:
-        return False
-    exchange = gateway.exchange
-    gateway.publish(exchange.submit(ticket))
-    order = exchange.orders.find(ticket.client_id, ticket.order_id)
-    if order is not None and order.live:
-        price = exchange.interventions.touch(ticket)
-        gateway.publish(exchange.interventions.force_fill(order, price=price))
-    fills = exchange.fills(client_id=OTHER) if order is not None and fault.args["told"] else []
-    for fill in (fill for fill in fills if order and fill.perm_id == order.perm_id):
-        for session in list(gateway.sessions):
-            session.send(layouts.execution(NOT_A_REQUEST, fill), layouts.commission_report(fill))
-    return True
-
-
-def foreign_position(fault: ActiveFault) -> bool:
-    """Let a position appear that no execution explains."""
-    item, gateway = _contract(fault), fault.gateway
-    if item is None:
-        return False
-    quantity = fault.args["quantity"] * (1 if fault.args["side"] == "BUY" else -1)
-    quote = gateway.market.quote(item.con_id, gateway.now)
-    price = quote.last or quote.bid or item.min_tick
-    gateway.publish(gateway.exchange.interventions.transfer(item, quantity, price))
-    return True
-
-
 _LASTING_FORM = Parameter("form", "text", "unset", "1.797…E308, or 0", ("unset", "zero"))
+_COMMISSION = Parameter(
+    *("commission", "text", "again", "reported for the new id too, or only for the old"), ("again", "once")
+)
 _LISTED = Parameter("listed", "text", "both", "executions that are listed afterwards", ("both", "corrected"))
-_SIDE = Parameter("side", "text", "BUY", "of the other trader", ("BUY", "SELL"))
-_MANY = Parameter("quantity", "count", 1, "contracts")
-_CON_ID = Parameter("con_id", "natural", 0, "contract; 0: that of the order in `when`, or of the newest")
-_REF = Parameter("order_ref", "text", "manual", "of the other trader's order")
 
 KINDS = (
     FaultKind(
@@ -264,10 +213,15 @@ KINDS = (
     FaultKind(
         *("late_commission", "Commissions come late."),
         {Hook.MESSAGE: late_commission},
-        (Parameter("seconds", "seconds", 5.0, "how late"),),
+        (Parameter("seconds", "seconds", 5.0, "how long after the execution, live and in lists"),),
         lasting=True,
     ),
-    FaultKind(*("no_commission", "Commissions never come."), {Hook.MESSAGE: no_commission}, lasting=True),
+    FaultKind(
+        *("no_commission", "Commissions never come, or only at the next connection."),
+        {Hook.UPDATES: note_clients, Hook.MESSAGE: no_commission},
+        (Parameter("until", "text", "never", "when they come", ("never", "reconnect")),),
+        lasting=True,
+    ),
     FaultKind(
         *("unset_commission", "Commissions are unset."),
         {Hook.MESSAGE: unset_commission},
@@ -287,30 +241,12 @@ KINDS = (
             Parameter("price", "number", None, "the right price"),
             Parameter("price_change", "number", None, "or by how much it differs; default one tick"),
             Parameter("quantity", "count", None, "the right quantity"),
-            _LISTED,
+            *(_LISTED, _COMMISSION),
         ),
     ),
     FaultKind(
         *("bust", "An execution is undone: corrected to 0 contracts."),
         {Hook.NOW: bust},
-        (_LISTED,),
-    ),
-    FaultKind(
-        *("foreign_order", "Someone else's order rests in the same contract."),
-        {Hook.NOW: foreign_order},
-        (_SIDE, _MANY, Parameter("limit", "number", 0.0, "its price; 0: out of reach"), _REF, _CON_ID),
-    ),
-    FaultKind(
-        *("foreign_fill", "Someone else trades the same contract."),
-        {Hook.NOW: foreign_fill},
-        (
-            *(_SIDE, _MANY, _REF, _CON_ID),
-            Parameter("told", "flag", default=False, says="sent to everyone, as to a master client"),
-        ),
-    ),
-    FaultKind(
-        *("foreign_position", "A position in the same contract appears that no execution explains."),
-        {Hook.NOW: foreign_position},
-        (_SIDE, _MANY, _CON_ID),
+        (_LISTED, _COMMISSION),
     ),
 )

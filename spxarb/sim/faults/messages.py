@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from spxarb.sim.api.wire import NOT_A_REQUEST, Ask, Say, frame
 from spxarb.sim.faults.kinds import REQUIRED, FaultKind, Hook, Parameter
+from spxarb.sim.faults.texts import text_of
+from spxarb.sim.faults.times import KINDS as OF_TIME
 from spxarb.sim.faults.values import KINDS as OF_VALUES
 
 if TYPE_CHECKING:
@@ -27,6 +29,11 @@ def request_id(request: ClientRequest) -> int:
     place = 1 if request.number in _UNVERSIONED else 2
     text = request.values[place] if place < len(request.values) else ""
     return int(text) if re.fullmatch(r"-?\d{1,18}", text) else NOT_A_REQUEST
+
+
+def is_what_if(request: ClientRequest) -> bool:
+    """True for a placeOrder that only asks for its margin."""
+    return len(request.values) > 85 and request.values[85] == "1"
 
 
 def withhold(fault: ActiveFault, message: OutgoingMessage) -> bool:
@@ -94,7 +101,7 @@ def error(fault: ActiveFault) -> bool:
     given = fault.args["id"]
     number = order.ticket.order_id if order else int(given) if re.fullmatch(r"-?\d{1,9}", given) else -1
     for session in fault.audience():
-        session.error(number, fault.args["code"], fault.args["text"])
+        session.error(number, fault.args["code"], text_of(fault.args["code"], fault.args["text"]))
     return True
 
 
@@ -178,7 +185,7 @@ KINDS = (
         {Hook.NOW: error},
         (
             Parameter("code", "natural", REQUIRED, "of the error"),
-            Parameter("text", "text", "made up by the script of faults", "of the error"),
+            Parameter("text", "text", "", "of the error; without it the usual one of this code"),
             Parameter("id", "text", "-1", "request or order id; `order`: that of the one in `when`"),
         ),
     ),
@@ -200,4 +207,5 @@ KINDS = (
         lasting=True,
     ),
     *OF_VALUES,
+    *OF_TIME,
 )

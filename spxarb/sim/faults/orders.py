@@ -7,43 +7,22 @@ from typing import TYPE_CHECKING
 
 from spxarb.sim.api import layouts
 from spxarb.sim.api.wire import Ask
+from spxarb.sim.exchange.exchange import BOTH_SIDES, DEFAULT_BOTH_SIDES
 from spxarb.sim.exchange.orders import OrderChanged, OrderError
 from spxarb.sim.faults.kinds import FaultKind, Hook, Parameter
-from spxarb.sim.faults.messages import request_id
+from spxarb.sim.faults.messages import is_what_if, request_id
+from spxarb.sim.faults.silence import KINDS as OF_SILENCE
+from spxarb.sim.faults.texts import text_of
 
 if TYPE_CHECKING:
     from spxarb.sim.exchange.interventions import Rejection
     from spxarb.sim.exchange.orders import Event, Order
     from spxarb.sim.faults.kinds import ActiveFault, ClientRequest, OrderUpdates
 
-TEXTS = {
-    103: "Duplicate order id",
-    104: "Cannot modify a filled order.",
-    105: "Order being modified does not match original order",
-    109: "The price specified would cross the percentage constraint",
-    110: "The price does not conform to the minimum price variation for this contract.",
-    136: "This order cannot be cancelled.",
-    161: "Cancel attempted when order is not in a cancellable state.",
-    163: "The following order would violate the precautionary percentage constraint",
-    202: "Order Canceled - reason:",
-    203: "The security is not available or allowed for this account.",
-    383: "The following order size exceeds the size limit.",
-    399: "Order Message: Warning: your order will not be placed at the exchange until the next session",
-    404: "Shares for this order are not immediately available for short sale; it is held.",
-    2109: "Order Event Warning: Attribute 'Outside Regular Trading Hours' is ignored.",
-    2137: "Cross Side Warning",
-    10147: "OrderId that needs to be cancelled is not found.",
-    10148: "OrderId that needs to be cancelled cannot be cancelled, state: Filled.",
-    10349: "Order TIF was set to DAY based on order preset.",
-}
 _MARGIN = (
     "YOUR ORDER IS NOT ACCEPTED. IN ORDER TO OBTAIN THE DESIRED POSITION YOUR EQUITY WITH LOAN VALUE "
     "MUST EXCEED THE INITIAL MARGIN"
 )
-
-
-def _text(code: int) -> str:
-    return TEXTS.get(code, "made up by the script of faults")
 
 
 def _order(request: ClientRequest) -> Order | None:
@@ -52,16 +31,12 @@ def _order(request: ClientRequest) -> Order | None:
     return request.session.gateway.exchange.orders.find(*order) if order else None
 
 
-def _is_what_if(request: ClientRequest) -> bool:
-    return len(request.values) > 85 and request.values[85] == "1"
-
-
 def refuse_order(fault: ActiveFault, request: ClientRequest) -> bool:
     """Answer a new order with an error and do not place it."""
-    if request.number != Ask.PLACE_ORDER or _order(request) is not None or _is_what_if(request):
+    if request.number != Ask.PLACE_ORDER or _order(request) is not None or is_what_if(request):
         return False
     code = fault.args["code"]
-    request.session.error(request_id(request), code, _text(code))
+    request.session.error(request_id(request), code, text_of(code, fault.args["text"]))
     request.refused = True
     return True
 
@@ -72,7 +47,7 @@ def refuse_change(fault: ActiveFault, request: ClientRequest) -> bool:
     if request.number != Ask.PLACE_ORDER or order is None or not order.live:
         return False
     code = fault.args["code"]
-    request.session.error(request_id(request), code, _text(code))
+    request.session.error(request_id(request), code, text_of(code))
     request.refused = True
     return True
 
@@ -82,7 +57,7 @@ def refuse_cancel(fault: ActiveFault, request: ClientRequest) -> bool:
     if request.number != Ask.CANCEL_ORDER:
         return False
     code = fault.args["code"]
-    request.session.error(request_id(request), code, _text(code))
+    request.session.error(request_id(request), code, text_of(code))
     request.refused = True
     return True
 
@@ -104,7 +79,7 @@ def fill_instead_of_cancel(fault: ActiveFault, request: ClientRequest) -> bool:
     order = _order(request)
     if request.number != Ask.CANCEL_ORDER or order is None or order.status != "Submitted":
         return False
-    request.session.error(request_id(request), 10148, _text(10148))
+    request.session.error(request_id(request), 10148, text_of(10148))
     request.refused = order.sealed = True
     _fill_later(fault, order, 0)
     return True
@@ -141,18 +116,35 @@ def silent_cancel(_: ActiveFault, updates: OrderUpdates) -> bool:
 
 
 def reject(fault: ActiveFault, rejection: Rejection) -> bool:
-    """Turn a new order away with 201."""
+    """Turn a new order away, by default with 201."""
     if not rejection.new:
         return False
-    rejection.why = fault.args["reason"]
+    rejection.why, rejection.code = fault.args["reason"], fault.args["code"]
+    rejection.status_first = fault.args["sequence"] == "status_first"
     rejection.status = "Cancelled" if fault.args["status"] == "none" else fault.args["status"]
     rejection.sends_status = fault.args["status"] != "none"
     return True
 
 
-def margin_reject(_: ActiveFault, rejection: Rejection) -> bool:
+def rejected_but_held(fault: ActiveFault, rejection: Rejection) -> bool:
+    """Turn a new order away as `reject` does; its position appears all the same, without an execution."""
+    if not reject(fault, rejection):
+        return False
+    ticket, gateway = rejection.ticket, fault.gateway
+    quantity = ticket.sign * min(fault.args["quantity"] or ticket.quantity, ticket.quantity)
+
+    def appear() -> None:
+        interventions = gateway.exchange.interventions
+        gateway.publish(interventions.transfer(ticket.instrument, quantity, interventions.touch(ticket)))
+
+    fault.later(fault.args["seconds"], appear)
+    return True
+
+
+def margin_reject(fault: ActiveFault, rejection: Rejection) -> bool:
     """Turn an order away for lack of margin."""
     rejection.why, rejection.status = _MARGIN, "Inactive"
+    rejection.status_first = fault.args["sequence"] == "status_first"
     return True
 
 
@@ -174,13 +166,25 @@ def inactive(fault: ActiveFault, rejection: Rejection) -> bool:
     return True
 
 
+def set_both_sides(fault: ActiveFault) -> bool:
+    """Say which resting orders forbid one on the other side of the same option."""
+    fault.gateway.exchange.both_sides = fault.args["rule"]
+    return True
+
+
+def reset_both_sides(fault: ActiveFault) -> bool:
+    """Apply the usual rule again."""
+    fault.gateway.exchange.both_sides = DEFAULT_BOTH_SIDES
+    return True
+
+
 def order_warning(fault: ActiveFault) -> bool:
     """Send a warning about a live order, which stays live."""
     order = fault.order(live=True)
     if order is None:
         return False
     code, ticket = fault.args["code"], order.ticket
-    fault.gateway.publish([OrderError(ticket.client_id, ticket.order_id, code, _text(code))])
+    fault.gateway.publish([OrderError(ticket.client_id, ticket.order_id, code, text_of(code))])
     return True
 
 
@@ -190,12 +194,28 @@ def _code(default: int, says: str) -> Parameter:
 
 _SECONDS = Parameter("seconds", "seconds", 0.0, "until the fill")
 _QUANTITY = Parameter("quantity", "natural", 0, "contracts; 0: all that remain")
+_SEQUENCE = Parameter(
+    *("sequence", "text", "error_first", "201, then the status; or the status, 201 and the status again"),
+    ("error_first", "status_first"),
+)
+_REJECTION = (
+    Parameter("reason", "text", "made up by the script of faults", "in words"),
+    Parameter(
+        *("status", "text", "Inactive", "sent with it; none: the error alone"),
+        ("Inactive", "Cancelled", "none"),
+    ),
+    _code(201, "of the error"),
+    _SEQUENCE,
+)
 
 KINDS = (
     FaultKind(
         *("refuse_order", "A new order is answered with an error and not placed."),
         {Hook.REQUEST: refuse_order},
-        (_code(110, "110 on a good price, 103, 109, 163, 201, 203, 383, …"),),
+        (
+            _code(110, "110 on a good price, 103, 109, 163, 201, 203, 383, 451, 478, 2139, …"),
+            Parameter("text", "text", "", "of the error; without it the usual one of this code"),
+        ),
     ),
     FaultKind(
         *("refuse_change", "A modification is answered with an error; the old order stays live."),
@@ -226,19 +246,34 @@ KINDS = (
         *("silent_cancel", "A cancelled order gets 202 and no orderStatus."), {Hook.UPDATES: silent_cancel}
     ),
     FaultKind(
-        *("reject", "A new order is rejected with 201."),
+        *("reject", "A new order is rejected with 201 or another code."),
         {Hook.ACCEPT: reject},
+        _REJECTION,
+    ),
+    FaultKind(
+        *("rejected_but_held", "A new order is rejected, and its position appears without an execution."),
+        {Hook.ACCEPT: rejected_but_held},
         (
-            Parameter("reason", "text", "made up by the script of faults", "in words"),
-            Parameter(
-                *("status", "text", "Inactive", "sent with it; none: the error alone"),
-                ("Inactive", "Cancelled", "none"),
-            ),
+            *_REJECTION,
+            Parameter("quantity", "natural", 0, "contracts that appear; 0: all"),
+            Parameter("seconds", "seconds", 0.0, "until they appear"),
         ),
     ),
     FaultKind(
         *("margin_reject", "An order is rejected with 201 for lack of margin, Inactive."),
         {Hook.ACCEPT: margin_reject},
+        (_SEQUENCE,),
+    ),
+    FaultKind(
+        *("both_sides", "Orders on both sides of the same option are refused with 201 by another rule."),
+        {Hook.NOW: set_both_sides, Hook.END: reset_both_sides},
+        (
+            Parameter(
+                "rule", "text", "off", "which resting orders count: none; those that work; all", BOTH_SIDES
+            ),
+        ),
+        lasting=True,
+        everywhere=True,
     ),
     FaultKind(
         *("inactive", "A new order is Inactive at first and becomes live later."),
@@ -250,4 +285,5 @@ KINDS = (
         {Hook.NOW: order_warning},
         (_code(399, "399, 404, 110, 161, 202, 2109, 2137, 10349, …"),),
     ),
+    *OF_SILENCE,
 )

@@ -7,6 +7,7 @@ import difflib
 import math
 import re
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from spxarb.sim.api.wire import VERSION_REQUEST, Ask, Say
 
@@ -108,6 +109,14 @@ def time(value: object) -> dt.time:
     return dt.time(int(match[1]), int(match[2]), int(match[3] or 0))
 
 
+def zone(value: object) -> str:
+    """The IANA name of a time zone."""
+    try:
+        return ZoneInfo(text(value)).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("the IANA name of a time zone") from None
+
+
 def _id(value: object, names: Mapping[str, int], kind: str) -> int:
     if isinstance(value, str) and value.lower() in names:
         return names[value.lower()]
@@ -150,6 +159,7 @@ READERS: Mapping[str, Callable[[object], object]] = {
     "text": text,
     "fields": fields,
     "time": time,
+    "zone": zone,
     "request": request_number,
     "message": message_number,
     "requests": requests,

@@ -99,6 +99,9 @@ def of_message(gateway: SharedGateway, session: Session, number: int, fields: li
             *(_integer(fields, 22), _integer(fields, 2), _integer(fields, 3) or 0, fields[4], fields[5]),
             *(side, fields[26]),
         )
+    if number == Say.COMPLETED_ORDER and len(fields) > 23:
+        known = (state for state in gateway.exchange.orders.all() if str(state.perm_id) == fields[23])
+        return next((Subject.of(state.ticket) for state in known), None)
     if number == Say.COMMISSION:
         fill = gateway.exchange.executions.find(_text(fields, 2))
         return Subject.of(fill.ticket) if fill else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spxarb.sim.faults import connections, fills, messages, orders, quotes
+from spxarb.sim.faults import connections, fills, foreign, messages, orders, positions, quotes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +16,8 @@ GROUPS: Mapping[str, tuple[FaultKind, ...]] = {
     "Messages": messages.KINDS,
     "Orders": orders.KINDS,
     "Fills": fills.KINDS,
+    "Positions": positions.KINDS,
+    "Others": foreign.KINDS,
     "Quotes": quotes.KINDS,
 }
 FAULTS: Mapping[str, FaultKind] = {kind.name: kind for kinds in GROUPS.values() for kind in kinds}

@@ -1,8 +1,8 @@
-"""Faults of the values in messages: unset numbers, other time formats, hours that disagree."""
+"""Faults of the values in messages: unset numbers, references left out, hours that disagree."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from spxarb.sim.api import layouts
@@ -10,6 +10,8 @@ from spxarb.sim.api.wire import UNSET_DOUBLE, Say, frame
 from spxarb.sim.faults.kinds import FaultKind, Hook, Parameter
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from spxarb.sim.faults.kinds import ActiveFault, OutgoingMessage
 
 _ACCOUNT = {Say.ACCOUNT_VALUE: (2, 3), Say.ACCOUNT_MULTI: (5, 6), Say.ACCOUNT_SUMMARY: (4, 5)}
@@ -21,6 +23,9 @@ _WHAT_IF, _MARGINS = 93, slice(95, 104)
 """The whatIf flag and the nine margins of openOrder."""
 _PERM_ID = 23
 """The permanent id in completedOrder."""
+_EXECUTION_PERM_ID = 21
+_REFERENCE = {Say.EXECUTION: 26, Say.OPEN_ORDER: 23, Say.COMPLETED_ORDER: 22}
+"""Where messages about an order hold its client's reference."""
 
 
 def unset_account(fault: ActiveFault, message: OutgoingMessage) -> bool:
@@ -82,29 +87,6 @@ def what_if_never(_: ActiveFault, message: OutgoingMessage) -> bool:
     return True
 
 
-def exec_time(fault: ActiveFault, message: OutgoingMessage) -> bool:
-    """Write the times of executions in another format."""
-    if message.number != Say.EXECUTION:
-        return False
-    fill = fault.gateway.exchange.executions.find(message.fields[14])
-    if fill is None:
-        return False
-    local = fill.time
-    utc, standard = local.astimezone(UTC), local.astimezone(UTC) - timedelta(hours=5)
-    forms = {
-        "unknown": f"{local:%Y%m%d %H:%M:%S} {fault.args['zone']}",
-        "local": f"{local:%Y%m%d  %H:%M:%S}",
-        "utc": f"{utc:%Y%m%d-%H:%M:%S}",
-        "est": f"{standard:%Y%m%d %H:%M:%S} EST",
-        "eastern": f"{local:%Y%m%d %H:%M:%S} US/Eastern",
-        "empty": "",
-    }
-    values = list(message.fields)
-    values[15] = forms[fault.args["form"]]
-    message.rewrite(values)
-    return True
-
-
 def wrong_hours(fault: ActiveFault, message: OutgoingMessage) -> bool:
     """Send other trading hours of today."""
     if message.number != Say.CONTRACT_DETAILS:
@@ -126,6 +108,22 @@ def _today(form: str, day: object, zone: str) -> list[str]:
         return [f"{day:%Y%m%d}:CLOSED"]
     opens, closes = ("0830", "1200") if zone in {"US/Central", "America/Chicago"} else ("0930", "1300")
     return [f"{day:%Y%m%d}:{opens}-{day:%Y%m%d}:{closes}"] if form == "half_day" else []
+
+
+def no_reference(fault: ActiveFault, message: OutgoingMessage) -> bool:
+    """Leave the client's reference out, and out of executions also the permanent id."""
+    wanted = fault.args["messages"]
+    if message.number not in _REFERENCE or (wanted and message.number not in wanted):
+        return False
+    place = _REFERENCE[Say(message.number)]
+    if fault.args["order_ref"] and not fnmatchcase(message.fields[place], fault.args["order_ref"]):
+        return False
+    values = list(message.fields)
+    values[place] = ""
+    if message.number == Say.EXECUTION and fault.args["perm_id"] == "zero":
+        values[_EXECUTION_PERM_ID] = "0"
+    message.rewrite(values)
+    return True
 
 
 def zero_positions(fault: ActiveFault, message: OutgoingMessage) -> bool:
@@ -154,7 +152,7 @@ def late_executions(fault: ActiveFault, message: OutgoingMessage) -> bool:
         return True
     if message.number != Say.EXECUTION or message.fields[1] == "-1":
         return False
-    fill = fault.gateway.exchange.executions.find(message.fields[14])
+    fill = fault.gateway.exchange.executions.find_listed(message.fields[14])
     if fill is None or not _recent(fault, fill.time):
         return False
     hidden.add(fill.exec_id)
@@ -201,24 +199,22 @@ KINDS = (
     ),
     FaultKind(*("what_if_never", "A what-if is not answered."), {Hook.MESSAGE: what_if_never}, lasting=True),
     FaultKind(
-        *("exec_time", "Execution times have another format."),
-        {Hook.MESSAGE: exec_time},
-        (
-            Parameter(
-                *("form", "text", "unknown", "an unknown zone; no zone; UTC; EST; US/Eastern; empty"),
-                ("unknown", "local", "utc", "est", "eastern", "empty"),
-            ),
-            Parameter("zone", "text", "Nowhere/Special", "the unknown zone"),
-        ),
-        lasting=True,
-    ),
-    FaultKind(
         *("wrong_hours", "Contract details have other trading hours of today."),
         {Hook.MESSAGE: wrong_hours},
         (
             Parameter(
                 "form", "text", "half_day", "today's session", ("half_day", "closed", "missing", "empty")
             ),
+        ),
+        lasting=True,
+    ),
+    FaultKind(
+        *("no_reference", "Messages about orders come without the client's reference."),
+        {Hook.MESSAGE: no_reference},
+        (
+            Parameter("messages", "messages", None, "which of execution, open_order and completed_order"),
+            Parameter("order_ref", "text", "", "only of orders with this reference; may contain `*`"),
+            Parameter("perm_id", "text", "kept", "in executions", ("kept", "zero")),
         ),
         lasting=True,
     ),
@@ -230,7 +226,7 @@ KINDS = (
     FaultKind(
         *("late_executions", "Lists of executions leave recent ones out."),
         {Hook.MESSAGE: late_executions},
-        (Parameter("seconds", "seconds", 5.0, "how old an execution must be to be listed"),),
+        (Parameter("seconds", "seconds", 5.0, "how old an execution must be to be listed; 604800: none is"),),
         lasting=True,
     ),
     FaultKind(
