@@ -44,7 +44,7 @@ lint: setup
 	@$(BIN)/mypy
 
 bench: setup
-	@$(BIN)/python -m pytest benchmarks -o addopts= --benchmark-only
+	@$(BIN)/python -m pytest benchmarks -o addopts= -q
 
 crash: setup
 	@SPXARB_CRASH_STRIDE=1 SPXARB_WITHHELD_STRIDE=1 $(BIN)/python -m pytest -n 2 -rP \

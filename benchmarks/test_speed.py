@@ -1,13 +1,17 @@
-"""Figures of the project: `make bench`. Ratios against a bare script of the same run: machines are noisy."""
+"""Figures of the project: `make bench`. Ratios against bare programs of the same run: machines are noisy."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import subprocess
 import sys
+import time
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from statistics import median
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,16 +23,38 @@ from spxarb.ledger.ledger import Ledger
 from spxarb.sim.control import RunningSim
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 DAY = date(2026, 2, 10)
-BARE = """
+ROUNDS = 15
+PARSER = """
+import typer
+app = typer.Typer()
+@app.command()
+def main(name: str = "x") -> None:
+    print(name)
+app()
+"""
+CONNECTION = """
 import ib_insync
 ib = ib_insync.IB()
 ib.connect("127.0.0.1", {port}, clientId={client})
 ib.positions()
 ib.disconnect()
 """
+GOALS = (
+    # command, against, at most so many times its CPU time, and its wall time
+    ("--version", "one command of typer", 1.0, None),
+    ("--help", "one command of typer", None, None),
+    ("monitor", "one command of typer", 1.6, None),
+    ("monitor --json", "one command of typer", 1.6, None),
+    ("report", "one command of typer", 2.0, None),
+    ("status --offline", "one command of typer", 2.0, None),
+    ("enter --dry-run", "a bare ib_insync script", 1.5, 2.0),
+    ("enter --dry-run --json", "a bare ib_insync script", 1.5, 2.0),
+    ("status", "a bare ib_insync script", None, None),
+)
 _clients = itertools.count(50)
 
 
@@ -48,53 +74,78 @@ def config(sim, tmp_path) -> Path:
     return path
 
 
-def command(config: Path, *words: str) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "spxarb", "--config", str(config), *words, "--json"],
-        check=True,
-        capture_output=True,
-    )
+# --- processes: ratios of medians, all of them in turn so that a busy moment meets each ----------------
 
 
-@pytest.mark.benchmark(group="a process that connects, against a bare script")
-def test_a_bare_ib_insync_script(benchmark, sim):
-    def bare() -> None:
-        text = BARE.format(port=sim.port, client=next(_clients))
-        subprocess.run([sys.executable, "-c", text], check=True, capture_output=True)
+@dataclass
+class Timed:
+    """A program as it was timed: CPU seconds of the process, user and system, and wall seconds."""
 
-    benchmark.pedantic(bare, rounds=8, warmup_rounds=1)
+    words: Callable[[], list[str]]
+    cpu: list[float] = field(default_factory=list)
+    wall: list[float] = field(default_factory=list)
 
-
-@pytest.mark.benchmark(group="a process that connects, against a bare script")
-def test_status(benchmark, config):
-    benchmark.pedantic(lambda: command(config, "status"), rounds=8, warmup_rounds=1)
-
-
-@pytest.mark.benchmark(group="a process that connects, against a bare script")
-def test_enter_dry_run(benchmark, config):
-    benchmark.pedantic(lambda: command(config, "enter", "--dry-run"), rounds=8, warmup_rounds=1)
-
-
-@pytest.mark.benchmark(group="a process that does not connect")
-def test_a_bare_interpreter(benchmark):
-    benchmark.pedantic(
-        lambda: subprocess.run([sys.executable, "-c", "pass"], check=True), rounds=8, warmup_rounds=1
-    )
+    def run(self, environment: dict[str, str]) -> None:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            self.words(), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0, self.words()
+        self.wall.append(time.perf_counter() - began)
+        self.cpu.append(usage.ru_utime + usage.ru_stime)
 
 
-@pytest.mark.benchmark(group="a process that does not connect")
-def test_monitor_with_nothing_open(benchmark, config):
-    benchmark.pedantic(lambda: command(config, "monitor"), rounds=8, warmup_rounds=1)
+def programs(sim: RunningSim, folder: Path) -> dict[str, Timed]:
+    parser = folder / "parser.py"
+    parser.write_text(PARSER)
+
+    def connection() -> list[str]:
+        return [sys.executable, "-c", CONNECTION.format(port=sim.port, client=next(_clients))]
+
+    bare = {
+        "one command of typer": Timed(lambda: [sys.executable, str(parser)]),
+        "a bare ib_insync script": Timed(connection),
+    }
+
+    def spxarb(words: str) -> Timed:
+        return Timed(lambda: [sys.executable, "-m", "spxarb", *words.split()])
+
+    return bare | {name: spxarb(name) for name, *_ in GOALS}
 
 
-@pytest.mark.benchmark(group="a process that does not connect")
-def test_help(benchmark):
-    words = [sys.executable, "-m", "spxarb", "--help"]
+def table(timed: dict[str, Timed]) -> Iterator[str]:
+    yield f"{'':26}{'CPU ms':>8}{'wall ms':>9}{'CPU x':>8}{'goal':>6}{'wall x':>8}{'goal':>6}"
+    for name in ("one command of typer", "a bare ib_insync script"):
+        yield f"{name:26}{median(timed[name].cpu) * 1000:8.0f}{median(timed[name].wall) * 1000:9.0f}"
+    for name, against, *goals in GOALS:
+        line = f"{name:26}{median(timed[name].cpu) * 1000:8.0f}{median(timed[name].wall) * 1000:9.0f}"
+        ratios = (
+            median(timed[name].cpu) / median(timed[against].cpu),
+            median(timed[name].wall) / median(timed[against].wall),
+        )
+        for ratio, goal in zip(ratios, goals, strict=True):
+            line += f"{ratio:8.2f}{goal or '':>6}"
+        yield f"{line}  of {against}"
 
-    def run() -> None:
-        subprocess.run(words, check=True, capture_output=True)
 
-    benchmark.pedantic(run, rounds=8, warmup_rounds=1)
+@pytest.mark.timeout(600)
+def test_processes_against_bare_programs(sim, config, tmp_path, capsys):
+    """A report and no claim: other work of the machine would decide it."""
+    timed = programs(sim, tmp_path)
+    environment = {**os.environ, "SPXARB_CONFIG": str(config)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # the first round, which is not counted, compiles
+    for _ in range(ROUNDS + 1):
+        for program in timed.values():
+            program.run(environment)
+    for program in timed.values():
+        del program.cpu[0], program.wall[0]
+    with capsys.disabled():
+        print("", *table(timed), sep="\n")
+
+
+# --- within one process ---------------------------------------------------------------------------------
 
 
 @pytest.mark.benchmark(group="one connection with all books")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -89,3 +90,73 @@ def test_the_whole_library_can_still_be_had_and_has_the_same_classes():
         "asyncio.set_event_loop(asyncio.new_event_loop()); import ib_insync; "
         "assert ib_insync.Contract is ibc.Contract and ib_insync.IB"
     )
+
+
+# --- commands -----------------------------------------------------------------------------------------
+
+MACHINE = {
+    "spxarb.core.execution",
+    "spxarb.core.steps",
+    "spxarb.trading.connected",
+    "spxarb.trading.executor",
+    "spxarb.trading.exits",
+    "spxarb.trading.recovery",
+}
+"""What works orders."""
+
+
+@pytest.fixture
+def imports_of(tmp_path):
+    """What a command imports that finds an empty ledger, as `-X importtime` lists it."""
+    config = tmp_path / "config.yaml"
+    config.write_text(f"storage: {{database: {tmp_path / 'trading.db'}}}\n")
+
+    def ask(*words: str) -> set[str]:
+        command = [sys.executable, "-X", "importtime", "-m", "spxarb", *words]
+        environment = {**os.environ, "SPXARB_CONFIG": str(config), "STATE_DIRECTORY": str(tmp_path)}
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+        return {line.rpartition("|")[2].strip() for line in lines}
+
+    return ask
+
+
+def libraries(modules: set[str]) -> set[str]:
+    return {module.partition(".")[0] for module in modules}
+
+
+def test_the_version_needs_neither_parser_nor_configuration(imports_of):
+    imported = imports_of("--version")
+    assert {"typer", "pydantic", "rich", "yaml"} & libraries(imported) == set()
+    assert {module for module in imported if module.startswith("spxarb.")} == {"spxarb.imports"}
+
+
+@pytest.mark.parametrize("words", [("monitor",), ("monitor", "--json"), ("monitor", "--dry-run")])
+def test_a_look_at_nothing_open_loads_nothing_that_trades_connects_or_draws(imports_of, words):
+    imported = imports_of(*words)
+    assert "spxarb.trading.bookkeeping" in imported
+    assert imported & MACHINE == set()
+    unneeded = {"ib_insync", "eventkit", "asyncio", "rich", "holidays", "tenacity", "apprise", "numpy"}
+    assert unneeded & libraries(imported) == set()
+
+
+def test_of_the_library_of_the_ledger_only_the_database_is_loaded(imports_of):
+    imported = imports_of("monitor")
+    assert "sqlite_utils.db" in imported
+    assert {"click", "dateutil", "pluggy", "click_default_group", "tabulate"} & libraries(imported) == set()
+
+
+def test_no_metadata_of_installed_packages_is_read_to_find_plugins(imports_of):
+    assert "importlib.metadata" not in imports_of("monitor")
+
+
+@pytest.mark.parametrize("words", [("report",), ("status", "--offline")])
+def test_what_the_ledger_alone_tells_is_told_without_a_connection(imports_of, words):
+    imported = imports_of(*words)
+    assert imported & MACHINE == set()
+    assert {"ib_insync", "eventkit", "asyncio", "holidays", "apprise", "numpy"} & libraries(imported) == set()
+
+
+@pytest.mark.parametrize("words", [("report", "--json"), ("status", "--offline", "--json")])
+def test_an_object_for_a_program_is_not_drawn(imports_of, words):
+    assert "rich" not in libraries(imports_of(*words))
