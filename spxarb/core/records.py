@@ -13,14 +13,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from spxarb.core.model import ZERO, LegName, Side, TradeStatus
+from spxarb.core.model import ZERO, LegName, Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import date, datetime
     from decimal import Decimal
 
-    from spxarb.core.model import Contract, Execution, ExitReason, OrderTicket
+    from spxarb.core.model import Contract, Execution, ExitReason, OrderTicket, TradeStatus
+    from spxarb.core.trades import TradeState
 
 PREFIX = "spxarb:"
 ABSENT = "absent"
@@ -154,12 +155,12 @@ class Trade:
     """One row of `trades`. Dollars; prices as quoted; None where not (yet) known.
 
     `spx` and `spy` are the legs' contracts as qualified at entry; `spx_contracts` and `spy_contracts` what
-    the entry wanted. `limits` is the configuration in force at entry. `residual`: legs that go to settlement.
+    the entry wanted. `limits` is the configuration in force at entry. `residual`: legs left to settlement.
     """
 
     id: int
     trade_date: date
-    status: TradeStatus
+    state: TradeState
     account: str
     spx: Contract
     spy: Contract
@@ -182,7 +183,6 @@ class Trade:
     final_pnl: Decimal | None = None
     commissions: Decimal | None = None
     commissions_estimated: bool = True
-    provisional: bool = False
     residual: tuple[LegName, ...] = ()
     ratio: Decimal | None = None
     strike_mismatch: Decimal | None = None
@@ -194,7 +194,12 @@ class Trade:
     @property
     def is_open(self) -> bool:
         """Whether anything of it may still be held or working."""
-        return self.status is not TradeStatus.CLOSED
+        return self.state.is_open
+
+    @property
+    def status(self) -> TradeStatus:
+        """The word of the `status` column."""
+        return self.state.status
 
     @property
     def expiry(self) -> date:

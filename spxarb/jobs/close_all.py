@@ -15,7 +15,6 @@ from spxarb.trading.escalation import escalated, human_needed
 from spxarb.trading.exits import (
     ExitResult,
     MarkedTrade,
-    can_exit,
     exit_trade,
     mark_trades,
     nothing_trades,
@@ -92,11 +91,11 @@ async def _close(context: JobContext, *, dry_run: bool) -> CloseAllResult:
 
 async def _exit(job: ConnectedJob, marked: MarkedTrade) -> ExitResult:
     trade = marked.trade
-    if not can_exit(trade):
+    if not trade.state.can_exit:
         return ExitResult(Action.CLOSED, trade.residual)
     if job.dry_run:
         return ExitResult(Action.WOULD_CLOSE)
-    reason = ExitReason.ENTRY_UNWOUND if recovery.entry_interrupted(trade) else ExitReason.EMERGENCY
+    reason = ExitReason.ENTRY_UNWOUND if trade.state.entry_interrupted else ExitReason.EMERGENCY
     purpose = recovery.PURPOSES[reason]
     return await exit_trade(job, trade, reason, purpose)
 

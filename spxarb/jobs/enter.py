@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from spxarb.core.execution import opening
-from spxarb.core.model import TradeStatus
 from spxarb.core.results.enter import EntryOutcome, Verdict
 from spxarb.core.sentences import lower_first, upper_first
+from spxarb.core.trades import TradeState
 from spxarb.errors import GatewayError, HumanNeededError, RefusedError
 from spxarb.trading import bookkeeping, recovery
 from spxarb.trading.entry import (
@@ -76,9 +76,8 @@ async def _enter(context: JobContext, *, dry_run: bool) -> EnterResult:
         attempt = _Attempt(decision, EntryOutcome.DRY_RUN if dry_run else EntryOutcome.SKIPPED, notes=notes)
         if not dry_run and decision.would is Verdict.ENTER:
             attempt = await _attempt(job, decision, notes)
-        if attempt.trade_id is None or not recovery.entry_interrupted(
-            context.ledger.trades.get(attempt.trade_id)
-        ):
+        trade = _trade_of(job, attempt)
+        if trade is None or not trade.state.entry_interrupted:
             return _finish(job, attempt)
     return await _second_try(context, attempt)
 
@@ -106,7 +105,7 @@ async def _attempt(job: ConnectedJob, decision: Decision, notes: list[str]) -> _
     plan = open_plan(job.context, decision.view.market)
     outcome = await job.drive(opening(spread, plan), spread, entering=True)
     trade = await conclude(job, trade, outcome)
-    if trade.status is not TradeStatus.ACTIVE:
+    if trade.state is not TradeState.OPEN:
         return _Attempt(decision, EntryOutcome.ABORTED, trade.id, outcome.why, notes)
     notes = [*notes, *await place_failsafe(job, trade)]
     return _Attempt(decision, EntryOutcome.ENTERED, trade.id, outcome.why, notes)
@@ -162,7 +161,7 @@ def _trade_of(job: ConnectedJob, attempt: _Attempt) -> Trade | None:
 
 
 def _errors(job: ConnectedJob, attempt: _Attempt, trade: Trade | None) -> list[HumanNeededError]:
-    if trade is not None and recovery.entry_interrupted(trade):
+    if trade is not None and trade.state.entry_interrupted:
         return [
             HumanNeededError(
                 f"Trade {trade.id} is half done and could not be undone: {trade.note or attempt.why}",

@@ -81,13 +81,12 @@ def _daily_pnl(job: ConnectedJob, marked_trades: Sequence[MarkedTrade]) -> Decim
 
 async def _manage(job: ConnectedJob, marked: MarkedTrade, total: Decimal | None) -> _Managed:
     """Hold or exit one spread."""
-    from spxarb.trading.exits import KEPT, ExitResult, can_exit, exit_trade  # noqa: PLC0415
-    from spxarb.trading.recovery import entry_interrupted  # noqa: PLC0415
+    from spxarb.trading.exits import KEPT, ExitResult, exit_trade  # noqa: PLC0415
 
     trade = marked.trade
-    if not can_exit(trade):
+    if not trade.state.can_exit:
         return _Managed(marked, None, ExitResult(Action.CLOSED, trade.residual))
-    if entry_interrupted(trade):  # in a dry run not tried, else tried and not achieved
+    if trade.state.entry_interrupted:  # in a dry run not tried, else tried and not achieved
         failed = ExitResult(Action.FAILED, why=f"Trade {trade.id}: {trade.note}")
         exited = ExitResult(Action.WOULD_CLOSE) if job.dry_run else failed
         return _Managed(marked, ExitReason.ENTRY_UNWOUND, exited)
@@ -184,10 +183,8 @@ def _errors(job: ConnectedJob, managed: Sequence[_Managed]) -> list[HumanNeededE
 
 def _alerts(managed: Sequence[_Managed]) -> list[str]:
     """What a human should hear though it is no emergency."""
-    from spxarb.trading.exits import can_exit  # noqa: PLC0415
-
     return [
         f"Trade {one.marked.trade.id}: a quote is missing, so its loss limit cannot be checked."
         for one in managed
-        if one.marked.pnl is None and one.reason is None and can_exit(one.marked.trade)
+        if one.marked.pnl is None and one.reason is None and one.marked.trade.state.can_exit
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spxarb.core.model import TradeStatus
 from spxarb.core.results.report import ReportResult
 from spxarb.core.results.rows import DayRow, ExecutionRow, TradeRow
 from spxarb.core.statistics import statistics
@@ -21,9 +20,7 @@ def run(context: JobContext, *, since: date | None, until: date | None) -> Repor
     ended = [
         trade
         for trade in ledger.trades.between(since, until)
-        if trade.status is TradeStatus.CLOSED
-        and trade.final_pnl is not None
-        and ledger.fills.of_trade(trade.id)
+        if not trade.is_open and trade.final_pnl is not None and ledger.fills.of_trade(trade.id)
     ]
     ended.sort(key=lambda trade: (trade.exit_time is None, trade.exit_time, trade.id))
     pnls = [trade.final_pnl for trade in ended if trade.final_pnl is not None]

@@ -21,11 +21,11 @@ from spxarb.core.model import (
     OrderTicket,
     Side,
     TickRule,
-    TradeStatus,
     dec,
 )
 from spxarb.core.plain import plain
 from spxarb.core.records import Fill, Mark, OrderRecord, Purpose, Settlement, Trade
+from spxarb.core.trades import TradeState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -137,7 +137,7 @@ def _named(*columns: Column) -> dict[str, Column]:
 
 
 TRADE: dict[str, Column] = {
-    **_named(_whole("id"), _day("trade_date"), Column("status", str, TradeStatus), _text("account")),
+    **_named(_whole("id"), _day("trade_date"), Column("state", str, TradeState), _text("account")),
     "spx": _contract("spx_contract"),
     "spy": _contract("spy_contract"),
     **_named(
@@ -160,7 +160,6 @@ TRADE: dict[str, Column] = {
         _number("final_pnl"),
         _number("commissions"),
         _flag("commissions_estimated"),
-        _flag("provisional"),
         Column("residual", to_json, _legs_from_json),
         _number("ratio"),
         _number("strike_mismatch"),
@@ -253,8 +252,14 @@ def from_row(columns: Mapping[str, Column], row: Mapping[str, Any]) -> Row:
 
 
 def trade_columns(values: Mapping[str, object]) -> Row:
-    """The columns of some fields of a Trade; a contract's strike stands beside it for users' SQL."""
+    """The columns of some fields of a Trade.
+
+    Beside a contract stands its strike, beside the state what is derived from it, for users' SQL.
+    """
     row = to_row(TRADE, values)
+    state = values.get("state")
+    if isinstance(state, TradeState):
+        row |= {"status": state.status.value, "provisional": int(state.is_provisional)}
     for leg in ("spx", "spy"):
         contract = values.get(leg)
         if isinstance(contract, Contract):

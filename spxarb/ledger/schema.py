@@ -244,7 +244,35 @@ def drop_flags(db: Database) -> None:
     db.execute("DROP TABLE flags")
 
 
-MIGRATIONS: list[Callable[[Database], None]] = [first_tables, overnight_positions, drop_flags]
+def trade_states(db: Database) -> None:
+    """Version 4: where a trade stands in one word, told from what versions 1 to 3 kept in several columns."""
+    db.execute("ALTER TABLE trades ADD COLUMN state TEXT NOT NULL DEFAULT 'entering'")
+    db.execute(
+        """
+        UPDATE trades SET state = CASE
+            WHEN status = 'CLOSED' AND provisional = 1 THEN 'provisional'
+            WHEN status = 'CLOSED' AND id IN (SELECT trade_id FROM settlements) THEN 'settled'
+            WHEN status = 'CLOSED' AND exit_reason = 'ENTRY_UNWOUND' THEN 'unwound'
+            WHEN status = 'CLOSED' THEN 'closed'
+            WHEN status = 'ERROR' AND id IN (SELECT trade_id FROM orders WHERE status = 'lost sight')
+                THEN 'lost'
+            WHEN status = 'ERROR' AND entry_filled = 0 THEN 'entry unproven'
+            WHEN status = 'ERROR' THEN 'unproven'
+            WHEN residual <> '[]' THEN 'residual'
+            WHEN status = 'PENDING' THEN 'entering'
+            WHEN exit_reason IS NOT NULL THEN 'exiting'
+            ELSE 'open' END
+        """
+    )
+    db.execute("UPDATE trades SET status = 'ACTIVE' WHERE state = 'residual'")
+
+
+MIGRATIONS: list[Callable[[Database], None]] = [
+    first_tables,
+    overnight_positions,
+    drop_flags,
+    trade_states,
+]
 """The nth, counted from 1, turns version n - 1 into version n."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
+from spxarb.core.trades import TradeState
 from spxarb.ledger.rows import (
     day_range,
     mark_from_row,
@@ -16,6 +17,8 @@ from spxarb.ledger.rows import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from spxarb.core.records import Mark, Trade
     from spxarb.ledger.file import LedgerFile
 
@@ -49,8 +52,8 @@ class Trades:
         return self._trades("WHERE trade_date BETWEEN ? AND ? ORDER BY id", *day_range(since, until))
 
     def provisional(self) -> list[Trade]:
-        """Trades whose settlement the next morning has yet to prove."""
-        return self._trades("WHERE provisional = 1 ORDER BY id")
+        """Trades whose settlement a later day has yet to prove."""
+        return self._trades("WHERE state = ? ORDER BY id", TradeState.PROVISIONAL.value)
 
     def last_day(self) -> date | None:
         """The newest trade's day, None without any trade."""
@@ -68,10 +71,23 @@ class Trades:
     def update(self, trade_id: int, **columns: object) -> Trade:
         """Give fields of a trade new values, of the core's types. The trade as it is then.
 
-        Raises TypeError for a name that is no field (`id` is none), KeyError when there is no such trade.
+        Raises TypeError for a name that is no field (`id` and `state` are none: see `move`), KeyError when
+        there is no such trade.
+        """
+        if fixed := {"id", "state"} & columns.keys():
+            raise TypeError(f"A trade's {' and '.join(sorted(fixed))} cannot be updated")
+        return self._update(trade_id, columns)
+
+    def move(self, trade_id: int, state: TradeState, **columns: object) -> Trade:
+        """Give a trade another state, and fields new values with it: for `bookkeeping.move` alone.
+
+        Raises as `update`.
         """
         if "id" in columns:
-            raise TypeError("A trade keeps its id")
+            raise TypeError("A trade's id cannot be updated")
+        return self._update(trade_id, {**columns, "state": state})
+
+    def _update(self, trade_id: int, columns: Mapping[str, object]) -> Trade:
         with self._file.joined():
             if columns:
                 self._file.update("trades", trade_columns(columns), id=trade_id)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
-from spxarb.core.model import ZERO, LegName, TradeStatus
+from spxarb.core.model import ZERO, ExitReason, LegName
 from spxarb.core.pnl import day_summary, trade_pnl
+from spxarb.core.trades import TradeEvent, following
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date, datetime
     from decimal import Decimal
 
-    from spxarb.core.model import ExitReason
     from spxarb.core.pnl import DaySummary, TradePnl
     from spxarb.core.records import Trade
+    from spxarb.core.trades import TradeState
     from spxarb.ledger.ledger import Ledger
+
+log = logging.getLogger(__name__)
 
 
 def pnl_of_trade(ledger: Ledger, trade: Trade) -> TradePnl:
@@ -23,42 +27,57 @@ def pnl_of_trade(ledger: Ledger, trade: Trade) -> TradePnl:
     return trade_pnl(trade, ledger.fills.of_trade(trade.id), ledger.settlements.of_trade(trade.id))
 
 
+def move(ledger: Ledger, trade: Trade, event: TradeEvent, **facts: object) -> Trade:
+    """Take the trade to the state that follows, its figures and `facts` (fields of a Trade) with it.
+
+    The one place that changes a trade's state. Raises ValueError for an event that cannot happen then.
+    """
+    known = ledger.trades.get(trade.id)
+    state = following(known.state, event)
+    if state is not known.state:
+        log.info("trade %s: %s, so %s", trade.id, event, state)
+    residual: dict[str, object] = {}
+    if event is TradeEvent.RESIDUAL_LEFT:
+        residual = {"residual": (LegName.SPX,)}
+    elif event is TradeEvent.HELD:
+        residual = {"residual": ()}
+    figures = _figures(state, pnl_of_trade(ledger, known))
+    return ledger.trades.move(trade.id, state, **figures, **residual, **facts)
+
+
 def update_pnl(ledger: Ledger, trade: Trade) -> Trade:
     """Write the figures of the trade's fills and settlements into its row.
 
-    A closed trade that holds contracts after all, by a late fill, is open again.
+    A trade that was over and holds contracts after all, by a late fill, is open again.
     """
-    sums = pnl_of_trade(ledger, trade)
-    closed = trade.status is TradeStatus.CLOSED
-    exit_begun = closed or sums.exit_cost or sums.spy_exit_price or sums.spx_exit_price
-    reopened: dict[str, object] = {"status": TradeStatus.ACTIVE} if closed and not sums.flat else {}
-    return ledger.trades.update(
-        trade.id,
-        entry_credit=sums.entry_credit,
-        exit_cost=sums.exit_cost if exit_begun else None,
-        final_pnl=sums.final_pnl if closed and sums.flat else None,
-        commissions=sums.commissions,
-        commissions_estimated=sums.commissions_estimated,
-        spy_exit_price=sums.spy_exit_price,
-        spx_exit_price=sums.spx_exit_price,
-        **reopened,
-    )
+    known, sums = ledger.trades.get(trade.id), pnl_of_trade(ledger, trade)
+    if not known.is_open and known.state.result_known and not sums.flat:
+        return move(ledger, known, TradeEvent.HELD)
+    return ledger.trades.update(trade.id, **_figures(known.state, sums))
+
+
+def _figures(state: TradeState, sums: TradePnl) -> dict[str, object]:
+    """The columns that fills and settlements say, of a trade in this state."""
+    over = not state.is_open
+    exit_begun = over or sums.exit_cost or sums.spy_exit_price or sums.spx_exit_price
+    return {
+        "entry_credit": sums.entry_credit,
+        "exit_cost": sums.exit_cost if exit_begun else None,
+        "final_pnl": sums.final_pnl if over and state.result_known and sums.flat else None,
+        "commissions": sums.commissions,
+        "commissions_estimated": sums.commissions_estimated,
+        "spy_exit_price": sums.spy_exit_price,
+        "spx_exit_price": sums.spx_exit_price,
+    }
 
 
 LOST_SIGHT = "lost sight"
 """Status of an order of an earlier day whose end was never seen: the broker lists today's executions only."""
 
 
-def outcome_unknown(ledger: Ledger, trade: Trade) -> bool:
-    """Whether it can no longer be known here how the trade ended: only the account's statement shows it."""
-    if trade.status is not TradeStatus.ERROR:
-        return False
-    return any(record.status == LOST_SIGHT for record in ledger.orders.of_trade(trade.id))
-
-
 def open_trades(ledger: Ledger) -> list[Trade]:
     """The open trades, except those whose outcome can no longer be known here."""
-    return [trade for trade in ledger.trades.open() if not outcome_unknown(ledger, trade)]
+    return [trade for trade in ledger.trades.open() if trade.state.in_sight]
 
 
 def all_quiet(ledger: Ledger, today: date) -> bool:
@@ -71,28 +90,48 @@ def all_quiet(ledger: Ledger, today: date) -> bool:
 
 
 def opened(ledger: Ledger, trade: Trade, at: datetime) -> Trade:
-    """Both legs are filled: the trade is active since its last fill."""
+    """Both legs are filled: the trade is open since its last fill."""
     entered = max((fill.execution.time for fill in ledger.fills.of_trade(trade.id)), default=at)
-    updated = ledger.trades.update(trade.id, status=TradeStatus.ACTIVE, entry_filled=True, entry_time=entered)
-    return update_pnl(ledger, updated)
+    return move(ledger, trade, TradeEvent.ENTRY_FILLED, entry_filled=True, entry_time=entered)
+
+
+def exit_begun(ledger: Ledger, trade: Trade, reason: ExitReason) -> Trade:
+    """An exit is about to send its first order. A reason given earlier stays."""
+    return move(ledger, trade, TradeEvent.EXIT_BEGUN, exit_reason=trade.exit_reason or reason)
 
 
 def closed(ledger: Ledger, trade: Trade, reason: ExitReason, at: datetime, **more: object) -> Trade:
     """Nothing of the trade is held any more. A reason given earlier stays: it is why the exit was begun."""
-    updated = ledger.trades.update(
-        trade.id,
-        status=TradeStatus.CLOSED,
-        exit_reason=trade.exit_reason or reason,
-        exit_time=trade.exit_time if trade.residual else at,
-        **more,
-    )
-    return update_pnl(ledger, updated)
+    return move(ledger, trade, TradeEvent.FLAT, **_exit_facts(trade, reason, at), **more)
 
 
 def left_to_settlement(ledger: Ledger, trade: Trade, reason: ExitReason, at: datetime) -> Trade:
     """SPY is bought back; the SPX call is left to cash settlement."""
-    updated = ledger.trades.update(trade.id, exit_reason=reason, exit_time=at, residual=(LegName.SPX,))
-    return update_pnl(ledger, updated)
+    return move(ledger, trade, TradeEvent.RESIDUAL_LEFT, **_exit_facts(trade, reason, at))
+
+
+def settled_provisionally(ledger: Ledger, trade: Trade, at: datetime) -> Trade:
+    """Every call that was held has its cash, by the last print. Keeps why and when the rest was left."""
+    facts = _exit_facts(trade, ExitReason.EXPIRATION, at)
+    return move(ledger, trade, TradeEvent.PROVISIONALLY_SETTLED, **facts)
+
+
+def still_held(ledger: Ledger, trade: Trade, why: str) -> Trade:
+    """Contracts of the trade are proven to be held still; `why` is a sentence without a full stop."""
+    return move(ledger, trade, TradeEvent.HELD, note=why)
+
+
+def not_proven(ledger: Ledger, trade: Trade, why: str) -> Trade:
+    """How an order ended, or what is held, cannot be shown; `why` is a sentence without a full stop."""
+    return move(ledger, trade, TradeEvent.NOT_PROVEN, note=why)
+
+
+def _exit_facts(trade: Trade, reason: ExitReason, at: datetime) -> dict[str, object]:
+    """Why and when it was left. What was given earlier stays: the call left to settlement is not an exit."""
+    return {
+        "exit_reason": trade.exit_reason or reason,
+        "exit_time": (trade.exit_time or at) if trade.residual else at,
+    }
 
 
 def realized(trades: Iterable[Trade]) -> Decimal:
@@ -135,4 +174,4 @@ def summarize(ledger: Ledger, day: date) -> DaySummary:
 
 def is_provisional(trades: Iterable[Trade]) -> bool:
     """Whether the result of the trades may still change."""
-    return any(trade.provisional or trade.is_open for trade in trades)
+    return any(trade.state.is_provisional or trade.is_open for trade in trades)

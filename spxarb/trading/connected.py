@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, TypeVar
 from spxarb.broker.broker import Broker, Endpoint, connect
 from spxarb.broker.clock import Clock
 from spxarb.core import reconcile
-from spxarb.core.model import ZERO, LegName, SnapshotTaken, TradeStatus
+from spxarb.core.model import ZERO, LegName, SnapshotTaken
 from spxarb.core.orders import ABSENCE_SECONDS, OrderState, Presence, reported_done
 from spxarb.core.records import held
 from spxarb.core.sentences import sentence
 from spxarb.core.sessions import next_trading_day
 from spxarb.core.steps import SpreadState
 from spxarb.core.tracking import TrackedOrder
+from spxarb.core.trades import TradeEvent, TradeState
 from spxarb.errors import RefusedError
 from spxarb.trading import bookkeeping
 from spxarb.trading.executor import OrderExecutor
@@ -191,7 +192,8 @@ class ConnectedJob:
                 if fill.execution.order_ref == record.ref
             )
             self.ledger.orders.finish(record.ref, bookkeeping.LOST_SIGHT, ZERO + filled, self.now, why)
-            self.ledger.trades.update(record.trade_id, status=TradeStatus.ERROR, note=why)
+            trade = self.ledger.trades.get(record.trade_id)
+            bookkeeping.move(self.ledger, trade, TradeEvent.SIGHT_LOST, note=why)
 
     def _unknown_outcomes(self) -> list[str]:
         """Sentences about trades whose outcome is unknown, up to the first trading day after their own."""
@@ -199,7 +201,7 @@ class ConnectedJob:
         return [
             trade.note
             for trade in self.ledger.trades.open()
-            if bookkeeping.outcome_unknown(self.ledger, trade)
+            if trade.state is TradeState.LOST
             and self.now.date() <= next_trading_day(trade.expiry, closed=closed)
         ]
 
@@ -211,8 +213,7 @@ class ConnectedJob:
             trade = self.ledger.trades.get(record.trade_id)
             if trade.is_open or record.ref not in listed:
                 continue
-            status = TradeStatus.ACTIVE if trade.entry_filled else TradeStatus.PENDING
-            self.ledger.trades.update(trade.id, status=status)
+            bookkeeping.move(self.ledger, trade, TradeEvent.HELD)
             notes.append(f"trade {trade.id} is open again: its order {record.ref} is live at the broker")
         return notes
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.broker_codes import FARM_TROUBLE
 from spxarb.core.execution import Ending, OpenPlan
-from spxarb.core.model import ExitReason, LegName, OrderTicket, Side, TradeStatus
+from spxarb.core.model import ExitReason, LegName, OrderTicket, Side
 from spxarb.core.records import Trade
 from spxarb.core.results.enter import EnterResult, EntryCredit, EntryLeg, EntryPrices, Verdict
 from spxarb.core.strategy import (
@@ -25,8 +25,9 @@ from spxarb.core.strategy import (
     spx_price_cap,
     spy_price_floor,
 )
+from spxarb.core.trades import TradeState
 from spxarb.errors import GatewayError
-from spxarb.trading import bookkeeping, recovery
+from spxarb.trading import bookkeeping
 from spxarb.trading.exits import pnl_of_open
 from spxarb.trading.market import entry_market
 from spxarb.trading.market_calendar import timetable
@@ -128,7 +129,7 @@ def _unfinished(job: ConnectedJob) -> str:
     if job.findings.unproven:
         return f"Ledger and broker disagree: {job.findings.unproven[0]}"
     for trade in bookkeeping.open_trades(job.ledger):
-        if trade.status in {TradeStatus.PENDING, TradeStatus.ERROR} and not trade.residual:
+        if trade.state.entry_interrupted or trade.state.is_unproven:
             return f"Trade {trade.id} is {trade.status.lower()}: {trade.note or 'not in order'}"
     return ""
 
@@ -171,7 +172,7 @@ def new_trade(job: ConnectedJob, decision: Decision) -> Trade:
     return Trade(
         id=0,
         trade_date=view.now.date(),
-        status=TradeStatus.PENDING,
+        state=TradeState.ENTERING,
         account=job.broker.account,
         spx=market.spx_call,
         spy=market.spy_call,
@@ -220,7 +221,7 @@ def entry_result(
     market = decision.view.market
     pnl = bookkeeping.pnl_of_trade(context.ledger, trade) if trade else None
     credit = decision.credit
-    if pnl is not None and trade is not None and not recovery.entry_interrupted(trade):
+    if pnl is not None and trade is not None and not trade.state.entry_interrupted:
         credit = Credit(pnl.entry_credit + pnl.commissions, pnl.commissions, pnl.entry_credit)
     return EnterResult(
         *context.head(at),

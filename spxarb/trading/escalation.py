@@ -66,14 +66,11 @@ def _at_risk(context: JobContext, error: Exception, *, everything: bool) -> str:
         trades = bookkeeping.open_trades(context.ledger)
     except RefusedError:
         return ""
-    from spxarb.trading.exits import can_exit  # noqa: PLC0415 -- not needed while nothing is open
-    from spxarb.trading.recovery import entry_interrupted  # noqa: PLC0415
-
     others = isinstance(error, LockedError)
-    due = [trade for trade in trades if can_exit(trade)]
+    due = [trade for trade in trades if trade.state.can_exit]
     now = _market_time(context) if due else context.now()
     for trade in due:
-        if entry_interrupted(trade) and not others:
+        if trade.state.entry_interrupted and not others:
             return f"Trade {trade.id} may be half open"
         if _is_late(context, trade, now) or (trade.exit_reason is not None and not others):
             return f"The exit of trade {trade.id} is due"

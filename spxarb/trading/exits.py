@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.execution import ClosePlan, Ending, closing
 from spxarb.core.exits import closing_cost, current_pnl
-from spxarb.core.model import LegName, Quote, TradeStatus
+from spxarb.core.model import LegName, Quote
 from spxarb.core.records import Mark, Purpose
 from spxarb.core.results.positions import Action
 from spxarb.core.strategy import underlying_price
@@ -132,8 +132,8 @@ async def exit_trade(
 
     An exit once begun is carried on by later jobs: its reason is in the ledger before its first order.
     """
-    if purpose is Purpose.EXIT and trade.exit_reason is None:
-        trade = job.ledger.trades.update(trade.id, exit_reason=reason)
+    if purpose is Purpose.EXIT:
+        trade = bookkeeping.exit_begun(job.ledger, trade, reason)
     before = job.snapshot
     spread = job.spread(trade)
     if spread.held(LegName.SPY) and nothing_trades(job, trade):
@@ -165,8 +165,10 @@ async def exit_trade(
 
 def _incomplete(job: ConnectedJob, trade: Trade, why: str, *, proven: bool = True) -> ExitResult:
     """Record that contracts are still held; where it is not `proven` how many, the trade is an error."""
-    entered = TradeStatus.ACTIVE if trade.entry_filled else TradeStatus.PENDING
-    job.ledger.trades.update(trade.id, note=why, status=entered if proven else TradeStatus.ERROR)
+    if proven:
+        bookkeeping.still_held(job.ledger, trade, why)
+    else:
+        bookkeeping.not_proven(job.ledger, trade, why)
     return ExitResult(Action.FAILED, why=f"Trade {trade.id}: {why}")
 
 
@@ -213,8 +215,3 @@ def _unexplained_change(before: BrokerSnapshot, after: BrokerSnapshot, contract:
     if start == end:
         return ""
     return f"the broker's position in {contract} differs by {end - start:+f} from its executions"
-
-
-def can_exit(trade: Trade) -> bool:
-    """Whether the trade can still be exited: it is open and not only awaiting settlement."""
-    return trade.status is not TradeStatus.CLOSED and not trade.residual

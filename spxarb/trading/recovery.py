@@ -24,11 +24,6 @@ PURPOSES = {ExitReason.ENTRY_UNWOUND: Purpose.UNWIND, ExitReason.EMERGENCY: Purp
 """Where the cash of the closing orders counts: an entry that was undone has no exit."""
 
 
-def entry_interrupted(trade: Trade) -> bool:
-    """Whether the entry was not finished, or its outcome is not proven."""
-    return trade.is_open and not trade.entry_filled and not trade.residual
-
-
 async def recover(job: ConnectedJob) -> list[str]:
     """Finish interrupted entries and the settlements of earlier days. Returns what was done, in sentences."""
     notes = await recover_entries(job)
@@ -44,7 +39,7 @@ async def recover_entries(job: ConnectedJob) -> list[str]:
     With both legs filled in full it is an open spread; anything else is unwound, for a hedge is never bought
     late. An entry that cannot be unwound needs a human.
     """
-    trades = [trade for trade in bookkeeping.open_trades(job.ledger) if entry_interrupted(trade)]
+    trades = [trade for trade in bookkeeping.open_trades(job.ledger) if trade.state.entry_interrupted]
     return [await _recover_entry(job, trade) for trade in trades]
 
 

@@ -11,9 +11,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spxarb.core.exits import settlement_cash
-from spxarb.core.model import ZERO, ExitReason, LegName, TradeStatus
+from spxarb.core.model import ZERO, ExitReason, LegName
 from spxarb.core.records import Settlement
 from spxarb.core.sessions import next_trading_day, previous_trading_day
+from spxarb.core.trades import TradeEvent
 from spxarb.trading import bookkeeping
 from spxarb.trading.market import underlyings
 from spxarb.trading.market_calendar import closures_around, timetable
@@ -111,8 +112,11 @@ def _settle(job: ConnectedJob, trade: Trade, prices: dict[LegName, Decimal | Non
         notes and sums.spy_exit_price is None and sums.spx_exit_price is None
     ):  # an exit was due, nothing filled
         trade = replace(trade, exit_reason=None)
-    settled = bool(notes) or trade.provisional
-    bookkeeping.closed(job.ledger, trade, ExitReason.EXPIRATION, job.now, provisional=settled)
+    if notes:
+        trade = bookkeeping.move(job.ledger, trade, TradeEvent.SESSION_OVER)
+        bookkeeping.settled_provisionally(job.ledger, trade, job.now)
+    else:
+        bookkeeping.closed(job.ledger, trade, ExitReason.EXPIRATION, job.now)
     return notes
 
 
@@ -148,9 +152,7 @@ def _finalize(job: ConnectedJob, trade: Trade, spx_quote: Quote) -> str:
     official = _close_of(job, trade.expiry, spx_quote)
     for settlement in settlements:
         job.ledger.settlements.record(_final(trade, settlement, official))
-    trade = job.ledger.trades.update(trade.id, provisional=False)
-    if trade.status is TradeStatus.CLOSED:
-        bookkeeping.update_pnl(job.ledger, trade)
+    bookkeeping.move(job.ledger, trade, TradeEvent.SETTLEMENT_PROVEN)
     return f"trade {trade.id}: its settlement is final"
 
 

@@ -8,15 +8,16 @@ from datetime import date, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxarb.core.model import NEW_YORK, Contract, Execution, LegName, Side, TradeStatus, dec
+from spxarb.core.model import NEW_YORK, Contract, Execution, LegName, Side, dec
 from spxarb.core.pnl import day_summary, trade_pnl, traded
 from spxarb.core.records import Fill, Purpose, Settlement, Trade
+from spxarb.core.trades import TradeState
 
 DAY = date(2026, 11, 24)
 OPEN = datetime(2026, 11, 24, 9, 36, tzinfo=NEW_YORK)
 SPX = Contract(1, "SPX", "OPT", trading_class="SPXW", expiry=DAY, strike=dec(6795), right="C", multiplier=100)
 SPY = Contract(2, "SPY", "OPT", trading_class="SPY", expiry=DAY, strike=dec(677), right="C", multiplier=100)
-TRADE = Trade(7, DAY, TradeStatus.ACTIVE, "DU1", SPX, SPY, 1, 10)
+TRADE = Trade(7, DAY, TradeState.OPEN, "DU1", SPX, SPY, 1, 10)
 
 
 def fill(number, leg, purpose, side, quantity, price, commission, *, revision="01", trade=7, estimated=False):
@@ -201,7 +202,7 @@ def ended(number, pnl, commissions="23.52", minutes=60, **more):
     return replace(
         TRADE,
         id=number,
-        status=TradeStatus.CLOSED,
+        state=TradeState.CLOSED,
         final_pnl=dec(pnl),
         commissions=dec(commissions),
         exit_time=OPEN + timedelta(minutes=minutes),
@@ -212,7 +213,7 @@ def ended(number, pnl, commissions="23.52", minutes=60, **more):
 NOTHING_FILLED = replace(
     TRADE,
     id=9,
-    status=TradeStatus.CLOSED,
+    state=TradeState.CLOSED,
     entry_credit=dec(0),
     exit_cost=dec(0),
     final_pnl=dec(0),

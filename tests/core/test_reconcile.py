@@ -18,7 +18,6 @@ from spxarb.core.model import (
     LegName,
     Position,
     Side,
-    TradeStatus,
     latest_revisions,
 )
 from spxarb.core.reconcile import (
@@ -30,6 +29,7 @@ from spxarb.core.reconcile import (
     unknown_holdings,
 )
 from spxarb.core.records import Fill, Purpose, Trade
+from spxarb.core.trades import TradeState
 
 DAY = date(2026, 2, 10)
 ENTERED = datetime(2026, 2, 10, 9, 36, tzinfo=NEW_YORK)
@@ -40,7 +40,7 @@ SPX = Contract(
 SPY = Contract(
     2, "SPY", "OPT", trading_class="SPY", expiry=DAY, strike=Decimal(694), right="C", multiplier=100
 )
-TRADE = Trade(7, DAY, TradeStatus.ACTIVE, "DU1", SPX, SPY, 1, 10)
+TRADE = Trade(7, DAY, TradeState.OPEN, "DU1", SPX, SPY, 1, 10)
 TAG = "4f1c"
 BOUGHT, SOLD = f"spxarb:{TAG}:7:SPX:e1", f"spxarb:{TAG}:7:SPY:e1"
 OURS = {BOUGHT, SOLD}

@@ -13,9 +13,9 @@ from spxarb.core.model import (
     LegName,
     OrderTicket,
     Side,
-    TradeStatus,
 )
 from spxarb.core.records import Fill, OrderRecord, Purpose, Trade
+from spxarb.core.trades import TradeState
 
 D = Decimal
 DAY = date(2026, 2, 13)
@@ -30,7 +30,7 @@ SPY = Contract(
 
 
 def a_trade(**fields):
-    given = {"trade_date": DAY, "status": TradeStatus.PENDING, "account": "DU1", "spx": SPX, "spy": SPY}
+    given = {"trade_date": DAY, "state": TradeState.ENTERING, "account": "DU1", "spx": SPX, "spy": SPY}
     return Trade(**{"id": 0, "spx_contracts": 1, "spy_contracts": 10} | given | fields)
 
 

@@ -12,6 +12,7 @@ from disk import as_nobody, mode_of, python, refused
 from samples import DAY, NOW, D, a_fill, a_trade, an_order, commands
 
 from spxarb.core.results.rows import DayRow, ExecutionRow, TradeRow
+from spxarb.core.trades import TradeState
 from spxarb.ledger import schema
 from spxarb.ledger.ledger import Ledger
 
@@ -101,11 +102,50 @@ def table_names(ledger):
     return [row["name"] for row in ledger._file.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
 
 
+OLD_TRADES = [  # status, entry_filled, exit_reason, residual, provisional; settled, an order lost from sight
+    (("PENDING", 0, None, "[]", 0), (), "entering"),
+    (("PENDING", 0, "ENTRY_UNWOUND", '["SPX"]', 0), (), "residual"),
+    (("ACTIVE", 1, None, "[]", 0), (), "open"),
+    (("ACTIVE", 1, "TIME", "[]", 0), (), "exiting"),
+    (("ACTIVE", 1, "TIME", '["SPX"]', 0), (), "residual"),
+    (("ERROR", 0, None, "[]", 0), (), "entry unproven"),
+    (("ERROR", 1, "TIME", "[]", 0), (), "unproven"),
+    (("ERROR", 1, None, "[]", 0), ("lost",), "lost"),
+    (("CLOSED", 0, "ENTRY_UNWOUND", "[]", 0), (), "unwound"),
+    (("CLOSED", 1, "TIME", "[]", 0), (), "closed"),
+    (("CLOSED", 1, "EXPIRATION", "[]", 1), ("settled",), "provisional"),
+    (("CLOSED", 1, "TIME", '["SPX"]', 0), ("settled",), "settled"),
+]
+
+
+def insert_old_trade(db, values, more):
+    names = "status, entry_filled, exit_reason, residual, provisional"
+    db.execute(
+        f"INSERT INTO trades ({names}, trade_date, account, spx_contract, spy_contract, spx_contracts, "
+        "spy_contracts) VALUES (?, ?, ?, ?, ?, '2026-02-13', 'DU1', '{}', '{}', 1, 10)",
+        values,
+    )
+    (number,) = db.execute("SELECT max(id) FROM trades").fetchone()
+    if "settled" in more:
+        db.execute(
+            "INSERT INTO settlements VALUES (?, 'SPX', 1, 6840, 500, 'close', '2026-02-13T16:05:00-05:00', 1)",
+            [number],
+        )
+    if "lost" in more:
+        db.execute(
+            "INSERT INTO orders (order_ref, trade_id, leg, purpose, attempt, con_id, contract, side, quantity, "
+            "tif, client_id, order_id, status, final, created_at) VALUES "
+            "('r', ?, 'SPY', 'f', 1, 1, '{}', 'BUY', 10, 'DAY', 1, 7, 'lost sight', 1, '2026-02-13')",
+            [number],
+        )
+
+
 def test_a_ledger_of_version_2_loses_its_flags_and_nothing_else(path, monkeypatch):
     with monkeypatch.context() as older:
         older.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:2])
         with Ledger.open(path, mode="paper") as ledger:
-            order = an_order(ledger.trades.create(a_trade()), overnight=D(3))
+            insert_old_trade(ledger._file._db, ("ACTIVE", 1, None, "[]", 0), ())
+            order = an_order(a_trade(id=1), overnight=D(3))
             ledger.orders.intend(order)
             ledger.state.set_trading(False, "as found", NOW)
             ledger._file.execute("INSERT INTO flags (name, set_at) VALUES ('close-all', '2026-02-13')")
@@ -113,7 +153,8 @@ def test_a_ledger_of_version_2_loses_its_flags_and_nothing_else(path, monkeypatc
     assert "flags" in tables
     with Ledger.open(path, mode="paper") as ledger:
         assert table_names(ledger) == [name for name in tables if name != "flags"]
-        assert ledger._file.value("SELECT value FROM meta WHERE key = 'schema_version'") == "3"
+        version = ledger._file.value("SELECT value FROM meta WHERE key = 'schema_version'")
+        assert version == str(schema.newest_version())
         assert ledger.orders.unproven() == [order]
         assert ledger.state.trading_reason() == "as found"
     (backup,) = backups(path)
@@ -121,6 +162,19 @@ def test_a_ledger_of_version_2_loses_its_flags_and_nothing_else(path, monkeypatc
     with closing(sqlite3.connect(backup)) as db:
         assert db.execute("SELECT name FROM flags").fetchall() == [("close-all",)]
         assert db.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone() == ("2",)
+
+
+def test_a_ledger_of_version_3_says_of_every_trade_in_one_word_where_it_stands(path, monkeypatch):
+    with monkeypatch.context() as older:
+        older.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:3])
+        Ledger.open(path, mode="paper").close()
+    with closing(sqlite3.connect(path)) as db, db:
+        for values, more, _ in OLD_TRADES:
+            insert_old_trade(db, values, more)
+    with Ledger.open(path, mode="paper") as ledger:
+        rows = ledger._file.rows("SELECT state, status FROM trades ORDER BY id")
+    assert [row["state"] for row in rows] == [state for _, _, state in OLD_TRADES]
+    assert [row["status"] for row in rows] == [TradeState(row["state"]).status.value for row in rows]
 
 
 @pytest.mark.parametrize("read_only", [False, True])
@@ -211,6 +265,7 @@ def test_jobs_that_start_together_after_an_upgrade_migrate_once(existing):
 import sys, time
 from pathlib import Path
 from spxarb.core.results.rows import DayRow, ExecutionRow, TradeRow
+from spxarb.core.trades import TradeState
 from spxarb.ledger import schema
 from spxarb.ledger.ledger import Ledger
 def slowly(db):

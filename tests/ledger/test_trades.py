@@ -8,10 +8,8 @@ from datetime import timedelta
 import pytest
 from samples import DAY, NOW, SPY, D, a_fill, a_trade
 
-from spxarb.core.model import (
-    TradeStatus,
-)
 from spxarb.core.records import Mark
+from spxarb.core.trades import TradeState
 
 
 def test_a_trades_id_is_never_given_twice(ledger):
@@ -21,15 +19,29 @@ def test_a_trades_id_is_never_given_twice(ledger):
 
 
 def test_open_trades_are_all_that_are_not_closed(ledger):
-    for status in TradeStatus:
-        ledger.trades.create(a_trade(status=status))
-    assert [trade.status for trade in ledger.trades.open()] == ["PENDING", "ACTIVE", "ERROR"]
+    for state in TradeState:
+        ledger.trades.create(a_trade(state=state))
+    assert [trade.state for trade in ledger.trades.open()] == [state for state in TradeState if state.is_open]
+
+
+@pytest.mark.parametrize("state", TradeState)
+def test_users_find_the_state_and_the_word_derived_from_it_side_by_side(ledger, state):
+    trade = ledger.trades.create(a_trade())
+    assert ledger.trades.move(trade.id, state, note="moved").note == "moved"
+    (row,) = ledger.trades.rows()
+    assert (row["state"], row["status"]) == (state.value, state.status.value)
+    assert row["provisional"] == (state is TradeState.PROVISIONAL)
 
 
 def test_trades_are_found_by_day(ledger):
     assert ledger.trades.last_day() is None
     for day in (11, 13, 12, 13):
-        ledger.trades.create(a_trade(trade_date=DAY.replace(day=day), provisional=day == 12))
+        ledger.trades.create(
+            a_trade(
+                trade_date=DAY.replace(day=day),
+                state=TradeState.PROVISIONAL if day == 12 else TradeState.CLOSED,
+            )
+        )
     assert [trade.id for trade in ledger.trades.of_day(DAY)] == [2, 4]
     assert [trade.id for trade in ledger.trades.between(DAY.replace(day=12), DAY)] == [2, 3, 4]
     assert [trade.id for trade in ledger.trades.between()] == [1, 2, 3, 4]
@@ -40,7 +52,13 @@ def test_trades_are_found_by_day(ledger):
 
 def test_an_update_of_what_there_is_not_is_a_mistake(ledger):
     trade = ledger.trades.create(a_trade())
-    for wrong in ({"entry_kredit": D(1)}, {"id": 2}, {"spy_strike": D(683)}):
+    for wrong in (
+        {"entry_kredit": D(1)},
+        {"id": 2},
+        {"state": TradeState.CLOSED},
+        {"status": "CLOSED"},
+        {"spy_strike": D(683)},
+    ):
         with pytest.raises(TypeError):
             ledger.trades.update(trade.id, **wrong)
     with pytest.raises(KeyError):

@@ -178,11 +178,18 @@ def _machine(intro: str, table: Table[S, E], states: Mapping[S, str], events: Ma
             "\n| event | meaning |\n|---|---|\n",
             *(f"| {event.value} | {meaning} |\n" for event, meaning in events.items()),
             "\n",
-            _row(["event", *(state.value for state in table)]),
-            _row(["---"] * (len(table) + 1)),
-            *(_row([event.value, *(_cell(table, state, event) for state in table)]) for event in events),
+            *transition_rows(table, events),
         ]
     )
+
+
+def transition_rows(table: Table[S, E], events: Iterable[E]) -> list[str]:
+    """The table of a machine: a row an event, a column a state."""
+    return [
+        _row(["event", *(state.value for state in table)]),
+        _row(["---"] * (len(table) + 1)),
+        *(_row([event.value, *(_cell(table, state, event) for state in table)]) for event in events),
+    ]
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from spxarb.core.model import ExitReason, LegName, Side, TradeStatus
 from spxarb.core.records import Purpose
+from spxarb.core.trades import TradeState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 DayText = Annotated[str, date]
 TimeText = Annotated[str, datetime]
 StatusText = Annotated[str, TradeStatus]
+StateText = Annotated[str, TradeState]
 ReasonText = Annotated[str, ExitReason]
 LegText = Annotated[str, LegName]
 SideText = Annotated[str, Side]
@@ -87,6 +89,8 @@ class TradeRow(Row):
     limits: Mapping[str, object]
     """The configuration in force at entry."""
     note: str
+    state: StateText
+    """Where the trade stands; `status` is derived from it: see trade-life.md."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,140 @@
+"""The life of a trade, over the full product of states and events."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from spxarb.core.model import TradeStatus
+from spxarb.core.trades import TRANSITIONS, TradeEvent, TradeState, following
+from tools.docs import trade_life
+
+S, E = TradeState, TradeEvent
+OPEN_STATES = [state for state in S if state.is_open]
+ENDED = [state for state in S if not state.is_open]
+pairs = pytest.mark.parametrize(("state", "event"), list(product(S, E)), ids=str)
+
+
+@pairs
+def test_every_pair_leads_somewhere_or_is_an_error(state, event):
+    if event in TRANSITIONS[state]:
+        assert isinstance(following(state, event), TradeState)
+    else:
+        with pytest.raises(ValueError, match="cannot be"):
+            following(state, event)
+
+
+@pairs
+def test_an_open_trade_ends_only_by_what_shows_that_nothing_is_held(state, event):
+    """Not by a date, not by an intent, not by an attempt."""
+    if state.is_open and event in TRANSITIONS[state] and not following(state, event).is_open:
+        assert event in {E.FLAT, E.PROVISIONALLY_SETTLED, E.TAKEN_BY_OTHERS}
+
+
+@pairs
+def test_only_an_entry_that_both_legs_filled_becomes_open(state, event):
+    if event in TRANSITIONS[state] and following(state, event) is S.OPEN and state is not S.OPEN:
+        assert event is E.ENTRY_FILLED
+
+
+@pairs
+def test_an_entry_that_was_interrupted_has_no_exit_of_its_own(state, event):
+    if state.entry_interrupted and event in TRANSITIONS[state]:
+        assert following(state, event) not in {S.EXITING, S.CLOSED, S.UNPROVEN}
+
+
+@pytest.mark.parametrize("state", ENDED)
+def test_contracts_of_an_ended_trade_that_show_late_make_it_open_again(state):
+    assert following(state, E.HELD).is_open
+    assert following(state, E.HELD).can_exit
+
+
+@pytest.mark.parametrize("state", [state for state in OPEN_STATES if state is not S.LOST])
+def test_doubt_can_befall_every_trade_in_sight(state):
+    assert following(state, E.NOT_PROVEN).is_unproven
+
+
+@pytest.mark.parametrize("state", S)
+def test_sight_of_every_trade_can_be_lost(state):
+    assert following(state, E.SIGHT_LOST) is S.LOST
+
+
+@pytest.mark.parametrize("state", [state for state in S if state.can_exit])
+def test_however_an_exit_goes_the_table_has_a_row_for_it(state):
+    outcomes = {E.HELD, E.FLAT, E.RESIDUAL_LEFT, E.NOT_PROVEN}
+    begun = set() if state.entry_interrupted else {E.EXIT_BEGUN}
+    assert outcomes | begun <= TRANSITIONS[state].keys()
+
+
+def test_nothing_is_settled_before_its_session_is_over_and_its_orders_are_proven():
+    assert [state for state in S if E.PROVISIONALLY_SETTLED in TRANSITIONS[state]] == [
+        S.EXPIRED,
+        S.PROVISIONAL,
+    ]
+
+
+def test_a_settlement_is_provisional_first_and_only_a_later_proof_ends_it():
+    assert [state for state in S if E.SETTLEMENT_PROVEN in TRANSITIONS[state]] == [S.PROVISIONAL, S.SETTLED]
+
+
+def test_an_exit_that_was_begun_is_not_forgotten_by_doubt():
+    assert following(following(S.EXITING, E.NOT_PROVEN), E.HELD) is S.EXITING
+    assert following(S.UNPROVEN, E.EXIT_BEGUN) is S.UNPROVEN
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [
+        (S.ENTERING, TradeStatus.PENDING),
+        (S.ENTRY_UNPROVEN, TradeStatus.ERROR),
+        (S.OPEN, TradeStatus.ACTIVE),
+        (S.EXITING, TradeStatus.ACTIVE),
+        (S.RESIDUAL, TradeStatus.ACTIVE),
+        (S.EXPIRED, TradeStatus.ACTIVE),
+        (S.UNPROVEN, TradeStatus.ERROR),
+        (S.LOST, TradeStatus.ERROR),
+        (S.PROVISIONAL, TradeStatus.CLOSED),
+        (S.SETTLED, TradeStatus.CLOSED),
+        (S.CLOSED, TradeStatus.CLOSED),
+        (S.UNWOUND, TradeStatus.CLOSED),
+        (S.UNKNOWN, TradeStatus.CLOSED),
+    ],
+)
+def test_the_ledgers_four_words_are_derived_from_the_state(state, status):
+    assert state.status is status
+
+
+@pytest.mark.parametrize(
+    ("question", "yes"),
+    [
+        ("entry_interrupted", {S.ENTERING, S.ENTRY_UNPROVEN}),
+        ("can_exit", {S.ENTERING, S.ENTRY_UNPROVEN, S.OPEN, S.EXITING, S.EXPIRED, S.UNPROVEN}),
+        ("is_unproven", {S.ENTRY_UNPROVEN, S.UNPROVEN}),
+        ("is_provisional", {S.PROVISIONAL}),
+    ],
+)
+def test_what_jobs_ask_of_a_trade_is_answered_by_its_state(question, yes):
+    assert {state for state in S if getattr(state, question)} == yes
+
+
+def test_the_result_of_a_trade_that_others_ended_or_that_is_out_of_sight_is_not_known():
+    assert {state for state in S if not state.result_known} == {S.LOST, S.UNKNOWN}
+
+
+def test_every_state_can_be_reached_from_the_first():
+    reached, todo = set(), [S.ENTERING]
+    while todo:
+        state = todo.pop()
+        if state not in reached:
+            reached.add(state)
+            todo += TRANSITIONS[state].values()
+    assert reached == set(S)
+
+
+def test_the_document_of_a_trades_life_is_what_the_code_says():
+    written = Path(__file__).resolve().parents[2] / "docs" / "trade-life.md"
+    assert written.read_text(encoding="utf-8") == trade_life.trade_life(), (
+        "run: python -m tools.docs.trade_life"
+    )
