@@ -9,44 +9,34 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from spxarb.broker import convert
 from spxarb.broker.connect import open_wire
-from spxarb.broker.frames import every_execution, ib_query
-from spxarb.broker.questions import (
-    COMPLETED_ORDERS,
-    EXECUTIONS,
-    OPEN_ORDERS,
-    POSITIONS,
-    TIME,
-    RefusalError,
-)
-from spxarb.broker.wire import StatusRow, Wire
+from spxarb.broker.frames import ib_query
+from spxarb.broker.lists import AccountLists, ask_time, together
+from spxarb.broker.questions import RefusalError
 from spxarb.core.broker_codes import NO_SUCH_CONTRACT
 from spxarb.core.model import BrokerSnapshot, Quote, TickRule
 from spxarb.errors import GatewayError, RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
     from datetime import date, datetime
 
     from spxarb.broker.convert import ContractDetails
+    from spxarb.broker.wire import Wire
     from spxarb.core.model import (
         AccountValues,
         BrokerEvent,
-        BrokerOrder,
         Contract,
-        Execution,
         MarginAnswer,
         OrderTicket,
-        Position,
         TradingHours,
     )
 
 T = TypeVar("T")
-_ENDED = frozenset({"Filled", "Cancelled", "ApiCancelled"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +61,12 @@ class Chain:
     session: TradingHours | None
 
 
-class Broker:
+class Broker(AccountLists):
     """An open connection to the right account; made by `connect`."""
 
     def __init__(self, wire: Wire, account: str, question_timeout: float) -> None:
-        self._wire = wire
-        self._deadline = question_timeout
+        super().__init__(wire, account, question_timeout)
         self._rules: dict[int, TickRule] = {}
-        self.account = account
         self.initial_snapshot: BrokerSnapshot
         """The account as it was when the connection was made."""
 
@@ -108,80 +96,6 @@ class Broker:
 
     # --- questions: each within the question timeout, else GatewayError -------------------------
 
-    async def snapshot(self) -> BrokerSnapshot:
-        """Time, executions, open and completed orders and positions, requested in parallel."""
-        (time, open_orders, executions), completed, positions = await _together(
-            self._time_then_orders_and_executions(), self.completed_orders(), self.positions()
-        )
-        return BrokerSnapshot(time, executions, open_orders, completed, positions)
-
-    async def _time_then_orders_and_executions(
-        self,
-    ) -> tuple[datetime, tuple[BrokerOrder, ...], tuple[Execution, ...]]:
-        # "Download open orders on connection" (the default) makes the gateway send an openOrderEnd by itself
-        # just after the logon. Asking for the time first lets that one pass: it must not be taken for ours.
-        time = await self.server_time()
-        # Executions after open orders: an order that filled in between is missing there and shows its fills
-        # here. The other way round it would be in neither list.
-        open_orders, executions = await _together(self.open_orders(), self.executions())
-        return time, open_orders, executions
-
-    async def server_time(self) -> datetime:
-        """The gateway's clock, New York; whole seconds, as reqCurrentTime answers."""
-        return await _ask_time(self._wire, self._deadline)
-
-    async def executions(self) -> tuple[Execution, ...]:
-        """Today's executions of all clients in our account; a correction is a row of its own.
-
-        "Today" begins at midnight of the gateway's time zone (ib_insync issue 483). Commission is in dollars,
-        None until its report has arrived.
-        """
-        req_id = self._wire.new_question()
-        rows: list[Execution] = await self._wire.ask(
-            req_id, EXECUTIONS, lambda c: c.reqExecutions(req_id, every_execution()), self._deadline
-        )
-        ours = (row for row in rows if self._is_ours(row.account))
-        return tuple(replace(row, commission=self._wire.commissions.get(row.exec_id)) for row in ours)
-
-    async def open_orders(self) -> tuple[BrokerOrder, ...]:
-        """Every live order of the account, of all clients and by hand, with its latest status.
-
-        The answer is openOrder and orderStatus frames mixed; quantity filled stands only in orderStatus.
-        """
-        rows = await self._wire.ask(OPEN_ORDERS, OPEN_ORDERS, lambda c: c.reqAllOpenOrders(), self._deadline)
-        orders: dict[tuple[int, int, int], BrokerOrder] = {}
-        for row in rows:
-            # Orders placed by hand all have order id 0 (negative once bound): only permId tells them apart.
-            key = (row.client_id, row.order_id, 0 if row.order_id > 0 else row.perm_id)
-            if not isinstance(row, StatusRow):
-                filled = orders[key].filled if key in orders else row.filled
-                orders[key] = replace(row, filled=filled)
-            elif key in orders:
-                orders[key] = replace(orders[key], status=row.status, filled=row.filled)
-        live = (order for order in orders.values() if order.status not in _ENDED)
-        return tuple(order for order in live if self._is_ours(order.account))
-
-    async def completed_orders(self) -> tuple[BrokerOrder, ...]:
-        """Filled, cancelled and rejected orders of all clients.
-
-        completedOrder frames carry neither order id nor client id (both are 0 here): identify by orderRef or
-        permId. The list may be late, and may hold orders of an earlier day.
-        """
-        rows: list[BrokerOrder] = await self._wire.ask(
-            COMPLETED_ORDERS, COMPLETED_ORDERS, lambda c: c.reqCompletedOrders(False), self._deadline
-        )
-        return tuple(replace(row, order_id=0, client_id=0) for row in rows if self._is_ours(row.account))
-
-    async def positions(self) -> tuple[Position, ...]:
-        """All open positions of our account, whoever traded them."""
-        rows: list[Position] = await self._wire.ask(
-            POSITIONS, POSITIONS, lambda c: c.reqPositions(), self._deadline
-        )
-        self._wire.end_positions()
-        # The subscription may send a contract twice while it fills; the last row counts, and 0 means closed.
-        latest = {row.con_id: row for row in rows if row.account == self.account}
-        return tuple(row for row in latest.values() if row.quantity)
-
     async def account_values(self) -> AccountValues:
         """Net liquidation, cash and margin of our account, dollars; None where the gateway sent no number."""
         req_id, tags = self._wire.new_question(), ",".join(convert.ACCOUNT_TAGS)
@@ -193,9 +107,6 @@ class Broker:
         self._notice(notice)
         return values
 
-    def _is_ours(self, account: str) -> bool:
-        return account in {self.account, ""}
-
     def _notice(self, text: str) -> None:
         if text:
             self._wire.notice(text)
@@ -204,7 +115,7 @@ class Broker:
 
     async def underlyings(self) -> tuple[Contract, Contract]:
         """The SPX index and SPY as the gateway qualifies them; GatewayError when it does not."""
-        spx, spy = await _together(
+        spx, spy = await together(
             self._one(symbol="SPX", secType="IND", exchange="CBOE", currency="USD"),
             self._one(symbol="SPY", secType="STK", exchange="SMART", primaryExchange="ARCA", currency="USD"),
         )
@@ -283,7 +194,7 @@ class Broker:
                 mend="Try again; if this persists, restart the Gateway",
             )
         new = sorted(rule for rule in ids if rule is not None and rule not in self._rules)
-        self._rules.update(zip(new, await _together(*map(self._tick_rule, new)), strict=True))
+        self._rules.update(zip(new, await together(*map(self._tick_rule, new)), strict=True))
         return {rule: self._rules[rule] for rule in ids if rule is not None}
 
     async def _tick_rule(self, rule: int) -> TickRule:
@@ -385,26 +296,6 @@ def _fits(contract: Contract, trading_class: str, expiry: date, right: str) -> b
     return (contract.trading_class, contract.expiry, contract.right) == (trading_class, expiry, right)
 
 
-async def _together(*questions: Coroutine[Any, Any, Any]) -> list[Any]:
-    """The answers to all questions; the first failure cancels the rest and is raised."""
-    tasks = [asyncio.create_task(question) for question in questions]
-    if not tasks:
-        return []
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-        failed = [task for task in tasks if task.done() and task.exception()]
-        return [task.result() for task in failed or tasks]
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _ask_time(wire: Wire, deadline: float) -> datetime:
-    rows: list[datetime] = await wire.ask(TIME, TIME, lambda c: c.reqCurrentTime(), deadline)
-    return rows[0]
-
-
 # --- connecting -----------------------------------------------------------------------------------
 
 
@@ -429,7 +320,7 @@ async def connect(
 async def gateway_time(endpoint: Endpoint, timeout: float = 10.0) -> datetime:  # noqa: ASYNC109
     """The gateway's clock, New York, by a connection of its own. Raises as `connect` does."""
     async with _logged_on(endpoint, timeout) as (wire, _):
-        return await _ask_time(wire, timeout)
+        return await ask_time(wire, timeout)
 
 
 @asynccontextmanager

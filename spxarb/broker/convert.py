@@ -26,6 +26,15 @@ from spxarb.core.model import (
     TickRule,
     TradingHours,
 )
+from spxarb.core.records import PREFIX
+from spxarb.core.unreadable import (
+    COMPLETED_ORDERS,
+    EXECUTIONS,
+    OPEN_ORDERS,
+    POSITIONS,
+    STATUSES,
+    UnreadableRow,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -201,6 +210,33 @@ def broker_order(contract: ibc.Contract, order: ibo.Order, state: ibo.OrderState
         account=order.account,
         completed_status=state.completedStatus,
     )
+
+
+# Of each frame that is a row of a list: the list, and where the contract's id and the client's stand in it.
+_ROWS: dict[str, tuple[str, int | None, int | None]] = {
+    "3": (STATUSES, None, 9),
+    "5": (OPEN_ORDERS, 2, None),
+    "11": (EXECUTIONS, 3, 22),
+    "61": (POSITIONS, 3, None),
+    "101": (COMPLETED_ORDERS, 1, None),
+}
+
+
+def unreadable(fields: Sequence[str], why: str) -> UnreadableRow | None:
+    """What little can be read of a row that cannot be read; None for a frame that is no row of a list."""
+    if not fields or fields[0] not in _ROWS:
+        return None
+    name, con_id, client_id = _ROWS[fields[0]]
+    ref = next((text for text in fields if text.startswith(PREFIX)), "")
+    return UnreadableRow(
+        name, tuple(fields), why, ref, whole_number(fields, con_id), whole_number(fields, client_id)
+    )
+
+
+def whole_number(fields: Sequence[str], place: int | None) -> int | None:
+    """The whole number at a place; None when there is none."""
+    text = fields[place] if place is not None and place < len(fields) else ""
+    return int(text) if re.fullmatch(r"-?\d+", text, re.ASCII) else None
 
 
 def margin(state: ibo.OrderState) -> MarginAnswer:

@@ -13,13 +13,13 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from spxarb.core.unreadable import EXECUTIONS
 from spxarb.errors import GatewayError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-TIME, OPEN_ORDERS, COMPLETED_ORDERS, POSITIONS = "the time", "open orders", "completed orders", "positions"
-EXECUTIONS = "executions"
+TIME = "the time"
 
 # Some builds never send execDetailsEnd unless this setting is "UTC format" (ib_insync issue 638, ib_async
 # issues 54 and 82).
@@ -87,6 +87,10 @@ class Questions:
 
     def names(self) -> set[str]:
         return {question.name for question in self._open.values()}
+
+    def key_of(self, name: str) -> Hashable:
+        """Under which key that is being asked; None for nowhere."""
+        return next((key for key, question in self._open.items() if question.name == name), None)
 
     def name(self, key: Hashable) -> str:
         """What is being asked under the key; '' for nothing."""

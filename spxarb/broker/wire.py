@@ -18,16 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from spxarb.broker import convert
 from spxarb.broker.frames import Fields, ib_contract, ib_order, make_client, unescaped
-from spxarb.broker.questions import (
-    COMPLETED_ORDERS,
-    EXECUTIONS,
-    OPEN_ORDERS,
-    POSITIONS,
-    TIME,
-    Link,
-    Questions,
-    RefusalError,
-)
+from spxarb.broker.questions import TIME, Link, Questions, RefusalError
 from spxarb.broker.quotes import Feed
 from spxarb.core import broker_codes
 from spxarb.core.model import (
@@ -42,6 +33,7 @@ from spxarb.core.model import (
     OrderUpdate,
     QuoteUpdate,
 )
+from spxarb.core.unreadable import COMPLETED_ORDERS, EXECUTIONS, OPEN_ORDERS, POSITIONS, STATUSES
 from spxarb.errors import GatewayError
 
 if TYPE_CHECKING:
@@ -251,13 +243,18 @@ class Wire:
         return self._next_question
 
     def _on_unreadable(self, fields: Fields, error: Exception) -> None:
-        """Fail the question that the frame would have answered: an answer with a hole is no answer."""
+        """A row of a list is kept as one that cannot be read; any other answer with a hole is no answer."""
         frame, text = fields[:1], f"{type(error).__name__}: {error}"
         log.debug("unreadable frame %s: %s", fields, text)
+        row = convert.unreadable(fields, text)
+        if row is not None:
+            # The rows of executions have a request id, which may be what cannot be read.
+            key = OPEN_ORDERS if row.list == STATUSES else self.questions.key_of(row.list)
+            self.questions.row(key, row)
+            self.notice(str(row))
+            return
         place = _QUESTION_OF.get(frame[0] if frame else "")
-        key: Hashable = place
-        if isinstance(place, int):
-            key = int(fields[place]) if fields[place : place + 1] and fields[place].isdigit() else None
+        key = convert.whole_number(fields, place) if isinstance(place, int) else place
         what = f"The gateway sent a frame {' '.join(frame)} that cannot be read ({text})"
         asked = self.questions.name(key)
         self.questions.fail(key, GatewayError(f"{what}, in answer to the request for {asked}"))
@@ -424,10 +421,7 @@ class Wire:
 
 
 # The question that a frame answers: its name, or the field that holds its request id.
-_QUESTION_OF: dict[str, str | int] = {
-    "3": OPEN_ORDERS, "5": OPEN_ORDERS, "10": 1, "11": 1, "49": TIME, "61": POSITIONS, "63": 2,
-    "101": COMPLETED_ORDERS,
-}  # fmt: skip
+_QUESTION_OF: dict[str, str | int] = {"10": 1, "49": TIME, "63": 2}
 
 
 def _read_only(where: str) -> GatewayError:

@@ -144,7 +144,7 @@ def untold_fills(
     day = snapshot.time.date()
     by_ref = {record.ref: record for record in records}
     said: dict[str, Decimal] = {}
-    for order in (*snapshot.open_orders, *snapshot.completed_orders):
+    for order in snapshot.listed_orders:
         record = orders.of_order(order, day)
         if record is not None and order.filled is not None:
             said[record.ref] = max(said.get(record.ref, ZERO), order.filled)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date, datetime
 
+    from spxarb.core.unreadable import UnreadableRow
+
 NEW_YORK = ZoneInfo("America/New_York")
 CENT = Decimal("0.01")
 ZERO = Decimal(0)
@@ -362,13 +364,23 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class BrokerSnapshot:
-    """What the broker holds: its answers of one moment, asked in parallel."""
+    """What the broker holds: its answers of one moment, asked in parallel.
+
+    `completed_orders` is None when that list did not come: it is evidence, and nothing waits for it.
+    `unreadable`: rows of these lists that cannot be read.
+    """
 
     time: datetime
     executions: tuple[Execution, ...]
     open_orders: tuple[BrokerOrder, ...]
-    completed_orders: tuple[BrokerOrder, ...]
+    completed_orders: tuple[BrokerOrder, ...] | None
     positions: tuple[Position, ...]
+    unreadable: tuple[UnreadableRow, ...] = ()
+
+    @property
+    def listed_orders(self) -> tuple[BrokerOrder, ...]:
+        """Open and completed orders, as far as they are known."""
+        return (*self.open_orders, *(self.completed_orders or ()))
 
     def overnight(self, con_id: int) -> Decimal:
         """The account's contracts before today's executions, anybody's: the same figure all day long.

@@ -233,7 +233,7 @@ class TrackedOrder:
 
     def _on_missing(self, seen: SnapshotTaken) -> None:
         """Not among the open orders: over when it is completed with all its fills, else perhaps absent."""
-        done = next((order for order in seen.snapshot.completed_orders if self._is(order)), None)
+        done = next((order for order in seen.snapshot.completed_orders or () if self._is(order)), None)
         if done is not None:
             self._claim(done.status, done.filled)
         if done is not None and done.filled is not None and not (self.fills_missing or self.final):
@@ -247,21 +247,28 @@ class TrackedOrder:
             self._see(PresenceEvent.MISSING if done is None else PresenceEvent.UNCOUNTED)
 
     def _inconclusive(self, seen: SnapshotTaken, done: BrokerOrder | None) -> bool:
-        """Whether not being open proves nothing: fills are missing, or it must be somewhere else.
+        """Whether not being open proves nothing: fills are missing, or it may or must be somewhere else.
 
-        A live order must be, and so must one that the broker had and never said is over: lists that lost a
-        row look like lists without it. So must one whose position moved its way with no execution of anybody
-        to explain it.
+        It may be in a row that cannot be read, or in a list that did not come. A live order must be
+        somewhere, and so must one that the broker had and never said is over: lists that lost a row look like
+        lists without it. So must one whose position moved its way with no execution of anybody to explain it.
         """
         if self.final or self.fills_missing or self.state is OrderState.LIVE:
             return True
+        con_id = self.ticket.contract.con_id
+        if any(row.may_hide(self.ref, con_id) for row in seen.snapshot.unreadable):
+            return True
         if done is not None:
             return False
+        if seen.snapshot.completed_orders is None and self.state is not OrderState.REPORTED_DONE:
+            return (
+                True  # it may have ended there, with fills; only what the broker said is over needs no list
+            )
         if self.presence in HAD_BY_THE_BROKER and self.state is not OrderState.REPORTED_DONE:
             return True
         if self.overnight is None:
             return False
-        moved = seen.snapshot.overnight(self.ticket.contract.con_id) - self.overnight
+        moved = seen.snapshot.overnight(con_id) - self.overnight
         return moved * self.ticket.side.sign > 0
 
     def _missed_again(self, seen: SnapshotTaken) -> bool:

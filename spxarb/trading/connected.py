@@ -175,8 +175,7 @@ class ConnectedJob:
         They cannot fill any more (all are day orders), but whether they did is unknown: reqExecutions lists
         today's executions only, so their absence there proves nothing.
         """
-        orders = *self.snapshot.open_orders, *self.snapshot.completed_orders
-        listed = {order.order_ref for order in orders}
+        listed = {order.order_ref for order in self.snapshot.listed_orders}
         listed |= {execution.order_ref for execution in self.snapshot.executions}
         for record in self.ledger.orders.unproven():
             if record.created_at.date() >= self.snapshot.time.date() or record.ref in listed:
@@ -247,7 +246,15 @@ class ConnectedJob:
             for record in self.ledger.orders.unproven()
             if not self.ledger.trades.get(record.trade_id).is_open
         ]
+        sentences += self._unreadable()
         return [*sentences, *reconcile.unknown_holdings(self.snapshot, self.ledger.tag, self._known_refs())]
+
+    def _unreadable(self) -> list[str]:
+        """Sentences about rows of the broker's lists that cannot be read and may be ours."""
+        trades = [*self.ledger.trades.open(), *self.ledger.trades.of_day(self.now.date())]
+        con_ids = {leg.con_id for trade in trades for leg in (trade.spx, trade.spy)}
+        client_ids = {self.broker.client_id, self.context.config.ib.client_id}
+        return [str(row) for row in self.snapshot.unreadable if row.may_be_ours(con_ids, client_ids)]
 
     def _trades_of_others(self) -> list[str]:
         """Sentences about what others traded in our contracts."""

@@ -128,6 +128,8 @@ def _unfinished(job: ConnectedJob) -> str:
     """Why an earlier trade forbids another; empty when all is in order."""
     if job.findings.unproven:
         return f"Ledger and broker disagree: {job.findings.unproven[0]}"
+    if job.snapshot.completed_orders is None:
+        return "The broker's completed orders are not known"
     for trade in bookkeeping.open_trades(job.ledger):
         if trade.state.entry_interrupted or trade.state.is_unproven:
             return f"Trade {trade.id} is {trade.status.lower()}: {trade.note or 'not in order'}"

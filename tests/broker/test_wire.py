@@ -275,7 +275,6 @@ def test_live_mode_without_a_named_account_does_not_even_connect():
         ("49", "the time"),
         ("61", "positions"),
         ("16", "open orders"),
-        ("99", "completed orders"),
         ("7", "executions"),
     ],
 )
@@ -295,20 +294,75 @@ def test_a_gateway_that_hangs_up_in_the_middle_of_an_answer_did_not_answer():
     assert "no answer to the request for" in failure(Script({"61": [row, "HANG UP"]}), timeout=3)
 
 
-@pytest.mark.parametrize(
-    ("msg_id", "frames", "name"),
-    [
-        ("61", ["61|3|DU1|7|SPX|OPT|20261124|6975|C|100||USD|x|SPXW|many|1790|", "62|1|"], "positions"),
-        ("61", ["61|3|DU1|7|", "62|1|"], "positions"),
-        ("16", ["5|1|2|3|", "53|1|"], "open orders"),
-        ("99", ["101|1|2|", "102|"], "completed orders"),
-        ("7", ["11|{2}|41|7|", "55|1|{2}|"], "executions"),
-    ],
-)
-def test_a_row_that_cannot_be_read_fails_its_question_instead_of_being_left_out(msg_id, frames, name):
-    said = failure(Script({msg_id: frames}), timeout=3)
-    assert "cannot be read" in said
-    assert name in said
+@pytest.mark.parametrize("answer", [SILENCE, ["4|2|-1|321|The request was refused||"]])
+def test_completed_orders_that_do_not_come_are_unknown_and_hold_nothing_up(answer):
+    """The Gateway leaves that request unanswered while another client's is pending (ib_insync#355, #224)."""
+
+    async def steps(broker: Broker, script: Script) -> None:
+        assert broker.initial_snapshot.completed_orders is None
+        began = asyncio.get_running_loop().time()
+        assert (await broker.snapshot()).positions == ()
+        assert asyncio.get_running_loop().time() - began < 1.0
+        assert any("completed orders are not known" in notice for notice in broker.notices)
+
+    session(steps, timeout=2, on99=answer)
+
+
+def test_completed_orders_that_came_are_a_list_even_when_it_is_empty():
+    async def steps(broker: Broker, script: Script) -> None:
+        assert broker.initial_snapshot.completed_orders == ()
+
+    session(steps)
+
+
+APPLE = "AAPL|STK||0|||SMART|USD|AAPL|NMS"
+UNREADABLE_ROWS = {
+    "a short sale": ("16", "5|9|265598|" + APPLE + "|SSHORT|100|LMT|200|0.0|DAY||DU1||0||8|77|", 265598),
+    "an order without a size": (
+        "16",
+        open_order(9, "Submitted", 8, "").replace("|BUY|1|", f"|BUY|{1.7976931348623157e308}|"),
+        7,
+    ),
+    "a combination": ("16", "5|9||AAPL|BAG||0|||SMART|USD||COMB|BUY|", None),
+    "a status of a fraction": ("16", "3|9|Submitted|x.5|0|0|77|0|0|eight||0|", None),
+    "a completed order": ("99", "101|265598|" + APPLE + "|SSHORT|100|", 265598),
+    "an execution of an unknown side": (
+        "7",
+        FILL.format(id="{2}", account="DU1").replace("|BOT|", "|SSHORT|"),
+        7,
+    ),
+    "an execution without its request": ("7", "11|?|41|265598|AAPL|", 265598),
+    "a position of no size": ("61", "61|3|DU1|265598|" + APPLE + "|many|1790|", 265598),
+}
+
+
+@pytest.mark.parametrize("kind", UNREADABLE_ROWS)
+def test_a_row_that_cannot_be_read_is_kept_as_such_and_hides_no_other(kind):
+    msg_id, frame, con_id = UNREADABLE_ROWS[kind]
+    good = {
+        "16": [open_order(41, "Submitted")],
+        "99": [],
+        "7": [FILL.format(id="{2}", account="DU1")],
+        "61": ["61|3|DU1|7|SPX|OPT|20261124|6975|C|100||USD|x|SPXW|1|1790|"],
+    }
+
+    async def steps(broker: Broker, script: Script) -> None:
+        seen = broker.initial_snapshot
+        (row,) = seen.unreadable
+        assert row.con_id == con_id
+        rows = {"16": seen.open_orders, "99": (None,), "7": seen.executions, "61": seen.positions}
+        assert len(rows[msg_id]) == 1, "the other row of the list"
+        assert any("cannot be read" in notice for notice in broker.notices)
+
+    session(steps, **{f"on{msg_id}": [frame, *good[msg_id], *HEALTHY[msg_id]]})
+
+
+def test_an_answer_about_a_contract_that_cannot_be_read_is_no_answer():
+    async def steps(broker: Broker, script: Script) -> None:
+        with pytest.raises(GatewayError, match=r"cannot be read .* in answer to the request for 12345"):
+            await broker.contract(12345)
+
+    session(steps, on9=["10|{2}|SPX|", "52|1|{2}|"])
 
 
 def test_the_books_are_asked_at_once_and_held_by_the_broker():
@@ -691,7 +745,7 @@ def test_frames_that_make_no_sense_are_told_and_break_nothing():
         )
         await broker.server_time()
         assert broker.link_up
-        assert any("frame 11 that cannot be read" in notice for notice in broker.notices)
+        assert any("executions cannot be read" in notice for notice in broker.notices)
 
     session(steps)
 

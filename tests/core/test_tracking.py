@@ -36,6 +36,7 @@ from spxarb.core.orders import (
 )
 from spxarb.core.records import Purpose
 from spxarb.core.tracking import TrackedOrder
+from spxarb.core.unreadable import UnreadableRow
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=NEW_YORK)
 SPY = Contract(7, "SPY", "OPT", trading_class="SPY", multiplier=100)
@@ -70,9 +71,11 @@ def listed(status="Submitted", filled=0, ref=REF, perm_id=PERM):
     )
 
 
-def snapshot(at=0.0, epoch=1, executions=(), open_orders=(), completed=()):
+def snapshot(at=0.0, epoch=1, executions=(), open_orders=(), completed=(), unreadable=()):
+    """`completed` None: the broker did not answer for that list."""
+    known = None if completed is None else tuple(completed)
     return SnapshotTaken(
-        BrokerSnapshot(NOON, tuple(executions), tuple(open_orders), tuple(completed), ()), at, epoch
+        BrokerSnapshot(NOON, tuple(executions), tuple(open_orders), known, (), tuple(unreadable)), at, epoch
     )
 
 
@@ -486,6 +489,42 @@ def test_an_order_is_not_absent_while_the_position_moved_its_way(before, after, 
     for at in (0.0, 9.0):
         order.on_snapshot(SnapshotTaken(BrokerSnapshot(NOON, (), (), (), held), at, 1))
     assert order.proven is proven
+
+
+def test_without_the_list_of_completed_orders_an_order_that_nobody_heard_of_is_not_over():
+    order = tracked(state=OrderState.SENT)
+    for at in (0, 5, 600):
+        order.on_snapshot(snapshot(at, completed=None))
+        assert not order.over
+
+
+def test_without_that_list_an_order_that_the_broker_called_over_is_over_after_two_snapshots():
+    order = tracked(state=OrderState.REPORTED_DONE, presence=Presence.ACKNOWLEDGED)
+    order.on_snapshot(snapshot(0, completed=None))
+    assert not order.proven
+    order.on_snapshot(snapshot(5, completed=None))
+    assert order.proven
+
+
+@pytest.mark.parametrize(
+    ("row", "hides"),
+    [
+        (UnreadableRow("open orders", ("5",), "?", con_id=265598), False),
+        (UnreadableRow("open orders", ("5",), "?", con_id=7), True),
+        (UnreadableRow("open orders", ("5",), "?"), True),
+        (UnreadableRow("open orders", ("5", "BAG"), "?"), False),
+        (UnreadableRow("open orders", ("5",), "?", order_ref=REF), True),
+        (UnreadableRow("open orders", ("5",), "?", order_ref="spxarb:beef:9:SPY:x9", con_id=7), False),
+        (UnreadableRow("executions", ("11",), "?", con_id=7), True),
+        (UnreadableRow("completed orders", ("101",), "?", con_id=7), False),
+        (UnreadableRow("order statuses", ("3",), "?"), False),
+    ],
+)
+def test_an_order_is_not_absent_while_it_may_be_in_a_row_that_cannot_be_read(row, hides):
+    order = tracked(state=OrderState.REPORTED_DONE)
+    for at in (0, 5):
+        order.on_snapshot(snapshot(at, unreadable=[row]))
+    assert order.proven is not hides
 
 
 def test_two_snapshots_over_different_links_prove_no_absence():

@@ -1,0 +1,146 @@
+"""Nothing stands in an exit's way: what fails beside it is told, and the spread is closed all the same."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from actions import enter, playing, settings
+from harness import withheld
+
+from spxarb.sim.api.wire import FrameReader, Say, frame, split_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness import Done, Stage
+
+DUE = "15:45"
+HURRY = {"question_timeout_seconds": 3, "quote_timeout_seconds": 1}
+
+
+@pytest.fixture
+def stage(tmp_path) -> Iterator[Stage]:
+    """An open spread, its exit by time due."""
+    with playing(tmp_path) as made:
+        settings(made)
+        made.settings["execution"] = HURRY
+        made.write_config()
+        enter(made)
+        made.at(DUE)
+        yield made
+
+
+def close(stage: Stage, verb: str, **more: Any) -> Done:
+    return stage.run(*{"monitor": ("monitor",), "close-all": ("close-all", "--yes")}[verb], **more)
+
+
+# --- what the broker's lists hold beside ours --------------------------------------------------------
+
+
+@contextmanager
+def injected(stage: Stage, before: int, *rows: tuple[object, ...]) -> Iterator[None]:
+    """The commands' way to the gateway, on which these frames come before each message of a kind.
+
+    `{id}` in a row stands for the request id of that message.
+    """
+    listener = socket.create_server(("127.0.0.1", 0))
+    opened = [listener]
+
+    def pump(source: socket.socket, target: socket.socket, *, inward: bool) -> None:
+        reader = FrameReader()
+        with suppress(OSError):
+            while data := source.recv(1 << 16):
+                if not inward:
+                    target.sendall(data)
+                    continue
+                reader.feed(data)
+                while (payload := reader.payload()) is not None:
+                    fields = split_fields(payload)
+                    if fields[0] == str(int(before)):
+                        for row in rows:
+                            target.sendall(frame(*(fields[2] if v == "{id}" else v for v in row)))
+                    target.sendall(len(payload).to_bytes(4, "big") + payload)
+        with suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                gateway = socket.create_connection(("127.0.0.1", stage.sim.port))
+                opened.extend((client, gateway))
+                for source, target, inward in ((client, gateway, False), (gateway, client, True)):
+                    threading.Thread(
+                        target=pump, args=(source, target), kwargs={"inward": inward}, daemon=True
+                    ).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    text = stage.config.read_text()
+    port = listener.getsockname()[1]
+    stage.config.write_text(text.replace(f"port: {stage.sim.port}", f"port: {port}"))
+    try:
+        yield
+    finally:
+        stage.config.write_text(text)
+        for one in opened:
+            one.close()
+
+
+APPLE = ("AAPL", "STK", "", "0", "", "", "SMART", "USD", "AAPL", "NMS")
+FOREIGN = {
+    "an order": (Say.OPEN_ORDERS_END, (5, 9, 265598, *APPLE, "SSHORT", "100", "LMT", "200")),
+    "a combination": (Say.OPEN_ORDERS_END, (5, 9, "", "SPX", "BAG", "", "", "", "", "SMART", "USD")),
+    "a completed order": (Say.COMPLETED_ORDERS_END, (101, 265598, *APPLE, "SSHORT", "100")),
+    "an execution": (
+        Say.EXECUTIONS_END,
+        (11, "{id}", 9, 265598, "AAPL", "STK", "", "0", "", "", "ARCA", "USD", "AAPL", "NMS", "e.1", "never"),
+    ),
+    "a position": (Say.POSITIONS_END, (61, 3, "SIM0000001", 265598, *APPLE, "many", "190")),
+}
+
+
+@pytest.mark.parametrize("verb", ["monitor", "close-all"])
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a_row_of_others_that_cannot_be_read_stops_no_exit(stage, kind, verb):
+    before, row = FOREIGN[kind]
+    with injected(stage, before, row):
+        done = close(stage, verb)
+    assert (done.code, [p["action"] for p in done["positions"]]) == (0, ["closed"]), done.err
+    assert stage.positions() == {}
+
+
+def test_a_row_that_may_be_ours_and_cannot_be_read_stops_entries_and_no_exit(stage):
+    (order,) = stage.sql("SELECT con_id FROM orders WHERE purpose = 'f'")
+    ours = (5, 9, order["con_id"], "SPY", "OPT", "", "0", "C", "100", "SMART", "USD", "SPY", "SPY", "?", "1")
+    with injected(stage, Say.OPEN_ORDERS_END, ours):
+        checks = stage.run("enter", "--dry-run")["checks"]
+        assert any("open orders cannot be read" in c["message"] for c in checks if c["ok"] is False)
+        done = stage.run("monitor")
+    assert (done.code, [p["action"] for p in done["positions"]]) == (6, ["closed"]), done.err
+    assert any("open orders cannot be read" in line for line in done["reconciliation"])
+    assert stage.positions() == {}
+
+
+@pytest.mark.parametrize("verb", ["monitor", "close-all"])
+@pytest.mark.parametrize(
+    "trouble", [withheld(Say.COMPLETED_ORDERS_END), withheld(Say.COMPLETED_ORDERS_END, Say.COMPLETED_ORDER)]
+)
+def test_completed_orders_that_never_come_stop_no_exit(stage, trouble, verb):
+    stage.sim.control.script([trouble])
+    done = close(stage, verb)
+    assert (done.code, [p["action"] for p in done["positions"]]) == (0, ["closed"]), done.err
+    assert stage.positions() == {}
+
+
+def test_without_the_list_of_completed_orders_nothing_is_entered(tmp_path):
+    with playing(tmp_path) as stage:
+        stage.settings["execution"] = HURRY
+        stage.write_config()
+        stage.sim.control.script([withheld(Say.COMPLETED_ORDERS_END)])
+        done = stage.run("enter")
+        assert (done.code, done["outcome"]) == (0, "skipped"), done.err
+        assert any("completed orders are not known" in check["message"] for check in done["checks"])
