@@ -305,13 +305,15 @@ async def connect(
     *,
     timeout: float = 10.0,  # noqa: ASYNC109 (of the logon alone)
     question_timeout: float = 10.0,
+    client_id_patience: float = 0.0,
 ) -> AsyncIterator[Broker]:
     """Connect, check the account against the mode, take a snapshot; disconnect cleanly at the end.
 
-    `timeout` (seconds) bounds the logon with its retries, `question_timeout` every question after it. Raises
+    `timeout` (seconds) bounds the logon with its retries, `question_timeout` every question after it. A
+    client id in use is tried again for `client_id_patience` seconds, if that is longer than `timeout`. Raises
     RefusedError when account and mode disagree (nothing was requested then), GatewayError otherwise.
     """
-    async with _logged_on(endpoint, timeout) as (wire, account):
+    async with _logged_on(endpoint, timeout, client_id_patience) as (wire, account):
         broker = Broker(wire, account, question_timeout)
         broker.initial_snapshot = await broker.snapshot()
         yield broker
@@ -324,10 +326,12 @@ async def gateway_time(endpoint: Endpoint, timeout: float = 10.0) -> datetime:  
 
 
 @asynccontextmanager
-async def _logged_on(endpoint: Endpoint, deadline: float) -> AsyncIterator[tuple[Wire, str]]:
+async def _logged_on(
+    endpoint: Endpoint, deadline: float, client_id_patience: float = 0.0
+) -> AsyncIterator[tuple[Wire, str]]:
     if endpoint.mode == "live" and not endpoint.account:
         raise RefusedError("Live mode requires a named account", mend="Set ib.account")
-    wire = await open_wire(endpoint.host, endpoint.port, endpoint.client_id, deadline)
+    wire = await open_wire(endpoint.host, endpoint.port, endpoint.client_id, deadline, client_id_patience)
     try:
         yield wire, chosen_account(endpoint, wire.accounts)
     finally:

@@ -28,12 +28,16 @@ class _NotConnectedError(GatewayError):
         self.patience = patience
 
 
-async def open_wire(host: str, port: int, client_id: int, deadline: float) -> Wire:
+async def open_wire(
+    host: str, port: int, client_id: int, deadline: float, client_id_patience: float = 0.0
+) -> Wire:
     """A connection that has sent its accounts, within `deadline` seconds for all attempts together.
 
-    A refused or closed connection is tried again for a moment, a client id in use until the deadline. Raises
-    GatewayError saying what was found and how to fix it.
+    A refused or closed connection is tried again for a moment, a client id in use about every second until
+    the deadline, or for `client_id_patience` seconds where that is longer. Raises GatewayError saying what
+    was found and how to fix it.
     """
+    patience = max(deadline, client_id_patience)
     _quiet_library()
     wire = Wire(host, port, client_id)
     failure: GatewayError | None = None
@@ -44,14 +48,17 @@ async def open_wire(host: str, port: int, client_id: int, deadline: float) -> Wi
         reraise=True,
     )
     try:
-        async with asyncio.timeout(deadline):
+        async with asyncio.timeout(patience):
             async for attempt in attempts:
                 with attempt:
                     wire = Wire(host, port, client_id)
                     try:
-                        await wire.open()
+                        async with asyncio.timeout(deadline):
+                            await wire.open()
                     except OSError as error:
-                        failure = _explained(wire, error, deadline)
+                        if isinstance(error, TimeoutError) and error.errno is None:  # not the network's own
+                            raise _silent(wire, deadline) from None
+                        failure = _explained(wire, error, patience)
                         raise failure from None
     except TimeoutError:
         raise failure or _silent(wire, deadline) from None
@@ -64,7 +71,7 @@ def _out_of_patience(state: RetryCallState) -> bool:
     return not isinstance(error, _NotConnectedError) or waited >= error.patience
 
 
-def _explained(wire: Wire, error: OSError, deadline: float) -> _NotConnectedError:
+def _explained(wire: Wire, error: OSError, id_patience: float) -> _NotConnectedError:
     def failed(what: str, mend: str, patience: float = 0.0) -> _NotConnectedError:
         return _NotConnectedError(what, mend=mend, patience=patience)
 
@@ -74,7 +81,7 @@ def _explained(wire: Wire, error: OSError, deadline: float) -> _NotConnectedErro
         return failed(
             f"Client id {wire.client_id} is already in use at the gateway {where}",
             "Stop the other program that uses it, or set another ib.client_id",
-            deadline,
+            id_patience,
         )
     if wire.version_error:
         return failed(f"The gateway at {where} cannot be used: {wire.version_error}", "Update the IB Gateway")

@@ -230,11 +230,11 @@ class ExecutionSettings(Section):
         default=True,
         description="Rest a buy-back of SPY at the broker, inactive until 10 minutes before the close.",
     )
-    lock_timeout_seconds: Seconds = Field(
-        default=900,
+    lock_timeout_seconds: Seconds | None = Field(
+        default=None,
         ge=0,
-        le=3600,
-        description="How long to wait for another spxarb job to finish.",
+        le=36000,
+        description="How long to wait for another spxarb job to finish; null: longer than any may take.",
     )
 
 

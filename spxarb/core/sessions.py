@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spxarb.core.model import NEW_YORK
 
@@ -46,6 +46,24 @@ class TradingDay:
         return self.entry_open <= now < self.entry_cutoff
 
 
+def stored_day(day: TradingDay) -> dict[str, object]:
+    """The timetable in JSON's types; `day_from_stored` reads it back."""
+    return {
+        name: value.isoformat() if isinstance(value, date) else value
+        for name, value in ((name, getattr(day, name)) for name in TradingDay.__dataclass_fields__)
+    }
+
+
+def day_from_stored(values: Any) -> TradingDay:
+    """The timetable that was stored. Raises KeyError, TypeError or ValueError when it is none."""
+    moments = {
+        name: datetime.fromisoformat(values[name]).astimezone(NEW_YORK)
+        for name in TradingDay.__dataclass_fields__
+        if name not in {"day", "early"}
+    }
+    return TradingDay(day=date.fromisoformat(values["day"]), early=bool(values["early"]), **moments)
+
+
 def is_trading_day(day: date, *, closed: Collection[date]) -> bool:
     """Whether the exchange opens on `day`: a weekday that is not in `closed`."""
     return day.weekday() < SATURDAY and day not in closed
@@ -67,6 +85,14 @@ def trading_day(
     """
     if not is_trading_day(day, closed=closed):
         return None
+    times = {"entry_time": entry_time, "entry_cutoff": entry_cutoff, "exit_check_time": exit_check_time}
+    return session_times(day, early=early, **times)
+
+
+def session_times(
+    day: date, *, early: Collection[date], entry_time: time, entry_cutoff: time, exit_check_time: time
+) -> TradingDay:
+    """As `trading_day`, for a day that is known to be one."""
     short = day in early
     close = _at(day, EARLY_CLOSE if short else CLOSE)
     exit_at = min(_at(day, exit_check_time), close - LAST_EXIT_BEFORE_CLOSE)

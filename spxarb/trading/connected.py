@@ -21,6 +21,7 @@ from spxarb.core.tracking import TrackedOrder
 from spxarb.core.trades import TradeEvent, TradeState
 from spxarb.errors import RefusedError
 from spxarb.trading import bookkeeping
+from spxarb.trading.context import READ_ONLY_CLIENT_ID_OFFSET
 from spxarb.trading.executor import OrderExecutor
 from spxarb.trading.market_calendar import closures_around, timetable
 
@@ -289,19 +290,21 @@ async def connect_job(
 ) -> AsyncIterator[ConnectedJob]:
     """A connection to the right account, its clock compared. Raises GatewayError or RefusedError.
 
-    `client_id_offset` is added to the client id, for a command that only reads beside a job that trades.
+    `client_id_offset` is added to the client id, for a command that only reads beside a job that trades: a
+    dry run never takes the id of that job.
     """
     ib, execution = context.config.ib, context.config.execution
     # Only the client id that sent an order can change or cancel it (others get 10147 or 135), so while an
     # order may be live its client id is used, whatever the configuration says by now.
     owners = [record.client_id for record in context.ledger.orders.unproven()]
     client_id = owners[0] if owners and ib.client_id not in owners else ib.client_id
-    client_id += client_id_offset
+    client_id += client_id_offset or (READ_ONLY_CLIENT_ID_OFFSET if dry_run else 0)
     endpoint = Endpoint(ib.host, ib.port, client_id, ib.account, context.config.trading.mode)
     async with connect(
         endpoint,
         timeout=execution.connect_timeout_seconds,
         question_timeout=execution.question_timeout_seconds,
+        client_id_patience=0.0 if dry_run else context.client_id_patience,
     ) as broker:
         if context.ledger.account is None and not dry_run:
             context.ledger.bind_account(broker.account)

@@ -55,8 +55,14 @@ GRACE_SECONDS = 3.0
 """How long a job that is ended may take to go by itself."""
 PROOF_SECONDS = 120.0
 """How long the ends of one spread's orders may take to be proven."""
-GOES_ON_UNCONFIGURED = frozenset({"monitor", "close-all"})
-"""Verbs that leave positions: they go on with the limits stored with the trades."""
+LOCK_MARGIN = 1.1
+"""How much longer than the longest job a job waits for the lock."""
+CLIENT_ID_SHARE = 0.5
+"""How much of that time an exit may add to wait for its client id."""
+SHORTEST_BUDGET = 120.0
+"""A job's budget is not cut below this many seconds for the sake of the next exit."""
+EXITS = frozenset({"monitor", "close-all"})
+"""Verbs that exit positions: they go on with the limits stored with the trades."""
 
 
 @dataclass
@@ -109,8 +115,8 @@ class JobContext:
 
     @contextmanager
     def locked(self, timeout: float | None = None) -> Iterator[None]:
-        """Hold the one lock of this ledger. Raises LockedError after `execution.lock_timeout_seconds`."""
-        wait = self.config.execution.lock_timeout_seconds if timeout is None else timeout
+        """Hold the one lock of this ledger. Raises LockedError after `timeout` seconds, or `lock_wait`."""
+        wait = self.lock_wait if timeout is None else timeout
         with job_lock(self.lock_path, command=f"spxarb {self.command}", timeout=wait):
             self.holds_lock = True
             yield
@@ -126,9 +132,30 @@ class JobContext:
         return datetime.fromisoformat(known).astimezone(NEW_YORK) if known else datetime.now(NEW_YORK)
 
     @property
+    def lock_wait(self) -> float:
+        """Seconds to wait for another job: `execution.lock_timeout_seconds`, else longer than any may take.
+
+        So a `monitor` due at the same second as an `enter` runs after it.
+        """
+        configured = self.config.execution.lock_timeout_seconds
+        return self._longest * (1 + CLIENT_ID_SHARE) * LOCK_MARGIN if configured is None else configured
+
+    @property
     def budget(self) -> float:
-        """Seconds that one command may take at the most: every wait that it may meet, added up generously."""
-        e, spreads = self.config.execution, 1 + len(self.ledger.trades.open())
+        """Seconds that this command may take at the most.
+
+        One that exits nothing ends before the next exit that is due, if that leaves time to do its job.
+        """
+        longest, now = self._longest, self.now()
+        if self.command in EXITS:
+            return longest * (1 + CLIENT_ID_SHARE)
+        waiting = [(self.exit_at(trade) - now).total_seconds() for trade in self.ledger.trades.open()]
+        return min([longest, *(seconds for seconds in waiting if seconds > SHORTEST_BUDGET)])
+
+    @property
+    def _longest(self) -> float:
+        """Every wait that a command may meet, added up generously, in seconds."""
+        e, spreads = self.config.execution, 2 + len(self.ledger.trades.open())
         working = (1 + e.max_retry_attempts) * e.order_timeout_seconds
         leaving = e.exit_rungs * e.exit_rung_seconds + e.order_timeout_seconds
         questions = e.connect_timeout_seconds + 12 * e.question_timeout_seconds + 4 * e.quote_timeout_seconds
@@ -152,6 +179,23 @@ class JobContext:
                 f"`{self.command}` did not come to its end within {self.budget:.0f} s",
                 mend="Look at the Gateway; `spxarb monitor` goes on where this ended",
             ) from None
+
+    def exit_at(self, trade: Trade) -> datetime:
+        """When the trade's exit by time is due."""
+        from spxarb.trading.market_calendar import timetable_of  # noqa: PLC0415 -- likewise
+
+        return timetable_of(trade, self.config).exit_at
+
+    @property
+    def client_id_patience(self) -> float:
+        """Seconds for which a client id in use is tried again: an exit that is due waits until it is free.
+
+        In the sim mode the time is not known before the connection is made, so any exit may be due.
+        """
+        trades = [trade for trade in self.ledger.trades.open() if not trade.residual]
+        unknown = self.command == "close-all" or (self.config.trading.mode == "sim" and self.clock is None)
+        due = any(unknown or trade.exit_reason or self.now() >= self.exit_at(trade) for trade in trades)
+        return self._longest * CLIENT_ID_SHARE if due and self.command in EXITS else 0.0
 
     def exit_limits(self, trade: Trade) -> Limits:
         """Limits for leaving: the configuration's, or with a broken one those stored with the trade."""
@@ -303,7 +347,7 @@ def _configuration(command: str, config_file: Path | None) -> tuple[Config, str]
     try:
         return load(config_file), ""
     except ConfigError as error:
-        if command not in GOES_ON_UNCONFIGURED:
+        if command not in EXITS:
             raise
         stored = _stored_configuration(config_file)
         if stored is None:

@@ -12,6 +12,7 @@ from spxarb.core.execution import Ending, OpenPlan
 from spxarb.core.model import ExitReason, LegName, OrderTicket, Side
 from spxarb.core.records import Trade
 from spxarb.core.results.enter import EnterResult, EntryCredit, EntryLeg, EntryPrices, Verdict
+from spxarb.core.sessions import stored_day
 from spxarb.core.strategy import (
     NO_MARKET,
     Credit,
@@ -30,7 +31,7 @@ from spxarb.errors import GatewayError
 from spxarb.trading import bookkeeping
 from spxarb.trading.exits import pnl_of_open
 from spxarb.trading.market import entry_market
-from spxarb.trading.market_calendar import timetable
+from spxarb.trading.market_calendar import STORED_TIMETABLE, timetable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -191,7 +192,7 @@ def new_trade(job: ConnectedJob, decision: Decision) -> Trade:
         strike_mismatch=risk.strike_mismatch_points,
         edge=risk.edge,
         worst_case=risk.worst_case,
-        limits=context.config.limits(),
+        limits=context.config.limits() | ({STORED_TIMETABLE: stored_day(view.day)} if view.day else {}),
     )
 
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from spxarb.core.records import Trade
     from spxarb.trading.context import JobContext
 
 _LOOK = "Look at the broker now; `spxarb monitor` tries again"
@@ -72,19 +71,11 @@ def _at_risk(context: JobContext, error: Exception, *, everything: bool) -> str:
     for trade in due:
         if trade.state.entry_interrupted and not others:
             return f"Trade {trade.id} may be half open"
-        if _is_late(context, trade, now) or (trade.exit_reason is not None and not others):
+        if now >= context.exit_at(trade) or (trade.exit_reason is not None and not others):
             return f"The exit of trade {trade.id} is due"
         if everything:
             return f"Trade {trade.id} is open and was to be closed"
     return ""
-
-
-def _is_late(context: JobContext, trade: Trade, now: datetime) -> bool:
-    """Whether the exit is due by the clock alone."""
-    from spxarb.trading.market_calendar import timetable  # noqa: PLC0415 -- not needed while nothing is open
-
-    day = timetable(trade.expiry, context.config)
-    return day is None or now >= day.exit_at
 
 
 def _market_time(context: JobContext) -> datetime:

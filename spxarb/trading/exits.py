@@ -16,7 +16,7 @@ from spxarb.core.results.positions import Action
 from spxarb.core.strategy import underlying_price
 from spxarb.errors import GatewayError
 from spxarb.trading import bookkeeping
-from spxarb.trading.market_calendar import timetable
+from spxarb.trading.market_calendar import timetable_of
 from spxarb.trading.settlement import has_expired
 
 if TYPE_CHECKING:
@@ -180,8 +180,7 @@ def not_proven(job: ConnectedJob, trade: Trade) -> ExitResult:
 
 def nothing_trades(job: ConnectedJob, trade: Trade) -> bool:
     """Whether the last session is over for both calls; SPY's may trade a little longer than SPX's."""
-    day = timetable(trade.expiry, job.context.config)
-    return day is None or job.now >= day.close + SPY_LATE_SESSION
+    return job.now >= timetable_of(trade, job.context.config).close + SPY_LATE_SESSION
 
 
 async def _why_not_flat(

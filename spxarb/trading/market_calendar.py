@@ -6,10 +6,11 @@ not know yet goes into `calendar.closed`; an entry also compares the calendar wi
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from spxarb.core.sessions import TradingDay, trading_day
+from spxarb.core.sessions import TradingDay, day_from_stored, session_times, trading_day
 from spxarb.imports import trimmed
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from datetime import date
 
     from spxarb.config.schema import Sections
+    from spxarb.core.records import Trade
+
+STORED_TIMETABLE = "timetable"
+"""Under which key a trade's `limits` hold the timetable of its day."""
 
 
 class Closures(NamedTuple):
@@ -48,6 +53,29 @@ def timetable(day: date, config: Sections) -> TradingDay | None:
         day,
         closed=known.closed,
         early=known.early,
+        entry_time=times.entry_time,
+        entry_cutoff=times.entry_cutoff,
+        exit_check_time=times.exit_check_time,
+    )
+
+
+def timetable_of(trade: Trade, config: Sections) -> TradingDay:
+    """The timetable by which a trade is exited: the one that was stored at its entry.
+
+    What the calendar or the configuration says by now must not make an exit that is due never due. Without
+    a stored one (the trade is of an older version) the times in force at its entry, on a day without holiday.
+    """
+    with suppress(KeyError, TypeError, ValueError):
+        stored = day_from_stored(trade.limits[STORED_TIMETABLE])
+        if stored.day == trade.expiry:
+            return stored
+    times = config.trading
+    with suppress(KeyError, TypeError, ValueError):
+        times = times.model_validate(trade.limits["trading"])
+    early = closures(trade.expiry.year, early=config.calendar.early_close).early
+    return session_times(
+        trade.expiry,
+        early=early,
         entry_time=times.entry_time,
         entry_cutoff=times.entry_cutoff,
         exit_check_time=times.exit_check_time,

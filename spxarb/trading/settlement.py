@@ -17,7 +17,7 @@ from spxarb.core.sessions import next_trading_day, previous_trading_day
 from spxarb.core.trades import TradeEvent
 from spxarb.trading import bookkeeping
 from spxarb.trading.market import underlyings
-from spxarb.trading.market_calendar import closures_around, timetable
+from spxarb.trading.market_calendar import closures_around, timetable_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,8 +38,7 @@ It does differ: on 2025-04-30 SPX stopped at 5560.83 on screen and settled at 55
 
 def has_expired(job: ConnectedJob, trade: Trade) -> bool:
     """Whether the last session of the trade's calls is over."""
-    day = timetable(trade.expiry, job.context.config)
-    return day is None or job.now >= day.close
+    return job.now >= timetable_of(trade, job.context.config).close
 
 
 async def settle_expired(job: ConnectedJob) -> list[str]:

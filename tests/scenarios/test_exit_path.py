@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -144,3 +145,65 @@ def test_without_the_list_of_completed_orders_nothing_is_entered(tmp_path):
         done = stage.run("enter")
         assert (done.code, done["outcome"]) == (0, "skipped"), done.err
         assert any("completed orders are not known" in check["message"] for check in done["checks"])
+
+
+# --- the client id ---------------------------------------------------------------------------------------
+
+
+@contextmanager
+def client_id_held(stage: Stage, client_id: int = 1) -> Iterator[socket.socket]:
+    """Another program is connected under the client id."""
+    with socket.create_connection(("127.0.0.1", stage.sim.port)) as other:
+        other.sendall(b"API\0" + frame("v157..176"))
+        other.recv(1 << 16)
+        other.sendall(frame(71, 2, client_id, ""))
+        other.recv(1 << 16)
+        yield other
+
+
+@pytest.mark.parametrize("verb", ["monitor", "close-all"])
+def test_an_exit_waits_for_its_client_id_as_long_as_it_may_take(stage, verb):
+    stage.settings["execution"] = {**HURRY, "connect_timeout_seconds": 2}
+    stage.write_config()
+    with client_id_held(stage) as other:
+        threading.Timer(6, other.close).start()
+        done = close(stage, verb)
+    assert (done.code, stage.positions()) == (0, {}), done.err
+
+
+def test_a_dry_run_and_a_look_take_no_client_id_from_an_exit(stage):
+    with client_id_held(stage):
+        for words in (
+            ("monitor", "--dry-run"),
+            ("close-all", "--dry-run"),
+            ("enter", "--dry-run"),
+            ("status",),
+        ):
+            done = stage.run(*words)
+            assert done.code == 0, (words, done.err)
+
+
+# --- a calendar or a configuration that was edited -------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", ["monitor", "close-all"])
+def test_a_day_that_the_calendar_calls_closed_by_now_is_still_exited(stage, verb):
+    stage.write_config(calendar={"closed": [stage.day.isoformat()]})
+    done = close(stage, verb)
+    (position,) = done["positions"]
+    assert (done.code, position["action"], stage.positions()) == (0, "closed", {}), done.err
+    assert stage.sql("SELECT * FROM settlements") == []
+
+
+def test_an_exit_goes_by_the_time_that_was_configured_at_its_entry(stage):
+    stage.write_config(trading={"exit_check_time": "15:55"})
+    done = stage.run("monitor")
+    assert (done.code, done["positions"][0]["exit_reason"], stage.positions()) == (0, "TIME", {})
+
+
+def test_a_trade_of_an_older_version_is_exited_at_its_configured_time(stage):
+    with closing(sqlite3.connect(stage.database)) as db, db:
+        db.execute("UPDATE trades SET limits = json_remove(limits, '$.timetable')")
+    stage.write_config(calendar={"closed": [stage.day.isoformat()]}, trading={"exit_check_time": "15:55"})
+    done = stage.run("monitor")
+    assert (done.code, done["positions"][0]["exit_reason"], stage.positions()) == (0, "TIME", {})

@@ -53,11 +53,11 @@ def test_a_job_in_time_gives_its_result(env):
 
 def test_the_budget_is_longer_than_all_waits_of_the_defaults_and_the_lock_waits_longer_still(tmp_path):
     with Ledger.open(tmp_path / "trading.db", mode="paper") as store:
-        env = JobContext("enter", Config(), store, 0)
+        env = JobContext("monitor", Config(), store, 0)
         e = env.config.execution
         entering = 2 * (1 + e.max_retry_attempts) * e.order_timeout_seconds
         leaving = 2 * (e.exit_rungs * e.exit_rung_seconds + e.order_timeout_seconds)
-        assert entering + leaving < env.budget < e.lock_timeout_seconds
+        assert entering + leaving < env.budget < env.lock_wait
 
 
 def test_the_limits_are_the_configurations_numbers():
