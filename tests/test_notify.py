@@ -10,6 +10,8 @@ import stat
 import subprocess
 import sys
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -108,6 +110,53 @@ def test_a_server_that_never_answers_costs_no_more_than_the_deadline():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = mail_url("me@example.com", silent.getsockname()[1])
         assert send(alerting(url), "t", "x", deadline=0.1) == "the alert was not sent: no answer within 0.1 s"
+
+
+def test_a_server_that_sends_a_byte_a_second_costs_no_more_than_the_deadline_and_leaves_no_process():
+    """Each byte restarts a library's own time-out."""
+
+    def drip(listener: socket.socket) -> None:
+        with suppress(OSError):
+            client, _ = listener.accept()
+            with client:
+                while True:
+                    client.sendall(b"2")
+                    time.sleep(0.1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=drip, args=(listener,), daemon=True).start()
+        began = time.monotonic()
+        problem = send(
+            alerting(mail_url("me@example.com", listener.getsockname()[1])), "t", "x", deadline=1.5
+        )
+        assert time.monotonic() - began < 4
+    assert problem == "the alert was not sent: no answer within 1.5 s"
+    assert senders() == []
+
+
+def senders() -> list[str]:
+    """Command lines of processes that send alerts."""
+    lines = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            lines.append(entry.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return [line for line in lines if "spxarb.notify" in line and "pytest" not in line]
+
+
+def test_the_secret_address_stands_on_no_command_line_and_in_no_environment(monkeypatch):
+    monkeypatch.setenv("SPXARB_NOTIFY_URL", "json://secret-host")
+    seen: list[tuple[list[str], dict[str, str]]] = []
+    real = subprocess.Popen
+
+    def spy(arguments, **options):
+        seen.append((arguments, options["env"]))
+        return real(arguments, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", spy)
+    send(alerting("json://secret-host.invalid"), "t", "x", deadline=5)
+    ((arguments, environment),) = seen
+    assert "secret" not in " ".join(arguments)
+    assert "secret" not in str(environment)
 
 
 def test_an_address_that_is_none_is_told_without_showing_it():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
     from spxarb.ledger.file import LedgerFile
     from spxarb.ledger.state import TradingState
+
+
+ALERTS = "alerts"
+"""The row of `meta` that holds which troubles were told."""
 
 
 class Runs:
@@ -47,6 +52,16 @@ class Runs:
             self._file.update("runs", row, id=run_id)
             if exit_code not in {Exit.DONE, Exit.USAGE}:
                 self._state.count_error(day_of or at)
+
+    def alerts_sent(self) -> dict[str, str]:
+        """Which troubles a human was told of lately, and when; empty where that cannot be read."""
+        text = self._file.value("SELECT value FROM meta WHERE key = ?", ALERTS)
+        found = json.loads(text) if text else {}
+        return {str(name): str(at) for name, at in found.items()}
+
+    def remember_alerts(self, sent: Mapping[str, str]) -> None:
+        """Keep that instead."""
+        self._file.upsert("meta", {"key": ALERTS, "value": json.dumps(dict(sent))}, "key")
 
     def add_decision(
         self,

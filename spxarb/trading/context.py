@@ -250,10 +250,10 @@ class JobContext:
         human = result.exit_code == Exit.HUMAN
         sentences = dict.fromkeys([*([result.error or ""] if human else []), *self.alerts])
         if sentences:
-            from spxarb import notify  # noqa: PLC0415 -- only an alert needs it
+            from spxarb.trading import alerts  # noqa: PLC0415 -- only an alert needs it
 
             title = f"spxarb {self.command}{': a human is needed now' if human else ''}"
-            notify.send(self.config, title, "\n".join(sentences))
+            alerts.send(self.config, self.ledger, title, sentences)
         return result
 
     def _record_decision(self, result: Result, *, dry_run: bool) -> None:

@@ -1,0 +1,69 @@
+"""The one alert of a run: what is in it, and what the human has heard already.
+
+The same trouble is told at most once an hour, where the ledger can remember that it was told; where it
+cannot, once a run.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from spxarb import notify
+from spxarb.core.model import NEW_YORK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from spxarb.config.load import Config
+    from spxarb.ledger.ledger import Ledger
+
+SILENCE = timedelta(hours=1)
+"""For how long the same trouble is not told again."""
+A_DAY = timedelta(hours=20)
+"""As `SILENCE`, for what is told once a day: less than a day, so that timers of the same time tell it."""
+_NUMBER = re.compile(r"(trade |\d{4}-\d\d-\d\d)?[\d.,:]*\d", re.IGNORECASE)
+
+
+def trouble_of(sentence: str) -> str:
+    """The same for the same trouble: a price, a time or a number of seconds in it makes no other one.
+
+    The number of a trade does.
+    """
+    return _NUMBER.sub(lambda found: found[0] if found[1] else "#", sentence)
+
+
+def send(
+    config: Config, ledger: Ledger | None, title: str, sentences: Iterable[str], daily: Iterable[str] = ()
+) -> None:
+    """Send what was not told lately, as one alert, and remember it. `daily`: told once a day."""
+    now = datetime.now(NEW_YORK)
+    patience = dict.fromkeys(sentences, SILENCE) | dict.fromkeys(daily, A_DAY)
+    told = _told(ledger)
+    new = [text for text, silence in patience.items() if _is_new(told.get(trouble_of(text)), now, silence)]
+    if not new or notify.send(config, title, "\n".join(new)) is not None or ledger is None:
+        return
+    kept = {name: at for name, at in told.items() if not _is_new(at, now, A_DAY)}
+    with suppress(Exception):  # it cannot remember: the next run tells it again
+        ledger.runs.remember_alerts(kept | dict.fromkeys(map(trouble_of, new), now.isoformat()))
+
+
+def _told(ledger: Ledger | None) -> dict[str, str]:
+    """Trouble -> when it was told last."""
+    if ledger is None:
+        return {}
+    with suppress(Exception):
+        return ledger.runs.alerts_sent()
+    return {}
+
+
+def _is_new(at: str | None, now: datetime, patience: timedelta) -> bool:
+    if at is None:
+        return True
+    try:
+        age = now - datetime.fromisoformat(at)
+    except (TypeError, ValueError):
+        return True
+    return not timedelta(0) <= age < patience
