@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import socket
 import socketserver
@@ -200,13 +201,19 @@ def log_of(tmp_path):
     root.setLevel(level)
 
 
+def written(config: Config) -> str:
+    assert logs.flush()
+    return config.log_path().read_text()
+
+
 def test_the_log_lies_beside_the_ledger_and_is_its_owners_alone(log_of, capsys):
     config = log_of()
     logging.getLogger("spxarb.jobs").info("reconciled")
     path = config.database_path().with_name("trading.log")
-    assert path.read_text().endswith("spxarb.jobs: reconciled\n")
+    assert written(config).endswith("spxarb.jobs: reconciled\n")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert logs.flush()
     out, err = capsys.readouterr()
     assert out == ""
     assert "reconciled" in err
@@ -215,7 +222,7 @@ def test_the_log_lies_beside_the_ledger_and_is_its_owners_alone(log_of, capsys):
 def test_the_log_tells_the_time_in_new_york_with_its_offset(log_of):
     config = log_of()
     logging.getLogger("spxarb").info("x")
-    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}-0[45]:00 INFO ", config.log_path().read_text())
+    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}-0[45]:00 INFO ", written(config))
 
 
 def test_the_secret_address_does_not_reach_the_log_even_in_a_traceback(log_of, capsys):
@@ -224,8 +231,9 @@ def test_the_secret_address_does_not_reach_the_log_even_in_a_traceback(log_of, c
         int("cannot reach mailtos://me:pass@x.org")
     except ValueError:
         logging.getLogger("spxarb").exception("failed")
-    assert "'cannot reach ***'" in config.log_path().read_text()
-    assert "pass" not in config.log_path().read_text() + capsys.readouterr().err
+    assert "'cannot reach ***'" in written(config)
+    assert logs.flush()
+    assert "pass" not in written(config) + capsys.readouterr().err
 
 
 def test_the_library_is_quiet_on_the_console_and_never_writes_the_wires_bytes(log_of, tmp_path, capsys):
@@ -235,9 +243,10 @@ def test_the_library_is_quiet_on_the_console_and_never_writes_the_wires_bytes(lo
     logs.setup(config)
     logging.getLogger("ib_insync.wrapper").error("Error 200")
     logging.getLogger("ib_insync.client").debug("<<< 71,2,1")
+    assert logs.flush()
     assert capsys.readouterr().err == ""
-    assert "Error 200" in config.log_path().read_text()
-    assert "<<<" not in config.log_path().read_text()
+    assert "Error 200" in written(config)
+    assert "<<<" not in written(config)
 
 
 def test_what_is_below_the_level_is_not_logged_and_either_place_can_be_off(tmp_path, capsys, log_of):
@@ -247,6 +256,7 @@ def test_what_is_below_the_level_is_not_logged_and_either_place_can_be_off(tmp_p
     assert logs.setup(config) is None
     logging.getLogger("spxarb").info("unheard")
     logging.getLogger("spxarb").warning("heard")
+    assert logs.flush()
     err = capsys.readouterr().err
     assert "heard" in err
     assert "unheard" not in err
@@ -257,7 +267,7 @@ def test_a_second_set_up_replaces_the_first_and_lines_come_once(log_of):
     log_of()
     config = log_of()
     logging.getLogger("spxarb").info("once")
-    assert config.log_path().read_text().count("once") == 1
+    assert written(config).count("once") == 1
 
 
 def test_a_log_that_cannot_be_opened_is_told_and_stops_nothing(tmp_path, capsys, log_of):
@@ -268,6 +278,7 @@ def test_a_log_that_cannot_be_opened_is_told_and_stops_nothing(tmp_path, capsys,
     assert problem is not None
     assert problem.startswith("No log file: ")
     logging.getLogger("spxarb").info("still here")
+    assert logs.flush()
     assert "still here" in capsys.readouterr().err
 
 
@@ -290,6 +301,72 @@ def test_a_full_log_is_rotated_and_old_copies_are_private_too(log_of, tmp_path, 
     config = log_of()
     for number in range(10):
         logging.getLogger("spxarb").info("line %d", number)
+    assert logs.flush()
     copies = sorted(config.log_path().parent.glob("trading.log*"))
     assert len(copies) > 1
     assert {stat.S_IMODE(copy.stat().st_mode) for copy in copies} == {0o600}
+
+
+def test_a_pipe_that_nobody_reads_delays_no_line_and_no_end(log_of, tmp_path, capsys):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "c.yaml").write_text("logging: {console: false}")
+    with pipe.open("rb+", buffering=0):  # open, so that it can be written, and never read
+        log_of()
+        assert logs.setup(load(tmp_path / "c.yaml", {}, {"logging.path": str(pipe)})) is None
+        began = time.monotonic()
+        for _ in range(3000):
+            logging.getLogger("spxarb").info("a line of some length, so that the pipe is full: %s", "x" * 100)
+        logs.shutdown()
+        assert time.monotonic() - began < 5
+    assert "cannot be written" in capsys.readouterr().err
+
+
+BLOCKED = """
+import logging, sys, time
+from spxarb import logs
+from spxarb.cli.view import complain
+from spxarb.config.load import Config
+config = Config()
+logs.setup(config.model_copy(update={"logging": config.logging.model_copy(update={"file": False})}))
+began = time.monotonic()
+for _ in range(5000):
+    logging.getLogger("spxarb").info("x" * 200)
+print(f"{time.monotonic() - began:.1f}", flush=True)
+logs.shutdown()
+complain("the end")
+"""
+
+
+def test_a_held_terminal_delays_no_line_and_no_end():
+    """Ctrl-S, or a journal that hangs: stderr takes 64 kB and then nothing more."""
+    began = time.monotonic()
+    reader, writer = os.pipe()
+    try:
+        job = subprocess.run(
+            [sys.executable, "-c", BLOCKED],
+            stdout=subprocess.PIPE,
+            stderr=writer,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+    finally:
+        os.close(reader)
+        os.close(writer)
+    assert job.returncode == 0
+    assert float(job.stdout) < 2
+    assert time.monotonic() - began < 12
+
+
+def test_lines_that_no_longer_fit_are_counted(log_of, monkeypatch):
+    """While the file hangs; once it can be written again, the log says how many there were."""
+    monkeypatch.setattr(logs, "QUEUED_LINES", 5)
+    config, gate = log_of(), threading.Event()
+    (place,) = [handler.place for handler in logs._ours if handler.place.name != "stderr"]
+    real, place.write = place.write, lambda text: (gate.wait(10), real(text))
+    for number in range(20):
+        logging.getLogger("spxarb").info("line %d", number)
+    gate.set()
+    assert re.search(r"\d+ lines are left out", written(config))
+    assert "line 0\n" in written(config)

@@ -100,6 +100,11 @@ def write(text: str, stream: TextIO | None = None) -> str:
     if stream is None:  # how Python tells that the descriptor was closed at the start
         return "it is closed"
     encoding = stream.encoding or "utf-8"
+    if stream is sys.stderr and _has_descriptor(stream):
+        from spxarb.logs import write_to_stderr  # noqa: PLC0415 -- --help does not need it
+
+        write_to_stderr(text.encode(encoding, "replace").decode(encoding))
+        return ""
     try:
         stream.write(text.encode(encoding, "replace").decode(encoding))
         stream.flush()
@@ -107,6 +112,14 @@ def write(text: str, stream: TextIO | None = None) -> str:
         _forget(stream)
         return "" if isinstance(error, BrokenPipeError) else error.strerror or str(error)
     return ""
+
+
+def _has_descriptor(stream: TextIO) -> bool:
+    try:
+        stream.fileno()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def watch(frame: Callable[[], tuple[Result, float]]) -> int:

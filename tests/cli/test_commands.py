@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import pty
 import re
@@ -17,8 +16,9 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from spxarb import __version__, errors
+from spxarb import __version__, errors, logs
 from spxarb.cli import calls, commands
+from spxarb.config.load import load
 from spxarb.core.model import NEW_YORK
 from spxarb.core.plain import plain
 from spxarb.core.result import RESULT_TYPES, result_type
@@ -182,22 +182,16 @@ def test_a_bug_is_exit_1_with_its_place_in_one_line_and_its_traceback_in_the_log
     def job(_):
         raise ZeroDivisionError("first\nsecond")
 
-    handler = logging.FileHandler(tmp_path / "log")
-    console = logging.StreamHandler(sys.stderr)
-    root = logging.getLogger()
-    root.addHandler(handler)
-    root.addHandler(console)
+    logs.setup(load(environ={"SPXARB_DATABASE": str(tmp_path / "trading.db")}))
     try:
         code, out, err = run(job, capsys, as_json=True)
     finally:
-        for target in (handler, console):
-            root.removeHandler(target)
-            target.close()
+        logs.shutdown()
     assert code == 1
     assert err.count("\n") == 1
     assert "ZeroDivisionError: first second (" in err
     assert json.loads(out)["exit_code"] == 1
-    assert "Traceback (most recent call last)" in (tmp_path / "log").read_text()
+    assert "Traceback (most recent call last)" in (tmp_path / "trading.log").read_text()
 
 
 def test_wrong_use_that_a_job_finds_is_no_result(capsys):
