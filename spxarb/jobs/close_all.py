@@ -39,7 +39,8 @@ def run(context: JobContext, *, dry_run: bool) -> CloseAllResult:
     """
     if dry_run:
         return _quiet(context, dry_run=True) or context.in_time(_close(context, dry_run=True))
-    context.ledger.state.set_trading(False, REASON, context.now())
+    with escalated(context, everything=True):
+        context.ledger.state.set_trading(False, REASON, context.now())
     with escalated(context, everything=True), _locked(context):
         return _quiet(context, dry_run=False) or context.in_time(_close(context, dry_run=False))
 

@@ -26,6 +26,7 @@ from spxarb.core.model import (
 from spxarb.core.plain import plain
 from spxarb.core.records import Fill, Mark, OrderRecord, Purpose, Settlement, Trade
 from spxarb.core.trades import TradeState
+from spxarb.errors import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -244,11 +245,22 @@ def to_row(columns: Mapping[str, Column], values: Mapping[str, object]) -> Row:
 
 
 def from_row(columns: Mapping[str, Column], row: Mapping[str, Any]) -> Row:
-    """Field -> value of a row that has at least these columns."""
-    return {
-        field: None if row[column.name] is None else column.get(row[column.name])
-        for field, column in columns.items()
-    }
+    """Field -> value of a row that has at least these columns.
+
+    Raises RefusedError naming a value that cannot be read: something else has written it.
+    """
+    values: Row = {}
+    for field, column in columns.items():
+        stored = row[column.name]
+        try:
+            values[field] = None if stored is None else column.get(stored)
+        except (ValueError, TypeError, KeyError, ArithmeticError) as error:
+            raise RefusedError(
+                f"The ledger's {column.name} {stored!r} cannot be read",
+                risk="The row was left as it is",
+                mend="Set the value right in the ledger, or restore a backup",
+            ) from error
+    return values
 
 
 def trade_columns(values: Mapping[str, object]) -> Row:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+from spxarb.core.model import TradeStatus
+from spxarb.core.sentences import lower_first
 from spxarb.core.trades import TradeState
+from spxarb.errors import RefusedError
 from spxarb.ledger.rows import (
     day_range,
     mark_from_row,
@@ -23,19 +27,38 @@ if TYPE_CHECKING:
     from spxarb.ledger.file import LedgerFile
 
 
+MEND_ROW = "Set the value right in the ledger, or restore a backup"
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableTrade:
+    """A row of `trades` that cannot be read, and why. `settled`: closed for good, so nothing waits for it."""
+
+    id: int
+    why: str
+    settled: bool
+
+    def __str__(self) -> str:
+        return f"Trade {self.id} cannot be read: {lower_first(self.why)}"
+
+
 class Trades:
     """The tables `trades` and `marks`."""
 
     def __init__(self, file: LedgerFile) -> None:
         self._file = file
+        self.unreadable: dict[int, UnreadableTrade] = {}
+        """What no trade could be made of so far, by id: the others are given all the same."""
 
     def create(self, trade: Trade) -> Trade:
         """The trade with the id that the ledger gave it; the id it came with does not matter."""
         return self.get(self._file.insert("trades", trade_to_row(trade)))
 
     def get(self, trade_id: int) -> Trade:
-        """Raises KeyError when there is none."""
+        """Raises KeyError when there is none, RefusedError when it cannot be read."""
         trades = self._trades("WHERE id = ?", trade_id)
+        if not trades and trade_id in self.unreadable:
+            raise RefusedError(str(self.unreadable[trade_id]), mend=MEND_ROW)
         if not trades:
             raise KeyError(f"The ledger has no trade {trade_id}")
         return trades[0]
@@ -43,6 +66,11 @@ class Trades:
     def open(self) -> list[Trade]:
         """Every trade that is not CLOSED: something of it may still be held or working."""
         return self._trades("WHERE status <> 'CLOSED' ORDER BY id")
+
+    def unreadable_open(self) -> list[str]:
+        """Sentences about trades that may be open and cannot be read."""
+        self.open()
+        return [str(row) for row in self.unreadable.values() if not row.settled]
 
     def of_day(self, day: date) -> list[Trade]:
         return self.between(day, day)
@@ -110,5 +138,13 @@ class Trades:
         return [readable(row) for row in rows]
 
     def _trades(self, which: str, *values: object) -> list[Trade]:
+        """Without the rows that cannot be read, which are kept for `unreadable`."""
         rows = self._file.rows(f"SELECT * FROM trades {which}", *values)  # noqa: S608 -- our own words
-        return [trade_from_row(row) for row in rows]
+        trades = []
+        for row in rows:
+            try:
+                trades.append(trade_from_row(row))
+            except RefusedError as error:
+                done = row["status"] == TradeStatus.CLOSED.value and not row["provisional"]
+                self.unreadable[row["id"]] = UnreadableTrade(row["id"], error.what, settled=done)
+        return trades

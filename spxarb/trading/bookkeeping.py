@@ -86,7 +86,8 @@ def all_quiet(ledger: Ledger, today: date) -> bool:
     An order proven done only by its absence is checked again until its day is over.
     """
     unsure = ledger.orders.unproven() or ledger.orders.absent(today)
-    return not (open_trades(ledger) or unsure or ledger.trades.provisional())
+    unread = ledger.trades.unreadable_open()
+    return not (open_trades(ledger) or unsure or ledger.trades.provisional() or unread)
 
 
 def opened(ledger: Ledger, trade: Trade, at: datetime) -> Trade:

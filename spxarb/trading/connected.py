@@ -247,7 +247,7 @@ class ConnectedJob:
             for record in self.ledger.orders.unproven()
             if not self.ledger.trades.get(record.trade_id).is_open
         ]
-        sentences += self._unreadable()
+        sentences += [*self._unreadable(), *self.ledger.trades.unreadable_open()]
         return [*sentences, *reconcile.unknown_holdings(self.snapshot, self.ledger.tag, self._known_refs())]
 
     def _unreadable(self) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
@@ -61,6 +61,8 @@ CLIENT_ID_SHARE = 0.5
 """How much of that time an exit may add to wait for its client id."""
 SHORTEST_BUDGET = 120.0
 """A job's budget is not cut below this many seconds for the sake of the next exit."""
+WRITERS = frozenset({"enter", "monitor", "settle", "close-all"})
+"""Verbs that bring the ledger up to date with the broker."""
 EXITS = frozenset({"monitor", "close-all"})
 """Verbs that exit positions: they go on with the limits stored with the trades."""
 
@@ -70,7 +72,7 @@ class JobContext:
     """One command's surroundings.
 
     `problem`: why the configuration is invalid, empty when it is not. `clock`: the connection's, once there
-    is one. `alerts`: what will be sent when the command ends.
+    is one. `alerts`: what will be sent when the command ends. `open_at_start`: trades that were open then.
     """
 
     command: str
@@ -81,6 +83,7 @@ class JobContext:
     holds_lock: bool = False
     clock: Clock | None = None
     alerts: list[str] = field(default_factory=list)
+    open_at_start: tuple[Trade, ...] = ()
 
     @cached_property
     def limits(self) -> Limits:
@@ -128,7 +131,10 @@ class JobContext:
         """
         if self.clock is not None:
             return self.clock.now()
-        known = self.ledger.state.row()["last_updated"] if self.config.trading.mode == "sim" else None
+        known = None
+        if self.config.trading.mode == "sim":
+            with suppress(RefusedError):
+                known = self.ledger.state.row()["last_updated"]
         return datetime.fromisoformat(known).astimezone(NEW_YORK) if known else datetime.now(NEW_YORK)
 
     @property
@@ -235,9 +241,10 @@ class JobContext:
         if daily_pnl is not None and not dry_run:
             with self._failures_into(found):
                 bookkeeping.refresh_state(self.ledger, result.at.date(), result.at, daily_pnl())
+        told = [f"{row}." for row in self.ledger.trades.unreadable.values() if row.settled]
         if self.problem:
             found.append(ConfigError(f"Went on with the limits stored with the trade: {self.problem}"))
-        return replace(_with(result, found), notes=(*result.notes, *filter(None, notes)))
+        return replace(_with(result, found), notes=(*result.notes, *filter(None, notes), *told))
 
     def end(self, result: R) -> R:
         """Write down how the command ended; then let a human hear of it, if there is a reason to."""
@@ -247,13 +254,14 @@ class JobContext:
             code, error = result.exit_code, result.error
             self.ledger.runs.end(self.run_id, ended, code, error, day_of=self.now())
         result = _with(result, failures)
-        human = result.exit_code == Exit.HUMAN
-        sentences = dict.fromkeys([*([result.error or ""] if human else []), *self.alerts])
+        alarming = result.exit_code == Exit.HUMAN or (
+            result.exit_code in {Exit.BUG, Exit.REFUSED} and self.command in EXITS and self.open_at_start
+        )
+        sentences = dict.fromkeys([*([result.error or ""] if alarming else []), *self.alerts])
         if sentences:
             from spxarb.trading import alerts  # noqa: PLC0415 -- only an alert needs it
 
-            title = f"spxarb {self.command}{': a human is needed now' if human else ''}"
-            alerts.send(self.config, self.ledger, title, sentences)
+            alerts.send(self.config, self.ledger, title_of(self.command, result.exit_code), sentences)
         return result
 
     def _record_decision(self, result: Result, *, dry_run: bool) -> None:
@@ -314,15 +322,56 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
     os.umask(0o077)
     logs.setup(config)
     try:
-        with Ledger.open(config.database_path(), mode=config.trading.mode) as ledger:
-            context = JobContext(command, config, ledger, 0, problem)
-            context.run_id = _begin(context, arguments)
+        with ExitStack() as stack:
+            try:
+                ledger = stack.enter_context(_ledger(config))
+                context = JobContext(command, config, ledger, 0, problem)
+                context.run_id = _begin(context, arguments)
+                context.open_at_start = tuple(ledger.trades.open())
+            except Exception as error:
+                alarm = _alarm(command, config, error)
+                if alarm is None:
+                    raise
+                raise alarm from error
             yield context
     except SpxarbError as error:
         error.mode = config.trading.mode
         raise
     finally:
         logs.shutdown()
+
+
+def _ledger(config: Config, *, read_only: bool = False) -> Ledger:
+    return Ledger.open(config.database_path(), mode=config.trading.mode, read_only=read_only)
+
+
+def _alarm(command: str, config: Config, error: Exception) -> SpxarbError | None:
+    """What needs a human when a command cannot write its ledger; None where no exit is due.
+
+    Nothing may be sent whose intent cannot be stored, so all that is left is to look and to tell a human. The
+    verbs that exit positions tell one too where the ledger cannot even be read.
+    """
+    if command not in WRITERS:
+        return None
+    from spxarb.trading import alerts  # noqa: PLC0415 -- only an alert needs it
+    from spxarb.trading.escalation import alarm_of  # noqa: PLC0415 -- likewise; it imports this module
+
+    alarm: SpxarbError | None = None
+    readable = False
+    # Whatever fails in looking: what went wrong first is what is told.
+    with suppress(Exception), _ledger(config, read_only=True) as book:
+        context = JobContext(command, config, book, 0)
+        alarm = alarm_of(context, error, everything=command == "close-all")
+        readable = True
+    failure = alarm or as_failure(error)
+    if alarm is not None or (command in EXITS and not readable):
+        alerts.send(config, None, title_of(command, failure.exit_code), [str(failure)])
+    return alarm
+
+
+def title_of(command: str, exit_code: int) -> str:
+    """The subject of an alert."""
+    return f"spxarb {command}{': a human is needed now' if exit_code == Exit.HUMAN else ''}"
 
 
 def _begin(context: JobContext, arguments: Sequence[str]) -> int:

@@ -129,6 +129,8 @@ def _unfinished(job: ConnectedJob) -> str:
     """Why an earlier trade forbids another; empty when all is in order."""
     if job.findings.unproven:
         return f"Ledger and broker disagree: {job.findings.unproven[0]}"
+    for unread in job.ledger.trades.unreadable.values():
+        return str(unread)
     if job.snapshot.completed_orders is None:
         return "The broker's completed orders are not known"
     for trade in bookkeeping.open_trades(job.ledger):

@@ -9,7 +9,6 @@ from spxarb.core.sentences import lower_first, sentence
 from spxarb.errors import (
     HumanNeededError,
     LockedError,
-    RefusedError,
     SpxarbError,
     UsageError,
     as_failure,
@@ -43,28 +42,42 @@ def escalated(context: JobContext, *, everything: bool = False) -> Iterator[None
     except (UsageError, HumanNeededError):
         raise
     except Exception as error:
-        at_risk = _at_risk(context, error, everything=everything)
-        if not at_risk:
+        alarm = alarm_of(context, error, everything=everything)
+        if alarm is None:
             raise
-        failure = as_failure(error)
-        what = lower_first(failure.what)
-        mend = failure.mend if isinstance(error, SpxarbError) else ""
-        raise HumanNeededError(
-            f"{at_risk}, and {what}",
-            risk="Its calls may still be held",
-            mend=f"{mend.rstrip('.')}. {_LOOK}" if mend else _LOOK,
-        ) from error
+        raise alarm from error
+
+
+def alarm_of(context: JobContext, error: Exception, *, everything: bool) -> HumanNeededError | None:
+    """The failure as what needs a human; None while nothing is open that must not be.
+
+    `everything`: every open trade was to be closed.
+    """
+    at_risk = _at_risk(context, error, everything=everything)
+    if not at_risk:
+        return None
+    failure = as_failure(error)
+    mend = failure.mend if isinstance(error, SpxarbError) else ""
+    return HumanNeededError(
+        f"{at_risk}, and {lower_first(failure.what)}",
+        risk="Its calls may still be held",
+        mend=f"{mend.rstrip('.')}. {_LOOK}" if mend else _LOOK,
+    )
 
 
 def _at_risk(context: JobContext, error: Exception, *, everything: bool) -> str:
-    """What is open and must not be, in words; empty when nothing is, or the ledger cannot be read.
+    """What is open and must not be, in words; empty when nothing is.
 
-    A trade that another job works on (it holds the lock) is that job's, until the clock says otherwise.
+    A trade that another job works on (it holds the lock) is that job's, until the clock says otherwise. Where
+    the ledger cannot be read by now, the trades are taken as they were when the command began.
     """
     try:
         trades = bookkeeping.open_trades(context.ledger)
-    except RefusedError:
-        return ""
+        unread = context.ledger.trades.unreadable_open()
+    except Exception:  # noqa: BLE001 -- whatever fails here must not hide what is at risk
+        trades, unread = [trade for trade in context.open_at_start if trade.is_open], []
+    if unread:
+        return unread[0]
     others = isinstance(error, LockedError)
     due = [trade for trade in trades if trade.state.can_exit]
     now = _market_time(context) if due else context.now()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import sqlite3
 import threading
 from contextlib import closing, contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -207,3 +209,109 @@ def test_a_trade_of_an_older_version_is_exited_at_its_configured_time(stage):
     stage.write_config(calendar={"closed": [stage.day.isoformat()]}, trading={"exit_check_time": "15:55"})
     done = stage.run("monitor")
     assert (done.code, done["positions"][0]["exit_reason"], stage.positions()) == (0, "TIME", {})
+
+
+# --- the ledger ------------------------------------------------------------------------------------------
+
+
+class Sink(ThreadingHTTPServer):
+    """Where alerts go; `alerts` has the text of each that came."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Receiver)
+        self.alerts: list[str] = []
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return {
+            "EMAIL_ENABLED": "true",
+            "SPXARB_NOTIFY_URL": f"json://127.0.0.1:{self.server_address[1]}/",
+        }
+
+
+class Receiver(BaseHTTPRequestHandler):
+    server: Sink
+
+    def do_POST(self) -> None:
+        length = int(self.headers["Content-Length"])
+        self.server.alerts.append(json.loads(self.rfile.read(length))["message"])
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing on stderr."""
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    with Sink() as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def assert_alarm(done: Done, sink: Sink, *words: str) -> None:
+    """Exit code 6, one line, and exactly one alert of the same words."""
+    assert done.code == 6, (done.code, done.err)
+    assert done.err.count("\n") == 1, done.err
+    (alert,) = sink.alerts
+    for word in words:
+        assert word in done.err
+        assert word in alert
+
+
+@pytest.mark.parametrize("verb", ["monitor", "close-all"])
+def test_a_ledger_that_another_program_keeps_locked_is_an_alarm_while_an_exit_is_due(stage, sink, verb):
+    with closing(sqlite3.connect(stage.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        done = close(stage, verb, env=sink.variables)
+    assert_alarm(done, sink, "The exit of trade 1 is due", "locked")
+    assert len(stage.positions()) == 2
+
+
+@pytest.mark.parametrize("table", ["runs", "orders", "executions", "order_steps", "decisions", "marks"])
+@pytest.mark.parametrize("verb", ["monitor", "close-all"])
+def test_a_table_that_cannot_be_written_is_an_alarm_where_the_exit_is_not_done(stage, sink, verb, table):
+    with closing(sqlite3.connect(stage.database)) as db, db:
+        db.execute(
+            f"CREATE TRIGGER full BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+        )
+    done = close(stage, verb, env=sink.variables)
+    if stage.positions():
+        assert_alarm(done, sink, "trade 1")
+        if table == "orders":
+            assert not [o for o in stage.sim.control.book()["orders"] if ":x" in o["order_ref"]]
+    else:
+        assert (done.code, len(sink.alerts)) in {(0, 0), (1, 1), (6, 1)}, (table, done.code, done.err)
+
+
+@pytest.mark.parametrize("value", ["state = 'activ'", "entry_credit = '408,19'", "spx_contract = '{'"])
+def test_an_open_trade_that_cannot_be_read_is_an_alarm_and_hides_no_other(stage, sink, value):
+    with closing(sqlite3.connect(stage.database)) as db, db:
+        columns = [r[1] for r in db.execute("PRAGMA table_info(trades)") if r[1] != "id"]
+        names = ", ".join(columns)
+        db.execute(f"INSERT INTO trades ({names}) SELECT {names} FROM trades WHERE id = 1")
+        db.execute(f"UPDATE trades SET {value} WHERE id = 2")
+    done = stage.run("monitor", env=sink.variables)
+    assert_alarm(done, sink, "rade 2 cannot be read")
+    assert [(p["trade_id"], p["action"]) for p in done["positions"]] == [(1, "closed")]
+    assert stage.positions() == {}
+
+
+def test_a_closed_trade_that_cannot_be_read_is_named_and_stops_nothing(stage, sink):
+    with closing(sqlite3.connect(stage.database)) as db, db:
+        columns = [r[1] for r in db.execute("PRAGMA table_info(trades)") if r[1] != "id"]
+        names = ", ".join(columns)
+        db.execute(f"INSERT INTO trades ({names}) SELECT {names} FROM trades WHERE id = 1")
+        db.execute("UPDATE trades SET status = 'CLOSED', state = 'closed', final_pnl = '408,19' WHERE id = 2")
+    done = stage.run("monitor", as_json=False, env=sink.variables)
+    assert (done.code, stage.positions(), sink.alerts) == (0, {}, []), done.err
+    assert "rade 2 cannot be read" in done.out
+
+
+def test_the_same_trouble_is_told_once_an_hour(stage, sink):
+    stage.sim.control.script([withheld(Say.POSITIONS_END)])
+    for _ in range(2):
+        assert stage.run("monitor", env=sink.variables).code == 6
+    assert len(sink.alerts) == 1
+    assert "The exit of trade 1 is due" in sink.alerts[0]
