@@ -154,7 +154,6 @@ def test_no_sequence_of_orders_makes_or_loses_a_cent(actions, to_the_next_mornin
 @pytest.mark.parametrize("seed", range(4))
 def test_a_long_busy_day_makes_or_loses_no_cent(seed):
     dice, desk = random.Random(seed), Desk(board=busy_board())
-    desk.exchange.both_sides = "off"
     for _ in range(200):
         item, limit = dice.choice([SPX, SPY, STOCK]), dice.choice(LIMITS)
         order = ("order", item, dice.choice(SIDES), dice.randint(1, 7), limit, "DAY", None)

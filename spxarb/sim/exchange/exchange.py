@@ -36,7 +36,7 @@ MAX_CASH = 1e12
 BOTH_SIDES = ("off", "active", "all")
 """Which resting orders forbid one on the other side of the same option: none, those that work, or also
 those that are still inactive until their good-after time."""
-DEFAULT_BOTH_SIDES = "all"
+DEFAULT_BOTH_SIDES = "off"
 Events = list[Event]
 _ON_BOTH_SIDES = "Cannot have open orders on both sides of the same US Option contract in the same account"
 

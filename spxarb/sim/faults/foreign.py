@@ -11,6 +11,7 @@ from spxarb.sim.faults.kinds import FaultKind, Hook, Parameter
 from spxarb.sim.faults.odd_rows import KINDS as OF_ODD_ROWS
 
 if TYPE_CHECKING:
+    from spxarb.sim.api.session import SharedGateway
     from spxarb.sim.faults.kinds import ActiveFault
     from spxarb.sim.market.instruments import Instrument
 
@@ -51,12 +52,20 @@ def _foreign(fault: ActiveFault, limit: float) -> Ticket | None:
     )
 
 
+def _submit(gateway: SharedGateway, ticket: Ticket) -> None:
+    """Place someone else's order. The rule about both sides of an option is for the orders of clients."""
+    exchange = gateway.exchange
+    rule, exchange.both_sides = exchange.both_sides, "off"
+    gateway.publish(exchange.submit(ticket))
+    exchange.both_sides = rule
+
+
 def foreign_order(fault: ActiveFault) -> bool:
     """Place someone else's order in the same contract, at a price where it does not fill."""
     ticket = _foreign(fault, fault.args["limit"])
     if ticket is None:
         return False
-    fault.gateway.publish(fault.gateway.exchange.submit(ticket))
+    _submit(fault.gateway, ticket)
     return True
 
 
@@ -66,7 +75,7 @@ def foreign_fill(fault: ActiveFault) -> bool:
     if ticket is None:
         return False
     exchange = gateway.exchange
-    gateway.publish(exchange.submit(ticket))
+    _submit(gateway, ticket)
     order = exchange.orders.find(ticket.client_id, ticket.order_id)
     if order is not None and order.live:
         price = exchange.interventions.touch(ticket)

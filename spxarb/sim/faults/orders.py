@@ -173,7 +173,7 @@ def set_both_sides(fault: ActiveFault) -> bool:
 
 
 def reset_both_sides(fault: ActiveFault) -> bool:
-    """Apply the usual rule again."""
+    """Apply the usual rule again: none."""
     fault.gateway.exchange.both_sides = DEFAULT_BOTH_SIDES
     return True
 
@@ -265,11 +265,11 @@ KINDS = (
         (_SEQUENCE,),
     ),
     FaultKind(
-        *("both_sides", "Orders on both sides of the same option are refused with 201 by another rule."),
+        *("both_sides", "An order is refused with 201 while one rests on the other side of its option."),
         {Hook.NOW: set_both_sides, Hook.END: reset_both_sides},
         (
             Parameter(
-                "rule", "text", "off", "which resting orders count: none; those that work; all", BOTH_SIDES
+                "rule", "text", "all", "which resting orders count: none; those that work; all", BOTH_SIDES
             ),
         ),
         lasting=True,
