@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -68,23 +68,32 @@ LEFT_OUT = {
 }
 
 
+_trimming: list[str] = []
+"""The libraries in whose blocks we are, the innermost last."""
+_compile = re.compile
+
+
 @contextmanager
 def trimmed(library: str, *, but: str = "") -> Iterator[None]:
     """In the block, imports of `library` do without what `LEFT_OUT` names, the module `but` excepted.
 
     Within it import from the library's modules (`from yaml.loader import SafeLoader`), not from the library.
-    What is put in the place of a module is gone at the end of the block: others get the real one.
+    Others get the real modules: what stands in for one is gone at the end of the block, and a package that
+    was entered becomes whole when something else is wanted of it.
     """
     ours: dict[str, ModuleType | None] = {}
-    compile_now = re.compile
+    _trimming.append(library)
     try:
         for name, module in _replacements(library, but):
             ours[name] = sys.modules[name] = module  # type: ignore[assignment]
+        for name in LEFT_OUT[library].entered:
+            _enter(name)
         if LEFT_OUT[library].patterns:
             re.compile = _Pattern  # type: ignore[assignment]
         yield
     finally:
-        re.compile = compile_now
+        _trimming.pop()
+        re.compile = _compile
         for name, module in ours.items():
             if sys.modules.get(name) is module:
                 del sys.modules[name]
@@ -99,19 +108,32 @@ def _replacements(library: str, but: str) -> Iterator[tuple[str, ModuleType | No
     for name in left_out.later:
         if name not in sys.modules and name != but:
             yield name, _Later(name, library)
-    for name in left_out.entered:  # a package is found by way of its parent, which is in its place by now
-        if name not in sys.modules:
-            yield name, _entered(name)
 
 
-def _entered(name: str) -> ModuleType:
-    """The package's folder without the package's code."""
+def _enter(name: str) -> None:
+    """Put a package in its place whose own code has not run."""
+    if name in sys.modules:
+        return
     spec = find_spec(name)
-    if spec is None or spec.submodule_search_locations is None:
-        raise ModuleNotFoundError(f"No package named {name!r}", name=name)
-    package = ModuleType(name)
-    package.__path__ = list(spec.submodule_search_locations)
-    return package
+    if spec is None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    sys.modules[name] = package = module_from_spec(spec)
+    package.__class__ = _Entered
+    above, _, last = name.rpartition(".")
+    if above:
+        setattr(sys.modules[above], last, package)
+
+
+class _Entered(ModuleType):
+    """A package whose own code runs when something is wanted of it that it does not have yet."""
+
+    def __getattr__(self, name: str) -> Any:
+        if any(self.__name__ in LEFT_OUT[library].entered for library in _trimming):
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r} yet", name=name)
+        self.__class__ = ModuleType  # type: ignore[assignment]
+        assert self.__spec__ is not None and self.__spec__.loader is not None  # noqa: PT018
+        self.__spec__.loader.exec_module(self)
+        return getattr(self, name)
 
 
 class _Later(ModuleType):
@@ -174,7 +196,7 @@ class _Pattern:
 
     @cached_property
     def _compiled(self) -> re.Pattern[str]:
-        return re.compile(self._pattern, self._flags)
+        return _compile(self._pattern, self._flags)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._compiled, name)
