@@ -148,7 +148,7 @@ def test_every_piece_of_configuration_is_accepted(document, tmp_path):
 
 @every_document
 def test_every_environment_variable_that_is_named_is_read(document):
-    known = {*ENVIRONMENT, CONFIG_VARIABLE, NOTIFY_VARIABLE}
+    known = {*ENVIRONMENT, CONFIG_VARIABLE, NOTIFY_VARIABLE, WAIT_VARIABLE}
     for name in re.findall(r"\b(?:SPXARB|IB)_[A-Z_]+\b", text_of(document)):
         assert name in known, f"{document.name}: {name}"
 

@@ -47,6 +47,7 @@ ENVIRONMENT: dict[str, tuple[str, str]] = {
 }
 CONFIG_VARIABLE = "SPXARB_CONFIG"
 NOTIFY_VARIABLE = "SPXARB_NOTIFY_URL"
+WAIT_VARIABLE = "SPXARB_WAIT_SCALE"
 
 
 class Config(Sections):
@@ -54,6 +55,9 @@ class Config(Sections):
 
     source: Path | None = Field(default=None, exclude=True, description="The YAML file that was read.")
     state_directory: Path | None = Field(default=None, exclude=True, description="$STATE_DIRECTORY.")
+    wait_scale: float = Field(
+        default=1.0, exclude=True, description="$SPXARB_WAIT_SCALE, see `trading/waits`."
+    )
     notify_url: SecretStr | None = Field(
         default=None, exclude=True, description="$SPXARB_NOTIFY_URL, a secret."
     )
@@ -181,14 +185,29 @@ def _read(
     settings = [*from_file, *_from_environment(text, real), *_from_options(overrides or {})]
     sections, bad, value_problems = _build(settings)
     state = text.get("STATE_DIRECTORY", "").partition(":")[0]
+    mode = None if "trading.mode" in bad else sections.trading.mode
+    scale, scale_problems = _wait_scale(real.get(WAIT_VARIABLE), mode)
     config = Config(
         **dict(sections),
         source=file,
         state_directory=Path(state) if state else None,
+        wait_scale=scale,
         notify_url=SecretStr(text[NOTIFY_VARIABLE]) if text.get(NOTIFY_VARIABLE) else None,
     )
-    problems = [*file_problems, *env_problems, *value_problems, *_contradictions(config, bad)]
-    return config, problems, file
+    problems = [*file_problems, *env_problems, *value_problems, *scale_problems]
+    return config, [*problems, *_contradictions(config, bad)], file
+
+
+def _wait_scale(text: str | None, mode: str | None) -> tuple[float, list[str]]:
+    """Real seconds for each second of the program's own waits, and what is wrong with shortening them."""
+    if text is None or mode is None:
+        return 1.0, []
+    if mode != "sim":
+        return 1.0, [f"{WAIT_VARIABLE} is for trading.mode sim alone, not for {mode}: unset it"]
+    value = text_as_value(text, "number")
+    if not isinstance(value, int | float) or not 0 < value <= 1:
+        return 1.0, [f"{WAIT_VARIABLE}: {_show(text)} is not a number above 0 and at most 1"]
+    return float(value), []
 
 
 def _env_file(file: Path | None) -> tuple[dict[str, str], list[str]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
@@ -45,9 +43,9 @@ class ConnectedJob:
     def __init__(self, context: JobContext, broker: Broker, *, dry_run: bool) -> None:
         self.context, self.broker, self.ledger, self.dry_run = context, broker, context.ledger, dry_run
         self.clock = context.clock = Clock(context.config.trading.mode, broker.initial_snapshot.time)
-        self.executor = OrderExecutor(broker, context.ledger, context.fees, self.clock.now)
+        self.executor = OrderExecutor(broker, context.ledger, context.fees, self.clock.now, context.waits)
         self.snapshot: BrokerSnapshot = broker.initial_snapshot
-        self.snapshot_at = time.monotonic()
+        self.snapshot_at = context.waits.now()
         self.findings = reconcile.Findings()
 
     @property
@@ -68,7 +66,7 @@ class ConnectedJob:
 
         Raises GatewayError when the broker does not answer.
         """
-        self.snapshot, self.snapshot_at = await self.broker.snapshot(), time.monotonic()
+        self.snapshot, self.snapshot_at = await self.broker.snapshot(), self.context.waits.now()
         if not self.dry_run:
             self.executor.record_snapshot(self.snapshot)
         return self.snapshot
@@ -223,7 +221,8 @@ class ConnectedJob:
         tracks = [track for trade in sorted(trades) for track in self.tracks(self.ledger.trades.get(trade))]
         self._compare(tracks)
         if any(not (track.proven or track.listed) for track in tracks):
-            await asyncio.sleep(ABSENCE_SECONDS)  # absence in two snapshots this far apart is proof
+            # Absence in two snapshots this far apart is proof.
+            await self.context.waits.sleep(ABSENCE_SECONDS)
             await self.take_snapshot()
             self._compare(tracks)
 

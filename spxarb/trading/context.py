@@ -32,6 +32,7 @@ from spxarb.errors import (
 from spxarb.ledger.ledger import Ledger
 from spxarb.lock import job_lock, terminate_holder
 from spxarb.trading import bookkeeping
+from spxarb.trading.waits import WaitClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
@@ -97,18 +98,23 @@ class JobContext:
         return FeeSchedule(**dict(self.config.fees))
 
     @cached_property
+    def waits(self) -> WaitClock:
+        """The clock of the job's own waits."""
+        return WaitClock(self.config.wait_scale)
+
+    @cached_property
     def tactics(self) -> Tactics:
         from spxarb.core.steps import Tactics  # noqa: PLC0415 -- not needed while nothing is open
 
-        execution = self.config.execution
+        execution, own = self.config.execution, self.waits.own
         return Tactics(
-            order_timeout=execution.order_timeout_seconds,
+            order_timeout=own(execution.order_timeout_seconds),
             attempts=execution.max_retry_attempts,
             use_limit_orders=execution.use_limit_orders,
             exit_rungs=execution.exit_rungs,
-            rung_seconds=execution.exit_rung_seconds,
+            rung_seconds=own(execution.exit_rung_seconds),
             market_exit=execution.market_exit,
-            quote_timeout=execution.quote_timeout_seconds,
+            quote_timeout=own(execution.quote_timeout_seconds),
         )
 
     @property

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import replace
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from spxarb.core.steps import Action, SpreadState, Steps
     from spxarb.core.tracking import TrackedOrder
     from spxarb.ledger.ledger import Ledger
+    from spxarb.trading.waits import WaitClock
 
 T = TypeVar("T")
 
@@ -57,9 +57,14 @@ class OrderExecutor:
     """Performs one procedure at a time over one connection, recording it in the ledger."""
 
     def __init__(
-        self, broker: Broker, ledger: Ledger, fees: FeeSchedule, now: Callable[[], datetime]
+        self,
+        broker: Broker,
+        ledger: Ledger,
+        fees: FeeSchedule,
+        now: Callable[[], datetime],
+        waits: WaitClock,
     ) -> None:
-        self.broker, self.ledger, self.fees, self.now = broker, ledger, fees, now
+        self.broker, self.ledger, self.fees, self.now, self.waits = broker, ledger, fees, now, waits
         broker.skip_order_ids(ledger.orders.highest_id(broker.client_id))
         for record in ledger.orders.unproven():
             if record.client_id == broker.client_id:
@@ -107,7 +112,7 @@ class OrderExecutor:
             case TakeSnapshot():
                 self._snapshot = asyncio.create_task(self._take_snapshot())
             case Wake():
-                self._deadlines[action.name] = time.monotonic() + action.seconds
+                self._deadlines[action.name] = self.waits.now() + action.seconds
 
     def _place(self, action: Place, spread: SpreadState) -> None:
         ticket, order_id = action.ticket, self.broker.next_order_id()
@@ -154,7 +159,7 @@ class OrderExecutor:
             snapshot = await self.broker.snapshot()
         except GatewayError as error:
             return SnapshotFailed(str(error))
-        return SnapshotTaken(snapshot, time.monotonic(), epoch)
+        return SnapshotTaken(snapshot, self.waits.now(), epoch)
 
     # --- events ------------------------------------------------------------------------------
 
@@ -183,8 +188,8 @@ class OrderExecutor:
         if self._snapshot is not None and self._snapshot.done():
             answer, self._snapshot = self._snapshot.result(), None
             return answer
-        if self._stop_reason is not None and not spread.stop and time.monotonic() >= self._next_poll:
-            self._next_poll = time.monotonic() + STOP_POLL_SECONDS
+        if self._stop_reason is not None and not spread.stop and self.waits.now() >= self._next_poll:
+            self._next_poll = self.waits.now() + STOP_POLL_SECONDS
             reason = self._stop_reason()
             if reason is not None:
                 return StopRequested(reason)
@@ -192,15 +197,15 @@ class OrderExecutor:
 
     def _timer_due(self, late: float = 0.0) -> Event | None:
         name = min(self._deadlines, key=self._deadlines.__getitem__, default=None)
-        if name is None or self._deadlines[name] + late > time.monotonic():
+        if name is None or self._deadlines[name] + late > self.waits.now():
             return None
         del self._deadlines[name]
         return Timer(name)
 
     def _patience(self) -> float | None:
-        """Seconds until the next timer or poll; None when there is none."""
+        """Real seconds until the next timer or poll; None when there is none."""
         moments = [*self._deadlines.values(), *([self._next_poll] if self._stop_reason else [])]
-        return max(0.0, min(moments) - time.monotonic()) if moments else None
+        return self.waits.real(max(0.0, min(moments) - self.waits.now())) if moments else None
 
     async def _drop_snapshot(self) -> None:
         if self._snapshot is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
@@ -190,7 +189,7 @@ async def _why_not_flat(
     why = ""
     for turn in range(POSITION_CHECKS):
         if turn:
-            await asyncio.sleep(POSITION_PAUSE_SECONDS)
+            await job.context.waits.sleep(POSITION_PAUSE_SECONDS)
         try:
             await job.take_snapshot()
         except GatewayError as error:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spxarb.config.load import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE
+from spxarb.config.load import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE, WAIT_VARIABLE
 from spxarb.config.schema import SECTIONS, expected
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ _ENVIRONMENT_ONLY = {
     CONFIG_VARIABLE: "The YAML file to read.",
     NOTIFY_VARIABLE: "Where alerts go instead of `notifications.email_address`: any apprise URL. A secret: "
     "read only from the environment or `.env`, never logged.",
+    WAIT_VARIABLE: "For tests and simulation only: real seconds for each second of the program's own waits, "
+    "such as 0.1; those that are configured stay. Refused in every mode but `sim`.",
     "STATE_DIRECTORY": "The state folder, as systemd sets it; else `spxarb` in the user's state folder.",
 }
 
