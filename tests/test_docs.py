@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from spxarb.cli.commands import WRONG_USE, tree
-from spxarb.config.load import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE, load
+from spxarb.config.load import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE, WAIT_VARIABLE, load
 from spxarb.config.schema import SECTIONS, every_key
 from spxarb.core.model import ENTRY_CHECKS, MARGIN, ExitReason
 from spxarb.ledger.ledger import Ledger
