@@ -89,7 +89,7 @@ def _context(call: Call, *, sandbox: bool) -> AbstractContextManager[Any]:
     """Configuration, ledger, lock and log of one job; a job in its own sandbox brings them itself."""
     if sandbox:
         return nullcontext()
-    from spxarb.trading.context import job_context  # noqa: PLC0415 -- heavy, and not needed for --help
+    from spxarb.trading.opening import job_context  # noqa: PLC0415 -- heavy, and not needed for --help
 
     return job_context(call.command, call.config, call.arguments)
 

@@ -39,6 +39,8 @@ def send(
     config: Config, ledger: Ledger | None, title: str, sentences: Iterable[str], daily: Iterable[str] = ()
 ) -> None:
     """Send what was not told lately, as one alert, and remember it. `daily`: told once a day."""
+    if not config.notifications.email_enabled:
+        return
     now = datetime.now(NEW_YORK)
     patience = dict.fromkeys(sentences, SILENCE) | dict.fromkeys(daily, A_DAY)
     told = _told(ledger)

@@ -9,15 +9,14 @@ the run may send. Neither raises: what fails there is told beside the rest and l
 from __future__ import annotations
 
 import logging
-import os
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from spxarb import logs
-from spxarb.config.load import MODES, Config, ledger_candidates, load, salvage
+from spxarb.config.load import Config
 from spxarb.core.model import NEW_YORK
 from spxarb.errors import (
     PRECEDENCE,
@@ -29,8 +28,7 @@ from spxarb.errors import (
     as_failure,
     worst,
 )
-from spxarb.ledger.ledger import Ledger
-from spxarb.lock import job_lock, terminate_holder
+from spxarb.lock import job_lock
 from spxarb.trading import bookkeeping
 from spxarb.trading.waits import WaitClock
 
@@ -45,6 +43,7 @@ if TYPE_CHECKING:
     from spxarb.core.result import Mode, Result
     from spxarb.core.steps import Tactics
     from spxarb.core.strategy import Limits
+    from spxarb.ledger.ledger import Ledger
 
 T = TypeVar("T")
 R = TypeVar("R", bound="Result")
@@ -211,7 +210,7 @@ class JobContext:
 
     def exit_limits(self, trade: Trade) -> Limits:
         """Limits for leaving: the configuration's, or with a broken one those stored with the trade."""
-        return limits_of(_stored(trade, self.config)) if self.problem else self.limits
+        return limits_of(stored_config(trade, self.config)) if self.problem else self.limits
 
     # --- the end ------------------------------------------------------------------------------
 
@@ -317,123 +316,15 @@ def limits_of(config: Config) -> Limits:
     return Limits(**{name: value for name, value in values.items() if name in names})
 
 
-@contextmanager
-def job_context(command: str, config_file: Path | None, arguments: Sequence[str]) -> Iterator[JobContext]:
-    """The surroundings of one command, and its row among the runs, however it ends.
-
-    Raises ConfigError when the configuration is invalid, but for verbs that leave positions while there are
-    any; RefusedError when the ledger cannot be used.
-    """
-    config, problem = _configuration(command, config_file)
-    os.umask(0o077)
-    logs.setup(config)
-    try:
-        with ExitStack() as stack:
-            try:
-                ledger = stack.enter_context(_ledger(config))
-                context = JobContext(command, config, ledger, 0, problem)
-                context.run_id = _begin(context, arguments)
-                context.open_at_start = tuple(ledger.trades.open())
-            except Exception as error:
-                alarm = _alarm(command, config, error)
-                if alarm is None:
-                    raise
-                raise alarm from error
-            yield context
-    except SpxarbError as error:
-        error.mode = config.trading.mode
-        raise
-    finally:
-        logs.shutdown()
-
-
-def _ledger(config: Config, *, read_only: bool = False) -> Ledger:
-    return Ledger.open(config.database_path(), mode=config.trading.mode, read_only=read_only)
-
-
-def _alarm(command: str, config: Config, error: Exception) -> SpxarbError | None:
-    """What needs a human when a command cannot write its ledger; None where no exit is due.
-
-    Nothing may be sent whose intent cannot be stored, so all that is left is to look and to tell a human. The
-    verbs that exit positions tell one too where the ledger cannot even be read.
-    """
-    if command not in WRITERS:
-        return None
-    from spxarb.trading import alerts  # noqa: PLC0415 -- only an alert needs it
-    from spxarb.trading.escalation import alarm_of  # noqa: PLC0415 -- likewise; it imports this module
-
-    alarm: SpxarbError | None = None
-    readable = False
-    # Whatever fails in looking: what went wrong first is what is told.
-    with suppress(Exception), _ledger(config, read_only=True) as book:
-        context = JobContext(command, config, book, 0)
-        alarm = alarm_of(context, error, everything=command == "close-all")
-        readable = True
-    failure = alarm or as_failure(error)
-    if alarm is not None or (command in EXITS and not readable):
-        alerts.send(config, None, title_of(command, failure.exit_code), [str(failure)])
-    return alarm
-
-
 def title_of(command: str, exit_code: int) -> str:
     """The subject of an alert."""
     return f"spxarb {command}{': a human is needed now' if exit_code == Exit.HUMAN else ''}"
 
 
-def _begin(context: JobContext, arguments: Sequence[str]) -> int:
-    """The command's row among the runs.
-
-    A job that hangs in the middle of a write locks the ledger itself: `close-all` then ends it, before
-    anything else. Raises RefusedError when the ledger stays locked.
-    """
-    begin = partial(context.ledger.runs.begin, context.command, list(arguments))
-    if context.command != "close-all":
-        return begin(context.now())
-    with suppress(RefusedError):
-        return begin(context.now())
-    with suppress(RefusedError):
-        return begin(context.now())
-    terminate_holder(context.lock_path, GRACE_SECONDS)
-    return begin(context.now())
-
-
-def _configuration(command: str, config_file: Path | None) -> tuple[Config, str]:
-    """The configuration in force; with an invalid one, that of the oldest open trade, and what is wrong."""
-    try:
-        return load(config_file), ""
-    except ConfigError as error:
-        if command not in EXITS:
-            raise
-        stored = _stored_configuration(config_file)
-        if stored is None:
-            raise
-        return stored, str(error)
-
-
-def _stored_configuration(config_file: Path | None) -> Config | None:
-    """The configuration that was in force when the oldest open trade was entered; None: nothing is open."""
-    base = salvage(config_file)
-    for path in ledger_candidates(config_file):
-        if not Ledger.exists(path):
-            continue
-        for trade in _open_trades(path):
-            storage = base.storage.model_copy(update={"database": path})
-            return _stored(trade, base.model_copy(update={"storage": storage}))
-    return None
-
-
-def _stored(trade: Trade, base: Config) -> Config:
+def stored_config(trade: Trade, base: Config) -> Config:
     """The limits and connection stored with the trade; what is not usable there, from `base`."""
     try:
         return Config.from_limits(trade.limits, base)
     except ConfigError as error:
         log.warning("trade %s: %s", trade.id, error)
         return base
-
-
-def _open_trades(path: Path) -> list[Trade]:
-    """The open trades of a ledger whose mode is not known, oldest first."""
-    for mode in MODES:
-        with suppress(RefusedError), Ledger.open(path, mode=mode, read_only=True) as ledger:
-            return ledger.trades.open()
-    return []
