@@ -277,6 +277,30 @@ def report(
 
 
 @app.command()
+def ack(
+    ctx: typer.Context,
+    matter: Annotated[
+        int | None, typer.Argument(metavar="ID", help="The matter; without it the open ones are listed.")
+    ] = None,
+    note: Annotated[
+        str | None, typer.Option("--note", metavar="TEXT", help="What was done, for the ledger.")
+    ] = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> int:
+    """Say that a matter for a human is dealt with; without ID: list the open ones."""
+    if note is not None and matter is None:
+        raise UsageError("--note belongs to a matter: name its ID (`spxarb ack` lists them)")
+
+    def job(context: JobContext) -> Result:
+        from spxarb.jobs import ack  # noqa: PLC0415 -- only this command needs it
+
+        return ack.run(context, matter_id=matter, note=note)
+
+    return run(_call(ctx, config, as_json), job)
+
+
+@app.command()
 def record(
     ctx: typer.Context,
     output: Annotated[

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from spxarb.core.model import Check
     from spxarb.core.result import Result
+    from spxarb.core.results.ack import AckResult
     from spxarb.core.results.enter import EnterResult, EntryLeg
     from spxarb.core.results.positions import (
         Action,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
         PositionResult,
     )
     from spxarb.core.results.report import ReportResult
-    from spxarb.core.results.rows import DayRow, TradeRow
+    from spxarb.core.results.rows import DayRow, MatterRow, TradeRow
     from spxarb.core.results.settle import SettleResult
     from spxarb.core.results.status import StatusResult, TradeResult
     from spxarb.core.results.switch import SwitchResult
@@ -235,6 +236,12 @@ _DAYS: Columns[DayRow] = (
     (">drawdown", lambda day: amount(day.max_drawdown)),
 )
 
+_MATTERS: Columns[MatterRow] = (
+    (">id", lambda matter: words(matter.id)),
+    ("since", lambda matter: moment(matter.since, "%Y-%m-%d %H:%M")),
+    ("what", lambda matter: (matter.text, WARN)),
+)
+
 
 # --- screens --------------------------------------------------------------------------------------
 
@@ -344,6 +351,7 @@ def _status(result: StatusResult) -> list[Block]:
         Beside(_dashboard(result)),
         _grid("Positions", _POSITIONS, result.positions),
         _grid("Trades", _TODAY, result.trades),
+        *_open_matters(result.matters),
     ]
 
 
@@ -400,12 +408,28 @@ def _report(result: ReportResult) -> list[Block]:
     if len(curve) > 1:
         blocks.append(Line(f"\nNet P&L, summed over the days: {sparkline(curve)} {curve[-1]:+,.2f}"))
     figures = _named(plain(result.statistics))
-    return [*blocks, Line(""), Pairs("Statistics of the closed trades", figures)]
+    return [
+        *blocks,
+        Line(""),
+        Pairs("Statistics of the closed trades", figures),
+        *_open_matters(result.matters),
+    ]
 
 
 def _named(values: dict[str, Any]) -> list[tuple[str, Cell]]:
     """Names and values in one column."""
     return [(name.replace("_", " "), words(value)) for name, value in values.items()]
+
+
+def _ack(result: AckResult) -> list[Block]:
+    if not result.matters:
+        return [Line("No matter for a human is open.", GOOD)]
+    return _open_matters(result.matters)
+
+
+def _open_matters(matters: Sequence[MatterRow]) -> list[Block]:
+    """What a human has not dealt with yet; nothing where there is nothing."""
+    return [_grid("Matters for a human: spxarb ack ID", _MATTERS, matters)] if matters else []
 
 
 def _anything(result: Result) -> list[Block]:
@@ -420,6 +444,7 @@ _SCREENS: dict[str, Callable[[Any], list[Block]]] = {
     "start": _switch,
     "stop": _switch,
     "settle": _settle,
+    "ack": _ack,
     "status": _status,
     "report": _report,
     "demo": _report,

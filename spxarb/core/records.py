@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 PREFIX = "spxarb:"
 ABSENT = "absent"
 """Status of an order that was missing from two snapshots: the weakest proof that it is over."""
+ACKNOWLEDGED = "acknowledged"
+"""Status of an order that is over by the word of a human who has looked."""
 _REF = re.compile(
     r"spxarb:(?P<tag>[0-9a-z]+):(?P<trade>\d+):(?P<leg>SPX|SPY):(?P<purpose>[euxf])(?P<attempt>\d+)"
 )

@@ -47,6 +47,8 @@ class Statistics:
     trades: int | None = None
     wins: int | None = None
     losses: int | None = None
+    unknown: int | None = None
+    """Trades whose result only the account's statement knows: neither won nor lost, in no other figure."""
     win_rate: Decimal | None = None
     win_rate_low: Decimal | None = None
     win_rate_high: Decimal | None = None
@@ -70,10 +72,13 @@ class Statistics:
     """What so many trades prove, in a sentence."""
 
 
-def statistics(pnls: Sequence[Decimal], edges: Sequence[Decimal | None] = ()) -> Statistics:
+def statistics(
+    pnls: Sequence[Decimal], edges: Sequence[Decimal | None] = (), *, unknown: int = 0
+) -> Statistics:
     """The figures of `report`, from the trades' net results in the order in which they ended, dollars.
 
-    `edges` are the same trades' edges at entry, None where unknown. Intervals are at 95 %: Wilson's for the
+    `edges` are the same trades' edges at entry, None where unknown; `unknown` counts the trades beside these
+    whose result nobody here knows. Intervals are at 95 %: Wilson's for the
     win rate, Student's t for the expectancy. ValueError: `edges` of another length.
     """
     wins = sum(1 for pnl in pnls if pnl > 0)
@@ -84,6 +89,7 @@ def statistics(pnls: Sequence[Decimal], edges: Sequence[Decimal | None] = ()) ->
         trades=len(pnls),
         wins=wins,
         losses=sum(1 for pnl in pnls if pnl < 0),
+        unknown=unknown,
         win_rate=(Decimal(wins) / len(pnls)).quantize(_RATE) if pnls else None,
         win_rate_low=rate_low,
         win_rate_high=rate_high,

@@ -139,7 +139,6 @@ TRANSITIONS: Mapping[TradeState, Mapping[TradeEvent, TradeState]] = {
         **_AFTER_ENTRY,
         _E.EXIT_BEGUN: _S.EXPIRED,  # SPY calls trade a quarter of an hour longer than SPX
         _E.HELD: _S.EXPIRED,
-        _E.RESIDUAL_LEFT: _S.EXPIRED,
         _E.PROVISIONALLY_SETTLED: _S.PROVISIONAL,
     },
     _S.UNPROVEN: {

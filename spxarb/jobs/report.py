@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spxarb.core.results.report import ReportResult
-from spxarb.core.results.rows import DayRow, ExecutionRow, TradeRow
+from spxarb.core.results.rows import DayRow, ExecutionRow, MatterRow, TradeRow
 from spxarb.core.statistics import statistics
 
 if TYPE_CHECKING:
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 def run(context: JobContext, *, since: date | None, until: date | None) -> ReportResult:
     """Everything of the days from `since` to `until`, both inclusive; None: without an end."""
     ledger = context.ledger
+    trades = ledger.trades.between(since, until)
+    unknown = [trade for trade in trades if not trade.state.result_known]
     ended = [
         trade
-        for trade in ledger.trades.between(since, until)
+        for trade in trades
         if not trade.is_open and trade.final_pnl is not None and ledger.fills.of_trade(trade.id)
     ]
     ended.sort(key=lambda trade: (trade.exit_time is None, trade.exit_time, trade.id))
@@ -29,6 +31,7 @@ def run(context: JobContext, *, since: date | None, until: date | None) -> Repor
         trades=tuple(map(TradeRow.of, ledger.trades.rows(since, until))),
         days=tuple(map(DayRow.of, ledger.days.summary_rows(since, until))),
         executions=tuple(map(ExecutionRow.of, ledger.fills.rows(since, until))),
-        statistics=statistics(pnls, [trade.edge for trade in ended]),
+        statistics=statistics(pnls, [trade.edge for trade in ended], unknown=len(unknown)),
+        matters=tuple(map(MatterRow.of, ledger.matters.open_rows())),
     )
     return context.finish(result)

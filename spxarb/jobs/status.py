@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.model import ZERO, TradeStatus
 from spxarb.core.results.positions import PositionResult
+from spxarb.core.results.rows import MatterRow
 from spxarb.core.results.status import (
     AccountResult,
     MarketResult,
@@ -106,6 +107,7 @@ def _status(
             trades_count=filled,
             active=sum(1 for trade in open_trades if trade.status is TradeStatus.ACTIVE),
         ),
+        matters=tuple(map(MatterRow.of, ledger.matters.open_rows())),
     )
 
 

@@ -1,9 +1,10 @@
-"""Days: summaries, the day's net result over time, and the SPY shares held overnight."""
+"""Days: summaries, the net result over time, and what an evening left: SPY shares, closing prices."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from spxarb.core.model import LegName
 from spxarb.ledger.rows import (
     SUMMARY,
     day_range,
@@ -53,15 +54,42 @@ class Days:
         )
         return [(from_moment(row["at"]), from_real(row["net_pnl"])) for row in rows]
 
-    def set_baseline(self, day: date, account: str, spy_shares: Decimal, at: datetime) -> None:
-        """The account's SPY shares on `day`, against which an assignment shows; a later one replaces it."""
+    def add_baseline(self, day: date, account: str, spy_shares: Decimal, at: datetime) -> None:
+        """The account's SPY shares after the close of `day`, against which an assignment shows.
+
+        The first one stays: later in the evening assigned shares may be among them.
+        """
+        if self.baseline(day, account) is not None:
+            return
         row = {
             "date": day.isoformat(),
             "account": account,
             "spy_shares": to_real(spy_shares),
             "taken_at": to_moment(at),
         }
-        self._file.upsert("baselines", row, "date", "account")
+        self._file.insert("baselines", row)
+
+    def add_closes(self, day: date, account: str, closes: Mapping[LegName, Decimal | None]) -> None:
+        """The underlyings' prices after the close, beside the day's baseline; what is known stays."""
+        known = self.closes(day, account)
+        row = {
+            f"{leg.lower()}_close": to_real(price)
+            for leg, price in closes.items()
+            if price is not None and known[leg] is None
+        }
+        if row:
+            self._file.update("baselines", row, date=day.isoformat(), account=account)
+
+    def closes(self, day: date, account: str) -> dict[LegName, Decimal | None]:
+        """The underlyings' prices after the close of `day`; None where they were not taken."""
+        rows = self._file.rows(
+            "SELECT spx_close, spy_close FROM baselines WHERE date = ? AND account = ?",
+            day.isoformat(),
+            account,
+        )
+        row = rows[0] if rows else {"spx_close": None, "spy_close": None}
+        prices = {leg: row[f"{leg.lower()}_close"] for leg in LegName}
+        return {leg: None if price is None else from_real(price) for leg, price in prices.items()}
 
     def baseline(self, day: date, account: str) -> Decimal | None:
         """The account's SPY shares on `day`, short negative; None where they were not taken."""

@@ -126,7 +126,8 @@ class LedgerFile:
 
     def update(self, table: str, row: Mapping[str, object], **key: object) -> None:
         """Give the row with this key these columns. Raises KeyError when there is none."""
-        changes, named = (", ".join(f"{name} = ?" for name in names) for names in (row, key))
+        changes = ", ".join(f"{name} = ?" for name in row)
+        named = " AND ".join(f"{name} = ?" for name in key)
         changed = self.execute(
             f"UPDATE {table} SET {changes} WHERE {named}",  # noqa: S608 -- our own names
             *as_utf8(row).values(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import latest_revisions
-from spxarb.ledger.rows import day_range, fill_from_row, fill_to_row, to_real
+from spxarb.ledger.rows import day_range, fill_from_row, fill_to_row, from_real, to_real
 
 if TYPE_CHECKING:
     from datetime import date
@@ -56,9 +56,25 @@ class Fills:
         """The trade's executions that stand, corrected ones left out, oldest first."""
         return self._fills("WHERE trade_id = ? AND superseded = 0 ORDER BY time, rowid", trade_id)
 
-    def estimated(self) -> list[Fill]:
-        """Executions that stand and whose commission the broker has not reported."""
-        return self._fills("WHERE commission_estimated = 1 AND superseded = 0 ORDER BY time, rowid")
+    def estimated(self, day: date | None = None) -> list[Fill]:
+        """Executions that stand and whose commission the broker has not reported; of one day, or of all.
+
+        The broker lists a day's executions on that day only: later it reports no commission any more.
+        """
+        return self._fills(
+            "WHERE commission_estimated = 1 AND superseded = 0 AND substr(time, 1, 10) BETWEEN ? AND ? "
+            "ORDER BY time, rowid",
+            *day_range(day, day),
+        )
+
+    def reported_fee(self, family: str) -> Decimal | None:
+        """The commission last reported for an execution or a correction of it, dollars; None: for none."""
+        rows = self._file.rows(
+            "SELECT commission FROM executions WHERE family = ? AND commission_estimated = 0 "
+            "ORDER BY rowid DESC LIMIT 1",
+            family,
+        )
+        return from_real(rows[0]["commission"]) if rows else None
 
     def exec_ids(self) -> set[str]:
         """Every execution ever kept, superseded ones too."""

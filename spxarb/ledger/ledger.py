@@ -12,6 +12,7 @@ from spxarb.errors import RefusedError
 from spxarb.ledger.days import Days
 from spxarb.ledger.file import LedgerFile
 from spxarb.ledger.fills import Fills
+from spxarb.ledger.matters import Matters
 from spxarb.ledger.opening import exists
 from spxarb.ledger.orders import Orders
 from spxarb.ledger.runs import Runs
@@ -40,6 +41,7 @@ class Ledger:
         self.settlements = Settlements(file)
         self.days = Days(file)
         self.state = TradingState(file)
+        self.matters = Matters(file)
         self.runs = Runs(file, self.state)
 
     exists = staticmethod(exists)

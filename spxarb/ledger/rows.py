@@ -12,6 +12,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from spxarb.core.matters import Matter
 from spxarb.core.model import (
     NEW_YORK,
     Contract,
@@ -224,6 +225,20 @@ MARK: dict[str, Column] = _named(
     _moment("at"),
     *(_number(name) for name in ("spy", "spx", "spy_bid", "spy_ask", "spx_bid", "spx_ask", "pnl")),
 )
+MATTER: dict[str, Column] = _named(
+    _whole("id"),
+    _text("key"),
+    _whole("trade_id"),
+    _text("text"),
+    _moment("since"),
+    _moment("last_seen"),
+    _moment("alerted_at"),
+    _text("alerted_to"),
+    _moment("resolved_at"),
+    _text("resolution"),
+    _moment("acknowledged_at"),
+    _text("note"),
+)
 SUMMARY: dict[str, Column] = _named(
     _day("date"),
     *(_whole(name) for name in ("trades_count", "winning_trades", "losing_trades")),
@@ -329,6 +344,10 @@ def mark_to_row(mark: Mark) -> Row:
 
 def mark_from_row(row: Mapping[str, Any]) -> Mark:
     return Mark(**from_row(MARK, row))
+
+
+def matter_from_row(row: Mapping[str, Any]) -> Matter:
+    return Matter(**from_row(MATTER, row))
 
 
 def readable(row: Mapping[str, Any]) -> dict[str, object]:

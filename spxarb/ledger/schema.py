@@ -227,6 +227,24 @@ CREATE TABLE meta (
 );
 """
 
+_MATTERS = """
+CREATE TABLE matters (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    key TEXT NOT NULL,
+    trade_id INTEGER REFERENCES trades (id),
+    text TEXT NOT NULL,
+    since TEXT NOT NULL,
+    last_seen TEXT NOT NULL,
+    alerted_at TEXT,
+    alerted_to TEXT,
+    resolved_at TEXT,
+    resolution TEXT,
+    acknowledged_at TEXT,
+    note TEXT
+);
+CREATE UNIQUE INDEX matters_once ON matters (key) WHERE resolved_at IS NULL;
+"""
+
 
 def first_tables(db: Database) -> None:
     """Version 1: the tables."""
@@ -267,11 +285,24 @@ def trade_states(db: Database) -> None:
     db.execute("UPDATE trades SET status = 'ACTIVE' WHERE state = 'residual'")
 
 
+def matters(db: Database) -> None:
+    """Version 5: what needs a human, until it is resolved or acknowledged."""
+    db.executescript(_MATTERS)
+
+
+def closing_prices(db: Database) -> None:
+    """Version 6: the underlyings' last prices of an evening on which calls could not be settled yet."""
+    db.execute("ALTER TABLE baselines ADD COLUMN spx_close REAL")
+    db.execute("ALTER TABLE baselines ADD COLUMN spy_close REAL")
+
+
 MIGRATIONS: list[Callable[[Database], None]] = [
     first_tables,
     overnight_positions,
     drop_flags,
     trade_states,
+    matters,
+    closing_prices,
 ]
 """The nth, counted from 1, turns version n - 1 into version n."""
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from spxarb.ledger.rows import settlement_from_row, settlement_to_row
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from spxarb.core.records import Settlement
     from spxarb.ledger.file import LedgerFile
 
@@ -26,6 +28,13 @@ class Settlements:
                 return False
             self._file.upsert("settlements", settlement_to_row(settlement), "trade_id", "leg")
             return settlement != known
+
+    def replace(self, trade_id: int, settlements: Sequence[Settlement]) -> None:
+        """Make these the settlements of the trade, in place of all that it had."""
+        with self._file.joined():
+            self._file.execute("DELETE FROM settlements WHERE trade_id = ?", trade_id)
+            for settlement in settlements:
+                self._file.insert("settlements", settlement_to_row(settlement))
 
     def of_trade(self, trade_id: int) -> list[Settlement]:
         rows = self._file.rows("SELECT * FROM settlements WHERE trade_id = ? ORDER BY leg", trade_id)

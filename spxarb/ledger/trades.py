@@ -83,6 +83,12 @@ class Trades:
         """Trades whose settlement a later day has yet to prove."""
         return self._trades("WHERE state = ? ORDER BY id", TradeState.PROVISIONAL.value)
 
+    def with_estimates(self) -> list[Trade]:
+        """Trades with executions whose row still counts an estimated commission."""
+        return self._trades(
+            "WHERE commissions_estimated = 1 AND id IN (SELECT trade_id FROM executions) ORDER BY id"
+        )
+
     def last_day(self) -> date | None:
         """The newest trade's day, None without any trade."""
         day = self._file.value("SELECT max(trade_date) FROM trades")

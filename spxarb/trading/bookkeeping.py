@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.model import ZERO, ExitReason, LegName
 from spxarb.core.pnl import day_summary, trade_pnl
-from spxarb.core.trades import TradeEvent, following
+from spxarb.core.trades import TradeEvent, TradeState, following
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from spxarb.core.pnl import DaySummary, TradePnl
     from spxarb.core.records import Trade
-    from spxarb.core.trades import TradeState
     from spxarb.ledger.ledger import Ledger
 
 log = logging.getLogger(__name__)
@@ -41,6 +40,8 @@ def move(ledger: Ledger, trade: Trade, event: TradeEvent, **facts: object) -> Tr
         residual = {"residual": (LegName.SPX,)}
     elif event is TradeEvent.HELD:
         residual = {"residual": ()}
+        if state is TradeState.EXPIRED:
+            ledger.settlements.replace(known.id, ())  # what is held is what the executions say
     figures = _figures(state, pnl_of_trade(ledger, known))
     return ledger.trades.move(trade.id, state, **figures, **residual, **facts)
 
@@ -81,13 +82,25 @@ def open_trades(ledger: Ledger) -> list[Trade]:
 
 
 def all_quiet(ledger: Ledger, today: date) -> bool:
-    """Nothing is open, every order is proven done, no settlement is provisional: no need to connect.
+    """Nothing is open and nothing can be learned: no need to connect.
 
-    An order proven done only by its absence is checked again until its day is over.
+    Every order is proven done, no settlement is provisional, no commission of the day is estimated, no matter
+    for a human is open. An order proven done only by its absence is checked again until its day is over.
     """
-    unsure = ledger.orders.unproven() or ledger.orders.absent(today)
-    unread = ledger.trades.unreadable_open()
-    return not (open_trades(ledger) or unsure or ledger.trades.provisional() or unread)
+    unsure = ledger.orders.unproven() or ledger.orders.absent(today) or ledger.fills.estimated(today)
+    doubt = ledger.trades.unreadable_open() or ledger.matters.open()
+    return not (open_trades(ledger) or unsure or ledger.trades.provisional() or doubt)
+
+
+def replace_estimates(ledger: Ledger) -> None:
+    """Bring the rows of trades, and of their days, up to the commissions reported by now."""
+    days = set()
+    for trade in ledger.trades.with_estimates():
+        if update_pnl(ledger, trade) != trade:
+            days.add(trade.trade_date)
+    for day in sorted(days):
+        if ledger.days.summary_rows(day, day):
+            summarize(ledger, day)
 
 
 def opened(ledger: Ledger, trade: Trade, at: datetime) -> Trade:

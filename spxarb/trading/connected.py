@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, TypeVar
 from spxarb.broker.broker import Broker, Endpoint, connect
 from spxarb.broker.clock import Clock
 from spxarb.core import reconcile
+from spxarb.core.matters import Finding, MatterKind
 from spxarb.core.model import ZERO, LegName, SnapshotTaken
 from spxarb.core.orders import ABSENCE_SECONDS, OrderState, Presence, reported_done
 from spxarb.core.records import held
 from spxarb.core.sentences import sentence
-from spxarb.core.sessions import next_trading_day
 from spxarb.core.steps import SpreadState
 from spxarb.core.tracking import TrackedOrder
-from spxarb.core.trades import TradeEvent, TradeState
+from spxarb.core.trades import TradeEvent
 from spxarb.errors import RefusedError
-from spxarb.trading import bookkeeping
+from spxarb.trading import bookkeeping, matters
 from spxarb.trading.context import READ_ONLY_CLIENT_ID_OFFSET
 from spxarb.trading.executor import OrderExecutor
-from spxarb.trading.market_calendar import closures_around, timetable
+from spxarb.trading.market_calendar import timetable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -141,18 +141,20 @@ class ConnectedJob:
         """
         new = self._missing_fills()
         estimated = self.ledger.fills.estimated()
-        unknown: list[str] = []
         repaired = [f"added to the ledger: {reconcile.describe(fill.execution)}" for fill in new]
         if not self.dry_run:
             self.executor.record_snapshot(self.snapshot)
             self._give_up_old_orders()
-            unknown = self._unknown_outcomes()
             await self._prove_orders()
             repaired += self._reopen()
             for trade in self._open_or_filled([*new, *estimated]):
                 bookkeeping.update_pnl(self.ledger, trade)
-        unproven, noticed = (*unknown, *self._unproven()), tuple(self._trades_of_others())
-        self.findings = reconcile.Findings(tuple(repaired), unproven, noticed)
+            bookkeeping.replace_estimates(self.ledger)
+        unproven, noticed = self._unproven(), tuple(self._trades_of_others())
+        if not self.dry_run:
+            found = [Finding(MatterKind.ACCOUNT.key(text), text) for text in unproven]
+            unproven = [finding.text for finding in matters.compared(self.ledger, found, self.now)]
+        self.findings = reconcile.Findings(tuple(repaired), tuple(unproven), noticed)
         if not self.dry_run:
             for text in noticed:
                 self.context.alert(sentence(text))
@@ -193,16 +195,6 @@ class ConnectedJob:
             trade = self.ledger.trades.get(record.trade_id)
             bookkeeping.move(self.ledger, trade, TradeEvent.SIGHT_LOST, note=why)
 
-    def _unknown_outcomes(self) -> list[str]:
-        """Sentences about trades whose outcome is unknown, up to the first trading day after their own."""
-        closed = closures_around(self.now.date(), self.context.config).closed
-        return [
-            trade.note
-            for trade in self.ledger.trades.open()
-            if trade.state is TradeState.LOST
-            and self.now.date() <= next_trading_day(trade.expiry, closed=closed)
-        ]
-
     def _reopen(self) -> list[str]:
         """Reopen every closed trade that has a live order at the broker after all. Returns sentences."""
         notes = []
@@ -240,11 +232,6 @@ class ConnectedJob:
         sentences = [
             f"in the ledger but not at the broker: {reconcile.describe(fill.execution)}"
             for fill in reconcile.lost_fills(fills, self.snapshot, today)
-        ]
-        sentences += [
-            f"how order {record.ref} ended is not known, though its trade was closed"
-            for record in self.ledger.orders.unproven()
-            if not self.ledger.trades.get(record.trade_id).is_open
         ]
         sentences += [*self._unreadable(), *self.ledger.trades.unreadable_open()]
         return [*sentences, *reconcile.unknown_holdings(self.snapshot, self.ledger.tag, self._known_refs())]

@@ -23,6 +23,7 @@ from spxarb.errors import (
     ConfigError,
     Exit,
     GatewayError,
+    HumanNeededError,
     RefusedError,
     SpxarbError,
     as_failure,
@@ -247,6 +248,10 @@ class JobContext:
             with self._failures_into(found):
                 bookkeeping.refresh_state(self.ledger, result.at.date(), result.at, daily_pnl())
         told = [f"{row}." for row in self.ledger.trades.unreadable.values() if row.settled]
+        if self.clock is not None:  # it has connected: it tells what no human has dealt with yet
+            with self._failures_into(found):
+                sentences = [result.error or "", *map(str, found)]
+                found += self._open_matters(sentences, result.at, keep=self.holds_lock and not dry_run)
         if self.problem:
             found.append(ConfigError(f"Went on with the limits stored with the trade: {self.problem}"))
         return replace(_with(result, found), notes=(*result.notes, *filter(None, notes), *told))
@@ -268,6 +273,15 @@ class JobContext:
 
             alerts.send(self.config, self.ledger, title_of(self.command, result.exit_code), sentences)
         return result
+
+    def _open_matters(self, told: Iterable[str], at: datetime, *, keep: bool) -> list[HumanNeededError]:
+        """The matters for a human that `told` does not name; `keep`: bring the ledger up to date first."""
+        from spxarb.trading import matters  # noqa: PLC0415 -- not needed while nothing is open
+
+        if keep:
+            bookkeeping.replace_estimates(self.ledger)
+            matters.review(self.ledger, at)
+        return matters.not_told(self.ledger, told)
 
     def _record_decision(self, result: Result, *, dry_run: bool) -> None:
         fields = result.own()

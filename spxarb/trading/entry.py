@@ -133,6 +133,8 @@ def _unfinished(job: ConnectedJob) -> str:
         return str(unread)
     if job.snapshot.completed_orders is None:
         return "The broker's completed orders are not known"
+    for matter in job.ledger.matters.open():
+        return f"A matter for a human is open: {matter.text}"
     for trade in bookkeeping.open_trades(job.ledger):
         if trade.state.entry_interrupted or trade.state.is_unproven:
             return f"Trade {trade.id} is {trade.status.lower()}: {trade.note or 'not in order'}"

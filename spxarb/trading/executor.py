@@ -271,7 +271,11 @@ class OrderExecutor:
         if record is None or record.ticket.contract.con_id != execution.con_id:
             return None
         reported = execution.commission
-        commission = self._estimate(execution, record) if reported is None else reported
+        commission = reported
+        if commission is None:  # a correction keeps the fee of what it corrects, until its own is reported
+            commission = self.ledger.fills.reported_fee(execution.family)
+        if commission is None:
+            commission = self._estimate(execution, record)
         return Fill(execution, record.trade_id, record.leg, record.purpose, commission, reported is None)
 
     def _estimate(self, execution: Execution, record: OrderRecord) -> Decimal:

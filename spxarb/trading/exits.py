@@ -13,6 +13,7 @@ from spxarb.core.model import LegName, Quote
 from spxarb.core.records import Mark, Purpose
 from spxarb.core.results.positions import Action
 from spxarb.core.strategy import underlying_price
+from spxarb.core.trades import TradeState
 from spxarb.errors import GatewayError
 from spxarb.trading import bookkeeping
 from spxarb.trading.market_calendar import timetable_of
@@ -136,7 +137,8 @@ async def exit_trade(
     before = job.snapshot
     spread = job.spread(trade)
     if spread.held(LegName.SPY) and nothing_trades(job, trade):
-        return _incomplete(job, trade, "its calls no longer trade; `spxarb settle` will settle them")
+        waits = trade.note if trade.state is TradeState.EXPIRED else ""
+        return _incomplete(job, trade, waits or "its calls no longer trade; `spxarb settle` will settle them")
     job.broker.watch([trade.spx, trade.spy])
     blocked = spread.held(LegName.SPX) > 0 and job.sold_by_others(trade)
     if blocked:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from spxarb.core.model import ExitReason, LegName
 from spxarb.core.records import Purpose
 from spxarb.core.steps import finish
-from spxarb.trading import bookkeeping, settlement
+from spxarb.trading import bookkeeping, matters, settlement
 from spxarb.trading.exits import exit_trade, not_proven
 from spxarb.trading.failsafe import place_failsafe
 
@@ -27,9 +27,10 @@ PURPOSES = {ExitReason.ENTRY_UNWOUND: Purpose.UNWIND, ExitReason.EMERGENCY: Purp
 async def recover(job: ConnectedJob) -> list[str]:
     """Finish interrupted entries and the settlements of earlier days. Returns what was done, in sentences."""
     notes = await recover_entries(job)
-    notes += await settlement.finalize(job)
     if any(trade.expiry < job.now.date() for trade in bookkeeping.open_trades(job.ledger)):
         notes += await settlement.settle_expired(job)
+    notes += await settlement.finalize(job)
+    matters.review(job.ledger, job.now)
     return notes
 
 

@@ -36,6 +36,7 @@ VERBS = [
     "stop",
     "status",
     "report",
+    "ack",
     "record",
     "sim",
     "demo",

@@ -43,10 +43,15 @@ def test_the_drawdown_over_trades_falls_from_the_best_total_so_far():
 
 def test_without_trades_only_the_counts_are_known():
     found = vars(statistics([]))
-    counts = {"trades", "wins", "losses", "edge_trades"}
+    counts = {"trades", "wins", "losses", "unknown", "edge_trades"}
     assert all(found[name] == 0 for name in counts)
     assert all(found[name] is None for name in found.keys() - counts - {"note"})
     assert found["note"] == "There is no finished trade: nothing is known yet."
+
+
+def test_a_trade_of_unknown_result_is_counted_beside_the_others_and_neither_won_nor_lost():
+    found = statistics(of("99.5"), unknown=2)
+    assert (found.trades, found.wins, found.losses, found.unknown) == (1, 1, 0, 2)
 
 
 def test_one_trade_has_a_mean_but_no_interval_of_it():

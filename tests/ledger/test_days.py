@@ -8,6 +8,8 @@ from datetime import timedelta
 import pytest
 from samples import DAY, NOW, D
 
+from spxarb.core.model import LegName
+
 
 def test_a_day_has_one_summary(ledger):
     assert ledger.days.summary_rows(DAY, DAY) == []
@@ -39,12 +41,20 @@ def test_a_days_marks_come_back_in_their_order(ledger):
     assert ledger.days.marks(DAY + timedelta(days=1)) == []
 
 
-def test_a_baseline_is_of_one_day_and_account_and_the_latest_look_counts(ledger):
+def test_a_baseline_is_of_one_day_and_account_and_the_first_look_after_the_close_counts(ledger):
     for day, account, shares in ((10, "DU1", 5), (12, "DU1", 7), (12, "DU2", 9), (13, "DU1", 100)):
-        ledger.days.set_baseline(DAY.replace(day=day), account, D(shares), NOW)
-    ledger.days.set_baseline(DAY.replace(day=12), "DU1", D("8.5"), NOW)
-    assert ledger.days.baseline(DAY.replace(day=12), "DU1") == D("8.5")
+        ledger.days.add_baseline(DAY.replace(day=day), account, D(shares), NOW)
+    ledger.days.add_baseline(DAY.replace(day=12), "DU1", D("8.5"), NOW)
+    assert ledger.days.baseline(DAY.replace(day=12), "DU1") == 7
     assert ledger.days.baseline(DAY.replace(day=12), "DU2") == 9
     assert ledger.days.baseline(DAY.replace(day=11), "DU1") is None
     assert ledger.days.baseline(DAY, "DU1") == 100
     assert ledger.days.baseline(DAY, "DU2") is None
+
+
+def test_closing_prices_stand_beside_the_baseline_and_the_first_ones_stay(ledger):
+    ledger.days.add_baseline(DAY, "DU1", D(0), NOW)
+    ledger.days.add_closes(DAY, "DU1", {LegName.SPX: D("6840.12"), LegName.SPY: None})
+    ledger.days.add_closes(DAY, "DU1", {LegName.SPX: D("6841"), LegName.SPY: D("683.5")})
+    assert ledger.days.closes(DAY, "DU1") == {LegName.SPX: D("6840.12"), LegName.SPY: D("683.5")}
+    assert ledger.days.closes(DAY, "DU2") == {LegName.SPX: None, LegName.SPY: None}

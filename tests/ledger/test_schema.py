@@ -11,7 +11,7 @@ import pytest
 from disk import as_nobody, mode_of, python, refused
 from samples import DAY, NOW, D, a_fill, a_trade, an_order, commands
 
-from spxarb.core.results.rows import DayRow, ExecutionRow, TradeRow
+from spxarb.core.results.rows import DayRow, ExecutionRow, MatterRow, TradeRow
 from spxarb.core.trades import TradeState
 from spxarb.ledger import schema
 from spxarb.ledger.ledger import Ledger
@@ -42,10 +42,12 @@ def test_every_column_of_a_table_is_a_field_of_its_row_in_a_report(ledger):
     trade = ledger.trades.create(a_trade())
     ledger.fills.record(a_fill(trade))
     ledger.days.write_summary({"date": DAY})
+    ledger.matters.raise_("lost:1", "compare", trade.id, NOW)
     for rows, fields in (
         (ledger.trades.rows(DAY, DAY), TradeRow.columns()),
         (ledger.days.summary_rows(DAY, DAY), DayRow.columns()),
         (ledger.fills.rows(DAY, DAY), ExecutionRow.columns()),
+        (ledger.matters.open_rows(), MatterRow.columns()),
     ):
         assert tuple(rows[0]) == fields
 
@@ -152,7 +154,7 @@ def test_a_ledger_of_version_2_loses_its_flags_and_nothing_else(path, monkeypatc
             tables = table_names(ledger)
     assert "flags" in tables
     with Ledger.open(path, mode="paper") as ledger:
-        assert table_names(ledger) == [name for name in tables if name != "flags"]
+        assert table_names(ledger) == [*(name for name in tables if name != "flags"), "matters"]
         version = ledger._file.value("SELECT value FROM meta WHERE key = 'schema_version'")
         assert version == str(schema.newest_version())
         assert ledger.orders.unproven() == [order]
@@ -264,7 +266,7 @@ def test_jobs_that_start_together_after_an_upgrade_migrate_once(existing):
     code = """
 import sys, time
 from pathlib import Path
-from spxarb.core.results.rows import DayRow, ExecutionRow, TradeRow
+from spxarb.core.results.rows import DayRow, ExecutionRow, MatterRow, TradeRow
 from spxarb.core.trades import TradeState
 from spxarb.ledger import schema
 from spxarb.ledger.ledger import Ledger

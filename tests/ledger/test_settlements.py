@@ -24,3 +24,17 @@ def test_a_final_settlement_replaces_a_provisional_one_and_never_the_other_way(l
     assert not ledger.settlements.record(first)
     assert ledger.settlements.of_trade(trade.id) == [final, other]
     assert ledger.settlements.of_trade(99) == []
+
+
+def test_settlements_made_anew_take_the_place_of_all_that_the_trade_had(ledger):
+    trade, neighbour = ledger.trades.create(a_trade()), ledger.trades.create(a_trade())
+    spx = Settlement(trade.id, LegName.SPX, D(1), D("6840.12"), D("512.00"), "last price", NOW)
+    spy = dataclasses.replace(spx, leg=LegName.SPY, quantity=D(-10))
+    other = dataclasses.replace(spx, trade_id=neighbour.id)
+    for settlement in (spx, spy, other):
+        ledger.settlements.record(settlement)
+    ledger.settlements.replace(trade.id, [spx])
+    assert ledger.settlements.of_trade(trade.id) == [spx]
+    ledger.settlements.replace(trade.id, [])
+    assert ledger.settlements.of_trade(trade.id) == []
+    assert ledger.settlements.of_trade(neighbour.id) == [other]

@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 from contextlib import closing
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -684,6 +685,8 @@ def test_calls_that_expire_are_closed_provisionally_and_the_next_morning_makes_i
         settings(stage, min_entry_credit=-1000, broker_side_failsafe=False)
         credit = enter(stage)["credit"]["net"]
         stage.at("16:05")
+        assert stage.run("settle").code == 6, "the account still shows the short calls"
+        stage.at("17:45")
         done = stage.run("settle")
         assert_fits(done.json, SETTLE)
         assert (done.code, done["provisional"]) == (0, True), done.err
@@ -693,7 +696,7 @@ def test_calls_that_expire_are_closed_provisionally_and_the_next_morning_makes_i
         assert [row["provisional"] for row in stage.sql("SELECT provisional FROM daily_summary")] == [1]
         assert "-0.00" not in done.out
 
-        tomorrow(stage)
+        stage.sim.control.set_time((stage.sim.control.time() + timedelta(days=1)).replace(hour=9, minute=40))
         morning = stage.run("monitor")
         assert (morning.code, morning["positions"]) == (0, []), morning.err
         (trade,) = stage.sql("SELECT * FROM trades")
@@ -821,7 +824,7 @@ def test_a_day_that_nobody_settled_gets_its_row_when_somebody_does(tmp_path):
         enter(stage)
         tomorrow(stage)
         morning = stage.run("monitor")
-        assert morning.code == 0, morning.err
+        assert morning.code == 6, "nobody knows how many SPY shares the account held that evening"
         (trade,) = stage.sql("SELECT * FROM trades")
         assert (trade["status"], trade["exit_reason"]) == ("CLOSED", "EXPIRATION")
         (summary,) = stage.sql("SELECT * FROM daily_summary")
@@ -841,7 +844,9 @@ def test_a_fill_that_nobody_saw_yesterday_is_told_to_a_human_for_the_broker_tell
     assert stage.sql("SELECT status, final_pnl FROM trades") == [{"status": "ERROR", "final_pnl": None}]
     assert stage.sql("SELECT count(*) AS n FROM settlements") == [{"n": 0}]
     stage.sim.control.advance(24 * 3600)
-    assert stage.run("monitor").code == 0, "a human was told; nothing can be done here"
+    assert stage.run("monitor").code == 6
+    assert stage.run("ack", "1").code == 0
+    assert stage.run("monitor").code == 0, "a human has dealt with it"
 
 
 # --- close-all --------------------------------------------------------------------------------------

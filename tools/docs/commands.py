@@ -37,6 +37,8 @@ def _table(command: Any) -> str:
 
 def _row(option: Any) -> str:
     names = ", ".join(f"`{name}`" for name in option.opts)
+    if option.param_type_name == "argument":
+        return f"| `{option.metavar}` | {option.help} |  |\n"
     value = "" if option.is_flag else f" {option.metavar}"
     given = option.default.value if isinstance(option.default, Enum) else option.default
     default = "" if option.is_flag or given is None else f"`{given}`"

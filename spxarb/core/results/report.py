@@ -10,7 +10,7 @@ from spxarb.core.results.rows import DayRow, ExecutionRow, TradeRow
 from spxarb.core.statistics import Statistics
 
 if TYPE_CHECKING:
-    from spxarb.core.results.rows import Row
+    from spxarb.core.results.rows import MatterRow, Row
 
 TABLES: dict[str, type[Row]] = {"trades": TradeRow, "days": DayRow, "executions": ExecutionRow}
 """The fields of a report that `--csv` can write, and the rows of each."""
@@ -24,6 +24,8 @@ class ReportResult(Result):
     days: tuple[DayRow, ...] = ()
     executions: tuple[ExecutionRow, ...] = ()
     statistics: Statistics = field(default_factory=Statistics)
+    matters: tuple[MatterRow, ...] = ()
+    """Matters for a human that are open, oldest first."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -113,6 +113,28 @@ class DayRow(Row):
 
 
 @dataclass(frozen=True)
+class MatterRow(Row):
+    """A row of `matters`: something that needs a human."""
+
+    id: int
+    """For `spxarb ack`."""
+    key: str
+    """Its kind, a colon, and what it is about."""
+    trade_id: int | None
+    text: str
+    since: TimeText
+    last_seen: TimeText
+    alerted_at: TimeText | None
+    alerted_to: str | None
+    resolved_at: TimeText | None
+    resolution: str | None
+    """By which evidence."""
+    acknowledged_at: TimeText | None
+    note: str | None
+    """As given with the acknowledgement."""
+
+
+@dataclass(frozen=True)
 class ExecutionRow(Row):
     """A row of `executions`: one fill that stands. Dollars."""
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from spxarb.core.model import AccountValues, ExitReason, TradeStatus
     from spxarb.core.records import Trade
     from spxarb.core.results.positions import PositionResult
+    from spxarb.core.results.rows import MatterRow
 
 
 @dataclass(frozen=True)
@@ -99,3 +100,5 @@ class StatusResult(Result):
     trades: tuple[TradeResult, ...] = ()
     """The trades of the day."""
     performance: PerformanceResult = field(default_factory=PerformanceResult)
+    matters: tuple[MatterRow, ...] = ()
+    """Matters for a human that are open, oldest first."""

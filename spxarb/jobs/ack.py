@@ -1,0 +1,30 @@
+"""`ack`: a matter for a human is dealt with; without one, which are open. Nothing is sent to the broker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spxarb.core.results.ack import AckResult
+from spxarb.core.results.rows import MatterRow
+from spxarb.core.sentences import sentence
+from spxarb.trading import matters
+
+if TYPE_CHECKING:
+    from spxarb.trading.context import JobContext
+
+
+def run(context: JobContext, *, matter_id: int | None, note: str | None) -> AckResult:
+    """Acknowledge one matter, or list the open ones.
+
+    Raises UsageError for a matter that is not open, LockedError while another job works.
+    """
+    notes = []
+    if matter_id is not None:
+        with context.locked():
+            matter = matters.acknowledge(context.ledger, matter_id, note, context.now())
+        notes.append(f"Acknowledged {matter.id}: {sentence(matter.text)}")
+    rows = context.ledger.matters.open_rows()
+    return context.finish(
+        AckResult(*context.head(), acknowledged=matter_id, matters=tuple(map(MatterRow.of, rows))),
+        notes=notes,
+    )

@@ -1,0 +1,145 @@
+"""Matters for a human: found by jobs, kept in the ledger, told by every command that connects.
+
+What the ledger itself says needs a human (an order without a proven end, an exit that is not complete, calls
+that expired and are still there) follows from the states of trades and orders: `review` raises and resolves
+it. What only a comparison with the account can say is raised by whoever compares.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spxarb.core.matters import Finding, MatterKind
+from spxarb.core.model import ZERO
+from spxarb.core.records import ACKNOWLEDGED
+from spxarb.core.sentences import sentence
+from spxarb.core.trades import TradeState
+from spxarb.errors import HumanNeededError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from spxarb.core.matters import Matter
+    from spxarb.core.records import Trade
+    from spxarb.ledger.ledger import Ledger
+
+AGREE_AGAIN = "ledger and account agree again"
+
+
+def needs_human(ledger: Ledger, finding: Finding, at: datetime) -> bool:
+    """Keep a finding as a matter; False when a human has acknowledged it already."""
+    return ledger.matters.raise_(finding.key, finding.text, finding.trade_id, at).is_open
+
+
+def compared(ledger: Ledger, findings: Iterable[Finding], at: datetime) -> list[Finding]:
+    """Keep all that a whole comparison with the account found; what it did not find again is resolved.
+
+    Returns those that no human has acknowledged.
+    """
+    found = {finding.key: finding for finding in findings}
+    for matter in ledger.matters.unresolved():
+        if matter.kind is MatterKind.ACCOUNT and matter.key not in found:
+            ledger.matters.resolve(matter.key, AGREE_AGAIN, at)
+    return [finding for finding in found.values() if needs_human(ledger, finding, at)]
+
+
+def review(ledger: Ledger, at: datetime) -> None:
+    """Raise what the states of trades and orders say needs a human, and resolve what they no longer say."""
+    standing = {finding.key: finding for finding in _standing(ledger)}
+    for finding in standing.values():
+        needs_human(ledger, finding, at)
+    for matter in ledger.matters.unresolved():
+        kind = matter.kind
+        by_evidence = kind is not None and kind.follows_from_the_ledger and not kind.needs_acknowledgement
+        if by_evidence and matter.key not in standing:
+            ledger.matters.resolve(matter.key, _how_it_ended(ledger, matter), at)
+
+
+def not_told(ledger: Ledger, told: Iterable[str]) -> list[HumanNeededError]:
+    """The open matters that these sentences do not name yet, as the one error that they make."""
+    known = " ".join(told).casefold()
+    matters = [matter for matter in ledger.matters.open() if matter.text.casefold() not in known]
+    if not matters:
+        return []
+    ids = ", ".join(str(matter.id) for matter in matters)
+    return [
+        HumanNeededError(
+            " ".join(sentence(matter.text) for matter in matters),
+            mend=f"Look at the account; once it is dealt with, `spxarb ack ID` (open: {ids})",
+        )
+    ]
+
+
+def acknowledge(ledger: Ledger, matter_id: int, note: str | None, at: datetime) -> Matter:
+    """A human has dealt with a matter: of an order whose end is not known, it is over.
+
+    Raises UsageError for one that is not open.
+    """
+    try:
+        with ledger.write():
+            matter = ledger.matters.acknowledge(matter_id, note, at)
+            if matter.kind is MatterKind.ORDER:
+                _end_order(ledger, matter, at)
+    except KeyError:
+        ids = ", ".join(str(matter.id) for matter in ledger.matters.open())
+        raise UsageError(f"no matter {matter_id} is open; {f'open: {ids}' if ids else 'none is'}") from None
+    return matter
+
+
+def _end_order(ledger: Ledger, matter: Matter, at: datetime) -> None:
+    """The order is over by a human's word; what it filled is what its executions add up to."""
+    record = ledger.orders.find(matter.subject)
+    if record is None or record.final:
+        return
+    fills = ledger.fills.of_trade(record.trade_id)
+    own = (fill.execution for fill in fills if fill.execution.order_ref == record.ref)
+    filled = sum((execution.quantity for execution in own), start=ZERO)
+    proof = f"a human has looked{f': {matter.note}' if matter.note else ''}"
+    ledger.orders.finish(record.ref, ACKNOWLEDGED, filled, at, proof)
+
+
+# --- what the ledger itself says ---------------------------------------------------------------------
+
+
+def _standing(ledger: Ledger) -> Iterator[Finding]:
+    for trade in ledger.trades.open():
+        yield from _of_trade(ledger, trade)
+    for record in ledger.orders.unproven():
+        if not ledger.trades.get(record.trade_id).is_open:
+            text = f"how order {record.ref} ended is not known, though its trade was closed"
+            yield Finding(MatterKind.ORDER.key(record.ref), text, record.trade_id)
+
+
+def _of_trade(ledger: Ledger, trade: Trade) -> Iterator[Finding]:
+    """What the state of an open trade says at the end of a job."""
+    kind, otherwise = _BY_STATE.get(trade.state, (None, ""))
+    if kind is None:
+        return
+    if trade.state.is_unproven:
+        orders = [record.ref for record in ledger.orders.of_trade(trade.id) if not record.final]
+        for ref in orders:
+            text = f"how order {ref} ended is not known"
+            yield Finding(MatterKind.ORDER.key(ref), text, trade.id)
+        if orders:
+            return
+    yield Finding(kind.key(trade.id), f"trade {trade.id}: {trade.note or otherwise}", trade.id)
+
+
+_BY_STATE = {
+    TradeState.ENTERING: (MatterKind.ENTRY, "its entry is neither whole nor undone"),
+    TradeState.ENTRY_UNPROVEN: (MatterKind.UNPROVEN, "what its entry filled is not known"),
+    TradeState.EXITING: (MatterKind.EXIT, "its exit is not complete"),
+    TradeState.EXPIRED: (MatterKind.EXPIRED, "its calls have expired, and what became of them is not known"),
+    TradeState.UNPROVEN: (MatterKind.UNPROVEN, "what is held of it is not known"),
+    TradeState.LOST: (MatterKind.LOST, "how its orders ended is not known"),
+}
+
+
+def _how_it_ended(ledger: Ledger, matter: Matter) -> str:
+    """By which evidence a matter that followed from the ledger is resolved."""
+    if matter.kind is MatterKind.ORDER and (record := ledger.orders.find(matter.subject)):
+        return f"the order is final: {record.status}" if record.final else "its trade is in order again"
+    if matter.trade_id is None:
+        return "it is in order again"
+    return f"the trade is {ledger.trades.get(matter.trade_id).state}"
