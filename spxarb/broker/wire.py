@@ -333,9 +333,12 @@ class Wire:
         row = convert.broker_order(contract, order, state)
         self.questions.row(OPEN_ORDERS, row)
         if row.client_id == self.client_id:
-            self._refs[order_id] = row.order_ref
+            # Some rows come without the client's reference (node-ib#110): the order keeps its own.
+            self._refs[order_id] = row.order_ref or self._refs.get(order_id, "")
             self.seen_order_id(order_id)
-            self.events.put_nowait(OrderUpdate(row.order_ref, order_id, row.status, perm_id=row.perm_id))
+            self.events.put_nowait(
+                OrderUpdate(self._refs[order_id], order_id, row.status, perm_id=row.perm_id)
+            )
 
     def _on_completed_order(self, contract: ibc.Contract, order: ibo.Order, state: ibo.OrderState) -> None:
         self.questions.row(COMPLETED_ORDERS, convert.broker_order(contract, order, state))

@@ -7,7 +7,7 @@ others took away since is not ours any more, and no order may trade more of a le
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -35,14 +35,17 @@ class Break(StrEnum):
     ALONE = "alone"  # long SPX calls against which nothing is short
 
 
+UNHEDGED = frozenset({Break.NAKED, Break.ALONE})
+"""A leg without the other is itself a reason to exit."""
+
+
 @dataclass(frozen=True, slots=True)
 class OwnLeg:
     """One leg of one trade as the ledger has it. Contracts, signed, short negative.
 
     `held` is what our own executions and settlements leave, less what others are known to have taken.
-    `before` is what the account held in this contract before our first order there (others' contracts);
-    `overnight` its contracts less all executions of the day, at that moment; None: not known. `since` is when
-    that order was made.
+    `since` is when our first order in this contract was made; `overnight` were the account's contracts then,
+    less all executions of the day (it stays the same all day); None: not known.
     """
 
     trade_id: int
@@ -50,7 +53,6 @@ class OwnLeg:
     contract: Contract
     held: int
     since: datetime
-    before: Decimal | None = None
     overnight: Decimal | None = None
 
     @property
@@ -94,14 +96,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What the comparison found, and how many contracts of each leg are still there to be traded."""
+    """What the comparison found; `lost` are contracts of a trade's leg that the account holds no more.
+
+    They are signed as they were held, and no order may trade them.
+    """
 
     findings: tuple[Finding, ...] = ()
-    available: Mapping[tuple[int, LegName], int] | None = None
+    lost: Mapping[tuple[int, LegName], int] = field(default_factory=dict)
 
-    def there(self, leg: OwnLeg) -> int:
-        """Contracts of the leg that the account still has for us, unsigned."""
-        return (self.available or {}).get((leg.trade_id, leg.leg), 0)
+    def gone(self, trade_id: int, leg: LegName) -> int:
+        """Contracts of the leg, signed, that the ledger holds and the account does not."""
+        return self.lost.get((trade_id, leg), 0)
 
     @property
     def may_lag(self) -> bool:
@@ -115,20 +120,36 @@ def compare(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: OrderI
     """
     findings: list[Finding] = []
     available: dict[tuple[int, LegName], int] = {}
+    lost: dict[tuple[int, LegName], int] = {}
     for own in _by_contract([leg for trade in trades for leg in (trade.spx, trade.spy)]):
         others = _others(own[0].contract.con_id, snapshot, orders)
-        there = _there(own[0], snapshot)
+        there = _there(own[0], others, snapshot)
         for leg in own:
             wanted = max(leg.held * leg.direction, 0)
             available[leg.trade_id, leg.leg] = min(wanted, max(there, 0))
             missing = wanted - available[leg.trade_id, leg.leg]
             there -= wanted
             if missing:
+                lost[leg.trade_id, leg.leg] = missing * leg.direction
                 findings += _lost(leg, missing, others)
         findings += _unexplained(own, snapshot)
     for trade in trades:
         findings += _hedge(trade, available)
-    return Comparison(tuple(findings), available)
+    return Comparison(tuple(findings), lost)
+
+
+def still_there(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: OrderIndex) -> list[str]:
+    """Calls of ours that the account shows, in words; what others added to the same contract is theirs."""
+    found = []
+    for own in _by_contract([leg for trade in trades for leg in (trade.spx, trade.spy)]):
+        first = own[0]
+        others = _others(first.contract.con_id, snapshot, orders)
+        there = _there(first, others, snapshot)
+        added = sum((_signed(row) for row in others if row.time >= first.since), start=ZERO)
+        ours = min(there, there - int(added) * first.direction)
+        if ours > 0:
+            found.append(f"{_calls(ours, first)} ({first.contract})")
+    return found
 
 
 def untold_fills(
@@ -181,15 +202,25 @@ def _position(con_id: int, snapshot: BrokerSnapshot) -> Decimal:
     return sum((row.quantity for row in snapshot.positions if row.con_id == con_id), start=ZERO)
 
 
-def _there(first: OwnLeg, snapshot: BrokerSnapshot) -> int:
-    """Contracts of our direction in the account beyond what it held before our first order there."""
-    return int((_position(first.contract.con_id, snapshot) - (first.before or ZERO)) * first.direction)
+def _there(first: OwnLeg, others: Sequence[Execution], snapshot: BrokerSnapshot) -> int:
+    """Contracts of our direction in the account beyond what it held before our first order there.
+
+    What it held then is its overnight position and what others traded until then.
+    """
+    early = sum((_signed(row) for row in others if row.time < first.since), start=ZERO)
+    before = (first.overnight or ZERO) + early
+    return int((_position(first.contract.con_id, snapshot) - before) * first.direction)
+
+
+def _signed(execution: Execution) -> Decimal:
+    """Contracts: bought positive, sold negative, busted zero."""
+    return execution.quantity * execution.side.sign
 
 
 def _lost(leg: OwnLeg, missing: int, others: Sequence[Execution]) -> list[Finding]:
     """Why the account holds less than the ledger: who took it, as far as executions say."""
     against = [execution for execution in others if execution.time >= leg.since]
-    net = -leg.direction * sum((e.quantity * e.side.sign for e in against), start=ZERO)
+    net = -leg.direction * sum(map(_signed, against), start=ZERO)
     explained = min(missing, max(int(net), 0))
     by_ib = any(execution.liquidation for execution in against)
     found = []

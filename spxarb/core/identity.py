@@ -7,6 +7,7 @@ the day. References are missing from some executions of real gateways (node-ib#1
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
 
-    from spxarb.core.model import BrokerOrder, Execution
+    from spxarb.core.model import BrokerOrder, BrokerSnapshot, Execution
     from spxarb.core.records import OrderRecord
 
 CLOCKS_APART = timedelta(seconds=10)
@@ -44,6 +45,27 @@ class OrderIndex:
     def of_order(self, order: BrokerOrder, day: date) -> OrderRecord | None:
         """The order of ours that the broker lists on `day`; None when it is not one of ours."""
         return self._found(order, day)
+
+    def named(self, execution: Execution) -> Execution:
+        """The execution with the reference of its order, where it came without one and is ours."""
+        record = None if execution.order_ref else self.of_execution(execution)
+        return execution if record is None else replace(execution, order_ref=record.ref)
+
+    def named_snapshot(self, snapshot: BrokerSnapshot) -> BrokerSnapshot:
+        """The snapshot with the reference on every row of ours: after this, references alone decide."""
+        day, completed = snapshot.time.date(), snapshot.completed_orders
+        if completed is not None:
+            completed = tuple(self._named_order(order, day) for order in completed)
+        return replace(
+            snapshot,
+            executions=tuple(self.named(execution) for execution in snapshot.executions),
+            open_orders=tuple(self._named_order(order, day) for order in snapshot.open_orders),
+            completed_orders=completed,
+        )
+
+    def _named_order(self, order: BrokerOrder, day: date) -> BrokerOrder:
+        record = None if order.order_ref else self.of_order(order, day)
+        return order if record is None else replace(order, order_ref=record.ref)
 
     def _found(self, row: Execution | BrokerOrder, day: date) -> OrderRecord | None:
         if row.order_ref:

@@ -236,7 +236,8 @@ class TrackedOrder:
         done = next((order for order in seen.snapshot.completed_orders or () if self._is(order)), None)
         if done is not None:
             self._claim(done.status, done.filled)
-        if done is not None and done.filled is not None and not (self.fills_missing or self.final):
+        counted = done is not None and done.filled is not None
+        if counted and not (self.fills_missing or self.final or self._moved(seen)):
             self.apply(OrderEvent.SEEN_ENDED)
         elif self._inconclusive(seen, done):
             self._see(PresenceEvent.INCONCLUSIVE)
@@ -253,7 +254,7 @@ class TrackedOrder:
         somewhere, and so must one that the broker had and never said is over: lists that lost a row look like
         lists without it. So must one whose position moved its way with no execution of anybody to explain it.
         """
-        if self.final or self.fills_missing or self.state is OrderState.LIVE:
+        if self.final or self.fills_missing or self.state is OrderState.LIVE or self._moved(seen):
             return True
         con_id = self.ticket.contract.con_id
         if any(row.may_hide(self.ref, con_id) for row in seen.snapshot.unreadable):
@@ -261,14 +262,18 @@ class TrackedOrder:
         if done is not None:
             return False
         if seen.snapshot.completed_orders is None and self.state is not OrderState.REPORTED_DONE:
-            return (
-                True  # it may have ended there, with fills; only what the broker said is over needs no list
-            )
-        if self.presence in HAD_BY_THE_BROKER and self.state is not OrderState.REPORTED_DONE:
-            return True
+            return True  # it may have ended there, with fills: only what was said to be over needs no list
+        return self.presence in HAD_BY_THE_BROKER and self.state is not OrderState.REPORTED_DONE
+
+    def _moved(self, seen: SnapshotTaken) -> bool:
+        """Whether the position moved the order's way with no execution of anybody to explain it.
+
+        The order may have filled, whatever was said of it: an order refused with 201 was seen held all the
+        same, and a position row comes before its execution.
+        """
         if self.overnight is None:
             return False
-        moved = seen.snapshot.overnight(con_id) - self.overnight
+        moved = seen.snapshot.overnight(self.ticket.contract.con_id) - self.overnight
         return moved * self.ticket.side.sign > 0
 
     def _missed_again(self, seen: SnapshotTaken) -> bool:

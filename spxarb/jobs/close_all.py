@@ -35,30 +35,15 @@ def run(context: JobContext, *, dry_run: bool) -> CloseAllResult:
     """Forbid entries first, so that a working `enter` yields; then close until the broker shows flat.
 
     A job that holds the lock and does not yield is terminated, and what it left is reconciled. Raises
-    HumanNeededError when anything is open and, for whatever reason, cannot be closed.
+    HumanNeededError when anything is open and, for whatever reason, cannot be closed. The broker is always
+    asked, also when the ledger knows of nothing: flat is what its account shows.
     """
     if dry_run:
-        return _quiet(context, dry_run=True) or context.in_time(_close(context, dry_run=True))
+        return context.in_time(_close(context, dry_run=True))
     with escalated(context, everything=True):
         context.ledger.state.set_trading(False, REASON, context.now())
     with escalated(context, everything=True), _locked(context):
-        return _quiet(context, dry_run=False) or context.in_time(_close(context, dry_run=False))
-
-
-def _quiet(context: JobContext, *, dry_run: bool) -> CloseAllResult | None:
-    """The result when there is nothing to close, else None."""
-    now = context.now()
-    if not bookkeeping.all_quiet(context.ledger, now.date()):
-        return None
-    off = "" if dry_run else "; trading is off"
-    path = context.config.database_path()
-    return context.finish(
-        CloseAllResult(*context.head(now), flat=True, asked_broker=False),
-        notes=[f"Nothing is open in the ledger {path}{off}. The broker was not asked."],
-        decided=True,
-        dry_run=dry_run,
-        daily_pnl=lambda: bookkeeping.pnl_of_day(context.ledger, now.date()),
-    )
+        return context.in_time(_close(context, dry_run=False))
 
 
 @contextmanager
@@ -87,6 +72,7 @@ async def _close(context: JobContext, *, dry_run: bool) -> CloseAllResult:
         await job.clock.ask(job.broker)
         exits = [(marked, await _exit(job, marked)) for marked in marked_trades]
         notes = [] if dry_run else await settlement.settle_expired(job)
+        await job.take_snapshot()
         return _finish(job, exits, notes)
 
 
@@ -105,6 +91,7 @@ def _finish(
     job: ConnectedJob, exits: Sequence[tuple[MarkedTrade, ExitResult]], notes: Sequence[str]
 ) -> CloseAllResult:
     context, ledger = job.context, job.ledger
+    shown = job.still_there()
     positions = (
         ManagedPosition.managed(
             ledger.trades.get(marked.trade.id), marked.pnl, exited.action, None, exited.residual
@@ -114,7 +101,7 @@ def _finish(
     result = CloseAllResult(
         *context.head(job.now),
         positions=tuple(positions),
-        flat=not (bookkeeping.open_trades(ledger) or job.findings.unproven),
+        flat=not shown,
         asked_broker=True,
         reconciliation=job.findings.all,
     )
@@ -126,8 +113,15 @@ def _finish(
             [*failed, *job.findings.unproven],
             mend=f"{off}Look at the broker now, then run `spxarb close-all` again",
         ),
-        notes=[*notes, *(exited.why for _, exited in exits if not exited.failed)],
+        notes=[*notes, *(exited.why for _, exited in exits if not exited.failed), *_remaining(shown, exits)],
         decided=True,
         dry_run=job.dry_run,
         daily_pnl=lambda: bookkeeping.pnl_known(ledger, job.now.date()),
     )
+
+
+def _remaining(shown: Sequence[str], exits: Sequence[tuple[MarkedTrade, ExitResult]]) -> list[str]:
+    """What the account still shows, and that nothing was open where that is so."""
+    if shown:
+        return [f"The account still shows {'; '.join(shown)}."]
+    return [] if exits else ["Nothing is open, and the account shows none of our calls."]

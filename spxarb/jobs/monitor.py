@@ -99,12 +99,15 @@ async def _manage(job: ConnectedJob, marked: MarkedTrade, total: Decimal | None)
 
 def _reason(job: ConnectedJob, marked: MarkedTrade, total: Decimal | None) -> ExitReason | None:
     """Why the spread must be exited now; an exit that was begun is continued."""
+    from spxarb.core.account import UNHEDGED  # noqa: PLC0415
     from spxarb.core.exits import ExitView, exit_signal  # noqa: PLC0415
     from spxarb.trading.market_calendar import timetable_of  # noqa: PLC0415
 
     trade = marked.trade
     if trade.exit_reason is not None:
         return trade.exit_reason
+    if any(finding.kind in UNHEDGED for finding in job.differences(trade)):
+        return ExitReason.EMERGENCY
     view = ExitView(
         now=job.now,
         day=timetable_of(trade, job.context.config),

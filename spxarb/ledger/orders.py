@@ -85,6 +85,21 @@ class Orders:
         """Orders that the broker has not yet proven final, oldest first."""
         return self._orders("WHERE final = 0 ORDER BY rowid")
 
+    def since(self, day: date) -> list[OrderRecord]:
+        """Orders made on `day` or later, and older ones that are not proven final; oldest first."""
+        return self._orders(
+            "WHERE substr(created_at, 1, 10) >= ? OR final = 0 ORDER BY rowid", day.isoformat()
+        )
+
+    def first_in(self, con_id: int, day: date) -> OrderRecord | None:
+        """The first order of `day` in a contract, of whichever trade; None when there was none."""
+        found = self._orders(
+            "WHERE con_id = ? AND substr(created_at, 1, 10) = ? ORDER BY rowid LIMIT 1",
+            con_id,
+            day.isoformat(),
+        )
+        return next(iter(found), None)
+
     def absent(self, day: date) -> list[OrderRecord]:
         """Orders of `day` that nothing but their absence proves final."""
         orders = self._orders("WHERE status = ? AND final = 1 ORDER BY rowid", ABSENT)

@@ -119,6 +119,11 @@ def closed(ledger: Ledger, trade: Trade, reason: ExitReason, at: datetime, **mor
     return move(ledger, trade, TradeEvent.FLAT, **_exit_facts(trade, reason, at), **more)
 
 
+def ended_by_others(ledger: Ledger, trade: Trade, reason: ExitReason, at: datetime, why: str) -> Trade:
+    """Nothing of the trade is held any more, and not all of it was traded by spxarb: no result is known."""
+    return move(ledger, trade, TradeEvent.TAKEN_BY_OTHERS, note=why, **_exit_facts(trade, reason, at))
+
+
 def left_to_settlement(ledger: Ledger, trade: Trade, reason: ExitReason, at: datetime) -> Trade:
     """SPY is bought back; the SPX call is left to cash settlement."""
     return move(ledger, trade, TradeEvent.RESIDUAL_LEFT, **_exit_facts(trade, reason, at))

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from spxarb.broker.broker import Broker, Endpoint, connect
 from spxarb.broker.clock import Clock
-from spxarb.core import reconcile
+from spxarb.core import account, reconcile
+from spxarb.core.account import Break
 from spxarb.core.matters import Finding, MatterKind
 from spxarb.core.model import ZERO, LegName, SnapshotTaken
 from spxarb.core.orders import ABSENCE_SECONDS, OrderState, Presence, reported_done
 from spxarb.core.records import held
-from spxarb.core.sentences import sentence
 from spxarb.core.steps import SpreadState
 from spxarb.core.tracking import TrackedOrder
-from spxarb.core.trades import TradeEvent
+from spxarb.core.trades import TradeEvent, TradeState
 from spxarb.errors import RefusedError
 from spxarb.trading import bookkeeping, matters
 from spxarb.trading.context import READ_ONLY_CLIENT_ID_OFFSET
@@ -26,15 +26,21 @@ from spxarb.trading.market_calendar import timetable
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from datetime import datetime
+    from decimal import Decimal
 
     from spxarb.core.model import BrokerSnapshot, Execution
-    from spxarb.core.records import Fill, Purpose, Trade
+    from spxarb.core.pnl import TradePnl
+    from spxarb.core.records import Fill, OrderRecord, Purpose, Trade
     from spxarb.core.sessions import TradingDay
     from spxarb.core.steps import Steps
     from spxarb.trading.context import JobContext
 
 
 T = TypeVar("T")
+
+ACCOUNT_CHECKS = 3
+ACCOUNT_PAUSE_SECONDS = 1.0
+"""How often, and how far apart, ledger and account are compared before a difference counts: rows may lag."""
 
 
 class ConnectedJob:
@@ -44,9 +50,10 @@ class ConnectedJob:
         self.context, self.broker, self.ledger, self.dry_run = context, broker, context.ledger, dry_run
         self.clock = context.clock = Clock(context.config.trading.mode, broker.initial_snapshot.time)
         self.executor = OrderExecutor(broker, context.ledger, context.fees, self.clock.now, context.waits)
-        self.snapshot: BrokerSnapshot = broker.initial_snapshot
+        self.snapshot: BrokerSnapshot = self.executor.own_orders().named_snapshot(broker.initial_snapshot)
         self.snapshot_at = context.waits.now()
         self.findings = reconcile.Findings()
+        self.comparison = account.Comparison()
 
     @property
     def now(self) -> datetime:
@@ -66,7 +73,7 @@ class ConnectedJob:
 
         Raises GatewayError when the broker does not answer.
         """
-        self.snapshot, self.snapshot_at = await self.broker.snapshot(), self.context.waits.now()
+        self.snapshot, self.snapshot_at = await self.executor.snapshot(), self.context.waits.now()
         if not self.dry_run:
             self.executor.record_snapshot(self.snapshot)
         return self.snapshot
@@ -74,7 +81,10 @@ class ConnectedJob:
     # --- the state of a spread ---------------------------------------------------------------
 
     def spread(self, trade: Trade) -> SpreadState:
-        """What is known of a trade: contracts held, orders not proven done, the latest quotes."""
+        """What is known of a trade: contracts held, orders not proven done, the latest quotes.
+
+        Contracts that the account holds no more are not held: no order trades them a second time.
+        """
         fills = self.ledger.fills.of_trade(trade.id)
         tracks = {track.ref: track for track in self.tracks(trade)}
         attempts: dict[tuple[LegName, Purpose], int] = {}
@@ -87,6 +97,7 @@ class ConnectedJob:
                 held((fill for fill in fills if fill.execution.order_ref not in tracks), leg)
                 - sum(settlement.quantity for settlement in settled if settlement.leg is leg)
             )
+            - self.gone(trade, leg)
             for leg in LegName
         }
         ids = trade.spx.con_id, trade.spy.con_id
@@ -150,14 +161,103 @@ class ConnectedJob:
             for trade in self._open_or_filled([*new, *estimated]):
                 bookkeeping.update_pnl(self.ledger, trade)
             bookkeeping.replace_estimates(self.ledger)
-        unproven, noticed = self._unproven(), tuple(self._trades_of_others())
+        await self.compare()
+        found = self._differences()
         if not self.dry_run:
-            found = [Finding(MatterKind.ACCOUNT.key(text), text) for text in unproven]
-            unproven = [finding.text for finding in matters.compared(self.ledger, found, self.now)]
-        self.findings = reconcile.Findings(tuple(repaired), tuple(unproven), noticed)
-        if not self.dry_run:
-            for text in noticed:
-                self.context.alert(sentence(text))
+            found = matters.compared(self.ledger, found, self.now)
+        texts = tuple(finding.text for finding in found)
+        self.findings = reconcile.Findings(tuple(repaired), texts)
+
+    # --- the account against the ledger ------------------------------------------------------
+
+    async def compare(self) -> tuple[account.Finding, ...]:
+        """Whether the account bears the ledger out; what may only lag counts when it is seen again.
+
+        Raises GatewayError when the broker does not answer.
+        """
+        for _ in range(ACCOUNT_CHECKS - 1):
+            self.comparison = self._compared()
+            if not self.comparison.may_lag:
+                return self.comparison.findings
+            await self.context.waits.sleep(ACCOUNT_PAUSE_SECONDS)
+            await self.take_snapshot()
+        self.comparison = self._compared()
+        return self.comparison.findings
+
+    def _differences(self) -> list[Finding]:
+        """What ledger and account differ in, as matters: what others took is one until a human says so."""
+        found = [Finding(MatterKind.ACCOUNT.key(text), text) for text in self._unproven()]
+        return found + [
+            Finding(
+                _matter_of(finding).key(f"{finding.kind}:{finding.trade_id}:{finding.leg}"),
+                finding.text,
+                finding.trade_id,
+            )
+            for finding in self.comparison.findings
+        ]
+
+    def _compared(self) -> account.Comparison:
+        own = [self._own(trade) for trade in self._comparable()]
+        index = self.executor.own_orders()
+        found = account.compare(own, self.snapshot, index)
+        records = self.ledger.orders.since(self.snapshot.time.date())
+        untold = account.untold_fills(records, self._known_fills(records), self.snapshot, index)
+        return replace(found, findings=(*found.findings, *untold))
+
+    def _comparable(self) -> list[Trade]:
+        """Every trade of which the account may still hold calls that trade."""
+        today = self.snapshot.time.date()
+        trades = {trade.id: trade for trade in bookkeeping.open_trades(self.ledger)}
+        trades |= {trade.id: trade for trade in self.ledger.trades.of_day(today)}
+        return [trade for _, trade in sorted(trades.items()) if not self._expired(trade)]
+
+    def _expired(self, trade: Trade) -> bool:
+        return self.now >= timetable_of(trade, self.context.config).close
+
+    def _own(self, trade: Trade) -> account.OwnTrade:
+        pnl = bookkeeping.pnl_of_trade(self.ledger, trade)
+        spx, spy = (self._own_leg(trade, leg, pnl) for leg in LegName)
+        whole = trade.state is TradeState.OPEN
+        return account.OwnTrade(spx, spy, trade.spx_contracts, trade.spy_contracts, whole)
+
+    def _own_leg(self, trade: Trade, leg: LegName, pnl: TradePnl) -> account.OwnLeg:
+        contract = trade.contract(leg)
+        first = self.ledger.orders.first_in(contract.con_id, trade.expiry)
+        since = first.created_at if first else trade.entry_time or self.snapshot.time
+        overnight = first.overnight if first else None
+        held_now = pnl.spx_held if leg is LegName.SPX else pnl.spy_held
+        return account.OwnLeg(trade.id, leg, contract, int(held_now), since, overnight)
+
+    def _known_fills(self, records: Iterable[OrderRecord]) -> dict[str, Decimal]:
+        """Contracts that each order filled by the executions seen, what a correction took back included."""
+        shown: dict[str, dict[str, Decimal]] = {record.ref: {} for record in records}
+        own = [
+            fill.execution for trade in self._comparable() for fill in self.ledger.fills.of_trade(trade.id)
+        ]
+        for execution in (*own, *self.snapshot.executions):
+            families = shown.get(execution.order_ref)
+            if families is not None:
+                largest = families.get(execution.family, ZERO)
+                families[execution.family] = max(largest, execution.quantity)
+        return {ref: sum(families.values(), start=ZERO) for ref, families in shown.items()}
+
+    def still_there(self) -> list[str]:
+        """What the newest snapshot shows of our calls, in words: none of them is what flat means."""
+        today = self.snapshot.time.date()
+        trades = {
+            trade.id: trade for trade in (*self.ledger.trades.open(), *self.ledger.trades.of_day(today))
+        }
+        own = [self._own(trade) for trade in trades.values()]
+        shown = account.still_there(own, self.snapshot, self.executor.own_orders())
+        return [*shown, *reconcile.unknown_holdings(self.snapshot, self.ledger.tag, self._known_refs())]
+
+    def gone(self, trade: Trade, leg: LegName) -> int:
+        """Contracts of a leg, signed, that the ledger holds and the account does not."""
+        return self.comparison.gone(trade.id, leg)
+
+    def differences(self, trade: Trade) -> list[account.Finding]:
+        """What the newest comparison found of the trade."""
+        return [finding for finding in self.comparison.findings if finding.trade_id == trade.id]
 
     def _missing_fills(self) -> list[Fill]:
         """Executions of our orders that are not in the ledger yet."""
@@ -211,14 +311,14 @@ class ConnectedJob:
         """Prove the end of every order that has none yet; one listed nowhere needs two snapshots."""
         trades = {record.trade_id for record in self.ledger.orders.unproven()}
         tracks = [track for trade in sorted(trades) for track in self.tracks(self.ledger.trades.get(trade))]
-        self._compare(tracks)
+        self._show(tracks)
         if any(not (track.proven or track.listed) for track in tracks):
             # Absence in two snapshots this far apart is proof.
             await self.context.waits.sleep(ABSENCE_SECONDS)
             await self.take_snapshot()
-            self._compare(tracks)
+            self._show(tracks)
 
-    def _compare(self, tracks: Iterable[TrackedOrder]) -> None:
+    def _show(self, tracks: Iterable[TrackedOrder]) -> None:
         seen = SnapshotTaken(self.snapshot, self.snapshot_at, self.broker.link_epoch)
         for track in tracks:
             track.on_snapshot(seen)
@@ -243,26 +343,14 @@ class ConnectedJob:
         client_ids = {self.broker.client_id, self.context.config.ib.client_id}
         return [str(row) for row in self.snapshot.unreadable if row.may_be_ours(con_ids, client_ids)]
 
-    def _trades_of_others(self) -> list[str]:
-        """Sentences about what others traded in our contracts."""
-        refs = self._known_refs()
-        return [
-            text
-            for trade in bookkeeping.open_trades(self.ledger)
-            for text in reconcile.closed_by_others(
-                trade, self.ledger.fills.of_trade(trade.id), self.snapshot, refs
-            )
-        ]
-
     def _known_refs(self) -> set[str]:
         """References of today's executions that belong to orders in this ledger."""
         refs = {execution.order_ref for execution in self.snapshot.executions}
         return {ref for ref in refs if self.ledger.orders.find(ref) is not None}
 
-    def sold_by_others(self, trade: Trade) -> bool:
-        """See `core.reconcile.sold_by_others`."""
-        since = trade.entry_time or self.snapshot.time
-        return reconcile.sold_by_others(trade, self.snapshot, self._known_refs(), since)
+
+def _matter_of(finding: account.Finding) -> MatterKind:
+    return MatterKind.TAKEN if finding.kind in {Break.LIQUIDATED, Break.TAKEN} else MatterKind.ACCOUNT
 
 
 def _executions_of(ref: str, fills: Iterable[Fill]) -> dict[str, Execution]:

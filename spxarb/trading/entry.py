@@ -204,10 +204,15 @@ async def conclude(job: ConnectedJob, trade: Trade, outcome: Outcome) -> Trade:
     """The trade's row after an entry was attempted."""
     try:
         await job.take_snapshot()
+        await job.compare()
         await job.clock.ask(job.broker)
     except GatewayError as error:
         log.warning("trade %s could not be looked at again after its entry: %s", trade.id, error)
     ledger, now = job.ledger, job.now
+    if differences := job.differences(trade):
+        why = "; ".join(finding.text for finding in differences)
+        job.human_needed(why)
+        return bookkeeping.not_proven(ledger, trade, why)
     if outcome.ending is Ending.OPENED:
         return bookkeeping.opened(ledger, trade, now)
     trade = ledger.trades.update(trade.id, note=outcome.why)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from spxarb.core.fees import commission_share
+from spxarb.core.identity import OrderIndex
 from spxarb.core.model import (
     ZERO,
     CommissionReport,
@@ -86,7 +87,7 @@ class OrderExecutor:
             while True:
                 for action in actions:
                     self._perform(action, spread)
-                event = await self._event(spread)
+                event = self._named(await self._event(spread))
                 self.record_event(event)
                 try:
                     actions = steps.send(event)
@@ -156,10 +157,26 @@ class OrderExecutor:
     async def _take_snapshot(self) -> Event:
         epoch = self.broker.link_epoch
         try:
-            snapshot = await self.broker.snapshot()
+            snapshot = await self.snapshot()
         except GatewayError as error:
             return SnapshotFailed(str(error))
         return SnapshotTaken(snapshot, self.waits.now(), epoch)
+
+    # --- whose it is -------------------------------------------------------------------------
+
+    def own_orders(self) -> OrderIndex:
+        """The orders that today's executions and order lists can belong to."""
+        return OrderIndex(self.ledger.orders.since(self.now().date()))
+
+    async def snapshot(self) -> BrokerSnapshot:
+        """What the broker holds now, with our reference on every row of ours. Raises GatewayError."""
+        return self.own_orders().named_snapshot(await self.broker.snapshot())
+
+    def _named(self, event: Event) -> Event:
+        """A fill with our reference on it, where it is ours and came without."""
+        if isinstance(event, FillReport) and not event.execution.order_ref:
+            return FillReport(self.own_orders().named(event.execution))
+        return event
 
     # --- events ------------------------------------------------------------------------------
 

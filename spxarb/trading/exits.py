@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from spxarb.core.account import Break
 from spxarb.core.execution import ClosePlan, Ending, closing
 from spxarb.core.exits import closing_cost, current_pnl
 from spxarb.core.model import LegName, Quote
@@ -111,10 +112,15 @@ def mark_trade(
 ) -> MarkedTrade:
     """The trade at the quotes received so far."""
     sums = bookkeeping.pnl_of_trade(job.ledger, trade)
+    spx_held = sums.spx_held - job.gone(trade, LegName.SPX)
+    spy_held = sums.spy_held - job.gone(trade, LegName.SPY)
     spx, spy = job.broker.quote(trade.spx.con_id), job.broker.quote(trade.spy.con_id)
-    cost = closing_cost(spy, spx, -sums.spy_held, sums.spx_held, job.context.fees)
-    pnl = current_pnl(sums.entry_credit, sums.exit_cash, cost)
-    return MarkedTrade(trade, sums.spx_held, sums.spy_held, spx_price, spy_price, spx, spy, pnl)
+    cost = closing_cost(spy, spx, -spy_held, spx_held, job.context.fees)
+    complete = not (
+        job.gone(trade, LegName.SPX) or job.gone(trade, LegName.SPY)
+    )  # else part of it is unknown
+    pnl = current_pnl(sums.entry_credit, sums.exit_cash, cost) if complete else None
+    return MarkedTrade(trade, spx_held, spy_held, spx_price, spy_price, spx, spy, pnl)
 
 
 async def pnl_of_open(job: ConnectedJob) -> list[Decimal | None]:
@@ -140,13 +146,7 @@ async def exit_trade(
         waits = trade.note if trade.state is TradeState.EXPIRED else ""
         return _incomplete(job, trade, waits or "its calls no longer trade; `spxarb settle` will settle them")
     job.broker.watch([trade.spx, trade.spy])
-    blocked = spread.held(LegName.SPX) > 0 and job.sold_by_others(trade)
-    if blocked:
-        job.human_needed(
-            f"SPX calls of trade {trade.id} were sold outside spxarb, so it keeps its own; check the account"
-        )
-    spx_trades = not blocked and not has_expired(job, trade)
-    plan = ClosePlan(trade.spx, trade.spy, job.context.tactics, purpose, spx_trades)
+    plan = ClosePlan(trade.spx, trade.spy, job.context.tactics, purpose, not has_expired(job, trade))
     outcome = await job.drive(closing(spread, plan), spread)
     trade = bookkeeping.update_pnl(job.ledger, job.ledger.trades.get(trade.id))
     doubt = ""
@@ -159,9 +159,20 @@ async def exit_trade(
     if outcome.ending is Ending.RESIDUAL:
         bookkeeping.left_to_settlement(job.ledger, trade, reason, job.now)
         return ExitResult(Action.CLOSED, (LegName.SPX,), outcome.why)
+    if gone := _gone(job, trade):
+        bookkeeping.ended_by_others(job.ledger, trade, reason, job.now, gone)
+        return ExitResult(Action.CLOSED, why=gone)
     note = "" if purpose is Purpose.EXIT else trade.note  # what an entry came to is worth keeping
     bookkeeping.closed(job.ledger, trade, reason, job.now, note=note)
     return ExitResult(Action.CLOSED)
+
+
+def _gone(job: ConnectedJob, trade: Trade) -> str:
+    """What of the trade others ended, in words; empty when all that it held was traded by spxarb."""
+    if not (job.gone(trade, LegName.SPX) or job.gone(trade, LegName.SPY)):
+        return ""
+    kinds = {Break.LIQUIDATED, Break.TAKEN, Break.MISSING}
+    return "; ".join(finding.text for finding in job.differences(trade) if finding.kind in kinds)
 
 
 def _incomplete(job: ConnectedJob, trade: Trade, why: str, *, proven: bool = True) -> ExitResult:
@@ -197,7 +208,10 @@ async def _why_not_flat(
         except GatewayError as error:
             return f"its executions close it, but the broker has not confirmed it flat: {error}"
         sums = bookkeeping.pnl_of_trade(job.ledger, trade)
-        held = {LegName.SPX: sums.spx_held, LegName.SPY: sums.spy_held}
+        held = {
+            LegName.SPX: sums.spx_held - job.gone(trade, LegName.SPX),
+            LegName.SPY: sums.spy_held - job.gone(trade, LegName.SPY),
+        }
         if still := [leg for leg in legs if held[leg]]:
             return f"{', '.join(still)} still held"
         # A position is the account's, not only ours: compared is its change, which the day's executions, ours

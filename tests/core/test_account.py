@@ -79,24 +79,15 @@ def seen(spx=1, spy=-10, others=(), ours=OURS, opened=(), completed=()):
     return BrokerSnapshot(LATER, (*ours, *others), tuple(opened), tuple(completed), tuple(positions))
 
 
-def leg(name, held, before=0, overnight=0, trade=1):
+def leg(name, held, overnight=0, trade=1):
     contract = SPX if name is LegName.SPX else SPY
-    unknown = before is None
-    return OwnLeg(
-        trade,
-        name,
-        contract,
-        held,
-        ENTERED,
-        None if unknown else Decimal(before),
-        None if unknown else Decimal(overnight),
-    )
+    return OwnLeg(trade, name, contract, held, ENTERED, None if overnight is None else Decimal(overnight))
 
 
 def trade(spx=1, spy=-10, number=1, whole=True, spx_before=0, spy_before=0):
     return OwnTrade(
-        leg(LegName.SPX, spx, spx_before, spx_before or 0, number),
-        leg(LegName.SPY, spy, spy_before, spy_before or 0, number),
+        leg(LegName.SPX, spx, spx_before, number),
+        leg(LegName.SPY, spy, spy_before, number),
         1,
         10,
         whole,
@@ -107,8 +98,9 @@ def kinds(found):
     return [(finding.kind, finding.leg, finding.quantity) for finding in found.findings]
 
 
-def there(found, number=1):
-    return found.available[number, LegName.SPX], found.available[number, LegName.SPY]
+def there(found, number=1, spx=1, spy=-10):
+    """Contracts that may still be traded: what the trade holds less what is gone, unsigned."""
+    return spx - found.gone(number, LegName.SPX), -(spy - found.gone(number, LegName.SPY))
 
 
 def test_an_account_that_holds_what_the_ledger_says_is_no_finding():
@@ -156,7 +148,7 @@ def test_a_position_that_came_without_an_execution_is_unexplained():
     """A sale that was refused (201), and the account is short all the same."""
     found = compare([trade(spx=1, spy=0, whole=False)], seen(ours=OURS[:1]), ORDERS)
     assert kinds(found) == [(Break.UNEXPLAINED, LegName.SPY, 10)]
-    assert there(found) == (1, 0)
+    assert there(found, spy=0) == (1, 0)
 
 
 def test_the_owners_contracts_of_the_same_strike_stay_his():
@@ -194,8 +186,8 @@ def test_two_trades_of_one_contract_are_compared_together_and_the_older_keeps_wh
 
 def test_executions_of_others_before_our_first_order_took_nothing_of_ours():
     early = fill(SPY, Side.BUY, 10, time=ENTERED - timedelta(minutes=5))
-    found = compare([trade(spy_before=10)], seen(spy=-10, others=[early]), ORDERS)
-    assert (Break.TAKEN, LegName.SPY, 10) not in kinds(found)
+    found = compare([trade()], seen(spy=0, others=[early]), ORDERS)
+    assert (kinds(found), there(found)) == ([], (1, 10))
 
 
 def test_a_short_leg_beyond_its_hedge_by_the_ledger_alone_is_naked():
@@ -249,7 +241,7 @@ quantities = st.integers(-25, 25)
 def test_no_leg_may_be_traded_beyond_what_is_ours_and_still_there(spx, spy, held_spx, held_spy, before):
     """Whatever the account shows: between nothing and what the ledger holds, in its own direction only."""
     found = compare([trade(held_spx, held_spy, spy_before=before)], seen(spx, spy), ORDERS)
-    long, short = there(found)
+    long, short = there(found, spx=held_spx, spy=held_spy)
     assert 0 <= long <= min(held_spx, max(spx, 0))
     assert 0 <= short <= min(-held_spy, max(before - spy, 0))
 
