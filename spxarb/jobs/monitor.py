@@ -171,7 +171,7 @@ def _errors(job: ConnectedJob, managed: Sequence[_Managed]) -> list[HumanNeededE
         )
         for one in managed
         if one.exited.action is Action.CLOSED
-        and one.marked.pnl is None
+        and one.marked.quote_missing
         and one.reason not in {None, ExitReason.EXPIRATION}
     ]
     return [
@@ -189,5 +189,5 @@ def _alerts(managed: Sequence[_Managed]) -> list[str]:
     return [
         f"Trade {one.marked.trade.id}: a quote is missing, so its loss limit cannot be checked."
         for one in managed
-        if one.marked.pnl is None and one.reason is None and one.marked.trade.state.can_exit
+        if one.marked.quote_missing and one.reason is None and one.marked.trade.state.can_exit
     ]

@@ -40,7 +40,10 @@ SPY_LATE_SESSION = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class MarkedTrade:
-    """One open trade at current quotes; None where not known. Contracts held are signed, `pnl` is dollars."""
+    """One open trade at current quotes; None where not known. Contracts held are signed, `pnl` is dollars.
+
+    `cost` is what closing it costs now, dollars. With contracts that others took away there is no `pnl`.
+    """
 
     trade: Trade
     spx_held: Decimal
@@ -49,7 +52,13 @@ class MarkedTrade:
     spy_price: Decimal | None
     spx_quote: Quote
     spy_quote: Quote
+    cost: Decimal | None
     pnl: Decimal | None
+
+    @property
+    def quote_missing(self) -> bool:
+        """Whether a quote that closing needs is not known, so that no loss limit can be checked."""
+        return self.cost is None
 
     @property
     def flat(self) -> bool:
@@ -120,7 +129,7 @@ def mark_trade(
         job.gone(trade, LegName.SPX) or job.gone(trade, LegName.SPY)
     )  # else part of it is unknown
     pnl = current_pnl(sums.entry_credit, sums.exit_cash, cost) if complete else None
-    return MarkedTrade(trade, spx_held, spy_held, spx_price, spy_price, spx, spy, pnl)
+    return MarkedTrade(trade, spx_held, spy_held, spx_price, spy_price, spx, spy, cost, pnl)
 
 
 async def pnl_of_open(job: ConnectedJob) -> list[Decimal | None]:

@@ -33,9 +33,98 @@ def calls(stage: Stage) -> dict[str, float]:
 
 def others(stage: Stage, what: str, con: str, side: str, quantity: int) -> None:
     """Somebody else trades our contract, or a position of it moves with no execution to tell why."""
-    contract = stage.sql(f"SELECT {con}_con_id AS id FROM trades")[0]["id"]
-    stage.script([fault(what, side=side, quantity=quantity, con_id=contract)])
+    contract = stage.sql(f"SELECT con_id FROM orders WHERE leg = '{con.upper()}'")[0]["con_id"]
+    stage.sim.control.script([fault(what, side=side, quantity=quantity, con_id=contract)])
 
 
 def our_orders(stage: Stage) -> int:
     return len([row for row in stage.sim.control.book()["orders"] if row["order_ref"].startswith("spxarb:")])
+
+
+def test_calls_that_others_bought_back_are_not_bought_again_and_spx_is_sold_at_once(held):
+    """IB, or the owner, buys the ten SPY calls back at noon: the rest of the spread goes, and a human hears."""
+    others(held, "foreign_fill", "spy", "BUY", 10)
+    done = held.run("monitor")
+    assert done.code == 6
+    assert calls(held) == {}
+    assert [position["exit_reason"] for position in done["positions"]] == ["EMERGENCY"]
+    assert "Others closed 10 short SPY calls of trade 1" in done["error"]
+
+
+def test_a_part_that_others_bought_back_stays_theirs_when_the_exit_is_due(held):
+    others(held, "foreign_fill", "spy", "BUY", 4)
+    done = held.run("monitor")
+    assert (done.code, [position["action"] for position in done["positions"]]) == (6, ["held"])
+    held.at("15:46")
+    assert held.run("monitor").code == 6
+    assert calls(held) == {}
+
+
+def test_spx_that_others_sold_leaves_spy_naked_and_it_is_bought_back_at_once(held):
+    others(held, "foreign_fill", "spx", "SELL", 1)
+    done = held.run("monitor")
+    assert done.code == 6
+    assert calls(held) == {}
+    assert "Others closed 1 long SPX call of trade 1" in done["error"]
+
+
+@pytest.mark.parametrize("verb", [("monitor",), ("close-all", "--yes")], ids=" ".join)
+def test_an_account_that_is_flat_without_an_execution_is_not_traded(held, verb):
+    others(held, "foreign_position", "spy", "BUY", 10)
+    others(held, "foreign_position", "spx", "SELL", 1)
+    assert calls(held) == {}
+    sent = our_orders(held)
+    held.at("15:46")
+    done = held.run(*verb)
+    assert done.code == 6
+    assert (calls(held), our_orders(held)) == ({}, sent)
+    assert "no execution says why" in done["error"]
+
+
+def test_the_owners_own_contracts_of_the_same_strike_stay_his(tmp_path):
+    with playing(tmp_path) as stage:
+        settings(stage, max_spreads_per_day=2, broker_side_failsafe=False)
+        enter(stage)
+        others(stage, "foreign_fill", "spy", "BUY", 3)
+        others(stage, "foreign_fill", "spy", "SELL", 5)
+        stage.at("15:46")
+        assert stage.run("monitor").code == 0
+        assert calls(stage) == {"SPY": -2}
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [{}, {"perm_id": "zero"}, {"order_ref": "spxarb:*:X*"}],
+    ids=["all", "no permanent id", "exits only"],
+)
+def test_executions_without_our_reference_are_ours_by_their_ids(tmp_path, rest):
+    """The spread is entered, held and closed as if every execution carried its reference."""
+    with playing(tmp_path) as stage:
+        settings(stage, max_spreads_per_day=1, broker_side_failsafe=False)
+        stage.sim.control.script([fault("no_reference", lasts="always", **rest)])
+        done = enter(stage)
+        assert done["credit"]["net"] == stage.sql("SELECT entry_credit FROM trades")[0]["entry_credit"] != 0
+        stage.at("15:46")
+        assert stage.run("monitor").code == 0
+        assert calls(stage) == {}
+
+
+def test_a_liquidation_by_ib_is_named_and_the_rest_of_the_spread_is_closed_at_once(held):
+    """IB's executions: order id -1, client id 0, no reference, liquidation flag 1."""
+    held.sim.control.script([fault("liquidation", symbol="SPX")])
+    done = held.run("monitor")
+    assert done.code == 6
+    assert calls(held) == {}
+    assert "IB liquidated 1 long SPX call of trade 1" in done["error"]
+
+
+def test_a_sale_that_was_refused_and_is_held_all_the_same_keeps_its_hedge(tmp_path):
+    """201 for the SPY sale, and the account is short ten calls: SPX stays, entries stop, a human hears."""
+    with playing(tmp_path) as stage:
+        settings(stage, max_spreads_per_day=1, broker_side_failsafe=False)
+        stage.sim.control.script([fault("rejected_but_held", when={"symbol": "SPY", "side": "SELL"})])
+        done = stage.run("enter")
+        assert (done.code, done["outcome"]) == (6, "aborted")
+        assert calls(stage) == {"SPXW": 1, "SPY": -10}
+        shut = stage.run("close-all", "--yes")
+        assert (shut.code, shut["flat"], shut["asked_broker"]) == (6, False, True)
