@@ -949,11 +949,12 @@ def test_what_is_not_ours_is_left_alone_even_in_the_same_contract(stage):
 
 
 @pytest.mark.parametrize(("mode", "words"), [("paper", ("--yes",)), ("sim", ("--dry-run",))])
-def test_close_all_with_nothing_open_needs_no_gateway(tmp_path, words, mode):
+def test_close_all_without_a_gateway_does_not_call_the_account_flat(tmp_path, words, mode):
+    """It always asks the broker, also when the ledger knows of nothing."""
     stage = lonely(tmp_path, free_port(), mode)
     done = stage.run("close-all", *words)
-    assert_fits(done.json, CLOSE_ALL | {"mode": mode, "positions": [], "flat": True})
-    assert done.code == 0
+    assert_fits(done.json, CLOSE_ALL | {"mode": mode, "positions": [], "flat": None, "asked_broker": False})
+    assert done.code == 4
     assert stage.sql("SELECT is_trading FROM system_state") == [{"is_trading": int(words == ("--dry-run",))}]
 
 
