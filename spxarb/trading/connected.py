@@ -17,11 +17,12 @@ from spxarb.core.records import held
 from spxarb.core.steps import SpreadState
 from spxarb.core.tracking import TrackedOrder
 from spxarb.core.trades import TradeEvent, TradeState
+from spxarb.core.unreadable import POSITIONS
 from spxarb.errors import RefusedError
 from spxarb.trading import bookkeeping, matters
 from spxarb.trading.context import READ_ONLY_CLIENT_ID_OFFSET
 from spxarb.trading.executor import OrderExecutor
-from spxarb.trading.market_calendar import timetable
+from spxarb.trading.market_calendar import timetable, timetable_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -188,12 +189,7 @@ class ConnectedJob:
         """What ledger and account differ in, as matters: what others took is one until a human says so."""
         found = [Finding(MatterKind.ACCOUNT.key(text), text) for text in self._unproven()]
         return found + [
-            Finding(
-                _matter_of(finding).key(f"{finding.kind}:{finding.trade_id}:{finding.leg}"),
-                finding.text,
-                finding.trade_id,
-            )
-            for finding in self.comparison.findings
+            Finding(_key_of(finding), finding.text, finding.trade_id) for finding in self.comparison.findings
         ]
 
     def _compared(self) -> account.Comparison:
@@ -205,11 +201,19 @@ class ConnectedJob:
         return replace(found, findings=(*found.findings, *untold))
 
     def _comparable(self) -> list[Trade]:
-        """Every trade of which the account may still hold calls that trade."""
+        """Every trade of which the account may still hold calls that trade.
+
+        A position row of ours that cannot be read says nothing of what is held: no exit is capped by it.
+        """
         today = self.snapshot.time.date()
         trades = {trade.id: trade for trade in bookkeeping.open_trades(self.ledger)}
         trades |= {trade.id: trade for trade in self.ledger.trades.of_day(today)}
-        return [trade for _, trade in sorted(trades.items()) if not self._expired(trade)]
+        hidden = {row.con_id for row in self.snapshot.unreadable if row.list == POSITIONS}
+        return [
+            trade
+            for _, trade in sorted(trades.items())
+            if not (self._expired(trade) or {trade.spx.con_id, trade.spy.con_id} & hidden)
+        ]
 
     def _expired(self, trade: Trade) -> bool:
         return self.now >= timetable_of(trade, self.context.config).close
@@ -349,8 +353,11 @@ class ConnectedJob:
         return {ref for ref in refs if self.ledger.orders.find(ref) is not None}
 
 
-def _matter_of(finding: account.Finding) -> MatterKind:
-    return MatterKind.TAKEN if finding.kind in {Break.LIQUIDATED, Break.TAKEN} else MatterKind.ACCOUNT
+def _key_of(finding: account.Finding) -> str:
+    """What others took stays a matter until a human says so; all else until ledger and account agree."""
+    taken = finding.kind in {Break.LIQUIDATED, Break.TAKEN}
+    kind = MatterKind.TAKEN if taken else MatterKind.ACCOUNT
+    return kind.key(f"{finding.kind}:{finding.trade_id}:{finding.leg}")
 
 
 def _executions_of(ref: str, fills: Iterable[Fill]) -> dict[str, Execution]:
