@@ -122,7 +122,9 @@ def test_a_sale_that_was_refused_and_is_held_all_the_same_keeps_its_hedge(tmp_pa
     """201 for the SPY sale, and the account is short ten calls: SPX stays, entries stop, a human hears."""
     with playing(tmp_path) as stage:
         settings(stage, max_spreads_per_day=1, broker_side_failsafe=False)
-        stage.sim.control.script([fault("rejected_but_held", when={"symbol": "SPY", "side": "SELL"})])
+        stage.sim.control.script(
+            [fault("rejected_but_held", when={"request": "place_order", "order_ref": "spxarb:*:SPY:e1"})]
+        )
         done = stage.run("enter")
         assert (done.code, done["outcome"]) == (6, "aborted")
         assert calls(stage) == {"SPXW": 1, "SPY": -10}
