@@ -32,6 +32,8 @@ HASTE = {
     "quote_timeout_seconds": 3,
     "question_timeout_seconds": 5,
 }
+WAIT_SCALE = "0.1"
+"""Against the simulated gateway, which answers at once, the waits of proofs take a tenth: `trading/waits.py`."""
 MINE = ("IB_", "TRADING_", "MAX_", "MIN_ENTRY", "DASHBOARD_", "EMAIL_", "SPXARB_", "STATE_DIRECTORY")
 
 
@@ -110,6 +112,8 @@ class Stage:
     folder: Path
     sim: RunningSim
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    mode: str = "sim"
+    """As last configured."""
 
     @property
     def day(self) -> date:
@@ -133,6 +137,7 @@ class Stage:
         }
         for section, values in {**self.settings, **sections}.items():
             base.setdefault(section, {}).update(values)
+        self.mode = base["trading"]["mode"]
         self.config.write_text(yaml.safe_dump(base))
 
     def at(self, clock: str) -> datetime:
@@ -149,7 +154,8 @@ class Stage:
 
     def environment(self, **more: str) -> dict[str, str]:
         kept = {name: text for name, text in os.environ.items() if not name.startswith(MINE)}
-        return {**kept, "HOME": str(self.folder), **more}
+        haste = {"SPXARB_WAIT_SCALE": WAIT_SCALE} if self.mode == "sim" else {}
+        return {**kept, "HOME": str(self.folder), **haste, **more}
 
     def run(
         self, *words: str, as_json: bool = True, env: dict[str, str] | None = None, timeout: float = 90
