@@ -43,7 +43,7 @@ class MatterKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class NewMatter:
     """Something that needs a human; `text` is a sentence without its full stop."""
 
     key: str

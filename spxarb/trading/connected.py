@@ -10,7 +10,7 @@ from spxarb.broker.broker import Broker, Endpoint, connect
 from spxarb.broker.clock import Clock
 from spxarb.core import account, reconcile
 from spxarb.core.account import Break
-from spxarb.core.matters import Finding, MatterKind
+from spxarb.core.matters import MatterKind, NewMatter
 from spxarb.core.model import ZERO, LegName, SnapshotTaken
 from spxarb.core.orders import ABSENCE_SECONDS, OrderState, Presence, reported_done
 from spxarb.core.records import held
@@ -185,11 +185,12 @@ class ConnectedJob:
         self.comparison = self._compared()
         return self.comparison.findings
 
-    def _differences(self) -> list[Finding]:
+    def _differences(self) -> list[NewMatter]:
         """What ledger and account differ in, as matters: what others took is one until a human says so."""
-        found = [Finding(MatterKind.ACCOUNT.key(text), text) for text in self._unproven()]
+        found = [NewMatter(MatterKind.ACCOUNT.key(text), text) for text in self._unproven()]
         return found + [
-            Finding(_key_of(finding), finding.text, finding.trade_id) for finding in self.comparison.findings
+            NewMatter(_key_of(finding), finding.text, finding.trade_id)
+            for finding in self.comparison.findings
         ]
 
     def _compared(self) -> account.Comparison:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spxarb.core.matters import Finding, MatterKind
+from spxarb.core.matters import MatterKind, NewMatter
 from spxarb.core.model import ZERO
 from spxarb.core.records import ACKNOWLEDGED
 from spxarb.core.sentences import sentence
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 AGREE_AGAIN = "ledger and account agree again"
 
 
-def needs_human(ledger: Ledger, finding: Finding, at: datetime) -> bool:
+def needs_human(ledger: Ledger, finding: NewMatter, at: datetime) -> bool:
     """Keep a finding as a matter; False when a human has acknowledged it already."""
     return ledger.matters.raise_(finding.key, finding.text, finding.trade_id, at).is_open
 
 
-def compared(ledger: Ledger, findings: Iterable[Finding], at: datetime) -> list[Finding]:
+def compared(ledger: Ledger, findings: Iterable[NewMatter], at: datetime) -> list[NewMatter]:
     """Keep all that a whole comparison with the account found; what it did not find again is resolved.
 
     Returns those that no human has acknowledged.
@@ -52,7 +52,8 @@ def review(ledger: Ledger, at: datetime) -> None:
     for matter in ledger.matters.unresolved():
         kind = matter.kind
         by_evidence = kind is not None and kind.follows_from_the_ledger and not kind.needs_acknowledgement
-        if by_evidence and matter.key not in standing:
+        unread = matter.trade_id in ledger.trades.unreadable  # of such a trade nothing is shown
+        if by_evidence and not unread and matter.key not in standing:
             ledger.matters.resolve(matter.key, _how_it_ended(ledger, matter), at)
 
 
@@ -102,16 +103,18 @@ def _end_order(ledger: Ledger, matter: Matter, at: datetime) -> None:
 # --- what the ledger itself says ---------------------------------------------------------------------
 
 
-def _standing(ledger: Ledger) -> Iterator[Finding]:
-    for trade in ledger.trades.open():
+def _standing(ledger: Ledger) -> Iterator[NewMatter]:
+    trades = ledger.trades.open()
+    for trade in trades:
         yield from _of_trade(ledger, trade)
+    not_closed = {trade.id for trade in trades} | ledger.trades.unreadable.keys()
     for record in ledger.orders.unproven():
-        if not ledger.trades.get(record.trade_id).is_open:
+        if record.trade_id not in not_closed:
             text = f"how order {record.ref} ended is not known, though its trade was closed"
-            yield Finding(MatterKind.ORDER.key(record.ref), text, record.trade_id)
+            yield NewMatter(MatterKind.ORDER.key(record.ref), text, record.trade_id)
 
 
-def _of_trade(ledger: Ledger, trade: Trade) -> Iterator[Finding]:
+def _of_trade(ledger: Ledger, trade: Trade) -> Iterator[NewMatter]:
     """What the state of an open trade says at the end of a job."""
     kind, otherwise = _BY_STATE.get(trade.state, (None, ""))
     if kind is None:
@@ -120,10 +123,10 @@ def _of_trade(ledger: Ledger, trade: Trade) -> Iterator[Finding]:
         orders = [record.ref for record in ledger.orders.of_trade(trade.id) if not record.final]
         for ref in orders:
             text = f"how order {ref} ended is not known"
-            yield Finding(MatterKind.ORDER.key(ref), text, trade.id)
+            yield NewMatter(MatterKind.ORDER.key(ref), text, trade.id)
         if orders:
             return
-    yield Finding(kind.key(trade.id), f"trade {trade.id}: {trade.note or otherwise}", trade.id)
+    yield NewMatter(kind.key(trade.id), f"trade {trade.id}: {trade.note or otherwise}", trade.id)
 
 
 _BY_STATE = {

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from spxarb.core.exits import settlement_cash
-from spxarb.core.matters import Finding, MatterKind
+from spxarb.core.matters import MatterKind, NewMatter
 from spxarb.core.model import ZERO, ExitReason, LegName, latest_revisions
 from spxarb.core.records import Settlement, held
 from spxarb.core.sessions import next_trading_day, previous_trading_day
@@ -264,7 +264,7 @@ def _finalize(job: ConnectedJob, trade: Trade, spx_quote: Quote) -> list[str]:
     spy = next((row for row in settlements if row.leg is LegName.SPY), None)
     doubt = "" if spy is None else _doubt_about_shares(job, trade, spy)
     if doubt:
-        finding = Finding(MatterKind.SHARES.key(trade.id), doubt, trade.id)
+        finding = NewMatter(MatterKind.SHARES.key(trade.id), doubt, trade.id)
         if matters.needs_human(job.ledger, finding, job.now):
             return []
     official = _close_of(job, trade.expiry, spx_quote)

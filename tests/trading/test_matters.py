@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from spxarb.core.matters import Finding, MatterKind
+from spxarb.core.matters import MatterKind, NewMatter
 from spxarb.core.model import NEW_YORK, Contract, ExitReason, LegName, OrderTicket, Side
 from spxarb.core.records import OrderRecord, Purpose, Trade
 from spxarb.core.trades import TradeEvent, TradeState
@@ -105,7 +105,7 @@ def test_no_evidence_resolves_a_trade_that_was_lost_from_sight(ledger, trade):
 
 
 def test_what_a_comparison_does_not_find_again_is_resolved(ledger):
-    first, second = (Finding(MatterKind.ACCOUNT.key(text), text) for text in ("one call more", "two less"))
+    first, second = (NewMatter(MatterKind.ACCOUNT.key(text), text) for text in ("one call more", "two less"))
     assert matters.compared(ledger, [first, second], NOW) == [first, second]
     assert matters.compared(ledger, [second], LATER) == [second]
     assert keys(ledger) == ["account:two less"]
@@ -115,7 +115,7 @@ def test_what_a_comparison_does_not_find_again_is_resolved(ledger):
 
 
 def test_what_is_acknowledged_is_no_finding_while_it_lasts(ledger):
-    found = Finding("account:x", "x")
+    found = NewMatter("account:x", "x")
     matters.compared(ledger, [found], NOW)
     (matter,) = ledger.matters.open()
     matters.acknowledge(ledger, matter.id, None, NOW)
