@@ -10,32 +10,28 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spxarb.core.model import ZERO, LegName, Side, latest_revisions
-from spxarb.core.records import PREFIX, held, order_name
+from spxarb.core.model import ZERO, Side, latest_revisions
+from spxarb.core.records import PREFIX, order_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
-    from datetime import date, datetime
+    from datetime import date
     from decimal import Decimal
 
     from spxarb.core.model import BrokerSnapshot, Execution
-    from spxarb.core.records import Fill, Trade
+    from spxarb.core.records import Fill
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Differences in sentences: `repaired` in the ledger by proof, `noticed` of others' trades, `unproven`.
-
-    What is unproven needs a human.
-    """
+    """Differences in sentences: `repaired` in the ledger by proof; what is `unproven` needs a human."""
 
     repaired: tuple[str, ...] = ()
     unproven: tuple[str, ...] = ()
-    noticed: tuple[str, ...] = ()
 
     @property
     def all(self) -> tuple[str, ...]:
-        return (*self.repaired, *self.noticed, *self.unproven)
+        return (*self.repaired, *self.unproven)
 
 
 def describe(execution: Execution) -> str:
@@ -74,48 +70,6 @@ def unknown_holdings(snapshot: BrokerSnapshot, tag: str, known_refs: Collection[
         for (_, contract), quantity in net.items()
         if quantity
     ]
-
-
-def closed_by_others(
-    trade: Trade, fills: Iterable[Fill], snapshot: BrokerSnapshot, known_refs: Collection[str]
-) -> list[str]:
-    """Legs that the account holds less of than our executions add up to, after others traded against them.
-
-    Perhaps somebody closed them by hand. They count as ours all the same and will be closed: one sentence
-    each, and nothing more.
-    """
-    sentences = []
-    own = list(fills)
-    for leg in LegName:
-        con_id, ours = trade.contract(leg).con_id, held(own, leg)
-        account = sum((row.quantity for row in snapshot.positions if row.con_id == con_id), start=ZERO)
-        against = any(_signed(row) * ours < 0 for row in _foreign(con_id, snapshot, known_refs))
-        if against and account * ours < ours * ours:
-            sentences.append(
-                f"others traded {trade.contract(leg)} of trade {trade.id}: the account holds {account:+.0f}, "
-                f"the ledger {ours:+.0f}; spxarb will close its own all the same: was it closed by hand?"
-            )
-    return sentences
-
-
-def sold_by_others(
-    trade: Trade, snapshot: BrokerSnapshot, known_refs: Collection[str], since: datetime
-) -> bool:
-    """Whether selling our long SPX calls would leave the account short, because others sold some since.
-
-    Somebody may have closed the position by hand. A net position does not say whose calls are left, so this
-    one sale waits for a human; buying SPY back is never held up.
-    """
-    con_id = trade.spx.con_id
-    position = next((row.quantity for row in snapshot.positions if row.con_id == con_id), ZERO)
-    traded = [row for row in _foreign(con_id, snapshot, known_refs) if row.time >= since]
-    return sum(map(_signed, traded), start=ZERO) < 0 and position < trade.spx_contracts
-
-
-def _foreign(con_id: int, snapshot: BrokerSnapshot, known_refs: Collection[str]) -> list[Execution]:
-    """Others' executions of the day in a contract, each as its latest correction has it."""
-    rows = (row for row in snapshot.executions if row.con_id == con_id and row.order_ref not in known_refs)
-    return latest_revisions(rows)
 
 
 def _signed(execution: Execution) -> Decimal:

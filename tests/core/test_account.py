@@ -255,3 +255,26 @@ def test_what_executions_explain_and_what_they_do_not_add_up_to_what_is_gone(tak
     ]
     assert sum(lost) == taken
     assert there(found)[1] == 10 - taken
+
+
+CORRECTED = (
+    pytest.param(
+        [("a.01", Side.BUY, 2), ("a.02", Side.BUY, 0), ("b.01", Side.SELL, 1)], 1, id="busted, then sold"
+    ),
+    pytest.param(
+        [("a.01", Side.SELL, 1), ("a.02", Side.SELL, 2), ("b.01", Side.BUY, 2)], 0, id="bought back"
+    ),
+    pytest.param([("a.01", Side.SELL, 1), ("a.02", Side.SELL, 0)], 0, id="a sale that was busted"),
+    pytest.param([("a.9", Side.SELL, 1), ("a.10", Side.SELL, 0)], 0, id="the tenth correction"),
+    pytest.param([("a.9", Side.SELL, 0), ("a.10", Side.SELL, 1)], 1, id="the tenth correction sells"),
+)
+
+
+@pytest.mark.parametrize("backwards", [False, True], ids=["in order", "backwards"])
+@pytest.mark.parametrize(("rows", "taken"), CORRECTED)
+def test_corrections_of_others_executions_replace_and_never_add(rows, taken, backwards):
+    """Whatever the order in which they are listed: only the latest correction says who took what."""
+    listed = [fill(SPX, side, quantity, exec_id=name) for name, side, quantity in rows]
+    found = compare([trade()], seen(spx=1 - taken, others=listed[::-1] if backwards else listed), ORDERS)
+    assert [f.quantity for f in found.findings if f.kind is Break.TAKEN] == [1] * taken
+    assert there(found) == (1 - taken, 10)

@@ -7,8 +7,6 @@ from decimal import Decimal
 from itertools import permutations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from spxarb.core.model import (
     NEW_YORK,
@@ -22,10 +20,8 @@ from spxarb.core.model import (
 )
 from spxarb.core.reconcile import (
     Findings,
-    closed_by_others,
     describe,
     lost_fills,
-    sold_by_others,
     unknown_holdings,
 )
 from spxarb.core.records import Fill, Purpose, Trade
@@ -136,8 +132,8 @@ def test_executions_that_differ_before_the_last_group_are_different_executions()
 
 
 def test_findings_are_listed_with_what_needs_a_human_last():
-    findings = Findings(repaired=("a",), unproven=("b",), noticed=("c",))
-    assert findings.all == ("a", "c", "b")
+    findings = Findings(repaired=("a",), unproven=("b",))
+    assert findings.all == ("a", "b")
     assert Findings().all == ()
 
 
@@ -251,130 +247,3 @@ def test_the_latest_correction_counts_whatever_the_order_of_the_list(rows):
 )
 def test_what_was_busted_holds_nothing(rows):
     assert unknown(*rows) == []
-
-
-# --- legs that others traded --------------------------------------------------------------------------
-
-
-def closed(*others, spx=1, spy=-10, own=OWN_FILLS):
-    return closed_by_others(TRADE, own, snapshot(*others, spx=spx, spy=spy), OURS)
-
-
-def test_a_leg_that_others_closed_in_part_is_named_with_both_counts():
-    (sentence,) = closed(bought("1.01", 4, contract=SPY), spy=-6)
-    assert sentence.startswith(f"others traded {SPY} of trade 7: the account holds -6, the ledger -10;")
-
-
-def test_a_leg_that_others_closed_whole_is_named():
-    (sentence,) = closed(sold("1.01", 1), spx=0)
-    assert sentence.startswith(f"others traded {SPX} of trade 7: the account holds +0, the ledger +1;")
-
-
-def test_both_legs_closed_by_others_are_both_named():
-    assert len(closed(sold("1.01", 1), bought("2.01", 10, contract=SPY), spx=0, spy=0)) == 2
-
-
-def test_a_position_that_is_short_of_ours_without_any_trade_of_others_is_not_their_doing():
-    assert closed(spx=0) == []
-
-
-def test_others_that_traded_beside_us_took_nothing_away():
-    """They opened and closed their own: the account still holds ours."""
-    assert closed(sold("1.01", 2), bought("2.01", 2), spx=1) == []
-    assert closed(bought("1.01", 2), spx=3) == []
-
-
-def test_others_that_traded_our_way_did_not_close_ours():
-    assert closed(bought("1.01", 1), spx=0) == []
-
-
-def test_a_leg_that_we_do_not_hold_is_not_closed_by_anybody():
-    assert closed(sold("1.01", 1), spx=0, own=OWN_FILLS[1:]) == []
-
-
-@pytest.mark.parametrize("others", in_every_order(sold("1.01.01", 1), sold("1.01.02", 0)))
-def test_a_busted_trade_of_others_closed_nothing(others):
-    assert closed(*others, spx=0) == []
-
-
-@pytest.mark.parametrize("others", in_every_order(bought("1.01.01", 1), sold("1.01.02", 1)))
-def test_a_corrected_trade_of_others_counts_with_the_side_of_its_correction(others):
-    assert len(closed(*others, spx=0)) == 1
-
-
-# --- SPX that others sold -----------------------------------------------------------------------------
-
-
-def others_sold(*others, spx, since=ENTERED):
-    return sold_by_others(TRADE, snapshot(*others, spx=spx), OURS, since)
-
-
-def test_others_that_sold_our_calls_hold_our_sale_up():
-    assert others_sold(sold("1.01", 1), spx=0)
-
-
-def test_nobody_sold_anything():
-    assert not others_sold(spx=1)
-    assert not others_sold(spx=0)
-
-
-def test_others_that_sold_calls_of_their_own_do_not_hold_our_sale_up():
-    assert not others_sold(sold("1.01", 1), spx=1)
-
-
-def test_others_that_bought_back_what_they_sold_do_not_hold_our_sale_up():
-    assert not others_sold(sold("1.01", 1), bought("2.01", 1), spx=0)
-
-
-def test_our_own_sales_are_not_others():
-    assert not others_sold(sold("1.01", 1, ref=SOLD), spx=0)
-
-
-def test_sales_of_another_contract_are_none_of_ours():
-    assert not others_sold(sold("1.01", 1, contract=SPY), spx=0)
-
-
-def test_sales_before_our_entry_took_nothing_of_ours():
-    before = ENTERED - timedelta(minutes=1)
-    assert not others_sold(sold("1.01", 1, time=before), spx=0)
-    assert others_sold(sold("1.01", 1, time=ENTERED), spx=0)
-
-
-@pytest.mark.parametrize(
-    "others", in_every_order(bought("1.01.01", 2), bought("1.01.02", 0), sold("2.01.01", 1))
-)
-def test_a_purchase_of_others_that_was_busted_makes_up_for_no_sale(others):
-    assert others_sold(*others, spx=0)
-
-
-@pytest.mark.parametrize(
-    "others", in_every_order(sold("1.01.01", 2), sold("1.01.02", 1), bought("2.01.01", 1))
-)
-def test_a_sale_of_others_that_was_corrected_and_bought_back_is_undone(others):
-    assert not others_sold(*others, spx=0)
-
-
-@pytest.mark.parametrize("others", in_every_order(sold("1.01.9", 1), sold("1.01.10", 0)))
-def test_a_sale_of_others_that_the_tenth_correction_busted_is_none(others):
-    assert not others_sold(*others, spx=0)
-
-
-@given(
-    st.lists(
-        st.tuples(st.integers(1, 3), st.sampled_from(["01", "02", "09", "10"]), st.integers(-2, 2)),
-        unique_by=lambda row: row[:2],
-        max_size=8,
-    ),
-    st.randoms(use_true_random=False),
-)
-def test_only_the_latest_corrections_decide_whether_others_sold(rows, rng):
-    """Quantities signed: bought positive, sold negative, busted zero."""
-    executions = [
-        execution(f"e.{family}.{revision}", Side.BUY if count > 0 else Side.SELL, abs(count))
-        for family, revision, count in rows
-    ]
-    standing = {
-        family: count for family, revision, count in sorted(rows, key=lambda row: (row[0], int(row[1])))
-    }
-    rng.shuffle(executions)
-    assert others_sold(*executions, spx=0) is (sum(standing.values()) < 0)
