@@ -15,7 +15,6 @@ from spxarb.core.model import ZERO, LegName, latest_revisions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
     from decimal import Decimal
 
     from spxarb.core.identity import OrderIndex
@@ -44,15 +43,14 @@ class OwnLeg:
     """One leg of one trade as the ledger has it. Contracts, signed, short negative.
 
     `held` is what our own executions and settlements leave, less what others are known to have taken.
-    `since` is when our first order in this contract was made; `overnight` were the account's contracts then,
-    less all executions of the day (it stays the same all day); None: not known.
+    `overnight` were the account's contracts when our first order there was made, less all executions of the
+    day (it stays the same all day); None: not known.
     """
 
     trade_id: int
     leg: LegName
     contract: Contract
     held: int
-    since: datetime
     overnight: Decimal | None = None
 
     @property
@@ -122,8 +120,8 @@ def compare(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: OrderI
     available: dict[tuple[int, LegName], int] = {}
     lost: dict[tuple[int, LegName], int] = {}
     for own in _by_contract([leg for trade in trades for leg in (trade.spx, trade.spy)]):
-        others = _others(own[0].contract.con_id, snapshot, orders)
-        there = _there(own[0], others, snapshot)
+        early, late = _others(own[0].contract.con_id, snapshot, orders)
+        there = _there(own[0], early, snapshot)
         for leg in own:
             wanted = max(leg.held * leg.direction, 0)
             available[leg.trade_id, leg.leg] = min(wanted, max(there, 0))
@@ -131,7 +129,7 @@ def compare(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: OrderI
             there -= wanted
             if missing:
                 lost[leg.trade_id, leg.leg] = missing * leg.direction
-                findings += _lost(leg, missing, others)
+                findings += _lost(leg, missing, late)
         findings += _unexplained(own, snapshot)
     for trade in trades:
         findings += _hedge(trade, available)
@@ -143,9 +141,9 @@ def still_there(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: Or
     found = []
     for own in _by_contract([leg for trade in trades for leg in (trade.spx, trade.spy)]):
         first = own[0]
-        others = _others(first.contract.con_id, snapshot, orders)
-        there = _there(first, others, snapshot)
-        added = sum((_signed(row) for row in others if row.time >= first.since), start=ZERO)
+        early, late = _others(first.contract.con_id, snapshot, orders)
+        there = _there(first, early, snapshot)
+        added = sum(map(_signed, late), start=ZERO)
         ours = min(there, there - int(added) * first.direction)
         if ours > 0:
             found.append(f"{_calls(ours, first)} ({first.contract})")
@@ -192,23 +190,31 @@ def _by_contract(legs: Sequence[OwnLeg]) -> list[list[OwnLeg]]:
     return list(groups.values())
 
 
-def _others(con_id: int, snapshot: BrokerSnapshot, orders: OrderIndex) -> list[Execution]:
-    """The day's executions in a contract that are not ours, as they stand after corrections."""
+def _others(
+    con_id: int, snapshot: BrokerSnapshot, orders: OrderIndex
+) -> tuple[list[Execution], list[Execution]]:
+    """Others' executions of the day in a contract, as they stand: before our first one there, and after it.
+
+    Times are whole seconds, so within one the order of the broker's list decides.
+    """
     standing = latest_revisions(row for row in snapshot.executions if row.con_id == con_id)
-    return [execution for execution in standing if orders.of_execution(execution) is None]
+    standing.sort(key=lambda row: row.time)
+    ours = [number for number, row in enumerate(standing) if orders.of_execution(row) is not None]
+    first = ours[0] if ours else len(standing)
+    early = standing[:first]
+    return early, [row for number, row in enumerate(standing) if number > first and number not in ours]
 
 
 def _position(con_id: int, snapshot: BrokerSnapshot) -> Decimal:
     return sum((row.quantity for row in snapshot.positions if row.con_id == con_id), start=ZERO)
 
 
-def _there(first: OwnLeg, others: Sequence[Execution], snapshot: BrokerSnapshot) -> int:
+def _there(first: OwnLeg, early: Sequence[Execution], snapshot: BrokerSnapshot) -> int:
     """Contracts of our direction in the account beyond what it held before our first order there.
 
     What it held then is its overnight position and what others traded until then.
     """
-    early = sum((_signed(row) for row in others if row.time < first.since), start=ZERO)
-    before = (first.overnight or ZERO) + early
+    before = (first.overnight or ZERO) + sum(map(_signed, early), start=ZERO)
     return int((_position(first.contract.con_id, snapshot) - before) * first.direction)
 
 
@@ -217,9 +223,8 @@ def _signed(execution: Execution) -> Decimal:
     return execution.quantity * execution.side.sign
 
 
-def _lost(leg: OwnLeg, missing: int, others: Sequence[Execution]) -> list[Finding]:
+def _lost(leg: OwnLeg, missing: int, against: Sequence[Execution]) -> list[Finding]:
     """Why the account holds less than the ledger: who took it, as far as executions say."""
-    against = [execution for execution in others if execution.time >= leg.since]
     net = -leg.direction * sum(map(_signed, against), start=ZERO)
     explained = min(missing, max(int(net), 0))
     by_ib = any(execution.liquidation for execution in against)

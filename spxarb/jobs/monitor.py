@@ -106,8 +106,6 @@ def _reason(job: ConnectedJob, marked: MarkedTrade, total: Decimal | None) -> Ex
     trade = marked.trade
     if trade.exit_reason is not None:
         return trade.exit_reason
-    if any(finding.kind in UNHEDGED for finding in job.differences(trade)):
-        return ExitReason.EMERGENCY
     view = ExitView(
         now=job.now,
         day=timetable_of(trade, job.context.config),
@@ -116,7 +114,10 @@ def _reason(job: ConnectedJob, marked: MarkedTrade, total: Decimal | None) -> Ex
         pnl=marked.pnl,
         daily_pnl=total,
     )
-    return exit_signal(view, job.context.exit_limits(trade))
+    due = exit_signal(view, job.context.exit_limits(trade))
+    if due is None and any(finding.kind in UNHEDGED for finding in job.differences(trade)):
+        return ExitReason.EMERGENCY
+    return due
 
 
 def _mark(job: ConnectedJob, marked_trades: Sequence[MarkedTrade], total: Decimal | None) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from spxarb.broker.broker import Broker, Endpoint, connect
 from spxarb.broker.clock import Clock
 from spxarb.core import account, reconcile
-from spxarb.core.account import Break
+from spxarb.core.account import UNHEDGED, Break
 from spxarb.core.matters import MatterKind, NewMatter
 from spxarb.core.model import ZERO, LegName, SnapshotTaken
 from spxarb.core.orders import ABSENCE_SECONDS, OrderState, Presence, reported_done
@@ -191,6 +191,7 @@ class ConnectedJob:
         return found + [
             NewMatter(_key_of(finding), finding.text, finding.trade_id)
             for finding in self.comparison.findings
+            if finding.kind not in UNHEDGED  # a reason to exit: a human is needed for what brought it about
         ]
 
     def _compared(self) -> account.Comparison:
@@ -228,10 +229,9 @@ class ConnectedJob:
     def _own_leg(self, trade: Trade, leg: LegName, pnl: TradePnl) -> account.OwnLeg:
         contract = trade.contract(leg)
         first = self.ledger.orders.first_in(contract.con_id, trade.expiry)
-        since = first.created_at if first else trade.entry_time or self.snapshot.time
         overnight = first.overnight if first else None
         held_now = pnl.spx_held if leg is LegName.SPX else pnl.spy_held
-        return account.OwnLeg(trade.id, leg, contract, int(held_now), since, overnight)
+        return account.OwnLeg(trade.id, leg, contract, int(held_now), overnight)
 
     def _known_fills(self, records: Iterable[OrderRecord]) -> dict[str, Decimal]:
         """Contracts that each order filled by the executions seen, what a correction took back included."""

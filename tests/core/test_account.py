@@ -81,7 +81,7 @@ def seen(spx=1, spy=-10, others=(), ours=OURS, opened=(), completed=()):
 
 def leg(name, held, overnight=0, trade=1):
     contract = SPX if name is LegName.SPX else SPY
-    return OwnLeg(trade, name, contract, held, ENTERED, None if overnight is None else Decimal(overnight))
+    return OwnLeg(trade, name, contract, held, None if overnight is None else Decimal(overnight))
 
 
 def trade(spx=1, spy=-10, number=1, whole=True, spx_before=0, spy_before=0):

@@ -161,21 +161,3 @@ def test_close_all_ends_a_holder_that_hangs_in_the_middle_of_a_write(stage):
         assert (done.code, done.json and done["flat"]) == (0, True), done.err
         assert holder.wait(timeout=SECONDS) == -signal.SIGTERM
     assert stage.positions() == {}
-
-
-def test_a_position_closed_by_hand_is_told_and_still_ours(stage):
-    """By a net position alone nobody can tell a closing by hand from another's position."""
-    assert stage.run("enter")["outcome"] == "entered"
-    (spy,) = [
-        strike for (name, strike), quantity in stage.positions().items() if quantity < 0 and name == "SPY"
-    ]
-    stage.sim.control.advance(2)
-    take_the_whole_offer(stage, "SPY", spy, "SPY")
-    done = stage.run("monitor")
-    assert done.code == 0, done.err
-    assert any("closed by hand?" in told for told in done["reconciliation"])
-    stage.sim.control.advance(2)
-    foreign = stage.positions()["SPY", spy] + 10
-    closed = stage.run("close-all", "--yes")
-    assert closed.code == 0, closed.err
-    assert stage.positions() == {("SPY", spy): foreign}

@@ -1210,7 +1210,7 @@ def test_every_command_leaves_its_run_with_its_exit_code(tmp_path):
         (("enter", "--dry-run"), 4),
         (("monitor",), 0),
         (("settle",), 4),
-        (("close-all", "--yes"), 0),
+        (("close-all", "--yes"), 4),
         (("start",), 0),
         (("stop",), 0),
         (("status",), 4),
