@@ -348,8 +348,7 @@ def sim(
         int, typer.Option(metavar="PORT", min=0, max=65535, help="For the control; 0 takes a free one.")
     ] = 0,
     day: Annotated[
-        Path | None,
-        typer.Option("--day", metavar="FILE", help="A recorded day to play (csv, csv.gz)."),
+        Path | None, typer.Option("--day", metavar="FILE", help="A recorded day to play (csv, csv.gz).")
     ] = None,
     day_date: Annotated[
         date | None,

@@ -61,7 +61,7 @@ class OwnLeg:
 
 @dataclass(frozen=True, slots=True)
 class OwnTrade:
-    """Both legs of one trade. `whole`: it was entered, and no exit has begun; then neither leg stands alone.
+    """Both legs of one trade. `whole`: entered, and nothing of it was closed yet: no leg may stand alone.
 
     `spx_contracts` and `spy_contracts` are what an entry buys and sells: their ratio is the hedge.
     """

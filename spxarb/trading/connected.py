@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from spxarb.broker.broker import Broker, Endpoint, connect
 from spxarb.broker.clock import Clock
 from spxarb.core import account, reconcile
-from spxarb.core.account import UNHEDGED, Break
+from spxarb.core.account import Break
 from spxarb.core.matters import MatterKind, NewMatter
 from spxarb.core.model import ZERO, LegName, SnapshotTaken
 from spxarb.core.orders import ABSENCE_SECONDS, OrderState, Presence, reported_done
@@ -191,7 +191,6 @@ class ConnectedJob:
         return found + [
             NewMatter(_key_of(finding), finding.text, finding.trade_id)
             for finding in self.comparison.findings
-            if finding.kind not in UNHEDGED  # a reason to exit: a human is needed for what brought it about
         ]
 
     def _compared(self) -> account.Comparison:
@@ -223,7 +222,9 @@ class ConnectedJob:
     def _own(self, trade: Trade) -> account.OwnTrade:
         pnl = bookkeeping.pnl_of_trade(self.ledger, trade)
         spx, spy = (self._own_leg(trade, leg, pnl) for leg in LegName)
-        whole = trade.state is TradeState.OPEN
+        # Once the fail-safe has bought SPY back, as it should, the SPX call stands alone by our own doing.
+        bought_back = any(not fill.purpose.opens for fill in self.ledger.fills.of_trade(trade.id))
+        whole = trade.state is TradeState.OPEN and not bought_back
         return account.OwnTrade(spx, spy, trade.spx_contracts, trade.spy_contracts, whole)
 
     def _own_leg(self, trade: Trade, leg: LegName, pnl: TradePnl) -> account.OwnLeg:

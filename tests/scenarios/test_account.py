@@ -130,3 +130,32 @@ def test_a_sale_that_was_refused_and_is_held_all_the_same_keeps_its_hedge(tmp_pa
         assert calls(stage) == {"SPXW": 1, "SPY": -10}
         shut = stage.run("close-all", "--yes")
         assert (shut.code, shut["flat"], shut["asked_broker"]) == (6, False, True)
+
+
+@pytest.mark.parametrize(
+    ("busted", "left", "told"),
+    [
+        ("SPX", {"SPY": -10}, "is short 10 SPY calls without their hedge"),
+        ("SPY", {"SPXW": 1}, "holds 1 long SPX call and nothing is short against it"),
+    ],
+)
+def test_a_leg_whose_fill_was_busted_leaves_the_other_alone_and_a_human_hears_of_it(held, busted, left, told):
+    """Nobody else traded and nothing is missing: the rest is closed at once, and it is exit 6 all the same."""
+    held.sim.control.script([fault("bust", when={"message": "execution", "symbol": busted})])
+    held.run("status")  # its question for executions sets the correction off
+    assert calls(held) == left
+    done = held.run("monitor")
+    assert (done.code, calls(held)) == (6, {})
+    assert told in done["error"]
+
+
+def test_what_others_took_stays_a_matter_until_a_human_acknowledges_it(held):
+    """Days may pass: it is in the ledger, and each command tells it again."""
+    others(held, "foreign_fill", "spy", "BUY", 10)
+    assert held.run("monitor").code == 6
+    held.at("15:46")
+    assert held.run("monitor").code == 6
+    (matter,) = held.run("ack")["matters"]
+    assert "thers closed 10 short SPY calls" in matter["text"]
+    assert held.run("ack", str(matter["id"])).code == 0
+    assert held.run("monitor").code == 0

@@ -383,7 +383,8 @@ def test_a_read_only_gateway_is_told_as_such(hurried):
 ])  # fmt: skip
 def test_without_a_gateway_a_due_exit_is_an_alarm(tmp_path, ledger, verb, due, code):
     stage = holding(tmp_path, ledger, free_port(), "paper", due=due)
-    words = ("rade 1", "`spxarb monitor` tries again") if code == 6 else ()
+    trade = "Trade 1" if verb == "close-all" else "exit of trade 1"
+    words = (trade, "`spxarb monitor` tries again") if code == 6 else ()
     assert_told(run(stage, verb), code, verb, "othing listens", *words)
 
 
