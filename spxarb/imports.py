@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -161,8 +161,11 @@ class _Later(ModuleType):
 
 
 def _taken(module: ModuleType, name: str) -> Any:
-    """As `from module import name` finds it: an attribute, else a module of the package."""
-    return getattr(module, name) if hasattr(module, name) else import_module(f"{module.__name__}.{name}")
+    """As `from module import name` finds it: an attribute, else a module of the package. AttributeError."""
+    if not hasattr(module, name) and hasattr(module, "__path__"):
+        with suppress(ModuleNotFoundError):
+            return import_module(f"{module.__name__}.{name}")
+    return getattr(module, name)
 
 
 class _Placeholder:
