@@ -101,6 +101,7 @@ def test_a_header_that_was_torn_is_written_anew(tmp_path):
         ("day.csv.gz", b"not packed"),
         ("day.csv.gz", gzip.compress(b"my,own,table\n", mtime=0)),
     ],
+    ids=["a table", "no line", "yesterday", "the future", "no time", "not packed", "a packed table"],
 )
 def test_a_file_that_is_something_else_is_left_as_it_is(tmp_path, name, content):
     path = tmp_path / name
