@@ -1,5 +1,8 @@
-# make demo   a whole simulated trading day      make test   every check      make bench   figures
-# make check  the fast loop: lint, types, and the tests that need neither a process nor a socket
+# make check  the fast loop, a minute: lint, types, and the tests that need neither a process nor a socket; their
+#             properties are tried a tenth as often
+# make test   every check, some minutes; says what took longest, what was skipped and why
+# make bench  figures: start-up against bare programs, one connection, the simulated gateway
+# make demo   a whole simulated trading day
 # make crash  a kill at every message and every commit however orders fill, each message withheld: some hours
 # make chaos  bad days until Ctrl-C; SEED=17 DAYS=1 repeats one
 # PYTHON=python3.12 picks an interpreter; without it the first fitting one is taken.
@@ -28,7 +31,7 @@ demo: setup
 	@$(BIN)/spxarb demo
 
 check: lint
-	@$(BIN)/python -m pytest -n 2 -m "not outside" tests
+	@$(BIN)/python -m pytest -n 2 -m "not outside" --hypothesis-profile=check tests
 
 test: setup
 	@$(MAKE) -s clients || echo "make test: goes on without these clients; their conversations are skipped" >&2

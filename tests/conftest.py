@@ -2,17 +2,48 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 import signal
+import socket
+import subprocess
+from functools import cached_property
+from pathlib import Path
+from types import CodeType, FunctionType, MethodType
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
-OUTSIDE = {"subprocess", "socket", "RunningSim"}
-"""A test file that has one of these names at its top starts processes or opens sockets."""
+from tests import effort  # noqa: F401 -- it registers the profiles
 
-settings.register_profile(
-    "project", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+TESTS = Path(__file__).parent
+OUTSIDE = {
+    "RunningSim",
+    "create_server",
+    "fork",
+    "multiprocessing",
+    "open_connection",
+    "socket",
+    "start_server",
+    "subprocess",
+}
+"""A test that uses one of these names, itself or by its fixtures and helpers, starts processes or opens sockets."""
+DOORS: tuple[tuple[Any, str], ...] = (
+    (subprocess.Popen, "__init__"),
+    (os, "fork"),
+    (os, "posix_spawn"),
+    (os, "system"),
+    (socket.socket, "bind"),
+    (socket.socket, "connect"),
+    (socket.socket, "connect_ex"),
+    (socket.socket, "sendto"),
 )
+"""The ways to a process, and to a socket that others can reach: closed to every test that is not `outside`."""
+
 settings.load_profile("project")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as under nohup: every child would ignore Ctrl-C too
@@ -25,7 +56,61 @@ def _no_terminal_width(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
 
 
+# --- tests that start processes or open sockets ---------------------------------------------------------
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    known: dict[int, bool] = {}
     for item in items:
-        if "scenarios" in item.path.parts or OUTSIDE & set(vars(getattr(item, "module", None) or item)):
+        fixtures = getattr(item, "_fixtureinfo", None)
+        used = (
+            [each.func for found in fixtures.name2fixturedefs.values() for each in found] if fixtures else []
+        )
+        reaches_out = any(_reaches_out(each, known) for each in (getattr(item, "obj", None), *used))
+        if "scenarios" in item.path.parts or reaches_out:
             item.add_marker("outside")
+
+
+def _reaches_out(thing: object, known: dict[int, bool]) -> bool:
+    """Whether a function or class of the tests uses one of the names in OUTSIDE, by others of theirs included."""
+    if isinstance(thing, type):
+        serves = any(base.__module__ == "socketserver" for base in thing.__mro__)
+        return serves or any(_reaches_out(each, known) for each in vars(thing).values())
+    if isinstance(thing, cached_property):
+        thing = thing.func
+    if isinstance(thing, FunctionType | MethodType):
+        thing = inspect.unwrap(getattr(getattr(thing, "hypothesis", None), "inner_test", thing))
+    if not isinstance(thing, FunctionType | MethodType) or not _is_of_the_tests(thing):
+        return False
+    if id(thing) not in known:
+        known[id(thing)] = False  # while it is looked at, for those that call each other
+        names = _names(thing.__code__)
+        helpers = (thing.__globals__[name] for name in names if name in thing.__globals__)
+        known[id(thing)] = bool(names & OUTSIDE) or any(_reaches_out(each, known) for each in helpers)
+    return known[id(thing)]
+
+
+def _is_of_the_tests(function: FunctionType | MethodType) -> bool:
+    return TESTS in Path(function.__code__.co_filename).parents
+
+
+def _names(code: CodeType) -> set[str]:
+    inner = [_names(each) for each in code.co_consts if isinstance(each, CodeType)]
+    return set(code.co_names).union(*inner)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """So that a test in the fast loop which belongs outside of it fails, and says so."""
+    if item.get_closest_marker("outside"):
+        return (yield)
+    with pytest.MonkeyPatch.context() as patch:
+        for owner, name in DOORS:
+            patch.setattr(owner, name, _closed)
+        return (yield)
+
+
+def _closed(*_: object, **__: object) -> NoReturn:
+    raise RuntimeError(
+        "this test starts a process or opens a socket, and tests/conftest.py cannot see it: mark it `outside`"
+    )

@@ -160,6 +160,7 @@ def test_the_secret_address_stands_on_no_command_line_and_in_no_environment(monk
     assert "secret" not in str(environment)
 
 
+@pytest.mark.outside
 def test_an_address_that_is_none_is_told_without_showing_it():
     problem = send(alerting("nonsense-secret"), "t", "x")
     assert problem is not None

@@ -53,6 +53,7 @@ from spxarb.core.records import OrderName, Purpose
 from spxarb.core.steps import Cancel, Place, Reprice, SpreadState, Tactics, TakeSnapshot, Wake, finish
 from spxarb.core.strategy import Limits, spx_price_cap, spy_price_floor
 from spxarb.core.tracking import TrackedOrder
+from tests.effort import examples
 
 SPX, SPY = LegName.SPX, LegName.SPY
 DAY = date(2026, 11, 24)
@@ -2015,7 +2016,7 @@ def _left_by_an_earlier_run(broker, spread, name, side, of_leg):
 
 
 tapes = st.binary(max_size=200) | st.integers(0, 2**32).map(lambda seed: random.Random(seed).randbytes(300))
-by_chance = settings(max_examples=2000, deadline=None)
+by_chance = settings(max_examples=examples(2000), deadline=None)
 
 
 @by_chance

@@ -8,6 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from samples import DAY, D, a_fill, a_trade
 
+from tests.effort import examples
+
 
 def test_an_execution_counts_once_however_often_it_comes(ledger):
     trade = ledger.trades.create(a_trade())
@@ -63,7 +65,9 @@ def test_an_order_number_that_was_missing_is_filled_in(ledger):
     assert ledger.fills.of_trade(trade.id)[0].execution.perm_id == 9
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_whatever_the_order_of_the_news_the_same_fills_stand(ledger, data):
     """Each execution comes live (estimated) and from a question (reported), corrected or not, repeated or not."""

@@ -25,6 +25,7 @@ from spxarb.core.model import (
 )
 from spxarb.core.records import Fill, OrderRecord, Purpose, Trade
 from spxarb.core.trades import TradeState
+from tests.effort import examples
 
 
 def test_a_trade_is_stored_in_plain_sql_types(ledger, path):
@@ -206,7 +207,7 @@ fills = st.builds(
     st.booleans(),
 )
 roundtrip = settings(
-    max_examples=60,
+    max_examples=examples(60),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

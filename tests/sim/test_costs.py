@@ -1,6 +1,7 @@
 """Costs and cash of the simulated account, exact to the cent."""
 
 import random
+from collections import defaultdict
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -23,6 +24,7 @@ from hypothesis import strategies as st
 from spxarb.sim.exchange import fees
 from spxarb.sim.exchange.orders import Commission
 from spxarb.sim.market.instruments import SPX_ID, SPY_ID, MarketQuote
+from tests.effort import examples
 
 
 @pytest.mark.parametrize(
@@ -137,7 +139,7 @@ def play(desk, actions):
         _balanced(desk)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(ACTIONS, min_size=5, max_size=40), st.booleans())
 def test_no_sequence_of_orders_makes_or_loses_a_cent(actions, to_the_next_morning):
     """Cash plus the cost of what is held, less what was realized, is always the cash of the beginning."""
@@ -173,8 +175,11 @@ def _balanced(desk):
     assert all(
         Decimal(str(gain)).as_tuple().exponent >= -2 for gain in (*gains, *(h.realized for h in holdings))
     )
+    fills = defaultdict(list)
+    for fill in desk.exchange.fills():
+        fills[fill.ticket.order_id].append(fill)
     for state in (*desk.exchange.open_orders(None), *desk.exchange.completed_orders()):
-        own = [f for f in desk.exchange.fills() if f.ticket.order_id == state.ticket.order_id]
+        own = fills[state.ticket.order_id]
         assert sum(f.shares for f in own) == state.filled
         assert state.filled + state.remaining == state.ticket.quantity
         assert (state.status == "Filled") == (state.remaining == 0)

@@ -40,6 +40,7 @@ from spxarb.sim.faults.table import FAULTS, GROUPS
 from spxarb.sim.gateway import Gateway
 from spxarb.sim.market.market import SyntheticDay
 from spxarb.sim.market.recorded import RecordedDay
+from tests.effort import examples
 from tools.docs import faults
 
 ROOT = Path(__file__).parents[2]
@@ -295,7 +296,9 @@ WORDS = st.sampled_from(["", "0", "1", "5", "-1", "x", "416904", "SPX", "17.8", 
 NONSENSE = st.lists(WORDS, max_size=30)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(400), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     st.lists(entries(), max_size=6),
     st.integers(0, 99),

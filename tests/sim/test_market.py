@@ -14,6 +14,7 @@ from spxarb.sim.market.instruments import SPX_ID, SPY_ID, option, session_hours
 from spxarb.sim.market.market import SyntheticDay
 from spxarb.sim.market.regimes import REGIMES, RICHNESS
 from spxarb.sim.market.trading_days import NEW_YORK
+from tests.effort import examples
 
 DAY = date(2026, 11, 24)
 HALF_DAY = date(2026, 11, 27)
@@ -454,7 +455,7 @@ def test_the_richness_is_as_described_and_fades_to_nothing():
         assert more == pytest.approx(share * RICHNESS, abs=0.02)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(st.integers(0, 23400), st.integers(0, 23400))
 def test_moments_lie_between_their_ends_and_in_order(first, second):
     market = day()

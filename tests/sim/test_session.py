@@ -20,6 +20,7 @@ from spxarb.sim.exchange.exchange import Exchange
 from spxarb.sim.gateway import Gateway
 from spxarb.sim.market.recorded import RecordedDay
 from spxarb.sim.server import MarketClock, check_loopback
+from tests.effort import examples
 
 NEW_YORK = ZoneInfo("America/New_York")
 DAY = """\
@@ -234,7 +235,9 @@ def test_an_impossible_length_is_answered_and_ends_the_connection(gateway):
     assert (errors(client.read()), client.session.closed) == ([(-1, 320)], True)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(st.binary(max_size=60), max_size=5))
 def test_random_bytes_never_break_a_session(gateway, chunks):
     fresh, ready = gateway.connect(), Client(gateway, client_id=77).session
@@ -245,7 +248,9 @@ def test_random_bytes_never_break_a_session(gateway, chunks):
     ready.close()
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     st.sampled_from(sorted(HANDLERS)),
     st.lists(
@@ -281,7 +286,9 @@ JUNK = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.sampled_from(PROPER), st.integers(157, 176), st.dictionaries(st.integers(1, 25), JUNK, max_size=3))
 def test_a_proper_request_with_some_fields_spoiled_is_answered_at_every_version(
     gateway, request_, version, spoiled
