@@ -248,6 +248,11 @@ class Broker(AccountLists):
         """Reserve an order id, above every one that this client id has used (a lower one is refused: 103)."""
         return self._wire.next_order_id()
 
+    @property
+    def told_order_id(self) -> int | None:
+        """The next valid order id that the gateway told when this connection was made; None: it told none."""
+        return self._wire.told_order_id
+
     def skip_order_ids(self, used: int) -> None:
         """Hand out no order id up to `used`: the ledger may hold ids that never reached the gateway."""
         self._wire.seen_order_id(used)

@@ -90,6 +90,8 @@ class Wire:
         self._what_ifs: set[int] = set()
         self._live_fills: set[str] = set()
         self._next_order_id = 1
+        self.told_order_id: int | None = None
+        """The next valid order id that the gateway told when the connection was made."""
         self._next_question = FIRST_QUESTION
         self._data_type_requested = False
         self._queue_sent = asyncio.Event()  # clear while ib_insync holds requests back
@@ -120,7 +122,7 @@ class Wire:
             2: lambda f: feed.size(f, now()),
             3: self._on_order_status,
             4: self._on_error,
-            9: lambda f: self.seen_order_id(int(f[2]) - 1),
+            9: self._on_next_valid_id,
             11: self._on_execution,
             15: self._on_accounts,
             21: lambda f: feed.greeks(f, now()),
@@ -303,6 +305,11 @@ class Wire:
         if self.closed.done():
             raise self.link.lost(f"order {order_id} was not cancelled")
         self._client.cancelOrder(order_id)
+
+    def _on_next_valid_id(self, f: Fields) -> None:
+        if self.told_order_id is None:
+            self.told_order_id = int(f[2])
+        self.seen_order_id(int(f[2]) - 1)
 
     def _on_order_status(self, f: Fields) -> None:
         row = StatusRow(int(f[9] or 0), int(f[1]), int(f[6] or 0), f[2], convert.number(f[3]))

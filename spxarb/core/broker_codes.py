@@ -67,8 +67,10 @@ SCANNER_NOTICE: Final = 492  # a scanner's note (a warning by ib_insync 0.9.86, 
 PRESET_DEFAULTS: Final = 10233  # defaults were inherited from a preset
 TIF_FROM_PRESET: Final = 10349  # time in force set to DAY by a preset; the order is live (ib_async#191, #217)
 
-SYSTEM_WARNINGS = frozenset(range(2100, 2200))
-"""IBKR's range of warnings, as a whole (as ib_insync 0.9.86 takes it, wrapper.py)."""
+PAPER_NOT_ACKNOWLEDGED: Final = 2139  # the paper account's notice was not acknowledged: nothing is placed
+
+SYSTEM_WARNINGS = frozenset(range(2100, 2200)) - {PAPER_NOT_ACKNOWLEDGED}
+"""IBKR's range of warnings (as ib_insync 0.9.86 takes it, wrapper.py), but for one that refuses orders."""
 WARNINGS = SYSTEM_WARNINGS | {
     HISTORICAL_QUERY,
     ORDER_MESSAGE,
@@ -120,6 +122,7 @@ TICKS_CONSTRAINT: Final = 382  # the price violates the presets' number of ticks
 SIZE_CONSTRAINT: Final = 383  # the size violates the presets' constraint
 UNSUPPORTED_TYPE: Final = 387  # order type not supported for this exchange and security type
 ZERO_SIZE: Final = 434  # the order size cannot be zero
+VALUE_CONSTRAINT: Final = 451  # the value violates the presets' limit of an order's total value
 NO_TRADING_PERMISSION: Final = 460  # no trading permissions (Lean.Brokerages.InteractiveBrokers#245)
 FRACTIONAL_QUANTITY: Final = 10318  # this order does not support fractional quantities
 UNLISTED_REFUSAL: Final = 10331  # in no public list; taken for a refusal, which proves nothing by itself
@@ -145,9 +148,14 @@ REFUSALS = frozenset(
         SIZE_CONSTRAINT,
         UNSUPPORTED_TYPE,
         ZERO_SIZE,
+        VALUE_CONSTRAINT,
+        PAPER_NOT_ACKNOWLEDGED,
         NO_TRADING_PERMISSION,
         FRACTIONAL_QUANTITY,
         UNLISTED_REFUSAL,
     }
 )
 """An order was refused, or, once a change of it was sent, perhaps only the change."""
+
+HARMLESS = WARNINGS | CHANGE_REFUSALS | DATA_ADVISORIES
+"""What may stand beside a live order and says nothing of its end."""

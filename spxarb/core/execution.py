@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from spxarb.core.model import ZERO, LegName, Side, Timer
 from spxarb.core.orders import OrderEvent, OrderState
 from spxarb.core.records import Purpose
-from spxarb.core.steps import Place, Wake, finish, linked, work_order
+from spxarb.core.steps import Place, Wake, finish, linked, take_snapshot, work_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -226,22 +226,23 @@ def closing(spread: SpreadState, plan: ClosePlan) -> Steps[Outcome]:
         outcome = yield from _close_once(spread, plan)
         if outcome is not None:
             return outcome
-    unproven = yield from _finish_all(spread)
+    unproven = yield from _finish_all(spread, plan)
     return _unproven(unproven[0]) if unproven else _result(spread, plan)
 
 
 def _close_once(spread: SpreadState, plan: ClosePlan) -> Steps[Outcome | None]:
     """Once through both legs; None when a late event upset it."""
-    unproven = yield from _finish_all(spread)
+    unproven = yield from _finish_all(spread, plan)
     spy_after = 0
     for leg in (LegName.SPY, LegName.SPX):
         unproven = [order for order in unproven if not order.proven]
-        of_leg = next((order for order in unproven if order.leg is leg), None)
-        if of_leg is None and not _upset(spread, leg, unproven):
+        again = _sent_before(spread, plan, leg)
+        of_leg = next((order for order in unproven if order.leg is leg and order is not again), None)
+        if of_leg is None and not _upset(spread, plan, leg, unproven):
             of_leg = yield from _flatten(spread, plan, leg, unproven)
         if of_leg is not None:
             return _unproven(of_leg)
-        if _upset(spread, leg, unproven):
+        if _upset(spread, plan, leg, unproven):
             return None
         if leg is LegName.SPY:
             spy_after = spread.held(leg)
@@ -253,24 +254,56 @@ def _close_once(spread: SpreadState, plan: ClosePlan) -> Steps[Outcome | None]:
     return _unproven(unproven[0]) if unproven else _result(spread, plan)
 
 
-def _finish_all(spread: SpreadState) -> Steps[list[TrackedOrder]]:
-    """Finish every order; returns those whose end is not proven."""
+def _finish_all(spread: SpreadState, plan: ClosePlan) -> Steps[list[TrackedOrder]]:
+    """Finish every order but those that are sent again; returns those whose end is not proven."""
+    if any(order.resendable for order in spread.unproven()) and (yield from linked(spread)):
+        yield from take_snapshot(spread)  # it may be there, and only this run not know it
     for order in spread.unproven():
-        yield from finish(spread, order)
+        if order is not _sent_before(spread, plan, order.leg):
+            yield from finish(spread, order)
     return spread.unproven()
 
 
+def _sent_before(spread: SpreadState, plan: ClosePlan, leg: LegName) -> TrackedOrder | None:
+    """The order with which an earlier run meant to close exactly this, if nobody has heard of it.
+
+    It goes out again under its own id: where it did arrive, another order might fill beside it. Not for SPX
+    while SPY is short.
+    """
+    if leg is LegName.SPX and spread.held(LegName.SPY) < 0:
+        return None
+    held = spread.held(leg)
+    wanted = _side(held), abs(held), plan.purpose
+    return next(
+        (
+            order
+            for order in spread.unproven()
+            if order.leg is leg
+            and order.resendable
+            and (order.ticket.side, order.ticket.quantity, order.purpose) == wanted
+        ),
+        None,
+    )
+
+
 def _upset(
-    spread: SpreadState, leg: LegName, unproven: Sequence[TrackedOrder], own: TrackedOrder | None = None
+    spread: SpreadState,
+    plan: ClosePlan,
+    leg: LegName,
+    unproven: Sequence[TrackedOrder],
+    own: TrackedOrder | None = None,
 ) -> bool:
     """Whether something new must be dealt with before `leg` is traded on.
 
-    An order that was over is live again, or a status claims fills that no execution has shown; or SPY is
-    short while SPX is sold. `unproven` orders are known to be so, `own` is the one that works now.
+    An order that was over is live again, one that is to be sent again is heard of, or a status claims fills
+    that no execution has shown; or SPY is short while SPX is sold. `unproven` orders of the other leg are
+    known to be so, `own` is the one that works now.
     """
     if leg is LegName.SPX and spread.held(LegName.SPY) < 0:
         return True
-    return any(order is not own and order not in unproven for order in spread.unproven())
+    again = _sent_before(spread, plan, leg)
+    known = [order for order in unproven if order.leg is not leg]
+    return any(order not in known for order in spread.unproven() if order is not own and order is not again)
 
 
 def _result(spread: SpreadState, plan: ClosePlan) -> Outcome:
@@ -310,16 +343,17 @@ def _flatten(
     if not held or (leg is LegName.SPX and held > 0 and not plan.spx_trades):
         return None
     yield from _touch_or_timeout(spread, plan.contract(leg), held, plan.tactics.quote_timeout)
-    for rung in (_offer_worthless, _limit_rungs, _market_rung):
-        if not (yield from linked(spread)) or _upset(spread, leg, unproven):
+    for rung in (_again, _offer_worthless, _limit_rungs, _market_rung):
+        if not (yield from linked(spread)) or _upset(spread, plan, leg, unproven):
             return None
         ladder = rung(spread, plan, leg)
         if ladder is None:
             continue
         order = ladder.order
-        halted = partial(_upset, spread, leg, unproven, order)
+        halted = partial(_upset, spread, plan, leg, unproven, order)
         if not (yield from work_order(spread, order, ladder.seconds, ladder.next_limit, halted)):
             return order
+        unproven = [other for other in unproven if other is not order]  # if it lives again, that is new
     return None
 
 
@@ -346,6 +380,18 @@ def _side(held: int) -> Side:
     return Side.SELL if held > 0 else Side.BUY
 
 
+def _again(spread: SpreadState, plan: ClosePlan, leg: LegName) -> _Ladder | None:
+    """The order of an earlier run that nobody has heard of, at the prices of now."""
+    order = _sent_before(spread, plan, leg)
+    if order is None:
+        return None
+    if order.limit is None:
+        return _Ladder(order, plan.tactics.order_timeout, _no_more)
+    contract = plan.contract(leg)
+    order.limit = _rung_price(spread, contract, order.ticket.side, 0) or order.limit
+    return _deeper(spread, plan, contract, order)
+
+
 def _offer_worthless(spread: SpreadState, plan: ClosePlan, leg: LegName) -> _Ladder | None:
     """A long call that nobody bids for is offered once, at the lowest legal price."""
     contract = plan.contract(leg)
@@ -361,7 +407,11 @@ def _limit_rungs(spread: SpreadState, plan: ClosePlan, leg: LegName) -> _Ladder 
     limit = _rung_price(spread, contract, _side(held), 0)
     if not held or limit is None or not plan.tactics.use_limit_orders:
         return None
-    order = _closer(spread, plan, leg, limit)
+    return _deeper(spread, plan, contract, _closer(spread, plan, leg, limit))
+
+
+def _deeper(spread: SpreadState, plan: ClosePlan, contract: Contract, order: TrackedOrder) -> _Ladder:
+    """An order whose limit goes through the touch rung by rung."""
 
     def deeper(rung: int) -> Decimal | None:
         if rung >= plan.tactics.exit_rungs:

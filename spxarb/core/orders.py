@@ -18,7 +18,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
-from spxarb.core.broker_codes import CANCEL_REFUSALS, CANCELLATION, REFUSALS
+from spxarb.core.broker_codes import CANCEL_REFUSALS, CANCELLATION, HARMLESS, REFUSALS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,9 +31,16 @@ if TYPE_CHECKING:
 ABSENCE_SECONDS = 5.0
 """Between the two snapshots that prove an absence: after the gateway's own link was lost orders appear late.
 
-A weak proof: one gateway acknowledged an order 53 s after it was sent, over a whole link and after later
-orders (vjsworld/IBKR-0DTE-SPX-Options-Turtle, logs/2025-10-22.txt). Hence `records.ABSENT`: such an order is
-looked for again at every job until its day ends.
+Enough for an order that the broker has spoken of. It proves the end of no other.
+"""
+SILENCE_SECONDS = 120.0
+"""Between the two snapshots that end an order of which the broker never said a word.
+
+One gateway acknowledged an order 53 s after it was sent, over a whole link and after later orders
+(vjsworld/IBKR-0DTE-SPX-Options-Turtle, logs/2025-10-22.txt). So silence is no end, and this long an absence
+only one that can be borne: of a purchase, which can cost no more than its premium if it fills all the same,
+and only beside a cancel that was answered with "not found". Such an order (`records.ABSENT`) is looked for
+again at every job until its day ends.
 """
 
 
@@ -60,7 +67,8 @@ class OrderEvent(StrEnum):
 
     SENT = "sent"
     NOT_SENT = "not sent"
-    NOTED = "noted"  # a warning, an unknown code, a pending status: proves nothing
+    NOTED = "noted"  # a warning, a pending status: proves nothing
+    SPOKEN_OF = "spoken of"  # a code that we do not know: proves nothing, but its end is looked for at once
     WORKING = "working"
     FILLED_PARTLY = "filled partly"
     FILLED_WHOLLY = "filled wholly"
@@ -72,11 +80,13 @@ class OrderEvent(StrEnum):
     SEEN_INACTIVE = "seen inactive"  # there, but Inactive: it does not work, and can come back to life
     SEEN_ENDED = "seen ended"  # a snapshot has it completed, with everything that was filled
     ABSENT_TWICE = "absent twice"  # its `Presence` came to ABSENT, or to COMPLETED without a count
+    NEVER_ARRIVED = "never arrived"  # the gateway's next order id is not above its own
 
 
 _BEFORE_THE_END: dict[OrderEvent, OrderState | None] = {
     OrderEvent.NOT_SENT: None,  # None: the state stays as it is
     OrderEvent.NOTED: None,
+    OrderEvent.SPOKEN_OF: None,
     OrderEvent.WORKING: OrderState.LIVE,
     OrderEvent.FILLED_PARTLY: OrderState.LIVE,
     OrderEvent.FILLED_WHOLLY: OrderState.FILLED,
@@ -87,12 +97,14 @@ _BEFORE_THE_END: dict[OrderEvent, OrderState | None] = {
     OrderEvent.SEEN_INACTIVE: OrderState.REPORTED_DONE,
     OrderEvent.SEEN_ENDED: OrderState.ENDED,
     OrderEvent.ABSENT_TWICE: OrderState.ENDED,
+    OrderEvent.NEVER_ARRIVED: OrderState.ENDED,
 }
 
 _AFTER_THE_END: dict[OrderEvent, OrderState | None] = dict.fromkeys(
     (
         OrderEvent.NOT_SENT,
         OrderEvent.NOTED,
+        OrderEvent.SPOKEN_OF,
         OrderEvent.WORKING,
         OrderEvent.FILLED_PARTLY,
         OrderEvent.FILLED_WHOLLY,
@@ -107,9 +119,11 @@ _CHANGES: dict[OrderState, dict[OrderEvent, OrderState | None]] = {
         **_BEFORE_THE_END,
         OrderEvent.SENT: OrderState.SENT,
         OrderEvent.NOT_SENT: OrderState.ENDED,
+        OrderEvent.CANCEL_SENT: OrderState.PENDING_CANCEL,  # an earlier run may have sent it
     },
     OrderState.SENT: {
         **_BEFORE_THE_END,
+        OrderEvent.SENT: None,  # again, under its own id: a second arrival is a change, or is refused
         OrderEvent.NOT_SENT: OrderState.ENDED,
         OrderEvent.CANCEL_SENT: OrderState.PENDING_CANCEL,
     },
@@ -118,6 +132,7 @@ _CHANGES: dict[OrderState, dict[OrderEvent, OrderState | None]] = {
         OrderEvent.SENT: None,  # another price for it
         OrderEvent.CANCEL_SENT: OrderState.PENDING_CANCEL,
         OrderEvent.ABSENT_TWICE: None,  # the broker had it: it must be somewhere
+        OrderEvent.NEVER_ARRIVED: None,
     },
     OrderState.PENDING_CANCEL: {
         **_BEFORE_THE_END,
@@ -131,6 +146,7 @@ _CHANGES: dict[OrderState, dict[OrderEvent, OrderState | None]] = {
         **_BEFORE_THE_END,
         OrderEvent.CANCEL_SENT: OrderState.PENDING_CANCEL,  # it is listed as Inactive
         OrderEvent.FILLED_PARTLY: None,  # the fill crossed the end; the rest is over all the same
+        OrderEvent.NEVER_ARRIVED: None,  # the broker has spoken of it
     },
     OrderState.FILLED: {
         **_AFTER_THE_END,
@@ -149,8 +165,9 @@ TRANSITIONS: Table[OrderState, OrderEvent] = {
     state: {event: state if target is None else target for event, target in row.items()}
     for state, row in _CHANGES.items()
 }
-"""What comes from outside can come in every state. An order is sent only once, repriced only while it is
-live, cancelled only while it may fill or come back to life; a final order is not looked for any more.
+"""What comes from outside can come in every state. An order is sent again, under its own id, only while it is
+live or nobody has heard of it; cancelled only while it may fill or come back to life; a final order is not
+looked for any more.
 """
 
 
@@ -161,23 +178,29 @@ class Presence(StrEnum):
     """What the broker's lists have shown of an order, and what the broker said of it in between.
 
     An order that the broker had must be listed somewhere: to be shown nowhere proves something only of one
-    that was never acknowledged, or that the broker itself said is over.
+    that the broker itself spoke of as over, and, after minutes, of one that it never spoke of.
     """
 
-    UNHEARD = "unheard"  # never acknowledged: perhaps it never arrived
+    UNHEARD = "unheard"  # not a word of it: perhaps it never arrived, perhaps it is late
+    SPOKEN_OF = "spoken of"  # never acknowledged; said to be over, or named by a code that we do not know
     ACKNOWLEDGED = "acknowledged"  # the broker has it, or had it
     LISTED = "listed"  # the last snapshot had it among the open orders
-    ABSENT_ONCE = "absent once"  # never acknowledged, and missing from one snapshot
+    SILENT_ONCE = "silent once"  # not a word of it, and missing from one snapshot
+    ABSENT_ONCE = "absent once"  # spoken of, never acknowledged, and missing from one snapshot
     GONE_ONCE = "gone once"  # acknowledged, said to be over, and missing from one snapshot
     ABSENT = "absent"  # missing from two snapshots: over, by the weakest proof
     COMPLETED = "completed"  # listed as completed: over
 
 
 class PresenceEvent(StrEnum):
-    """What bears on that. AGAIN: `ABSENCE_SECONDS` or more after the first such snapshot, over one link."""
+    """What bears on that. AGAIN: long enough after the first such snapshot, over one link.
+
+    That is `ABSENCE_SECONDS`, and `SILENCE_SECONDS` for an order of which nobody has heard.
+    """
 
     ACKNOWLEDGED = "acknowledged"  # a working status, or an execution
-    RESTARTED = "restarted"  # its state changed, or the broker said that it is over: count anew from here
+    SPOKEN_OF = "spoken of"  # the broker said that it is over, or what we do not know: count anew from here
+    RESTARTED = "restarted"  # its state changed: count anew from here
     LISTED = "listed"  # a snapshot has it among the open orders
     COMPLETED = "completed"  # a snapshot has it completed, with everything that was filled
     UNCOUNTED = "uncounted"  # completed, and the row does not say how much was filled
@@ -192,25 +215,40 @@ _ANY_TIME = {
     PresenceEvent.LISTED: Presence.LISTED,
 }
 
+
+def _looked_for(
+    before: Presence, once: Presence, *, again: bool, spoken_of: Presence
+) -> dict[PresenceEvent, Presence]:
+    """What can happen to an order that is not listed: `once` is what a first snapshot without it makes of it.
+
+    `again`: that snapshot was taken. `spoken_of`: what word of it from the broker makes of it.
+    """
+    row = {
+        **_ANY_TIME,
+        PresenceEvent.SPOKEN_OF: spoken_of,
+        PresenceEvent.RESTARTED: before,
+        PresenceEvent.COMPLETED: Presence.COMPLETED,
+        PresenceEvent.UNCOUNTED: once,
+        PresenceEvent.MISSING: once,
+        PresenceEvent.INCONCLUSIVE: before,
+    }
+    if again:
+        row[PresenceEvent.UNCOUNTED_AGAIN] = Presence.COMPLETED
+        row[PresenceEvent.MISSING_AGAIN] = Presence.ABSENT
+    return row
+
+
+_UNHEARD = Presence.UNHEARD, Presence.SILENT_ONCE
+_SPOKEN_OF = Presence.SPOKEN_OF, Presence.ABSENT_ONCE
+_ACKNOWLEDGED = Presence.ACKNOWLEDGED, Presence.GONE_ONCE
+
 PRESENCE_TRANSITIONS: Table[Presence, PresenceEvent] = {
-    Presence.UNHEARD: {
-        **_ANY_TIME,
-        PresenceEvent.RESTARTED: Presence.UNHEARD,
-        PresenceEvent.COMPLETED: Presence.COMPLETED,
-        PresenceEvent.UNCOUNTED: Presence.ABSENT_ONCE,
-        PresenceEvent.MISSING: Presence.ABSENT_ONCE,
-        PresenceEvent.INCONCLUSIVE: Presence.UNHEARD,
-    },
-    Presence.ACKNOWLEDGED: {
-        **_ANY_TIME,
-        PresenceEvent.RESTARTED: Presence.ACKNOWLEDGED,
-        PresenceEvent.COMPLETED: Presence.COMPLETED,
-        PresenceEvent.UNCOUNTED: Presence.GONE_ONCE,
-        PresenceEvent.MISSING: Presence.GONE_ONCE,
-        PresenceEvent.INCONCLUSIVE: Presence.ACKNOWLEDGED,
-    },
+    Presence.UNHEARD: _looked_for(*_UNHEARD, again=False, spoken_of=Presence.SPOKEN_OF),
+    Presence.SPOKEN_OF: _looked_for(*_SPOKEN_OF, again=False, spoken_of=Presence.SPOKEN_OF),
+    Presence.ACKNOWLEDGED: _looked_for(*_ACKNOWLEDGED, again=False, spoken_of=Presence.ACKNOWLEDGED),
     Presence.LISTED: {
         PresenceEvent.ACKNOWLEDGED: Presence.LISTED,  # only the next snapshot takes it off the list
+        PresenceEvent.SPOKEN_OF: Presence.LISTED,
         PresenceEvent.RESTARTED: Presence.LISTED,
         PresenceEvent.LISTED: Presence.LISTED,
         PresenceEvent.COMPLETED: Presence.COMPLETED,
@@ -218,33 +256,18 @@ PRESENCE_TRANSITIONS: Table[Presence, PresenceEvent] = {
         PresenceEvent.MISSING: Presence.GONE_ONCE,
         PresenceEvent.INCONCLUSIVE: Presence.ACKNOWLEDGED,
     },
-    Presence.ABSENT_ONCE: {
-        **_ANY_TIME,
-        PresenceEvent.RESTARTED: Presence.UNHEARD,
-        PresenceEvent.COMPLETED: Presence.COMPLETED,
-        PresenceEvent.UNCOUNTED: Presence.ABSENT_ONCE,
-        PresenceEvent.UNCOUNTED_AGAIN: Presence.COMPLETED,
-        PresenceEvent.MISSING: Presence.ABSENT_ONCE,
-        PresenceEvent.MISSING_AGAIN: Presence.ABSENT,
-        PresenceEvent.INCONCLUSIVE: Presence.UNHEARD,
-    },
-    Presence.GONE_ONCE: {
-        **_ANY_TIME,
-        PresenceEvent.RESTARTED: Presence.ACKNOWLEDGED,
-        PresenceEvent.COMPLETED: Presence.COMPLETED,
-        PresenceEvent.UNCOUNTED: Presence.GONE_ONCE,
-        PresenceEvent.UNCOUNTED_AGAIN: Presence.COMPLETED,
-        PresenceEvent.MISSING: Presence.GONE_ONCE,
-        PresenceEvent.MISSING_AGAIN: Presence.ABSENT,
-        PresenceEvent.INCONCLUSIVE: Presence.ACKNOWLEDGED,
-    },
+    Presence.SILENT_ONCE: _looked_for(*_UNHEARD, again=True, spoken_of=Presence.SPOKEN_OF),
+    Presence.ABSENT_ONCE: _looked_for(*_SPOKEN_OF, again=True, spoken_of=Presence.SPOKEN_OF),
+    Presence.GONE_ONCE: _looked_for(*_ACKNOWLEDGED, again=True, spoken_of=Presence.ACKNOWLEDGED),
     Presence.ABSENT: {
         **_ANY_TIME,
+        PresenceEvent.SPOKEN_OF: Presence.ABSENT,
         PresenceEvent.RESTARTED: Presence.ABSENT,
         PresenceEvent.INCONCLUSIVE: Presence.ABSENT,
     },
     Presence.COMPLETED: {
         **_ANY_TIME,
+        PresenceEvent.SPOKEN_OF: Presence.COMPLETED,
         PresenceEvent.RESTARTED: Presence.COMPLETED,
         PresenceEvent.INCONCLUSIVE: Presence.COMPLETED,
     },
@@ -257,15 +280,17 @@ SAID_OF_PRESENCE: Mapping[OrderEvent, PresenceEvent] = {
     OrderEvent.WORKING: PresenceEvent.ACKNOWLEDGED,
     OrderEvent.FILLED_PARTLY: PresenceEvent.ACKNOWLEDGED,
     OrderEvent.FILLED_WHOLLY: PresenceEvent.ACKNOWLEDGED,
-    OrderEvent.CANCELLED: PresenceEvent.RESTARTED,
-    OrderEvent.REFUSED: PresenceEvent.RESTARTED,
+    OrderEvent.CANCELLED: PresenceEvent.SPOKEN_OF,
+    OrderEvent.REFUSED: PresenceEvent.SPOKEN_OF,
+    OrderEvent.SPOKEN_OF: PresenceEvent.SPOKEN_OF,
     OrderEvent.SEEN_LIVE: PresenceEvent.LISTED,
     OrderEvent.SEEN_INACTIVE: PresenceEvent.LISTED,
     OrderEvent.SEEN_ENDED: PresenceEvent.COMPLETED,
 }
 """What an order's event says of its presence. Any other restarts the proof when it changes the state."""
 
-FIRST_ABSENCE = frozenset({Presence.ABSENT_ONCE, Presence.GONE_ONCE})
+SILENT = frozenset({Presence.UNHEARD, Presence.SILENT_ONCE})
+FIRST_ABSENCE = frozenset({Presence.SILENT_ONCE, Presence.ABSENT_ONCE, Presence.GONE_ONCE})
 HAD_BY_THE_BROKER = frozenset({Presence.ACKNOWLEDGED, Presence.LISTED, Presence.GONE_ONCE})
 
 
@@ -305,20 +330,29 @@ class CancelState(StrEnum):
     NOT_SENT = "not sent"  # a cancellation is then the broker's own doing
     SENT = "cancel sent"
     REFUSED = "cancel refused"  # often because it is filled
+    NOT_FOUND = "not found"  # the broker knows no such order, or no longer: proves nothing by itself
 
 
 class CancelEvent(StrEnum):
     SENT = "cancel sent"
     REFUSED = "cancel refused"
+    NOT_FOUND = "not found"
 
 
+_ANSWERED = {
+    CancelEvent.SENT: CancelState.SENT,
+    CancelEvent.REFUSED: CancelState.REFUSED,
+    CancelEvent.NOT_FOUND: CancelState.NOT_FOUND,
+}
 CANCEL_TRANSITIONS: Table[CancelState, CancelEvent] = {
     CancelState.NOT_SENT: {
         CancelEvent.SENT: CancelState.SENT,
         CancelEvent.REFUSED: CancelState.NOT_SENT,  # of a cancel that an earlier run sent
+        CancelEvent.NOT_FOUND: CancelState.NOT_SENT,
     },
-    CancelState.SENT: {CancelEvent.SENT: CancelState.SENT, CancelEvent.REFUSED: CancelState.REFUSED},
-    CancelState.REFUSED: {CancelEvent.SENT: CancelState.SENT, CancelEvent.REFUSED: CancelState.REFUSED},
+    CancelState.SENT: _ANSWERED,
+    CancelState.REFUSED: _ANSWERED,
+    CancelState.NOT_FOUND: {**_ANSWERED, CancelEvent.SENT: CancelState.NOT_FOUND},  # asked again, to be sure
 }
 
 
@@ -346,15 +380,15 @@ def event_of_code(code: int, state: OrderState, *, changed: bool) -> OrderEvent:
     """What an error frame tied to an order says, given where the order stands.
 
     201, 110 and the like refuse an order; once it was `changed` they may mean the change alone. A code that
-    is in no group of `broker_codes` proves nothing.
+    is in no group of `broker_codes` proves nothing, but it may be the only word that ever comes.
     """
     if code in CANCEL_REFUSALS:
         return OrderEvent.CANCEL_REFUSED
     if code == CANCELLATION:
         return OrderEvent.CANCELLED
-    if code in REFUSALS and not changed and state not in FINAL:
-        return OrderEvent.REFUSED
-    return OrderEvent.NOTED
+    if code in REFUSALS:
+        return OrderEvent.NOTED if changed or state in FINAL else OrderEvent.REFUSED
+    return OrderEvent.NOTED if code in HARMLESS else OrderEvent.SPOKEN_OF
 
 
 # --- the tables as drawings -----------------------------------------------------------------------

@@ -25,7 +25,7 @@ from spxarb.core.model import (
     StopRequested,
     Timer,
 )
-from spxarb.core.orders import ABSENCE_SECONDS, CancelState, ChangeState, OrderEvent, OrderState
+from spxarb.core.orders import ABSENCE_SECONDS, SILENCE_SECONDS, CancelState, OrderEvent, OrderState
 from spxarb.core.records import OrderName
 from spxarb.core.tracking import TrackedOrder
 
@@ -65,13 +65,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Reprice:
-    """Commit the new limit, then send the live order again under its own id, which changes it.
+    """Commit the new limit, then send the order again under its own id, which changes it.
 
-    (IBKR, TWS API, modifying orders: the same order id and fields, but for the price.)
+    (IBKR, TWS API, modifying orders: the same order id and fields, but for the price.) One that nobody has
+    heard of goes out so too: if it never arrived it is new, else a change, and never a second order.
     """
 
     ref: str
-    limit: Decimal
+    limit: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,14 +232,12 @@ def work_order(
     """Send an order and let it work: every `seconds` a new limit, until `next_limit(n)` has none.
 
     Then, or when `halted` says so, finish it. Returns whether its end is proven; its fills are then complete.
-    No event may come between `new_order` and this: the order's quantity is what was held then.
+    No event may come between `new_order` and this: the order's quantity is what was held then. An order that
+    an earlier run may have sent, and nobody has heard of, goes out again under its own id.
     """
     timer, rung = spread.timer(), 0
-    order.apply(OrderEvent.SENT)
-    event = yield from spread.wait(
-        Place(order.ticket, order.leg, order.purpose, order.attempt), Wake(timer, seconds)
-    )
-    while not (order.over or halted()):
+    event = yield from spread.wait(_send(order), Wake(timer, seconds))
+    while not (order.over or order.doubted or halted()):
         actions: tuple[Action, ...] = ()
         if isinstance(event, LinkChange) and event.up:
             yield from take_snapshot(spread)  # what was sent while the link was down is lost
@@ -247,40 +246,58 @@ def work_order(
         if event == Timer(timer):
             rung += 1
             limit = next_limit(rung)
-            if limit is None or not _changeable(spread, order):
+            if limit is None or not (order.repriceable and spread.link_up):
                 break
             timer = spread.timer()
             actions = (Wake(timer, seconds),)
-            if limit != order.limit:
+            if limit != order.limit or order.silent:
                 order.reprice(limit)
                 actions = (Reprice(order.ref, limit), *actions)
         event = yield from spread.wait(*actions)
     return (yield from finish(spread, order))
 
 
-def _changeable(spread: SpreadState, order: TrackedOrder) -> bool:
-    """Whether another price may be sent: the order is live, and no change was refused before."""
-    live = order.state is OrderState.LIVE and not order.reported_whole
-    return live and order.change is not ChangeState.REFUSED and spread.link_up
+def _send(order: TrackedOrder) -> Place | Reprice:
+    """The action that sends an order, for the first time or under the id that it has."""
+    if order.resendable:
+        order.reprice(order.limit)
+        return Reprice(order.ref, order.limit)
+    order.apply(OrderEvent.SENT)
+    return Place(order.ticket, order.leg, order.purpose, order.attempt)
 
 
 def finish(spread: SpreadState, order: TrackedOrder) -> Steps[bool]:
     """Bring an order to its end: cancel it while it may fill, then take snapshots until one proves the end.
 
-    Returns whether one did. An order whose end is not proven is never followed by another.
+    Returns whether one did. An order whose end is not proven is never followed by another. One of which the
+    broker has not said a word is waited for once, for as long as an order was ever seen to be late.
     """
+    may_wait = order.can_be_missed or order.state is not OrderState.INTENDED
     for turn in range(SNAPSHOTS):
         if not (yield from linked(spread)):
             break
         if order.proven:
             return True
         was_over = order.over
-        if order.cancellable:
+        if order.cancellable and not (order.silent and order.cancel is CancelState.NOT_FOUND):
             yield from _cancel(spread, order)
-        if turn and (was_over or not order.over or order.fills_missing):
+        if turn and order.silent:
+            if not may_wait:
+                break
+            may_wait = False
+            yield from _until_heard(spread, order)
+        elif turn and (was_over or not order.over or order.fills_missing):
             yield from _pause(spread, ABSENCE_SECONDS)
         yield from take_snapshot(spread)
     return order.proven
+
+
+def _until_heard(spread: SpreadState, order: TrackedOrder) -> Steps[None]:
+    """Wait until the broker says anything of the order, `SILENCE_SECONDS` at the most."""
+    timer = spread.timer()
+    event = yield from spread.wait(Wake(timer, SILENCE_SECONDS))
+    while order.silent and spread.link_up and event != Timer(timer):
+        event = yield from spread.wait()
 
 
 def _cancel(spread: SpreadState, order: TrackedOrder) -> Steps[None]:
@@ -288,10 +305,12 @@ def _cancel(spread: SpreadState, order: TrackedOrder) -> Steps[None]:
     timer = spread.timer()
     order.apply(OrderEvent.CANCEL_SENT)
     event = yield from spread.wait(Cancel(order.ref), Wake(timer, CANCEL_SECONDS))
-    answered = order.over or order.cancel is CancelState.REFUSED
-    while not (answered or event == Timer(timer)) and spread.link_up:
+    while not (_cancel_answered(order) or event == Timer(timer)) and spread.link_up:
         event = yield from spread.wait()
-        answered = order.over or order.cancel is CancelState.REFUSED
+
+
+def _cancel_answered(order: TrackedOrder) -> bool:
+    return order.over or order.cancel in {CancelState.REFUSED, CancelState.NOT_FOUND}
 
 
 def take_snapshot(spread: SpreadState) -> Steps[bool]:

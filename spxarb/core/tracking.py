@@ -8,8 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from spxarb.core.broker_codes import CANCELLATION, CHANGE_REFUSALS, REFUSALS
-from spxarb.core.model import ZERO, latest_revisions
+from spxarb.core.broker_codes import (
+    CANCEL_ID_NOT_FOUND,
+    CANCELLATION,
+    CHANGE_REFUSALS,
+    ORDER_NOT_FOUND,
+    REFUSALS,
+)
+from spxarb.core.model import ZERO, Side, latest_revisions
 from spxarb.core.orders import (
     ABSENCE_SECONDS,
     CANCEL_TRANSITIONS,
@@ -19,6 +25,8 @@ from spxarb.core.orders import (
     HAD_BY_THE_BROKER,
     PRESENCE_TRANSITIONS,
     SAID_OF_PRESENCE,
+    SILENCE_SECONDS,
+    SILENT,
     TRANSITIONS,
     CancelEvent,
     CancelState,
@@ -33,6 +41,7 @@ from spxarb.core.orders import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from decimal import Decimal
 
     from spxarb.core.model import BrokerOrder, Execution, LegName, OrderTicket, SnapshotTaken
@@ -62,7 +71,9 @@ class TrackedOrder:
     change: ChangeState = ChangeState.UNCHANGED
     cancel: CancelState = CancelState.NOT_SENT
     perm_id: int = 0
+    client_id: int = 0  # with `order_id`, under which it was sent; 0: not known
     order_id: int = 0
+    own_client: bool = True  # this connection has that client id: no other can change or cancel it
     limit: Decimal | None = None  # the price sent last; `ticket` has the first
     executions: dict[str, Execution] = field(default_factory=dict)  # by exec id
     reported_filled: Decimal = ZERO  # the most that any status claimed
@@ -132,6 +143,34 @@ class TrackedOrder:
         return self.presence is Presence.ABSENT
 
     @property
+    def silent(self) -> bool:
+        """The broker never said a word of it: perhaps it never arrived, perhaps it is late, and live."""
+        return not self.final and self.presence in SILENT
+
+    @property
+    def doubted(self) -> bool:
+        """All that is heard of it is a code that we do not know: its end is looked for at once."""
+        return self.presence is Presence.SPOKEN_OF and not self.over
+
+    @property
+    def can_be_missed(self) -> bool:
+        """Whether a long absence may end it though nobody ever heard of it: at the cost of premium at most.
+
+        A purchase that fills all the same costs that; a sale would leave calls short without their hedge.
+        """
+        return self.ticket.side is Side.BUY
+
+    @property
+    def resendable(self) -> bool:
+        """An earlier run may have sent it, nobody has heard of it, and this connection can send it again.
+
+        It then keeps its order id: where the first did arrive, the second is a change of it or is refused.
+        """
+        if not self.own_client or not self.order_id or self.change is ChangeState.REFUSED:
+            return False
+        return self.silent and self.state is OrderState.INTENDED
+
+    @property
     def changed(self) -> bool:
         """Another price was sent for it."""
         return self.change is not ChangeState.UNCHANGED
@@ -140,22 +179,36 @@ class TrackedOrder:
     def cancellable(self) -> bool:
         """A cancel makes sense: it may fill as far as we know, and the broker has, or will get, its id.
 
-        Not while it is only intended: nobody knows whose its id is then. An order that was reported done gets
-        none, unless it is still listed: an Inactive order can come back to life.
+        While it is only intended, a snapshot must first have shown nobody else's order under that id. One
+        that was reported done gets none, unless it is still listed: an Inactive order can come back to life.
         """
         may_fill = self.state in {OrderState.SENT, OrderState.LIVE, OrderState.PENDING_CANCEL}
-        if may_fill and not self.reported_whole:
+        intended = self.state is OrderState.INTENDED and self.presence in FIRST_ABSENCE and self.own_client
+        if (may_fill or (intended and self.order_id)) and not self.reported_whole:
             return True
         return self.state is OrderState.REPORTED_DONE and self.listed
 
     # --- what we do -------------------------------------------------------------------------------
 
-    def reprice(self, limit: Decimal) -> None:
-        """Another price goes out for it. KeyError: it is not live, or a change was refused: send nothing."""
-        if self.state is not OrderState.LIVE:
+    @property
+    def repriceable(self) -> bool:
+        """Another price may be sent for it: it is live, or nobody has heard of it and it keeps its id.
+
+        Not after the broker refused a change, or said that all of it is filled.
+        """
+        may = self.state is OrderState.LIVE or (self.state is OrderState.SENT and self.silent)
+        return may and self.change is not ChangeState.REFUSED and not self.reported_whole
+
+    def reprice(self, limit: Decimal | None) -> None:
+        """It goes out again under its own id, with another price or, where nobody has heard of it, the same.
+
+        KeyError: it is neither live nor unheard of, or a change was refused: send nothing.
+        """
+        if not (self.repriceable or self.resendable):
             raise KeyError(self.state)
         self.change = CHANGE_TRANSITIONS[self.change][ChangeEvent.SENT]
         self.apply(OrderEvent.SENT)
+        self._see(PresenceEvent.RESTARTED)
         self.limit = limit
 
     def apply(self, event: OrderEvent) -> None:
@@ -163,12 +216,10 @@ class TrackedOrder:
         before, self.state = self.state, TRANSITIONS[self.state][event]
         if event in SAID_OF_PRESENCE:
             self._see(SAID_OF_PRESENCE[event])
-        elif self.state is not before and event is not OrderEvent.ABSENT_TWICE:
+        elif self.state is not before and event not in {OrderEvent.ABSENT_TWICE, OrderEvent.CANCEL_SENT}:
             self._see(PresenceEvent.RESTARTED)
         if event is OrderEvent.CANCEL_SENT:
             self.cancel = CANCEL_TRANSITIONS[self.cancel][CancelEvent.SENT]
-        elif event is OrderEvent.CANCEL_REFUSED:
-            self.cancel = CANCEL_TRANSITIONS[self.cancel][CancelEvent.REFUSED]
 
     def _see(self, event: PresenceEvent) -> None:
         self.presence = PRESENCE_TRANSITIONS[self.presence][event]
@@ -186,6 +237,8 @@ class TrackedOrder:
     def on_status(self, status: str, filled: Decimal | None, perm_id: int = 0) -> None:
         """Take a status of the wire."""
         self.perm_id = self.perm_id or perm_id
+        if perm_id:
+            self._see(PresenceEvent.ACKNOWLEDGED)  # a permanent id is the broker's word, whatever the status
         self._claim(status, filled)
         self.apply(event_of_status(status))
 
@@ -199,18 +252,48 @@ class TrackedOrder:
         """Take an error or warning frame."""
         self.messages.append(f"{code} {text}")
         by_the_broker = code == CANCELLATION and self.cancel is CancelState.NOT_SENT
-        if code in REFUSALS or by_the_broker:
-            self.refusal = self.messages[-1]
         event = event_of_code(code, self.state, changed=self.changed)
+        if code in REFUSALS or by_the_broker or (event is OrderEvent.SPOKEN_OF and not self.refusal):
+            self.refusal = self.messages[-1]
         if code in CHANGE_REFUSALS or (self.changed and code in REFUSALS):
             self.change = CHANGE_TRANSITIONS[self.change][ChangeEvent.REFUSED]
+        if event is OrderEvent.CANCEL_REFUSED:
+            unknown = code in {ORDER_NOT_FOUND, CANCEL_ID_NOT_FOUND}
+            said = CancelEvent.NOT_FOUND if unknown else CancelEvent.REFUSED
+            self.cancel = CANCEL_TRANSITIONS[self.cancel][said]
+            if not unknown:
+                self._see(PresenceEvent.ACKNOWLEDGED)  # refused for its state: the broker has it, or had it
         self.apply(event)
 
     def on_not_sent(self, why: str) -> None:
         """It, or a change of it, never reached the socket."""
         self.messages.append(why)
         self.refusal = why
-        self.apply(OrderEvent.NOT_SENT)
+        self.apply(OrderEvent.NOTED if self.changed else OrderEvent.NOT_SENT)
+
+    def on_next_id(self, order_id: int) -> None:
+        """The gateway told a new connection of its client id the next valid order id.
+
+        An order whose id is not below that never reached the gateway, which counts every id that it receives.
+        """
+        if self.silent and self.own_client and self.order_id >= order_id:
+            self.messages.append(f"the gateway never received it: its next order id is {order_id}")
+            self.apply(OrderEvent.NEVER_ARRIVED)
+
+    def replay(self, history: Iterable[tuple[str, str]]) -> None:
+        """Take what the ledger knows of an order that an earlier run sent: its steps, oldest first.
+
+        A step and its detail, as `ledger/orders.py` keeps them. The statuses are in the order's row.
+        """
+        for step, detail in history:
+            if step == "reprice":
+                self.change = CHANGE_TRANSITIONS[self.change].get(ChangeEvent.SENT, self.change)
+            elif step == "cancel":
+                self.cancel = CANCEL_TRANSITIONS[self.cancel][CancelEvent.SENT]
+            elif step == "message":
+                code, _, text = detail.partition(" ")
+                if code.lstrip("-").isdigit():
+                    self.on_message(int(code), text)
 
     # --- what the broker's lists show -------------------------------------------------------------
 
@@ -241,7 +324,7 @@ class TrackedOrder:
             self.apply(OrderEvent.SEEN_ENDED)
         elif self._inconclusive(seen, done):
             self._see(PresenceEvent.INCONCLUSIVE)
-        elif self._missed_again(seen):
+        elif self._missed_again(seen, listed=done is not None):
             self._see(PresenceEvent.MISSING_AGAIN if done is None else PresenceEvent.UNCOUNTED_AGAIN)
             self.apply(OrderEvent.ABSENT_TWICE)
         else:
@@ -256,6 +339,8 @@ class TrackedOrder:
         """
         if self.final or self.fills_missing or self.state is OrderState.LIVE or self._moved(seen):
             return True
+        if self._id_is_others(seen):
+            return True
         con_id = self.ticket.contract.con_id
         if any(row.may_hide(self.ref, con_id) for row in seen.snapshot.unreadable):
             return True
@@ -264,6 +349,14 @@ class TrackedOrder:
         if seen.snapshot.completed_orders is None and self.state is not OrderState.REPORTED_DONE:
             return True  # it may have ended there, with fills: only what was said to be over needs no list
         return self.presence in HAD_BY_THE_BROKER and self.state is not OrderState.REPORTED_DONE
+
+    def _id_is_others(self, seen: SnapshotTaken) -> bool:
+        """Whether an order of somebody else stands under its id: then nothing is known of ours by that id."""
+        key = self.client_id, self.order_id
+        return all(key) and any(
+            (row.client_id, row.order_id) == key and row.order_ref not in {"", self.ref}
+            for row in seen.snapshot.open_orders
+        )
 
     def _moved(self, seen: SnapshotTaken) -> bool:
         """Whether the position moved the order's way with no execution of anybody to explain it.
@@ -276,13 +369,21 @@ class TrackedOrder:
         moved = seen.snapshot.overnight(self.ticket.contract.con_id) - self.overnight
         return moved * self.ticket.side.sign > 0
 
-    def _missed_again(self, seen: SnapshotTaken) -> bool:
-        """Whether this is the second snapshot of a proof; else remember it where it is the first."""
+    def _missed_again(self, seen: SnapshotTaken, *, listed: bool) -> bool:
+        """Whether this is the second snapshot of a proof; else remember it where it is the first.
+
+        `listed`: it is completed, without a count. Of an order that was never said to be over, both snapshots
+        prove nothing unless its cancel was answered with "not found" beside them.
+        """
         first = self._first_absence
         if self.presence not in FIRST_ABSENCE or first.epoch != seen.epoch:
             self._first_absence = _Moment(seen.at, seen.epoch)
             return False
-        return seen.at - first.at >= ABSENCE_SECONDS
+        if listed or self.state is OrderState.REPORTED_DONE:
+            return seen.at - first.at >= ABSENCE_SECONDS
+        if self.cancel is not CancelState.NOT_FOUND or not (self.can_be_missed or not self.silent):
+            return False
+        return seen.at - first.at >= (SILENCE_SECONDS if self.silent else ABSENCE_SECONDS)
 
     def _is_open(self, order: BrokerOrder) -> bool:
         return self._is(order) and event_of_status(order.status) is not OrderEvent.CANCELLED

@@ -42,6 +42,11 @@ class Orders:
         """Anything else that happened to an order; steps are never changed or removed."""
         self._step(ref, step, at, None, detail)
 
+    def history(self, ref: str) -> list[tuple[str, str]]:
+        """The steps of an order and their details, oldest first."""
+        rows = self._file.rows("SELECT step, detail FROM order_steps WHERE order_ref = ? ORDER BY rowid", ref)
+        return [(str(row["step"]), str(row["detail"] or "")) for row in rows]
+
     def seen(self, ref: str, status: str, perm_id: int = 0, at: datetime | None = None) -> None:
         """The order as the broker shows it, `status` in the wire's word.
 

@@ -116,23 +116,28 @@ class ConnectedJob:
     def tracks(self, trade: Trade) -> list[TrackedOrder]:
         """The trade's orders that are not proven done, with their fills in the ledger."""
         fills = self.ledger.fills.of_trade(trade.id)
-        return [
-            TrackedOrder(
-                ticket=record.ticket,
-                leg=record.leg,
-                purpose=record.purpose,
-                attempt=record.attempt,
-                state=OrderState.REPORTED_DONE if reported_done(record.status) else OrderState.INTENDED,
-                presence=Presence.ACKNOWLEDGED if record.perm_id else Presence.UNHEARD,
-                perm_id=record.perm_id,
-                overnight=record.overnight,
-                order_id=record.order_id,
-                limit=record.ticket.limit,
-                executions=_executions_of(record.ref, fills),
-            )
-            for record in self.ledger.orders.of_trade(trade.id)
-            if not record.final
-        ]
+        records = [record for record in self.ledger.orders.of_trade(trade.id) if not record.final]
+        return [self._track(record, fills) for record in records]
+
+    def _track(self, record: OrderRecord, fills: Iterable[Fill]) -> TrackedOrder:
+        """An order as the ledger has it, with what was sent for it and what the broker said of it."""
+        track = TrackedOrder(
+            ticket=record.ticket,
+            leg=record.leg,
+            purpose=record.purpose,
+            attempt=record.attempt,
+            state=OrderState.REPORTED_DONE if reported_done(record.status) else OrderState.INTENDED,
+            presence=Presence.ACKNOWLEDGED if record.perm_id else Presence.UNHEARD,
+            perm_id=record.perm_id,
+            overnight=record.overnight,
+            client_id=record.client_id,
+            order_id=record.order_id,
+            own_client=record.client_id == self.broker.client_id,
+            limit=record.ticket.limit,
+            executions=_executions_of(record.ref, fills),
+        )
+        track.replay(self.ledger.orders.history(record.ref))
+        return track
 
     async def drive(self, steps: Steps[T], spread: SpreadState, *, entering: bool = False) -> T:
         """Run a procedure; while entering, a stop of trading in the ledger stops it."""
@@ -314,11 +319,15 @@ class ConnectedJob:
         return notes
 
     async def _prove_orders(self) -> None:
-        """Prove the end of every order that has none yet; one listed nowhere needs two snapshots."""
+        """Prove the end of every order that has none yet; one listed nowhere needs two snapshots.
+
+        One that the broker never spoke of is not waited for here: see `TrackedOrder.on_next_id`, and what its
+        own trade does about it.
+        """
         trades = {record.trade_id for record in self.ledger.orders.unproven()}
         tracks = [track for trade in sorted(trades) for track in self.tracks(self.ledger.trades.get(trade))]
         self._show(tracks)
-        if any(not (track.proven or track.listed) for track in tracks):
+        if any(not (track.proven or track.listed or track.silent) for track in tracks):
             # Absence in two snapshots this far apart is proof.
             await self.context.waits.sleep(ABSENCE_SECONDS)
             await self.take_snapshot()
@@ -328,7 +337,14 @@ class ConnectedJob:
         seen = SnapshotTaken(self.snapshot, self.snapshot_at, self.broker.link_epoch)
         for track in tracks:
             track.on_snapshot(seen)
+            if self._counts_receipts and self.broker.told_order_id is not None:
+                track.on_next_id(self.broker.told_order_id)
             self.executor.record_end(track)
+
+    @property
+    def _counts_receipts(self) -> bool:
+        """Whether the gateway's next order id says what it has received. Of a real one nobody has seen it."""
+        return self.context.config.trading.mode == "sim"
 
     def _unproven(self) -> list[str]:
         """Sentences about what cannot be proven: fills that vanished, holdings that we never opened."""

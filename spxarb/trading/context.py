@@ -54,8 +54,8 @@ READ_ONLY_CLIENT_ID_OFFSET = 1
 """What only looks must not take the client id of a job that works: it uses the next one."""
 GRACE_SECONDS = 3.0
 """How long a job that is ended may take to go by itself."""
-PROOF_SECONDS = 120.0
-"""How long the ends of one spread's orders may take to be proven."""
+PROOF_SECONDS = 300.0
+"""How long the ends of one spread's orders may take to be proven: a silent one is waited for two minutes."""
 LOCK_MARGIN = 1.1
 """How much longer than the longest job a job waits for the lock."""
 CLIENT_ID_SHARE = 0.5

@@ -130,7 +130,8 @@ class OrderExecutor:
         )
         self.ledger.orders.intend(record)
         log.info("order %s: %s", ticket.order_ref, _words(ticket))
-        spread.orders[ticket.order_ref].order_id = order_id
+        track = spread.orders[ticket.order_ref]
+        track.client_id, track.order_id = self.broker.client_id, order_id
         try:
             self.broker.place(ticket, order_id)
         except GatewayError as error:
