@@ -145,7 +145,7 @@ class TrackedOrder:
     @property
     def silent(self) -> bool:
         """The broker never said a word of it: perhaps it never arrived, perhaps it is late, and live."""
-        return not self.final and self.presence in SILENT
+        return not self.over and self.presence in SILENT
 
     @property
     def doubted(self) -> bool:

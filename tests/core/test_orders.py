@@ -15,6 +15,7 @@ from spxarb.core.orders import (
     HAD_BY_THE_BROKER,
     PRESENCE_TRANSITIONS,
     SAID_OF_PRESENCE,
+    SILENT,
     TRANSITIONS,
     CancelEvent,
     CancelState,
@@ -32,17 +33,18 @@ from tools.docs import order_life
 
 # --- the tables -----------------------------------------------------------------------------------
 
-# `=` it stays, `-` cannot happen. An order is sent once and repriced only while it is live, cancelled only
-# while it may fill or come back to life, and what is final is not looked for any more.
+# `=` it stays, `-` cannot happen. An order is sent again, under its own id, only while it is live or unheard of,
+# cancelled only while it may fill or come back to life, and what is final is not looked for any more.
 ORDER = """
 event          | intended      | sent           | live           | pending cancel | reported done  | filled | ended
-sent           | sent          | -              | =              | -              | -              | -      | -
+sent           | sent          | =              | =              | -              | -              | -      | -
 not sent       | ended         | ended          | =              | =              | =              | =      | =
 noted          | =             | =              | =              | =              | =              | =      | =
+spoken of      | =             | =              | =              | =              | =              | =      | =
 working        | live          | live           | =              | =              | live           | =      | live
 filled partly  | live          | live           | =              | =              | =              | ended  | =
 filled wholly  | filled        | filled         | filled         | filled         | filled         | =      | filled
-cancel sent    | -             | pending cancel | pending cancel | =              | pending cancel | -      | -
+cancel sent    | pending cancel | pending cancel | pending cancel | =              | pending cancel | -      | -
 cancel refused | =             | =              | =              | =              | =              | =      | =
 cancelled      | reported done | reported done  | reported done  | reported done  | =              | =      | =
 refused        | reported done | reported done  | reported done  | reported done  | =              | =      | =
@@ -50,20 +52,22 @@ seen live      | live          | live           | =              | =            
 seen inactive  | reported done | reported done  | reported done  | =              | =              | -      | reported done
 seen ended     | ended         | ended          | ended          | ended          | ended          | -      | -
 absent twice   | ended         | ended          | =              | ended          | ended          | -      | -
+never arrived  | ended         | ended          | =              | ended          | =              | -      | -
 """
 
 # The second snapshot of a proof needs a first, and what is proven over is not proven over once more.
 PRESENCE = """
-event           | unheard      | acknowledged | listed       | absent once  | gone once    | absent       | completed
-acknowledged    | acknowledged | =            | =            | acknowledged | acknowledged | acknowledged | acknowledged
-restarted       | =            | =            | =            | unheard      | acknowledged | =            | =
-listed          | listed       | listed       | =            | listed       | listed       | listed       | listed
-completed       | completed    | completed    | completed    | completed    | completed    | -            | -
-uncounted       | absent once  | gone once    | gone once    | =            | =            | -            | -
-uncounted again | -            | -            | -            | completed    | completed    | -            | -
-missing         | absent once  | gone once    | gone once    | =            | =            | -            | -
-missing again   | -            | -            | -            | absent       | absent       | -            | -
-inconclusive    | =            | =            | acknowledged | unheard      | acknowledged | =            | =
+event           | unheard      | spoken of    | acknowledged | listed       | silent once  | absent once  | gone once    | absent       | completed
+acknowledged    | acknowledged | acknowledged | =            | =            | acknowledged | acknowledged | acknowledged | acknowledged | acknowledged
+spoken of       | spoken of    | =            | =            | =            | spoken of    | spoken of    | acknowledged | =            | =
+restarted       | =            | =            | =            | =            | unheard      | spoken of    | acknowledged | =            | =
+listed          | listed       | listed       | listed       | =            | listed       | listed       | listed       | listed       | listed
+completed       | completed    | completed    | completed    | completed    | completed    | completed    | completed    | -            | -
+uncounted       | silent once  | absent once  | gone once    | gone once    | =            | =            | =            | -            | -
+uncounted again | -            | -            | -            | -            | completed    | completed    | completed    | -            | -
+missing         | silent once  | absent once  | gone once    | gone once    | =            | =            | =            | -            | -
+missing again   | -            | -            | -            | -            | absent       | absent       | absent       | -            | -
+inconclusive    | =            | =            | =            | acknowledged | unheard      | spoken of    | acknowledged | =            | =
 """
 
 # Once a change was refused, no other is sent.
@@ -74,9 +78,10 @@ change refused | change refused | change refused | =
 """
 
 CANCEL = """
-event          | not sent    | cancel sent    | cancel refused
-cancel sent    | cancel sent | =              | cancel sent
-cancel refused | =           | cancel refused | =
+event          | not sent    | cancel sent    | cancel refused | not found
+cancel sent    | cancel sent | =              | cancel sent    | =
+cancel refused | =           | cancel refused | =              | cancel refused
+not found      | =           | not found      | not found      | =
 """
 
 MACHINES = {
@@ -132,14 +137,19 @@ def test_every_state_can_be_reached(name):
 FROM_THE_BROKER = [
     (TRANSITIONS, event)
     for event in OrderEvent
-    if event not in {OrderEvent.SENT, OrderEvent.CANCEL_SENT, OrderEvent.ABSENT_TWICE}
+    if event
+    not in {OrderEvent.SENT, OrderEvent.CANCEL_SENT, OrderEvent.ABSENT_TWICE, OrderEvent.NEVER_ARRIVED}
     and not event.value.startswith("seen")
 ]
 FROM_THE_BROKER += [
     (PRESENCE_TRANSITIONS, event)
-    for event in (PresenceEvent.ACKNOWLEDGED, PresenceEvent.RESTARTED, PresenceEvent.LISTED)
+    for event in (
+        *(PresenceEvent.ACKNOWLEDGED, PresenceEvent.SPOKEN_OF, PresenceEvent.RESTARTED),
+        PresenceEvent.LISTED,
+    )
 ]
-FROM_THE_BROKER += [(CHANGE_TRANSITIONS, ChangeEvent.REFUSED), (CANCEL_TRANSITIONS, CancelEvent.REFUSED)]
+FROM_THE_BROKER += [(CHANGE_TRANSITIONS, ChangeEvent.REFUSED)]
+FROM_THE_BROKER += [(CANCEL_TRANSITIONS, event) for event in (CancelEvent.REFUSED, CancelEvent.NOT_FOUND)]
 
 
 @pytest.mark.parametrize(("table", "event"), FROM_THE_BROKER, ids=lambda value: str(value)[:20])
@@ -147,7 +157,7 @@ def test_whatever_the_broker_says_can_come_in_every_state(table, event):
     assert all(event in row for row in table.values())
 
 
-def test_only_lists_executions_and_what_was_never_sent_end_an_order():
+def test_only_lists_executions_and_what_never_arrived_end_an_order():
     ending = {
         event
         for (state, event), cell in cells("order").items()
@@ -158,6 +168,7 @@ def test_only_lists_executions_and_what_was_never_sent_end_an_order():
         OrderEvent.SEEN_ENDED,
         OrderEvent.ABSENT_TWICE,
         OrderEvent.NOT_SENT,
+        OrderEvent.NEVER_ARRIVED,
     }
 
 
@@ -172,8 +183,18 @@ def test_only_two_snapshots_or_a_completed_row_prove_an_order_over():
 
 def test_an_order_that_the_broker_had_never_counts_as_unheard_again():
     for state in HAD_BY_THE_BROKER:
-        assert Presence.UNHEARD not in PRESENCE_TRANSITIONS[state].values()
-        assert Presence.ABSENT_ONCE not in PRESENCE_TRANSITIONS[state].values()
+        unknown = {Presence.UNHEARD, Presence.SPOKEN_OF, Presence.SILENT_ONCE, Presence.ABSENT_ONCE}
+        assert unknown.isdisjoint(PRESENCE_TRANSITIONS[state].values())
+
+
+def test_only_word_from_the_broker_ends_the_silence_of_an_order():
+    for state, (event, target) in product(SILENT, PRESENCE_TRANSITIONS[Presence.SILENT_ONCE].items()):
+        if event not in {
+            *SAID_OF_PRESENCE.values(),
+            PresenceEvent.MISSING_AGAIN,
+            PresenceEvent.UNCOUNTED_AGAIN,
+        }:
+            assert target in SILENT, state
 
 
 def test_every_sign_that_the_broker_has_it_ends_a_proof_of_absence_that_was_begun():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from itertools import product
@@ -25,7 +26,9 @@ from spxarb.core.model import (
 )
 from spxarb.core.orders import (
     ABSENCE_SECONDS,
+    FIRST_ABSENCE,
     PRESENCE_TRANSITIONS,
+    SILENCE_SECONDS,
     TRANSITIONS,
     CancelState,
     ChangeState,
@@ -47,6 +50,11 @@ PERM = 900
 def tracked(quantity=10, state=OrderState.SENT, **more):
     ticket = OrderTicket(REF, SPY, Side.SELL, quantity, Decimal("2.35"))
     return TrackedOrder(ticket, LegName.SPY, Purpose.ENTRY, 1, state=state, **more)
+
+
+def purchase(state=OrderState.SENT, **more):
+    ticket = OrderTicket(REF, SPY, Side.BUY, 10, Decimal("2.35"))
+    return TrackedOrder(ticket, LegName.SPY, Purpose.EXIT, 1, state=state, **more)
 
 
 def execution(quantity=10, exec_id="00.7.1.01", ref=REF, price="2.35", **more):
@@ -104,8 +112,9 @@ def test_an_event_moves_the_order_along_its_table_or_is_an_error(state, event, p
         (OrderEvent.WORKING, PresenceEvent.ACKNOWLEDGED),
         (OrderEvent.FILLED_PARTLY, PresenceEvent.ACKNOWLEDGED),
         (OrderEvent.FILLED_WHOLLY, PresenceEvent.ACKNOWLEDGED),
-        (OrderEvent.CANCELLED, PresenceEvent.RESTARTED),
-        (OrderEvent.REFUSED, PresenceEvent.RESTARTED),
+        (OrderEvent.CANCELLED, PresenceEvent.SPOKEN_OF),
+        (OrderEvent.REFUSED, PresenceEvent.SPOKEN_OF),
+        (OrderEvent.SPOKEN_OF, PresenceEvent.SPOKEN_OF),
         (OrderEvent.SEEN_LIVE, PresenceEvent.LISTED),
         (OrderEvent.SEEN_INACTIVE, PresenceEvent.LISTED),
     ],
@@ -124,13 +133,20 @@ def test_what_proves_nothing_says_nothing_of_its_presence(event, presence):
     assert order.presence is presence
 
 
-def test_a_cancel_restarts_the_proof_of_absence_and_the_same_cancel_again_does_not():
-    order = tracked(presence=Presence.ABSENT_ONCE)
+@pytest.mark.parametrize("presence", sorted(FIRST_ABSENCE))
+def test_a_cancel_does_not_restart_the_proof_of_absence(presence):
+    order = tracked(presence=presence)
     order.apply(OrderEvent.CANCEL_SENT)
-    assert order.presence is Presence.UNHEARD
+    order.apply(OrderEvent.CANCEL_SENT)
+    assert order.presence is presence
+
+
+def test_what_is_sent_again_is_looked_for_anew():
+    order = tracked()
     order.on_snapshot(snapshot(0.0))
-    order.apply(OrderEvent.CANCEL_SENT)
-    assert order.presence is Presence.ABSENT_ONCE
+    assert order.presence is Presence.SILENT_ONCE
+    order.reprice(Decimal("2.34"))
+    assert order.presence is Presence.UNHEARD
 
 
 # --- codes ------------------------------------------------------------------------------
@@ -222,13 +238,34 @@ def test_the_messages_of_the_broker_are_kept_in_their_order():
 # --- a change of price ----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("heard", [False, True])
 @pytest.mark.parametrize("state", [state for state in OrderState if state is not OrderState.LIVE])
-def test_a_price_is_changed_only_while_the_order_lives(state):
-    """Sent to an order that is over it would be refused; to one that never arrived it would be a new order."""
-    order = tracked(state=state)
+def test_a_price_is_changed_only_while_the_order_lives_or_is_unheard_of(state, heard):
+    """Sent to an order that is over it would be refused."""
+    order = tracked(state=state, presence=Presence.ACKNOWLEDGED if heard else Presence.UNHEARD)
+    if state is OrderState.SENT and not heard:
+        order.reprice(Decimal("2.34"))
+        assert (order.limit, order.changed) == (Decimal("2.34"), True)
+        return
     with pytest.raises(KeyError):
         order.reprice(Decimal("2.34"))
     assert order.limit is None
+
+
+def test_an_order_of_an_earlier_run_goes_out_again_only_under_its_own_id_and_client():
+    assert tracked(state=OrderState.INTENDED, order_id=4).resendable
+    assert not tracked(state=OrderState.INTENDED, order_id=0).resendable
+    assert not tracked(state=OrderState.INTENDED, order_id=4, own_client=False).resendable
+    assert not tracked(state=OrderState.INTENDED, order_id=4, change=ChangeState.REFUSED).resendable
+    assert not tracked(state=OrderState.SENT, order_id=4).resendable
+    assert not tracked(state=OrderState.INTENDED, order_id=4, presence=Presence.ACKNOWLEDGED).resendable
+
+
+def test_what_was_sent_again_and_did_not_reach_the_socket_may_be_live_all_the_same():
+    order = tracked()
+    order.reprice(Decimal("2.34"))
+    order.on_not_sent("the link is down")
+    assert order.state is OrderState.SENT
 
 
 def test_a_change_of_price_leaves_the_ticket_as_it_was_committed():
@@ -435,18 +472,81 @@ def test_a_completed_order_that_does_not_say_what_was_filled_proves_nothing_alon
     assert order.proven
 
 
-@pytest.mark.parametrize(
-    "state", [OrderState.INTENDED, OrderState.SENT, OrderState.PENDING_CANCEL, OrderState.REPORTED_DONE]
-)
-def test_absence_is_proven_by_two_snapshots_five_seconds_apart(state):
+def test_absence_of_what_was_said_to_be_over_is_proven_by_two_snapshots_five_seconds_apart():
     """Also after the status Cancelled: a fill can cross it, and completed orders lag."""
-    order = tracked(state=state)
+    order = tracked(state=OrderState.REPORTED_DONE)
     order.on_snapshot(snapshot(0.0))
     assert not order.final
     order.on_snapshot(snapshot(ABSENCE_SECONDS - 0.1))
     assert not order.final
     order.on_snapshot(snapshot(ABSENCE_SECONDS))
     assert order.proven
+
+
+@pytest.mark.parametrize("said", ["not found", "refused", "unanswered"])
+@pytest.mark.parametrize("state", [OrderState.INTENDED, OrderState.SENT, OrderState.PENDING_CANCEL])
+def test_silence_ends_only_a_purchase_after_minutes_and_a_cancel_that_was_not_found(state, said):
+    for bought, code in product((False, True), (10147, 135)):
+        order = purchase(state=state) if bought else tracked(state=state)
+        order.on_snapshot(snapshot(0.0))
+        order.apply(OrderEvent.CANCEL_SENT)
+        if said != "unanswered":
+            order.on_message(code if said == "not found" else 161, "words")
+        order.on_snapshot(snapshot(SILENCE_SECONDS - 0.1))
+        assert not order.final
+        order.on_snapshot(snapshot(SILENCE_SECONDS))
+        assert order.proven is (bought and said == "not found")
+
+
+def test_a_code_that_we_do_not_know_ends_an_order_only_with_a_cancel_that_was_not_found():
+    for found in (False, True):
+        order = tracked()
+        order.on_message(4711, "words that nobody knows")
+        assert order.doubted
+        order.on_snapshot(snapshot(0.0))
+        order.apply(OrderEvent.CANCEL_SENT)
+        if not found:
+            order.on_message(10147, "not found")
+        order.on_snapshot(snapshot(ABSENCE_SECONDS))
+        assert order.proven is not found
+        assert order.refusal == "4711 words that nobody knows"
+
+
+@pytest.mark.parametrize(
+    ("next_id", "more", "over"),
+    [
+        (4, {}, True),
+        (3, {}, True),
+        (5, {}, False),
+        (4, {"own_client": False}, False),
+        (4, {"presence": Presence.ACKNOWLEDGED}, False),
+        (4, {"presence": Presence.SPOKEN_OF}, False),
+        (4, {"state": OrderState.REPORTED_DONE}, False),
+    ],
+)
+def test_the_gateway_never_got_an_order_whose_id_is_not_below_its_next_one(next_id, more, over):
+    order = tracked(order_id=4, **{"state": OrderState.INTENDED, **more})
+    order.on_next_id(next_id)
+    assert order.proven is over
+
+
+def test_an_id_under_which_another_order_stands_says_nothing_of_ours():
+    order = purchase(state=OrderState.INTENDED, client_id=1, order_id=1)
+    others = replace(listed(ref="somebody else"), perm_id=77)
+    for at in (0.0, 300.0):
+        order.on_snapshot(snapshot(at, open_orders=[others]))
+        assert not order.cancellable
+    assert not order.final
+
+
+def test_what_the_ledger_kept_of_an_order_is_known_to_the_next_run():
+    order = tracked(state=OrderState.INTENDED, order_id=4)
+    order.replay([("intent", ""), ("message", "201 Order rejected - reason:margin")])
+    assert (order.state, order.refusal) == (OrderState.REPORTED_DONE, "201 Order rejected - reason:margin")
+    order = tracked(state=OrderState.INTENDED, order_id=4)
+    order.replay([("intent", ""), ("reprice", ""), ("message", "110 no variation"), ("cancel", "")])
+    assert order.change is ChangeState.REFUSED
+    assert (order.state, order.cancel) == (OrderState.INTENDED, CancelState.SENT)
 
 
 @pytest.mark.parametrize(
@@ -483,7 +583,7 @@ def test_an_order_that_the_broker_had_is_not_over_because_it_is_nowhere(sign, as
 )
 def test_an_order_is_not_absent_while_the_position_moved_its_way(before, after, proven):
     """No execution explains it: one may be missing. What moved the other way is not its doing."""
-    order = tracked(state=OrderState.SENT)
+    order = tracked(state=OrderState.REPORTED_DONE)
     order.overnight = None if before is None else Decimal(before)
     held = (Position("DU1", 7, "SPY", "OPT", Decimal(after)),)
     for at in (0.0, 9.0):
@@ -529,7 +629,7 @@ def test_an_order_is_not_absent_while_it_may_be_in_a_row_that_cannot_be_read(row
 
 def test_two_snapshots_over_different_links_prove_no_absence():
     """What was sent while the gateway's own link was lost appears later."""
-    order = tracked()
+    order = tracked(state=OrderState.REPORTED_DONE)
     order.on_snapshot(snapshot(0.0, epoch=1))
     order.on_snapshot(snapshot(9.0, epoch=2))
     assert not order.final
@@ -654,12 +754,14 @@ def test_a_snapshot_of_other_orders_says_of_this_one_only_that_it_is_missing():
 # --- presence -------------------------------------------------------------------------------------
 
 
-def test_an_order_that_nobody_has_heard_of_comes_to_be_absent():
-    order = tracked()
+def test_a_purchase_that_nobody_has_heard_of_comes_to_be_absent():
+    order = purchase()
     assert order.presence is Presence.UNHEARD
     order.on_snapshot(snapshot(0.0))
-    assert (order.presence, order.absent) == (Presence.ABSENT_ONCE, False)
-    order.on_snapshot(snapshot(ABSENCE_SECONDS))
+    assert (order.presence, order.absent) == (Presence.SILENT_ONCE, False)
+    order.apply(OrderEvent.CANCEL_SENT)
+    order.on_message(10147, "not found")
+    order.on_snapshot(snapshot(SILENCE_SECONDS))
     assert (order.presence, order.absent) == (Presence.ABSENT, True)
 
 
@@ -704,6 +806,7 @@ def test_a_live_order_is_not_over_because_a_row_without_a_count_says_so():
 
 def test_an_order_that_was_absent_and_is_listed_again_is_absent_no_more():
     order = tracked()
+    order.on_message(201, "refused")
     order.on_snapshot(snapshot(0.0))
     order.on_snapshot(snapshot(5.0))
     assert order.absent
@@ -739,10 +842,19 @@ def test_a_change_that_was_refused_is_followed_by_no_other():
 def test_a_cancel_that_was_refused_can_be_sent_again():
     order = tracked(state=OrderState.LIVE)
     order.apply(OrderEvent.CANCEL_SENT)
-    order.on_message(10147, "OrderId 1 that needs to be cancelled is not found.")
+    order.on_message(161, "Cancel attempted when order is not in a cancellable state")
     assert (order.cancel, order.state) == (CancelState.REFUSED, OrderState.PENDING_CANCEL)
     order.apply(OrderEvent.CANCEL_SENT)
     assert order.cancel is CancelState.SENT
+
+
+def test_a_cancel_refused_for_the_orders_state_is_word_from_the_broker_and_not_found_is_none():
+    order = tracked()
+    order.apply(OrderEvent.CANCEL_SENT)
+    order.on_message(10147, "OrderId 1 that needs to be cancelled is not found.")
+    assert (order.cancel, order.silent) == (CancelState.NOT_FOUND, True)
+    order.on_message(10148, "OrderId 1 that needs to be cancelled cannot be cancelled, state: Filled.")
+    assert not order.silent
 
 
 def test_a_cancellation_that_nobody_here_asked_for_is_the_brokers_refusal():

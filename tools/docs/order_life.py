@@ -5,12 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from spxarb.core.broker_codes import CANCEL_REFUSALS, CANCELLATION, CHANGE_REFUSALS, REFUSALS, WARNINGS
+from spxarb.core.broker_codes import (
+    CANCEL_ID_NOT_FOUND,
+    CANCEL_REFUSALS,
+    CANCELLATION,
+    CHANGE_REFUSALS,
+    ORDER_NOT_FOUND,
+    REFUSALS,
+    WARNINGS,
+)
 from spxarb.core.orders import (
     ABSENCE_SECONDS,
     CANCEL_TRANSITIONS,
     CHANGE_TRANSITIONS,
     PRESENCE_TRANSITIONS,
+    SILENCE_SECONDS,
     TRANSITIONS,
     CancelEvent,
     CancelState,
@@ -53,10 +62,19 @@ _PRESENCE = f"""
 
 An order is missing when a snapshot shows it neither among the open nor among the completed orders. Missing
 from two snapshots, {ABSENCE_SECONDS:g} seconds or more apart over a link that stayed whole, it is absent.
-That proves the end only of an order that the broker never acknowledged, or reported done: one that it had
-must be listed as completed. Nor does it prove anything while the account's position moved the order's way
-and no execution of anybody explains it. An order that is over by absence alone is looked for again at every
-job until its day ends; if it is live after all, it is tracked again, and its trade is open again.
+That proves the end only of an order that the broker said is over, or spoke of with a code that we do not know
+and does not find when its cancel comes. One that the broker had must be listed as completed.
+
+Silence is no end: orders have been acknowledged a minute after they were sent. An order of which the broker
+never said a word is sent again under its own order id, so that a second arrival is a change of it or is
+refused. A purchase is over after two snapshots {SILENCE_SECONDS:g} seconds or more apart and a cancel that
+was answered with "not found": if it fills all the same it costs no more than its premium. A sale is over by
+the broker's word, by the gateway's next order id where that is known to count what it has received (in the
+sim mode), or by a human's acknowledgement; until then its hedge is kept.
+
+Nothing is proven while the account's position moved the order's way and no execution of anybody explains it,
+or while somebody else's order stands under its id. An order that is over by absence alone is looked for again
+at every job until its day ends; if it is live after all, it is tracked again, and its trade is open again.
 
 """
 
@@ -81,9 +99,10 @@ _ORDER_WORDS = {
 }
 
 _ORDER_EVENTS = {
-    OrderEvent.SENT: "it goes out, or while it is live another price for it",
+    OrderEvent.SENT: "it goes out; again under its own id, with another price or because nobody heard of it",
     OrderEvent.NOT_SENT: "it, or another price for it, never reached the socket",
-    OrderEvent.NOTED: "a warning, an unknown code, a pending status, the status Filled: proves nothing",
+    OrderEvent.NOTED: "a warning, a pending status, the status Filled: proves nothing",
+    OrderEvent.SPOKEN_OF: "a code that we do not know: proves nothing, and its end is looked for at once",
     OrderEvent.WORKING: "status PreSubmitted or Submitted",
     OrderEvent.FILLED_PARTLY: "executions add up to less than the whole",
     OrderEvent.FILLED_WHOLLY: "executions add up to the whole",
@@ -95,22 +114,29 @@ _ORDER_EVENTS = {
     OrderEvent.SEEN_INACTIVE: "a snapshot has it there as Inactive: it can come back to life",
     OrderEvent.SEEN_ENDED: "a snapshot has it completed, with every fill that any status claimed",
     OrderEvent.ABSENT_TWICE: "two snapshots prove it over: see its presence",
+    OrderEvent.NEVER_ARRIVED: "the gateway's next order id is not above its own, and nobody heard of it",
 }
 
 _PRESENCE_WORDS = {
-    Presence.UNHEARD: "the broker never acknowledged it: perhaps it never arrived",
+    Presence.UNHEARD: "not a word of it: perhaps it never arrived, perhaps it is late",
+    Presence.SPOKEN_OF: "never acknowledged; said to be over, or named by a code that we do not know",
     Presence.ACKNOWLEDGED: "the broker has it, or had it",
     Presence.LISTED: "the last snapshot had it among the open orders",
-    Presence.ABSENT_ONCE: "never acknowledged, and one snapshot did not prove it open",
+    Presence.SILENT_ONCE: "not a word of it, and one snapshot did not show it",
+    Presence.ABSENT_ONCE: "spoken of, never acknowledged, and one snapshot did not show it open",
     Presence.GONE_ONCE: "acknowledged, then reported done, and one snapshot did not show it open",
     Presence.ABSENT: "missing from two snapshots: over, by the weakest proof",
     Presence.COMPLETED: "listed as completed: over",
 }
 
-_AGAIN = f"so does another, {ABSENCE_SECONDS:g} s or more after the first, over the same link"
+_AGAIN = (
+    f"so does another, {ABSENCE_SECONDS:g} s (after silence {SILENCE_SECONDS:g} s) or more after the first, "
+    "over the same link"
+)
 _PRESENCE_EVENTS = {
     PresenceEvent.ACKNOWLEDGED: "a working status, or an execution",
-    PresenceEvent.RESTARTED: "its state changed, or the broker reported it done: count anew",
+    PresenceEvent.SPOKEN_OF: "the broker said that it is over, or what we do not know: count anew",
+    PresenceEvent.RESTARTED: "its state changed, or it was sent again: count anew",
     PresenceEvent.LISTED: "a snapshot has it among the open orders",
     PresenceEvent.COMPLETED: "a snapshot has it completed, with every fill that any status claimed",
     PresenceEvent.UNCOUNTED: "a snapshot has it completed, without how much was filled",
@@ -135,11 +161,13 @@ _CANCEL_WORDS = {
     CancelState.NOT_SENT: "no cancel was sent; a cancellation is the broker's own doing",
     CancelState.SENT: "a cancel was sent",
     CancelState.REFUSED: "the last cancel was refused",
+    CancelState.NOT_FOUND: "the broker does not find it: proves nothing by itself",
 }
 
 _CANCEL_EVENTS = {
     CancelEvent.SENT: "a cancel goes out",
     CancelEvent.REFUSED: "the code of a refused cancel",
+    CancelEvent.NOT_FOUND: f"code {ORDER_NOT_FOUND} or {CANCEL_ID_NOT_FOUND}",
 }
 
 _CODES = (
@@ -148,7 +176,7 @@ _CODES = (
     ("that a change of it was refused", CHANGE_REFUSALS),
     ("that it was refused; once its price was changed, perhaps only the change", REFUSALS),
     ("that it was cancelled", {CANCELLATION}),
-    ("nothing", None),
+    ("nothing, but perhaps all that ever comes: its end is looked for at once", None),
 )
 
 
