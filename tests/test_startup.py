@@ -117,6 +117,7 @@ MACHINE = {
     "spxarb.trading.connected",
     "spxarb.trading.executor",
     "spxarb.trading.exits",
+    "spxarb.trading.managing",
     "spxarb.trading.recovery",
 }
 """What works orders."""

@@ -12,19 +12,15 @@ from spxarb.lock import terminate_holder
 from spxarb.trading import bookkeeping, recovery, settlement
 from spxarb.trading.context import GRACE_SECONDS
 from spxarb.trading.escalation import escalated, human_needed
-from spxarb.trading.exits import (
-    ExitResult,
-    MarkedTrade,
-    exit_trade,
-    mark_trades,
-    nothing_trades,
-)
+from spxarb.trading.exits import ExitResult, exit_trade, nothing_trades
+from spxarb.trading.marks import mark_trades
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from spxarb.trading.connected import ConnectedJob
     from spxarb.trading.context import JobContext
+    from spxarb.trading.marks import MarkedTrade
 
 YIELD_SECONDS = 20.0
 """How long another job may take to yield before it is terminated."""

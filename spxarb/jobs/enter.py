@@ -22,8 +22,8 @@ from spxarb.trading.entry import (
     open_plan,
 )
 from spxarb.trading.escalation import escalated, human_needed
-from spxarb.trading.exits import mark_trade
 from spxarb.trading.failsafe import place_failsafe
+from spxarb.trading.marks import mark_trade
 
 if TYPE_CHECKING:
     from decimal import Decimal

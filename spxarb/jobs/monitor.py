@@ -5,7 +5,6 @@ Most of the day nothing is open: what looks after open trades is imported where 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import ExitReason
@@ -20,16 +19,7 @@ if TYPE_CHECKING:
 
     from spxarb.trading.connected import ConnectedJob
     from spxarb.trading.context import JobContext
-    from spxarb.trading.exits import ExitResult, MarkedTrade
-
-
-@dataclass(frozen=True, slots=True)
-class _Managed:
-    """One open spread: as it was marked, why it had to be exited (None: it is held), and what came of it."""
-
-    marked: MarkedTrade
-    reason: ExitReason | None
-    exited: ExitResult
+    from spxarb.trading.managing import Managed
 
 
 def run(context: JobContext, *, dry_run: bool) -> MonitorResult:
@@ -61,77 +51,18 @@ def _quiet(context: JobContext, *, dry_run: bool) -> MonitorResult | None:
 async def _monitor(context: JobContext, *, dry_run: bool) -> MonitorResult:
     from spxarb.trading import recovery  # noqa: PLC0415
     from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- ib_insync comes with it
-    from spxarb.trading.exits import mark_trades  # noqa: PLC0415
+    from spxarb.trading.managing import manage_open  # noqa: PLC0415
 
     async with connect_job(context, dry_run=dry_run) as job:
         await job.reconcile()
         notes = [] if dry_run else await recovery.recover(job)
-        marked_trades = await mark_trades(job, bookkeeping.open_trades(job.ledger))
-        await job.clock.ask(job.broker)
-        total = _daily_pnl(job, marked_trades)
-        if not dry_run:
-            _mark(job, marked_trades, total)
-        managed = [await _manage(job, marked, total) for marked in marked_trades]
-        return _finish(job, managed, notes)
-
-
-def _daily_pnl(job: ConnectedJob, marked_trades: Sequence[MarkedTrade]) -> Decimal | None:
-    return bookkeeping.pnl_of_day(job.ledger, job.now.date(), [marked.pnl for marked in marked_trades])
-
-
-async def _manage(job: ConnectedJob, marked: MarkedTrade, total: Decimal | None) -> _Managed:
-    """Hold or exit one spread."""
-    from spxarb.trading.exits import KEPT, ExitResult, exit_trade  # noqa: PLC0415
-
-    trade = marked.trade
-    if not trade.state.can_exit:
-        return _Managed(marked, None, ExitResult(Action.CLOSED, trade.residual))
-    if trade.state.entry_interrupted:  # in a dry run not tried, else tried and not achieved
-        failed = ExitResult(Action.FAILED, why=f"Trade {trade.id}: {trade.note}")
-        exited = ExitResult(Action.WOULD_CLOSE) if job.dry_run else failed
-        return _Managed(marked, ExitReason.ENTRY_UNWOUND, exited)
-    reason = _reason(job, marked, total)
-    if reason is None:
-        return _Managed(marked, None, KEPT)
-    exited = ExitResult(Action.WOULD_CLOSE) if job.dry_run else await exit_trade(job, trade, reason)
-    return _Managed(marked, reason, exited)
-
-
-def _reason(job: ConnectedJob, marked: MarkedTrade, total: Decimal | None) -> ExitReason | None:
-    """Why the spread must be exited now; an exit that was begun is continued."""
-    from spxarb.core.account import UNHEDGED  # noqa: PLC0415
-    from spxarb.core.exits import ExitView, exit_signal  # noqa: PLC0415
-    from spxarb.trading.market_calendar import timetable_of  # noqa: PLC0415
-
-    trade = marked.trade
-    if trade.exit_reason is not None:
-        return trade.exit_reason
-    view = ExitView(
-        now=job.now,
-        day=timetable_of(trade, job.context.config),
-        spy_price=marked.spy_price,
-        spy_strike=trade.spy.strike,
-        pnl=marked.pnl,
-        daily_pnl=total,
-    )
-    due = exit_signal(view, job.context.exit_limits(trade))
-    if due is None and any(finding.kind in UNHEDGED for finding in job.differences(trade)):
-        return ExitReason.EMERGENCY
-    return due
-
-
-def _mark(job: ConnectedJob, marked_trades: Sequence[MarkedTrade], total: Decimal | None) -> None:
-    """Keep what was seen, for the day's drawdown and the report."""
-    for marked in marked_trades:
-        job.ledger.trades.add_mark(marked.mark(job.now))
-    if total is not None:
-        job.ledger.days.add_mark(job.now.date(), job.now, total)
+        return _finish(job, await manage_open(job), notes)
 
 
 # --- the result -----------------------------------------------------------------------------------
 
 
-def _finish(job: ConnectedJob, managed: Sequence[_Managed], notes: Sequence[str]) -> MonitorResult:
+def _finish(job: ConnectedJob, managed: Sequence[Managed], notes: Sequence[str]) -> MonitorResult:
     context, ledger = job.context, job.ledger
     alerts = _alerts(managed)
     for alert in alerts:
@@ -156,12 +87,12 @@ def _finish(job: ConnectedJob, managed: Sequence[_Managed], notes: Sequence[str]
     )
 
 
-def _position(job: ConnectedJob, one: _Managed) -> ManagedPosition:
+def _position(job: ConnectedJob, one: Managed) -> ManagedPosition:
     trade = job.ledger.trades.get(one.marked.trade.id)
     return ManagedPosition.managed(trade, one.marked.pnl, one.exited.action, one.reason, one.exited.residual)
 
 
-def _errors(job: ConnectedJob, managed: Sequence[_Managed]) -> list[HumanNeededError]:
+def _errors(job: ConnectedJob, managed: Sequence[Managed]) -> list[HumanNeededError]:
     """Whatever needs a human now."""
     failed = [  # an entry that could not be unwound is among the findings
         one.exited.why for one in managed if one.exited.failed and one.reason is not ExitReason.ENTRY_UNWOUND
@@ -185,7 +116,7 @@ def _errors(job: ConnectedJob, managed: Sequence[_Managed]) -> list[HumanNeededE
     ]
 
 
-def _alerts(managed: Sequence[_Managed]) -> list[str]:
+def _alerts(managed: Sequence[Managed]) -> list[str]:
     """What a human should hear though it is no emergency."""
     return [
         f"Trade {one.marked.trade.id}: a quote is missing, so its loss limit cannot be checked."

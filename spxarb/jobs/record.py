@@ -151,8 +151,8 @@ class _Recorder:
 
     async def _choose(self, job: ConnectedJob, day: TradingDay) -> bool:
         """Wait for the open, then choose the lines. False: it was ended before."""
-        from spxarb.trading.exits import enough  # noqa: PLC0415
         from spxarb.trading.market import underlyings  # noqa: PLC0415
+        from spxarb.trading.marks import enough  # noqa: PLC0415
 
         job.broker.watch(await job.broker.underlyings())
         while (now := await job.clock.ask(job.broker)) < day.open:

@@ -42,8 +42,8 @@ async def _online(context: JobContext) -> StatusResult:
     import asyncio  # noqa: PLC0415 -- only a connection needs it
 
     from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- ib_insync comes with it
-    from spxarb.trading.exits import enough, mark_trades  # noqa: PLC0415
     from spxarb.trading.market import underlyings  # noqa: PLC0415
+    from spxarb.trading.marks import enough, mark_trades  # noqa: PLC0415
 
     async with connect_job(context, dry_run=True, client_id_offset=READ_ONLY_CLIENT_ID_OFFSET) as job:
         timeout = context.config.execution.quote_timeout_seconds

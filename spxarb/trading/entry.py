@@ -29,9 +29,9 @@ from spxarb.core.strategy import (
 from spxarb.core.trades import TradeState
 from spxarb.errors import GatewayError
 from spxarb.trading import bookkeeping
-from spxarb.trading.exits import pnl_of_open
 from spxarb.trading.market import entry_market
 from spxarb.trading.market_calendar import STORED_TIMETABLE, timetable
+from spxarb.trading.marks import pnl_of_open
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
