@@ -38,6 +38,7 @@ class MarketDataLine:
     sizes: dict[str, Decimal | None] = field(default_factory=dict)
     delta: float | None = None
     delta_rank: int = -1
+    no_bid: bool = False  # the newest bid was 0
     halted: bool = False
     data_type: int | None = None
     received: float | None = None  # monotonic seconds of the newest tick
@@ -56,6 +57,7 @@ class MarketDataLine:
             data_type=self.data_type,
             received=self.received,
             bid_told="bid" in self.prices or "bid" in self.sizes,
+            no_bid=self.no_bid,
         )
 
     def _side(self, name: str) -> Decimal | None:
@@ -68,7 +70,7 @@ class MarketDataLine:
         """Forget all prices: they are not current any more."""
         self.prices.clear()
         self.sizes.clear()
-        self.delta, self.delta_rank, self.received = None, -1, None
+        self.delta, self.delta_rank, self.received, self.no_bid = None, -1, None, False
 
 
 class Feed:
@@ -112,8 +114,12 @@ class Feed:
         if not line or not name:
             return
         value = number(fields[4])
-        # An option's bid of 0 is no bid: nobody pays nothing, and the gateway sends 0 as well as -1 for it.
+        # An option's bid of 0 is no price: nobody pays nothing. The gateway sends 0 as well as -1 where there
+        # is none (IBKR, EWrapper.tickPrice: "no data for this field currently available"). A 0 may mean that
+        # nobody bids; -1 says nothing.
         line.prices[name] = value if value is not None and value > 0 else None
+        if name == "bid":
+            line.no_bid = value == 0
         if kind in _SIZE_OF_PRICE:
             line.sizes[name] = number(fields[5]) or None
 

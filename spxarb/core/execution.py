@@ -12,10 +12,12 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING
 
+from spxarb.core.exits import SECOND_LOOK_SECONDS, worthless
 from spxarb.core.model import ZERO, LegName, Side, Timer
 from spxarb.core.orders import OrderEvent, OrderState
 from spxarb.core.records import Purpose
 from spxarb.core.steps import Place, Wake, finish, linked, take_snapshot, work_order
+from spxarb.core.strategy import underlying_price
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -207,7 +209,8 @@ def failsafe(spread: SpreadState, contract: Contract, not_before: datetime) -> S
 class ClosePlan:
     """A spread to close; `SpreadState` says what is held of it.
 
-    `spx_trades` False: SPX cannot or must not be sold any more and goes to cash settlement.
+    `spx_trades` False: SPX cannot or must not be sold any more and goes to cash settlement. `index`: SPX
+    itself, whose price says whether the SPX call is in the money; None when it is not known.
     """
 
     spx: Contract
@@ -215,6 +218,7 @@ class ClosePlan:
     tactics: Tactics
     purpose: Purpose = Purpose.EXIT
     spx_trades: bool = True
+    index: Contract | None = None
 
     def contract(self, leg: LegName) -> Contract:
         return self.spx if leg is LegName.SPX else self.spy
@@ -312,7 +316,7 @@ def _result(spread: SpreadState, plan: ClosePlan) -> Outcome:
         return Outcome(Ending.FLAT)
     if not spy and spx > 0 and not plan.spx_trades:
         return Outcome(Ending.RESIDUAL, f"{_calls(spx, LegName.SPX)} left to cash settlement")
-    if not spy and spx > 0 and _worthless(spread, plan.spx):
+    if not spy and spx > 0 and _worthless(spread, plan):
         return Outcome(Ending.RESIDUAL, f"{_calls(spx, LegName.SPX)} without a bid left to cash settlement")
     open_legs = [_calls(held, leg) for leg, held in ((LegName.SPY, spy), (LegName.SPX, spx)) if held]
     if spy < 0 < spx:
@@ -329,10 +333,15 @@ def _calls(count: int, leg: LegName) -> str:
     return f"{abs(count)} {kind} {leg} call{'s' if abs(count) > 1 else ''}"
 
 
-def _worthless(spread: SpreadState, contract: Contract) -> bool:
-    """Nobody bids though somebody offers: there is a market, and the call is worth nothing in it."""
-    quote = spread.quote(contract)
-    return quote.bid is None and quote.ask is not None
+def _looks_worthless(spread: SpreadState, plan: ClosePlan) -> bool:
+    """Whether the SPX call is worth nothing by this one look."""
+    under = None if plan.index is None else underlying_price(spread.quote(plan.index))
+    return worthless(spread.quote(plan.spx), plan.spx, under)
+
+
+def _worthless(spread: SpreadState, plan: ClosePlan) -> bool:
+    """Whether the SPX call is worth nothing, by two looks and still."""
+    return spread.unwanted and _looks_worthless(spread, plan)
 
 
 def _flatten(
@@ -342,7 +351,7 @@ def _flatten(
     held = spread.held(leg)
     if not held or (leg is LegName.SPX and held > 0 and not plan.spx_trades):
         return None
-    yield from _touch_or_timeout(spread, plan.contract(leg), held, plan.tactics.quote_timeout)
+    yield from _touch_or_timeout(spread, plan, leg, held)
     for rung in (_again, _offer_worthless, _limit_rungs, _market_rung):
         if not (yield from linked(spread)) or _upset(spread, plan, leg, unproven):
             return None
@@ -354,6 +363,9 @@ def _flatten(
         if not (yield from work_order(spread, order, ladder.seconds, ladder.next_limit, halted)):
             return order
         unproven = [other for other in unproven if other is not order]  # if it lives again, that is new
+    left = spread.held(leg)
+    if leg is LegName.SPX and left > 0 and not spread.unwanted and _looks_worthless(spread, plan):
+        yield from _touch_or_timeout(spread, plan, leg, left)  # it may have become so meanwhile
     return None
 
 
@@ -393,11 +405,10 @@ def _again(spread: SpreadState, plan: ClosePlan, leg: LegName) -> _Ladder | None
 
 
 def _offer_worthless(spread: SpreadState, plan: ClosePlan, leg: LegName) -> _Ladder | None:
-    """A long call that nobody bids for is offered once, at the lowest legal price."""
-    contract = plan.contract(leg)
-    if spread.held(leg) <= 0 or not _worthless(spread, contract):
+    """An SPX call that is worth nothing is offered once, at the lowest legal price."""
+    if leg is LegName.SPY or spread.held(leg) <= 0 or not _worthless(spread, plan):
         return None
-    order = _closer(spread, plan, leg, contract.ticks.lowest)
+    order = _closer(spread, plan, leg, plan.spx.ticks.lowest)
     return _Ladder(order, plan.tactics.order_timeout, _no_more)
 
 
@@ -422,10 +433,10 @@ def _deeper(spread: SpreadState, plan: ClosePlan, contract: Contract, order: Tra
 
 
 def _market_rung(spread: SpreadState, plan: ClosePlan, leg: LegName) -> _Ladder | None:
-    """The last rung, where the configuration allows it; not for a call that nobody bids for."""
+    """The last rung, where the configuration allows it; not for an SPX call that is worth nothing."""
     allowed = plan.tactics.market_exit or not plan.tactics.use_limit_orders
     held = spread.held(leg)
-    if not allowed or not held or (held > 0 and _worthless(spread, plan.contract(leg))):
+    if not allowed or not held or (leg is LegName.SPX and held > 0 and _worthless(spread, plan)):
         return None
     return _Ladder(_closer(spread, plan, leg, None), plan.tactics.order_timeout, _no_more)
 
@@ -445,17 +456,25 @@ def _rung_price(spread: SpreadState, contract: Contract, side: Side, rung: int) 
     return contract.ticks.up(max(touch - through, contract.ticks.lowest))
 
 
-def _touch_or_timeout(spread: SpreadState, contract: Contract, held: int, seconds: float) -> Steps[None]:
-    """Wait a bounded time for a price to trade at, but not for the bid of a call that is quoted without one.
+def _touch_or_timeout(spread: SpreadState, plan: ClosePlan, leg: LegName, held: int) -> Steps[None]:
+    """Wait a bounded time for a price to trade at, or until two looks show that SPX is worth nothing.
 
-    An ask alone is not enough for that: its bid may be on the way. The broker must have sent "no bid".
+    A call that is worth something is waited for, and then goes at the market, where that is allowed.
     """
-    timer = spread.timer()
-    actions: tuple[Action, ...] = (Wake(timer, seconds),)
-    while spread.touch(contract, _side(held)) is None:
-        if held > 0 and _worthless(spread, contract) and spread.quote(contract).bid_told:
+    spread.unwanted = False
+    deadline, look, late = spread.timer(), "", False
+    actions: tuple[Action, ...] = (Wake(deadline, plan.tactics.quote_timeout),)
+    while spread.touch(plan.contract(leg), _side(held)) is None:
+        if leg is LegName.SPY or held < 0 or not _looks_worthless(spread, plan):
+            look = ""  # whatever was seen before, it is not worthless by this look
+        elif not look:
+            look = spread.timer()
+            actions = (*actions, Wake(look, SECOND_LOOK_SECONDS))
+        if late and not look:
             return
         event = yield from spread.wait(*actions)
         actions = ()
-        if event == Timer(timer):
+        late = late or event == Timer(deadline)
+        if look and event == Timer(look) and _looks_worthless(spread, plan):
+            spread.unwanted = True
             return

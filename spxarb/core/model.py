@@ -167,7 +167,8 @@ class Quote:
     halted: bool = False
     data_type: int | None = None  # 1 live, 2 frozen, 3 delayed, 4 delayed-frozen
     received: float | None = None  # monotonic seconds of the newest tick
-    bid_told: bool = False  # the broker has sent the bid, or that there is none
+    bid_told: bool = False  # the broker has sent something of the bid, be it only -1
+    no_bid: bool = False  # the broker has sent a bid of 0: nobody bids. Of -1 nothing is known
 
     @property
     def mid(self) -> Decimal | None:

@@ -122,7 +122,8 @@ class SpreadState:
 
     `base` are the contracts held by executions of orders that are not tracked here. `attempts` are the
     numbers used so far by leg and purpose, `overnight` is `BrokerSnapshot.overnight` by contract id.
-    `disconnected`: the connection itself is gone, so that only a new one can help.
+    `disconnected`: the connection itself is gone, so that only a new one can help. `unwanted`: two looks have
+    shown that nobody bids for the SPX call because it is worth nothing (`exits.worthless`).
     """
 
     tag: str
@@ -135,6 +136,7 @@ class SpreadState:
     link_up: bool = True
     disconnected: bool = False
     stop: str = ""
+    unwanted: bool = False
     timers: int = 0
 
     def take(self, event: Event) -> None:

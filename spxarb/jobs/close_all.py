@@ -13,7 +13,7 @@ from spxarb.trading import bookkeeping, recovery, settlement
 from spxarb.trading.context import GRACE_SECONDS
 from spxarb.trading.escalation import escalated, human_needed
 from spxarb.trading.exits import ExitResult, exit_trade, nothing_trades
-from spxarb.trading.marks import mark_trades
+from spxarb.trading.marks import closed_unseen, mark_trades, not_live
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -101,15 +101,34 @@ def _finish(
         asked_broker=True,
         reconciliation=job.findings.all,
     )
+    told = not_live(marked for marked, _ in exits if marked.trade.state.can_exit)
+    for alert in told:
+        context.alert(alert)
+    unseen = [
+        closed_unseen(marked)
+        for marked, exited in exits
+        if exited.action is Action.CLOSED
+        and marked.trade.state.can_exit
+        and marked.quote_missing
+        and not settlement.has_expired(job, marked.trade)
+    ]
     failed = [exited.why for _, exited in exits if exited.failed]
     off = "" if job.dry_run else "Trading is off. "
     return context.finish(
         result,
-        errors=human_needed(
-            [*failed, *job.findings.unproven],
-            mend=f"{off}Look at the broker now, then run `spxarb close-all` again",
-        ),
-        notes=[*notes, *(exited.why for _, exited in exits if not exited.failed), *_remaining(shown, exits)],
+        errors=[
+            *human_needed(
+                [*failed, *job.findings.unproven],
+                mend=f"{off}Look at the broker now, then run `spxarb close-all` again",
+            ),
+            *unseen,
+        ],
+        notes=[
+            *notes,
+            *told,
+            *(exited.why for _, exited in exits if not exited.failed),
+            *_remaining(shown, exits),
+        ],
         decided=True,
         dry_run=job.dry_run,
         daily_pnl=lambda: bookkeeping.pnl_known(ledger, job.now.date()),

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.model import ExitReason
 from spxarb.core.results.positions import Action, ManagedPosition, MonitorResult
-from spxarb.errors import HumanNeededError
 from spxarb.trading import bookkeeping
 from spxarb.trading.escalation import escalated, human_needed
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from decimal import Decimal
 
+    from spxarb.errors import HumanNeededError
     from spxarb.trading.connected import ConnectedJob
     from spxarb.trading.context import JobContext
     from spxarb.trading.managing import Managed
@@ -63,8 +63,10 @@ async def _monitor(context: JobContext, *, dry_run: bool) -> MonitorResult:
 
 
 def _finish(job: ConnectedJob, managed: Sequence[Managed], notes: Sequence[str]) -> MonitorResult:
+    from spxarb.trading.managing import worth_hearing  # noqa: PLC0415
+
     context, ledger = job.context, job.ledger
-    alerts = _alerts(managed)
+    alerts = worth_hearing(job, managed)
     for alert in alerts:
         context.alert(alert)
 
@@ -80,7 +82,12 @@ def _finish(job: ConnectedJob, managed: Sequence[Managed], notes: Sequence[str])
             reconciliation=job.findings.all,
         ),
         errors=_errors(job, managed),
-        notes=[*notes, *alerts, *(one.exited.why for one in managed if not one.exited.failed)],
+        notes=[
+            *notes,
+            *alerts,
+            *(one.note for one in managed),
+            *(one.exited.why for one in managed if not one.exited.failed),
+        ],
         decided=True,
         dry_run=job.dry_run,
         daily_pnl=daily_pnl,
@@ -94,13 +101,13 @@ def _position(job: ConnectedJob, one: Managed) -> ManagedPosition:
 
 def _errors(job: ConnectedJob, managed: Sequence[Managed]) -> list[HumanNeededError]:
     """Whatever needs a human now."""
+    from spxarb.trading.marks import closed_unseen  # noqa: PLC0415
+
     failed = [  # an entry that could not be unwound is among the findings
         one.exited.why for one in managed if one.exited.failed and one.reason is not ExitReason.ENTRY_UNWOUND
     ]
     unseen = [
-        HumanNeededError(
-            f"Trade {one.marked.trade.id} was closed while quotes were missing", mend="Check its fill prices"
-        )
+        closed_unseen(one.marked)
         for one in managed
         if one.exited.action is Action.CLOSED
         and one.marked.quote_missing
@@ -113,13 +120,4 @@ def _errors(job: ConnectedJob, managed: Sequence[Managed]) -> list[HumanNeededEr
         ),
         *human_needed(failed, mend="Look at the broker now; `spxarb close-all` tries again"),
         *unseen,
-    ]
-
-
-def _alerts(managed: Sequence[Managed]) -> list[str]:
-    """What a human should hear though it is no emergency."""
-    return [
-        f"Trade {one.marked.trade.id}: a quote is missing, so its loss limit cannot be checked."
-        for one in managed
-        if one.marked.quote_missing and one.reason is None and one.marked.trade.state.can_exit
     ]

@@ -171,6 +171,11 @@ def pnl_of_day(ledger: Ledger, day: date, open_pnl: Iterable[Decimal | None] = (
     return total
 
 
+def pnl_certain(ledger: Ledger, day: date, certain: Iterable[Decimal | None]) -> Decimal:
+    """As `pnl_of_day`, of what is known alone: an open trade of which nothing is known counts as 0."""
+    return sum((pnl for pnl in certain if pnl is not None), start=realized(ledger.trades.of_day(day)))
+
+
 def pnl_known(ledger: Ledger, day: date) -> Decimal | None:
     """As `pnl_of_day`, with each open trade at its newest mark instead of at current quotes."""
     marks_of_open = (ledger.trades.marks(trade.id) for trade in ledger.trades.open())

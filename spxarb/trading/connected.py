@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-    from spxarb.core.model import BrokerSnapshot, Execution
+    from spxarb.core.model import BrokerSnapshot, Contract, Execution
     from spxarb.core.pnl import TradePnl
     from spxarb.core.records import Fill, OrderRecord, Purpose, Trade
     from spxarb.core.sessions import TradingDay
@@ -55,6 +55,10 @@ class ConnectedJob:
         self.snapshot_at = context.waits.now()
         self.findings = reconcile.Findings()
         self.comparison = account.Comparison()
+        self.underlyings: tuple[Contract, ...] = ()
+        """SPX and SPY, once they have been asked for."""
+        self.worthless: set[int] = set()
+        """SPX calls, by contract id, that two looks have shown to be worth nothing."""
 
     @property
     def now(self) -> datetime:

@@ -64,8 +64,12 @@ async def exit_trade(
     if spread.held(LegName.SPY) and nothing_trades(job, trade):
         waits = trade.note if trade.state is TradeState.EXPIRED else ""
         return _incomplete(job, trade, waits or "its calls no longer trade; `spxarb settle` will settle them")
-    job.broker.watch([trade.spx, trade.spy])
-    plan = ClosePlan(trade.spx, trade.spy, job.context.tactics, purpose, not has_expired(job, trade))
+    index = job.underlyings[0] if job.underlyings else None
+    job.broker.watch([trade.spx, trade.spy, *job.underlyings[:1]])
+    if index is not None:
+        spread.quotes[index.con_id] = job.broker.quote(index.con_id)
+    trades = not has_expired(job, trade)
+    plan = ClosePlan(trade.spx, trade.spy, job.context.tactics, purpose, trades, index)
     outcome = await job.drive(closing(spread, plan), spread)
     trade = bookkeeping.update_pnl(job.ledger, job.ledger.trades.get(trade.id))
     doubt = ""

@@ -1,22 +1,24 @@
-"""Looking after open spreads: hold or exit each."""
+"""Looking after open spreads: hold or exit each.
+
+What the clock says, or an exit that was begun, is obeyed at once. What only prices say is looked at twice.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from spxarb.core.account import UNHEDGED
-from spxarb.core.exits import ExitView, exit_signal
+from spxarb.core.exits import ExitView, confirmed_signal, exit_reasons, exit_signal, needs_second_look
 from spxarb.core.model import ExitReason
 from spxarb.core.results.positions import Action
 from spxarb.trading import bookkeeping
 from spxarb.trading.exits import KEPT, ExitResult, exit_trade
 from spxarb.trading.market_calendar import timetable_of
-from spxarb.trading.marks import mark_trades
+from spxarb.trading.marks import mark_trades, not_live, second_look
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from decimal import Decimal
 
     from spxarb.trading.connected import ConnectedJob
     from spxarb.trading.marks import MarkedTrade
@@ -24,65 +26,158 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Managed:
-    """One open spread: as it was marked, why it had to be exited (None: it is held), and what came of it."""
+    """One open spread: as it was marked, why it had to be exited (None: it is held), and what came of it.
+
+    `note`: what else is to be told of it, a sentence without a full stop.
+    """
 
     marked: MarkedTrade
     reason: ExitReason | None
     exited: ExitResult
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """One open spread, and what the looks at it say."""
+
+    marked: MarkedTrade
+    reason: ExitReason | None
+    note: str = ""
 
 
 async def manage_open(job: ConnectedJob) -> list[Managed]:
-    """Mark every open spread, keep what was seen, then hold or exit each."""
+    """Mark every open spread, decide, keep what was seen, then hold or exit each."""
     marked_trades = await mark_trades(job, bookkeeping.open_trades(job.ledger))
     await job.clock.ask(job.broker)
-    total = _daily_pnl(job, marked_trades)
+    decided = await _decide(job, marked_trades)
     if not job.dry_run:
-        _mark(job, marked_trades, total)
-    return [await _manage(job, marked, total) for marked in marked_trades]
+        _mark(job, [one.marked for one in decided])
+    return [await _manage(job, one) for one in decided]
 
 
-def _daily_pnl(job: ConnectedJob, marked_trades: Sequence[MarkedTrade]) -> Decimal | None:
-    return bookkeeping.pnl_of_day(job.ledger, job.now.date(), [marked.pnl for marked in marked_trades])
-
-
-async def _manage(job: ConnectedJob, marked: MarkedTrade, total: Decimal | None) -> Managed:
+async def _manage(job: ConnectedJob, one: _Decided) -> Managed:
     """Hold or exit one spread."""
-    trade = marked.trade
+    marked, trade = one.marked, one.marked.trade
     if not trade.state.can_exit:
         return Managed(marked, None, ExitResult(Action.CLOSED, trade.residual))
     if trade.state.entry_interrupted:  # in a dry run not tried, else tried and not achieved
         failed = ExitResult(Action.FAILED, why=f"Trade {trade.id}: {trade.note}")
         exited = ExitResult(Action.WOULD_CLOSE) if job.dry_run else failed
         return Managed(marked, ExitReason.ENTRY_UNWOUND, exited)
-    reason = _reason(job, marked, total)
-    if reason is None:
-        return Managed(marked, None, KEPT)
-    exited = ExitResult(Action.WOULD_CLOSE) if job.dry_run else await exit_trade(job, trade, reason)
-    return Managed(marked, reason, exited)
+    if one.reason is None:
+        return Managed(marked, None, KEPT, one.note)
+    exited = ExitResult(Action.WOULD_CLOSE) if job.dry_run else await exit_trade(job, trade, one.reason)
+    return Managed(marked, one.reason, exited, one.note)
 
 
-def _reason(job: ConnectedJob, marked: MarkedTrade, total: Decimal | None) -> ExitReason | None:
+# --- decisions ----------------------------------------------------------------------------------------
+
+
+async def _decide(job: ConnectedJob, marked_trades: Sequence[MarkedTrade]) -> list[_Decided]:
+    """What is to be done with each spread. Where only prices ask for an exit, they are looked at again."""
+    trades = {one.trade.id: one.trade for one in marked_trades}
+    first = _views(job, marked_trades)
+    doubtful = {
+        trade_id
+        for trade_id, view in first.items()
+        if needs_second_look(exit_reasons(view, job.context.exit_limits(trades[trade_id])))
+    }
+    if not doubtful:
+        return [_Decided(marked, _reason(job, marked, first)) for marked in marked_trades]
+    again = {one.trade.id: one for one in await second_look(job, [one.trade for one in marked_trades])}
+    later = [_merged(marked, again.get(marked.trade.id)) for marked in marked_trades]
+    second = _views(job, later)
+    decided = []
+    for marked in later:
+        trade = marked.trade
+        reason, note = _reason(job, marked, first, second), ""
+        if reason is None and trade.id in doubtful:
+            seen = exit_signal(first[trade.id], job.context.exit_limits(trade))
+            note = f"Trade {trade.id}: one look at the prices showed {seen}, the next did not, so it is held"
+        decided.append(_Decided(marked, reason, note))
+    return decided
+
+
+def _reason(
+    job: ConnectedJob,
+    marked: MarkedTrade,
+    first: dict[int, ExitView],
+    second: dict[int, ExitView] | None = None,
+) -> ExitReason | None:
     """Why the spread must be exited now; an exit that was begun is continued."""
     trade = marked.trade
-    if trade.exit_reason is not None:
+    if trade.id not in first:
         return trade.exit_reason
-    view = ExitView(
-        now=job.now,
-        day=timetable_of(trade, job.context.config),
-        spy_price=marked.spy_price,
-        spy_strike=trade.spy.strike,
-        pnl=marked.pnl,
-        daily_pnl=total,
-    )
-    due = exit_signal(view, job.context.exit_limits(trade))
+    limits = job.context.exit_limits(trade)
+    if second is None:
+        due = exit_signal(first[trade.id], limits)
+    else:
+        due = confirmed_signal(first[trade.id], second[trade.id], limits)
     if due is None and any(finding.kind in UNHEDGED for finding in job.differences(trade)):
         return ExitReason.EMERGENCY
     return due
 
 
-def _mark(job: ConnectedJob, marked_trades: Sequence[MarkedTrade], total: Decimal | None) -> None:
+def _views(job: ConnectedJob, marked_trades: Sequence[MarkedTrade]) -> dict[int, ExitView]:
+    """What one look shows of each spread of which it decides, by trade.
+
+    The day's loss is that of what is known: a quote that is missing hides no loss that is there without it.
+    """
+    certain = bookkeeping.pnl_certain(job.ledger, job.now.date(), [one.certain for one in marked_trades])
+    return {
+        one.trade.id: ExitView(
+            now=job.now,
+            day=timetable_of(one.trade, job.context.config),
+            spy_price=one.spy_price,
+            spy_strike=one.trade.spy.strike,
+            pnl=one.pnl,
+            daily_pnl=certain,
+        )
+        for one in marked_trades
+        if one.trade.exit_reason is None
+        and one.trade.state.can_exit
+        and not one.trade.state.entry_interrupted
+    }
+
+
+def _merged(first: MarkedTrade, second: MarkedTrade | None) -> MarkedTrade:
+    """The second look; what it does not show is as the first has shown it (see `confirmed_signal`)."""
+    if second is None:
+        return first
+    return replace(
+        second,
+        pnl=first.pnl if second.pnl is None else second.pnl,
+        certain=first.certain if second.pnl is None and first.pnl is not None else second.certain,
+    )
+
+
+def _mark(job: ConnectedJob, marked_trades: Sequence[MarkedTrade]) -> None:
     """Keep what was seen, for the day's drawdown and the report."""
     for marked in marked_trades:
         job.ledger.trades.add_mark(marked.mark(job.now))
+    total = bookkeeping.pnl_of_day(job.ledger, job.now.date(), [marked.pnl for marked in marked_trades])
     if total is not None:
         job.ledger.days.add_mark(job.now.date(), job.now, total)
+
+
+# --- what a human should hear -------------------------------------------------------------------------
+
+
+def worth_hearing(job: ConnectedJob, managed: Sequence[Managed]) -> list[str]:
+    """What a human should hear though it is no emergency, in sentences."""
+    watched = [one for one in managed if one.marked.trade.state.can_exit]
+    blind = [
+        f"Trade {one.marked.trade.id}: a quote is missing, so its loss limit cannot be checked."
+        for one in watched
+        if one.marked.quote_missing and one.reason is None
+    ]
+    unknown = [
+        f"trade {one.marked.trade.id}" for one in watched if one.marked.pnl is None and one.reason is None
+    ]
+    known = [one for one in managed if one.marked.certain is not None]
+    realised = bookkeeping.realized(job.ledger.trades.of_day(job.now.date()))
+    if unknown and (known or realised) and job.context.limits.emergency_exit_enabled:
+        without = ", ".join(unknown)
+        blind.append(f"The day's loss limit is checked without {without}: what it makes is not known.")
+    return [*blind, *not_live(one.marked for one in watched)]

@@ -6,15 +6,15 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spxarb.core.exits import closing_cost, current_pnl
+from spxarb.core.exits import SECOND_LOOK_SECONDS, closing_cost, current_pnl, worthless
 from spxarb.core.model import LegName, Quote
 from spxarb.core.records import Mark
 from spxarb.core.strategy import underlying_price
-from spxarb.errors import GatewayError
+from spxarb.errors import GatewayError, HumanNeededError
 from spxarb.trading import bookkeeping
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
     from decimal import Decimal
 
@@ -30,6 +30,8 @@ class MarkedTrade:
     """One open trade at current quotes; None where not known. Contracts held are signed, `pnl` is dollars.
 
     `cost` is what closing it costs now, dollars. With contracts that others took away there is no `pnl`.
+    `certain`, dollars, is the result as far as it is known: where SPY is closed and the price of the SPX call
+    is missing, what was paid and received so far. `doubts` say which prices are not live.
     """
 
     trade: Trade
@@ -41,6 +43,8 @@ class MarkedTrade:
     spy_quote: Quote
     cost: Decimal | None
     pnl: Decimal | None
+    certain: Decimal | None
+    doubts: tuple[str, ...] = ()
 
     @property
     def quote_missing(self) -> bool:
@@ -60,44 +64,115 @@ class MarkedTrade:
 async def mark_trades(job: ConnectedJob, trades: Sequence[Trade]) -> list[MarkedTrade]:
     """The trades at current quotes, which are awaited for `quote_timeout_seconds` at most.
 
-    The underlyings' prices are None when the gateway does not qualify SPX and SPY: no exit waits for that.
+    The underlyings' prices are None when the gateway does not qualify SPX and SPY: no exit waits for that. An
+    SPX call that looks worthless is looked at a second time.
     """
     if not trades:
         return []
-    under: tuple[Contract, ...] = ()
-    try:
-        under = await job.broker.underlyings()
-    except GatewayError as error:
-        log.warning("the prices of SPX and SPY are not known: %s", error)
+    if not job.underlyings:
+        try:
+            job.underlyings = await job.broker.underlyings()
+        except GatewayError as error:
+            log.warning("the prices of SPX and SPY are not known: %s", error)
+    marked_trades = await look_at(job, trades)
+    once = {marked.trade.spx.con_id for marked in marked_trades if _looks_worthless(marked)}
+    if not once - job.worthless:
+        return marked_trades
+    again = await second_look(job, trades)
+    job.worthless |= {
+        marked.trade.spx.con_id
+        for marked in again
+        if marked.trade.spx.con_id in once and _looks_worthless(marked)
+    }
+    return [mark_trade(job, trade) for trade in trades]
+
+
+async def look_at(job: ConnectedJob, trades: Sequence[Trade]) -> list[MarkedTrade]:
+    """One look at the quotes. Raises GatewayError when the link is lost."""
     legs = {leg.con_id: leg for trade in trades for leg in (trade.spx, trade.spy)}
     timeout = job.context.config.execution.quote_timeout_seconds
-    await job.broker.quotes([*under, *legs.values()], timeout, enough)
-    prices = [underlying_price(job.broker.quote(contract.con_id)) for contract in under]
-    spx, spy = prices or (None, None)
-    return [mark_trade(job, trade, spx, spy) for trade in trades]
+    await job.broker.quotes([*job.underlyings, *legs.values()], timeout, enough)
+    return [mark_trade(job, trade) for trade in trades]
+
+
+async def second_look(job: ConnectedJob, trades: Sequence[Trade]) -> list[MarkedTrade]:
+    """Another look some seconds later; none when the link is lost: what follows will say so."""
+    await job.context.waits.sleep(SECOND_LOOK_SECONDS)
+    try:
+        return await look_at(job, trades)
+    except GatewayError as error:
+        log.warning("the quotes cannot be looked at a second time: %s", error)
+        return []
 
 
 def enough(contract: Contract, quote: Quote) -> bool:
-    """Whether the quote is enough to mark a spread: of an option the ask, and a bid or word of none."""
+    """Whether the quote is enough to mark a spread: of an option the ask, and a bid or word of none.
+
+    Nothing is sold at SPY's bid, so any word of it will do; of SPX a bid of -1 is no word, and is waited on.
+    """
     if contract.sec_type != "OPT":
         return underlying_price(quote) is not None
-    return quote.ask is not None and (quote.bid is not None or quote.bid_told)
+    told = quote.bid_told if contract.symbol == "SPY" else quote.no_bid
+    return quote.ask is not None and (quote.bid is not None or told)
 
 
-def mark_trade(
-    job: ConnectedJob, trade: Trade, spx_price: Decimal | None = None, spy_price: Decimal | None = None
-) -> MarkedTrade:
+def mark_trade(job: ConnectedJob, trade: Trade) -> MarkedTrade:
     """The trade at the quotes received so far."""
     sums = bookkeeping.pnl_of_trade(job.ledger, trade)
-    spx_held = sums.spx_held - job.gone(trade, LegName.SPX)
-    spy_held = sums.spy_held - job.gone(trade, LegName.SPY)
+    gone = {leg: job.gone(trade, leg) for leg in LegName}
+    spx_held, spy_held = sums.spx_held - gone[LegName.SPX], sums.spy_held - gone[LegName.SPY]
     spx, spy = job.broker.quote(trade.spx.con_id), job.broker.quote(trade.spy.con_id)
-    cost = closing_cost(spy, spx, -spy_held, spx_held, job.context.fees)
-    complete = not (
-        job.gone(trade, LegName.SPX) or job.gone(trade, LegName.SPY)
-    )  # else part of it is unknown
-    pnl = current_pnl(sums.entry_credit, sums.exit_cash, cost) if complete else None
-    return MarkedTrade(trade, spx_held, spy_held, spx_price, spy_price, spx, spy, cost, pnl)
+    prices = [underlying_price(job.broker.quote(contract.con_id)) for contract in job.underlyings]
+    spx_price, spy_price = prices or (None, None)
+    nothing = trade.spx.con_id in job.worthless and worthless(spx, trade.spx, spx_price)
+    cost = closing_cost(spy, spx, -spy_held, spx_held, job.context.fees, spx_worthless=nothing)
+    whole = not any(gone.values())  # else part of the result is unknown
+    pnl = current_pnl(sums.entry_credit, sums.exit_cash, cost) if whole else None
+    so_far = sums.entry_credit + sums.exit_cash if whole and not spy_held else None
+    return MarkedTrade(
+        *(trade, spx_held, spy_held, spx_price, spy_price, spx, spy, cost, pnl),
+        certain=so_far if pnl is None else pnl,
+        doubts=_doubts(job, trade, spx_held, spy_held),
+    )
+
+
+def _looks_worthless(marked: MarkedTrade) -> bool:
+    """Whether the SPX call that is held is worth nothing by this one look."""
+    return marked.spx_held > 0 and worthless(marked.spx_quote, marked.trade.spx, marked.spx_price)
+
+
+NOT_LIVE = {2: "frozen", 3: "delayed", 4: "delayed and frozen"}
+"""By market data type (IBKR, EWrapper.marketDataType)."""
+
+
+def _doubts(job: ConnectedJob, trade: Trade, spx_held: Decimal, spy_held: Decimal) -> tuple[str, ...]:
+    """Which prices of the trade, and of its underlyings, are used though they are not live; in words."""
+    legs = [(trade.spx, "the SPX call")] * bool(spx_held) + [(trade.spy, "the SPY call")] * bool(spy_held)
+    names = {contract.con_id: name for contract, name in legs}
+    names |= {contract.con_id: contract.symbol for contract in job.underlyings}
+    found: dict[str, list[str]] = {}
+    for con_id, name in names.items():
+        quote = job.broker.quote(con_id)
+        for kind in (NOT_LIVE.get(quote.data_type or 1), "halted" if quote.halted else None):
+            if kind is not None:
+                found.setdefault(kind, []).append(name)
+    return tuple(f"{kind} prices of {', '.join(whose)}" for kind, whose in found.items())
+
+
+def closed_unseen(marked: MarkedTrade) -> HumanNeededError:
+    """The trade is closed, and nobody knows whether its prices were fair."""
+    return HumanNeededError(
+        f"Trade {marked.trade.id} was closed while quotes were missing", mend="Check its fill prices"
+    )
+
+
+def not_live(marked_trades: Iterable[MarkedTrade]) -> list[str]:
+    """Sentences about prices that were used though they are not live: no exit waits for better ones."""
+    return [
+        f"Trade {marked.trade.id} was looked at by {'; '.join(marked.doubts)}."
+        for marked in marked_trades
+        if marked.doubts
+    ]
 
 
 async def pnl_of_open(job: ConnectedJob) -> list[Decimal | None]:

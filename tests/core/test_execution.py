@@ -65,6 +65,7 @@ SPX_CALL = Contract(
 SPY_CALL = Contract(
     62, "SPY", "OPT", trading_class="SPY", expiry=DAY, strike=Decimal(600), right="C", multiplier=100
 )
+SPX_INDEX = Contract(60, "SPX", "IND")
 CALLS = {SPX: SPX_CALL, SPY: SPY_CALL}
 TAG, TRADE = "4f1c", 12
 
@@ -494,7 +495,8 @@ def short(ref):
 
 def quote(bid, ask, **more):
     sides = {"bid": None if bid is None else dec(bid), "ask": None if ask is None else dec(ask)}
-    return Quote(**{"data_type": 1, "bid_told": True, **sides, **more})
+    told = {"bid_told": True, "no_bid": bid is None and more.get("bid_told", True)}
+    return Quote(**{"data_type": 1, **told, **sides, **more})
 
 
 # Plays: what happens when an order arrives.
@@ -623,8 +625,11 @@ class Scene:
         laws.of_outcome(outcome, (plan.spx_quantity, -plan.spy_quantity))
         return outcome
 
-    def close(self, spx_trades=True, **changes):
-        plan = ClosePlan(SPX_CALL, SPY_CALL, Tactics(**changes), Purpose.EXIT, spx_trades)
+    def close(self, spx_trades=True, index=None, **changes):
+        """`index`: the price of SPX, None when it is not known."""
+        if index is not None:
+            self.spread.quotes[SPX_INDEX.con_id] = Quote(last=index)
+        plan = ClosePlan(SPX_CALL, SPY_CALL, Tactics(**changes), Purpose.EXIT, spx_trades, SPX_INDEX)
         laws = Laws(self.broker, self.spread, strict=self.strict)
         outcome = drive(closing(self.spread, plan), self.broker, laws)
         laws.of_outcome(outcome)
@@ -1297,7 +1302,7 @@ def test_a_worthless_spx_call_is_offered_once_at_the_lowest_price_and_left_to_se
     scene = Scene(held=KEPT, spx=(None, "0.05"))
     assert scene.close() == Outcome(Ending.RESIDUAL, "1 long SPX call without a bid left to cash settlement")
     assert scene.log == ["SPY x1: buy 10 at 2.37", "SPX x1: sell 1 at 0.05", "cancel SPX x1"]
-    assert scene.broker.now < 32
+    assert scene.broker.now < 36
 
 
 def test_a_worthless_spx_call_that_finds_a_buyer_is_sold():
@@ -1320,6 +1325,43 @@ def test_a_bid_that_may_be_on_its_way_is_waited_for_before_spx_is_called_worthle
     scene.broker.at(2, lambda: scene.broker.quote(SPX, "17.80", "18.00"))
     assert scene.close().ending is Ending.FLAT
     assert scene.log == ["SPX x1: sell 1 at 17.80"]
+
+
+def test_a_bid_that_is_missing_for_a_second_makes_no_call_worthless():
+    scene = Scene(held={SPX: 1}, spx=(None, "0.05"))
+    scene.broker.at(1, lambda: scene.broker.quote(SPX, "17.80", "18.00"))
+    assert scene.close().ending is Ending.FLAT
+    assert scene.log == ["SPX x1: sell 1 at 17.80"]
+
+
+@pytest.mark.parametrize("price", [None, SPX_CALL.strike + 54])
+@pytest.mark.parametrize("no_bid", [True, False])
+def test_a_call_in_the_money_without_a_bid_goes_at_the_market_and_not_for_the_lowest_price(price, no_bid):
+    """Where the price of SPX is not known the ask says that it is worth something."""
+    scene = Scene({"SPX x1": fills((1, 1))}, held={SPX: 1})
+    scene.spread.quotes[SPX_CALL.con_id] = quote(None, "54.30", no_bid=no_bid)
+    assert scene.close(index=price).ending is Ending.FLAT
+    assert scene.log == ["SPX x1: sell 1 at the market"]
+
+
+def test_a_call_in_the_money_without_a_bid_and_without_market_orders_is_no_residual():
+    scene = Scene(held={SPX: 1}, spx=(None, "0.05"))
+    outcome = scene.close(index=SPX_CALL.strike, market_exit=False)
+    assert outcome == Outcome(Ending.INCOMPLETE, "1 long SPX call could not be closed")
+    assert scene.log == []
+
+
+def test_a_bid_of_minus_one_beside_a_cheap_ask_is_worthless_only_out_of_the_money():
+    for price, ending in ((SPX_CALL.strike - 1, Ending.RESIDUAL), (None, Ending.INCOMPLETE)):
+        scene = Scene({"SPX x1": rests}, held={SPX: 1})
+        scene.spread.quotes[SPX_CALL.con_id] = quote(None, "0.05", no_bid=False)
+        assert scene.close(index=price).ending is ending
+
+
+def test_a_call_that_becomes_worthless_while_it_is_offered_is_left_to_settlement():
+    scene = Scene({"SPX x1": rests, "SPX x2": rests}, held={SPX: 1}, spx=("0.05", "0.10"))
+    scene.broker.at(4, lambda: scene.broker.quote(SPX, None, "0.05"))
+    assert scene.close().ending is Ending.RESIDUAL
 
 
 def test_an_spx_call_that_trades_no_more_is_left_to_settlement_and_spy_bought_back():

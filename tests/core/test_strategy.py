@@ -752,8 +752,8 @@ def test_forgetting_a_value_never_invents_a_reason_nor_hides_another(now, spy, p
 # --- what closing costs -------------------------------------------------------------------------
 
 
-def cost(spy, spx, short=10, long=1):
-    return closing_cost(spy, spx, dec(short), dec(long), FEES)
+def cost(spy, spx, short=10, long=1, *, worthless=False):
+    return closing_cost(spy, spx, dec(short), dec(long), FEES, spx_worthless=worthless)
 
 
 def test_closing_buys_spy_at_the_ask_and_sells_spx_at_the_bid_and_pays_for_both():
@@ -761,9 +761,14 @@ def test_closing_buys_spy_at_the_ask_and_sells_spx_at_the_bid_and_pays_for_both(
     assert cost(quote("1.08", "1.10"), quote("8.20", "8.40")) == dec("291.72")
 
 
-@pytest.mark.parametrize("no_bid", [quote(None, "0.05", bid_told=True), quote("0", "0.05")])
-def test_an_spx_call_that_nobody_bids_for_is_worth_nothing_and_costs_no_order(no_bid):
-    assert cost(quote("0.01", "0.02"), no_bid) == dec("20") + dec("10.08")
+def test_an_spx_call_that_two_looks_show_to_be_worthless_counts_as_0_and_costs_no_order():
+    nobody = quote(None, "0.05", bid_told=True, no_bid=True)
+    assert cost(quote("0.01", "0.02"), nobody, worthless=True) == dec("20") + dec("10.08")
+    assert cost(quote("0.01", "0.02"), nobody) is None
+
+
+def test_a_bid_of_minus_one_is_no_price_whatever_else_is_known():
+    assert cost(quote("0.01", "0.02"), quote(None, "0.05", bid_told=True), worthless=True) is None
 
 
 def test_an_spx_bid_that_was_not_told_yet_is_unknown_and_not_zero():

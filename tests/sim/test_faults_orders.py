@@ -3,6 +3,7 @@
 import pytest
 from clients import UNSET, Client, errors, kinds
 from faulty import (
+    CALL,
     SPY_CALL,
     at,
     buy,
@@ -303,6 +304,28 @@ def test_there_is_no_bid_no_ask_or_neither(sim):
     assert prices(watch(client))[1][0] == 17.5
     assert prices(watch(client, 2, SPY_CALL))[1] == (-1.0, "0")
     assert prices(later(gateway, 5, client))[1][0] == 2.05
+
+
+@claims("wrong_tick", "no_quotes")
+def test_a_wrong_price_of_one_contract_lasts_for_seconds_and_the_right_one_follows(sim):
+    call = con_id(sim(), CALL)
+    wrong = {"when": {"con_id": call}, "what": {"wrong_tick": {"by": 10, "side": "ask"}}, "for": 2}
+    missing = {"when": {"con_id": con_id(sim(), SPY_CALL)}, "what": {"no_quotes": {"side": "bid"}}}
+    gateway = sim(wrong, missing)
+    client = Client(gateway)
+    shown = ticks(watch(client))
+    assert (shown[1], shown[2]) == (17.5, 27.8)
+    shown = ticks(watch(client, 2, SPY_CALL))
+    assert (shown[1], shown[2]) == (-1.0, 2.06)
+    assert ticks(later(gateway, 2, client))[2] == 17.8
+
+
+def con_id(gateway, contract):
+    """The number of the contract that these fields describe."""
+    (found,) = gateway.market.find(
+        contract[1], "OPT", strike=float(contract[4]), right="C", trading_class=contract[11]
+    )
+    return found.con_id
 
 
 @claims("crossed")

@@ -152,7 +152,7 @@ def test_quotes_are_sent_when_they_change_and_not_when_they_do_not(gateway):
     assert [f for f in client.read() if f[0] in {"1", "58", "81"}] == []
     gateway.advance(at("09:43"))
     gone = [f for f in client.read() if f[0] == "1" and f[3] == "1"]
-    assert [f[4:6] for f in gone] == [["-1.0", "0"]]
+    assert [f[4:6] for f in gone] == [["0.0", "0"]]
     client.ask(2, 2, 7)
     gateway.advance(at("09:44"))
     assert client.read() == []

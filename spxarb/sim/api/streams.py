@@ -1,12 +1,13 @@
 """Market data lines: a quote as ticks, and after that only what changed.
 
 Tick ids and the order at the start follow a live option's line: 81, 58, bid, ask, last, volume, high, low,
-close, open, 45, 32/33, then the computations 10 to 13. No quote is price -1 with size 0.
+close, open, 45, 32/33, then the computations 10 to 13. No quote is price -1 with size 0, an option without
+a bid beside an ask price 0 with size 0: a gateway may send either (IBKR, EWrapper.tickPrice).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from spxarb.sim.api.wire import Say, frame
@@ -54,6 +55,10 @@ _DELAYED |= {
 }
 
 
+NO_QUOTE = -1.0
+"""A price of the wire: nothing is known of a bid or an ask. An option that nobody bids for has a bid of 0."""
+
+
 @dataclass(frozen=True)
 class ShownQuote:
     """What a line shows: a quote, the moment at which it was true, and its market data type (1 to 4)."""
@@ -83,6 +88,8 @@ class Stream:
         `under` is the underlying's price for the option computations.
         """
         quote, now = shown.quote, shown.moment
+        if quote.bid is None and quote.ask is not None and self.instrument.sec_type == "OPT":
+            quote = replace(quote, bid=0.0)
         ticks: list[bytes] = []
         if shown.kind != self._kind:
             ticks.append(frame(Say.MARKET_DATA_TYPE, 1, self.request, shown.kind))
@@ -104,8 +111,8 @@ class Stream:
         return _DELAYED.get(tick, tick) if self._kind in {3, 4} else tick
 
     def _price(self, tick: int, price: float | None, size: int | None = 0) -> bytes:
-        missing = price is None
-        text = -1.0 if price is None else price
+        missing = price is None or price < 0
+        text = NO_QUOTE if price is None else price
         attributes = 1 if tick in {BID, ASK} and not missing else 0
         return frame(
             Say.TICK_PRICE, 6, self.request, self._id(tick), text, 0 if missing else size, attributes
@@ -125,7 +132,7 @@ class Stream:
         """Bid or ask. An index has none: it is never sent one."""
         if self.instrument.sec_type == "IND":
             return []
-        size = 0 if price is None else size
+        size = 0 if price is None or price <= 0 else size
         if before is None or before[0] != price:
             return [self._price(tick, price, size), self._size(size_tick, size)]
         return [self._size(size_tick, size)] if before[1] != size and price is not None else []
@@ -162,7 +169,11 @@ class Stream:
         """Bid, ask, last and model computations."""
         if quote.iv is None and quote.delta is None:
             return []
-        model = None if quote.bid is None or quote.ask is None else (quote.bid + quote.ask) / 2
+        model = (
+            None
+            if quote.bid is None or quote.ask is None or min(quote.bid, quote.ask) <= 0
+            else (quote.bid + quote.ask) / 2
+        )
         rows = (
             (BID_OPTION, quote.bid, before and before.bid),
             (ASK_OPTION, quote.ask, before and before.ask),
@@ -172,7 +183,7 @@ class Stream:
         return [
             self._computation(tick, quote, price, under)
             for tick, price, old in rows
-            if price is not None and (tick == MODEL_OPTION or price != old)
+            if price is not None and price > 0 and (tick == MODEL_OPTION or price != old)
         ]
 
     def _computation(self, tick: int, quote: MarketQuote, price: float, under: float | None) -> bytes:

@@ -29,7 +29,9 @@ def _held(fault: ActiveFault) -> list[Instrument]:
         wanted = item.con_id == con_id if con_id else symbol in {"", item.symbol}
         if not con_id and not symbol:
             same = about is not None and about.con_id == item.con_id
-            described = about is None and fault.fits(Subject(symbol=item.symbol, sec_type=item.sec_type))
+            described = about is None and fault.fits(
+                Subject(con_id=item.con_id, symbol=item.symbol, sec_type=item.sec_type)
+            )
             wanted = same or described
         if wanted:
             found.append(item)

@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from spxarb.sim.api.streams import NO_QUOTE
 from spxarb.sim.api.wire import Ask
 from spxarb.sim.faults.connections import freeze, nothing_fills
-from spxarb.sim.faults.kinds import FaultKind, Hook, Parameter
+from spxarb.sim.faults.kinds import REQUIRED, FaultKind, Hook, Parameter
 
 if TYPE_CHECKING:
     from spxarb.sim.faults.kinds import ActiveFault, ClientRequest, QuoteView
@@ -18,9 +19,32 @@ if TYPE_CHECKING:
 def missing_quotes(fault: ActiveFault, view: QuoteView) -> bool:
     """Show no bid, no ask, or neither."""
     sides = ("bid", "ask") if fault.args["side"] == "both" else (fault.args["side"],)
-    price = 0.0 if fault.args["form"] == "zero" else None
-    gone = dict.fromkeys(sides, price) | {f"{side}_size": 0 for side in sides}
-    view.changes.append(lambda quote: replace(quote, **gone))
+    price = 0.0 if fault.args["form"] == "zero" else NO_QUOTE
+
+    def hide(quote: MarketQuote) -> MarketQuote:
+        for side in sides:
+            quote = (
+                replace(quote, bid=price, bid_size=0)
+                if side == "bid"
+                else replace(quote, ask=price, ask_size=0)
+            )
+        return quote
+
+    view.changes.append(hide)
+    return True
+
+
+def wrong_tick(fault: ActiveFault, view: QuoteView) -> bool:
+    """Show a price that was never there."""
+    names = ("bid", "ask", "last") if fault.args["side"] == "all" else (fault.args["side"],)
+    by = fault.args["by"]
+
+    def shift(quote: MarketQuote) -> MarketQuote:
+        shown = {name: getattr(quote, name) for name in names}
+        moved = {name: max(0.01, round(price + by, 4)) for name, price in shown.items() if price is not None}
+        return replace(quote, **moved)
+
+    view.changes.append(shift)
     return True
 
 
@@ -70,7 +94,7 @@ def halted(fault: ActiveFault, view: QuoteView) -> bool:
         return False
     view.changes.append(lambda quote: replace(quote, halted=True))
     if not fault.args["quotes"]:
-        view.changes.append(lambda quote: replace(quote, bid=None, ask=None, bid_size=0, ask_size=0))
+        view.changes.append(lambda quote: replace(quote, bid=NO_QUOTE, ask=NO_QUOTE, bid_size=0, ask_size=0))
     return True
 
 
@@ -91,6 +115,15 @@ KINDS = (
         (
             Parameter("side", "text", "both", "which is missing", ("both", "bid", "ask")),
             Parameter("form", "text", "none", "price -1 or price 0, size 0", ("none", "zero")),
+        ),
+        lasting=True,
+    ),
+    FaultKind(
+        *("wrong_tick", "A price is wrong; the right one follows."),
+        {Hook.QUOTE: wrong_tick},
+        (
+            Parameter("by", "number", REQUIRED, "by how much, dollars or points; below 0: too low"),
+            Parameter("side", "text", "all", "which price", ("all", "bid", "ask", "last")),
         ),
         lasting=True,
     ),

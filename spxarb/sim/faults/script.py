@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from spxarb.sim.faults.kinds import FaultKind, Subject, Values
 
 _ENTRY = ("when", "what", "times", "for", "after_seconds", "chance")
-_WHEN = ("at", "request", "message", "nth", "client_id", "order_ref", "symbol", "sec_type", "side")
-_ORDER = ("order_ref", "symbol", "sec_type", "side")
+_WHEN = ("at", "request", "message", "nth", "client_id", "order_ref", "symbol", "sec_type", "con_id", "side")
+_ORDER = ("order_ref", "symbol", "sec_type", "con_id", "side")
 ALWAYS = 1_000
 """How often an entry with `times: always` may fire: a script that triggers itself comes to an end."""
 
@@ -48,6 +48,7 @@ class When:
     order_ref: str = ""
     symbol: str = ""
     sec_type: str = ""
+    con_id: int = 0
     side: str = ""
 
     @property
@@ -63,14 +64,17 @@ class When:
             return False
         return (
             (not self.order_ref or fnmatchcase(subject.order_ref, self.order_ref))
-            and self.symbol in {"", subject.symbol}
-            and self.sec_type in {"", subject.sec_type}
+            and self.fits_quote(subject)
             and self.side in {"", subject.side}
         )
 
     def fits_quote(self, subject: Subject) -> bool:
         """As `fits`, without what only an order has."""
-        return self.symbol in {"", subject.symbol} and self.sec_type in {"", subject.sec_type}
+        return (
+            self.symbol in {"", subject.symbol}
+            and self.sec_type in {"", subject.sec_type}
+            and self.con_id in {0, subject.con_id}
+        )
 
 
 @dataclass(frozen=True)
@@ -207,7 +211,8 @@ def _when(reader: _ScriptReader, plain: object) -> When:
         reader.problem(f"when: {plain!r:.60} is not a mapping of {', '.join(_WHEN)}")
         return When()
     reader.keys(plain, _WHEN, "when:")
-    types = {"at": "time", "request": "request", "message": "message", "nth": "count", "client_id": "integer"}
+    types = {"at": "time", "request": "request", "message": "message", "nth": "count"}
+    types |= dict.fromkeys(("client_id", "con_id"), "integer")
     choices = {"side": ("BUY", "SELL"), "sec_type": ("IND", "STK", "OPT")}
     values: Values = {}
     for name in _WHEN:
