@@ -53,6 +53,25 @@ def test_no_bid_is_none(feed, value, count):
     assert (quote.bid, quote.ask) == (None, Decimal("0.1"))
 
 
+@pytest.mark.parametrize(
+    ("value", "count", "nobody"),
+    [("0", "0", True), ("0", "10", True), ("-1", "0", False), ("0.05", "0", False)],
+)
+@pytest.mark.parametrize("kind", [1, 66])
+def test_nobody_bids_only_where_the_bid_is_0(feed, kind, value, count, nobody):
+    """Of a bid of -1, and of one whose size is 0, nothing is known."""
+    assert not feed.line(7).quote().no_bid
+    quote = price(feed, kind, value, count)
+    assert (quote.bid, quote.bid_told, quote.no_bid) == (None, True, nobody)
+    assert not price(feed, kind, "0.05").no_bid
+
+
+def test_a_refusal_takes_back_that_nobody_bids(feed):
+    price(feed, 1, "0", "0")
+    feed.error(1, 10197, "No market data during competing live session")
+    assert not feed.line(7).quote().no_bid
+
+
 def test_a_bid_that_is_withdrawn_becomes_none(feed):
     assert price(feed, 1, "0.05").bid == Decimal("0.05")
     assert price(feed, 1, "-1", "0").bid is None
