@@ -475,6 +475,6 @@ def _touch_or_timeout(spread: SpreadState, plan: ClosePlan, leg: LegName, held: 
         event = yield from spread.wait(*actions)
         actions = ()
         late = late or event == Timer(deadline)
-        if look and event == Timer(look) and _looks_worthless(spread, plan):
+        if look and event == Timer(look):  # a timer is no quote: it looks worthless as before
             spread.unwanted = True
             return

@@ -1360,8 +1360,18 @@ def test_a_bid_of_minus_one_beside_a_cheap_ask_is_worthless_only_out_of_the_mone
 
 def test_a_call_that_becomes_worthless_while_it_is_offered_is_left_to_settlement():
     scene = Scene({"SPX x1": rests, "SPX x2": rests}, held={SPX: 1}, spx=("0.05", "0.10"))
-    scene.broker.at(4, lambda: scene.broker.quote(SPX, None, "0.05"))
+    scene.broker.at(29, lambda: scene.broker.quote(SPX, None, "0.05"))
     assert scene.close().ending is Ending.RESIDUAL
+    assert "SPX x2: sell 1 at the market" in scene.log, "one look alone has kept it from the market"
+
+
+def test_two_looks_are_two_in_a_row():
+    """Between them the ask was gone: from then on it is one look again."""
+    scene = Scene(held={SPX: 1}, spx=(None, "0.05"))
+    for second, bid, ask in ((1, None, None), (2.5, None, "0.05"), (4, "17.80", "18.00")):
+        scene.broker.at(second, lambda b=bid, a=ask: scene.broker.quote(SPX, b, a))
+    assert scene.close().ending is Ending.FLAT
+    assert scene.log == ["SPX x1: sell 1 at 17.80"]
 
 
 def test_an_spx_call_that_trades_no_more_is_left_to_settlement_and_spy_bought_back():
