@@ -211,6 +211,10 @@ class Broker(AccountLists):
         for contract in contracts:
             self._wire.watch(contract)
 
+    def accept_delayed(self) -> None:
+        """Take delayed quotes where the account has no live ones; to be said before the first `watch`."""
+        self._wire.accept_delayed = True
+
     def quote(self, con_id: int) -> Quote:
         """The latest quote of a watched contract."""
         line = self._wire.feed.line(con_id)

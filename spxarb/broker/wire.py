@@ -93,6 +93,8 @@ class Wire:
         self.told_order_id: int | None = None
         """The next valid order id that the gateway told when the connection was made."""
         self._next_question = FIRST_QUESTION
+        self.accept_delayed = False
+        """Whether delayed quotes will do where the account has no live ones."""
         self._data_type_requested = False
         self._queue_sent = asyncio.Event()  # clear while ib_insync holds requests back
         self._queue_sent.set()
@@ -414,10 +416,11 @@ class Wire:
             self._subscribe(contract)
 
     def _subscribe(self, contract: Contract) -> None:
-        # Live data or none: with type 3 the gateway would turn to delayed quotes when an entitlement lapses.
-        # The type holds for the session and must precede the first reqMktData.
+        # To enter, live data or none (1). With 3 the gateway turns to delayed quotes when an entitlement
+        # lapses (IBKR, reqMarketDataType): better than none to leave. The type holds for the session and must
+        # precede the first reqMktData.
         if not self._data_type_requested:
-            self._client.reqMarketDataType(1)
+            self._client.reqMarketDataType(3 if self.accept_delayed else 1)
             self._data_type_requested = True
         req_id = self.new_question()
         self.feed.add(req_id, contract)

@@ -62,6 +62,7 @@ async def _close(context: JobContext, *, dry_run: bool) -> CloseAllResult:
     from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- ib_insync comes with it
 
     async with connect_job(context, dry_run=dry_run) as job:
+        job.broker.accept_delayed()
         await job.reconcile()
         trades = bookkeeping.open_trades(job.ledger)
         marked_trades = await mark_trades(job, [trade for trade in trades if not nothing_trades(job, trade)])

@@ -54,6 +54,7 @@ async def _monitor(context: JobContext, *, dry_run: bool) -> MonitorResult:
     from spxarb.trading.managing import manage_open  # noqa: PLC0415
 
     async with connect_job(context, dry_run=dry_run) as job:
+        job.broker.accept_delayed()
         await job.reconcile()
         notes = [] if dry_run else await recovery.recover(job)
         return _finish(job, await manage_open(job), notes)

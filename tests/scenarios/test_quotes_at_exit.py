@@ -216,6 +216,18 @@ def test_prices_that_are_not_live_are_used_and_told_and_stop_no_exit(stage, sink
     assert stage.positions() == {}
 
 
+@pytest.mark.parametrize("verb", [("monitor",), ("close-all", "--yes")])
+def test_an_account_that_has_lost_its_live_data_leaves_by_delayed_prices_and_enters_by_none(stage, verb):
+    stage.sim.control.script(["unsubscribed"])
+    stage.at("15:45")
+    done = stage.run(*verb)
+    assert told(done)[:2] == (0, "closed"), done.err
+    assert any("delayed prices of the SPX call, the SPY call, SPX, SPY" in note for note in done["notes"])
+    assert stage.positions() == {}
+    checks = {check["name"]: check["ok"] for check in stage.run("enter", "--dry-run")["checks"]}
+    assert checks["market_data"] is False
+
+
 def test_a_loss_by_delayed_prices_is_left(stage):
     stage.sim.control.script([fault("delayed", minutes=0, when=SPY_CALLS), SPIKES["the ask of SPY"][1]])
     done = stage.run("close-all", "--yes", "--dry-run")

@@ -369,6 +369,17 @@ def test_data_is_marked_as_delayed_without_being_old_or_announced(sim):
     assert ["1", "6", "1", "66", "-1.0", "0", "0"] in shown
 
 
+@claims("unsubscribed")
+def test_an_account_without_live_data_gets_delayed_data_where_its_client_takes_it(sim):
+    gateway = sim("unsubscribed")
+    client = Client(gateway)
+    sent = watch(client)
+    assert (errors(sent), ticks(sent)) == ([(1, 354)], {})
+    client.ask(59, 1, 3)
+    sent = watch(client, 2)
+    assert (errors(sent), ticks(sent)[66], 1 in ticks(sent)) == ([(2, 10167)], 17.5, False)
+
+
 @claims("competing_session")
 def test_a_competing_session_stops_the_data_and_ends(sim):
     gateway = sim({"when": {"at": "09:40:30"}, "what": "competing_session", "for": 60})

@@ -108,6 +108,18 @@ def no_data(fault: ActiveFault, request: ClientRequest) -> bool:
     return True
 
 
+def unsubscribed(fault: ActiveFault, request: ClientRequest) -> bool:
+    """Refuse a line with 354 to a client that takes live data only."""
+    if request.session.market_data_type in {3, 4}:
+        return False
+    return no_data(fault, request)
+
+
+def delayed_instead(fault: ActiveFault, view: QuoteView) -> bool:
+    """Show delayed quotes to a client that takes them."""
+    return view.session.market_data_type in {3, 4} and delayed(fault, view)
+
+
 KINDS = (
     FaultKind(
         *("no_quotes", "Bid, ask or both are missing."),
@@ -141,6 +153,20 @@ KINDS = (
             Parameter("type", "text", "3", "2 frozen, 3 delayed, 4 both", ("2", "3", "4")),
             Parameter("minutes", "natural", 15, "how old"),
             Parameter("told", "flag", default=True, says="10167 is sent"),
+        ),
+        lasting=True,
+    ),
+    FaultKind(
+        *(
+            "unsubscribed",
+            "The account has no live data: 354, or delayed quotes to a client that takes them.",
+        ),
+        {Hook.REQUEST: unsubscribed, Hook.QUOTE: delayed_instead},
+        (
+            Parameter("type", "text", "3", "of the quotes: 3 delayed, 4 frozen too", ("3", "4")),
+            Parameter("minutes", "natural", 15, "how old they are"),
+            Parameter("told", "flag", default=True, says="10167 is sent"),
+            Parameter("code", "natural", 354, "of the refusal"),
         ),
         lasting=True,
     ),
