@@ -7,7 +7,6 @@ more than one look: a single wrong tick neither makes a loss nor a call worthles
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from spxarb.core.fees import OPTION_MULTIPLIER, FeeSchedule, order_fees
@@ -15,6 +14,7 @@ from spxarb.core.model import ZERO, ExitReason, LegName, Quote, Side, cents
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from decimal import Decimal
 
     from spxarb.core.model import Contract
     from spxarb.core.sessions import TradingDay
@@ -24,8 +24,6 @@ SECOND_LOOK_SECONDS = 3.0
 """How far apart two looks at the prices are, of which the second confirms the first."""
 CHEAP_TICKS = 3
 """A call offered at no more than so many of its lowest ticks (0.15 for SPX) is worth next to nothing."""
-DEAR = Decimal(1)
-"""Dollars per share: a call offered above that is worth something, whatever else is sent of it."""
 SEEN_TWICE = frozenset({ExitReason.ASSIGNMENT_RISK, ExitReason.LOSS_LIMIT, ExitReason.DAILY_LOSS})
 """Reasons that prices alone give: they count when two looks show them."""
 
@@ -96,11 +94,11 @@ def worthless(quote: Quote, call: Contract, underlying: Decimal | None) -> bool:
     """Whether one look shows that nobody bids for a call because it is worth nothing; two looks make it true.
 
     A missing bid alone says nothing: it can be late, withdrawn for a second, or lost. There must be an ask,
-    and the call must not be in the money. A bid of 0 then counts beside any ask that is not `DEAR`, a bid of
-    -1 only beside a cheap one; where the price of the underlying is not known, only 0 beside a cheap one.
+    and the call must not be in the money. A bid of 0 then counts beside any ask, a bid of -1 only beside a
+    cheap one; where the price of the underlying is not known, only 0 beside a cheap one.
     Whatever is in doubt is unknown and not worthless.
     """
-    if quote.bid is not None or quote.ask is None or quote.ask <= 0 or quote.ask > DEAR:
+    if quote.bid is not None or quote.ask is None or quote.ask <= 0:
         return False
     cheap = quote.ask <= CHEAP_TICKS * call.ticks.lowest
     if underlying is None or call.strike is None:

@@ -82,7 +82,7 @@ def late_request(fault: ActiveFault, request: ClientRequest) -> bool:
         return False
     session, number, values = request.session, request.number, request.values
     request.refused = True
-    if number == Ask.PLACE_ORDER and request_id(request) > 0:  # the gateway has it: its next order id is higher
+    if number == Ask.PLACE_ORDER and request_id(request) > 0:  # the gateway has it: its next id is higher
         fault.gateway.exchange.orders.note_id(session.client_id, request_id(request))
     fault.later(fault.args["seconds"], lambda: session.perform(number, values))
     return True
