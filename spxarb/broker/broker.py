@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
     from datetime import date, datetime
 
+    from spxarb.broker.clock import ClockReading
     from spxarb.broker.convert import ContractDetails
     from spxarb.broker.wire import Wire
     from spxarb.core.model import (
@@ -78,6 +79,12 @@ class Broker(AccountLists):
     def events(self) -> asyncio.Queue[BrokerEvent]:
         """Order updates, fills, commissions, order messages, link changes, quotes, as they come."""
         return self._wire.events
+
+    @property
+    def clock_reading(self) -> ClockReading:
+        """The newest reading of the gateway's clock."""
+        assert self._wire.clock_reading is not None  # the first snapshot asked for it
+        return self._wire.clock_reading
 
     @property
     def link_up(self) -> bool:

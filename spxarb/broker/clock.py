@@ -6,6 +6,7 @@ Deadlines are not market time: they run on the machine's monotonic clock.
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -18,36 +19,61 @@ MAX_SECONDS_APART = 5.0
 """System and gateway may differ by this much; reqCurrentTime answers in whole seconds."""
 
 
+@dataclass(frozen=True, slots=True)
+class ClockReading:
+    """One answer to reqCurrentTime: the gateway's clock, and this machine's as it was asked and answered.
+
+    All in New York time. The gateway read its clock somewhere in between: an answer that took seconds on the
+    wire is late, not wrong. `monotonic`: seconds, when it was asked.
+    """
+
+    gateway: datetime
+    asked: datetime
+    answered: datetime
+    monotonic: float = field(default_factory=time.monotonic)
+
+    @property
+    def apart(self) -> timedelta:
+        """How far the two clocks are apart at the least; negative when the gateway's is ahead."""
+        if self.gateway < self.asked:
+            return self.asked - self.gateway
+        return min(self.answered - self.gateway, timedelta(0))
+
+    def now(self) -> datetime:
+        """The gateway's clock now, by this machine's monotonic one; rather late than early."""
+        return self.gateway + timedelta(seconds=time.monotonic() - self.monotonic)
+
+
 class Clock:
     """Market time during one connection, New York."""
 
-    def __init__(self, mode: str, gateway_time: datetime) -> None:
-        """`gateway_time`: the gateway's clock when the connection was made."""
+    def __init__(self, mode: str, reading: ClockReading) -> None:
+        """`reading`: the gateway's clock when the connection was made."""
         self.mode = mode
-        self._gateway_time, self._read_at = gateway_time, time.monotonic()
-        self.doubt = "" if mode == "sim" else _disagreement(gateway_time)
+        self._reading = reading
+        self.doubt = "" if mode == "sim" else _disagreement(reading)
         """How far the two clocks are apart, in words; empty when they agree."""
 
     async def ask(self, broker: Broker) -> datetime:
         """Read the gateway's clock again, then `now`. Raises GatewayError when it does not answer."""
-        self._gateway_time, self._read_at = await broker.server_time(), time.monotonic()
+        await broker.server_time()
+        self._reading = broker.clock_reading
         return self.now()
 
     def now(self) -> datetime:
         """Sim: the gateway's clock as last read. Else the system's, or the gateway's where they disagree."""
         if self.mode == "sim":
-            return self._gateway_time
+            return self._reading.gateway
         if self.doubt:  # an exit still needs the right time, and the gateway's is the exchange's
-            return self._gateway_time + timedelta(seconds=time.monotonic() - self._read_at)
+            return self._reading.now()
         return datetime.now(NEW_YORK)
 
 
-def _disagreement(gateway_time: datetime) -> str:
-    system = datetime.now(NEW_YORK)
-    seconds = (system - gateway_time).total_seconds()
-    if abs(seconds) <= MAX_SECONDS_APART:
+def _disagreement(reading: ClockReading) -> str:
+    seconds = abs(reading.apart.total_seconds())
+    if seconds <= MAX_SECONDS_APART:
         return ""
     return (
-        f"this machine's clock shows {system:%Y-%m-%d %H:%M:%S} New York time, the gateway's "
-        f"{gateway_time:%Y-%m-%d %H:%M:%S}: {abs(seconds):.0f} s apart"
+        f"this machine's clock shows {reading.answered:%Y-%m-%d %H:%M:%S} New York time, the gateway's "
+        f"{reading.gateway:%Y-%m-%d %H:%M:%S}: {seconds:.0f} s apart"
     )

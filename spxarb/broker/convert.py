@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
+from spxarb.broker.times import execution_time, zone
 from spxarb.core.model import (
     NEW_YORK,
     PENNY,
@@ -38,6 +39,7 @@ from spxarb.core.unreadable import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import tzinfo
 
     from ib_insync import contract as ibc
     from ib_insync import order as ibo
@@ -55,17 +57,6 @@ ACCOUNT_TAGS = {
     "BuyingPower": "buying_power",
     "InitMarginReq": "initial_margin",
     "ExcessLiquidity": "excess_liquidity",
-}
-
-# Names that older builds send. zoneinfo does not know CDT, and takes EST literally: an hour off in summer.
-_ZONES = {
-    "EST": "America/New_York",
-    "EDT": "America/New_York",
-    "EST5EDT": "America/New_York",
-    "CST": "America/Chicago",
-    "CDT": "America/Chicago",
-    "CST6CDT": "America/Chicago",
-    "GMT": "UTC",
 }
 
 
@@ -93,17 +84,6 @@ def required(value: str | float) -> Decimal:
     return found
 
 
-def zone(name: str) -> ZoneInfo | None:
-    """The zone named `US/Central`, `America/New_York` or `EST (Eastern Standard Time)`; None when unknown."""
-    words = name.split()
-    if not words:
-        return None
-    try:
-        return ZoneInfo(_ZONES.get(words[0], words[0]))
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None
-
-
 def day(text: str) -> date | None:
     """The date at the start of `20261124` or `20261124 08:30 US/Central`; None when there is none."""
     # Options come as a bare date; futures and some builds append the time and zone of the last trade.
@@ -114,36 +94,14 @@ def day(text: str) -> date | None:
         return None
 
 
-def execution_time(text: str) -> tuple[datetime, str]:
-    """The time of a fill in New York, and a notice ('' for none).
-
-    Forms: `20250708 02:35:00 US/Eastern`; `20250708-02:35:00`, which is UTC; `20250708  02:35:00` without a
-    zone. The last, and one whose zone is unknown, is taken as New York time. Raises ValueError when there is
-    no time in the text.
-    """
-    found = re.fullmatch(r"(\d{8})(-| +)(\d\d:\d\d:\d\d)(?: +(.*))?", text.strip())
-    if not found:
-        raise ValueError(f"not an execution time: {text!r}")
-    ymd, gap, hms, name = found.groups()
-    naive = datetime.strptime(ymd + hms, "%Y%m%d%H:%M:%S")  # noqa: DTZ007 (its zone follows)
-    if gap == "-":
-        return naive.replace(tzinfo=UTC).astimezone(NEW_YORK), ""
-    # The zone may differ from the connection's, and some builds send Windows names that nothing can parse:
-    # ib_insync then drops the fill. A fill with a doubtful time is better than none.
-    known = zone(name) if name else None
-    if known:
-        return naive.replace(tzinfo=known).astimezone(NEW_YORK), ""
-    notice = f"execution time {text!r} has no known time zone: taken as New York time"
-    return naive.replace(tzinfo=NEW_YORK), notice
-
-
-def execution(fields: Sequence[str]) -> tuple[Execution, str]:
-    """An execDetails frame (id 11, 31 fields) and a notice about its time ('' for none).
+def execution(fields: Sequence[str], heard: datetime) -> Execution:
+    """An execDetails frame (id 11, 31 fields), received while the gateway's clock showed `heard`.
 
     Price in dollars or index points. Raises ValueError, KeyError or IndexError when it cannot be read.
     """
-    when, notice = execution_time(fields[15])
-    made = Execution(
+    # Request id -1: a fill as it happens; else a row of an answer to reqExecutions.
+    when, doubt = execution_time(fields[15], heard, live=int(fields[1]) < 0)
+    return Execution(
         exec_id=fields[14],
         order_ref=fields[26],
         order_id=int(fields[2] or 0),
@@ -158,8 +116,8 @@ def execution(fields: Sequence[str]) -> tuple[Execution, str]:
         time=when,
         account=fields[16],
         liquidation=fields[23] not in {"", "0"},
+        time_doubt=doubt,
     )
-    return made, notice
 
 
 def position(fields: Sequence[str]) -> Position:
@@ -331,7 +289,7 @@ _OLD_HOURS = re.compile(r"(\d{4})-(\d{4})")
 _HOURS = re.compile(r"(?:(\d{8}):)?(\d{4})-(\d{8}):(\d{4})")
 
 
-def intervals(text: str, tz: ZoneInfo) -> dict[date, list[Interval]]:
+def intervals(text: str, tz: tzinfo) -> dict[date, list[Interval]]:
     """Trading intervals by the day on which they start; an empty list is a day marked CLOSED.
 
     `20261123:0830-20261123:1515;20261124:CLOSED`, several intervals of one day separated by `;` or `,`, and
@@ -350,7 +308,7 @@ def intervals(text: str, tz: ZoneInfo) -> dict[date, list[Interval]]:
     return found
 
 
-def _interval(first: date, text: str, tz: ZoneInfo) -> Interval | None:
+def _interval(first: date, text: str, tz: tzinfo) -> Interval | None:
     new, old = _HOURS.fullmatch(text), _OLD_HOURS.fullmatch(text)
     if new:
         begin, start, end, stop = day(new[1] or "") or first, new[2], day(new[3]), new[4]
@@ -363,7 +321,7 @@ def _interval(first: date, text: str, tz: ZoneInfo) -> Interval | None:
     return Interval(_moment(begin, start, tz), _moment(end, stop, tz))
 
 
-def _moment(on: date, hhmm: str, tz: ZoneInfo) -> datetime:
+def _moment(on: date, hhmm: str, tz: tzinfo) -> datetime:
     return datetime.combine(on, time(int(hhmm[:2]) % 24, int(hhmm[2:])), tz)
 
 

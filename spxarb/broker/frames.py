@@ -41,6 +41,7 @@ with trimmed("ib_insync"), _an_event_loop():
     from ib_insync.decoder import Decoder
 
 Fields = list[str]
+_LONGEST_GREETING = 200
 
 
 class FrameDecoder(Decoder):
@@ -91,14 +92,29 @@ def make_client(
     wrapper: Any,
     frames: Mapping[int, Callable[[Fields], None]],
     unreadable: Callable[[Fields, Exception], None],
+    greeted: Callable[[str], None],
 ) -> Any:
     """ib_insync's client: long frames go to `wrapper`, short ones to `frames` by message id.
 
     A frame that cannot be read goes to `unreadable` with the error; a message id in neither is ignored.
+    `greeted` is given the time of the gateway's greeting, `20261124 09:30:00 EST`, in the gateway's own zone.
     """
     build: Any = Client
     client = build(wrapper)
     client.decoder = FrameDecoder(wrapper, frames, unreadable)
+    greeting = bytearray()
+
+    def read_greeting(data: bytes) -> None:
+        # The library drops it, and takes the handshake for done once it has read it.
+        if not client.serverVersion():
+            greeting.extend(data[:_LONGEST_GREETING])
+            fields = bytes(greeting[4:]).decode(errors="backslashreplace").split("\0")
+            if len(fields) > 2:
+                greeted(fields[1])
+
+    client.conn.hasData.disconnect(client._onSocketHasData)  # noqa: SLF001 (it must come second)
+    client.conn.hasData += read_greeting
+    client.conn.hasData += client._onSocketHasData  # noqa: SLF001
     return client
 
 

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import datetime
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from spxarb.broker.clock import ClockReading
 from spxarb.broker.frames import every_execution
 from spxarb.broker.questions import TIME
 from spxarb.broker.wire import StatusRow, Wire
-from spxarb.core.model import BrokerSnapshot
+from spxarb.core.model import NEW_YORK, BrokerSnapshot
 from spxarb.core.unreadable import COMPLETED_ORDERS, EXECUTIONS, OPEN_ORDERS, POSITIONS, UnreadableRow
 from spxarb.errors import GatewayError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-    from datetime import datetime
+    from collections.abc import Coroutine, Iterable
+    from datetime import tzinfo
 
     from spxarb.core.model import BrokerOrder, Execution, Position
 
@@ -50,7 +53,8 @@ class AccountLists:
             self._completed_if_answered(unreadable),
             self.positions(unreadable),
         )
-        return BrokerSnapshot(time, executions, open_orders, completed, positions, tuple(unreadable))
+        since = listed_since(self._wire.zones, time, executions)
+        return BrokerSnapshot(time, executions, open_orders, completed, positions, tuple(unreadable), since)
 
     async def _time_then_orders_and_executions(
         self, unreadable: list[UnreadableRow]
@@ -170,5 +174,29 @@ async def together(*questions: Coroutine[Any, Any, Any]) -> list[Any]:
 
 async def ask_time(wire: Wire, deadline: float) -> datetime:
     """The gateway's clock, New York. Raises GatewayError without an answer within `deadline` seconds."""
-    rows: list[datetime] = await wire.ask(TIME, TIME, lambda c: c.reqCurrentTime(), deadline)
-    return rows[0]
+    asked: list[tuple[datetime, float]] = []
+
+    def send(client: Any) -> None:
+        asked.append((datetime.now(NEW_YORK), monotonic()))
+        client.reqCurrentTime()
+
+    rows: list[tuple[datetime, datetime]] = await wire.ask(TIME, TIME, send, deadline)
+    gateway, answered = rows[0]
+    wire.clock_reading = ClockReading(gateway, asked[0][0], answered, asked[0][1])
+    return gateway
+
+
+def listed_since(zones: Iterable[tzinfo | None], time: datetime, executions: Iterable[Execution]) -> datetime:
+    """How far back a list of executions goes that was asked for at `time`.
+
+    It starts at the gateway's own midnight (ib_insync issue 483). Of the `zones` that it may live in the
+    latest midnight counts. With none, or one that is not known (None), the list proves nothing from before
+    its own first row.
+    """
+    midnights = [_midnight(time.astimezone(zone)).astimezone(NEW_YORK) if zone else time for zone in zones]
+    firsts = [row.time for row in executions if not row.time_doubt]
+    return min([max(midnights, default=time), *firsts])
+
+
+def _midnight(time: datetime) -> datetime:
+    return time.replace(hour=0, minute=0, second=0, microsecond=0)

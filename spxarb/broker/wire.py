@@ -20,6 +20,7 @@ from spxarb.broker import convert
 from spxarb.broker.frames import Fields, ib_contract, ib_order, make_client, unescaped
 from spxarb.broker.questions import TIME, Link, Questions, RefusalError
 from spxarb.broker.quotes import Feed
+from spxarb.broker.times import zone_named
 from spxarb.core import broker_codes
 from spxarb.core.model import (
     NEW_YORK,
@@ -38,10 +39,13 @@ from spxarb.errors import GatewayError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
+    from datetime import tzinfo
     from decimal import Decimal
 
     from ib_insync import contract as ibc
     from ib_insync import order as ibo
+
+    from spxarb.broker.clock import ClockReading
 
 
 log = logging.getLogger("spxarb.broker.broker")
@@ -84,6 +88,9 @@ class Wire:
         self.client_id_in_use = False
         self.progress = ""  # how far a failed logon came: '' (no TCP), 'tcp', 'version'
         self.version_error = ""  # why ib_insync cannot talk to this gateway
+        self.clock_reading: ClockReading | None = None
+        self.zones: set[tzinfo | None] = set()
+        """Zones that the gateway may live in, by its greeting and its executions; None: one not known."""
         self.closed: asyncio.Future[None] = self._loop.create_future()
         self._closing = False
         self._refs: dict[int, str] = {}
@@ -110,7 +117,7 @@ class Wire:
             completedOrder=self._on_completed_order,
             contractDetails=self.questions.row,
         )
-        client = make_client(wrapper, self._frames(), self._on_unreadable)
+        client = make_client(wrapper, self._frames(), self._on_unreadable, self._note_zone)
         client.apiError += self._on_api_error
         client.throttleStart += self._queue_sent.clear
         client.throttleEnd += self._queue_sent.set
@@ -129,7 +136,7 @@ class Wire:
             15: self._on_accounts,
             21: lambda f: feed.greeks(f, now()),
             45: lambda f: feed.generic(f, now()),
-            49: lambda f: self.questions.end(TIME, datetime.fromtimestamp(int(f[2]), NEW_YORK)),
+            49: lambda f: self.questions.end(TIME, _gateway_time(f)),
             52: lambda f: self.questions.end(int(f[2])),
             53: lambda _: self.questions.end(OPEN_ORDERS),
             55: lambda f: self.questions.end(int(f[2])),
@@ -353,15 +360,24 @@ class Wire:
         self.questions.row(COMPLETED_ORDERS, convert.broker_order(contract, order, state))
 
     def _on_execution(self, f: Fields) -> None:
-        execution, doubt = convert.execution(f)
-        if doubt:
-            self.notice(doubt)
+        execution = convert.execution(f, self._gateway_now())
+        self._note_zone(f[15])
+        if execution.time_doubt:
+            self.notice(execution.time_doubt)
         # Request id -1: a fill as it happens; else a row of an answer to reqExecutions.
         if int(f[1]) >= 0:
             self.questions.row(int(f[1]), execution)
         else:
             self._live_fills.add(execution.exec_id)
             self.events.put_nowait(FillReport(execution))
+
+    def _gateway_now(self) -> datetime:
+        """The gateway's clock, as last read and counted on, in whole seconds like the times of fills."""
+        now = self.clock_reading.now() if self.clock_reading else datetime.now(NEW_YORK)
+        return now.replace(microsecond=0)
+
+    def _note_zone(self, text: str) -> None:
+        self.zones |= zone_named(text)
 
     def _on_commission(self, f: Fields) -> None:
         """A commissionReport carries no request id: it may belong to an answer or to a fill just now."""
@@ -431,6 +447,11 @@ class Wire:
             if self.events.qsize() < _MAX_EVENTS:  # beyond that nobody reads them; `quote` has the latest
                 self.events.put_nowait(QuoteUpdate(line.contract.con_id, line.quote()))
             self.quotes_moved.set()
+
+
+def _gateway_time(f: Fields) -> tuple[datetime, datetime]:
+    """The gateway's clock, and this machine's at its arrival: what waits in our own queue is not late."""
+    return datetime.fromtimestamp(int(f[2]), NEW_YORK), datetime.now(NEW_YORK)
 
 
 # The question that a frame answers: its name, or the field that holds its request id.

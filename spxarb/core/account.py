@@ -197,7 +197,7 @@ def _others(
 
     Times are whole seconds, so within one the order of the broker's list decides.
     """
-    standing = latest_revisions(row for row in snapshot.executions if row.con_id == con_id)
+    standing = latest_revisions(row for row in snapshot.todays_executions if row.con_id == con_id)
     standing.sort(key=lambda row: row.time)
     ours = [number for number, row in enumerate(standing) if orders.of_execution(row) is not None]
     first = ours[0] if ours else len(standing)

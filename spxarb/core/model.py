@@ -252,6 +252,7 @@ class Execution:
     sec_type: str = "OPT"
     commission: Decimal | None = None  # dollars, None until reported
     liquidation: bool = False  # IB closed the position itself (the execution's liquidation flag)
+    time_doubt: str = ""  # why `time` may be wrong, in words
 
     @property
     def family(self) -> str:
@@ -368,7 +369,8 @@ class BrokerSnapshot:
     """What the broker holds: its answers of one moment, asked in parallel.
 
     `completed_orders` is None when that list did not come: it is evidence, and nothing waits for it.
-    `unreadable`: rows of these lists that cannot be read.
+    `unreadable`: rows of these lists that cannot be read. `listed_since`: how far back the executions go;
+    None: to the midnight of New York.
     """
 
     time: datetime
@@ -377,6 +379,16 @@ class BrokerSnapshot:
     completed_orders: tuple[BrokerOrder, ...] | None
     positions: tuple[Position, ...]
     unreadable: tuple[UnreadableRow, ...] = ()
+    listed_since: datetime | None = None
+
+    @property
+    def todays_executions(self) -> list[Execution]:
+        """The executions of New York's day: a gateway in another zone lists some of the day before too."""
+        return [row for row in self.executions if row.time.date() == self.time.date()]
+
+    def reaches(self, moment: datetime) -> bool:
+        """Whether the list of executions must have one of that moment."""
+        return moment.date() == self.time.date() and not (self.listed_since and moment < self.listed_since)
 
     @property
     def listed_orders(self) -> tuple[BrokerOrder, ...]:
@@ -390,7 +402,7 @@ class BrokerSnapshot:
         round: the position row of a fill comes before its execution.
         """
         position = sum((row.quantity for row in self.positions if row.con_id == con_id), start=ZERO)
-        executions = latest_revisions(row for row in self.executions if row.con_id == con_id)
+        executions = latest_revisions(row for row in self.todays_executions if row.con_id == con_id)
         return position - sum((row.quantity * row.side.sign for row in executions), start=ZERO)
 
 

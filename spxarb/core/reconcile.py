@@ -7,7 +7,7 @@ else is foreign, even in the same contract. Corrections of executions replace, t
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import ZERO, Side, latest_revisions
@@ -44,13 +44,37 @@ def describe(execution: Execution) -> str:
 def lost_fills(fills: Iterable[Fill], snapshot: BrokerSnapshot, day: date) -> list[Fill]:
     """Fills of `day` in the ledger that the broker's list of the same day does not have.
 
-    The list holds every execution since midnight, so such a fill was taken back, or there never was one.
+    The list holds every execution since the gateway's midnight, so such a fill was taken back, or there never
+    was one. An earlier one proves nothing: in Hong Kong the day begins at 11:00 in New York.
     """
     if snapshot.time.date() != day:
         return []
     known = {execution.family for execution in snapshot.executions}
-    todays = (fill for fill in fills if fill.execution.time.date() == day)
-    return [fill for fill in todays if fill.execution.family not in known]
+    return [
+        fill for fill in fills if fill.execution.family not in known and snapshot.reaches(fill.execution.time)
+    ]
+
+
+def completed(snapshot: BrokerSnapshot, fills: Iterable[Fill]) -> BrokerSnapshot:
+    """The snapshot with the fills of its day that its list of executions does not reach back to.
+
+    A fill whose time is in doubt keeps the time that the ledger has: it was heard earlier.
+    """
+    known = list(fills)
+    times = {fill.execution.exec_id: fill.execution.time for fill in known}
+    rows = [
+        replace(row, time=times[row.exec_id]) if row.time_doubt and row.exec_id in times else row
+        for row in snapshot.executions
+    ]
+    listed, day = {row.family for row in rows}, snapshot.time.date()
+    earlier = [
+        fill.execution
+        for fill in known
+        if fill.execution.family not in listed
+        and fill.execution.time.date() == day
+        and not snapshot.reaches(fill.execution.time)
+    ]
+    return replace(snapshot, executions=(*earlier, *rows))
 
 
 def unknown_holdings(snapshot: BrokerSnapshot, tag: str, known_refs: Collection[str]) -> list[str]:

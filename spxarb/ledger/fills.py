@@ -56,6 +56,13 @@ class Fills:
         """The trade's executions that stand, corrected ones left out, oldest first."""
         return self._fills("WHERE trade_id = ? AND superseded = 0 ORDER BY time, rowid", trade_id)
 
+    def of_day(self, day: date) -> list[Fill]:
+        """The day's executions that stand, of all trades, oldest first."""
+        return self._fills(
+            "WHERE superseded = 0 AND substr(time, 1, 10) BETWEEN ? AND ? ORDER BY time, rowid",
+            *day_range(day, day),
+        )
+
     def estimated(self, day: date | None = None) -> list[Fill]:
         """Executions that stand and whose commission the broker has not reported; of one day, or of all.
 

@@ -34,6 +34,8 @@ class Gateway:
         self.now = now
         self.zone = NEW_YORK
         """Where the gateway runs: the zone of times without one, and of the midnight from which it lists."""
+        self.zone_name = ""
+        """How it writes its zone in its greeting; empty: abbreviated."""
         self.sessions: list[Session] = []
         """Clients past startApi."""
         self.connections: list[Session] = []

@@ -49,9 +49,9 @@ class ConnectedJob:
 
     def __init__(self, context: JobContext, broker: Broker, *, dry_run: bool) -> None:
         self.context, self.broker, self.ledger, self.dry_run = context, broker, context.ledger, dry_run
-        self.clock = context.clock = Clock(context.config.trading.mode, broker.initial_snapshot.time)
+        self.clock = context.clock = Clock(context.config.trading.mode, broker.clock_reading)
         self.executor = OrderExecutor(broker, context.ledger, context.fees, self.clock.now, context.waits)
-        self.snapshot: BrokerSnapshot = self.executor.own_orders().named_snapshot(broker.initial_snapshot)
+        self.snapshot: BrokerSnapshot = self.executor.own(broker.initial_snapshot)
         self.snapshot_at = context.waits.now()
         self.findings = reconcile.Findings()
         self.comparison = account.Comparison()

@@ -27,6 +27,7 @@ from spxarb.core.model import (
     StopRequested,
     Timer,
 )
+from spxarb.core.reconcile import completed
 from spxarb.core.records import ABSENT, Fill, OrderRecord, order_name
 from spxarb.core.steps import Cancel, Place, Reprice, TakeSnapshot, Wake
 from spxarb.errors import GatewayError
@@ -170,8 +171,13 @@ class OrderExecutor:
         return OrderIndex(self.ledger.orders.since(self.now().date()))
 
     async def snapshot(self) -> BrokerSnapshot:
-        """What the broker holds now, with our reference on every row of ours. Raises GatewayError."""
-        return self.own_orders().named_snapshot(await self.broker.snapshot())
+        """What the broker holds now, as `own` shows it. Raises GatewayError."""
+        return self.own(await self.broker.snapshot())
+
+    def own(self, snapshot: BrokerSnapshot) -> BrokerSnapshot:
+        """The snapshot with our reference on every row of ours, and today's fills from before its list."""
+        fills = self.ledger.fills.of_day(snapshot.time.date())
+        return completed(self.own_orders().named_snapshot(snapshot), fills)
 
     def _named(self, event: Event) -> Event:
         """A fill with our reference on it, where it is ours and came without."""
@@ -277,6 +283,10 @@ class OrderExecutor:
         for execution in executions:
             fill = self.fill_of(execution)
             if fill is not None and self.ledger.fills.record(fill):
+                if execution.time_doubt:
+                    self.ledger.orders.add_step(
+                        execution.order_ref, "message", self.now(), execution.time_doubt
+                    )
                 what = execution.order_ref, execution.quantity, execution.price
                 log.info("order %s: filled %s at %s", *what)
 

@@ -133,7 +133,7 @@ def shown(job: ConnectedJob, trade: Trade, leg: LegName) -> Decimal:
     position = sum((row.quantity for row in job.snapshot.positions if row.con_id == con_id), start=ZERO)
     orders = (record for record in job.ledger.orders.of_trade(trade.id) if record.leg is leg)
     before = next((record.overnight for record in orders if record.overnight is not None), ZERO)
-    rows = latest_revisions(row for row in job.snapshot.executions if row.con_id == con_id)
+    rows = latest_revisions(row for row in job.snapshot.todays_executions if row.con_id == con_id)
     others = (row for row in rows if job.executor.fill_of(row) is None)
     ours = position - before - sum((row.quantity * row.side.sign for row in others), start=ZERO)
     if position * ours <= 0:
@@ -236,7 +236,7 @@ def spy_shares(snapshot: BrokerSnapshot) -> Decimal:
 
 def spy_shares_overnight(snapshot: BrokerSnapshot) -> Decimal:
     """The account's SPY stock before the day's executions, shares; short negative."""
-    rows = (row for row in snapshot.executions if (row.symbol, row.sec_type) == ("SPY", "STK"))
+    rows = (row for row in snapshot.todays_executions if (row.symbol, row.sec_type) == ("SPY", "STK"))
     traded = (row.quantity * row.side.sign for row in latest_revisions(rows))
     return spy_shares(snapshot) - sum(traded, start=ZERO)
 

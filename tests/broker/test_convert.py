@@ -58,42 +58,9 @@ def test_a_float_of_the_library_reads_as_it_prints():
     assert convert.number(5.55) == Decimal("5.55")
 
 
-@pytest.mark.parametrize(
-    ("text", "hour"),
-    [
-        ("20261124 09:40:01 US/Eastern", 9),
-        ("20261124 09:40:01 America/New_York", 9),
-        ("20261124 08:40:01 US/Central", 9),
-        ("20261124-14:40:01", 9),
-        ("20260724-13:40:01", 9),
-        ("20261124 09:40:01 EST", 9),
-    ],
-)
-def test_the_time_of_a_fill_is_told_in_new_york_whatever_its_zone(text, hour):
-    when, doubt = convert.execution_time(text)
-    assert (when.hour, when.minute, when.tzinfo, doubt) == (hour, 40, NEW_YORK, "")
-
-
-def test_a_summer_fill_in_est_keeps_its_hour():
-    when, _ = convert.execution_time("20260724 09:40:01 EST")
-    assert when == datetime(2026, 7, 24, 9, 40, 1, tzinfo=NEW_YORK)
-
-
-@pytest.mark.parametrize("text", ["20261124  09:40:01", "20261124 09:40:01 Mars/Olympus"])
-def test_a_fill_without_a_known_zone_is_kept_and_doubted(text):
-    when, doubt = convert.execution_time(text)
-    assert when == datetime(2026, 11, 24, 9, 40, 1, tzinfo=NEW_YORK)
-    assert "taken as New York time" in doubt
-
-
-def test_a_fill_without_a_time_is_refused():
-    with pytest.raises(ValueError, match="not an execution time"):
-        convert.execution_time("yesterday")
-
-
 def test_an_execution_is_read_whole():
-    made, doubt = convert.execution(FILL)
-    assert doubt == ""
+    made = convert.execution(FILL, datetime(2026, 11, 24, 9, 40, 2, tzinfo=NEW_YORK))
+    assert made.time_doubt == ""
     assert (made.exec_id, made.family, made.revision) == ("0000e0d5.5f1c.01.01", "0000e0d5.5f1c.01", "01")
     assert (made.order_ref, made.order_id, made.client_id, made.perm_id) == (
         "spxarb:1:SPX:1",
@@ -110,7 +77,7 @@ def test_an_execution_is_read_whole():
 @pytest.mark.parametrize("changed", [{"shares": ""}, {"price": "1.7976931348623157E308"}, {"price": "x"}])
 def test_a_fill_without_size_or_price_is_not_a_fill(changed):
     with pytest.raises(ValueError):
-        convert.execution(fill(**changed))
+        convert.execution(fill(**changed), datetime(2026, 11, 24, 9, 40, 2, tzinfo=NEW_YORK))
 
 
 def test_a_position_is_read_whole_and_an_unset_cost_is_none():

@@ -84,6 +84,7 @@ class SharedGateway(Protocol):
     """What all sessions share: the market, the exchange, the account, the time, each other."""
 
     zone: ZoneInfo
+    zone_name: str
     """Where the gateway runs."""
 
     @property
@@ -267,8 +268,9 @@ class Session:
             self.close()
             return
         self.version = version
-        now = self.gateway.now
-        self.send(frame(version, f"{now:%Y%m%d %H:%M:%S} {now:%Z}"))
+        now = self.gateway.now.astimezone(self.gateway.zone)
+        name = self.gateway.zone_name or f"{now:%Z}"
+        self.send(frame(version, f"{now:%Y%m%d %H:%M:%S} {name}"))
         self.state = State.START
 
     def _start(self, fields: Fields) -> None:

@@ -52,12 +52,13 @@ def exec_time(fault: ActiveFault, message: OutgoingMessage) -> bool:
 def set_zone(fault: ActiveFault) -> bool:
     """Put the gateway into its zone: the day of its executions begins at midnight there."""
     fault.gateway.zone = ZoneInfo(fault.args["zone"])
+    fault.gateway.zone_name = fault.args["written"]
     return True
 
 
 def leave_zone(fault: ActiveFault) -> bool:
     """Put the gateway back to New York."""
-    fault.gateway.zone = NEW_YORK
+    fault.gateway.zone, fault.gateway.zone_name = NEW_YORK, ""
     return True
 
 
