@@ -18,6 +18,7 @@ from spxarb.broker.frames import ib_query
 from spxarb.broker.lists import AccountLists, ask_time, together
 from spxarb.broker.questions import RefusalError
 from spxarb.core.broker_codes import NO_SUCH_CONTRACT
+from spxarb.core.broker_words import Message, told
 from spxarb.core.model import BrokerSnapshot, Quote, TickRule
 from spxarb.errors import GatewayError, RefusedError
 
@@ -100,6 +101,11 @@ class Broker(AccountLists):
     def notices(self) -> list[str]:
         """Sentences for a human, oldest first: the gateway's messages, and what was odd in its data."""
         return self._wire.notices
+
+    @property
+    def messages(self) -> list[Message]:
+        """What the gateway said of nothing that we asked or sent, such as of the account, oldest first."""
+        return self._wire.messages
 
     # --- questions: each within the question timeout, else GatewayError -------------------------
 
@@ -300,7 +306,7 @@ class Broker(AccountLists):
                 accept_partial=True,
             )
         except RefusalError as refusal:
-            return convert.no_margin(f"{refusal.code} {refusal.text}")
+            return convert.no_margin(told([Message(refusal.code, refusal.text)]))
         return rows[-1]
 
 

@@ -10,6 +10,7 @@ import socket
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 from tenacity.wait import wait_exponential
 
+from spxarb.broker.questions import blocked_error
 from spxarb.broker.wire import Wire
 from spxarb.errors import GatewayError
 
@@ -83,6 +84,9 @@ def _explained(wire: Wire, error: OSError, id_patience: float) -> _NotConnectedE
             "Stop the other program that uses it, or set another ib.client_id",
             id_patience,
         )
+    if wire.link.blocked:
+        blocked = blocked_error(where, wire.link.blocked)
+        return failed(blocked.what, blocked.mend)
     if wire.version_error:
         return failed(f"The gateway at {where} cannot be used: {wire.version_error}", "Update the IB Gateway")
     if wire.progress:
@@ -100,6 +104,8 @@ def _explained(wire: Wire, error: OSError, id_patience: float) -> _NotConnectedE
 
 
 def _silent(wire: Wire, deadline: float) -> GatewayError:
+    if wire.link.blocked:
+        return blocked_error(wire.link.where, wire.link.blocked)
     did = {
         "version": "began the logon but never sent its accounts",
         "tcp": "accepted the connection but sent nothing",

@@ -119,8 +119,12 @@ def make_client(
 
 
 def unescaped(text: str) -> str:
-    r"""Text of an error frame; characters beyond ASCII arrive as \uXXXX (server version 153 and later)."""
-    return re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), " ".join(text.split()))
+    r"""Text of an error frame in one line; characters beyond ASCII arrive as \uXXXX (version 153 and later).
+
+    Refusals for lack of margin hold line breaks of HTML.
+    """
+    plain = " ".join(re.sub(r"<br\s*/?>", " ", text, flags=re.IGNORECASE).split())
+    return re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), plain)
 
 
 def ib_query(**attributes: Any) -> ibc.Contract:

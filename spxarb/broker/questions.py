@@ -13,6 +13,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from spxarb.core.broker_words import Message
 from spxarb.core.unreadable import EXECUTIONS
 from spxarb.errors import GatewayError
 
@@ -35,7 +36,8 @@ class RefusalError(GatewayError):
     """The gateway answered a question with an error"""
 
     def __init__(self, name: str, code: int, text: str) -> None:
-        super().__init__(f"The gateway refused the request for {name}: {code} {text}")
+        message = Message(code, text)
+        super().__init__(f"The gateway refused the request for {name}: {message}", mend=message.advice)
         self.code, self.text = code, text
 
 
@@ -47,6 +49,8 @@ class Link:
     up: bool = False
     epoch: int = 0
     why_down: str = "not yet made"
+    blocked: Message | None = None
+    """With which words the gateway said that it answers nothing until a human has done something there."""
 
     def lose(self, why: str) -> None:
         self.epoch += self.up
@@ -119,7 +123,9 @@ class Questions:
         except TimeoutError:
             if accept_partial and question.rows:
                 return question.rows
-            where = self._link.where
+            where, blocked = self._link.where, self._link.blocked
+            if blocked:
+                raise blocked_error(where, blocked) from None
             raise GatewayError(
                 f"The gateway at {where} did not answer the request for {name} within {timeout:g} s",
                 mend=_MEND_SILENCE.get(name, "Try again; if this persists, restart the Gateway"),
@@ -171,6 +177,11 @@ class Questions:
         """The link was lost: whatever is open fails."""
         for key, question in self._open.items():
             self.fail(key, self._link.lost(_unanswered(question)))
+
+
+def blocked_error(where: str, message: Message) -> GatewayError:
+    """What the gateway's silence means after such a message."""
+    return GatewayError(f"The gateway at {where} blocks the API: {message}", mend=message.advice)
 
 
 def _unanswered(question: Question) -> str:

@@ -22,6 +22,7 @@ from spxarb.broker.questions import TIME, Link, Questions, RefusalError
 from spxarb.broker.quotes import Feed
 from spxarb.broker.times import zone_named
 from spxarb.core import broker_codes
+from spxarb.core.broker_words import Message
 from spxarb.core.model import (
     NEW_YORK,
     BrokerEvent,
@@ -80,6 +81,8 @@ class Wire:
         self.accounts: tuple[str, ...] = ()
         self.events: asyncio.Queue[BrokerEvent] = asyncio.Queue()
         self.notices: list[str] = []
+        self.messages: list[Message] = []
+        """What the gateway said without a request or an order and that is not routine, each once."""
         self.link = Link(f"{host}:{port}")
         self.questions = Questions(self.link)
         self.commissions: dict[str, Decimal | None] = {}
@@ -416,6 +419,11 @@ class Wire:
             self.questions.fail(key, RefusalError(name, code, text))
 
     def _on_message(self, code: int, text: str) -> None:
+        message = Message(code, text)
+        if message.blocks:
+            self.link.blocked = message
+        if not message.is_routine and message not in self.messages and len(self.messages) < _MAX_NOTICES:
+            self.messages.append(message)
         self.client_id_in_use = self.client_id_in_use or code == broker_codes.CLIENT_ID_IN_USE
         if code == broker_codes.VALIDATION_FAILED and re.search(r"read.?only", text, re.IGNORECASE):
             # The refusal names no request (id -1), and nothing else will come in answer to these two.

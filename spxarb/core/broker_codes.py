@@ -28,6 +28,7 @@ MARKET_DATA_FARM_DOWN: Final = 2103  # a market data farm is disconnected
 MARKET_DATA_FARM_OK: Final = 2104  # market data farm connection is OK
 HISTORICAL_FARM_OK: Final = 2106  # a historical data farm is connected
 HISTORICAL_FARM_IDLE: Final = 2107  # inactive, available upon demand
+HISTORICAL_FARM_DOWN: Final = 2105  # a historical data farm is disconnected
 MARKET_DATA_FARM_IDLE: Final = 2108  # inactive, available upon demand
 FARM_CONNECTING: Final = 2119  # a market data farm is connecting
 DEFINITION_FARM_DOWN: Final = 2157  # the security definition farm is disconnected
@@ -55,6 +56,9 @@ DELAYED_FOR_PART: Final = 10091  # as 10090, and delayed data is available
 SHOWS_DELAYED: Final = 10167  # not subscribed, displaying delayed market data
 COMPETING_SESSION: Final = 10197  # no data during a competing live session; the stream goes on after it
 
+NOT_SUBSCRIBED: Final = 354  # not subscribed to market data; delayed data may be available
+NO_DATA_PERMISSION: Final = 10189  # no market data permissions for this kind of data
+
 DATA_ADVISORIES = frozenset({NEEDS_API_SUBSCRIPTION, PARTLY_NOT_SUBSCRIBED, DELAYED_FOR_PART, SHOWS_DELAYED})
 """Data may flow all the same: no refusal of the line."""
 
@@ -67,7 +71,9 @@ SCANNER_NOTICE: Final = 492  # a scanner's note (a warning by ib_insync 0.9.86, 
 PRESET_DEFAULTS: Final = 10233  # defaults were inherited from a preset
 TIF_FROM_PRESET: Final = 10349  # time in force set to DAY by a preset; the order is live (ib_async#191, #217)
 
-PAPER_NOT_ACKNOWLEDGED: Final = 2139  # the paper account's notice was not acknowledged: nothing is placed
+PAPER_NOT_ACKNOWLEDGED: Final = 2139  # the paper trading disclaimer must be acknowledged first
+LIQUIDATION_WARNING: Final = 2148  # URGENT: equity is insufficient, positions may be liquidated (Lean#5839)
+DISCLAIMER_NOT_ACCEPTED: Final = 10141  # the paper trading disclaimer blocks the API until it is accepted
 
 SYSTEM_WARNINGS = frozenset(range(2100, 2200)) - {PAPER_NOT_ACKNOWLEDGED}
 """IBKR's range of warnings (as ib_insync 0.9.86 takes it, wrapper.py), but for one that refuses orders."""
@@ -122,7 +128,8 @@ TICKS_CONSTRAINT: Final = 382  # the price violates the presets' number of ticks
 SIZE_CONSTRAINT: Final = 383  # the size violates the presets' constraint
 UNSUPPORTED_TYPE: Final = 387  # order type not supported for this exchange and security type
 ZERO_SIZE: Final = 434  # the order size cannot be zero
-VALUE_CONSTRAINT: Final = 451  # the value violates the presets' limit of an order's total value
+VALUE_CONSTRAINT: Final = 451  # the order's value violates the presets' total value limit
+CONTRACT_CONFLICT: Final = 478  # the contract's fields conflict with those of its contract id
 NO_TRADING_PERMISSION: Final = 460  # no trading permissions (Lean.Brokerages.InteractiveBrokers#245)
 FRACTIONAL_QUANTITY: Final = 10318  # this order does not support fractional quantities
 UNLISTED_REFUSAL: Final = 10331  # in no public list; taken for a refusal, which proves nothing by itself

@@ -25,17 +25,19 @@ class MatterKind(StrEnum):
     ACCOUNT = "account"  # ledger and account disagree
     SHARES = "shares"  # shares may have been assigned
     TAKEN = "taken"  # others traded contracts of ours
+    WARNING = "warning"  # the broker warns of the account: its margin, a liquidation
     LOST = "lost"  # the broker no longer lists what an order did
 
     @property
     def needs_acknowledgement(self) -> bool:
         """Whether no evidence of a later day can resolve it."""
-        return self in {MatterKind.SHARES, MatterKind.TAKEN, MatterKind.LOST}
+        return self in {MatterKind.SHARES, MatterKind.TAKEN, MatterKind.WARNING, MatterKind.LOST}
 
     @property
     def follows_from_the_ledger(self) -> bool:
         """Whether the states of trades and orders alone say that it stands."""
-        return self not in {MatterKind.ACCOUNT, MatterKind.SHARES, MatterKind.TAKEN}
+        others = {MatterKind.ACCOUNT, MatterKind.SHARES, MatterKind.TAKEN, MatterKind.WARNING}
+        return self not in others
 
     def key(self, subject: object) -> str:
         """The key of a matter of this kind; `subject`: a trade's id, an order's reference, a text."""

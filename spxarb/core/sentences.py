@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+_NUMBER = re.compile(r"(trade |\d{4}-\d\d-\d\d)?[\d.,:]*\d", re.IGNORECASE)
+
 
 def sentence(text: str) -> str:
     """The text with a capital and one full stop. A question keeps its mark, an empty text stays empty."""
@@ -22,3 +26,11 @@ def lower_first(text: str) -> str:
     if text[1:2].isupper():
         return text
     return f"{text[:1].lower()}{text[1:]}"
+
+
+def trouble_of(sentence: str) -> str:
+    """The same for the same trouble: a price, a time or a number of seconds in it makes no other one.
+
+    The number of a trade does.
+    """
+    return _NUMBER.sub(lambda found: found[0] if found[1] else "#", sentence)

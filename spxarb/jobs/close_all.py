@@ -69,6 +69,7 @@ async def _close(context: JobContext, *, dry_run: bool) -> CloseAllResult:
         await job.clock.ask(job.broker)
         exits = [(marked, await _exit(job, marked)) for marked in marked_trades]
         notes = [] if dry_run else await settlement.settle_expired(job)
+        await job.reported_fees()
         await job.take_snapshot()
         return _finish(job, exits, notes)
 

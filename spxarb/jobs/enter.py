@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from spxarb.core.execution import opening
+from spxarb.core.execution import Ending, opening
 from spxarb.core.results.enter import EntryOutcome, Verdict
-from spxarb.core.sentences import lower_first, upper_first
+from spxarb.core.sentences import lower_first, sentence, upper_first
 from spxarb.core.trades import TradeState
 from spxarb.errors import GatewayError, HumanNeededError, RefusedError
 from spxarb.trading import bookkeeping, recovery
@@ -18,6 +18,7 @@ from spxarb.trading.entry import (
     decide,
     decide_offline,
     entry_result,
+    in_the_brokers_words,
     new_trade,
     open_plan,
 )
@@ -104,6 +105,10 @@ async def _attempt(job: ConnectedJob, decision: Decision, notes: list[str]) -> _
     spread = job.spread(trade)
     plan = open_plan(job.context, decision.view.market)
     outcome = await job.drive(opening(spread, plan), spread, entering=True)
+    outcome = in_the_brokers_words(job, trade, outcome)
+    refused = job.heard.about(record.ref for record in job.ledger.orders.of_trade(trade.id))
+    if refused and outcome.ending is not Ending.OPENED:
+        job.context.alert(sentence(f"trade {trade.id} was not entered: {outcome.why}"))
     trade = await conclude(job, trade, outcome)
     if trade.state is not TradeState.OPEN:
         return _Attempt(decision, EntryOutcome.ABORTED, trade.id, outcome.why, notes)

@@ -57,7 +57,9 @@ async def _monitor(context: JobContext, *, dry_run: bool) -> MonitorResult:
         job.broker.accept_delayed()
         await job.reconcile()
         notes = [] if dry_run else await recovery.recover(job)
-        return _finish(job, await manage_open(job), notes)
+        managed = await manage_open(job)
+        await job.reported_fees()
+        return _finish(job, managed, notes)
 
 
 # --- the result -----------------------------------------------------------------------------------

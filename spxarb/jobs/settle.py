@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -18,13 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date, datetime
 
-    from spxarb.trading.connected import ConnectedJob
     from spxarb.trading.context import JobContext
 
 LONGEST_CLOSURE_DAYS = 10
-FEE_SECONDS = 3.0
-FEE_PAUSE_SECONDS = 0.5
-"""A commission report may come after its execution; it comes again with every list of executions."""
 
 
 def run(context: JobContext, *, day: date | None) -> SettleResult:
@@ -50,7 +44,7 @@ async def _settle(context: JobContext, day: date | None) -> SettleResult:
         day = _the_day(context, day, job.now)
         await job.reconcile()
         notes = await recovery.recover_entries(job)
-        await _reported_fees(job)
+        await job.reported_fees(whatever_is_open=True)
         notes += await settlement.settle_expired(job)
         notes += await settlement.finalize(job)
         waiting = [
@@ -58,14 +52,6 @@ async def _settle(context: JobContext, day: date | None) -> SettleResult:
         ]
         notes += [f"trade {trade.id} is still open: settle again after its close" for trade in waiting]
         return _finish(context, day, job.now, notes, job.findings.unproven)
-
-
-async def _reported_fees(job: ConnectedJob) -> None:
-    """Wait a little for the commissions of the day that the broker has not reported yet."""
-    end = time.monotonic() + FEE_SECONDS
-    while job.ledger.fills.estimated(job.now.date()) and time.monotonic() < end:
-        await asyncio.sleep(FEE_PAUSE_SECONDS)
-        await job.take_snapshot()
 
 
 def _the_day(context: JobContext, asked: date | None, now: datetime) -> date:

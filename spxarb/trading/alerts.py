@@ -6,13 +6,13 @@ cannot, once a run.
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from spxarb import notify
 from spxarb.core.model import NEW_YORK
+from spxarb.core.sentences import trouble_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,15 +24,6 @@ SILENCE = timedelta(hours=1)
 """For how long the same trouble is not told again."""
 A_DAY = timedelta(hours=20)
 """As `SILENCE`, for what is told once a day: less than a day, so that timers of the same time tell it."""
-_NUMBER = re.compile(r"(trade |\d{4}-\d\d-\d\d)?[\d.,:]*\d", re.IGNORECASE)
-
-
-def trouble_of(sentence: str) -> str:
-    """The same for the same trouble: a price, a time or a number of seconds in it makes no other one.
-
-    The number of a trade does.
-    """
-    return _NUMBER.sub(lambda found: found[0] if found[1] else "#", sentence)
 
 
 def send(

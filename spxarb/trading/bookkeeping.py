@@ -92,12 +92,13 @@ def all_quiet(ledger: Ledger, today: date) -> bool:
     return not (open_trades(ledger) or unsure or ledger.trades.provisional() or doubt)
 
 
-def replace_estimates(ledger: Ledger) -> None:
-    """Bring the rows of trades, and of their days, up to the commissions reported by now."""
-    days = set()
-    for trade in ledger.trades.with_estimates():
-        if update_pnl(ledger, trade) != trade:
-            days.add(trade.trade_date)
+def replace_estimates(ledger: Ledger, trades: Iterable[Trade] = ()) -> None:
+    """Bring the rows of trades, and of their days, up to the commissions reported by now.
+
+    Those that count an estimate, and `trades`: theirs may have been replaced already.
+    """
+    known = {trade.id: trade for trade in (*ledger.trades.with_estimates(), *trades)}
+    days = {trade.trade_date for trade in known.values() if update_pnl(ledger, trade) != trade}
     for day in sorted(days):
         if ledger.days.summary_rows(day, day):
             summarize(ledger, day)

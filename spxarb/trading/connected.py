@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,10 +18,11 @@ from spxarb.core.steps import SpreadState
 from spxarb.core.tracking import TrackedOrder
 from spxarb.core.trades import TradeEvent, TradeState
 from spxarb.core.unreadable import POSITIONS
-from spxarb.errors import RefusedError
+from spxarb.errors import GatewayError, RefusedError
 from spxarb.trading import bookkeeping, matters
 from spxarb.trading.context import READ_ONLY_CLIENT_ID_OFFSET
 from spxarb.trading.executor import OrderExecutor
+from spxarb.trading.heard import Heard
 from spxarb.trading.market_calendar import timetable, timetable_of
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+FEE_SECONDS = 3.0
+FEE_PAUSE_SECONDS = 0.5
+"""How long, and how often, commissions that are not reported yet are asked for."""
 ACCOUNT_CHECKS = 3
 ACCOUNT_PAUSE_SECONDS = 1.0
 """How often, and how far apart, ledger and account are compared before a difference counts: rows may lag."""
@@ -51,6 +55,7 @@ class ConnectedJob:
         self.context, self.broker, self.ledger, self.dry_run = context, broker, context.ledger, dry_run
         self.clock = context.clock = Clock(context.config.trading.mode, broker.clock_reading)
         self.executor = OrderExecutor(broker, context.ledger, context.fees, self.clock.now, context.waits)
+        self.heard = context.heard = Heard(broker, self.executor)
         self.snapshot: BrokerSnapshot = self.executor.own(broker.initial_snapshot)
         self.snapshot_at = context.waits.now()
         self.findings = reconcile.Findings()
@@ -150,8 +155,13 @@ class ConnectedJob:
     def stop_reason(self) -> str | None:
         """Why entries are forbidden; None when they are not."""
         if self.ledger.state.is_trading():
-            return None
+            return self.account_warning() or None
         return self.ledger.state.trading_reason() or "trading was stopped"
+
+    def account_warning(self) -> str:
+        """What the broker warns of the account, unless a human has acknowledged it; empty for nothing."""
+        warnings = [matters.of_warning(message, self.now) for message in self.heard.warnings()]
+        return "; ".join(finding.text for finding in matters.not_acknowledged(self.ledger, warnings))
 
     # --- reconciliation ----------------------------------------------------------------------
 
@@ -168,9 +178,7 @@ class ConnectedJob:
             self._give_up_old_orders()
             await self._prove_orders()
             repaired += self._reopen()
-            for trade in self._open_or_filled([*new, *estimated]):
-                bookkeeping.update_pnl(self.ledger, trade)
-            bookkeeping.replace_estimates(self.ledger)
+            bookkeeping.replace_estimates(self.ledger, self._open_or_filled([*new, *estimated]))
         await self.compare()
         found = self._differences()
         if not self.dry_run:
@@ -284,6 +292,20 @@ class ConnectedJob:
         """The open trades and those of the fills: their figures may have changed."""
         ids = {fill.trade_id for fill in fills} | {trade.id for trade in self.ledger.trades.open()}
         return [self.ledger.trades.get(trade_id) for trade_id in sorted(ids)]
+
+    async def reported_fees(self, *, whatever_is_open: bool = False) -> None:
+        """Wait a little for the commissions of the day that the broker has not reported yet.
+
+        A report may come seconds after its execution, also in an answer to the request for executions. While
+        a trade is open the next job asks again anyway, unless it is the day's last: `whatever_is_open`.
+        """
+        ledger, end = self.ledger, self.context.waits.now() + FEE_SECONDS
+        if self.dry_run or (bookkeeping.open_trades(ledger) and not whatever_is_open):
+            return
+        with suppress(GatewayError):  # what was done is done; a fee is asked for again
+            while ledger.fills.estimated(self.now.date()) and self.context.waits.now() < end:
+                await self.context.waits.sleep(FEE_PAUSE_SECONDS)
+                await self.take_snapshot()
 
     def _give_up_old_orders(self) -> None:
         """Finish orders of an earlier day whose end was never seen, as lost from sight.

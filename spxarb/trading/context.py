@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from spxarb import logs
 from spxarb.config.load import Config
 from spxarb.core.model import NEW_YORK
+from spxarb.core.sentences import sentence
 from spxarb.errors import (
     PRECEDENCE,
     ConfigError,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from spxarb.core.steps import Tactics
     from spxarb.core.strategy import Limits
     from spxarb.ledger.ledger import Ledger
+    from spxarb.trading.heard import Heard
 
 T = TypeVar("T")
 R = TypeVar("R", bound="Result")
@@ -73,7 +75,8 @@ class JobContext:
     """One command's surroundings.
 
     `problem`: why the configuration is invalid, empty when it is not. `clock`: the connection's, once there
-    is one. `alerts`: what will be sent when the command ends. `open_at_start`: trades that were open then.
+    is one; `heard`: what the broker said over it. `alerts`: what will be sent when the command ends.
+    `open_at_start`: trades that were open then.
     """
 
     command: str
@@ -83,8 +86,10 @@ class JobContext:
     problem: str = ""
     holds_lock: bool = False
     clock: Clock | None = None
+    heard: Heard | None = None
     alerts: list[str] = field(default_factory=list)
     open_at_start: tuple[Trade, ...] = ()
+    _told_daily: set[str] = field(default_factory=set)
 
     @cached_property
     def limits(self) -> Limits:
@@ -249,9 +254,13 @@ class JobContext:
                 bookkeeping.refresh_state(self.ledger, result.at.date(), result.at, daily_pnl())
         told = [f"{row}." for row in self.ledger.trades.unreadable.values() if row.settled]
         if self.clock is not None:  # it has connected: it tells what no human has dealt with yet
+            keep = self.holds_lock and not dry_run
+            with self._failures_into(found):
+                found += self._warnings(result.at, keep=keep)
+                told += self.heard.notes() if self.heard else []
             with self._failures_into(found):
                 sentences = [result.error or "", *map(str, found)]
-                found += self._open_matters(sentences, result.at, keep=self.holds_lock and not dry_run)
+                found += self._open_matters(sentences, result.at, keep=keep)
         if self.problem:
             found.append(ConfigError(f"Went on with the limits stored with the trade: {self.problem}"))
         return replace(_with(result, found), notes=(*result.notes, *filter(None, notes), *told))
@@ -271,7 +280,10 @@ class JobContext:
         if sentences:
             from spxarb.trading import alerts  # noqa: PLC0415 -- only an alert needs it
 
-            alerts.send(self.config, self.ledger, title_of(self.command, result.exit_code), sentences)
+            title = title_of(self.command, result.exit_code)
+            daily = [text for text in sentences if text in self._told_daily]
+            once_an_hour = [text for text in sentences if text not in self._told_daily]
+            alerts.send(self.config, self.ledger, title, once_an_hour, daily)
         return result
 
     def _open_matters(self, told: Iterable[str], at: datetime, *, keep: bool) -> list[HumanNeededError]:
@@ -281,7 +293,25 @@ class JobContext:
         if keep:
             bookkeeping.replace_estimates(self.ledger)
             matters.review(self.ledger, at)
-        return matters.not_told(self.ledger, told)
+        warnings, others = matters.not_told(self.ledger, told)
+        # A warning of the broker is told as it comes, and once a day while nobody has acknowledged it.
+        self._told_daily.update(map(str, warnings))
+        return [*warnings, *others]
+
+    def _warnings(self, at: datetime, *, keep: bool) -> list[HumanNeededError]:
+        """The broker's warnings about the account: kept as matters, else what they come to."""
+        if self.heard is None or not self.heard.warnings():
+            return []
+        from spxarb.trading import matters  # noqa: PLC0415 -- likewise
+
+        found = [matters.of_warning(message, at) for message in self.heard.warnings()]
+        if keep:
+            for finding in found:
+                matters.needs_human(self.ledger, finding, at)
+            return []  # told with all that are open
+        known = {matter.key for matter in self.ledger.matters.open()}
+        new = [f for f in matters.not_acknowledged(self.ledger, found) if f.key not in known]
+        return [HumanNeededError(sentence(f.text), mend="Close positions or add funds") for f in new]
 
     def _record_decision(self, result: Result, *, dry_run: bool) -> None:
         fields = result.own()

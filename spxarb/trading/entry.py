@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from spxarb.core.broker_codes import FARM_TROUBLE
+from spxarb.core.broker_words import with_words
 from spxarb.core.execution import Ending, OpenPlan
 from spxarb.core.model import ExitReason, LegName, OrderTicket, Side
 from spxarb.core.records import Trade
 from spxarb.core.results.enter import EnterResult, EntryCredit, EntryLeg, EntryPrices, Verdict
+from spxarb.core.sentences import upper_first
 from spxarb.core.sessions import stored_day
 from spxarb.core.strategy import (
     NO_MARKET,
@@ -126,7 +128,9 @@ def _farm_trouble(notices: Iterable[str]) -> str:
 
 
 def _unfinished(job: ConnectedJob) -> str:
-    """Why an earlier trade forbids another; empty when all is in order."""
+    """Why an earlier trade, or the account, forbids another; empty when all is in order."""
+    if warning := job.account_warning():
+        return upper_first(warning)
     if job.findings.unproven:
         return f"Ledger and broker disagree: {job.findings.unproven[0]}"
     for unread in job.ledger.trades.unreadable.values():
@@ -198,6 +202,14 @@ def new_trade(job: ConnectedJob, decision: Decision) -> Trade:
         worst_case=risk.worst_case,
         limits=context.config.limits() | ({STORED_TIMETABLE: stored_day(view.day)} if view.day else {}),
     )
+
+
+def in_the_brokers_words(job: ConnectedJob, trade: Trade, outcome: Outcome) -> Outcome:
+    """The outcome of an entry that was not made, with what the broker said of its orders."""
+    if outcome.ending is Ending.OPENED:
+        return outcome
+    refs = [record.ref for record in job.ledger.orders.of_trade(trade.id)]
+    return replace(outcome, why=with_words(outcome.why, job.heard.about(refs)))
 
 
 async def conclude(job: ConnectedJob, trade: Trade, outcome: Outcome) -> Trade:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from spxarb.core.broker_words import Message
 from spxarb.core.fees import commission_share
 from spxarb.core.identity import OrderIndex
 from spxarb.core.model import (
@@ -71,6 +72,11 @@ class OrderExecutor:
         for record in ledger.orders.unproven():
             if record.client_id == broker.client_id:
                 broker.follow(record.ref, record.order_id)
+        self.said: dict[str, list[Message]] = {}
+        """What the broker said of each order over this connection, by reference; oldest first, each once."""
+        self.cancelled: set[str] = set()
+        self.doubts: dict[str, None] = {}
+        """What is doubtful about fills that are new to the ledger, in words."""
         self._ready: deque[Event] = deque()
         self._deadlines: dict[str, float] = {}
         self._snapshot: asyncio.Task[Event] | None = None
@@ -152,6 +158,7 @@ class OrderExecutor:
             log.warning("order %s: only client id %s can cancel it", track.ref, record.client_id)
             return
         self.ledger.orders.add_step(track.ref, "cancel", self.now())
+        self.cancelled.add(track.ref)
         log.info("order %s: cancel", track.ref)
         with suppress(GatewayError):  # the link is down: the procedure sees that and takes a snapshot later
             self.broker.cancel(track.order_id)
@@ -239,6 +246,10 @@ class OrderExecutor:
 
     # --- what is recorded --------------------------------------------------------------------
 
+    def take(self, event: Event) -> None:
+        """Record an event that no procedure waits for."""
+        self.record_event(self._named(event))
+
     def record_event(self, event: Event) -> None:
         """Record what an event says about our orders."""
         match event:
@@ -250,13 +261,20 @@ class OrderExecutor:
                 self.ledger.fills.record_commission(event.exec_id, event.commission)
             case OrderUpdate() if event.order_ref and self._is_ours(event.order_ref):
                 self.ledger.orders.seen(event.order_ref, event.status, event.perm_id, self.now())
-            case OrderMessage() if event.order_ref and self._is_ours(event.order_ref):
-                self.ledger.orders.add_step(
-                    event.order_ref, "message", self.now(), f"{event.code} {event.text}"
-                )
-                log.warning("order %s: the broker reports %s %s", event.order_ref, event.code, event.text)
+            case OrderMessage():
+                self._record_message(event)
             case _:
                 pass
+
+    def _record_message(self, event: OrderMessage) -> None:
+        """Keep the broker's words on an order; one whose id is not known here is told all the same."""
+        words = self.said.setdefault(event.order_ref or f"id {event.order_id}", [])
+        message = Message(event.code, event.text)
+        if message not in words:
+            words.append(message)
+        if event.order_ref and self._is_ours(event.order_ref):
+            self.ledger.orders.add_step(event.order_ref, "message", self.now(), str(message))
+        log.warning("order %s: the broker reports %s", event.order_ref or event.order_id, message)
 
     def record_snapshot(self, snapshot: BrokerSnapshot) -> None:
         """Record what a snapshot shows of our orders; one recorded as done may be listed as open."""
@@ -284,6 +302,7 @@ class OrderExecutor:
             fill = self.fill_of(execution)
             if fill is not None and self.ledger.fills.record(fill):
                 if execution.time_doubt:
+                    self.doubts[execution.time_doubt] = None
                     self.ledger.orders.add_step(
                         execution.order_ref, "message", self.now(), execution.time_doubt
                     )

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from spxarb.core.account import Break
+from spxarb.core.broker_words import with_words
 from spxarb.core.execution import ClosePlan, Ending, closing
 from spxarb.core.model import LegName
 from spxarb.core.records import Purpose
@@ -99,7 +100,11 @@ def _gone(job: ConnectedJob, trade: Trade) -> str:
 
 
 def _incomplete(job: ConnectedJob, trade: Trade, why: str, *, proven: bool = True) -> ExitResult:
-    """Record that contracts are still held; where it is not `proven` how many, the trade is an error."""
+    """Record that contracts are still held; where it is not `proven` how many, the trade is an error.
+
+    The broker's words on its orders stand beside the reason: they may be all that tells a human what to do.
+    """
+    why = with_words(why, job.heard.about(record.ref for record in job.ledger.orders.of_trade(trade.id)))
     if proven:
         bookkeeping.still_held(job.ledger, trade, why)
     else:

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 from spxarb.core.matters import MatterKind, NewMatter
 from spxarb.core.model import ZERO
 from spxarb.core.records import ACKNOWLEDGED
-from spxarb.core.sentences import sentence
+from spxarb.core.sentences import sentence, trouble_of
 from spxarb.core.trades import TradeState
 from spxarb.errors import HumanNeededError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
+    from spxarb.core.broker_words import Message
     from spxarb.core.matters import Matter
     from spxarb.core.records import Trade
     from spxarb.ledger.ledger import Ledger
@@ -57,19 +58,39 @@ def review(ledger: Ledger, at: datetime) -> None:
             ledger.matters.resolve(matter.key, _how_it_ended(ledger, matter), at)
 
 
-def not_told(ledger: Ledger, told: Iterable[str]) -> list[HumanNeededError]:
-    """The open matters that these sentences do not name yet, as the one error that they make."""
+def of_warning(message: Message, at: datetime) -> NewMatter:
+    """A warning of the broker about the account. The same words on one day are the same matter."""
+    key = MatterKind.WARNING.key(f"{at:%Y-%m-%d} {message.code} {trouble_of(message.text)}")
+    return NewMatter(key, f"the broker warns of the account: {message}")
+
+
+def not_acknowledged(ledger: Ledger, findings: Iterable[NewMatter]) -> list[NewMatter]:
+    """Those that no human has acknowledged; the ledger stays as it is."""
+    known = {matter.key: matter for matter in ledger.matters.unresolved()}
+    return [f for f in findings if f.key not in known or known[f.key].is_open]
+
+
+def not_told(ledger: Ledger, told: Iterable[str]) -> tuple[list[HumanNeededError], list[HumanNeededError]]:
+    """The open matters that these sentences do not name yet: the broker's warnings, and all others.
+
+    Each group makes one error, or none.
+    """
     known = " ".join(told).casefold()
-    matters = [matter for matter in ledger.matters.open() if matter.text.casefold() not in known]
+    new = [matter for matter in ledger.matters.open() if matter.text.casefold() not in known]
+    warnings = [matter for matter in new if matter.kind is MatterKind.WARNING]
+    others = [matter for matter in new if matter.kind is not MatterKind.WARNING]
+    return (
+        _as_error(warnings, "Close positions or add funds; entries are allowed again by"),
+        _as_error(others, "Look at the account; once it is dealt with,"),
+    )
+
+
+def _as_error(matters: Sequence[Matter], mend: str) -> list[HumanNeededError]:
     if not matters:
         return []
+    text = " ".join(sentence(matter.text) for matter in matters)
     ids = ", ".join(str(matter.id) for matter in matters)
-    return [
-        HumanNeededError(
-            " ".join(sentence(matter.text) for matter in matters),
-            mend=f"Look at the account; once it is dealt with, `spxarb ack ID` (open: {ids})",
-        )
-    ]
+    return [HumanNeededError(text, mend=f"{mend} `spxarb ack ID` (open: {ids})")]
 
 
 def acknowledge(ledger: Ledger, matter_id: int, note: str | None, at: datetime) -> Matter:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from spxarb.sim.api import layouts
 from spxarb.sim.api.wire import NOT_A_REQUEST, VERSION_REQUEST, Ask, Say, frame
 from spxarb.sim.faults.kinds import REQUIRED, FaultKind, Hook, Parameter
+from spxarb.sim.faults.texts import text_of
 
 if TYPE_CHECKING:
     from spxarb.sim.api.session import Session
@@ -208,6 +209,21 @@ def read_only(_: ActiveFault, request: ClientRequest) -> bool:
     return True
 
 
+def disclaimer(fault: ActiveFault, request: ClientRequest) -> bool:
+    """Say 10141 once the client has logged on, and to whatever it asks; or to its orders alone."""
+    scope = fault.args["scope"]
+    if request.number == VERSION_REQUEST or (scope == "orders" and request.number != Ask.PLACE_ORDER):
+        return False
+    if request.number == Ask.START_API and scope == "questions":
+        request.after.append(lambda: request.session.error(NOT_A_REQUEST, 10141, text_of(10141)))
+        return True
+    order_id = request.values[1] if request.number == Ask.PLACE_ORDER and len(request.values) > 1 else ""
+    about = int(order_id) if order_id.lstrip("-").isdigit() else NOT_A_REQUEST
+    request.session.error(about, 10141, text_of(10141))
+    request.refused = True
+    return True
+
+
 def unsolicited_orders(_: ActiveFault, request: ClientRequest) -> bool:
     """After the welcome, send a client its open orders and their end marker."""
     if request.number != Ask.START_API:
@@ -346,6 +362,18 @@ KINDS = (
     FaultKind(
         *("read_only", "Refuses orders and their lists with 321."),
         {Hook.REQUEST: read_only},
+        lasting=True,
+        everywhere=True,
+    ),
+    FaultKind(
+        *("disclaimer", "10141: the paper disclaimer is not accepted, and the API is blocked."),
+        {Hook.REQUEST: disclaimer},
+        (
+            Parameter(
+                *("scope", "text", "questions", "all but the logon; that too; orders alone"),
+                ("questions", "logon", "orders"),
+            ),
+        ),
         lasting=True,
         everywhere=True,
     ),
