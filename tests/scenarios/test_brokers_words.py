@@ -35,15 +35,14 @@ def stage(tmp_path) -> Iterator[Stage]:
         yield made
 
 
-def refused(stage: Stage, code: int, text: str = "", **rest: object) -> None:
+def refused(stage: Stage, code: int, text: str) -> None:
     """Every new order is answered with that error, and with nothing else."""
-    stage.sim.control.script([fault("refuse_order", code=code, text=text, lasts="always", **rest)])
+    stage.sim.control.script([fault("refuse_order", code=code, text=text, lasts="always")])
 
 
-def warned(stage: Stage, when: str, **error: object) -> None:
+def warned(stage: Stage, when: str) -> None:
     """The gateway says 2148 to every connection that asks for this."""
-    said = {"error": {"code": 2148, **error}}
-    stage.sim.control.script([{"when": {"request": when}, "what": said, "times": "always"}])
+    stage.sim.control.script([{"when": {"request": when}, "what": WARNING, "times": "always"}])
 
 
 # --- orders -------------------------------------------------------------------------------------------
@@ -90,14 +89,14 @@ def test_an_exit_that_is_refused_says_so_in_the_brokers_words(stage, sink, verb,
 
 
 def test_the_sale_of_spy_that_is_refused_is_told_beside_what_was_undone(stage):
-    refused(stage, 4711, NO_LUCK, when={"request": "place_order", "symbol": "SPY"})
+    sale = {"request": "place_order", "order_ref": "spxarb:*:SPY:e*"}
+    stage.sim.control.script([fault("refuse_order", code=4711, text=NO_LUCK, when=sale)])
     done = stage.run("enter")
     assert done["outcome"] == "aborted"
     assert f"4711 {NO_LUCK[:-1]}" in " ".join(done["notes"])
 
 
 def test_a_warning_beside_an_order_that_fills_is_a_note_and_no_alert(stage, sink):
-    stage.sim.control.script([fault("order_warning", code=2109, when={"request": "place_order"})])
     stage.sim.control.script(
         [{"when": {"message": "execution"}, "what": {"error": {"code": 399, "id": "order", "text": NO_LUCK}}}]
     )
@@ -138,24 +137,23 @@ def test_a_warning_of_liquidation_stops_an_entry_and_is_told_once(stage, sink, w
 
 
 def test_a_warning_while_an_entry_works_ends_it_flat(stage):
-    stage.sim.control.script([{"when": {"message": "execution", "symbol": "SPX"}, "what": WARNING}])
     stage.sim.control.script(
         [
-            {"when": {"request": "place_order"}, "what": WARNING},
-            fault("hold_fills", when={"order_ref": "spxarb:*:SPX:e*"}, lasts=5),
+            {"when": {"request": "place_order", "order_ref": "spxarb:*:SPX:e*"}, "what": WARNING},
+            fault("hold_fills", lasts="always"),
         ]
     )
     done = stage.run("enter")
     assert (done.code, done["outcome"], stage.positions()) == (6, "aborted", {})
     assert URGENT in done["error"]
+    assert URGENT in stage.sql("SELECT note FROM trades")[0]["note"]
 
 
 @pytest.mark.parametrize("verb", ["monitor", "settle", "close-all"])
 def test_whichever_job_hears_the_warning_tells_it(stage, sink, verb):
     enter(stage)
-    stage.at("16:06" if verb == "settle" else "15:46")
+    stage.at("15:46")
     if verb == "settle":
-        stage.at("15:46")
         assert stage.run("monitor").code == 0
         stage.at("16:06")
     warned(stage, "all_open_orders")
@@ -191,7 +189,7 @@ def test_a_look_tells_the_warning_and_keeps_nothing(stage):
 def test_what_warns_of_our_account_is_told_from_what_does_not(stage, code, text, counts):
     said = {"error": {"code": code, "text": text}}
     stage.sim.control.script([{"when": {"request": "positions"}, "what": said, "times": "always"}])
-    done = stage.run("monitor") if stage.sql("SELECT 1 FROM runs LIMIT 0") else stage.run("close-all", "--yes")
+    done = stage.run("close-all", "--yes")
     assert done.code == (6 if counts else 0)
     told = " ".join([done["error"] or "", *done["notes"]])
     assert (f"{code} {text.rstrip('.')}" in told) is (code != 2103)

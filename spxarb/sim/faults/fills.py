@@ -96,6 +96,24 @@ def late_commission(fault: ActiveFault, message: OutgoingMessage) -> bool:
     return True
 
 
+def commission_after_list(fault: ActiveFault, message: OutgoingMessage) -> bool:
+    """Send the commissions of a list of executions after the end of the list."""
+    listed: dict[tuple[Session, str], None] = fault.memory.setdefault("listed", {})
+    held: dict[Session, list[bytes]] = fault.memory.setdefault("held", {})
+    session, fields = message.session, message.fields
+    if message.number == Say.EXECUTION and fields[1] != "-1":
+        listed[session, fields[14]] = None
+    elif message.number == Say.COMMISSION and (session, fields[2]) in listed:
+        del listed[session, fields[2]]
+        held.setdefault(session, []).extend(message.out)
+        message.out = []
+    elif message.number == Say.EXECUTIONS_END:
+        message.out = [*message.out, *held.pop(session, [])]
+    else:
+        return False
+    return True
+
+
 def note_clients(fault: ActiveFault, updates: OrderUpdates) -> bool:
     """Remember who was connected when a commission became known."""
     present: dict[str, list[Session]] = fault.memory.setdefault("present", {})
@@ -214,6 +232,11 @@ KINDS = (
         *("late_commission", "Commissions come late."),
         {Hook.MESSAGE: late_commission},
         (Parameter("seconds", "seconds", 5.0, "how long after the execution, live and in lists"),),
+        lasting=True,
+    ),
+    FaultKind(
+        *("commission_after_list", "The commissions of a list of executions come after its end."),
+        {Hook.MESSAGE: commission_after_list},
         lasting=True,
     ),
     FaultKind(
