@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
     from datetime import date, datetime
 
-    from spxarb.broker.clock import ClockReading
     from spxarb.broker.convert import ContractDetails
+    from spxarb.broker.times import ClockReading
     from spxarb.broker.wire import Wire
     from spxarb.core.model import (
         AccountValues,

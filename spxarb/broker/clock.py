@@ -5,43 +5,17 @@ Deadlines are not market time: they run on the machine's monotonic clock.
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import NEW_YORK
 
 if TYPE_CHECKING:
     from spxarb.broker.broker import Broker
+    from spxarb.broker.times import ClockReading
 
 MAX_SECONDS_APART = 5.0
 """System and gateway may differ by this much; reqCurrentTime answers in whole seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClockReading:
-    """One answer to reqCurrentTime: the gateway's clock, and this machine's as it was asked and answered.
-
-    All in New York time. The gateway read its clock somewhere in between: an answer that took seconds on the
-    wire is late, not wrong. `monotonic`: seconds, when it was asked.
-    """
-
-    gateway: datetime
-    asked: datetime
-    answered: datetime
-    monotonic: float = field(default_factory=time.monotonic)
-
-    @property
-    def apart(self) -> timedelta:
-        """How far the two clocks are apart at the least; negative when the gateway's is ahead."""
-        if self.gateway < self.asked:
-            return self.asked - self.gateway
-        return min(self.answered - self.gateway, timedelta(0))
-
-    def now(self) -> datetime:
-        """The gateway's clock now, by this machine's monotonic one; rather late than early."""
-        return self.gateway + timedelta(seconds=time.monotonic() - self.monotonic)
 
 
 class Clock:

@@ -41,7 +41,7 @@ with trimmed("ib_insync"), _an_event_loop():
     from ib_insync.decoder import Decoder
 
 Fields = list[str]
-_LONGEST_GREETING = 200
+_LONGEST_GREETING = 256
 
 
 class FrameDecoder(Decoder):

@@ -13,9 +13,9 @@ from datetime import datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from spxarb.broker.clock import ClockReading
 from spxarb.broker.frames import every_execution
 from spxarb.broker.questions import TIME
+from spxarb.broker.times import ClockReading
 from spxarb.broker.wire import StatusRow, Wire
 from spxarb.core.model import NEW_YORK, BrokerSnapshot
 from spxarb.core.unreadable import COMPLETED_ORDERS, EXECUTIONS, OPEN_ORDERS, POSITIONS, UnreadableRow

@@ -1,4 +1,4 @@
-"""Times of the wire: zones by all the names that gateways give them, and the moment of a fill.
+"""Times of the wire: the gateway's clock, zones by all their names, and the moment of a fill.
 
 A gateway writes the time of an execution in a zone of its own choice, which need not be the connection's:
 `US/Eastern` beside "Central European Standard Time", `MET`, `SGT`, `JST`, names of Windows, some with broken
@@ -8,6 +8,8 @@ encoding, or the dash form, which is UTC.
 from __future__ import annotations
 
 import re
+import time
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -123,3 +125,28 @@ def zone_named(text: str) -> set[tzinfo | None]:
     """The zone that a time of the wire names, None for one that is not known; empty where it names none."""
     found = re.match(r"\d{8} +\d\d:\d\d:\d\d +(.+)", text.strip(), re.DOTALL)
     return {zone(found[1])} if found else set()
+
+
+@dataclass(frozen=True, slots=True)
+class ClockReading:
+    """One answer to reqCurrentTime: the gateway's clock, and this machine's as it was asked and answered.
+
+    All in New York time. The gateway read its clock somewhere in between: an answer that took seconds on the
+    wire is late, not wrong. `monotonic`: seconds, when it was asked.
+    """
+
+    gateway: datetime
+    asked: datetime
+    answered: datetime
+    monotonic: float = field(default_factory=time.monotonic)
+
+    @property
+    def apart(self) -> timedelta:
+        """How far the two clocks are apart at the least; negative when the gateway's is ahead."""
+        if self.gateway < self.asked:
+            return self.asked - self.gateway
+        return min(self.answered - self.gateway, timedelta(0))
+
+    def now(self) -> datetime:
+        """The gateway's clock now, by this machine's monotonic one; rather late than early."""
+        return self.gateway + timedelta(seconds=time.monotonic() - self.monotonic)

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from ib_insync import contract as ibc
     from ib_insync import order as ibo
 
-    from spxarb.broker.clock import ClockReading
+    from spxarb.broker.times import ClockReading
 
 
 log = logging.getLogger("spxarb.broker.broker")

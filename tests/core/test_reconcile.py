@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import permutations
@@ -20,6 +21,7 @@ from spxarb.core.model import (
 )
 from spxarb.core.reconcile import (
     Findings,
+    completed,
     describe,
     lost_fills,
     unknown_holdings,
@@ -173,6 +175,27 @@ def test_fills_of_another_day_are_not_missed_in_a_list_of_one_day():
 
 def test_a_list_of_another_day_proves_nothing():
     assert lost_fills(OWN_FILLS, snapshot(own=(), time=LATER + timedelta(days=1)), DAY) == []
+
+
+@pytest.mark.parametrize(("since", "missed"), [(-1, 2), (0, 2), (1, 0)])
+def test_a_fill_from_before_the_gateways_midnight_is_not_missed(since, missed):
+    """Hours after both were filled, at the same moment, or before, the list begins."""
+    begins = max(fill.execution.time for fill in OWN_FILLS) + timedelta(hours=since)
+    if since <= 0:
+        begins = min(fill.execution.time for fill in OWN_FILLS) + timedelta(hours=since)
+    late = replace(snapshot(own=()), listed_since=begins)
+    assert len(lost_fills(OWN_FILLS, late, DAY)) == missed
+
+
+def test_fills_from_before_the_list_are_part_of_the_day_all_the_same():
+    late = replace(snapshot(own=()), listed_since=LATER)
+    whole = completed(late, OWN_FILLS)
+    assert {row.exec_id for row in whole.executions} >= {row.exec_id for row in OWN}
+    assert completed(whole, OWN_FILLS) == whole
+
+
+def test_a_fill_that_the_list_should_have_is_not_made_up():
+    assert completed(snapshot(own=()), OWN_FILLS) == snapshot(own=())
 
 
 # --- holdings that this ledger does not know ----------------------------------------------------------
