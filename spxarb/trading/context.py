@@ -293,10 +293,11 @@ class JobContext:
         if keep:
             bookkeeping.replace_estimates(self.ledger)
             matters.review(self.ledger, at)
-        warnings, others = matters.not_told(self.ledger, told)
+        told = list(told)
+        warnings = matters.warnings_not_told(self.ledger, told)
         # A warning of the broker is told as it comes, and once a day while nobody has acknowledged it.
         self._told_daily.update(map(str, warnings))
-        return [*warnings, *others]
+        return [*warnings, *matters.not_told(self.ledger, told)]
 
     def _warnings(self, at: datetime, *, keep: bool) -> list[HumanNeededError]:
         """The broker's warnings about the account: kept as matters, else what they come to."""

@@ -70,19 +70,24 @@ def not_acknowledged(ledger: Ledger, findings: Iterable[NewMatter]) -> list[NewM
     return [f for f in findings if f.key not in known or known[f.key].is_open]
 
 
-def not_told(ledger: Ledger, told: Iterable[str]) -> tuple[list[HumanNeededError], list[HumanNeededError]]:
-    """The open matters that these sentences do not name yet: the broker's warnings, and all others.
+def not_told(ledger: Ledger, told: Iterable[str]) -> list[HumanNeededError]:
+    """The open matters that these sentences do not name yet, as the one error that they make.
 
-    Each group makes one error, or none.
+    Warnings of the broker are left out: see `warnings_not_told`.
     """
+    others = [matter for matter in _not_named(ledger, told) if matter.kind is not MatterKind.WARNING]
+    return _as_error(others, "Look at the account; once it is dealt with,")
+
+
+def warnings_not_told(ledger: Ledger, told: Iterable[str]) -> list[HumanNeededError]:
+    """As `not_told`, of the broker's warnings about the account."""
+    warnings = [matter for matter in _not_named(ledger, told) if matter.kind is MatterKind.WARNING]
+    return _as_error(warnings, "Close positions or add funds; entries are allowed again by")
+
+
+def _not_named(ledger: Ledger, told: Iterable[str]) -> list[Matter]:
     known = " ".join(told).casefold()
-    new = [matter for matter in ledger.matters.open() if matter.text.casefold() not in known]
-    warnings = [matter for matter in new if matter.kind is MatterKind.WARNING]
-    others = [matter for matter in new if matter.kind is not MatterKind.WARNING]
-    return (
-        _as_error(warnings, "Close positions or add funds; entries are allowed again by"),
-        _as_error(others, "Look at the account; once it is dealt with,"),
-    )
+    return [matter for matter in ledger.matters.open() if matter.text.casefold() not in known]
 
 
 def _as_error(matters: Sequence[Matter], mend: str) -> list[HumanNeededError]:

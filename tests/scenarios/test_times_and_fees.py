@@ -115,7 +115,7 @@ def assert_fees_are_the_brokers(stage: Stage) -> None:
 @pytest.fixture
 def closed(stage) -> Stage:
     """A spread that was closed without any fee reported; the estimates are far from the fees."""
-    stage.write_config(fees={"commission_per_contract": 9})
+    stage.write_config(trading={"min_entry_credit": 100}, fees={"commission_per_contract": 1})
     stage.sim.control.script([fault("no_commission", lasts="always")])
     enter(stage)
     stage.at("15:46")
