@@ -221,6 +221,13 @@ def test_commissions_are_late_missing_unset_or_empty_first(sim):
     assert (commissions(buy(client)), commissions(later(gateway, 3, client))) == (["0.0"], [usual])
 
 
+@claims("commission_after_list")
+def test_the_commissions_of_a_list_come_after_its_end(sim):
+    client = Client(sim({"what": "commission_after_list"}))
+    assert len(commissions(buy(client))) == 1
+    assert kinds(client.ask(7, 3, 1, 0, "", "", "", "", "", "")) == [11, 55, 59]
+
+
 @claims("correction")
 def test_an_execution_is_corrected(sim):
     gateway = sim(

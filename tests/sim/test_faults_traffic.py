@@ -209,6 +209,20 @@ def test_read_only_refuses_orders_and_their_lists(sim):
     assert kinds(rest(client, 4)) == [5, 3]
 
 
+@claims("disclaimer")
+def test_a_disclaimer_blocks_questions_the_logon_or_orders_alone(sim):
+    client = Client(sim({"what": "disclaimer"}))
+    assert kinds(client.welcome)[:2] == [15, 9]
+    assert errors(client.welcome)[-1] == (-1, 10141)
+    assert errors(client.ask(61, 1)) == [(-1, 10141)]
+    assert errors(rest(client, 4)) == [(4, 10141)]
+    client = Client(sim({"what": {"disclaimer": {"scope": "logon"}}}))
+    assert (kinds(client.welcome), errors(client.welcome)) == ([4], [(-1, 10141)])
+    client = Client(sim({"what": {"disclaimer": {"scope": "orders"}}}))
+    assert kinds(client.ask(61, 1)) == [62]
+    assert errors(rest(client, 4)) == [(4, 10141)]
+
+
 @claims("unsolicited_orders")
 def test_open_orders_are_sent_unasked_on_connecting(sim):
     gateway = sim({"what": "unsolicited_orders"})
