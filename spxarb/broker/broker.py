@@ -328,15 +328,18 @@ async def connect(
     timeout: float = 10.0,  # noqa: ASYNC109 (of the logon alone)
     question_timeout: float = 10.0,
     client_id_patience: float = 0.0,
+    on_time: Callable[[datetime], None] | None = None,
 ) -> AsyncIterator[Broker]:
     """Connect, check the account against the mode, take a snapshot; disconnect cleanly at the end.
 
     `timeout` (seconds) bounds the logon with its retries, `question_timeout` every question after it. A
-    client id in use is tried again for `client_id_patience` seconds, if that is longer than `timeout`. Raises
+    client id in use is tried again for `client_id_patience` seconds, if that is longer than `timeout`.
+    `on_time` is called with every time that the gateway tells, whatever comes of the rest. Raises
     RefusedError when account and mode disagree (nothing was requested then), GatewayError otherwise.
     """
     async with _logged_on(endpoint, timeout, client_id_patience) as (wire, account):
         broker = Broker(wire, account, question_timeout)
+        broker.on_time = on_time
         broker.initial_snapshot = await broker.snapshot()
         yield broker
 

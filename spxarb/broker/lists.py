@@ -22,8 +22,8 @@ from spxarb.core.unreadable import COMPLETED_ORDERS, EXECUTIONS, OPEN_ORDERS, PO
 from spxarb.errors import GatewayError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
-    from datetime import tzinfo
+    from collections.abc import Callable, Coroutine, Iterable
+    from datetime import datetime, tzinfo
 
     from spxarb.core.model import BrokerOrder, Execution, Position
 
@@ -44,6 +44,8 @@ class AccountLists:
         self._deadline = question_timeout
         self._completed_patience = min(COMPLETED_SECONDS, question_timeout / 4)
         self.account = account
+        self.on_time: Callable[[datetime], None] | None = None
+        """Called with every time that the gateway tells."""
 
     async def snapshot(self) -> BrokerSnapshot:
         """Time, executions, open and completed orders and positions, requested in parallel."""
@@ -78,7 +80,10 @@ class AccountLists:
 
     async def server_time(self) -> datetime:
         """The gateway's clock, New York; whole seconds, as reqCurrentTime answers."""
-        return await ask_time(self._wire, self._deadline)
+        time = await ask_time(self._wire, self._deadline)
+        if self.on_time is not None:
+            self.on_time(time)
+        return time
 
     async def executions(self, unreadable: list[UnreadableRow] | None = None) -> tuple[Execution, ...]:
         """Today's executions of all clients in our account; a correction is a row of its own.

@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from spxarb import interruption
 from spxarb.cli import view
 from spxarb.core.model import NEW_YORK
 from spxarb.core.result import Result, result_type
 from spxarb.errors import Exit, HumanNeededError, SpxarbError, UsageError, as_failure, worst
+from spxarb.interruption import Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,19 +24,23 @@ if TYPE_CHECKING:
 
     Job = Callable[[Any], Result]
 
-INTERRUPTED = 130
-"""Ctrl-C in a command that changes nothing at the broker: the shell's own number for it."""
-
 
 @dataclass(frozen=True)
 class Call:
-    """One command as it was called. `trades`: it may send orders, an interruption then needs a human."""
+    """One command as it was called."""
 
     command: str
     config: Path | None
     as_json: bool
     arguments: tuple[str, ...]
-    trades: bool = False
+
+
+class _CutShortError(Interrupted):
+    """A signal ended the command, and this is its result"""
+
+    def __init__(self, number: int, result: Result) -> None:
+        super().__init__(number)
+        self.result = result
 
 
 def run(call: Call, job: Job, *, sandbox: bool = False) -> int:
@@ -43,15 +49,29 @@ def run(call: Call, job: Job, *, sandbox: bool = False) -> int:
 
 
 def interruptible(call: Call, job: Job, *, sandbox: bool = False) -> Result:
-    """As `outcome`; Ctrl-C too becomes a result."""
+    """As `outcome`; a signal too becomes a result."""
     try:
         return outcome(call, job, sandbox=sandbox)
-    except KeyboardInterrupt:
-        return _interrupted(call)
+    except _CutShortError as error:
+        return error.result
+    except KeyboardInterrupt as error:
+        interruption.end()
+        return _interrupted(call, interruption.of(error))
+
+
+def frame(call: Call, job: Job) -> Result:
+    """As `outcome`, of a command that goes on: between two frames a signal ends it."""
+    result = outcome(call, job)
+    interruption.begin()
+    return result
 
 
 def outcome(call: Call, job: Job, *, sandbox: bool = False) -> Result:
-    """The job's result; a failure becomes one too. Raises UsageError, for which there is no result."""
+    """The job's result; a failure becomes one too. Raises UsageError, for which there is no result.
+
+    After it signals change nothing, until another command begins.
+    """
+    interruption.begin()
     mode: Mode | None = "sim" if sandbox else None
     result: Result | None = None
     try:
@@ -70,17 +90,21 @@ def _done(call: Call, job: Job, context: Any, mode: Mode | None) -> Result:
     """The job's result, or that of its failure; either way the end of the run is written down."""
 
     def end(result: Result) -> Result:
+        interruption.end()
         return result if context is None else context.end(result)
 
     try:
-        return end(job(context))
-    except KeyboardInterrupt:
-        end(_interrupted(call, mode))
-        raise
+        result = job(context)
+        return end(_although_interrupted(result, context))
+    except KeyboardInterrupt as error:
+        interruption.end()
+        found = interruption.of(error)
+        raise _CutShortError(found.number, end(_interrupted(call, found, mode, context))) from None
     except UsageError as error:
         end(_failed(call, error, mode))
         raise
     except Exception as error:  # noqa: BLE001 -- likewise
+        interruption.end()
         failure = _failed(call, error, mode)
         return end(failure if context is None else context.finish(failure))
 
@@ -100,12 +124,30 @@ def _nothing(call: Call, mode: Mode | None, code: int, error: str) -> Result:
     return replace(made, exit_code=code, error=error)
 
 
-def _interrupted(call: Call, mode: Mode | None = None) -> Result:
-    if not call.trades:
-        why = "interrupted; nothing is at risk that was not before."
-        return _nothing(call, mode, INTERRUPTED, why)
-    why = "interrupted: orders may be working and a spread may be half done. Run `spxarb monitor` now."
-    return _nothing(call, mode, Exit.HUMAN, why)
+def _although_interrupted(result: Result, context: Any) -> Result:
+    """The result of a job that came to its end; if a signal was to end it, with that told."""
+    found = interruption.received()
+    if found is None or context is None:
+        return result
+    from spxarb.trading.escalation import cut_short  # noqa: PLC0415 -- only a signal needs it
+
+    return cut_short(context, result, found)
+
+
+def _interrupted(call: Call, found: Interrupted, mode: Mode | None = None, context: Any = None) -> Result:
+    """The result of a command that a signal ended: the shell's own code, unless a human is needed."""
+    alarm: Exception | None = None
+    if context is not None:
+        try:
+            from spxarb.trading.escalation import interrupted  # noqa: PLC0415 -- only a signal needs it
+
+            alarm = interrupted(context, found, everything=call.command == "close-all")
+        except Exception as error:  # noqa: BLE001 -- it was to be ended: that is told, whatever else fails
+            alarm = error if context.sent else None
+    if alarm is not None:
+        return _nothing(call, mode, Exit.HUMAN, str(alarm))
+    why = f"interrupted by {found.cause}; nothing is at risk that was not before."
+    return _nothing(call, mode, found.exit_code, why)
 
 
 def _failed(call: Call, error: Exception, mode: Mode | None, result: Result | None = None) -> Result:
@@ -130,6 +172,7 @@ def _is_bug(error: Exception) -> bool:
 def serve_until_stopped(call: Call, serve: Callable[[Callable[[Listening], None]], None]) -> int:
     """Run a server that says once where it listens. Raises UsageError when it cannot even start."""
     started = False
+    interruption.begin()
 
     def announce(listening: Listening) -> None:
         nonlocal started

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spxarb import __version__
+from spxarb import __version__, interruption
 from spxarb.cli import view
-from spxarb.cli.calls import INTERRUPTED, Call, interruptible, outcome, run, serve_until_stopped
+from spxarb.cli.calls import Call, frame, interruptible, run, serve_until_stopped
 from spxarb.errors import Exit, UsageError, as_failure
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def enter(
 
         return enter.run(context, dry_run=dry_run)
 
-    return run(_call(ctx, config, as_json, trades=not dry_run), job)
+    return run(_call(ctx, config, as_json), job)
 
 
 @app.command()
@@ -140,7 +140,7 @@ def monitor(
 
         return monitor.run(context, dry_run=dry_run)
 
-    return run(_call(ctx, config, as_json, trades=not dry_run), job)
+    return run(_call(ctx, config, as_json), job)
 
 
 @app.command()
@@ -177,7 +177,7 @@ def close_all(
 
     if not (yes or dry_run):
         _confirm("Close every position that spxarb owns, now, and stop trading?")
-    return run(_call(ctx, config, as_json, trades=not dry_run), job)
+    return run(_call(ctx, config, as_json), job)
 
 
 @app.command()
@@ -233,7 +233,7 @@ def status(
         return run(call, job)
     if as_json:
         raise UsageError("--watch draws a screen: leave out --json, or call status again for every object")
-    return view.watch(lambda: (outcome(call, job), pace))
+    return view.watch(lambda: (frame(call, job), pace))
 
 
 @app.command()
@@ -416,6 +416,11 @@ def demo(ctx: typer.Context, as_json: AsJson = False) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code; the words default to those of the process."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    with interruption.handled():
+        return _main(given)
+
+
+def _main(given: Sequence[str]) -> int:
     try:
         code = tree(given).main(given, prog_name="spxarb", standalone_mode=False, obj=tuple(given))
     except UsageError as error:
@@ -424,9 +429,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except WRONG_USE as error:
         view.complain(_wrong(error))
         return Exit.USAGE
-    except (typer.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):  # the library makes an Abort of an interruption
         view.complain("interrupted.")
-        return INTERRUPTED
+        return (interruption.received() or interruption.of(KeyboardInterrupt())).exit_code
     except Exception as error:  # noqa: BLE001 -- the last door: whatever it is, one line tells it
         view.complain(str(as_failure(error)))
         return Exit.BUG
@@ -458,9 +463,9 @@ def _first(words: Sequence[str]) -> str:
             return ""
 
 
-def _call(ctx: typer.Context, config: Path | None, as_json: bool, *, trades: bool = False) -> Call:
+def _call(ctx: typer.Context, config: Path | None, as_json: bool) -> Call:
     line: _Line = ctx.obj
-    return Call(ctx.info_name or "", config or line.config, as_json, line.arguments, trades)
+    return Call(ctx.info_name or "", config or line.config, as_json, line.arguments)
 
 
 def _confirm(question: str) -> None:

@@ -306,11 +306,12 @@ def _edge(edge: Decimal | None) -> list[Block]:
 
 
 def _monitor(result: MonitorResult) -> list[Block]:
-    differences: list[list[Cell]] = [[(sentence, WARN)] for sentence in result.reconciliation]
-    return [
-        _grid("Positions", _MANAGED, result.positions),
-        Grid("Differences between ledger and broker", ("what",), differences),
-    ]
+    return [_grid("Positions", _MANAGED, result.positions), _differences(result.reconciliation)]
+
+
+def _differences(sentences: Sequence[str]) -> Grid:
+    rows: list[list[Cell]] = [[(sentence, WARN)] for sentence in sentences]
+    return Grid("Differences between ledger and broker", ("what",), rows)
 
 
 def _close_all(result: CloseAllResult) -> list[Block]:
@@ -351,6 +352,7 @@ def _status(result: StatusResult) -> list[Block]:
         Beside(_dashboard(result)),
         _grid("Positions", _POSITIONS, result.positions),
         _grid("Trades", _TODAY, result.trades),
+        *([_differences(result.reconciliation)] if result.reconciliation else []),
         *_open_matters(result.matters),
     ]
 

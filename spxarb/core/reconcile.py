@@ -84,9 +84,8 @@ def unknown_holdings(snapshot: BrokerSnapshot, tag: str, known_refs: Collection[
     """
     net: defaultdict[tuple[int, str], Decimal] = defaultdict(lambda: ZERO)
     for execution in latest_revisions(snapshot.executions):
-        if execution.order_ref.startswith(PREFIX) and execution.order_ref not in known_refs:
-            name = order_name(execution.order_ref)
-            whose = "this ledger's name" if name and name.tag == tag else "another ledger's name"
+        if _is_unknown(execution.order_ref, known_refs):
+            whose = _whose(execution.order_ref, tag)
             key = execution.con_id, f"{execution.symbol} contract {execution.con_id} in {whose}"
             net[key] += _signed(execution)
     return [
@@ -94,6 +93,54 @@ def unknown_holdings(snapshot: BrokerSnapshot, tag: str, known_refs: Collection[
         for (_, contract), quantity in net.items()
         if quantity
     ]
+
+
+def unknown_orders(snapshot: BrokerSnapshot, tag: str, known_refs: Collection[str]) -> list[str]:
+    """Orders in spxarb's name that this ledger never sent, where `unknown_holdings` is silent.
+
+    Those that are live; those that filled by the list of completed orders, of which no execution is listed;
+    and those in this ledger's own name that add up to nothing: it has lost what it knew.
+    """
+    unknown = [order for order in snapshot.listed_orders if _is_unknown(order.order_ref, known_refs)]
+    live = {order.order_ref: order for order in snapshot.open_orders}
+    executed = {execution.order_ref for execution in snapshot.executions}
+    sentences = [
+        f"the broker has a live order {order.order_ref} in {_whose(order.order_ref, tag)}, which this ledger "
+        "knows nothing of"
+        for order in unknown
+        if order is live.get(order.order_ref)
+    ]
+    sentences += [
+        f"the broker shows order {order.order_ref} in {_whose(order.order_ref, tag)} as filled, which this "
+        "ledger knows nothing of"
+        for order in unknown
+        if order.order_ref not in live and order.filled and order.order_ref not in executed
+    ]
+    lost = {
+        execution.order_ref: None
+        for execution in latest_revisions(snapshot.executions)
+        if _is_unknown(execution.order_ref, known_refs)
+        and _whose(execution.order_ref, tag) == _OWN
+        and execution.quantity
+    }
+    if lost and not unknown_holdings(snapshot, tag, known_refs):
+        orders = ", ".join(sorted(lost))
+        sentences.append(
+            f"the broker shows executions of {orders} in {_OWN}, which this ledger knows nothing of"
+        )
+    return sentences
+
+
+_OWN = "this ledger's name"
+
+
+def _is_unknown(ref: str, known_refs: Collection[str]) -> bool:
+    return ref.startswith(PREFIX) and ref not in known_refs
+
+
+def _whose(ref: str, tag: str) -> str:
+    name = order_name(ref)
+    return _OWN if name and name.tag == tag else "another ledger's name"
 
 
 def _signed(execution: Execution) -> Decimal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import ZERO, TradeStatus
@@ -18,6 +19,7 @@ from spxarb.core.results.status import (
 from spxarb.errors import GatewayError
 from spxarb.trading import bookkeeping
 from spxarb.trading.context import READ_ONLY_CLIENT_ID_OFFSET
+from spxarb.trading.escalation import human_needed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,11 +31,14 @@ if TYPE_CHECKING:
 
 
 def run(context: JobContext, *, offline: bool) -> StatusResult:
-    """What the broker and the ledger say now. Without a gateway: what the ledger says, and exit 4."""
+    """What the broker and the ledger say now, and where they differ (exit 6).
+
+    Without a gateway: what the ledger says, and exit 4.
+    """
     if offline:
         return context.finish(_offline(context))
     try:
-        return context.finish(context.in_time(_online(context)))
+        return context.in_time(_online(context))
     except GatewayError as error:
         return context.finish(_offline(context), errors=[error])
 
@@ -47,13 +52,14 @@ async def _online(context: JobContext) -> StatusResult:
 
     async with connect_job(context, dry_run=True, client_id_offset=READ_ONLY_CLIENT_ID_OFFSET) as job:
         timeout = context.config.execution.quote_timeout_seconds
+        await job.reconcile()
         trades = job.ledger.trades.open()
         account, under = await asyncio.gather(
             job.broker.account_values(), underlyings(job.broker, timeout, enough)
         )
         marked_trades = await mark_trades(job, trades)
         spx, spy = under.spx_price, under.spy_price
-        return _status(
+        status = _status(
             context,
             job.now,
             job.now.date(),
@@ -62,6 +68,11 @@ async def _online(context: JobContext) -> StatusResult:
             MarketResult(spy, spx, spx / spy if spx and spy else None),
             connected=True,
         )
+        errors = human_needed(
+            job.findings.unproven,
+            mend="Compare the account at the broker with `spxarb report --csv --table executions`",
+        )
+        return context.finish(replace(status, reconciliation=job.findings.all), errors=errors)
 
 
 def _offline(context: JobContext) -> StatusResult:

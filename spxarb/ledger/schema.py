@@ -296,6 +296,12 @@ def closing_prices(db: Database) -> None:
     db.execute("ALTER TABLE baselines ADD COLUMN spy_close REAL")
 
 
+def looks(db: Database) -> None:
+    """Version 7: when the account was last compared with the ledger, and the time that the gateway told."""
+    db.execute("ALTER TABLE runs ADD COLUMN account_seen TEXT")
+    db.execute("ALTER TABLE runs ADD COLUMN market_time TEXT")
+
+
 MIGRATIONS: list[Callable[[Database], None]] = [
     first_tables,
     overnight_positions,
@@ -303,6 +309,7 @@ MIGRATIONS: list[Callable[[Database], None]] = [
     trade_states,
     matters,
     closing_prices,
+    looks,
 ]
 """The nth, counted from 1, turns version n - 1 into version n."""
 

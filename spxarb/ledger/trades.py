@@ -54,6 +54,15 @@ class Trades:
         """The trade with the id that the ledger gave it; the id it came with does not matter."""
         return self.get(self._file.insert("trades", trade_to_row(trade)))
 
+    def skip_ids(self, up_to: int) -> None:
+        """Give the ids up to this one to no new trade."""
+        with self._file.joined():
+            last = self._file.value("SELECT seq FROM sqlite_sequence WHERE name = 'trades'")
+            if last is None and up_to:
+                self._file.insert("sqlite_sequence", {"name": "trades", "seq": up_to})
+            elif last is not None and up_to > last:
+                self._file.update("sqlite_sequence", {"seq": up_to}, name="trades")
+
     def get(self, trade_id: int) -> Trade:
         """Raises KeyError when there is none, RefusedError when it cannot be read."""
         trades = self._trades("WHERE id = ?", trade_id)

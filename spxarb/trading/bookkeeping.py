@@ -85,11 +85,14 @@ def all_quiet(ledger: Ledger, today: date) -> bool:
     """Nothing is open and nothing can be learned: no need to connect.
 
     Every order is proven done, no settlement is provisional, no commission of the day is estimated, no matter
-    for a human is open. An order proven done only by its absence is checked again until its day is over.
+    for a human is open. An order proven done only by its absence is checked again until its day is over. And
+    the account was compared today by a job that may act: a ledger that lost its memory knows of nothing open.
     """
     unsure = ledger.orders.unproven() or ledger.orders.absent(today) or ledger.fills.estimated(today)
     doubt = ledger.trades.unreadable_open() or ledger.matters.open()
-    return not (open_trades(ledger) or unsure or ledger.trades.provisional() or doubt)
+    if open_trades(ledger) or unsure or ledger.trades.provisional() or doubt:
+        return False
+    return ledger.looks.on(today)
 
 
 def replace_estimates(ledger: Ledger, trades: Iterable[Trade] = ()) -> None:

@@ -11,9 +11,10 @@ from spxarb.broker.clock import Clock
 from spxarb.core import account, reconcile
 from spxarb.core.account import Break
 from spxarb.core.matters import MatterKind, NewMatter
-from spxarb.core.model import ZERO, LegName, SnapshotTaken
+from spxarb.core.model import ZERO, LegName, SnapshotTaken, latest_revisions
 from spxarb.core.orders import ABSENCE_SECONDS, OrderState, Presence, reported_done
-from spxarb.core.records import held
+from spxarb.core.pnl import trade_pnl
+from spxarb.core.records import held, order_name
 from spxarb.core.steps import SpreadState
 from spxarb.core.tracking import TrackedOrder
 from spxarb.core.trades import TradeEvent, TradeState
@@ -54,7 +55,9 @@ class ConnectedJob:
     def __init__(self, context: JobContext, broker: Broker, *, dry_run: bool) -> None:
         self.context, self.broker, self.ledger, self.dry_run = context, broker, context.ledger, dry_run
         self.clock = context.clock = Clock(context.config.trading.mode, broker.clock_reading)
-        self.executor = OrderExecutor(broker, context.ledger, context.fees, self.clock.now, context.waits)
+        self.executor = OrderExecutor(
+            broker, context.ledger, context.fees, self.clock.now, context.waits, context.note_sent
+        )
         self.heard = context.heard = Heard(broker, self.executor)
         self.snapshot: BrokerSnapshot = self.executor.own(broker.initial_snapshot)
         self.snapshot_at = context.waits.now()
@@ -154,6 +157,8 @@ class ConnectedJob:
 
     def stop_reason(self) -> str | None:
         """Why entries are forbidden; None when they are not."""
+        if self.context.stopping:
+            return self.context.stopping
         if self.ledger.state.is_trading():
             return self.account_warning() or None
         return self.ledger.state.trading_reason() or "trading was stopped"
@@ -172,19 +177,25 @@ class ConnectedJob:
         """
         new = self._missing_fills()
         estimated = self.ledger.fills.estimated()
-        repaired = [f"added to the ledger: {reconcile.describe(fill.execution)}" for fill in new]
+        what = "not in the ledger yet" if self.dry_run else "added to the ledger"
+        repaired = [f"{what}: {reconcile.describe(fill.execution)}" for fill in new]
         if not self.dry_run:
             self.executor.record_snapshot(self.snapshot)
+            self._skip_lost_trades()
             self._give_up_old_orders()
             await self._prove_orders()
             repaired += self._reopen()
             bookkeeping.replace_estimates(self.ledger, self._open_or_filled([*new, *estimated]))
         await self.compare()
         found = self._differences()
-        if not self.dry_run:
+        if self.dry_run:
+            found = matters.not_acknowledged(self.ledger, found)
+        else:
             found = matters.compared(self.ledger, found, self.now)
         texts = tuple(finding.text for finding in found)
         self.findings = reconcile.Findings(tuple(repaired), texts)
+        if not self.dry_run:
+            self.ledger.looks.add(self.context.run_id, self.now)
 
     # --- the account against the ledger ------------------------------------------------------
 
@@ -237,12 +248,21 @@ class ConnectedJob:
         return self.now >= timetable_of(trade, self.context.config).close
 
     def _own(self, trade: Trade) -> account.OwnTrade:
-        pnl = bookkeeping.pnl_of_trade(self.ledger, trade)
+        fills = self._fills_of(trade)
+        pnl = trade_pnl(trade, fills, self.ledger.settlements.of_trade(trade.id))
         spx, spy = (self._own_leg(trade, leg, pnl) for leg in LegName)
         # Once the fail-safe has bought SPY back, as it should, the SPX call stands alone by our own doing.
-        bought_back = any(not fill.purpose.opens for fill in self.ledger.fills.of_trade(trade.id))
+        bought_back = any(not fill.purpose.opens for fill in fills)
         whole = trade.state is TradeState.OPEN and not bought_back
         return account.OwnTrade(spx, spy, trade.spx_contracts, trade.spy_contracts, whole)
+
+    def _fills_of(self, trade: Trade) -> list[Fill]:
+        """The trade's fills; in a dry run with those that it may not add to the ledger."""
+        known = self.ledger.fills.of_trade(trade.id)
+        new = [fill for fill in self._missing_fills() if fill.trade_id == trade.id] if self.dry_run else []
+        standing = latest_revisions(fill.execution for fill in (*known, *new))
+        ids = {execution.exec_id for execution in standing}
+        return [fill for fill in (*known, *new) if fill.execution.exec_id in ids]
 
     def _own_leg(self, trade: Trade, leg: LegName, pnl: TradePnl) -> account.OwnLeg:
         contract = trade.contract(leg)
@@ -382,7 +402,15 @@ class ConnectedJob:
             for fill in reconcile.lost_fills(fills, self.snapshot, today)
         ]
         sentences += [*self._unreadable(), *self.ledger.trades.unreadable_open()]
-        return [*sentences, *reconcile.unknown_holdings(self.snapshot, self.ledger.tag, self._known_refs())]
+        known = self._known_refs()
+        sentences += reconcile.unknown_holdings(self.snapshot, self.ledger.tag, known)
+        return [*sentences, *reconcile.unknown_orders(self.snapshot, self.ledger.tag, known)]
+
+    def _skip_lost_trades(self) -> None:
+        """No trade gets the number of one that this ledger has lost: references would repeat."""
+        refs = self._todays_refs() - self._known_refs()
+        names = [name for name in map(order_name, refs) if name and name.tag == self.ledger.tag]
+        self.ledger.trades.skip_ids(max((name.trade_id for name in names), default=0))
 
     def _unreadable(self) -> list[str]:
         """Sentences about rows of the broker's lists that cannot be read and may be ours."""
@@ -392,9 +420,12 @@ class ConnectedJob:
         return [str(row) for row in self.snapshot.unreadable if row.may_be_ours(con_ids, client_ids)]
 
     def _known_refs(self) -> set[str]:
-        """References of today's executions that belong to orders in this ledger."""
+        """References of today's executions and orders that belong to orders in this ledger."""
+        return {ref for ref in self._todays_refs() if self.ledger.orders.find(ref) is not None}
+
+    def _todays_refs(self) -> set[str]:
         refs = {execution.order_ref for execution in self.snapshot.executions}
-        return {ref for ref in refs if self.ledger.orders.find(ref) is not None}
+        return refs | {order.order_ref for order in self.snapshot.listed_orders}
 
 
 def _key_of(finding: account.Finding) -> str:
@@ -430,6 +461,7 @@ async def connect_job(
         timeout=execution.connect_timeout_seconds,
         question_timeout=execution.question_timeout_seconds,
         client_id_patience=0.0 if dry_run else context.client_id_patience,
+        on_time=context.hear_time,
     ) as broker:
         if context.ledger.account is None and not dry_run:
             context.ledger.bind_account(broker.account)

@@ -9,13 +9,14 @@ the run may send. Neither raises: what fails there is told beside the rest and l
 from __future__ import annotations
 
 import logging
+import signal
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from spxarb import logs
+from spxarb import interruption, logs
 from spxarb.config.load import Config
 from spxarb.core.model import NEW_YORK
 from spxarb.core.sentences import sentence
@@ -35,6 +36,7 @@ from spxarb.trading import bookkeeping
 from spxarb.trading.waits import WaitClock
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
     from decimal import Decimal
     from pathlib import Path
@@ -62,8 +64,12 @@ LOCK_MARGIN = 1.1
 """How much longer than the longest job a job waits for the lock."""
 CLIENT_ID_SHARE = 0.5
 """How much of that time an exit may add to wait for its client id."""
+UNDO_SECONDS = 60.0
+"""How long an interrupted entry may take to undo what it began: systemd kills after 90 s."""
 SHORTEST_BUDGET = 120.0
 """A job's budget is not cut below this many seconds for the sake of the next exit."""
+OBEYED_AT_ONCE = 3
+"""The signal after which a job is not asked any more: it is ended where it stands."""
 WRITERS = frozenset({"enter", "monitor", "settle", "close-all"})
 """Verbs that bring the ledger up to date with the broker."""
 EXITS = frozenset({"monitor", "close-all"})
@@ -76,7 +82,8 @@ class JobContext:
 
     `problem`: why the configuration is invalid, empty when it is not. `clock`: the connection's, once there
     is one; `heard`: what the broker said over it. `alerts`: what will be sent when the command ends.
-    `open_at_start`: trades that were open then.
+    `open_at_start`: trades that were open then. `sent`: something that changes something went to the broker.
+    `stopping`: why an entry must be undone now.
     """
 
     command: str
@@ -89,7 +96,10 @@ class JobContext:
     heard: Heard | None = None
     alerts: list[str] = field(default_factory=list)
     open_at_start: tuple[Trade, ...] = ()
+    sent: bool = False
+    stopping: str = ""
     _told_daily: set[str] = field(default_factory=set)
+    _signals: int = 0
 
     @cached_property
     def limits(self) -> Limits:
@@ -138,15 +148,24 @@ class JobContext:
     def now(self) -> datetime:
         """The connection's clock, New York; without one the system's, in the sim mode the last time known.
 
-        A simulated day is not the machine's: what is known of it is the newest time in the ledger.
+        A simulated day is not the machine's: what is known of it is what the gateway told last, to whichever
+        command, else the newest time in the ledger.
         """
         if self.clock is not None:
             return self.clock.now()
-        known = None
         if self.config.trading.mode == "sim":
             with suppress(RefusedError):
-                known = self.ledger.state.row()["last_updated"]
-        return datetime.fromisoformat(known).astimezone(NEW_YORK) if known else datetime.now(NEW_YORK)
+                if (heard := self.ledger.looks.heard()) is not None:
+                    return heard
+                if known := self.ledger.state.row()["last_updated"]:
+                    return datetime.fromisoformat(known).astimezone(NEW_YORK)
+        return datetime.now(NEW_YORK)
+
+    def hear_time(self, at: datetime) -> None:
+        """The gateway told its time; in the sim mode no other clock knows it, so the ledger keeps it."""
+        if self.config.trading.mode == "sim" and self.run_id:
+            with suppress(RefusedError):  # a ledger that cannot be written does not make the answer wrong
+                self.ledger.looks.hear(self.run_id, at)
 
     @property
     def lock_wait(self) -> float:
@@ -181,21 +200,52 @@ class JobContext:
     def in_time(self, job: Coroutine[Any, Any, T]) -> T:
         """Run a job to its end within the budget. Raises GatewayError when it takes longer.
 
-        Each wait has an end of its own; this is for a gateway that drips.
+        Each wait has an end of its own; this is for a gateway that drips. Raises Interrupted when a signal
+        ended it.
         """
         import asyncio  # noqa: PLC0415 -- only a job that connects needs it
 
         async def bounded() -> T:
-            async with asyncio.timeout(self.budget):
-                return await job
+            task = asyncio.current_task()
+            assert task is not None
+
+            def on_signal() -> bool:
+                self._signals += 1
+                task.get_loop().call_soon_threadsafe(self._on_signal, task)
+                return self._signals < OBEYED_AT_ONCE
+
+            with interruption.heard_by(on_signal):
+                async with asyncio.timeout(self.budget):
+                    return await job
 
         try:
             return asyncio.run(bounded())
+        except asyncio.CancelledError:
+            raise interruption.received() or interruption.Interrupted(signal.SIGTERM) from None
         except TimeoutError:
             raise GatewayError(
                 f"`{self.command}` did not come to its end within {self.budget:.0f} s",
                 mend="Look at the Gateway; `spxarb monitor` goes on where this ended",
             ) from None
+
+    def note_sent(self) -> None:
+        """Something that changes something at the broker is about to be sent."""
+        self.sent = True
+
+    def _on_signal(self, task: asyncio.Task[Any]) -> None:
+        """End the job: at once, but an entry that has begun undoes that first, as for `stop`.
+
+        Where trading was stopped already (`close-all` has waited for this job) it is too late for that. What
+        an exit has begun is left as it is, its orders too: the next command goes on with it.
+        """
+        first = not self.stopping and self._signals == 1
+        if first and self.command == "enter" and self.sent and self.ledger.state.is_trading():
+            found = interruption.received()
+            self.stopping = f"interrupted by {found.cause}" if found else "interrupted"
+            log.warning("%s: what was begun is undone first; another signal ends it at once", self.stopping)
+            task.get_loop().call_later(UNDO_SECONDS, task.cancel)
+        elif not task.cancelling():
+            task.cancel()
 
     def exit_at(self, trade: Trade) -> datetime:
         """When the trade's exit by time is due."""
@@ -263,7 +313,7 @@ class JobContext:
                 found += self._open_matters(sentences, result.at, keep=keep)
         if self.problem:
             found.append(ConfigError(f"Went on with the limits stored with the trade: {self.problem}"))
-        return replace(_with(result, found), notes=(*result.notes, *filter(None, notes), *told))
+        return replace(with_errors(result, found), notes=(*result.notes, *filter(None, notes), *told))
 
     def end(self, result: R) -> R:
         """Write down how the command ended; then let a human hear of it, if there is a reason to."""
@@ -272,7 +322,7 @@ class JobContext:
             ended = datetime.now(NEW_YORK)
             code, error = result.exit_code, result.error
             self.ledger.runs.end(self.run_id, ended, code, error, day_of=self.now())
-        result = _with(result, failures)
+        result = with_errors(result, failures)
         alarming = result.exit_code == Exit.HUMAN or (
             result.exit_code in {Exit.BUG, Exit.REFUSED} and self.command in EXITS and self.open_at_start
         )
@@ -337,7 +387,7 @@ class JobContext:
             found.append(as_failure(error))
 
 
-def _with(result: R, errors: Sequence[SpxarbError]) -> R:
+def with_errors(result: R, errors: Sequence[SpxarbError]) -> R:
     """The result with more errors: the exit code that wins, and every sentence, each once."""
     if not errors:
         return result

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, TypeVar
 
+from spxarb.core.records import Purpose
 from spxarb.core.sentences import lower_first, sentence
 from spxarb.errors import (
     HumanNeededError,
@@ -14,14 +15,17 @@ from spxarb.errors import (
     as_failure,
 )
 from spxarb.trading import bookkeeping
-from spxarb.trading.context import READ_ONLY_CLIENT_ID_OFFSET
+from spxarb.trading.context import READ_ONLY_CLIENT_ID_OFFSET, WRITERS, with_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
+    from spxarb.core.result import Result
+    from spxarb.interruption import Interrupted
     from spxarb.trading.context import JobContext
 
+R = TypeVar("R", bound="Result")
 _LOOK = "Look at the broker now; `spxarb monitor` tries again"
 
 
@@ -65,8 +69,55 @@ def alarm_of(context: JobContext, error: Exception, *, everything: bool) -> Huma
     )
 
 
-def _at_risk(context: JobContext, error: Exception, *, everything: bool) -> str:
-    """What is open and must not be, in words; empty when nothing is.
+def interrupted(context: JobContext, found: Interrupted, *, everything: bool) -> HumanNeededError | None:
+    """What a command that a signal ended leaves to a human; None: nothing was sent, and no exit is due."""
+    ended = f"interrupted by {found.cause}"
+    if context.sent:
+        begun = _begun(context)
+        return HumanNeededError(
+            f"{ended}: {begun}" if begun else f"{ended} after orders were sent: nothing is half done",
+            risk="A leg may be without its hedge" if begun else "",
+            mend="Run `spxarb monitor` now" if begun else "`spxarb status` shows what is held",
+        )
+    if context.command not in WRITERS:
+        return None
+    at_risk = _at_risk(context, found, everything=everything, ask=False)
+    if not at_risk:
+        return None
+    return HumanNeededError(
+        f"{ended}: {lower_first(at_risk)}", risk="Its calls may still be held", mend=_LOOK
+    )
+
+
+def cut_short(context: JobContext, result: R, found: Interrupted) -> R:
+    """The result of a job that came to its end although a signal was to end it."""
+    if not context.sent:
+        return result
+    alarm: SpxarbError | None
+    try:
+        alarm = interrupted(context, found, everything=context.command == "close-all")
+    except Exception as error:  # noqa: BLE001 -- the result of what was done must not be lost
+        alarm = as_failure(error)
+    return with_errors(result, [alarm] if alarm else [])
+
+
+def _begun(context: JobContext) -> str:
+    """Entries and exits that are half done, and orders without a proven end; empty for none."""
+    trades = bookkeeping.open_trades(context.ledger)
+    half = [f"trade {trade.id} may be half open" for trade in trades if trade.state.entry_interrupted]
+    half += [
+        f"the exit of trade {trade.id} is not complete"
+        for trade in trades
+        if trade.exit_reason is not None and not trade.residual and not trade.state.entry_interrupted
+    ]
+    orders = context.ledger.orders.unproven()
+    working = [record.ref for record in orders if record.purpose is not Purpose.FAILSAFE]
+    half += [f"how {', '.join(working)} ended is not known yet"] if working else []
+    return "; ".join(half)
+
+
+def _at_risk(context: JobContext, error: BaseException, *, everything: bool, ask: bool = True) -> str:
+    """What is open and must not be, in words; empty when nothing is. `ask`: in the sim mode for the time.
 
     A trade that another job works on (it holds the lock) is that job's, until the clock says otherwise. Where
     the ledger cannot be read by now, the trades are taken as they were when the command began.
@@ -80,7 +131,7 @@ def _at_risk(context: JobContext, error: Exception, *, everything: bool) -> str:
         return unread[0]
     others = isinstance(error, LockedError)
     due = [trade for trade in trades if trade.state.can_exit]
-    now = _market_time(context) if due else context.now()
+    now = _market_time(context) if due and ask else context.now()
     for trade in due:
         if trade.state.entry_interrupted and not others:
             return f"Trade {trade.id} may be half open"
@@ -101,7 +152,8 @@ def _market_time(context: JobContext) -> datetime:
 
     ib = context.config.ib
     endpoint = Endpoint(ib.host, ib.port, ib.client_id + READ_ONLY_CLIENT_ID_OFFSET, ib.account, "sim")
-    try:
-        return asyncio.run(gateway_time(endpoint, context.config.execution.connect_timeout_seconds))
-    except SpxarbError:
-        return context.now()
+    with suppress(SpxarbError):
+        told = asyncio.run(gateway_time(endpoint, context.config.execution.connect_timeout_seconds))
+        context.hear_time(told)
+        return told
+    return context.now()

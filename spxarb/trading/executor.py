@@ -66,8 +66,11 @@ class OrderExecutor:
         fees: FeeSchedule,
         now: Callable[[], datetime],
         waits: WaitClock,
+        on_send: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_send` is called before anything that changes something is sent."""
         self.broker, self.ledger, self.fees, self.now, self.waits = broker, ledger, fees, now, waits
+        self._on_send = on_send
         broker.skip_order_ids(ledger.orders.highest_id(broker.client_id))
         for record in ledger.orders.unproven():
             if record.client_id == broker.client_id:
@@ -139,6 +142,7 @@ class OrderExecutor:
         log.info("order %s: %s", ticket.order_ref, _words(ticket))
         track = spread.orders[ticket.order_ref]
         track.client_id, track.order_id = self.broker.client_id, order_id
+        self._on_send()
         try:
             self.broker.place(ticket, order_id)
         except GatewayError as error:
@@ -147,6 +151,7 @@ class OrderExecutor:
     def _reprice(self, action: Reprice, track: TrackedOrder) -> None:
         self.ledger.orders.reprice(action.ref, action.limit, self.now())
         log.info("order %s: limit %s", action.ref, action.limit)
+        self._on_send()
         try:
             self.broker.place(replace(track.ticket, limit=action.limit), track.order_id)
         except GatewayError as error:
@@ -160,6 +165,7 @@ class OrderExecutor:
         self.ledger.orders.add_step(track.ref, "cancel", self.now())
         self.cancelled.add(track.ref)
         log.info("order %s: cancel", track.ref)
+        self._on_send()
         with suppress(GatewayError):  # the link is down: the procedure sees that and takes a snapshot later
             self.broker.cancel(track.order_id)
 

@@ -45,6 +45,12 @@ def compared(ledger: Ledger, findings: Iterable[NewMatter], at: datetime) -> lis
     return [finding for finding in found.values() if needs_human(ledger, finding, at)]
 
 
+def not_acknowledged(ledger: Ledger, findings: Iterable[NewMatter]) -> list[NewMatter]:
+    """As `compared`, and nothing is kept: for a job that only looks."""
+    dealt_with = {matter.key for matter in ledger.matters.unresolved() if not matter.is_open}
+    return [finding for finding in findings if finding.key not in dealt_with]
+
+
 def review(ledger: Ledger, at: datetime) -> None:
     """Raise what the states of trades and orders say needs a human, and resolve what they no longer say."""
     standing = {finding.key: finding for finding in _standing(ledger)}

@@ -100,5 +100,7 @@ class StatusResult(Result):
     trades: tuple[TradeResult, ...] = ()
     """The trades of the day."""
     performance: PerformanceResult = field(default_factory=PerformanceResult)
+    reconciliation: tuple[str, ...] = ()
+    """Where ledger and broker differ; empty when they agree, or when the broker was not asked."""
     matters: tuple[MatterRow, ...] = ()
     """Matters for a human that are open, oldest first."""

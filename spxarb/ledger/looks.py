@@ -1,0 +1,71 @@
+"""When the account was last compared with the ledger, and the newest time that the gateway told.
+
+A look counts only with the mark that it left in a file beside the ledger. A ledger that was put back from an
+older copy does not know what happened since: its newest look is not the marked one, so the account is asked
+again.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from spxarb.ledger.rows import from_moment, to_moment
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+    from pathlib import Path
+
+    from spxarb.ledger.file import LedgerFile
+
+
+class Looks:
+    """The columns `account_seen` and `market_time` of the table `runs`."""
+
+    def __init__(self, file: LedgerFile) -> None:
+        self._file = file
+
+    @property
+    def mark(self) -> Path:
+        """The file beside the ledger that names the newest look."""
+        return self._file.path.with_suffix(".seen")
+
+    def add(self, run_id: int, at: datetime) -> None:
+        """A job that may act has compared the whole account with the ledger; `at`: the market's time.
+
+        A mark that cannot be written is none: the next command looks again.
+        """
+        self._file.update("runs", {"account_seen": to_moment(at)}, id=run_id)
+        with suppress(OSError):
+            handle = os.open(self.mark, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(self._text(run_id, to_moment(at)))
+
+    def on(self, day: date) -> bool:
+        """Whether the account was compared on that day, and the ledger is the one that knows of it."""
+        rows = self._file.rows(
+            "SELECT id, account_seen FROM runs WHERE account_seen IS NOT NULL ORDER BY id DESC LIMIT 1"
+        )
+        if not rows or from_moment(rows[0]["account_seen"]).date() != day:
+            return False
+        try:
+            return self.mark.read_text(encoding="utf-8") == self._text(rows[0]["id"], rows[0]["account_seen"])
+        except (OSError, ValueError):
+            return False
+
+    def _text(self, run_id: int, moment: str) -> str:
+        return f"{self._file.tag} {run_id} {moment}\n"
+
+    # --- the gateway's time ---------------------------------------------------------------------
+
+    def hear(self, run_id: int, at: datetime) -> None:
+        """The gateway told this time."""
+        self._file.update("runs", {"market_time": to_moment(at)}, id=run_id)
+
+    def heard(self) -> datetime | None:
+        """The time that a gateway told last; None: none ever did."""
+        moment = self._file.value(
+            "SELECT market_time FROM runs WHERE market_time IS NOT NULL ORDER BY id DESC LIMIT 1"
+        )
+        return None if moment is None else from_moment(moment)
