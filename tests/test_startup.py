@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import datetime
 from importlib.util import find_spec
 
 import pytest
 
+from spxarb.core.model import NEW_YORK
 from spxarb.imports import LEFT_OUT
+from spxarb.ledger.ledger import Ledger
 
 
 def loaded_by(code: str) -> set[str]:
@@ -125,9 +128,12 @@ MACHINE = {
 
 @pytest.fixture
 def imports_of(tmp_path):
-    """What a command imports that finds an empty ledger, as `-X importtime` lists it."""
+    """What a command imports that finds an empty ledger, its account seen today, as `-X importtime` lists it."""
     config = tmp_path / "config.yaml"
     config.write_text(f"storage: {{database: {tmp_path / 'trading.db'}}}\n")
+    now = datetime.now(NEW_YORK)
+    with Ledger.open(tmp_path / "trading.db", mode="paper") as ledger:
+        ledger.looks.add(ledger.runs.begin("monitor", [], now), now)
 
     def ask(*words: str) -> set[str]:
         command = [sys.executable, "-X", "importtime", "-m", "spxarb", *words]

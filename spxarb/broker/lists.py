@@ -23,7 +23,7 @@ from spxarb.errors import GatewayError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
-    from datetime import datetime, tzinfo
+    from datetime import tzinfo
 
     from spxarb.core.model import BrokerOrder, Execution, Position
 

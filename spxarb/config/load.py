@@ -10,6 +10,7 @@ import difflib
 import ipaddress
 import os
 import reprlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -45,6 +46,7 @@ ENVIRONMENT: dict[str, tuple[str, str]] = {
     "EMAIL_ADDRESS": ("notifications.email_address", "text"),
     "SPXARB_DATABASE": ("storage.database", "text"),
 }
+NO_SETTING = "it holds no setting (it is empty, or all of it is comments)"
 CONFIG_VARIABLE = "SPXARB_CONFIG"
 NOTIFY_VARIABLE = "SPXARB_NOTIFY_URL"
 WAIT_VARIABLE = "SPXARB_WAIT_SCALE"
@@ -55,6 +57,9 @@ class Config(Sections):
 
     source: Path | None = Field(default=None, exclude=True, description="The YAML file that was read.")
     state_directory: Path | None = Field(default=None, exclude=True, description="$STATE_DIRECTORY.")
+    hollow: bool = Field(
+        default=False, exclude=True, description="The YAML file holds no setting, and nobody named it."
+    )
     wait_scale: float = Field(
         default=1.0, exclude=True, description="$SPXARB_WAIT_SCALE, see `trading/waits`."
     )
@@ -114,9 +119,18 @@ def load(
     """
     config, problems, source = _read(path, environ, overrides)
     if problems:
-        where = f"The configuration {source}" if source else "The configuration"
-        raise ConfigError(f"{where} is invalid: {'; '.join(problems)}", mend="Fix this and run it again")
+        raise _invalid(source, problems)
     return config
+
+
+def _invalid(source: Path | None, problems: Sequence[str]) -> ConfigError:
+    where = f"The configuration {source}" if source else "The configuration"
+    return ConfigError(f"{where} is invalid: {'; '.join(problems)}", mend="Fix this and run it again")
+
+
+def without_settings(config: Config) -> ConfigError:
+    """What to tell of a file found in a default place that holds no setting."""
+    return _invalid(config.source, [NO_SETTING])
 
 
 def salvage(
@@ -150,6 +164,20 @@ def ledger_candidates(
     return tuple(folder / mode / LEDGER_NAME for mode in order)
 
 
+def other_places(config: Config) -> list[Path]:
+    """Where other ledgers may be: each mode's default place, and the folder of `storage.database`.
+
+    Only what there is, the likeliest first.
+    """
+    folder = state_folder(config.state_directory)
+    places = [folder / mode / LEDGER_NAME for mode in ("live", "paper", "sim")]
+    own = config.storage.database
+    if own is not None:
+        with suppress(OSError):
+            places += sorted(own.absolute().parent.glob("*.db"))
+    return [path for path in places if exists(path)]
+
+
 def find_file(path: Path | None, environ: Mapping[str, str]) -> tuple[Path | None, str]:
     """The YAML file to read (None: there is none) and what named it (empty: found in a default place)."""
     if path is not None:
@@ -180,6 +208,9 @@ def _read(
     real = {name: text for name, text in (os.environ if environ is None else environ).items() if text.strip()}
     file, named_by = find_file(path, {**_env_file(None)[0], **real})
     from_file, file_problems = _from_file(file, named_by) if file else ([], [])
+    empty = bool(file) and not (from_file or file_problems)
+    if empty and named_by:
+        file_problems = [NO_SETTING]
     local, env_problems = _env_file(file)
     text = {**local, **real}
     settings = [*from_file, *_from_environment(text, real), *_from_options(overrides or {})]
@@ -190,6 +221,7 @@ def _read(
     config = Config(
         **dict(sections),
         source=file,
+        hollow=empty and not named_by,
         state_directory=Path(state) if state else None,
         wait_scale=scale,
         notify_url=SecretStr(text[NOTIFY_VARIABLE]) if text.get(NOTIFY_VARIABLE) else None,

@@ -46,6 +46,10 @@ class TradingDay:
         return self.entry_open <= now < self.entry_cutoff
 
 
+STORED_TIMETABLE = "timetable"
+"""Under which key a trade's `limits` hold the timetable of its day."""
+
+
 def stored_day(day: TradingDay) -> dict[str, object]:
     """The timetable in JSON's types; `day_from_stored` reads it back."""
     return {

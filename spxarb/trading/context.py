@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from spxarb.core.result import Mode, Result
     from spxarb.core.steps import Tactics
     from spxarb.core.strategy import Limits
+    from spxarb.ledger.elsewhere import OtherLedger
     from spxarb.ledger.ledger import Ledger
     from spxarb.trading.heard import Heard
 
@@ -82,7 +83,8 @@ class JobContext:
 
     `problem`: why the configuration is invalid, empty when it is not. `clock`: the connection's, once there
     is one; `heard`: what the broker said over it. `alerts`: what will be sent when the command ends.
-    `open_at_start`: trades that were open then. `sent`: something that changes something went to the broker.
+    `open_at_start`: trades that were open then. `elsewhere`: other ledgers with open trades. `sent`: something
+    that changes something went to the broker.
     `stopping`: why an entry must be undone now.
     """
 
@@ -96,6 +98,8 @@ class JobContext:
     heard: Heard | None = None
     alerts: list[str] = field(default_factory=list)
     open_at_start: tuple[Trade, ...] = ()
+    elsewhere: list[OtherLedger] = field(default_factory=list)
+    _daily: list[str] = field(default_factory=list)
     sent: bool = False
     stopping: str = ""
     _told_daily: set[str] = field(default_factory=set)
@@ -311,9 +315,41 @@ class JobContext:
             with self._failures_into(found):
                 sentences = [result.error or "", *map(str, found)]
                 found += self._open_matters(sentences, result.at, keep=keep)
+        told += self._told_elsewhere(found, result.at)
+        if self.config.hollow:
+            told.append(
+                f"The configuration {self.config.source} holds no setting: the defaults are in force."
+            )
         if self.problem:
             found.append(ConfigError(f"Went on with the limits stored with the trade: {self.problem}"))
         return replace(with_errors(result, found), notes=(*result.notes, *filter(None, notes), *told))
+
+    def _told_elsewhere(self, found: list[SpxarbError], at: datetime) -> list[str]:
+        """Open trades of other ledgers: sentences; into `found` goes what is due and nothing looks after.
+
+        It is due by the clock of the machine or by that of the command: one of them may be simulated.
+        """
+        sentences, now = [], max(at, datetime.now(NEW_YORK))
+        for other in self.elsewhere:
+            if other.unreadable:
+                what, mend = (
+                    f"The other ledger {other.path} cannot be read ({other.unreadable})",
+                    "Look at it",
+                )
+            else:
+                ids = ", ".join(map(str, other.trades))
+                what = f"The ledger {other.path} of mode {other.mode} has open trades ({ids})"
+                mend = f"Run `spxarb monitor` with trading.mode {other.mode} and that storage.database"
+            due = other.is_due(now) and (self.command in WRITERS or self.clock is not None)
+            error = HumanNeededError if due else SpxarbError
+            risk = "An exit is due there, and this command does not look after it" if due else ""
+            told = error(what, risk=risk, mend=mend)
+            self._daily.append(str(told))
+            if due:
+                found.append(told)
+            else:
+                sentences.append(str(told))
+        return sentences
 
     def end(self, result: R) -> R:
         """Write down how the command ended; then let a human hear of it, if there is a reason to."""
@@ -326,12 +362,15 @@ class JobContext:
         alarming = result.exit_code == Exit.HUMAN or (
             result.exit_code in {Exit.BUG, Exit.REFUSED} and self.command in EXITS and self.open_at_start
         )
-        sentences = dict.fromkeys([*([result.error or ""] if alarming else []), *self.alerts])
-        if sentences:
+        rest = result.error or ""
+        for sentence in self._daily:
+            rest = rest.replace(sentence, "").strip()
+        sentences = [text for text in dict.fromkeys([rest if alarming else "", *self.alerts]) if text]
+        if sentences or self._daily:
             from spxarb.trading import alerts  # noqa: PLC0415 -- only an alert needs it
 
             title = title_of(self.command, result.exit_code)
-            daily = [text for text in sentences if text in self._told_daily]
+            daily = [*self._daily, *(text for text in sentences if text in self._told_daily)]
             once_an_hour = [text for text in sentences if text not in self._told_daily]
             alerts.send(self.config, self.ledger, title, once_an_hour, daily)
         return result

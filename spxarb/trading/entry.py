@@ -14,7 +14,7 @@ from spxarb.core.model import ExitReason, LegName, OrderTicket, Side
 from spxarb.core.records import Trade
 from spxarb.core.results.enter import EnterResult, EntryCredit, EntryLeg, EntryPrices, Verdict
 from spxarb.core.sentences import upper_first
-from spxarb.core.sessions import stored_day
+from spxarb.core.sessions import STORED_TIMETABLE, stored_day
 from spxarb.core.strategy import (
     NO_MARKET,
     Credit,
@@ -32,7 +32,7 @@ from spxarb.core.trades import TradeState
 from spxarb.errors import GatewayError
 from spxarb.trading import bookkeeping
 from spxarb.trading.market import entry_market
-from spxarb.trading.market_calendar import STORED_TIMETABLE, timetable
+from spxarb.trading.market_calendar import timetable
 from spxarb.trading.marks import pnl_of_open
 
 if TYPE_CHECKING:

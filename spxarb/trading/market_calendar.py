@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from spxarb.core.sessions import TradingDay, day_from_stored, session_times, trading_day
+from spxarb.core.sessions import STORED_TIMETABLE, TradingDay, day_from_stored, session_times, trading_day
 from spxarb.imports import trimmed
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from spxarb.config.schema import Sections
     from spxarb.core.records import Trade
-
-STORED_TIMETABLE = "timetable"
-"""Under which key a trade's `limits` hold the timetable of its day."""
 
 
 class Closures(NamedTuple):

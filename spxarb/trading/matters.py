@@ -70,12 +70,6 @@ def of_warning(message: Message, at: datetime) -> NewMatter:
     return NewMatter(key, f"the broker warns of the account: {message}")
 
 
-def not_acknowledged(ledger: Ledger, findings: Iterable[NewMatter]) -> list[NewMatter]:
-    """Those that no human has acknowledged; the ledger stays as it is."""
-    known = {matter.key: matter for matter in ledger.matters.unresolved()}
-    return [f for f in findings if f.key not in known or known[f.key].is_open]
-
-
 def not_told(ledger: Ledger, told: Iterable[str]) -> list[HumanNeededError]:
     """The open matters that these sentences do not name yet, as the one error that they make.
 

@@ -8,12 +8,23 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from spxarb import logs
-from spxarb.config.load import MODES, Config, ledger_candidates, load, salvage
-from spxarb.errors import ConfigError, RefusedError, SpxarbError, as_failure
+from spxarb.config.load import (
+    MODES,
+    Config,
+    ledger_candidates,
+    load,
+    other_places,
+    salvage,
+    without_settings,
+)
+from spxarb.core.model import NEW_YORK
+from spxarb.errors import ConfigError, HumanNeededError, RefusedError, SpxarbError, as_failure
+from spxarb.ledger.elsewhere import other_ledgers
 from spxarb.ledger.ledger import Ledger
 from spxarb.lock import terminate_holder
 from spxarb.trading.context import EXITS, GRACE_SECONDS, WRITERS, JobContext, stored_config, title_of
@@ -23,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from spxarb.core.records import Trade
+    from spxarb.ledger.elsewhere import OtherLedger
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +56,7 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
                 context = JobContext(command, config, ledger, 0, problem)
                 context.run_id = _begin(context, arguments)
                 context.open_at_start = tuple(ledger.trades.open())
+                context.elsewhere = _elsewhere(config, ledger)
             except Exception as error:
                 alarm = _alarm(command, config, error)
                 if alarm is None:
@@ -55,6 +68,11 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
         raise
     finally:
         logs.shutdown()
+
+
+def _elsewhere(config: Config, ledger: Ledger) -> list[OtherLedger]:
+    own = config.database_path().absolute()
+    return other_ledgers(other_places(config), but=own, tag=ledger.tag)
 
 
 def _ledger(config: Config, *, read_only: bool = False) -> Ledger:
@@ -79,10 +97,27 @@ def _alarm(command: str, config: Config, error: Exception) -> SpxarbError | None
         context = JobContext(command, config, book, 0)
         alarm = alarm_of(context, error, everything=command == "close-all")
         readable = True
+    if alarm is None:
+        alarm = _alarm_elsewhere(config, error)
     failure = alarm or as_failure(error)
     if alarm is not None or (command in EXITS and not readable):
         alerts.send(config, None, title_of(command, failure.exit_code), [str(failure)])
     return alarm
+
+
+def _alarm_elsewhere(config: Config, error: Exception) -> SpxarbError | None:
+    """What needs a human in the ledger that could not be used, or in another; None where no exit is due."""
+    with suppress(Exception):
+        now = datetime.now(NEW_YORK)
+        for other in other_ledgers([config.database_path().absolute(), *other_places(config)]):
+            if other.is_due(now):
+                failure = as_failure(error)
+                return HumanNeededError(
+                    f"{failure.what}, and an exit is due there ({other.path}, mode {other.mode})",
+                    risk="Its calls may still be held, and nothing looks after them",
+                    mend=failure.mend,
+                )
+    return None
 
 
 def _begin(context: JobContext, arguments: Sequence[str]) -> int:
@@ -103,16 +138,27 @@ def _begin(context: JobContext, arguments: Sequence[str]) -> int:
 
 
 def _configuration(command: str, config_file: Path | None) -> tuple[Config, str]:
-    """The configuration in force; with an invalid one, that of the oldest open trade, and what is wrong."""
+    """The configuration in force; with an invalid one, that of the oldest open trade, and what is wrong.
+
+    A file that was found and holds no setting is as good as none, unless a trade is open: then one is lost.
+    """
     try:
-        return load(config_file), ""
-    except ConfigError as error:
-        if command not in EXITS:
-            raise
+        config = load(config_file)
+        if not config.hollow:
+            return config, ""
         stored = _stored_configuration(config_file)
         if stored is None:
+            return config, ""
+        error = without_settings(config)
+        if command not in EXITS:
+            raise error
+    except ConfigError as invalid:
+        if command not in EXITS:
             raise
-        return stored, str(error)
+        stored, error = _stored_configuration(config_file), invalid
+        if stored is None:
+            raise
+    return stored, str(error)
 
 
 def _stored_configuration(config_file: Path | None) -> Config | None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from spxarb import __version__, errors, logs
+from spxarb import __version__, errors, interruption, logs
 from spxarb.cli import calls, commands
 from spxarb.config.load import load
 from spxarb.core.model import NEW_YORK
@@ -153,8 +153,8 @@ def lonely(folder: Path) -> dict[str, str]:
 # --- what a job does, and what becomes of it ------------------------------------------------------
 
 
-def call(command: str = "monitor", *, as_json: bool = False, trades: bool = False) -> calls.Call:
-    return calls.Call(command, None, as_json, (command,), trades)
+def call(command: str = "monitor", *, as_json: bool = False) -> calls.Call:
+    return calls.Call(command, None, as_json, (command,))
 
 
 def run(job, capsys, **options) -> tuple[int, str, str]:
@@ -204,15 +204,24 @@ def test_wrong_use_that_a_job_finds_is_no_result(capsys):
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize(("trades", "code"), [(True, 6), (False, 130)])
-def test_an_interrupted_job_needs_a_human_if_it_may_have_orders_out(capsys, trades, code):
+@pytest.mark.parametrize(
+    ("ended", "code", "word"),
+    [
+        (KeyboardInterrupt(), 130, "Ctrl-C"),
+        (interruption.Interrupted(2), 130, "Ctrl-C"),
+        (interruption.Interrupted(15), 143, "SIGTERM"),
+        (interruption.Interrupted(1), 129, "SIGHUP"),
+    ],
+)
+def test_a_job_that_a_signal_ended_before_it_sent_anything_has_the_shells_code_and_one_line(
+    capsys, ended, code, word
+):
     def job(_):
-        raise KeyboardInterrupt
+        raise ended
 
-    found, out, err = run(job, capsys, trades=trades, as_json=True)
+    found, out, err = run(job, capsys, as_json=True)
     assert found == json.loads(out)["exit_code"] == code
-    assert err.count("\n") == 1
-    assert ("spxarb monitor" in err.partition(": ")[2]) is trades
+    assert err == f"spxarb monitor: interrupted by {word}; nothing is at risk that was not before.\n"
 
 
 def test_a_result_survives_a_failure_of_tidying_up_and_the_worse_code_wins():
@@ -358,4 +367,5 @@ def test_every_option_has_a_sentence_in_the_reference_and_in_help(spxarb):
 def test_the_exit_codes_are_all_documented_in_order():
     text = (ROOT / "docs" / "exit-codes.md").read_text(encoding="utf-8")
     documented = [int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)]
-    assert documented == [*map(int, errors.Exit), calls.INTERRUPTED]
+    signals = [interruption.Interrupted(number).exit_code for number in sorted(interruption.SIGNALS)]
+    assert documented == [*map(int, errors.Exit), *signals]
