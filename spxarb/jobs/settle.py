@@ -10,12 +10,13 @@ from spxarb.core.results.settle import SettleResult
 from spxarb.errors import UsageError
 from spxarb.trading import bookkeeping, recovery, settlement
 from spxarb.trading.escalation import escalated, human_needed
-from spxarb.trading.market_calendar import timetable
+from spxarb.trading.market_calendar import timetable, timetable_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date, datetime
 
+    from spxarb.core.sessions import TradingDay
     from spxarb.trading.context import JobContext
 
 LONGEST_CLOSURE_DAYS = 10
@@ -58,7 +59,7 @@ def _the_day(context: JobContext, asked: date | None, now: datetime) -> date:
     """The day whose summary is wanted: a trading day that has begun. Raises UsageError for another."""
     if asked is None:
         return _latest(context, now)
-    hours = timetable(asked, context.config)
+    hours = _hours(context, asked)
     if hours is None:
         raise UsageError(f"{asked} is no trading day; nothing was changed. Name another day with --date")
     if now < hours.open:
@@ -66,9 +67,16 @@ def _the_day(context: JobContext, asked: date | None, now: datetime) -> date:
     return asked
 
 
+def _hours(context: JobContext, day: date) -> TradingDay | None:
+    """The day's timetable: the one stored with a trade of that day, whatever the calendar says by now."""
+    for trade in context.ledger.trades.of_day(day):
+        return timetable_of(trade, context.config)
+    return timetable(day, context.config)
+
+
 def _is_over(context: JobContext, day: date, now: datetime) -> bool:
     """Whether the day's session is over."""
-    hours = timetable(day, context.config)
+    hours = _hours(context, day)
     return hours is None or now >= hours.close
 
 
@@ -76,7 +84,7 @@ def _latest(context: JobContext, now: datetime) -> date:
     """The last day with trading hours that have begun."""
     day = now.date()
     for _ in range(LONGEST_CLOSURE_DAYS):
-        hours = timetable(day, context.config)
+        hours = _hours(context, day)
         if hours is not None and now >= hours.open:
             return day
         day -= timedelta(days=1)

@@ -83,9 +83,8 @@ class JobContext:
 
     `problem`: why the configuration is invalid, empty when it is not. `clock`: the connection's, once there
     is one; `heard`: what the broker said over it. `alerts`: what will be sent when the command ends.
-    `open_at_start`: trades that were open then. `elsewhere`: other ledgers with open trades. `sent`: something
-    that changes something went to the broker.
-    `stopping`: why an entry must be undone now.
+    `open_at_start`: trades that were open then. `elsewhere`: other ledgers with open trades. `sent`:
+    something that changes something went to the broker. `stopping`: why an entry must be undone now.
     """
 
     command: str
@@ -102,7 +101,6 @@ class JobContext:
     _daily: list[str] = field(default_factory=list)
     sent: bool = False
     stopping: str = ""
-    _told_daily: set[str] = field(default_factory=set)
     _signals: int = 0
 
     @cached_property
@@ -363,16 +361,14 @@ class JobContext:
             result.exit_code in {Exit.BUG, Exit.REFUSED} and self.command in EXITS and self.open_at_start
         )
         rest = result.error or ""
-        for sentence in self._daily:
-            rest = rest.replace(sentence, "").strip()
+        for text in self._daily:
+            rest = rest.replace(text, "").strip()
         sentences = [text for text in dict.fromkeys([rest if alarming else "", *self.alerts]) if text]
         if sentences or self._daily:
             from spxarb.trading import alerts  # noqa: PLC0415 -- only an alert needs it
 
             title = title_of(self.command, result.exit_code)
-            daily = [*self._daily, *(text for text in sentences if text in self._told_daily)]
-            once_an_hour = [text for text in sentences if text not in self._told_daily]
-            alerts.send(self.config, self.ledger, title, once_an_hour, daily)
+            alerts.send(self.config, self.ledger, title, sentences, self._daily)
         return result
 
     def _open_matters(self, told: Iterable[str], at: datetime, *, keep: bool) -> list[HumanNeededError]:
@@ -385,7 +381,7 @@ class JobContext:
         told = list(told)
         warnings = matters.warnings_not_told(self.ledger, told)
         # A warning of the broker is told as it comes, and once a day while nobody has acknowledged it.
-        self._told_daily.update(map(str, warnings))
+        self._daily += map(str, warnings)
         return [*warnings, *matters.not_told(self.ledger, told)]
 
     def _warnings(self, at: datetime, *, keep: bool) -> list[HumanNeededError]:
