@@ -32,6 +32,7 @@ _FLOAT = re.compile(
 _YAML_LINE = re.compile(r"^(\s*)([A-Za-z_][A-Za-z0-9_]*)\s*:(?:\s+(.*)|)$")
 _ENV_LINE = re.compile(r"^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)$")
 _BLANKS = str.maketrans("\t\n\r", "   ")
+_NULL = "tag:yaml.org,2002:null"
 _REPLACED = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
@@ -89,7 +90,7 @@ def _parse(raw: bytes) -> Document:
     loader = _Loader(raw)
     try:
         root = loader.get_single_node()
-        if root is None:
+        if root is None or root.tag == _NULL:  # empty, comments alone, or no more than `---`
             return Document()
         if not isinstance(root, MappingNode):
             line = root.start_mark.line + 1

@@ -634,8 +634,11 @@ def test_the_lock_of_a_job_that_died_is_no_lock(tmp_path, ledger):
 # --- Ctrl-C --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("verb", "code"), [("monitor", 6), ("status", 130)])
-def test_ctrl_c_ends_in_one_line_a_whole_object_and_a_run_with_that_code(tmp_path, ledger, verb, code):
+@pytest.mark.parametrize(("verb", "code"), [("monitor", 130), ("close-all", 6), ("status", 130)])
+def test_ctrl_c_before_anything_is_sent_ends_in_one_line_a_whole_object_and_a_run_with_that_code(
+    tmp_path, ledger, verb, code
+):
+    """`close-all` leaves open what it was to close."""
     with listening(say_nothing) as (port, seen):
         stage = holding(tmp_path, ledger, port)
         stage.write_config(trading={"mode": "sim"}, execution={"connect_timeout_seconds": 30})

@@ -79,7 +79,7 @@ def test_what_only_looks_does_not_count_as_the_look_of_the_day(stage, verb):
     "verb", [("enter",), ("settle",), ("close-all", "--yes"), ("monitor",)], ids=" ".join
 )
 def test_every_job_that_may_act_counts_as_the_look_of_the_day(stage, verb):
-    stage.at("09:00")
+    stage.at("10:30")
     stage.run(*verb)
     gone(stage)
     assert stage.run("monitor").code == 0
