@@ -64,12 +64,14 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _whole)
 class Document:
     """The content of a YAML file: `values[section]` is a mapping, or whatever the file has in its place.
 
-    `lines` has the line of each section and of each dotted key, `problems` what is wrong with the file.
+    `lines` has the line of each section and of each dotted key, `problems` what is wrong with the file. `empty`:
+    nothing is in it but comments.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    empty: bool = False
 
 
 def read_document(path: Path) -> Document:
@@ -91,7 +93,7 @@ def _parse(raw: bytes) -> Document:
     try:
         root = loader.get_single_node()
         if root is None or root.tag == _NULL:  # empty, comments alone, or no more than `---`
-            return Document()
+            return Document(empty=True)
         if not isinstance(root, MappingNode):
             line = root.start_mark.line + 1
             return Document(

@@ -208,9 +208,9 @@ def _read(
     real = {name: text for name, text in (os.environ if environ is None else environ).items() if text.strip()}
     file, named_by = find_file(path, {**_env_file(None)[0], **real})
     from_file, file_problems = _from_file(file, named_by) if file else ([], [])
-    empty = bool(file) and not (from_file or file_problems)
-    if empty and named_by:
-        file_problems = [NO_SETTING]
+    hollow = file_problems == [NO_SETTING] and not named_by
+    if hollow:
+        file_problems = []
     local, env_problems = _env_file(file)
     text = {**local, **real}
     settings = [*from_file, *_from_environment(text, real), *_from_options(overrides or {})]
@@ -221,7 +221,7 @@ def _read(
     config = Config(
         **dict(sections),
         source=file,
-        hollow=empty and not named_by,
+        hollow=hollow,
         state_directory=Path(state) if state else None,
         wait_scale=scale,
         notify_url=SecretStr(text[NOTIFY_VARIABLE]) if text.get(NOTIFY_VARIABLE) else None,
@@ -271,6 +271,8 @@ def _from_file(file: Path, named_by: str) -> tuple[list[_Setting], list[str]]:
     if not exists(file):
         return [], [f"{file} does not exist ({named_by} names it)"]
     document = read_document(file)
+    if document.empty:
+        return [], [NO_SETTING]
     settings: list[_Setting] = []
     problems = list(document.problems)
     for section, content in document.values.items():

@@ -218,9 +218,17 @@ def test_dates_are_read_with_and_without_quotes(file):
     assert config.calendar.closed == (date(2026, 12, 1), date(2026, 12, 2))
 
 
-def test_an_empty_file_and_an_empty_section_are_no_problem(file):
-    assert load(file(""), {}).model_dump() == Config().model_dump()
+def test_an_empty_section_is_no_problem(file):
     assert load(file("trading:\nib:\n"), {}).model_dump() == Config().model_dump()
+
+
+@pytest.mark.parametrize("text", ["", "\n \n", "# all gone\n", "---\n", "null\n", "~", "--- # a\n...\n"])
+def test_a_named_file_without_a_setting_is_a_problem_and_one_that_was_found_is_hollow(file, elsewhere, text):
+    assert "it holds no setting" in complaint(file(text))
+    assert "it holds no setting" in complaint(None, {"SPXARB_CONFIG": str(file(text))})
+    (elsewhere / "config.yaml").write_text(text)
+    found = load(None, {})
+    assert (found.hollow, found.model_dump()) == (True, Config().model_dump())
 
 
 # --- problems -------------------------------------------------------------------------------------

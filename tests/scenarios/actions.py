@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing, contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,8 @@ from contract import DAY
 from harness import Done, Stage
 from relay import Tap
 
+from spxarb.core.model import NEW_YORK
+from spxarb.ledger.ledger import Ledger
 from spxarb.sim.control import RunningSim
 
 if TYPE_CHECKING:
@@ -93,6 +95,13 @@ def tapped(stage: Stage, hold_at: int | None = None) -> Iterator[Tap]:
         stage.config.write_text(text.replace(f"port: {stage.sim.port}", f"port: {tap.port}"))
         yield tap
         stage.config.write_text(text)
+
+
+def seen_today(stage: Stage) -> None:
+    """The ledger as a job leaves it that found nothing open and saw the account today."""
+    now = datetime.now(NEW_YORK)
+    with Ledger.open(stage.database, mode=stage.mode) as ledger:
+        ledger.looks.add(ledger.runs.begin("monitor", [], now), now)
 
 
 def lonely(folder: Path, port: int, mode: str = "paper") -> Stage:

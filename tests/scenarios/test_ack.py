@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from actions import enter, lonely, playing, settings, tomorrow
+from actions import enter, lonely, playing, seen_today, settings, tomorrow
 from relay import free_port
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def test_the_open_ones_are_named_to_who_asks_for_another(lost):
 
 def test_without_matters_there_is_nothing_to_list_and_no_gateway_is_needed(tmp_path):
     stage = lonely(tmp_path, free_port())
+    seen_today(stage)
     done = stage.run("ack")
     assert (done.code, done["acknowledged"], done["matters"]) == (0, None, [])
     assert stage.run("ack", "--note", "x").code == 2

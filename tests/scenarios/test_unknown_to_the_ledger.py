@@ -254,7 +254,7 @@ def test_close_all_sells_live_calls_and_settles_none_whatever_the_calendar_says(
 
 # --- a configuration without settings -------------------------------------------------------------------
 
-HOLLOW = ["", "\n\n", "# nothing\n", "---\n", "null\n", "~\n", "{}\n", "trading:\n", "--- # a\n...\n"]
+HOLLOW = ["", "\n\n", "# nothing\n", "---\n", "null\n", "~\n", "--- # a\n...\n"]
 
 
 @pytest.mark.parametrize("text", [*HOLLOW, "- a\n"])

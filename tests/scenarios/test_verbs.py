@@ -23,6 +23,7 @@ from actions import (
     live_orders,
     lonely,
     playing,
+    seen_today,
     settings,
     tapped,
     tomorrow,
@@ -391,6 +392,7 @@ sys.exit(code)
 def test_with_nothing_open_monitor_needs_no_gateway_and_does_not_even_load_its_client(tmp_path, words):
     with listening(say_nothing) as (port, seen):
         stage = lonely(tmp_path, port)
+        seen_today(stage)
         command = [sys.executable, "-c", NOTHING_IMPORTED, "--config", str(stage.config), *words, "--json"]
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=60, check=False, env=stage.environment()
@@ -400,7 +402,8 @@ def test_with_nothing_open_monitor_needs_no_gateway_and_does_not_even_load_its_c
             read_object(done.stdout), MONITOR | {"mode": "paper", "positions": [], "reconciliation": []}
         )
         assert seen == []
-    assert stage.sql("SELECT command, exit_code FROM runs") == [{"command": "monitor", "exit_code": 0}]
+    ended = stage.sql("SELECT command, exit_code FROM runs WHERE ended_at IS NOT NULL")
+    assert ended == [{"command": "monitor", "exit_code": 0}]
 
 
 @pytest.fixture(scope="module")
@@ -1190,6 +1193,7 @@ def test_the_state_row_follows_the_day(stage):
 def test_a_quiet_morning_begins_a_new_row_of_the_state(tmp_path):
     """A monitor with nothing open writes what users read: yesterday's figures are not today's."""
     stage = lonely(tmp_path, free_port())
+    seen_today(stage)
     assert stage.run("monitor").code == 0
     (row,) = stage.sql("SELECT * FROM system_state")
     assert row["last_updated"] is not None
@@ -1208,7 +1212,7 @@ def test_every_command_leaves_its_run_with_its_exit_code(tmp_path):
     for words, code in (
         (("enter",), 4),
         (("enter", "--dry-run"), 4),
-        (("monitor",), 0),
+        (("monitor",), 4),
         (("settle",), 4),
         (("close-all", "--yes"), 4),
         (("start",), 0),
