@@ -64,8 +64,8 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _whole)
 class Document:
     """The content of a YAML file: `values[section]` is a mapping, or whatever the file has in its place.
 
-    `lines` has the line of each section and of each dotted key, `problems` what is wrong with the file. `empty`:
-    nothing is in it but comments.
+    `lines` has the line of each section and of each dotted key, `problems` what is wrong with the file.
+    `empty`: nothing is in it but comments.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
