@@ -185,7 +185,8 @@ def test_status_says_where_account_and_ledger_differ(stage):
     enter(stage)
     same = stage.run("status")
     assert (same.code, same["reconciliation"]) == (0, [])
-    stage.sim.control.script([fault("foreign_fill", side="BUY", quantity=10, sec_type="OPT", symbol="SPY")])
+    (row,) = stage.sql("SELECT con_id FROM orders WHERE leg = 'SPY'")
+    stage.sim.control.script([fault("foreign_fill", side="BUY", quantity=10, con_id=row["con_id"])])
     done = stage.run("status")
     assert done.code == 6
     assert any("thers closed 10 short SPY calls" in sentence for sentence in done["reconciliation"])
