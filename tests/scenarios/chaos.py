@@ -377,7 +377,7 @@ def _end(day: Day, words: tuple[str, ...], process: subprocess.Popen[str], may_b
         process.communicate()
         day.problems.append(f"{words} did not end within 120 s")
         return
-    ended = process.returncode in {-9, -15} and may_be_ended
+    ended = process.returncode in {-9, -15, 143} and may_be_ended
     if process.returncode not in EXPECTED and not ended:
         day.problems.append(f"{words} ended with {process.returncode}: {err.strip()[-600:]}")
 
