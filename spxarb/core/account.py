@@ -122,6 +122,7 @@ def compare(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: OrderI
     for own in _by_contract([leg for trade in trades for leg in (trade.spx, trade.spy)]):
         early, late = _others(own[0].contract.con_id, snapshot, orders)
         there = _there(own[0], early, snapshot)
+        there += sum(_beyond(leg) for leg in own)  # the same contract of another trade
         for leg in own:
             wanted = max(leg.held * leg.direction, 0)
             available[leg.trade_id, leg.leg] = min(wanted, max(there, 0))
@@ -130,6 +131,12 @@ def compare(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: OrderI
             if missing:
                 lost[leg.trade_id, leg.leg] = missing * leg.direction
                 findings += _lost(leg, missing, late)
+        for leg in own:
+            missing = min(_beyond(leg), max(there, 0))
+            there -= missing
+            if missing:
+                lost[leg.trade_id, leg.leg] = -missing * leg.direction
+                findings.append(_not_beyond(leg, missing))
         findings += _unexplained(own, snapshot)
     for trade in trades:
         findings += _hedge(trade, available)
@@ -216,6 +223,20 @@ def _there(first: OwnLeg, early: Sequence[Execution], snapshot: BrokerSnapshot) 
     """
     before = (first.overnight or ZERO) + sum(map(_signed, early), start=ZERO)
     return int((_position(first.contract.con_id, snapshot) - before) * first.direction)
+
+
+def _beyond(leg: OwnLeg) -> int:
+    """Contracts traded against the leg beyond what it held: two buy-backs filled where one should."""
+    return max(-leg.held * leg.direction, 0)
+
+
+def _not_beyond(leg: OwnLeg, missing: int) -> Finding:
+    """The account does not show what was closed beyond the leg; to trade it back would open a position."""
+    text = (
+        f"by its executions trade {leg.trade_id} closed {missing} {leg.leg} calls more than it held, and the "
+        "account does not show them"
+    )
+    return Finding(Break.MISSING, leg.trade_id, leg.leg, missing, text, may_lag=True)
 
 
 def _signed(execution: Execution) -> Decimal:

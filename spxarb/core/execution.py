@@ -14,22 +14,18 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.exits import SECOND_LOOK_SECONDS, worthless
 from spxarb.core.model import ZERO, LegName, Side, Timer
-from spxarb.core.orders import OrderEvent, OrderState
 from spxarb.core.records import Purpose
-from spxarb.core.steps import Place, Wake, finish, linked, take_snapshot, work_order
+from spxarb.core.steps import Wake, finish, linked, take_snapshot, work_order
 from spxarb.core.strategy import underlying_price
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
     from decimal import Decimal
 
     from spxarb.core.model import Contract
     from spxarb.core.steps import Action, SpreadState, Steps, Tactics
     from spxarb.core.tracking import TrackedOrder
 
-FAILSAFE_SECONDS = 5.0
-"""How long to wait for the broker to acknowledge the resting buy-back."""
 CLOSING_ROUNDS = 4
 """How often closing starts over when a late event of an earlier order upsets it."""
 NO_LINK = "the link to the broker is down"
@@ -183,23 +179,6 @@ def _undo(spread: SpreadState, plan: OpenPlan, why: str) -> Steps[Outcome]:
     outcome = yield from closing(spread, ClosePlan(plan.spx, plan.spy, plan.tactics, Purpose.UNWIND))
     ending = Ending.UNWOUND if outcome.ending is Ending.FLAT else outcome.ending
     return Outcome(ending, f"{why}; {outcome.why}" if outcome.why else why)
-
-
-def failsafe(spread: SpreadState, contract: Contract, not_before: datetime) -> Steps[TrackedOrder]:
-    """Place a buy-back of the short leg that rests at the broker, a market order inactive until `not_before`.
-
-    It covers the case that nothing of ours runs any more; `closing` ends it before it trades that leg.
-    """
-    quantity = -spread.held(LegName.SPY)
-    order = spread.new_order(contract, LegName.SPY, Side.BUY, quantity, None, Purpose.FAILSAFE, not_before)
-    timer = spread.timer()
-    order.apply(OrderEvent.SENT)
-    event = yield from spread.wait(
-        Place(order.ticket, order.leg, order.purpose, order.attempt), Wake(timer, FAILSAFE_SECONDS)
-    )
-    while event != Timer(timer) and not (order.over or order.state is OrderState.LIVE):
-        event = yield from spread.wait()
-    return order
 
 
 # --- closing --------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from spxarb.lock import terminate_holder
 from spxarb.trading import bookkeeping, recovery, settlement
 from spxarb.trading.context import GRACE_SECONDS
 from spxarb.trading.escalation import escalated, human_needed
-from spxarb.trading.exits import ExitResult, exit_trade, nothing_trades
+from spxarb.trading.exits import ExitResult, exit_alone, nothing_trades
+from spxarb.trading.failsafe import keep_failsafes
 from spxarb.trading.marks import closed_unseen, mark_trades, not_live
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ async def _close(context: JobContext, *, dry_run: bool) -> CloseAllResult:
         marked_trades = await mark_trades(job, [trade for trade in trades if not nothing_trades(job, trade)])
         await job.clock.ask(job.broker)
         exits = [(marked, await _exit(job, marked)) for marked in marked_trades]
-        notes = [] if dry_run else await settlement.settle_expired(job)
+        notes = await keep_failsafes(job, [marked.trade for marked, exited in exits if not exited.failed])
+        notes += [] if dry_run else await settlement.settle_expired(job)
         await job.reported_fees()
         await job.take_snapshot()
         return _finish(job, exits, notes)
@@ -82,7 +84,7 @@ async def _exit(job: ConnectedJob, marked: MarkedTrade) -> ExitResult:
         return ExitResult(Action.WOULD_CLOSE)
     reason = ExitReason.ENTRY_UNWOUND if trade.state.entry_interrupted else ExitReason.EMERGENCY
     purpose = recovery.PURPOSES[reason]
-    return await exit_trade(job, trade, reason, purpose)
+    return await exit_alone(job, trade, reason, purpose)
 
 
 def _finish(

@@ -23,7 +23,7 @@ from spxarb.trading.entry import (
     open_plan,
 )
 from spxarb.trading.escalation import escalated, human_needed
-from spxarb.trading.failsafe import place_failsafe
+from spxarb.trading.failsafe import keep_failsafe, keep_failsafes
 from spxarb.trading.marks import mark_trade
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ async def _enter(context: JobContext, *, dry_run: bool) -> EnterResult:
         _require_one_clock(job)
         await job.reconcile()
         notes = [] if dry_run else await recovery.recover(job)
+        notes += await keep_failsafes(job, _spreads(job))
         decision = await decide(job)
         attempt = _Attempt(decision, EntryOutcome.DRY_RUN if dry_run else EntryOutcome.SKIPPED, notes=notes)
         if not dry_run and decision.would is Verdict.ENTER:
@@ -90,6 +91,11 @@ def _require_one_clock(job: ConnectedJob) -> None:
             risk="Nothing was entered",
             mend="Set this machine's clock (timedatectl), or the gateway's",
         )
+
+
+def _spreads(job: ConnectedJob) -> list[Trade]:
+    """The open spreads beside which another may be opened; recovery has looked after the other trades."""
+    return [trade for trade in bookkeeping.open_trades(job.ledger) if not trade.state.entry_interrupted]
 
 
 async def _attempt(job: ConnectedJob, decision: Decision, notes: list[str]) -> _Attempt:
@@ -110,9 +116,9 @@ async def _attempt(job: ConnectedJob, decision: Decision, notes: list[str]) -> _
     if refused and outcome.ending is not Ending.OPENED:
         job.context.alert(sentence(f"trade {trade.id} was not entered: {outcome.why}"))
     trade = await conclude(job, trade, outcome)
+    notes = [*notes, *await keep_failsafe(job, trade)]  # also where it is not known what was sold
     if trade.state is not TradeState.OPEN:
         return _Attempt(decision, EntryOutcome.ABORTED, trade.id, outcome.why, notes)
-    notes = [*notes, *await place_failsafe(job, trade)]
     return _Attempt(decision, EntryOutcome.ENTERED, trade.id, outcome.why, notes)
 
 

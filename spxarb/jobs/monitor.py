@@ -51,6 +51,7 @@ def _quiet(context: JobContext, *, dry_run: bool) -> MonitorResult | None:
 async def _monitor(context: JobContext, *, dry_run: bool) -> MonitorResult:
     from spxarb.trading import recovery  # noqa: PLC0415
     from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- ib_insync comes with it
+    from spxarb.trading.failsafe import keep_failsafes  # noqa: PLC0415
     from spxarb.trading.managing import manage_open  # noqa: PLC0415
 
     async with connect_job(context, dry_run=dry_run) as job:
@@ -58,6 +59,8 @@ async def _monitor(context: JobContext, *, dry_run: bool) -> MonitorResult:
         await job.reconcile()
         notes = [] if dry_run else await recovery.recover(job)
         managed = await manage_open(job)
+        kept = [one.marked.trade for one in managed if one.reason is None]  # an exit looks after its own
+        notes += await keep_failsafes(job, kept)
         await job.reported_fees()
         return _finish(job, managed, notes)
 

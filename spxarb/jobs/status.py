@@ -47,6 +47,7 @@ async def _online(context: JobContext) -> StatusResult:
     import asyncio  # noqa: PLC0415 -- only a connection needs it
 
     from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- ib_insync comes with it
+    from spxarb.trading.failsafe import missing  # noqa: PLC0415
     from spxarb.trading.market import underlyings  # noqa: PLC0415
     from spxarb.trading.marks import enough, mark_trades  # noqa: PLC0415
 
@@ -59,7 +60,8 @@ async def _online(context: JobContext) -> StatusResult:
         )
         marked_trades = await mark_trades(job, trades)
         spx, spy = under.spx_price, under.spy_price
-        status = _status(
+        told = [note for trade in bookkeeping.open_trades(job.ledger) for note in missing(job, trade)]
+        shown = _status(
             context,
             job.now,
             job.now.date(),
@@ -72,7 +74,8 @@ async def _online(context: JobContext) -> StatusResult:
             job.findings.unproven,
             mend="Compare the account at the broker with `spxarb report --csv --table executions`",
         )
-        return context.finish(replace(status, reconciliation=job.findings.all), errors=errors)
+        status = replace(shown, notes=(*shown.notes, *told), reconciliation=job.findings.all)
+        return context.finish(status, errors=errors)
 
 
 def _offline(context: JobContext) -> StatusResult:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from spxarb.core.execution import Outcome
-    from spxarb.core.model import Check
+    from spxarb.core.model import Check, Contract
     from spxarb.core.pnl import TradePnl
     from spxarb.core.results.enter import EntryOutcome
     from spxarb.core.strategy import EntryMarket
@@ -152,7 +152,16 @@ async def ask_margin(job: ConnectedJob, market: EntryMarket) -> Check:
     ref = f"spxarb:{job.ledger.tag}:what-if"
     ticket = OrderTicket(ref, market.spy_call, Side.SELL, quantity, market.spy_quote.bid)
     answer, account = await asyncio.gather(job.broker.what_if(ticket), job.broker.account_values())
-    return margin_check(answer, account.available_funds)
+    check = margin_check(answer, account.available_funds)
+    resting = _buys_resting(job, market.spy_call) if answer.rejected else []
+    return replace(check, message=" ".join([check.message, *resting]))
+
+
+def _buys_resting(job: ConnectedJob, contract: Contract) -> list[str]:
+    """Our own purchases that rest in the contract: IBKR may refuse a sale beside them (US option rule)."""
+    orders = [record.ticket for record in job.ledger.orders.unproven()]
+    rests = [o.order_ref for o in orders if o.contract.con_id == contract.con_id and o.side is Side.BUY]
+    return [f"Order {ref} rests on the other side of the same call." for ref in rests]
 
 
 # --- opening --------------------------------------------------------------------------------------

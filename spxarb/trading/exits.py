@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from spxarb import logs
 from spxarb.core.account import Break
 from spxarb.core.broker_words import with_words
 from spxarb.core.execution import ClosePlan, Ending, closing
 from spxarb.core.model import LegName
 from spxarb.core.records import Purpose
 from spxarb.core.results.positions import Action
+from spxarb.core.sentences import lower_first, sentence
 from spxarb.core.trades import TradeState
-from spxarb.errors import GatewayError
+from spxarb.errors import GatewayError, SpxarbError, as_failure
 from spxarb.trading import bookkeeping
+from spxarb.trading.failsafe import keep_failsafe
 from spxarb.trading.market_calendar import timetable_of
 from spxarb.trading.settlement import has_expired
 
@@ -31,6 +36,8 @@ log = logging.getLogger(__name__)
 POSITION_CHECKS = 5
 POSITION_PAUSE_SECONDS = 1.0
 """How often, and how far apart, positions are compared with executions: they may lag behind a fill."""
+RESTORE_SECONDS = 10.0
+"""How long an exit that was cut off may take to leave a fail-safe at the broker."""
 SPY_LATE_SESSION = timedelta(minutes=15)
 """SPY options trade until 16:15 in some series, perhaps on their last day too: an exit tries, at no cost."""
 
@@ -56,8 +63,37 @@ async def exit_trade(
 ) -> ExitResult:
     """Close what is held of a trade, see it flat at the broker, record the result.
 
-    An exit once begun is carried on by later jobs: its reason is in the ledger before its first order.
+    An exit once begun is carried on by later jobs: its reason is in the ledger before its first order. It has
+    ended the fail-safe; where SPY calls may be short after it, another is left at the broker, for nothing of
+    ours may ever run again.
     """
+    try:
+        result = await _exit(job, trade, reason, purpose)
+    except BaseException:  # an end of the command's time, or Ctrl-C, too
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RESTORE_SECONDS):
+                await keep_failsafe(job, trade, last_resort=True)
+        raise
+    if not result.failed:
+        return result
+    notes = await keep_failsafe(job, trade, last_resort=True)
+    return replace(result, why=" ".join([sentence(result.why), *notes]))
+
+
+async def exit_alone(
+    job: ConnectedJob, trade: Trade, reason: ExitReason, purpose: Purpose = Purpose.EXIT
+) -> ExitResult:
+    """As `exit_trade`; whatever fails is this trade's failure, and no other trade waits for it."""
+    try:
+        return await exit_trade(job, trade, reason, purpose)
+    except Exception as error:  # noqa: BLE001 -- the exit of the next trade must be tried all the same
+        if not isinstance(error, SpxarbError):
+            logs.write_traceback(error)
+        why = f"The exit of trade {trade.id} failed: {lower_first(as_failure(error).what)}"
+        return ExitResult(Action.FAILED, why=why)
+
+
+async def _exit(job: ConnectedJob, trade: Trade, reason: ExitReason, purpose: Purpose) -> ExitResult:
     if purpose is Purpose.EXIT:
         trade = bookkeeping.exit_begun(job.ledger, trade, reason)
     before = job.snapshot

@@ -1,39 +1,146 @@
-"""The fail-safe: a buy-back of SPY that rests at the broker, in case nothing of ours runs any more."""
+"""The fail-safe of a trade, kept true at the broker: one buy-back of SPY rests for exactly what is short.
+
+Every working job that leaves a spread open looks at the broker's open orders and sets right what is not so,
+also after an exit that failed. Where that is not possible a human is needed.
+"""
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from spxarb.core.execution import failsafe
-from spxarb.core.model import LegName
+from spxarb import logs
+from spxarb.core.failsafe import active_from, failsafes, keep, may_be_short, right_one
+from spxarb.core.matters import MatterKind, NewMatter
+from spxarb.core.model import SnapshotTaken
 from spxarb.core.orders import OrderState
-from spxarb.core.sentences import sentence
+from spxarb.core.records import Purpose
+from spxarb.core.sentences import lower_first, sentence
+from spxarb.errors import SpxarbError, as_failure
+from spxarb.trading import matters
+from spxarb.trading.market_calendar import timetable_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from spxarb.core.failsafe import Kept
     from spxarb.core.records import Trade
+    from spxarb.core.steps import SpreadState
     from spxarb.trading.connected import ConnectedJob
 
-BEFORE_CLOSE = timedelta(minutes=10)
-"""It is inactive until then: later than the time exit, earlier than the close."""
 
+async def keep_failsafe(job: ConnectedJob, trade: Trade, *, last_resort: bool = False) -> list[str]:
+    """Have one buy-back rest for exactly the SPY calls of the trade that may be short; none when none are.
 
-async def place_failsafe(job: ConnectedJob, trade: Trade) -> list[str]:
-    """Rest a good-after-time market order at the broker that buys the short calls back.
-
-    Returns a sentence when the order should be resting and is not, else nothing.
+    Returns what was done, in sentences; a dry run only says what is missing. What cannot be set right, or
+    fails, needs a human: it becomes a finding of the job and is not raised, for it stops nothing else. A
+    `last_resort` follows an exit that failed.
     """
-    spread, day = job.spread(trade), job.day
-    if not job.context.config.execution.broker_side_failsafe or spread.held(LegName.SPY) >= 0:
+    try:
+        if job.dry_run:
+            return missing(job, trade)
+        return await _kept(job, job.ledger.trades.get(trade.id), last_resort=last_resort)
+    except Exception as error:  # noqa: BLE001 -- whatever fails here must not end what else the job does
+        if not isinstance(error, SpxarbError):
+            logs.write_traceback(error)
+        job.human_needed(
+            f"whether trade {trade.id} has its buy-back resting at the broker is not known, because "
+            f"{lower_first(as_failure(error).what)}"
+        )
         return []
-    if day is None or job.now >= day.close - BEFORE_CLOSE:
+
+
+async def keep_failsafes(job: ConnectedJob, trades: Iterable[Trade]) -> list[str]:
+    """As `keep_failsafe`, of several trades."""
+    return [note for trade in trades for note in await keep_failsafe(job, trade)]
+
+
+def missing(job: ConnectedJob, trade: Trade) -> list[str]:
+    """A sentence when the trade should have a buy-back resting at the broker, and has not; sends nothing."""
+    if not _enabled(job) or _too_late(job, trade):
         return []
-    why = "the link is down"
-    if job.broker.link_up:
-        track = await job.drive(failsafe(spread, trade.spy, day.close - BEFORE_CLOSE), spread)
-        if track.state is OrderState.LIVE:
-            return []
-        why = track.messages[-1] if track.messages else "it did not answer"
-    note = f"trade {trade.id} has no buy-back resting at the broker ({why}): only this machine will exit it"
-    job.context.alert(sentence(note))
-    return [note]
+    spread = job.spread(trade)
+    wanted, rests = may_be_short(spread), _resting(job, spread)
+    if not wanted or right_one(spread, wanted, rests):
+        return []
+    is_there = f"rests for {sum(rests.values())}" if rests else "does not rest at the broker"
+    what = f"the buy-back of the {wanted} short SPY calls of trade {trade.id} {is_there}"
+    return [sentence(f"{what}; `spxarb monitor` sets that right")]
+
+
+def _enabled(job: ConnectedJob) -> bool:
+    return job.context.config.execution.broker_side_failsafe
+
+
+def _too_late(job: ConnectedJob, trade: Trade) -> bool:
+    """After the close nothing is placed or cancelled: what is still there works until its own end."""
+    return job.now >= timetable_of(trade, job.context.config).close
+
+
+async def _kept(job: ConnectedJob, trade: Trade, *, last_resort: bool) -> list[str]:
+    if _too_late(job, trade):
+        return []
+    spread = job.spread(trade)
+    enabled = _enabled(job)
+    if not failsafes(spread) and not (enabled and may_be_short(spread)):
+        return []
+    rests = _resting(job, spread)
+    if failsafes(spread) and not right_one(spread, may_be_short(spread), rests):
+        await job.take_snapshot()  # nothing is cancelled by what an older one showed
+        spread = job.spread(trade)
+        rests = _resting(job, spread)
+    again = any(key[1] is Purpose.FAILSAFE for key in spread.attempts)
+    not_before = active_from(job.now, timetable_of(trade, job.context.config).close)
+    steps = keep(spread, trade.spy, not_before, rests, enabled=enabled, last_resort=last_resort)
+    kept = await job.drive(steps, spread)
+    if kept.trouble:
+        _needs_human(job, trade, kept)
+    return _told(job, trade, kept, again=again, last_resort=last_resort)
+
+
+def _resting(job: ConnectedJob, spread: SpreadState) -> dict[str, int]:
+    """Contracts that each fail-safe still buys, by reference, as the newest snapshot lists it.
+
+    The broker's figure, not the ledger's: others can change an order in TWS.
+    """
+    mine = failsafes(spread)
+    seen = SnapshotTaken(job.snapshot, job.snapshot_at, job.broker.link_epoch)
+    for order in mine:
+        order.on_snapshot(seen)
+    listed = {row.order_ref: row for row in job.snapshot.open_orders}
+    return {
+        order.ref: int(row.quantity - max(row.filled or 0, order.filled))
+        for order in mine
+        if order.state is OrderState.LIVE and (row := listed.get(order.ref)) is not None
+    }
+
+
+def _needs_human(job: ConnectedJob, trade: Trade, kept: Kept) -> None:
+    """A matter that the next comparison with the account ends, unless it is found again."""
+    if kept.wanted:
+        calls = f"its {kept.wanted} short SPY calls"
+        text = f"trade {trade.id} has no buy-back resting at the broker for just {calls}"
+    else:
+        text = f"trade {trade.id} may have a buy-back of SPY resting at the broker, and nothing is short"
+    text = f"{text} ({kept.trouble.rstrip('.')})"
+    matter = NewMatter(MatterKind.ACCOUNT.key(f"failsafe:{trade.id}"), text, trade.id)
+    if matters.needs_human(job.ledger, matter, job.now):
+        job.human_needed(text)
+
+
+def _told(job: ConnectedJob, trade: Trade, kept: Kept, *, again: bool, last_resort: bool) -> list[str]:
+    """What was done, for the result; a human hears of an order that is silent or had vanished."""
+    if kept.placed is None or kept.trouble or not (kept.silent or again or last_resort):
+        return []
+    if kept.silent:
+        note = f"the buy-back of SPY of trade {trade.id} was sent, and the broker has not answered"
+    else:
+        ticket = kept.placed.ticket
+        since = "at once" if ticket.good_after is None else f"from {ticket.good_after:%H:%M} on"
+        note = (
+            f"a buy-back of {kept.wanted} SPY calls of trade {trade.id} rests at the broker, active {since}"
+        )
+        if not last_resort:
+            note = f"{note}; the one before did not rest as it should"
+    if kept.silent or not last_resort:
+        job.context.alert(sentence(note))
+    return [sentence(note)]

@@ -13,7 +13,7 @@ from spxarb.core.exits import ExitView, confirmed_signal, exit_reasons, exit_sig
 from spxarb.core.model import ExitReason
 from spxarb.core.results.positions import Action
 from spxarb.trading import bookkeeping
-from spxarb.trading.exits import KEPT, ExitResult, exit_trade
+from spxarb.trading.exits import KEPT, ExitResult, exit_alone
 from spxarb.trading.market_calendar import timetable_of
 from spxarb.trading.marks import mark_trades, not_live, second_look
 
@@ -67,7 +67,7 @@ async def _manage(job: ConnectedJob, one: _Decided) -> Managed:
         return Managed(marked, ExitReason.ENTRY_UNWOUND, exited)
     if one.reason is None:
         return Managed(marked, None, KEPT, one.note)
-    exited = ExitResult(Action.WOULD_CLOSE) if job.dry_run else await exit_trade(job, trade, one.reason)
+    exited = ExitResult(Action.WOULD_CLOSE) if job.dry_run else await exit_alone(job, trade, one.reason)
     return Managed(marked, one.reason, exited, one.note)
 
 

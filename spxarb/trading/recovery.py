@@ -8,15 +8,12 @@ from spxarb.core.model import ExitReason, LegName
 from spxarb.core.records import Purpose
 from spxarb.core.steps import finish
 from spxarb.trading import bookkeeping, matters, settlement
-from spxarb.trading.exits import exit_trade, not_proven
-from spxarb.trading.failsafe import place_failsafe
+from spxarb.trading.exits import exit_alone, not_proven
+from spxarb.trading.failsafe import keep_failsafe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from spxarb.core.records import Trade
     from spxarb.core.steps import SpreadState, Steps
-    from spxarb.core.tracking import TrackedOrder
     from spxarb.trading.connected import ConnectedJob
 
 
@@ -50,11 +47,13 @@ async def _recover_entry(job: ConnectedJob, trade: Trade) -> str:
     trade = bookkeeping.update_pnl(job.ledger, trade)
     if proven and _complete(trade, spread):
         trade = bookkeeping.opened(job.ledger, trade, job.now)
-        notes = [f"trade {trade.id} is open: both legs had filled", *await place_failsafe(job, trade)]
-        return "; ".join(notes)
-    exited = not_proven(job, trade)
+        notes = [f"Trade {trade.id} is open: both legs had filled.", *await keep_failsafe(job, trade)]
+        return " ".join(notes)
     if proven:
-        exited = await exit_trade(job, trade, ExitReason.ENTRY_UNWOUND, Purpose.UNWIND)
+        exited = await exit_alone(job, trade, ExitReason.ENTRY_UNWOUND, Purpose.UNWIND)
+    else:
+        exited = not_proven(job, trade)
+        await keep_failsafe(job, trade)
     if exited.failed:
         job.human_needed(f"an interrupted entry could not be unwound: {exited.why}")
         return exited.why
@@ -68,8 +67,11 @@ def _complete(trade: Trade, spread: SpreadState) -> bool:
 
 
 def _finish_all(spread: SpreadState) -> Steps[bool]:
-    """Cancel every order that may still fill and prove its end; whether all were proven."""
-    tracks: Sequence[TrackedOrder] = list(spread.orders.values())
+    """Cancel every order that may still fill and prove its end; whether all were proven.
+
+    But not the fail-safe: it rests for what may be short, whatever the others come to.
+    """
+    tracks = [track for track in spread.orders.values() if track.purpose is not Purpose.FAILSAFE]
     proven = True
     for track in tracks:
         proven = (yield from finish(spread, track)) and proven

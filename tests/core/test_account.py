@@ -278,3 +278,22 @@ def test_corrections_of_others_executions_replace_and_never_add(rows, taken, bac
     found = compare([trade()], seen(spx=1 - taken, others=listed[::-1] if backwards else listed), ORDERS)
     assert [f.quantity for f in found.findings if f.kind is Break.TAKEN] == [1] * taken
     assert there(found) == (1 - taken, 10)
+
+
+# --- more closed than was held ------------------------------------------------------------------------
+
+BACK = fill(SPY, Side.BUY, 20, "spxarb:4f1c:1:SPY:f1")
+
+
+@pytest.mark.parametrize(("position", "gone"), [(10, 0), (4, 6), (0, 10), (-3, 10)])
+def test_calls_bought_back_twice_are_sold_again_only_as_far_as_the_account_has_them(position, gone):
+    """Else an order that should close calls that are not there would sell naked ones."""
+    found = compare([trade(spx=0, spy=10, whole=False)], seen(0, position, ours=(*OURS, BACK)), ORDERS)
+    assert found.gone(1, LegName.SPY) == gone
+    assert any(finding.kind is Break.MISSING for finding in found.findings) is bool(gone)
+
+
+def test_calls_that_one_trade_bought_back_twice_do_not_look_like_those_of_another_taken_away():
+    both = [trade(spx=0, spy=10, whole=False), trade(number=2)]
+    found = compare(both, seen(1, 0, ours=(*OURS, BACK)), ORDERS)
+    assert (found.gone(1, LegName.SPY), found.gone(2, LegName.SPY)) == (0, 0)

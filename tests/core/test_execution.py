@@ -20,9 +20,9 @@ from spxarb.core.execution import (
     OpenPlan,
     Outcome,
     closing,
-    failsafe,
     opening,
 )
+from spxarb.core.failsafe import failsafe
 from spxarb.core.fees import FeeSchedule
 from spxarb.core.model import (
     NEW_YORK,
