@@ -88,6 +88,10 @@ async def _kept(job: ConnectedJob, trade: Trade, *, last_resort: bool) -> list[s
         await job.take_snapshot()  # nothing is cancelled by what an older one showed
         spread = job.spread(trade)
         rests = _resting(job, spread)
+    # As when the calls were sold: it is the same all day, and the list of executions may be empty by now.
+    first = job.ledger.orders.first_in(trade.spy.con_id, trade.expiry)
+    if first is not None and first.overnight is not None:
+        spread.overnight[trade.spy.con_id] = first.overnight
     again = any(key[1] is Purpose.FAILSAFE for key in spread.attempts)
     not_before = active_from(job.now, timetable_of(trade, job.context.config).close)
     steps = keep(spread, trade.spy, not_before, rests, enabled=enabled, last_resort=last_resort)

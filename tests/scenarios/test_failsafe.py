@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
+import socket
 import sqlite3
 from contextlib import closing
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from actions import enter, wait_until
 from crash import broken_laws
-from harness import Stage, withheld
+from harness import Stage, fault, withheld
 
+from spxarb.broker.broker import Endpoint, connect
+from spxarb.core.model import OrderTicket, Side
+from spxarb.sim.api.wire import frame, prefixed
 from spxarb.sim.control import RunningSim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from harness import Done
 
 ALIVE = {"Submitted", "PreSubmitted", "PendingSubmit"}
 
@@ -169,3 +179,293 @@ def test_an_order_that_lives_after_it_was_taken_for_over_is_followed_again(stage
     stage.at("15:55")
     assert (stage.positions(), bought_back(stage)) == ({}, 10)
     assert broken_laws(stage, cash) == []
+
+
+# --- always one, for exactly what is short ------------------------------------------------------------------
+
+
+def resting(stage: Stage) -> list[tuple[str, int]]:
+    """The fail-safes alive at the broker: trade and number, contracts still to buy."""
+    alive = [o for o in orders(stage, "f") if o["status"] in ALIVE]
+    return [(":".join(o["order_ref"].split(":")[2::2]), o["quantity"] - o["filled"]) for o in alive]
+
+
+def cancelled_by_others(stage: Stage) -> None:
+    """The owner cancels everything in TWS."""
+    with socket.create_connection(("127.0.0.1", stage.sim.port)) as other:
+        other.sendall(b"API\0" + prefixed(b"v157..176"))
+        other.recv(1 << 16)
+        other.sendall(frame(71, 2, 77, "") + frame(58, 1))
+        wait_until(lambda: not resting(stage))
+
+
+def changed_by_others(stage: Stage, quantity: int) -> None:
+    """The owner changes how many the resting order buys."""
+    (row,) = stage.sql("SELECT * FROM orders WHERE purpose = 'f'")
+
+    async def change() -> None:
+        async with connect(Endpoint("127.0.0.1", stage.sim.port, row["client_id"], None, "sim")) as broker:
+            contract, moment = await broker.contract(row["con_id"]), datetime.fromisoformat(row["good_after"])
+            ticket = OrderTicket(row["order_ref"], contract, Side.BUY, quantity, None, good_after=moment)
+            broker.place(ticket, row["order_id"])
+            await broker.snapshot()
+
+    asyncio.run(change())
+
+
+def others_trade(stage: Stage, side: str, quantity: int) -> None:
+    contract = stage.sql("SELECT con_id FROM orders WHERE leg = 'SPY'")[0]["con_id"]
+    stage.sim.control.script([fault("foreign_fill", side=side, quantity=quantity, con_id=contract)])
+
+
+def at_noon(stage: Stage) -> None:
+    enter(stage)
+    stage.at("12:00")
+
+
+def the_machine_dies(stage: Stage) -> None:
+    """Nothing of ours runs any more, and the gateway is well again, until just before the close."""
+    stage.sim.control.script()
+    stage.at("15:59:30")
+
+
+def short(stage: Stage) -> dict[tuple[str, float | None], float]:
+    return {name: quantity for name, quantity in stage.positions().items() if quantity < 0}
+
+
+def test_a_fail_safe_that_others_cancelled_is_placed_again_by_the_next_monitor(stage):
+    at_noon(stage)
+    cancelled_by_others(stage)
+    for look in (("monitor", "--dry-run"), ("status",)):
+        assert "does not rest at the broker" in " ".join(stage.run(*look)["notes"])
+        assert resting(stage) == []
+    done = stage.run("monitor")
+    assert (done.code, resting(stage)) == (0, [("1:f2", 10)]), done.err
+    assert "active from 15:50 on; the one before did not rest" in " ".join(done["notes"])
+    assert stage.run("monitor")["notes"] == []
+    the_machine_dies(stage)
+    assert (short(stage), bought_back(stage)) == ({}, 10)
+
+
+def test_enter_too_places_a_missing_fail_safe_again(stage):
+    enter(stage)
+    cancelled_by_others(stage)
+    assert (stage.run("enter").code, resting(stage)) == (0, [("1:f2", 10)])
+
+
+@pytest.mark.parametrize("quantity", [4, 14], ids=["less", "more"])
+def test_a_fail_safe_for_another_quantity_is_replaced_by_one_for_what_is_short(stage, quantity):
+    at_noon(stage)
+    changed_by_others(stage, quantity)
+    assert resting(stage) == [("1:f1", quantity)]
+    done = stage.run("monitor")
+    assert (done.code, resting(stage)) == (0, [("1:f2", 10)]), done.err
+    the_machine_dies(stage)
+    assert (short(stage), bought_back(stage)) == ({}, 10)
+
+
+def test_what_others_bought_back_is_not_bought_by_the_fail_safe_too(stage):
+    at_noon(stage)
+    others_trade(stage, "BUY", 4)
+    assert (stage.run("monitor").code, resting(stage)) == (6, [("1:f2", 6)])
+    the_machine_dies(stage)
+    assert [quantity for (name, _), quantity in stage.positions().items() if name == "SPY"] == []
+
+
+def test_a_fail_safe_is_ended_when_others_bought_everything_back(stage):
+    at_noon(stage)
+    others_trade(stage, "BUY", 10)
+    assert (stage.run("monitor").code, resting(stage), stage.positions()) == (6, [], {})
+
+
+def test_a_dry_run_leaves_a_fail_safe_for_too_many_as_it_is(stage):
+    at_noon(stage)
+    changed_by_others(stage, 14)
+    assert "rests for 14" in " ".join(stage.run("monitor", "--dry-run")["notes"])
+    assert resting(stage) == [("1:f1", 14)]
+
+
+# --- it cannot be placed ------------------------------------------------------------------------------------
+
+FIRST = {"request": "place_order", "order_ref": "spxarb:*:SPY:f1"}
+
+
+def test_a_fail_safe_that_is_refused_is_a_matter_for_a_human_until_one_rests(stage):
+    stage.sim.control.script([fault("refuse_order", when=FIRST, code=201, text="no such thing")])
+    done = stage.run("enter")
+    assert (done.code, done["outcome"], resting(stage)) == (6, "entered", [])
+    assert "trade 1 has no buy-back resting at the broker for just its 10 short SPY calls" in done.err
+    assert "no such thing" in done.err
+    done = stage.run("monitor")
+    assert (done.code, resting(stage)) == (0, [("1:f2", 10)]), done.err
+    assert stage.run("ack")["matters"] == []
+
+
+@pytest.mark.parametrize("what", ["ignore", "unanswered"])
+def test_a_fail_safe_that_nobody_answers_is_told_and_never_doubled(stage, what):
+    stage.sim.control.script([fault(what, when=FIRST)])
+    done = stage.run("enter")
+    assert (done.code, done["outcome"]) == (0, "entered"), done.err
+    assert "has not answered" in " ".join(done["notes"])
+    arrived = what == "unanswered"
+    assert resting(stage) == ([("1:f1", 10)] if arrived else [])
+    stage.run("monitor")
+    assert resting(stage) == [("1:f1" if arrived else "1:f2", 10)]
+    the_machine_dies(stage)
+    assert (short(stage), bought_back(stage)) == ({}, 10)
+
+
+# --- an exit fails, and the machine dies --------------------------------------------------------------------
+
+EXIT_OF_SPY = {"request": "place_order", "order_ref": "spxarb:*:SPY:x*"}
+TROUBLES = {
+    "refused": [{**fault("refuse_order", when=EXIT_OF_SPY, code=201), "times": "always"}],
+    "not filled": [fault("hold_fills", lasts="always")],
+    "no quotes": [fault("no_quotes", when={"symbol": "SPY"}, lasts="always")],
+    "lists that do not show": [withheld(*ROWS)],
+    "lost on the way": [{**fault("ignore", when=EXIT_OF_SPY), "times": "always"}],
+}
+VERBS = {"monitor": ("monitor",), "close-all": ("close-all", "--yes")}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_after_an_exit_that_failed_a_fail_safe_rests_and_buys_the_calls_back(stage, trouble, verb):
+    stage.settings["execution"] = {"quote_timeout_seconds": 1, "market_exit": trouble != "no quotes"}
+    stage.write_config()
+    enter(stage)
+    stage.at("15:46")
+    stage.sim.control.script(TROUBLES[trouble])
+    done = stage.run(*VERBS[verb], timeout=200)
+    assert (done.code, done["positions"][0]["action"]) == (6, "failed"), done.err
+    silent = trouble == "lists that do not show"
+    told = (
+        "was sent, and the broker has not answered" if silent else "rests at the broker, active from 15:52 on"
+    )
+    assert told in done.err
+    the_machine_dies(stage)
+    assert short(stage) == {}
+
+
+def test_a_fail_safe_after_a_failed_exit_gives_way_to_the_next_exit(stage):
+    cash = stage.cash()
+    enter(stage)
+    stage.at("15:46")
+    stage.sim.control.script(TROUBLES["refused"])
+    assert stage.run("monitor", timeout=200).code == 6
+    assert [number for number, _ in resting(stage)] == ["1:f2"]
+    assert (
+        stage.sql("SELECT good_after FROM orders ORDER BY rowid DESC LIMIT 1")[0]["good_after"][11:16]
+        == "15:52"
+    )
+    stage.sim.control.script()
+    stage.at("15:50")
+    done = stage.run("monitor")
+    assert (done.code, done["positions"][0]["action"], resting(stage)) == (0, "closed", []), done.err
+    stage.at("15:59")
+    assert (stage.positions(), bought_back(stage)) == ({}, 10)
+    assert broken_laws(stage, cash) == []
+
+
+def test_an_exit_that_is_interrupted_leaves_a_fail_safe(stage):
+    """Ctrl-C while the exit works its order: the resting one was cancelled for it."""
+    enter(stage)
+    stage.at("15:46")
+    stage.sim.control.script(TROUBLES["not filled"])
+    process = stage.start("monitor")
+    wait_until(lambda: bool(orders(stage, "x")))
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert [number for number, _ in resting(stage)] == ["1:f2"]
+    the_machine_dies(stage)
+    assert short(stage) == {}
+
+
+# --- two spreads --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two(stage) -> Stage:
+    """Two spreads at the same strikes."""
+    stage.settings["trading"] = {"mode": "sim", "max_spreads_per_day": 2}
+    stage.write_config()
+    enter(stage)
+    stage.at("09:36")
+    enter(stage)
+    assert resting(stage) == [("1:f1", 10), ("2:f1", 10)]
+    return stage
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_an_exit_that_fails_stops_no_other_and_leaves_no_spread_without_its_fail_safe(two, verb):
+    two.at("15:46")
+    first = {"request": "place_order", "order_ref": "spxarb:*:1:SPY:x*"}
+    two.sim.control.script([{**fault("refuse_order", when=first, code=201), "times": "always"}])
+    done = two.run(*VERBS[verb], timeout=200)
+    assert [position["action"] for position in done["positions"]] == ["failed", "closed"], done.err
+    assert (done.code, resting(two), sum(short(two).values())) == (6, [("1:f2", 10)], -10)
+    the_machine_dies(two)
+    assert short(two) == {}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_an_exit_that_breaks_off_in_the_middle_stops_no_other(two, verb):
+    """The ledger refuses the order of the first trade, once its fail-safe is cancelled."""
+    with closing(sqlite3.connect(two.database)) as ledger, ledger:
+        ledger.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON orders WHEN NEW.trade_id = 1 AND NEW.purpose = 'x' "
+            "BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+        )
+    two.at("15:46")
+    done = two.run(*VERBS[verb], timeout=200)
+    assert [position["action"] for position in done["positions"]] == ["failed", "closed"], done.err
+    assert (done.code, resting(two), sum(short(two).values())) == (6, [("1:f2", 10)], -10)
+    assert "The exit of trade 1 failed" in done.err
+    the_machine_dies(two)
+    assert short(two) == {}
+
+
+# --- no orders on both sides of a call ----------------------------------------------------------------------
+
+
+def second_enter(stage: Stage, *script: dict) -> Done:
+    stage.settings["trading"] = {"mode": "sim", "max_spreads_per_day": 2}
+    stage.write_config()
+    enter(stage)
+    stage.at("09:36")
+    stage.sim.control.script(script)
+    return stage.run("enter")
+
+
+def test_where_a_resting_buy_back_forbids_a_sale_the_second_spread_is_refused_before_anything_is_bought(
+    stage,
+):
+    done = second_enter(stage, fault("both_sides", rule="all", lasts="always"))
+    assert (done.code, done["outcome"], done["would"]) == (0, "skipped", "enter")
+    margin = done["checks"][-1]
+    assert (margin["name"], margin["ok"]) == ("margin", False)
+    assert "Cannot have open orders on both sides of the same US Option contract" in margin["message"]
+    assert ":1:SPY:f1 rests on the other side of the same call" in margin["message"]
+    assert (len(stage.sim.control.book()["fills"]), resting(stage)) == (2, [("1:f1", 10)])
+
+
+def test_where_only_working_orders_count_the_second_spread_opens(stage):
+    done = second_enter(stage, fault("both_sides", rule="active", lasts="always"))
+    assert (done.code, done["outcome"], resting(stage)) == (0, "entered", [("1:f1", 10), ("2:f1", 10)])
+
+
+def test_a_second_sale_that_only_the_broker_refuses_has_its_hedge_sold_again(stage):
+    """The what-if had passed; the first spread keeps its fail-safe."""
+    sale = {"request": "place_order", "order_ref": "spxarb:*:2:SPX:e1"}
+    done = second_enter(stage, fault("both_sides", when=sale, rule="all", lasts="always"))
+    assert (done.code, done["outcome"], resting(stage)) == (0, "aborted", [("1:f1", 10)]), done.err
+    assert sorted(stage.positions().values()) == [-10, 1]
+    assert "both sides of the same US Option contract" in " ".join(done["notes"])
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_rule_stands_in_no_exits_way(stage, verb):
+    enter(stage)
+    stage.sim.control.script([fault("both_sides", rule="all", lasts="always")])
+    stage.at("15:46")
+    assert (stage.run(*VERBS[verb]).code, stage.positions(), resting(stage)) == (0, {}, [])
