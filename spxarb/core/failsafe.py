@@ -43,17 +43,18 @@ def active_from(now: datetime, close: datetime) -> datetime | None:
     return moment if moment > now else None
 
 
-def may_be_short(spread: SpreadState) -> int:
+def may_be_short(spread: SpreadState, covered: int = 0) -> int:
     """SPY calls that may be short: by executions, and by sales whose end is not proven.
 
-    An unproven buy-back does not make them fewer: premium lost is better than naked calls.
+    An unproven buy-back does not make them fewer: premium lost is better than naked calls. `covered`: bought
+    back already, for an unproven sale, and so not held (the account does not show them long).
     """
     sales = (
         order.remaining
         for order in spread.unproven()
         if order.leg is LegName.SPY and order.ticket.side is Side.SELL
     )
-    return max(int(sum(sales, start=ZERO)) - spread.held(LegName.SPY), 0)
+    return max(int(sum(sales, start=ZERO)) - covered - spread.held(LegName.SPY), 0)
 
 
 def failsafes(spread: SpreadState) -> list[TrackedOrder]:
@@ -92,6 +93,7 @@ def keep(
     not_before: datetime | None,
     resting: Mapping[str, int],
     *,
+    covered: int = 0,
     enabled: bool = True,
     last_resort: bool = False,
 ) -> Steps[Kept]:
@@ -101,19 +103,21 @@ def keep(
     proven no other follows, but as a `last_resort`: an exit has failed, it is the only one, and the broker
     does not list it. Should both fill, that costs premium; naked calls may cost anything.
     """
-    right = right_one(spread, may_be_short(spread) if enabled else 0, resting)
+    right = right_one(spread, may_be_short(spread, covered) if enabled else 0, resting)
     others = [order for order in failsafes(spread) if order is not right]
     for order in others:
         if order.ref in resting or not last_resort:  # else the exit has just tried all that can be tried
             yield from finish(spread, order)
     unproven = [order for order in others if not order.proven]
-    wanted = may_be_short(spread) if enabled else 0  # a fail-safe may have filled while it was cancelled
+    wanted = (
+        may_be_short(spread, covered) if enabled else 0
+    )  # a fail-safe may have filled while it was cancelled
     unknown = f"how order {unproven[0].ref} ended is not known" if unproven else ""
     if right is not None or not wanted:
         return Kept(wanted, trouble=unknown)
     if unproven and not (last_resort and len(unproven) == 1 and not unproven[0].listed):
         return Kept(wanted, trouble=unknown)
-    placed = yield from failsafe(spread, contract, not_before)
+    placed = yield from failsafe(spread, contract, not_before, wanted)
     return Kept(wanted, placed, placed.refusal or "it was refused" if _refused(placed) else "")
 
 
@@ -121,9 +125,10 @@ def _refused(order: TrackedOrder) -> bool:
     return order.over and order.state is not OrderState.FILLED
 
 
-def failsafe(spread: SpreadState, contract: Contract, not_before: datetime | None) -> Steps[TrackedOrder]:
-    """Send a buy-back of all that may be short, inactive until `not_before`; wait for its acknowledgement."""
-    quantity = may_be_short(spread)
+def failsafe(
+    spread: SpreadState, contract: Contract, not_before: datetime | None, quantity: int
+) -> Steps[TrackedOrder]:
+    """Send a buy-back of so many calls, inactive until `not_before`; wait for its acknowledgement."""
     order = spread.new_order(contract, LegName.SPY, Side.BUY, quantity, None, Purpose.FAILSAFE, not_before)
     timer = spread.timer()
     order.apply(OrderEvent.SENT)

@@ -24,6 +24,7 @@ class MatterKind(StrEnum):
     EXPIRED = "expired"  # calls have expired, and what became of them is not known
     ACCOUNT = "account"  # ledger and account disagree
     SHARES = "shares"  # shares may have been assigned
+    FAILSAFE = "failsafe"  # no buy-back rests at the broker for just what a trade is short
     TAKEN = "taken"  # others traded contracts of ours
     WARNING = "warning"  # the broker warns of the account: its margin, a liquidation
     LOST = "lost"  # the broker no longer lists what an order did
@@ -36,8 +37,8 @@ class MatterKind(StrEnum):
     @property
     def follows_from_the_ledger(self) -> bool:
         """Whether the states of trades and orders alone say that it stands."""
-        others = {MatterKind.ACCOUNT, MatterKind.SHARES, MatterKind.TAKEN, MatterKind.WARNING}
-        return self not in others
+        others = {MatterKind.ACCOUNT, MatterKind.FAILSAFE, MatterKind.SHARES, MatterKind.TAKEN}
+        return self not in others | {MatterKind.WARNING}
 
     def key(self, subject: object) -> str:
         """The key of a matter of this kind; `subject`: a trade's id, an order's reference, a text."""

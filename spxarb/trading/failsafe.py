@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from spxarb import logs
 from spxarb.core.failsafe import active_from, failsafes, keep, may_be_short, right_one
 from spxarb.core.matters import MatterKind, NewMatter
-from spxarb.core.model import SnapshotTaken
+from spxarb.core.model import LegName, SnapshotTaken
 from spxarb.core.orders import OrderState
 from spxarb.core.records import Purpose
 from spxarb.core.sentences import lower_first, sentence
@@ -59,7 +59,7 @@ def missing(job: ConnectedJob, trade: Trade) -> list[str]:
     if not _enabled(job) or _too_late(job, trade):
         return []
     spread = job.spread(trade)
-    wanted, rests = may_be_short(spread), _resting(job, spread)
+    wanted, rests = may_be_short(spread, _covered(job, trade)), _resting(job, spread)
     if not wanted or right_one(spread, wanted, rests):
         return []
     is_there = f"rests for {sum(rests.values())}" if rests else "does not rest at the broker"
@@ -71,6 +71,11 @@ def _enabled(job: ConnectedJob) -> bool:
     return job.context.config.execution.broker_side_failsafe
 
 
+def _covered(job: ConnectedJob, trade: Trade) -> int:
+    """Calls bought back by the ledger that the account does not show long: they covered an unproven sale."""
+    return max(job.gone(trade, LegName.SPY), 0)
+
+
 def _too_late(job: ConnectedJob, trade: Trade) -> bool:
     """After the close nothing is placed or cancelled: what is still there works until its own end."""
     return job.now >= timetable_of(trade, job.context.config).close
@@ -78,13 +83,15 @@ def _too_late(job: ConnectedJob, trade: Trade) -> bool:
 
 async def _kept(job: ConnectedJob, trade: Trade, *, last_resort: bool) -> list[str]:
     if _too_late(job, trade):
+        _in_order(job, trade, "the session is over")
         return []
     spread = job.spread(trade)
-    enabled = _enabled(job)
-    if not failsafes(spread) and not (enabled and may_be_short(spread)):
+    enabled, covered = _enabled(job), _covered(job, trade)
+    if not failsafes(spread) and not (enabled and may_be_short(spread, covered)):
+        _in_order(job, trade, "nothing is short")
         return []
     rests = _resting(job, spread)
-    if failsafes(spread) and not right_one(spread, may_be_short(spread), rests):
+    if failsafes(spread) and not right_one(spread, may_be_short(spread, covered), rests):
         await job.take_snapshot()  # nothing is cancelled by what an older one showed
         spread = job.spread(trade)
         rests = _resting(job, spread)
@@ -93,11 +100,20 @@ async def _kept(job: ConnectedJob, trade: Trade, *, last_resort: bool) -> list[s
     if first is not None and first.overnight is not None:
         spread.overnight[trade.spy.con_id] = first.overnight
     again = any(key[1] is Purpose.FAILSAFE for key in spread.attempts)
-    not_before = active_from(job.now, timetable_of(trade, job.context.config).close)
-    steps = keep(spread, trade.spy, not_before, rests, enabled=enabled, last_resort=last_resort)
+    steps = keep(
+        spread,
+        trade.spy,
+        active_from(job.now, timetable_of(trade, job.context.config).close),
+        rests,
+        covered=covered,
+        enabled=enabled,
+        last_resort=last_resort,
+    )
     kept = await job.drive(steps, spread)
     if kept.trouble:
         _needs_human(job, trade, kept)
+    elif not kept.silent:
+        _in_order(job, trade, "one rests for just what is short")
     return _told(job, trade, kept, again=again, last_resort=last_resort)
 
 
@@ -118,15 +134,21 @@ def _resting(job: ConnectedJob, spread: SpreadState) -> dict[str, int]:
     }
 
 
+def _in_order(job: ConnectedJob, trade: Trade, how: str) -> None:
+    key = MatterKind.FAILSAFE.key(trade.id)
+    if any(matter.key == key for matter in job.ledger.matters.unresolved()):
+        job.ledger.matters.resolve(key, how, job.now)
+
+
 def _needs_human(job: ConnectedJob, trade: Trade, kept: Kept) -> None:
-    """A matter that the next comparison with the account ends, unless it is found again."""
+    """Keep it as a matter until a later look finds it in order, or a human acknowledges it."""
     if kept.wanted:
         calls = f"its {kept.wanted} short SPY calls"
         text = f"trade {trade.id} has no buy-back resting at the broker for just {calls}"
     else:
         text = f"trade {trade.id} may have a buy-back of SPY resting at the broker, and nothing is short"
     text = f"{text} ({kept.trouble.rstrip('.')})"
-    matter = NewMatter(MatterKind.ACCOUNT.key(f"failsafe:{trade.id}"), text, trade.id)
+    matter = NewMatter(MatterKind.FAILSAFE.key(trade.id), text, trade.id)
     if matters.needs_human(job.ledger, matter, job.now):
         job.human_needed(text)
 

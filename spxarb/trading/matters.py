@@ -39,9 +39,12 @@ def compared(ledger: Ledger, findings: Iterable[NewMatter], at: datetime) -> lis
     Returns those that no human has acknowledged.
     """
     found = {finding.key: finding for finding in findings}
+    not_over = {trade.id for trade in ledger.trades.open()} | ledger.trades.unreadable.keys()
     for matter in ledger.matters.unresolved():
         if matter.kind is MatterKind.ACCOUNT and matter.key not in found:
             ledger.matters.resolve(matter.key, AGREE_AGAIN, at)
+        if matter.kind is MatterKind.FAILSAFE and matter.trade_id not in not_over:
+            ledger.matters.resolve(matter.key, "its trade is over", at)
     return [finding for finding in found.values() if needs_human(ledger, finding, at)]
 
 

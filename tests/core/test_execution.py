@@ -1651,7 +1651,7 @@ def test_a_connection_that_is_gone_at_the_start_leaves_everything():
 def place_failsafe(plays=None):
     scene = Scene(plays, held=KEPT)
     laws = Laws(scene.broker, scene.spread)
-    order = drive(failsafe(scene.spread, SPY_CALL, NOON), scene.broker, laws)
+    order = drive(failsafe(scene.spread, SPY_CALL, NOON, 10), scene.broker, laws)
     return scene, order
 
 

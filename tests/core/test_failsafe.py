@@ -55,6 +55,7 @@ def test_an_unproven_sale_may_have_sold_and_an_unproven_buy_back_may_not_have_bo
     working(state, Side.BUY, 4, Purpose.EXIT)
     working(state, Side.BUY, 4, Purpose.FAILSAFE)
     assert may_be_short(state) == 10
+    assert may_be_short(state, covered=6) == 4
 
 
 def test_nothing_is_short_while_calls_are_held():

@@ -296,9 +296,39 @@ def test_a_fail_safe_that_is_refused_is_a_matter_for_a_human_until_one_rests(sta
     assert (done.code, done["outcome"], resting(stage)) == (6, "entered", [])
     assert "trade 1 has no buy-back resting at the broker for just its 10 short SPY calls" in done.err
     assert "no such thing" in done.err
+    look = stage.run("status")
+    assert (look.code, [matter["trade_id"] for matter in look["matters"]]) == (6, [1])
     done = stage.run("monitor")
     assert (done.code, resting(stage)) == (0, [("1:f2", 10)]), done.err
     assert stage.run("ack")["matters"] == []
+
+
+def test_an_acknowledged_lack_of_a_fail_safe_is_tried_again_and_told_no_more(stage):
+    any_one = {"request": "place_order", "order_ref": "spxarb:*:SPY:f*"}
+    stage.sim.control.script([{**fault("refuse_order", when=any_one, code=201), "times": "always"}])
+    assert stage.run("enter").code == 6
+    assert stage.run("monitor").code == 6
+    (matter,) = stage.run("ack")["matters"]
+    stage.run("ack", str(matter["id"]))
+    done = stage.run("monitor")
+    assert (done.code, resting(stage), len(orders(stage, "f"))) == (0, [], 0), done.err
+    stage.sim.control.script()
+    stage.run("monitor")
+    assert [number for number, _ in resting(stage)] == ["1:f4"]
+
+
+def test_calls_that_were_sold_unseen_have_their_fail_safe_and_none_are_sold_for_what_it_bought(stage):
+    """201 for the sale, and the account is short ten calls: no execution ever tells of it."""
+    sale = {"request": "place_order", "order_ref": "spxarb:*:SPY:e1"}
+    stage.sim.control.script([fault("rejected_but_held", when=sale)])
+    assert stage.run("enter", timeout=200).code == 6
+    assert (sum(short(stage).values()), [quantity for _, quantity in resting(stage)]) == (-10, [10])
+    stage.sim.control.script()
+    stage.at("15:52")
+    assert (short(stage), bought_back(stage)) == ({}, 10)
+    assert stage.run("monitor", timeout=200).code == 6
+    stage.at("15:59:30")
+    assert (short(stage), bought_back(stage)) == ({}, 10)
 
 
 @pytest.mark.parametrize("what", ["ignore", "unanswered"])
