@@ -24,7 +24,7 @@ class MatterKind(StrEnum):
     EXPIRED = "expired"  # calls have expired, and what became of them is not known
     ACCOUNT = "account"  # ledger and account disagree
     SHARES = "shares"  # shares may have been assigned
-    FAILSAFE = "failsafe"  # no buy-back rests at the broker for just what a trade is short
+    FAILSAFE = "failsafe"  # no buy-back rests at the broker for exactly what a trade is short
     TAKEN = "taken"  # others traded contracts of ours
     WARNING = "warning"  # the broker warns of the account: its margin, a liquidation
     LOST = "lost"  # the broker no longer lists what an order did

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 POSITION_CHECKS = 5
 POSITION_PAUSE_SECONDS = 1.0
 """How often, and how far apart, positions are compared with executions: they may lag behind a fill."""
-RESTORE_SECONDS = 10.0
+RESTORE_SECONDS = 20.0
 """How long an exit that was cut off may take to leave a fail-safe at the broker."""
 SPY_LATE_SESSION = timedelta(minutes=15)
 """SPY options trade until 16:15 in some series, perhaps on their last day too: an exit tries, at no cost."""

@@ -15,7 +15,7 @@ from spxarb.core.model import LegName, SnapshotTaken
 from spxarb.core.orders import OrderState
 from spxarb.core.records import Purpose
 from spxarb.core.sentences import lower_first, sentence
-from spxarb.errors import SpxarbError, as_failure
+from spxarb.errors import GatewayError, SpxarbError, as_failure
 from spxarb.trading import matters
 from spxarb.trading.market_calendar import timetable_of
 
@@ -91,10 +91,8 @@ async def _kept(job: ConnectedJob, trade: Trade, *, last_resort: bool) -> list[s
         _in_order(job, trade, "nothing is short")
         return []
     rests = _resting(job, spread)
-    if failsafes(spread) and not right_one(spread, may_be_short(spread, covered), rests):
-        await job.take_snapshot()  # nothing is cancelled by what an older one showed
-        spread = job.spread(trade)
-        rests = _resting(job, spread)
+    if failsafes(spread) and (last_resort or not right_one(spread, may_be_short(spread, covered), rests)):
+        spread, rests = await _seen_again(job, trade, last_resort=last_resort)
     # As when the calls were sold: it is the same all day, and the list of executions may be empty by now.
     first = job.ledger.orders.first_in(trade.spy.con_id, trade.expiry)
     if first is not None and first.overnight is not None:
@@ -113,8 +111,25 @@ async def _kept(job: ConnectedJob, trade: Trade, *, last_resort: bool) -> list[s
     if kept.trouble:
         _needs_human(job, trade, kept)
     elif not kept.silent:
-        _in_order(job, trade, "one rests for just what is short")
+        _in_order(job, trade, "one rests for exactly what is short")
     return _told(job, trade, kept, again=again, last_resort=last_resort)
+
+
+async def _seen_again(
+    job: ConnectedJob, trade: Trade, *, last_resort: bool
+) -> tuple[SpreadState, dict[str, int]]:
+    """By a new snapshot: nothing is cancelled, and after an exit nothing believed, by an older one.
+
+    After an exit that failed, a snapshot that does not come stops nothing: then none is known to rest.
+    """
+    try:
+        await job.take_snapshot()
+    except GatewayError:
+        if not last_resort:
+            raise
+        return job.spread(trade), {}
+    spread = job.spread(trade)
+    return spread, _resting(job, spread)
 
 
 def _resting(job: ConnectedJob, spread: SpreadState) -> dict[str, int]:
@@ -144,7 +159,7 @@ def _needs_human(job: ConnectedJob, trade: Trade, kept: Kept) -> None:
     """Keep it as a matter until a later look finds it in order, or a human acknowledges it."""
     if kept.wanted:
         calls = f"its {kept.wanted} short SPY calls"
-        text = f"trade {trade.id} has no buy-back resting at the broker for just {calls}"
+        text = f"trade {trade.id} has no buy-back resting at the broker for exactly {calls}"
     else:
         text = f"trade {trade.id} may have a buy-back of SPY resting at the broker, and nothing is short"
     text = f"{text} ({kept.trouble.rstrip('.')})"

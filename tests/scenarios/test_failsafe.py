@@ -17,7 +17,7 @@ from harness import Stage, fault, withheld
 
 from spxarb.broker.broker import Endpoint, connect
 from spxarb.core.model import OrderTicket, Side
-from spxarb.sim.api.wire import frame, prefixed
+from spxarb.sim.api.wire import Say, frame, prefixed
 from spxarb.sim.control import RunningSim
 
 if TYPE_CHECKING:
@@ -294,7 +294,7 @@ def test_a_fail_safe_that_is_refused_is_a_matter_for_a_human_until_one_rests(sta
     stage.sim.control.script([fault("refuse_order", when=FIRST, code=201, text="no such thing")])
     done = stage.run("enter")
     assert (done.code, done["outcome"], resting(stage)) == (6, "entered", [])
-    assert "trade 1 has no buy-back resting at the broker for just its 10 short SPY calls" in done.err
+    assert "trade 1 has no buy-back resting at the broker for exactly its 10 short SPY calls" in done.err
     assert "no such thing" in done.err
     look = stage.run("status")
     assert (look.code, [matter["trade_id"] for matter in look["matters"]]) == (6, [1])
@@ -353,6 +353,13 @@ TROUBLES = {
     "not filled": [fault("hold_fills", lasts="always")],
     "no quotes": [fault("no_quotes", when={"symbol": "SPY"}, lasts="always")],
     "lists that do not show": [withheld(*ROWS)],
+    "lists that stop coming": [
+        {
+            "when": {"request": "cancel_order"},
+            "what": {"withhold": {"messages": [*ROWS, Say.OPEN_ORDERS_END]}},
+            "for": "always",
+        }
+    ],
     "lost on the way": [{**fault("ignore", when=EXIT_OF_SPY), "times": "always"}],
 }
 VERBS = {"monitor": ("monitor",), "close-all": ("close-all", "--yes")}
@@ -361,18 +368,22 @@ VERBS = {"monitor": ("monitor",), "close-all": ("close-all", "--yes")}
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_after_an_exit_that_failed_a_fail_safe_rests_and_buys_the_calls_back(stage, trouble, verb):
-    stage.settings["execution"] = {"quote_timeout_seconds": 1, "market_exit": trouble != "no quotes"}
+    hurry = {"quote_timeout_seconds": 1, "question_timeout_seconds": 1}
+    stage.settings["execution"] = {**hurry, "market_exit": trouble != "no quotes"}
     stage.write_config()
     enter(stage)
     stage.at("15:46")
     stage.sim.control.script(TROUBLES[trouble])
     done = stage.run(*VERBS[verb], timeout=200)
-    assert (done.code, done["positions"][0]["action"]) == (6, "failed"), done.err
+    # Without the lists `close-all` cannot even say at its end what the account holds.
+    mute = (trouble, verb) == ("lists that stop coming", "close-all")
+    actions = [position["action"] for position in done["positions"]]
+    assert (done.code, actions) == (6, [] if mute else ["failed"]), done.err
     silent = trouble == "lists that do not show"
     told = (
         "was sent, and the broker has not answered" if silent else "rests at the broker, active from 15:52 on"
     )
-    assert told in done.err
+    assert mute or told in done.err
     the_machine_dies(stage)
     assert short(stage) == {}
 
