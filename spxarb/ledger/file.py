@@ -5,9 +5,10 @@ SQLite in WAL mode with synchronous=FULL: what a committed transaction wrote sur
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from spxarb.errors import RefusedError
 from spxarb.ledger import schema
 from spxarb.ledger.opening import (
     connect,
@@ -23,10 +24,12 @@ from spxarb.ledger.opening import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from sqlite_utils.db import Database
+
+T = TypeVar("T")
 
 
 class LedgerFile:
@@ -55,9 +58,18 @@ class LedgerFile:
             if read_only:
                 return cls(empty(path, mode), path, read_only=True)
             create(path)
+        if not read_only:
+            return cls._opened(path, mode, read_only=False, frozen=False)
+        if writable(path):
+            with suppress(RefusedError):  # a full disk, say: what can still be read is read below
+                return cls._opened(path, mode, read_only=True, frozen=False)
+        return cls._opened(path, mode, read_only=True, frozen=True)
+
+    @classmethod
+    def _opened(cls, path: Path, mode: str, *, read_only: bool, frozen: bool) -> Self:
+        """`frozen`: nothing can be written, not even what SQLite wants beside a file that is only read."""
         with sqlite_errors_as_refusals(path):
             version = inspect(path, mode)
-            frozen = read_only and not writable(path)
             if not frozen:
                 require_writable(path)
             db = connect(path, frozen=frozen)
@@ -99,6 +111,10 @@ class LedgerFile:
         with sqlite_errors_as_refusals(self.path):
             return list(self._db.query(sql, values))
 
+    def changed_by_others(self) -> int:
+        """Another number than before when another connection has written since."""
+        return int(self.rows("PRAGMA data_version")[0]["data_version"])
+
     def value(self, sql: str, *values: object) -> Any:
         """The first column of the first row, None when there is no row."""
         rows = self.rows(sql, *values)
@@ -135,6 +151,19 @@ class LedgerFile:
         )
         if changed != 1:
             raise KeyError(f"The ledger has nothing in {table} with {key}")
+
+
+def readable_only(
+    rows: Iterable[Mapping[str, Any]], read: Callable[[Mapping[str, Any]], T], unread: set[str]
+) -> list[T]:
+    """What is read from the rows; of one that cannot be read, `unread` gets the reason: it hides no other."""
+    found = []
+    for row in rows:
+        try:
+            found.append(read(row))
+        except RefusedError as error:
+            unread.add(error.what)
+    return found
 
 
 def as_utf8(row: Mapping[str, object]) -> dict[str, object]:

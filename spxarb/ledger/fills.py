@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import latest_revisions
+from spxarb.ledger.file import readable_only
 from spxarb.ledger.rows import day_range, fill_from_row, fill_to_row, from_real, to_real
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ class Fills:
 
     def __init__(self, file: LedgerFile) -> None:
         self._file = file
+        self.unread: set[str] = set()
+        """Why executions could not be read so far."""
 
     def record(self, fill: Fill) -> bool:
         """Keep an execution; whether that changed anything. The same one may come any number of times.
@@ -29,7 +32,10 @@ class Fills:
         """
         execution = fill.execution
         with self._file.joined():
-            known = self._fills("WHERE exec_id = ?", execution.exec_id)
+            rows = self._file.rows("SELECT * FROM executions WHERE exec_id = ?", execution.exec_id)
+            known = readable_only(rows, fill_from_row, self.unread)
+            if rows and not known:
+                return False  # what cannot be read is left as it is
             if not known:
                 self._file.insert("executions", fill_to_row(fill))
                 self._supersede(execution.family)
@@ -46,7 +52,8 @@ class Fills:
     def record_commission(self, exec_id: str, commission: Decimal) -> bool:
         """The commission as reported, dollars; False when the execution is unknown, or has it already."""
         with self._file.joined():
-            known = self._fills("WHERE exec_id = ?", exec_id)
+            rows = self._file.rows("SELECT * FROM executions WHERE exec_id = ?", exec_id)
+            known = readable_only(rows, fill_from_row, self.unread)
             row = _commission_change(known[0], commission, estimated=False) if known else {}
             if row:
                 self._file.update("executions", row, exec_id=exec_id)
@@ -68,11 +75,12 @@ class Fills:
 
         The broker lists a day's executions on that day only: later it reports no commission any more.
         """
-        return self._fills(
-            "WHERE commission_estimated = 1 AND superseded = 0 AND substr(time, 1, 10) BETWEEN ? AND ? "
-            "ORDER BY time, rowid",
+        rows = self._file.rows(
+            "SELECT * FROM executions WHERE commission_estimated = 1 AND superseded = 0 "
+            "AND substr(time, 1, 10) BETWEEN ? AND ? ORDER BY time, rowid",
             *day_range(day, day),
         )
+        return readable_only(rows, fill_from_row, self.unread)
 
     def reported_fee(self, family: str) -> Decimal | None:
         """The commission last reported for an execution or a correction of it, dollars; None: for none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from spxarb.ledger.file import readable_only
 from spxarb.ledger.rows import matter_from_row, to_moment
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ class Matters:
 
     def __init__(self, file: LedgerFile) -> None:
         self._file = file
+        self.unread: set[str] = set()
+        """Why matters could not be read so far; the others are given all the same."""
 
     def raise_(self, key: str, text: str, trade_id: int | None, at: datetime) -> Matter:
         """Keep a matter, once for its key until it is resolved: then the same trouble is another matter.
@@ -79,4 +82,4 @@ class Matters:
 
     def _matters(self, which: str, *values: object) -> list[Matter]:
         rows = self._file.rows(f"SELECT * FROM matters {which}", *values)  # noqa: S608 -- our own words
-        return [matter_from_row(row) for row in rows]
+        return readable_only(rows, matter_from_row, self.unread)

@@ -59,14 +59,21 @@ def create(path: Path) -> None:
 
 def refuse_orphan(path: Path) -> None:
     """Refuse a write-ahead log without its database: SQLite would delete it, and with it what it holds."""
-    log = path.with_name(path.name + "-wal")
-    with contextlib.suppress(OSError):
-        if log.stat().st_size > 0:
-            raise RefusedError(
-                f"The ledger {path} is missing or empty, but its write-ahead log {log.name} holds data",
-                risk="Nothing was changed",
-                mend=f"Put the ledger back, restore a backup, or move {log.name} away",
-            )
+    if _log_bytes(path):
+        name = f"{path.name}-wal"
+        raise RefusedError(
+            f"The ledger {path} is missing or empty, but its write-ahead log {name} holds data",
+            risk="Nothing was changed",
+            mend=f"Put the ledger back, restore a backup, or move {name} away",
+        )
+
+
+def _log_bytes(path: Path) -> int:
+    """The size of the write-ahead log; 0 where there is none."""
+    try:
+        return path.with_name(path.name + "-wal").stat().st_size
+    except OSError:
+        return 0
 
 
 def writable(path: Path) -> bool:
@@ -172,14 +179,31 @@ def _use_wal(db: Database, path: Path) -> None:
 
 
 def connect(path: Path, *, frozen: bool) -> Database:
-    """A connection; `frozen` can change nothing, and works where this user may write nothing."""
+    """A connection; `frozen` can change nothing, and works where nothing can be written.
+
+    To read a ledger in WAL mode SQLite makes a file of shared memory beside it. Where it cannot (no right, a
+    full disk) and no log holds anything, the file alone is the whole ledger.
+    """
     options = "mode=ro" if frozen else "mode=rw"
-    log = path.with_name(path.name + "-wal")
-    if frozen and not writable(path) and not log.exists():
+    alone = not _log_bytes(path)
+    if frozen and alone and not writable(path):
         options += "&immutable=1"
-    return _database(
-        sqlite3.connect(f"{path.as_uri()}?{options}", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
-    )
+    db = _connected(path, options)
+    if not (frozen and alone):
+        return db
+    try:
+        db.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.OperationalError as error:
+        db.close()
+        if _result_code(error) not in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN}:
+            raise
+        return _connected(path, options + "&immutable=1")
+    return db
+
+
+def _connected(path: Path, options: str) -> Database:
+    uri = f"{path.as_uri()}?{options}"
+    return _database(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None))
 
 
 def empty(path: Path, mode: str) -> Database:

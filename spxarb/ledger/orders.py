@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spxarb.core.records import ABSENT
+from spxarb.ledger.file import readable_only
 from spxarb.ledger.rows import order_from_row, order_to_row, to_moment, to_real
 
 if TYPE_CHECKING:
@@ -16,10 +17,16 @@ if TYPE_CHECKING:
 
 
 class Orders:
-    """The tables `orders` and `order_steps`."""
+    """The tables `orders` and `order_steps`.
+
+    An order that cannot be read is left out of every list but that of its trade: it is that trade which then
+    cannot be traded (`ledger/trades.py`), and no other.
+    """
 
     def __init__(self, file: LedgerFile) -> None:
         self._file = file
+        self.unread: set[str] = set()
+        """Why orders could not be read so far."""
 
     def intend(self, record: OrderRecord) -> None:
         """Commit an order before it is sent: on return it is on disk.
@@ -83,8 +90,9 @@ class Orders:
         return next(iter(self._orders("WHERE order_ref = ?", ref)), None)
 
     def of_trade(self, trade_id: int) -> list[OrderRecord]:
-        """Oldest first."""
-        return self._orders("WHERE trade_id = ? ORDER BY rowid", trade_id)
+        """Oldest first. Raises RefusedError when one of them cannot be read."""
+        rows = self._file.rows("SELECT * FROM orders WHERE trade_id = ? ORDER BY rowid", trade_id)
+        return [order_from_row(row) for row in rows]
 
     def unproven(self) -> list[OrderRecord]:
         """Orders that the broker has not yet proven final, oldest first."""
@@ -112,11 +120,12 @@ class Orders:
 
     def highest_id(self, client_id: int) -> int:
         """The highest order id that this client ever used, 0 for none."""
-        return int(self._file.value("SELECT max(order_id) FROM orders WHERE client_id = ?", client_id) or 0)
+        highest = "SELECT max(order_id) FROM orders WHERE client_id = ? AND typeof(order_id) = 'integer'"
+        return int(self._file.value(highest, client_id) or 0)
 
     def _orders(self, which: str, *values: object) -> list[OrderRecord]:
         rows = self._file.rows(f"SELECT * FROM orders {which}", *values)  # noqa: S608 -- our own words
-        return [order_from_row(row) for row in rows]
+        return readable_only(rows, order_from_row, self.unread)
 
     def _step(
         self, ref: str, step: str, at: datetime | None, limit: Decimal | None, detail: str = ""

@@ -12,9 +12,12 @@ from spxarb.core.trades import TradeState
 from spxarb.errors import RefusedError
 from spxarb.ledger.rows import (
     day_range,
+    fill_from_row,
     mark_from_row,
     mark_to_row,
+    order_from_row,
     readable,
+    settlement_from_row,
     trade_columns,
     trade_from_row,
     trade_to_row,
@@ -27,12 +30,14 @@ if TYPE_CHECKING:
     from spxarb.ledger.file import LedgerFile
 
 
+PARTS = {"orders": order_from_row, "executions": fill_from_row, "settlements": settlement_from_row}
+"""Without any of these rows a trade is not known: what is held of it, and what may still fill."""
 MEND_ROW = "Set the value right in the ledger, or restore a backup"
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadableTrade:
-    """A row of `trades` that cannot be read, and why. `settled`: closed for good, so nothing waits for it."""
+    """A trade of which a row cannot be read, and why. `settled`: closed for good, so nothing waits for it."""
 
     id: int
     why: str
@@ -49,6 +54,8 @@ class Trades:
         self._file = file
         self.unreadable: dict[int, UnreadableTrade] = {}
         """What no trade could be made of so far, by id: the others are given all the same."""
+        self._whole: set[int] = set()
+        self._version = -1
 
     def create(self, trade: Trade) -> Trade:
         """The trade with the id that the ledger gave it; the id it came with does not matter."""
@@ -156,10 +163,24 @@ class Trades:
         """Without the rows that cannot be read, which are kept for `unreadable`."""
         rows = self._file.rows(f"SELECT * FROM trades {which}", *values)  # noqa: S608 -- our own words
         trades = []
+        if (version := self._file.changed_by_others()) != self._version:
+            self._whole, self._version = set(), version
         for row in rows:
             try:
-                trades.append(trade_from_row(row))
+                trade = trade_from_row(row)
+                self._require_whole(trade.id)
+                trades.append(trade)
             except RefusedError as error:
                 done = row["status"] == TradeStatus.CLOSED.value and not row["provisional"]
                 self.unreadable[row["id"]] = UnreadableTrade(row["id"], error.what, settled=done)
         return trades
+
+    def _require_whole(self, trade_id: int) -> None:
+        """Raise RefusedError unless all of the trade's rows can be read; what we write ourselves can."""
+        if trade_id in self._whole:
+            return
+        for table, read in PARTS.items():
+            for row in self._file.rows(f"SELECT * FROM {table} WHERE trade_id = ?", trade_id):  # noqa: S608
+                read(row)
+        self._whole.add(trade_id)
+        self.unreadable.pop(trade_id, None)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from spxarb import interruption, logs
 from spxarb.config.load import Config
 from spxarb.core.model import NEW_YORK
-from spxarb.core.sentences import sentence
+from spxarb.core.sentences import lower_first, sentence
 from spxarb.errors import (
     PRECEDENCE,
     ConfigError,
@@ -38,6 +38,7 @@ from spxarb.trading.waits import WaitClock
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from decimal import Decimal
     from pathlib import Path
 
@@ -71,6 +72,7 @@ SHORTEST_BUDGET = 120.0
 """A job's budget is not cut below this many seconds for the sake of the next exit."""
 OBEYED_AT_ONCE = 3
 """The signal after which a job is not asked any more: it is ended where it stands."""
+MEND_ROW = "Set the value right in the ledger, or restore a backup"
 WRITERS = frozenset({"enter", "monitor", "settle", "close-all"})
 """Verbs that bring the ledger up to date with the broker."""
 EXITS = frozenset({"monitor", "close-all"})
@@ -83,8 +85,9 @@ class JobContext:
 
     `problem`: why the configuration is invalid, empty when it is not. `clock`: the connection's, once there
     is one; `heard`: what the broker said over it. `alerts`: what will be sent when the command ends.
-    `open_at_start`: trades that were open then. `elsewhere`: other ledgers with open trades. `sent`:
-    something that changes something went to the broker. `stopping`: why an entry must be undone now.
+    `open_at_start`: trades that were open then. `failures`: what failed beside an exit and did not stop it
+    (`beside`). `elsewhere`: other ledgers with open trades. `sent`: something that changes something went to
+    the broker. `stopping`: why an entry must be undone now.
     """
 
     command: str
@@ -97,6 +100,7 @@ class JobContext:
     heard: Heard | None = None
     alerts: list[str] = field(default_factory=list)
     open_at_start: tuple[Trade, ...] = ()
+    failures: list[SpxarbError] = field(default_factory=list)
     elsewhere: list[OtherLedger] = field(default_factory=list)
     _daily: list[str] = field(default_factory=list)
     sent: bool = False
@@ -297,7 +301,8 @@ class JobContext:
         decision. `daily_pnl` gives the day's net result now, dollars: with it the row of `system_state` is
         brought up to date, but not by a dry run.
         """
-        found = list(errors)
+        found = [*errors, *self.failures]
+        self.failures = []
         if decided:
             with self._failures_into(found):
                 self._record_decision(result, dry_run=dry_run)
@@ -305,6 +310,7 @@ class JobContext:
             with self._failures_into(found):
                 bookkeeping.refresh_state(self.ledger, result.at.date(), result.at, daily_pnl())
         told = [f"{row}." for row in self.ledger.trades.unreadable.values() if row.settled]
+        found += self._unread_matters()
         if self.clock is not None:  # it has connected: it tells what no human has dealt with yet
             keep = self.holds_lock and not dry_run
             with self._failures_into(found):
@@ -413,13 +419,31 @@ class JobContext:
 
     @contextmanager
     def _failures_into(self, found: list[SpxarbError]) -> Iterator[None]:
-        """Whatever fails in the block joins what was found; a bug leaves its traceback in the log."""
+        """Whatever fails in the block joins what was found; a bug leaves its traceback in the log.
+
+        With something open, a verb that exits positions has a human hear of it.
+        """
         try:
             yield
         except Exception as error:  # noqa: BLE001 -- the result of what was done must not be lost
             if not isinstance(error, SpxarbError):
                 logs.write_traceback(error)
-            found.append(as_failure(error))
+            failure = as_failure(error)
+            if self.command in EXITS and self.open_at_start and failure.exit_code in {Exit.BUG, Exit.REFUSED}:
+                what = f"Not all could be read or written down: {lower_first(failure.what)}"
+                failure = HumanNeededError(what, mend=failure.mend)
+            found.append(failure)
+
+    def beside(self) -> AbstractContextManager[None]:
+        """For what must not stand in an exit's way: what fails in the block is told with the result."""
+        return self._failures_into(self.failures)
+
+    def _unread_matters(self) -> list[HumanNeededError]:
+        """Matters for a human that cannot be read are none the less open."""
+        return [
+            HumanNeededError(f"A matter for a human cannot be read: {lower_first(why)}", mend=MEND_ROW)
+            for why in sorted(self.ledger.matters.unread)
+        ]
 
 
 def with_errors(result: R, errors: Sequence[SpxarbError]) -> R:

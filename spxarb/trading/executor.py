@@ -85,11 +85,19 @@ class OrderExecutor:
         self._snapshot: asyncio.Task[Event] | None = None
         self._stop_reason: Callable[[], str | None] | None = None
         self._next_poll = 0.0
+        self._unrecorded: deque[Event] = deque()
+        self._failure: Exception | None = None
+        self.acted = 0
+        """How many orders, changes and cancels went out."""
 
     async def run(
         self, steps: Steps[T], spread: SpreadState, stop_reason: Callable[[], str | None] | None = None
     ) -> T:
-        """Drive a procedure to its end; it is stopped once `stop_reason`, polled, returns a reason."""
+        """Drive a procedure to its end; it is stopped once `stop_reason`, polled, returns a reason.
+
+        Events that the ledger cannot take are written down later, and hold nothing up. Raises what kept them
+        out when they are not in it at the end, and at once when an intent cannot be written.
+        """
         self._deadlines.clear()
         self._stop_reason, self._next_poll = stop_reason, 0.0
         try:
@@ -98,17 +106,26 @@ class OrderExecutor:
                 for action in actions:
                     self._perform(action, spread)
                 event = self._named(await self._event(spread))
-                self.record_event(event)
+                self._unrecorded.append(event)
+                self._catch_up()
                 try:
                     actions = steps.send(event)
                 finally:
                     self._record_ends(spread)
         except StopIteration as done:
             result: T = done.value
-            return result
         finally:
             await self._drop_snapshot()
+            failed, self._failure = self._failure, None
+            self._catch_up()
             self._record_ends(spread)
+            left, self._failure = self._failure, None
+            self._unrecorded.clear()
+        if left is not None:
+            raise left
+        if failed is not None:
+            log.warning("the ledger has it all by now; it could not be written: %s", failed)
+        return result
 
     # --- actions -----------------------------------------------------------------------------
 
@@ -139,6 +156,8 @@ class OrderExecutor:
             overnight=spread.orders[ticket.order_ref].overnight,
         )
         self.ledger.orders.intend(record)
+        self._writable_again()
+        self.acted += 1
         log.info("order %s: %s", ticket.order_ref, _words(ticket))
         track = spread.orders[ticket.order_ref]
         track.client_id, track.order_id = self.broker.client_id, order_id
@@ -150,6 +169,8 @@ class OrderExecutor:
 
     def _reprice(self, action: Reprice, track: TrackedOrder) -> None:
         self.ledger.orders.reprice(action.ref, action.limit, self.now())
+        self._writable_again()
+        self.acted += 1
         log.info("order %s: limit %s", action.ref, action.limit)
         self._on_send()
         try:
@@ -164,6 +185,7 @@ class OrderExecutor:
             return
         self.ledger.orders.add_step(track.ref, "cancel", self.now())
         self.cancelled.add(track.ref)
+        self.acted += 1
         log.info("order %s: cancel", track.ref)
         self._on_send()
         with suppress(GatewayError):  # the link is down: the procedure sees that and takes a snapshot later
@@ -256,6 +278,28 @@ class OrderExecutor:
         """Record an event that no procedure waits for."""
         self.record_event(self._named(event))
 
+    def _catch_up(self) -> None:
+        """Write down what happened. Once that fails, not before an intent could be written, or at the end.
+
+        What the broker did is done all the same, and the procedure knows it: an exit goes on, as far as its
+        intents can be written; an entry is stopped and undone.
+        """
+        while self._unrecorded and self._failure is None:
+            try:
+                self.record_event(self._unrecorded[0])
+            except Exception as error:  # noqa: BLE001 -- raised by `run`, unless it can be written by then
+                log.warning("the ledger cannot be written: %s", error)
+                self._failure = error
+                if self._stop_reason is not None:
+                    self._ready.append(StopRequested(f"the ledger cannot be written: {error}"))
+            else:
+                self._unrecorded.popleft()
+
+    def _writable_again(self) -> None:
+        """An intent was written: what could not be before may be now."""
+        self._failure = None
+        self._catch_up()
+
     def record_event(self, event: Event) -> None:
         """Record what an event says about our orders."""
         match event:
@@ -344,8 +388,12 @@ class OrderExecutor:
 
     def _record_ends(self, spread: SpreadState) -> None:
         """Bring the ledger in line: orders proven done are final, those that are live again are not."""
-        for track in spread.orders.values():
-            self.record_end(track)
+        try:
+            for track in spread.orders.values():
+                if self._failure is None:
+                    self.record_end(track)
+        except Exception as error:  # noqa: BLE001 -- as in `_catch_up`: each time all ends are looked at
+            self._failure = error
 
     def record_end(self, track: TrackedOrder) -> None:
         """Record the proven end of an order, or that it has none after all."""
