@@ -73,6 +73,7 @@ async def _close(context: JobContext, *, dry_run: bool) -> CloseAllResult:
         notes += [] if dry_run else await settlement.settle_expired(job)
         await job.reported_fees()
         await job.take_snapshot()
+        await job.verify()
         return _finish(job, exits, notes)
 
 

@@ -80,6 +80,7 @@ async def _enter(context: JobContext, *, dry_run: bool) -> EnterResult:
             attempt = await _attempt(job, decision, notes)
         trade = _trade_of(job, attempt)
         if trade is None or not trade.state.entry_interrupted:
+            await job.verify()
             return _finish(job, attempt)
     return await _second_try(context, attempt)
 
@@ -133,6 +134,7 @@ async def _second_try(context: JobContext, attempt: _Attempt) -> EnterResult:
         async with connect_job(context) as job:
             await job.reconcile()
             notes = await recovery.recover_entries(job)
+            await job.verify()
             return _finish(job, replace(attempt, notes=[*attempt.notes, *notes]))
     except GatewayError as error:
         raise HumanNeededError(

@@ -62,6 +62,7 @@ async def _monitor(context: JobContext, *, dry_run: bool) -> MonitorResult:
         kept = [one.marked.trade for one in managed if one.reason is None]  # an exit looks after its own
         notes += await keep_failsafes(job, kept)
         await job.reported_fees()
+        await job.verify()
         return _finish(job, managed, notes)
 
 

@@ -52,6 +52,7 @@ async def _settle(context: JobContext, day: date | None) -> SettleResult:
             trade for trade in bookkeeping.open_trades(job.ledger) if not settlement.has_expired(job, trade)
         ]
         notes += [f"trade {trade.id} is still open: settle again after its close" for trade in waiting]
+        await job.verify()
         return _finish(context, day, job.now, notes, job.findings.unproven)
 
 

@@ -27,7 +27,7 @@ from spxarb.trading.heard import Heard
 from spxarb.trading.market_calendar import timetable, timetable_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Collection, Iterable
     from datetime import datetime
     from decimal import Decimal
 
@@ -67,6 +67,8 @@ class ConnectedJob:
         """SPX and SPY, once they have been asked for."""
         self.worthless: set[int] = set()
         """SPX calls, by contract id, that two looks have shown to be worth nothing."""
+        self._compared_after = 0
+        """How many orders, changes and cancels had gone out when ledger and account were compared last."""
 
     @property
     def now(self) -> datetime:
@@ -180,22 +182,37 @@ class ConnectedJob:
         what = "not in the ledger yet" if self.dry_run else "added to the ledger"
         repaired = [f"{what}: {reconcile.describe(fill.execution)}" for fill in new]
         if not self.dry_run:
-            self.executor.record_snapshot(self.snapshot)
-            self._skip_lost_trades()
-            self._give_up_old_orders()
-            await self._prove_orders()
-            repaired += self._reopen()
-            bookkeeping.replace_estimates(self.ledger, self._open_or_filled([*new, *estimated]))
+            beside = self.context.beside
+            with beside():
+                self.executor.record_snapshot(self.snapshot)
+            with beside():
+                self._skip_lost_trades()
+            with beside():
+                self._give_up_old_orders()
+            with beside():
+                await self._prove_orders()
+            with beside():
+                repaired += self._reopen()
+            for trade_id in self._open_or_filled([*new, *estimated]):
+                with beside():
+                    bookkeeping.replace_estimates(self.ledger, [self.ledger.trades.get(trade_id)])
+            with beside():
+                bookkeeping.replace_estimates(self.ledger)
         await self.compare()
+        self.findings = reconcile.Findings(tuple(repaired), self._kept_differences())
+        if not self.dry_run:
+            with self.context.beside():
+                self.ledger.looks.add(self.context.run_id, self.now)
+
+    def _kept_differences(self) -> tuple[str, ...]:
+        """What ledger and account differ in now, in sentences, kept as matters for a human."""
         found = self._differences()
         if self.dry_run:
             found = matters.not_acknowledged(self.ledger, found)
         else:
-            found = matters.compared(self.ledger, found, self.now)
-        texts = tuple(finding.text for finding in found)
-        self.findings = reconcile.Findings(tuple(repaired), texts)
-        if not self.dry_run:
-            self.ledger.looks.add(self.context.run_id, self.now)
+            with self.context.beside():
+                found = matters.compared(self.ledger, found, self.now)
+        return tuple(finding.text for finding in found)
 
     # --- the account against the ledger ------------------------------------------------------
 
@@ -204,6 +221,7 @@ class ConnectedJob:
 
         Raises GatewayError when the broker does not answer.
         """
+        self._compared_after = self.executor.acted
         for _ in range(ACCOUNT_CHECKS - 1):
             self.comparison = self._compared()
             if not self.comparison.may_lag:
@@ -212,6 +230,37 @@ class ConnectedJob:
             await self.take_snapshot()
         self.comparison = self._compared()
         return self.comparison.findings
+
+    async def doubt_about(self, trade: Trade, *, but: Collection[Break] = ()) -> str:
+        """Why the account, looked at anew, does not bear the trade out, in words; empty when it does.
+
+        Without that, no final state is written. `but`: what may differ all the same.
+        """
+        try:
+            await self.take_snapshot()
+            await self.compare()
+        except GatewayError as error:
+            return f"ledger and account could not be compared after its last order: {error.what}"
+        return "; ".join(finding.text for finding in self.differences(trade) if finding.kind not in but)
+
+    async def verify(self) -> None:
+        """Compare ledger and account again, once the last order has gone out; called last in every job.
+
+        What differs is kept as a matter and told with the result. Where nothing was sent, the comparison that
+        came first stands.
+        """
+        if not self.executor.acted:
+            return
+        if self._compared_after != self.executor.acted:
+            try:
+                await self.take_snapshot()
+                await self.compare()
+            except GatewayError as error:
+                why = "Ledger and account could not be compared after the last order"
+                self.context.failures.append(GatewayError(f"{why}: {error.what}", mend=error.mend))
+                return
+        new = [text for text in self._kept_differences() if text not in self.findings.unproven]
+        self.findings = replace(self.findings, unproven=(*self.findings.unproven, *new))
 
     def _differences(self) -> list[NewMatter]:
         """What ledger and account differ in, as matters: what others took is one until a human says so."""
@@ -308,10 +357,10 @@ class ConnectedJob:
         new = (execution for execution in self.snapshot.executions if execution.exec_id not in known)
         return [fill for fill in map(self.executor.fill_of, new) if fill is not None]
 
-    def _open_or_filled(self, fills: Iterable[Fill]) -> list[Trade]:
-        """The open trades and those of the fills: their figures may have changed."""
+    def _open_or_filled(self, fills: Iterable[Fill]) -> list[int]:
+        """The ids of open trades and of those of the fills: their figures may have changed."""
         ids = {fill.trade_id for fill in fills} | {trade.id for trade in self.ledger.trades.open()}
-        return [self.ledger.trades.get(trade_id) for trade_id in sorted(ids)]
+        return sorted(ids - self.ledger.trades.unreadable.keys())
 
     async def reported_fees(self, *, whatever_is_open: bool = False) -> None:
         """Wait a little for the commissions of the day that the broker has not reported yet.
@@ -338,6 +387,8 @@ class ConnectedJob:
         for record in self.ledger.orders.unproven():
             if record.created_at.date() >= self.snapshot.time.date() or record.ref in listed:
                 continue
+            if record.trade_id in self.ledger.trades.unreadable:
+                continue
             why = (
                 f"how order {record.ref} of {record.created_at:%Y-%m-%d} ended is not known, because the "
                 f"broker lists today's executions only; compare trade {record.trade_id} with the account's "
@@ -357,6 +408,8 @@ class ConnectedJob:
         notes = []
         listed = {order.order_ref for order in self.snapshot.open_orders}
         for record in self.ledger.orders.unproven():
+            if record.trade_id in self.ledger.trades.unreadable:
+                continue
             trade = self.ledger.trades.get(record.trade_id)
             if trade.is_open or record.ref not in listed:
                 continue
@@ -371,6 +424,7 @@ class ConnectedJob:
         own trade does about it.
         """
         trades = {record.trade_id for record in self.ledger.orders.unproven()}
+        trades -= self.ledger.trades.unreadable.keys()
         tracks = [track for trade in sorted(trades) for track in self.tracks(self.ledger.trades.get(trade))]
         self._show(tracks)
         if any(not (track.proven or track.listed or track.silent) for track in tracks):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     from spxarb.core.strategy import EntryMarket
     from spxarb.trading.connected import ConnectedJob
     from spxarb.trading.context import JobContext
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,17 +221,13 @@ def in_the_brokers_words(job: ConnectedJob, trade: Trade, outcome: Outcome) -> O
 
 async def conclude(job: ConnectedJob, trade: Trade, outcome: Outcome) -> Trade:
     """The trade's row after an entry was attempted."""
-    try:
-        await job.take_snapshot()
-        await job.compare()
+    doubt = await job.doubt_about(trade)
+    with suppress(GatewayError):
         await job.clock.ask(job.broker)
-    except GatewayError as error:
-        log.warning("trade %s could not be looked at again after its entry: %s", trade.id, error)
     ledger, now = job.ledger, job.now
-    if differences := job.differences(trade):
-        why = "; ".join(finding.text for finding in differences)
-        job.human_needed(why)
-        return bookkeeping.not_proven(ledger, trade, why)
+    if doubt:
+        job.human_needed(doubt)
+        return bookkeeping.not_proven(ledger, trade, doubt)
     if outcome.ending is Ending.OPENED:
         return bookkeeping.opened(ledger, trade, now)
     trade = ledger.trades.update(trade.id, note=outcome.why)

@@ -38,6 +38,8 @@ POSITION_PAUSE_SECONDS = 1.0
 """How often, and how far apart, positions are compared with executions: they may lag behind a fill."""
 RESTORE_SECONDS = 20.0
 """How long an exit that was cut off may take to leave a fail-safe at the broker."""
+GONE = frozenset({Break.LIQUIDATED, Break.TAKEN, Break.MISSING})
+"""What the account holds no more is over, though not by our orders."""
 SPY_LATE_SESSION = timedelta(minutes=15)
 """SPY options trade until 16:15 in some series, perhaps on their last day too: an exit tries, at no cost."""
 
@@ -112,7 +114,7 @@ async def _exit(job: ConnectedJob, trade: Trade, reason: ExitReason, purpose: Pu
     doubt = ""
     if outcome.ending in {Ending.FLAT, Ending.RESIDUAL}:
         legs = tuple(LegName) if outcome.ending is Ending.FLAT else (LegName.SPY,)
-        doubt = await _why_not_flat(job, trade, before, legs)
+        doubt = await _why_not_flat(job, trade, before, legs) or await job.doubt_about(trade, but=GONE)
     if doubt or outcome.ending in {Ending.INCOMPLETE, Ending.UNPROVEN}:
         proven = not doubt and outcome.ending is Ending.INCOMPLETE
         return _incomplete(job, trade, doubt or outcome.why, proven=proven)
@@ -131,8 +133,7 @@ def _gone(job: ConnectedJob, trade: Trade) -> str:
     """What of the trade others ended, in words; empty when all that it held was traded by spxarb."""
     if not (job.gone(trade, LegName.SPX) or job.gone(trade, LegName.SPY)):
         return ""
-    kinds = {Break.LIQUIDATED, Break.TAKEN, Break.MISSING}
-    return "; ".join(finding.text for finding in job.differences(trade) if finding.kind in kinds)
+    return "; ".join(finding.text for finding in job.differences(trade) if finding.kind in GONE)
 
 
 def _incomplete(job: ConnectedJob, trade: Trade, why: str, *, proven: bool = True) -> ExitResult:

@@ -155,10 +155,12 @@ def _merged(first: MarkedTrade, second: MarkedTrade | None) -> MarkedTrade:
 def _mark(job: ConnectedJob, marked_trades: Sequence[MarkedTrade]) -> None:
     """Keep what was seen, for the day's drawdown and the report."""
     for marked in marked_trades:
-        job.ledger.trades.add_mark(marked.mark(job.now))
+        with job.context.beside():
+            job.ledger.trades.add_mark(marked.mark(job.now))
     total = bookkeeping.pnl_of_day(job.ledger, job.now.date(), [marked.pnl for marked in marked_trades])
     if total is not None:
-        job.ledger.days.add_mark(job.now.date(), job.now, total)
+        with job.context.beside():
+            job.ledger.days.add_mark(job.now.date(), job.now, total)
 
 
 # --- what a human should hear -------------------------------------------------------------------------

@@ -46,6 +46,10 @@ async def _recover_entry(job: ConnectedJob, trade: Trade) -> str:
     proven = await job.drive(_finish_all(spread), spread)
     trade = bookkeeping.update_pnl(job.ledger, trade)
     if proven and _complete(trade, spread):
+        if doubt := await job.doubt_about(trade):
+            bookkeeping.not_proven(job.ledger, trade, doubt)
+            job.human_needed(doubt)
+            return doubt
         trade = bookkeeping.opened(job.ledger, trade, job.now)
         notes = [f"Trade {trade.id} is open: both legs had filled.", *await keep_failsafe(job, trade)]
         return " ".join(notes)

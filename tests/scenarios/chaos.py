@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from crash import broken_laws
 from harness import Stage, fault, withheld
+from told import LOOKERS, untold
 
 from spxarb.core.model import NEW_YORK
 from spxarb.sim.control import RunningSim
@@ -304,6 +305,8 @@ def _step(day: Day, in_window: bool) -> None:
         may_be_ended = bool(killed) or any(words[0] == "close-all" for words in jobs)
         _end(day, words, process, may_be_ended)
     fired = _right(day) or fired
+    if not killed and any(words[0] in LOOKERS for words in jobs):
+        day.problems += untold(day.stage)
     day.note(f"{jobs} with {fault or 'no fault'}, fired {fired}{', killed ' + str(killed) if killed else ''}")
 
 

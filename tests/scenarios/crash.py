@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
+from told import untold
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -215,6 +217,7 @@ def broken_laws(stage: Stage, cash_before: float) -> list[str]:
         *_too_many(stage),
         *_cash_differs(stage, book["cash"] - cash_before),
         *_half_done(stage),
+        *untold(stage),
     ]
 
 

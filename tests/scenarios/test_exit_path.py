@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import sqlite3
 import threading
 from contextlib import closing, contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from actions import enter, playing, settings
 from harness import withheld
+from sink import listening_sink
 
 from spxarb.sim.api.wire import FrameReader, Say, frame, split_fields
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness import Done, Stage
+    from sink import Sink
 
 DUE = "15:45"
 HURRY = {"question_timeout_seconds": 3, "quote_timeout_seconds": 1}
@@ -214,40 +214,10 @@ def test_a_trade_of_an_older_version_is_exited_at_its_configured_time(stage):
 # --- the ledger ------------------------------------------------------------------------------------------
 
 
-class Sink(ThreadingHTTPServer):
-    """Where alerts go; `alerts` has the text of each that came."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Receiver)
-        self.alerts: list[str] = []
-
-    @property
-    def variables(self) -> dict[str, str]:
-        return {
-            "EMAIL_ENABLED": "true",
-            "SPXARB_NOTIFY_URL": f"json://127.0.0.1:{self.server_address[1]}/",
-        }
-
-
-class Receiver(BaseHTTPRequestHandler):
-    server: Sink
-
-    def do_POST(self) -> None:
-        length = int(self.headers["Content-Length"])
-        self.server.alerts.append(json.loads(self.rfile.read(length))["message"])
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Nothing on stderr."""
-
-
 @pytest.fixture
 def sink() -> Iterator[Sink]:
-    with Sink() as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    with listening_sink() as server:
         yield server
-        server.shutdown()
 
 
 def assert_alarm(done: Done, sink: Sink, *words: str) -> None:
