@@ -17,10 +17,10 @@ from spxarb.core.pnl import trade_pnl
 from spxarb.core.records import held, order_name
 from spxarb.core.steps import SpreadState
 from spxarb.core.tracking import TrackedOrder
-from spxarb.core.trades import TradeEvent, TradeState
+from spxarb.core.trades import TradeState
 from spxarb.core.unreadable import POSITIONS
 from spxarb.errors import GatewayError, RefusedError
-from spxarb.trading import bookkeeping, matters
+from spxarb.trading import bookkeeping, matters, old_orders
 from spxarb.trading.context import READ_ONLY_CLIENT_ID_OFFSET
 from spxarb.trading.executor import OrderExecutor
 from spxarb.trading.heard import Heard
@@ -188,11 +188,11 @@ class ConnectedJob:
             with beside():
                 self._skip_lost_trades()
             with beside():
-                self._give_up_old_orders()
+                old_orders.give_up_old_orders(self.ledger, self.snapshot, self.now)
             with beside():
                 await self._prove_orders()
             with beside():
-                repaired += self._reopen()
+                repaired += old_orders.reopen(self.ledger, self.snapshot)
             for trade_id in self._open_or_filled([*new, *estimated]):
                 with beside():
                     bookkeeping.replace_estimates(self.ledger, [self.ledger.trades.get(trade_id)])
@@ -375,47 +375,6 @@ class ConnectedJob:
             while ledger.fills.estimated(self.now.date()) and self.context.waits.now() < end:
                 await self.context.waits.sleep(FEE_PAUSE_SECONDS)
                 await self.take_snapshot()
-
-    def _give_up_old_orders(self) -> None:
-        """Finish orders of an earlier day whose end was never seen, as lost from sight.
-
-        They cannot fill any more (all are day orders), but whether they did is unknown: reqExecutions lists
-        today's executions only, so their absence there proves nothing.
-        """
-        listed = {order.order_ref for order in self.snapshot.listed_orders}
-        listed |= {execution.order_ref for execution in self.snapshot.executions}
-        for record in self.ledger.orders.unproven():
-            if record.created_at.date() >= self.snapshot.time.date() or record.ref in listed:
-                continue
-            if record.trade_id in self.ledger.trades.unreadable:
-                continue
-            why = (
-                f"how order {record.ref} of {record.created_at:%Y-%m-%d} ended is not known, because the "
-                f"broker lists today's executions only; compare trade {record.trade_id} with the account's "
-                "statement"
-            )
-            filled = sum(
-                fill.execution.quantity
-                for fill in self.ledger.fills.of_trade(record.trade_id)
-                if fill.execution.order_ref == record.ref
-            )
-            self.ledger.orders.finish(record.ref, bookkeeping.LOST_SIGHT, ZERO + filled, self.now, why)
-            trade = self.ledger.trades.get(record.trade_id)
-            bookkeeping.move(self.ledger, trade, TradeEvent.SIGHT_LOST, note=why)
-
-    def _reopen(self) -> list[str]:
-        """Reopen every closed trade that has a live order at the broker after all. Returns sentences."""
-        notes = []
-        listed = {order.order_ref for order in self.snapshot.open_orders}
-        for record in self.ledger.orders.unproven():
-            if record.trade_id in self.ledger.trades.unreadable:
-                continue
-            trade = self.ledger.trades.get(record.trade_id)
-            if trade.is_open or record.ref not in listed:
-                continue
-            bookkeeping.move(self.ledger, trade, TradeEvent.HELD)
-            notes.append(f"trade {trade.id} is open again: its order {record.ref} is live at the broker")
-        return notes
 
     async def _prove_orders(self) -> None:
         """Prove the end of every order that has none yet; one listed nowhere needs two snapshots.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
 from actions import check_of, enter, playing, settings
 from harness import fault
-from test_exit_path import Sink
+from sink import Sink, listening_sink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,10 +21,8 @@ URGENT = "liquidation of positions may commence"
 
 @pytest.fixture
 def sink() -> Iterator[Sink]:
-    with Sink() as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    with listening_sink() as server:
         yield server
-        server.shutdown()
 
 
 @pytest.fixture

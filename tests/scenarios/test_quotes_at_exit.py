@@ -6,14 +6,13 @@ The rich-spy day at 11:00: SPX is 54 points above the strike of the call that is
 from __future__ import annotations
 
 import json
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from actions import enter, playing, settings
 from harness import fault
-from test_exit_path import Sink
+from sink import Sink, listening_sink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,10 +49,8 @@ def moving(stage: Stage) -> Iterator[None]:
 
 @pytest.fixture
 def sink() -> Iterator[Sink]:
-    with Sink() as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    with listening_sink() as server:
         yield server
-        server.shutdown()
 
 
 def con_ids(stage: Stage, trade: int = 1) -> dict[str, int]:
