@@ -117,7 +117,8 @@ async def _attempt(job: ConnectedJob, decision: Decision, notes: list[str]) -> _
     if refused and outcome.ending is not Ending.OPENED:
         job.context.alert(sentence(f"trade {trade.id} was not entered: {outcome.why}"))
     trade = await conclude(job, trade, outcome)
-    notes = [*notes, *await keep_failsafe(job, trade)]  # also where it is not known what was sold
+    if trade.state is TradeState.OPEN or not job.counts_receipts:
+        notes = [*notes, *await keep_failsafe(job, trade)]  # also where it is not known what was sold
     if trade.state is not TradeState.OPEN:
         return _Attempt(decision, EntryOutcome.ABORTED, trade.id, outcome.why, notes)
     return _Attempt(decision, EntryOutcome.ENTERED, trade.id, outcome.why, notes)
@@ -133,9 +134,12 @@ async def _second_try(context: JobContext, attempt: _Attempt) -> EnterResult:
     try:
         async with connect_job(context) as job:
             await job.reconcile()
-            notes = await recovery.recover_entries(job)
+            attempt = replace(attempt, notes=[*attempt.notes, *await recovery.recover_entries(job)])
+            trade = _trade_of(job, attempt)
+            if trade is not None and trade.state is TradeState.OPEN:  # both legs had filled after all
+                attempt = replace(attempt, outcome=EntryOutcome.ENTERED)
             await job.verify()
-            return _finish(job, replace(attempt, notes=[*attempt.notes, *notes]))
+            return _finish(job, attempt)
     except GatewayError as error:
         raise HumanNeededError(
             f"The entry of trade {attempt.trade_id} is not complete ({attempt.why}), and {error}",

@@ -396,13 +396,16 @@ class ConnectedJob:
         seen = SnapshotTaken(self.snapshot, self.snapshot_at, self.broker.link_epoch)
         for track in tracks:
             track.on_snapshot(seen)
-            if self._counts_receipts and self.broker.told_order_id is not None:
+            if self.counts_receipts and self.broker.told_order_id is not None:
                 track.on_next_id(self.broker.told_order_id)
             self.executor.record_end(track)
 
     @property
-    def _counts_receipts(self) -> bool:
-        """Whether the gateway's next order id says what it has received. Of a real one nobody has seen it."""
+    def counts_receipts(self) -> bool:
+        """Whether the gateway's next order id says what it has received. Of a real one nobody has seen it.
+
+        Where it does, an entry in doubt is looked at over a new connection before any other order is sent.
+        """
         return self.context.config.trading.mode == "sim"
 
     def _unproven(self) -> list[str]:

@@ -20,12 +20,16 @@ from spxarb.trading import matters
 from spxarb.trading.market_calendar import timetable_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from spxarb.core.failsafe import Kept
     from spxarb.core.records import Trade
     from spxarb.core.steps import SpreadState
     from spxarb.trading.connected import ConnectedJob
+
+
+UNANSWERED = "unanswered"
+"""The step of a fail-safe's life that says that it was sent, and that the broker did not answer in time."""
 
 
 async def keep_failsafe(job: ConnectedJob, trade: Trade, *, last_resort: bool = False) -> list[str]:
@@ -98,6 +102,7 @@ async def _kept(job: ConnectedJob, trade: Trade, *, last_resort: bool) -> list[s
     if first is not None and first.overnight is not None:
         spread.overnight[trade.spy.con_id] = first.overnight
     again = any(key[1] is Purpose.FAILSAFE for key in spread.attempts)
+    lost = _never_answered(job, trade, rests)
     steps = keep(
         spread,
         trade.spy,
@@ -108,11 +113,26 @@ async def _kept(job: ConnectedJob, trade: Trade, *, last_resort: bool) -> list[s
         last_resort=last_resort,
     )
     kept = await job.drive(steps, spread)
+    if lost and kept.wanted:
+        job.human_needed(
+            f"the buy-back of SPY of trade {trade.id} that was not answered does not rest at the broker ({lost})"
+        )
+    if kept.silent and kept.placed is not None:
+        job.ledger.orders.add_step(kept.placed.ref, UNANSWERED, job.now)
     if kept.trouble:
         _needs_human(job, trade, kept)
     elif not kept.silent:
         _in_order(job, trade, "one rests for exactly what is short")
     return _told(job, trade, kept, again=again, last_resort=last_resort)
+
+
+def _never_answered(job: ConnectedJob, trade: Trade, rests: Mapping[str, int]) -> str:
+    """The reference of the newest fail-safe, if it was seen to be silent and is not at the broker either."""
+    sent = [order for order in job.ledger.orders.of_trade(trade.id) if order.purpose is Purpose.FAILSAFE]
+    if not sent or sent[-1].perm_id or sent[-1].ref in rests:
+        return ""
+    steps = [step for step, _ in job.ledger.orders.history(sent[-1].ref)]
+    return sent[-1].ref if UNANSWERED in steps else ""
 
 
 async def _seen_again(

@@ -159,3 +159,14 @@ def test_what_others_took_stays_a_matter_until_a_human_acknowledges_it(held):
     assert "thers closed 10 short SPY calls" in matter["text"]
     assert held.run("ack", str(matter["id"])).code == 0
     assert held.run("monitor").code == 0
+
+
+@pytest.mark.parametrize("point", ["unanswered", "after"])
+def test_an_entry_that_is_whole_by_the_second_connection_is_entered(tmp_path, point):
+    """The socket dies right after the SPY order was taken, and it fills."""
+    when = {"request": "place_order", "symbol": "SPY", "sec_type": "OPT", "nth": 2}
+    with playing(tmp_path) as stage:
+        stage.sim.control.script([fault("close", when=when, point=point)])
+        done = stage.run("enter")
+        assert (done.code, done["outcome"], calls(stage)) == (0, "entered", {"SPXW": 1, "SPY": -10}), done.err
+        assert stage.run("monitor").code == 0

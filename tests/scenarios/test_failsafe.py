@@ -339,8 +339,10 @@ def test_a_fail_safe_that_nobody_answers_is_told_and_never_doubled(stage, what):
     assert "has not answered" in " ".join(done["notes"])
     arrived = what == "unanswered"
     assert resting(stage) == ([("1:f1", 10)] if arrived else [])
-    stage.run("monitor")
+    later = stage.run("monitor")
+    assert later.code == (0 if arrived else 6), later.err
     assert resting(stage) == [("1:f1" if arrived else "1:f2", 10)]
+    assert stage.run("monitor").code == 0
     the_machine_dies(stage)
     assert (short(stage), bought_back(stage)) == ({}, 10)
 
