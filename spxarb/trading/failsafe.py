@@ -114,9 +114,8 @@ async def _kept(job: ConnectedJob, trade: Trade, *, last_resort: bool) -> list[s
     )
     kept = await job.drive(steps, spread)
     if lost and kept.wanted:
-        job.human_needed(
-            f"the buy-back of SPY of trade {trade.id} that was not answered does not rest at the broker ({lost})"
-        )
+        what = f"the buy-back of SPY of trade {trade.id} that was not answered ({lost})"
+        job.human_needed(f"{what} does not rest at the broker")
     if kept.silent and kept.placed is not None:
         job.ledger.orders.add_step(kept.placed.ref, UNANSWERED, job.now)
     if kept.trouble:
