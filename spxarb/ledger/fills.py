@@ -64,11 +64,13 @@ class Fills:
         return self._fills("WHERE trade_id = ? AND superseded = 0 ORDER BY time, rowid", trade_id)
 
     def of_day(self, day: date) -> list[Fill]:
-        """The day's executions that stand, of all trades, oldest first."""
-        return self._fills(
-            "WHERE superseded = 0 AND substr(time, 1, 10) BETWEEN ? AND ? ORDER BY time, rowid",
+        """The day's executions that stand and can be read, of all trades, oldest first."""
+        rows = self._file.rows(
+            "SELECT * FROM executions WHERE superseded = 0 AND substr(time, 1, 10) BETWEEN ? AND ? "
+            "ORDER BY time, rowid",
             *day_range(day, day),
         )
+        return readable_only(rows, fill_from_row, self.unread)
 
     def estimated(self, day: date | None = None) -> list[Fill]:
         """Executions that stand and whose commission the broker has not reported; of one day, or of all.

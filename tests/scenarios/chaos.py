@@ -105,6 +105,8 @@ SCRIPTS: dict[str, Callable[[random.Random], Entry]] = {
     "rate_limit": lambda d: fault("rate_limit", when=_at_request(d, (*ACTS, *QUESTIONS_ASKED)), close=d.random() < 0.7),
     "read_only": lambda d: fault("read_only"),
     "unsolicited_orders": lambda d: fault("unsolicited_orders"),
+    "disclaimer": lambda d: fault("disclaimer", scope=d.choice(("questions", "logon", "orders")), lasts=d.choice((1, 5))),
+    "commission_after_list": lambda d: fault("commission_after_list"),
     "next_id_jump": lambda d: fault("next_id_jump", by=d.choice((1, 500)), told=d.random() < 0.5, when=d.choice(({}, _at_request(d)))),
     "clock_off": lambda d: fault("clock_off", seconds=d.choice((-300, -3, 2, 90))),
     "withhold": lambda d: fault("withhold", messages=d.choice((*ENDS, *WELCOME, *NEWS)), lasts=d.choice((1, 600))),

@@ -43,14 +43,14 @@ def lost(symbol: str, nth: int = 1) -> dict[str, Any]:
     return fault("ignore", when=when, requests=["place_order"], lasts="always")
 
 
-def run_fast(stage: Stage, entry: dict[str, Any], *words: str) -> Done:
-    """One command while the gateway does wrong; afterwards whatever it was silent about has arrived."""
+def run_fast(stage: Stage, entry: dict[str, Any], *words: str, minutes: int = 3) -> Done:
+    """One command while the gateway does wrong; minutes later whatever it was silent about has arrived."""
     control = stage.sim.control
     control.script([entry])
     control.speed(FAST)
     done = stage.run(*words)
     control.speed(0)
-    control.set_time(control.time() + timedelta(minutes=20))
+    control.set_time(control.time() + timedelta(minutes=minutes))
     control.script()
     return done
 
@@ -109,7 +109,7 @@ def test_an_exit_buys_and_sells_nothing_twice_beside_a_silent_order(stage, symbo
 
 def test_a_sale_that_nobody_hears_of_keeps_its_hedge_and_a_fail_safe_for_what_may_be_short(stage):
     """It is there after all, a quarter of an hour later: by then the spread is whole."""
-    done = run_fast(stage, silent("SPY", 900, nth=ENTRY["SPY"]), "enter")
+    done = run_fast(stage, silent("SPY", 900, nth=ENTRY["SPY"]), "enter", minutes=20)
     assert done.code == 6
     assert calls(stage) == {"SPXW": 1, "SPY": -10}
     found = stage.run("monitor")
