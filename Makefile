@@ -15,6 +15,8 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 p
 
 SEED ?=
 DAYS ?= 0
+# The tests start thousands of processes: none of them compiles again what the first one has.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup demo check test clients lint bench crash chaos clean
 setup: $(VENV)/ready
