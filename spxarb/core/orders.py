@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 ABSENCE_SECONDS = 5.0
 """Between the two snapshots that prove an absence: after the gateway's own link was lost orders appear late.
 
-Enough for an order that the broker has spoken of. It proves the end of no other.
+Enough for an order that the broker said is over, and for a purchase that it spoke of with a code that we do
+not know.
 """
 SILENCE_SECONDS = 120.0
 """Between the two snapshots that end an order of which the broker never said a word.
@@ -39,8 +40,9 @@ SILENCE_SECONDS = 120.0
 One gateway acknowledged an order 53 s after it was sent, over a whole link and after later orders
 (vjsworld/IBKR-0DTE-SPX-Options-Turtle, logs/2025-10-22.txt). So silence is no end, and this long an absence
 only one that can be borne: of a purchase, which can cost no more than its premium if it fills all the same,
-and only beside a cancel that was answered with "not found". Such an order (`records.ABSENT`) is looked for
-again at every job until its day ends.
+and only beside a cancel that was answered with "not found". A sale that the broker spoke of with a code that
+we do not know takes as long. Such an order (`records.ABSENT`) is looked for again at every job until its day
+ends.
 """
 
 
@@ -290,6 +292,7 @@ SAID_OF_PRESENCE: Mapping[OrderEvent, PresenceEvent] = {
 """What an order's event says of its presence. Any other restarts the proof when it changes the state."""
 
 SILENT = frozenset({Presence.UNHEARD, Presence.SILENT_ONCE})
+NEVER_ACKNOWLEDGED = SILENT | {Presence.SPOKEN_OF, Presence.ABSENT_ONCE}
 FIRST_ABSENCE = frozenset({Presence.SILENT_ONCE, Presence.ABSENT_ONCE, Presence.GONE_ONCE})
 HAD_BY_THE_BROKER = frozenset({Presence.ACKNOWLEDGED, Presence.LISTED, Presence.GONE_ONCE})
 
@@ -337,9 +340,11 @@ class CancelEvent(StrEnum):
     SENT = "cancel sent"
     REFUSED = "cancel refused"
     NOT_FOUND = "not found"
+    ORDER_SENT_AGAIN = "order sent again"  # what a cancel before that came to says nothing of it
 
 
 _ANSWERED = {
+    CancelEvent.ORDER_SENT_AGAIN: CancelState.NOT_SENT,
     CancelEvent.SENT: CancelState.SENT,
     CancelEvent.REFUSED: CancelState.REFUSED,
     CancelEvent.NOT_FOUND: CancelState.NOT_FOUND,
@@ -349,6 +354,7 @@ CANCEL_TRANSITIONS: Table[CancelState, CancelEvent] = {
         CancelEvent.SENT: CancelState.SENT,
         CancelEvent.REFUSED: CancelState.NOT_SENT,  # of a cancel that an earlier run sent
         CancelEvent.NOT_FOUND: CancelState.NOT_SENT,
+        CancelEvent.ORDER_SENT_AGAIN: CancelState.NOT_SENT,
     },
     CancelState.SENT: _ANSWERED,
     CancelState.REFUSED: _ANSWERED,

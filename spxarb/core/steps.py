@@ -281,9 +281,9 @@ def finish(spread: SpreadState, order: TrackedOrder) -> Steps[bool]:
         if order.proven:
             return True
         was_over = order.over
-        if order.cancellable and not (order.silent and order.cancel is CancelState.NOT_FOUND):
+        if order.cancellable and not (order.waited_for and order.cancel is CancelState.NOT_FOUND):
             yield from _cancel(spread, order)
-        if turn and order.silent:
+        if turn and order.waited_for:
             if not may_wait:
                 break
             may_wait = False
@@ -298,7 +298,7 @@ def _until_heard(spread: SpreadState, order: TrackedOrder) -> Steps[None]:
     """Wait until the broker says anything of the order, `SILENCE_SECONDS` at the most."""
     timer = spread.timer()
     event = yield from spread.wait(Wake(timer, SILENCE_SECONDS))
-    while order.silent and spread.link_up and event != Timer(timer):
+    while order.waited_for and spread.link_up and event != Timer(timer):
         event = yield from spread.wait()
 
 

@@ -12,6 +12,7 @@ from spxarb.core.broker_codes import (
     CANCEL_ID_NOT_FOUND,
     CANCELLATION,
     CHANGE_REFUSALS,
+    DUPLICATE_ORDER_ID,
     ORDER_NOT_FOUND,
     REFUSALS,
 )
@@ -23,6 +24,7 @@ from spxarb.core.orders import (
     FINAL,
     FIRST_ABSENCE,
     HAD_BY_THE_BROKER,
+    NEVER_ACKNOWLEDGED,
     PRESENCE_TRANSITIONS,
     SAID_OF_PRESENCE,
     SILENCE_SECONDS,
@@ -153,6 +155,15 @@ class TrackedOrder:
         return self.presence is Presence.SPOKEN_OF and not self.over
 
     @property
+    def waited_for(self) -> bool:
+        """Whether minutes must go by before its absence can say anything: it may be late, and live.
+
+        Nobody has heard of it; or it is a sale, and all that is heard of it is a code that we do not know.
+        """
+        spoken_of = self.presence in NEVER_ACKNOWLEDGED and not self.can_be_missed
+        return not self.over and (self.presence in SILENT or spoken_of)
+
+    @property
     def can_be_missed(self) -> bool:
         """Whether a long absence may end it though nobody ever heard of it: at the cost of premium at most.
 
@@ -207,6 +218,7 @@ class TrackedOrder:
         if not (self.repriceable or self.resendable):
             raise KeyError(self.state)
         self.change = CHANGE_TRANSITIONS[self.change][ChangeEvent.SENT]
+        self.cancel = CANCEL_TRANSITIONS[self.cancel][CancelEvent.ORDER_SENT_AGAIN]
         self.apply(OrderEvent.SENT)
         self._see(PresenceEvent.RESTARTED)
         self.limit = limit
@@ -253,6 +265,10 @@ class TrackedOrder:
         self.messages.append(f"{code} {text}")
         by_the_broker = code == CANCELLATION and self.cancel is CancelState.NOT_SENT
         event = event_of_code(code, self.state, changed=self.changed)
+        if event is OrderEvent.NOTED and code in REFUSALS | CHANGE_REFUSALS and self.silent:
+            # It was sent again, and refused: as a change of what is there, or as the first that arrived.
+            there = code in CHANGE_REFUSALS or code == DUPLICATE_ORDER_ID
+            self._see(PresenceEvent.ACKNOWLEDGED if there else PresenceEvent.SPOKEN_OF)
         if code in REFUSALS or by_the_broker or (event is OrderEvent.SPOKEN_OF and not self.refusal):
             self.refusal = self.messages[-1]
         if code in CHANGE_REFUSALS or (self.changed and code in REFUSALS):
@@ -276,7 +292,8 @@ class TrackedOrder:
 
         An order whose id is not below that never reached the gateway, which counts every id that it receives.
         """
-        if self.silent and self.own_client and self.order_id >= order_id:
+        unknown = self.presence in NEVER_ACKNOWLEDGED and not self.over
+        if unknown and self.own_client and self.order_id >= order_id:
             self.messages.append(f"the gateway never received it: its next order id is {order_id}")
             self.apply(OrderEvent.NEVER_ARRIVED)
 
@@ -288,6 +305,7 @@ class TrackedOrder:
         for step, detail in history:
             if step == "reprice":
                 self.change = CHANGE_TRANSITIONS[self.change].get(ChangeEvent.SENT, self.change)
+                self.cancel = CANCEL_TRANSITIONS[self.cancel][CancelEvent.ORDER_SENT_AGAIN]
             elif step == "cancel":
                 self.cancel = CANCEL_TRANSITIONS[self.cancel][CancelEvent.SENT]
             elif step == "message":
@@ -381,9 +399,9 @@ class TrackedOrder:
             return False
         if listed or self.state is OrderState.REPORTED_DONE:
             return seen.at - first.at >= ABSENCE_SECONDS
-        if self.cancel is not CancelState.NOT_FOUND or not (self.can_be_missed or not self.silent):
+        if self.cancel is not CancelState.NOT_FOUND or (self.silent and not self.can_be_missed):
             return False
-        return seen.at - first.at >= (SILENCE_SECONDS if self.silent else ABSENCE_SECONDS)
+        return seen.at - first.at >= (SILENCE_SECONDS if self.waited_for else ABSENCE_SECONDS)
 
     def _is_open(self, order: BrokerOrder) -> bool:
         return self._is(order) and event_of_status(order.status) is not OrderEvent.CANCELLED

@@ -135,20 +135,22 @@ class ConnectedJob:
 
     def _track(self, record: OrderRecord, fills: Iterable[Fill]) -> TrackedOrder:
         """An order as the ledger has it, with what was sent for it and what the broker said of it."""
+        executions = _executions_of(record.ref, fills)
+        perm_id = record.perm_id or next((row.perm_id for row in executions.values() if row.perm_id), 0)
         track = TrackedOrder(
             ticket=record.ticket,
             leg=record.leg,
             purpose=record.purpose,
             attempt=record.attempt,
             state=OrderState.REPORTED_DONE if reported_done(record.status) else OrderState.INTENDED,
-            presence=Presence.ACKNOWLEDGED if record.perm_id else Presence.UNHEARD,
-            perm_id=record.perm_id,
+            presence=Presence.ACKNOWLEDGED if perm_id or executions else Presence.UNHEARD,
+            perm_id=perm_id,
             overnight=record.overnight,
             client_id=record.client_id,
             order_id=record.order_id,
             own_client=record.client_id == self.broker.client_id,
             limit=record.ticket.limit,
-            executions=_executions_of(record.ref, fills),
+            executions=executions,
         )
         track.replay(self.ledger.orders.history(record.ref))
         return track

@@ -983,12 +983,13 @@ def test_a_closing_order_that_is_silent_is_never_followed_by_another(leg, second
 
 
 def test_a_code_that_we_do_not_know_begins_the_search_at_once():
-    """It may be the only word that ever comes of the order: no half minute goes by without a hedge."""
+    """It may be the only word that ever comes of the order; a sale is looked for over minutes."""
     scene = Scene({"SPY e1": on_arrival(lambda broker, deal: broker.refuse(deal, 4711, "no", status=""))})
     outcome = scene.open()
     assert outcome.ending is Ending.UNWOUND
     assert "4711 no" in outcome.why
-    assert scene.broker.now < 10
+    assert scene.log[1:3] == ["SPY e1: sell 10 at 2.35", "cancel SPY e1"]
+    assert 120 < scene.broker.now < 130
 
 
 def test_a_code_that_we_do_not_know_beside_a_live_order_ends_nothing():

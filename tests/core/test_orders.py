@@ -82,6 +82,7 @@ event          | not sent    | cancel sent    | cancel refused | not found
 cancel sent    | cancel sent | =              | cancel sent    | =
 cancel refused | =           | cancel refused | =              | cancel refused
 not found      | =           | not found      | not found      | =
+order sent again | =         | not sent       | not sent       | not sent
 """
 
 MACHINES = {

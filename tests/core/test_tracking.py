@@ -498,18 +498,51 @@ def test_silence_ends_only_a_purchase_after_minutes_and_a_cancel_that_was_not_fo
         assert order.proven is (bought and said == "not found")
 
 
-def test_a_code_that_we_do_not_know_ends_an_order_only_with_a_cancel_that_was_not_found():
+@pytest.mark.parametrize(("made", "seconds"), [("purchase", ABSENCE_SECONDS), ("sale", SILENCE_SECONDS)])
+def test_a_code_that_we_do_not_know_ends_an_order_only_with_a_cancel_that_was_not_found(made, seconds):
     for found in (False, True):
-        order = tracked()
+        order = purchase() if made == "purchase" else tracked()
         order.on_message(4711, "words that nobody knows")
         assert order.doubted
         order.on_snapshot(snapshot(0.0))
         order.apply(OrderEvent.CANCEL_SENT)
         if not found:
             order.on_message(10147, "not found")
-        order.on_snapshot(snapshot(ABSENCE_SECONDS))
+        order.on_snapshot(snapshot(seconds - 0.1))
+        assert not order.final
+        order.on_snapshot(snapshot(seconds))
         assert order.proven is not found
         assert order.refusal == "4711 words that nobody knows"
+
+
+@pytest.mark.parametrize("by", ["reprice", "replay"])
+def test_a_cancel_from_before_it_was_sent_again_proves_nothing_of_it(by):
+    order = purchase(state=OrderState.INTENDED, order_id=4)
+    order.replay([("intent", ""), ("cancel", ""), ("message", "10147 not found")])
+    assert order.cancel is CancelState.NOT_FOUND
+    if by == "reprice":
+        order.reprice(Decimal("2.36"))
+    else:
+        order.replay([("reprice", "")])
+    for at in (0.0, 2 * SILENCE_SECONDS):
+        order.on_snapshot(snapshot(at))
+    assert not order.final
+
+
+@pytest.mark.parametrize(
+    ("code", "presence"),
+    [
+        (103, Presence.ACKNOWLEDGED),
+        (104, Presence.ACKNOWLEDGED),
+        (110, Presence.SPOKEN_OF),
+        (201, Presence.SPOKEN_OF),
+    ],
+)
+def test_a_refusal_of_what_was_sent_again_is_word_of_the_order(code, presence):
+    order = tracked()
+    order.reprice(Decimal("2.34"))
+    order.on_message(code, "no")
+    assert (order.presence, order.state) == (presence, OrderState.SENT)
 
 
 @pytest.mark.parametrize(
@@ -520,7 +553,7 @@ def test_a_code_that_we_do_not_know_ends_an_order_only_with_a_cancel_that_was_no
         (5, {}, False),
         (4, {"own_client": False}, False),
         (4, {"presence": Presence.ACKNOWLEDGED}, False),
-        (4, {"presence": Presence.SPOKEN_OF}, False),
+        (4, {"presence": Presence.SPOKEN_OF}, True),
         (4, {"state": OrderState.REPORTED_DONE}, False),
     ],
 )

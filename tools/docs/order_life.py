@@ -68,9 +68,10 @@ and does not find when its cancel comes. One that the broker had must be listed 
 Silence is no end: orders have been acknowledged a minute after they were sent. An order of which the broker
 never said a word is sent again under its own order id, so that a second arrival is a change of it or is
 refused. A purchase is over after two snapshots {SILENCE_SECONDS:g} seconds or more apart and a cancel that
-was answered with "not found": if it fills all the same it costs no more than its premium. A sale is over by
-the broker's word, by the gateway's next order id where that is known to count what it has received (in the
-sim mode), or by a human's acknowledgement; until then its hedge is kept.
+was answered with "not found": if it fills all the same it costs no more than its premium. A sale that was
+named by a code that we do not know takes as long. One of which nobody heard a word is over by the broker's
+word, by the gateway's next order id where that is known to count what it has received (in the sim mode), or
+by a human's acknowledgement; until then its hedge is kept.
 
 Nothing is proven while the account's position moved the order's way and no execution of anybody explains it,
 or while somebody else's order stands under its id. An order that is over by absence alone is looked for again
@@ -167,6 +168,7 @@ _CANCEL_WORDS = {
 _CANCEL_EVENTS = {
     CancelEvent.SENT: "a cancel goes out",
     CancelEvent.REFUSED: "the code of a refused cancel",
+    CancelEvent.ORDER_SENT_AGAIN: "the order goes out again, or with another price",
     CancelEvent.NOT_FOUND: f"code {ORDER_NOT_FOUND} or {CANCEL_ID_NOT_FOUND}",
 }
 
