@@ -34,6 +34,8 @@ class Break(StrEnum):
     ALONE = "alone"  # long SPX calls against which nothing is short
 
 
+BY_OTHERS = frozenset({Break.LIQUIDATED, Break.TAKEN})
+"""An execution of somebody else explains it."""
 UNHEDGED = frozenset({Break.NAKED, Break.ALONE})
 """A leg without the other is itself a reason to exit."""
 
@@ -138,8 +140,28 @@ def compare(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: OrderI
                 lost[leg.trade_id, leg.leg] = -missing * leg.direction
                 findings.append(_not_beyond(leg, missing))
         findings += _unexplained(own, snapshot)
+        findings += _crossed(own, snapshot, orders)
     for trade in trades:
         findings += _hedge(trade, available)
+    return Comparison(tuple(findings), lost)
+
+
+def taken(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: OrderIndex) -> Comparison:
+    """What others closed of trades whose calls have expired, by the day's executions alone.
+
+    Expired calls vanish from the list of positions, sooner or later: that they are not there says nothing.
+    """
+    findings: list[Finding] = []
+    lost: dict[tuple[int, LegName], int] = {}
+    for own in _by_contract([leg for trade in trades for leg in (trade.spx, trade.spy)]):
+        _, late = _others(own[0].contract.con_id, snapshot, orders)
+        against = max(int(sum(map(_signed, late), start=ZERO)) * -own[0].direction, 0)
+        for leg in own:
+            closed = min(max(leg.held * leg.direction, 0), against)
+            against -= closed
+            if closed:
+                lost[leg.trade_id, leg.leg] = closed * leg.direction
+                findings += _lost(leg, closed, late)
     return Comparison(tuple(findings), lost)
 
 
@@ -187,6 +209,17 @@ def untold_fills(
         for ref, filled in said.items()
         if ref in by_ref and filled > known.get(ref, ZERO)
     ]
+
+
+def known_fills(records: Iterable[OrderRecord], executions: Iterable[Execution]) -> dict[str, Decimal]:
+    """Contracts that each order filled by the executions seen, what a correction took back included."""
+    shown: dict[str, dict[str, Decimal]] = {record.ref: {} for record in records}
+    for execution in executions:
+        families = shown.get(execution.order_ref)
+        if families is not None:
+            largest = families.get(execution.family, ZERO)
+            families[execution.family] = max(largest, execution.quantity)
+    return {ref: sum(families.values(), start=ZERO) for ref, families in shown.items()}
 
 
 def _by_contract(legs: Sequence[OwnLeg]) -> list[list[OwnLeg]]:
@@ -237,6 +270,29 @@ def _not_beyond(leg: OwnLeg, missing: int) -> Finding:
         "account does not show them"
     )
     return Finding(Break.MISSING, leg.trade_id, leg.leg, missing, text, may_lag=True)
+
+
+def _crossed(own: Sequence[OwnLeg], snapshot: BrokerSnapshot, orders: OrderIndex) -> list[Finding]:
+    """Contracts that others closed while our orders closed them too: the account may hold them the other way.
+
+    Told by executions between our first and our last one there, of a contract in which we hold nothing now.
+    """
+    first = own[0]
+    if any(leg.held for leg in own):
+        return []
+    rows = list(latest_revisions(row for row in snapshot.executions if row.con_id == first.contract.con_id))
+    ours = sorted(row.time for row in rows if orders.of_execution(row) is not None)
+    others = (row for row in rows if orders.of_execution(row) is None)
+    between = [row for row in others if ours and ours[0] < row.time <= ours[-1]]
+    closed = int(sum(map(_signed, between), start=ZERO)) * -first.direction
+    if closed <= 0:
+        return []
+    newest = own[-1]
+    text = (
+        f"others closed {_calls(closed, newest)} of trade {newest.trade_id} while its own orders did: the "
+        f"account may hold {closed} {newest.contract} the other way"
+    )
+    return [Finding(Break.TAKEN, newest.trade_id, newest.leg, closed, text)]
 
 
 def _signed(execution: Execution) -> Decimal:

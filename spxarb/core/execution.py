@@ -284,6 +284,8 @@ def _upset(
     """
     if leg is LegName.SPX and spread.held(LegName.SPY) < 0:
         return True
+    if own is not None and own.remaining > abs(spread.held(leg)):
+        return True  # others have closed some of it
     again = _sent_before(spread, plan, leg)
     known = [order for order in unproven if order.leg is not leg]
     return any(order not in known for order in spread.unproven() if order is not own and order is not again)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from spxarb.core.model import (
     ZERO,
     FillReport,
+    LegName,
     LinkChange,
     NotSent,
     OrderMessage,
@@ -24,17 +25,18 @@ from spxarb.core.model import (
     SnapshotTaken,
     StopRequested,
     Timer,
+    latest_revisions,
 )
 from spxarb.core.orders import ABSENCE_SECONDS, SILENCE_SECONDS, CancelState, OrderEvent, OrderState
-from spxarb.core.records import OrderName
+from spxarb.core.records import PREFIX, OrderName
 from spxarb.core.tracking import TrackedOrder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterable, Mapping
     from datetime import datetime
     from decimal import Decimal
 
-    from spxarb.core.model import Contract, Event, LegName
+    from spxarb.core.model import Contract, Event, Execution
     from spxarb.core.records import Purpose
 
 T = TypeVar("T")
@@ -121,7 +123,9 @@ class SpreadState:
     """What one procedure knows: its orders, the quotes, the link, whether it was asked to stop.
 
     `base` are the contracts held by executions of orders that are not tracked here. `attempts` are the
-    numbers used so far by leg and purpose, `overnight` is `BrokerSnapshot.overnight` by contract id.
+    numbers used so far by leg and purpose, `overnight` is `BrokerSnapshot.overnight` by contract id. `legs`
+    are the legs by contract id and `known_executions` the day's executions that `base` has taken into
+    account: with them, what others close meanwhile is seen (`taken`, contracts, signed as traded).
     `disconnected`: the connection itself is gone, so that only a new one can help. `unwanted`: two looks have
     shown that nobody bids for the SPX call because it is worth nothing (`exits.worthless`).
     """
@@ -133,6 +137,9 @@ class SpreadState:
     orders: dict[str, TrackedOrder] = field(default_factory=dict)
     quotes: dict[int, Quote] = field(default_factory=dict)
     overnight: dict[int, Decimal] = field(default_factory=dict)
+    legs: Mapping[int, LegName] = field(default_factory=dict)
+    known_executions: frozenset[str] = frozenset()
+    taken: dict[LegName, int] = field(default_factory=dict)
     link_up: bool = True
     disconnected: bool = False
     stop: str = ""
@@ -152,13 +159,32 @@ class SpreadState:
             case _:
                 if isinstance(event, NotSent):
                     self.link_up = False  # the LinkChange that says so is still in the queue
+                if isinstance(event, SnapshotTaken):
+                    self._see_others(event.snapshot.executions)
                 for order in self.orders.values():
                     _deliver(order, event)
 
+    def _see_others(self, executions: Iterable[Execution]) -> None:
+        """Sum up what others traded in our contracts since; orders of this ledger carry its tag."""
+        ours = f"{PREFIX}{self.tag}:"
+        new = [
+            row for row in executions if row.con_id in self.legs and row.exec_id not in self.known_executions
+        ]
+        self.taken = dict.fromkeys(LegName, 0)
+        for row in latest_revisions(new):
+            if not row.order_ref.startswith(ours):
+                self.taken[self.legs[row.con_id]] += int(row.quantity * row.side.sign)
+
     def held(self, leg: LegName) -> int:
-        """Contracts of the leg that are ours now, by executions alone: long positive, short negative."""
+        """Contracts of the leg that are ours now, by executions alone: long positive, short negative.
+
+        What others have closed of them meanwhile is not.
+        """
         traded = (order.filled * order.ticket.side.sign for order in self.orders.values() if order.leg is leg)
-        return self.base.get(leg, 0) + int(sum(traded, start=ZERO))
+        own, taken = self.base.get(leg, 0) + int(sum(traded, start=ZERO)), self.taken.get(leg, 0)
+        if own * taken >= 0:
+            return own
+        return own + max(min(taken, abs(own)), -abs(own))
 
     def unproven(self) -> list[TrackedOrder]:
         """Orders whose end is not proven, oldest first: they may still fill, or have filled unknown to us."""
@@ -246,6 +272,10 @@ def work_order(
             event = Timer(timer)  # it may have passed while the snapshot was awaited
             continue
         if event == Timer(timer):
+            if spread.legs and not order.purpose.opens:
+                yield from take_snapshot(spread)  # others may have closed it meanwhile
+                if order.over or order.doubted or halted():
+                    break
             rung += 1
             limit = next_limit(rung)
             if limit is None or not (order.repriceable and spread.link_up):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from spxarb.core.matters import MatterKind
 from spxarb.core.model import ExitReason
 from spxarb.core.results.positions import Action, CloseAllResult, ManagedPosition
-from spxarb.errors import LockedError
+from spxarb.errors import GatewayError, LockedError
 from spxarb.lock import terminate_holder
 from spxarb.trading import bookkeeping, recovery, settlement
 from spxarb.trading.context import GRACE_SECONDS
@@ -67,10 +68,13 @@ async def _close(context: JobContext, *, dry_run: bool) -> CloseAllResult:
         await job.reconcile()
         trades = bookkeeping.open_trades(job.ledger)
         marked_trades = await mark_trades(job, [trade for trade in trades if not nothing_trades(job, trade)])
-        await job.clock.ask(job.broker)
+        with suppress(GatewayError):  # the time that the connection began with is enough to leave
+            await job.clock.ask(job.broker)
         exits = [(marked, await _exit(job, marked)) for marked in marked_trades]
         notes = await keep_failsafes(job, [marked.trade for marked, exited in exits if not exited.failed])
-        notes += [] if dry_run else await settlement.settle_expired(job)
+        if not dry_run:
+            with context.beside():  # what is over stands in no exit's way, and is told with it
+                notes += [*await settlement.settle_expired(job), *await settlement.finalize(job)]
         await job.reported_fees()
         await job.take_snapshot()
         await job.verify()
@@ -92,7 +96,7 @@ def _finish(
     job: ConnectedJob, exits: Sequence[tuple[MarkedTrade, ExitResult]], notes: Sequence[str]
 ) -> CloseAllResult:
     context, ledger = job.context, job.ledger
-    shown = job.still_there()
+    shown = [*job.still_there(), *_shares(job)]
     positions = (
         ManagedPosition.managed(
             ledger.trades.get(marked.trade.id), marked.pnl, exited.action, None, exited.residual
@@ -138,6 +142,11 @@ def _finish(
         dry_run=job.dry_run,
         daily_pnl=lambda: bookkeeping.pnl_known(ledger, job.now.date()),
     )
+
+
+def _shares(job: ConnectedJob) -> list[str]:
+    """Shares that calls of ours may have become, as far as no human has dealt with them."""
+    return [matter.text for matter in job.ledger.matters.open() if matter.kind is MatterKind.SHARES]
 
 
 def _remaining(shown: Sequence[str], exits: Sequence[tuple[MarkedTrade, ExitResult]]) -> list[str]:

@@ -57,10 +57,12 @@ async def _monitor(context: JobContext, *, dry_run: bool) -> MonitorResult:
     async with connect_job(context, dry_run=dry_run) as job:
         job.broker.accept_delayed()
         await job.reconcile()
-        notes = [] if dry_run else await recovery.recover(job)
-        managed = await manage_open(job)
+        notes = [] if dry_run else await recovery.recover_entries(job)
+        managed = await manage_open(job, of_today=True)
         kept = [one.marked.trade for one in managed if one.reason is None]  # an exit looks after its own
         notes += await keep_failsafes(job, kept)
+        notes += [] if dry_run else await recovery.settle_earlier_days(job)  # in no exit's way
+        managed += await manage_open(job, of_today=False)
         await job.reported_fees()
         await job.verify()
         return _finish(job, managed, notes)

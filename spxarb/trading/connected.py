@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from spxarb.broker.broker import Broker, Endpoint, connect
@@ -11,13 +12,12 @@ from spxarb.broker.clock import Clock
 from spxarb.core import account, reconcile
 from spxarb.core.account import Break
 from spxarb.core.matters import MatterKind, NewMatter
-from spxarb.core.model import ZERO, LegName, SnapshotTaken, latest_revisions
-from spxarb.core.orders import ABSENCE_SECONDS, OrderState, Presence, reported_done
+from spxarb.core.model import LegName, SnapshotTaken, latest_revisions
+from spxarb.core.orders import ABSENCE_SECONDS
 from spxarb.core.pnl import trade_pnl
 from spxarb.core.records import held, order_name
 from spxarb.core.steps import SpreadState
-from spxarb.core.tracking import TrackedOrder
-from spxarb.core.trades import TradeState
+from spxarb.core.trades import TradeEvent, TradeState
 from spxarb.core.unreadable import POSITIONS
 from spxarb.errors import GatewayError, RefusedError
 from spxarb.trading import bookkeeping, matters, old_orders
@@ -25,17 +25,18 @@ from spxarb.trading.context import READ_ONLY_CLIENT_ID_OFFSET
 from spxarb.trading.executor import OrderExecutor
 from spxarb.trading.heard import Heard
 from spxarb.trading.market_calendar import timetable, timetable_of
+from spxarb.trading.order_tracks import tracks_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable
     from datetime import datetime
-    from decimal import Decimal
 
     from spxarb.core.model import BrokerSnapshot, Contract, Execution
     from spxarb.core.pnl import TradePnl
-    from spxarb.core.records import Fill, OrderRecord, Purpose, Trade
+    from spxarb.core.records import Fill, Purpose, Trade
     from spxarb.core.sessions import TradingDay
     from spxarb.core.steps import Steps
+    from spxarb.core.tracking import TrackedOrder
     from spxarb.trading.context import JobContext
 
 
@@ -45,6 +46,8 @@ FEE_SECONDS = 3.0
 FEE_PAUSE_SECONDS = 0.5
 """How long, and how often, commissions that are not reported yet are asked for."""
 ACCOUNT_CHECKS = 3
+A_LOOK = timedelta(minutes=1)
+"""Two jobs this far apart have looked at the account each for itself."""
 ACCOUNT_PAUSE_SECONDS = 1.0
 """How often, and how far apart, ledger and account are compared before a difference counts: rows may lag."""
 
@@ -112,7 +115,7 @@ class ConnectedJob:
                 held((fill for fill in fills if fill.execution.order_ref not in tracks), leg)
                 - sum(settlement.quantity for settlement in settled if settlement.leg is leg)
             )
-            - self.gone(trade, leg)
+            - self._not_held(trade, leg, tracks.values())
             for leg in LegName
         }
         ids = trade.spx.con_id, trade.spy.con_id
@@ -125,35 +128,13 @@ class ConnectedJob:
             quotes={con_id: self.broker.quote(con_id) for con_id in ids},
             overnight={con_id: self.snapshot.overnight(con_id) for con_id in ids},
             link_up=self.broker.link_up,
+            legs={trade.contract(leg).con_id: leg for leg in LegName},
+            known_executions=frozenset(row.exec_id for row in self.snapshot.executions),
         )
 
     def tracks(self, trade: Trade) -> list[TrackedOrder]:
         """The trade's orders that are not proven done, with their fills in the ledger."""
-        fills = self.ledger.fills.of_trade(trade.id)
-        records = [record for record in self.ledger.orders.of_trade(trade.id) if not record.final]
-        return [self._track(record, fills) for record in records]
-
-    def _track(self, record: OrderRecord, fills: Iterable[Fill]) -> TrackedOrder:
-        """An order as the ledger has it, with what was sent for it and what the broker said of it."""
-        executions = _executions_of(record.ref, fills)
-        perm_id = record.perm_id or next((row.perm_id for row in executions.values() if row.perm_id), 0)
-        track = TrackedOrder(
-            ticket=record.ticket,
-            leg=record.leg,
-            purpose=record.purpose,
-            attempt=record.attempt,
-            state=OrderState.REPORTED_DONE if reported_done(record.status) else OrderState.INTENDED,
-            presence=Presence.ACKNOWLEDGED if perm_id or executions else Presence.UNHEARD,
-            perm_id=perm_id,
-            overnight=record.overnight,
-            client_id=record.client_id,
-            order_id=record.order_id,
-            own_client=record.client_id == self.broker.client_id,
-            limit=record.ticket.limit,
-            executions=executions,
-        )
-        track.replay(self.ledger.orders.history(record.ref))
-        return track
+        return tracks_of(self.ledger, trade, self.broker.client_id)
 
     async def drive(self, steps: Steps[T], spread: SpreadState, *, entering: bool = False) -> T:
         """Run a procedure; while entering, a stop of trading in the ledger stops it."""
@@ -194,7 +175,7 @@ class ConnectedJob:
             with beside():
                 await self._prove_orders()
             with beside():
-                repaired += old_orders.reopen(self.ledger, self.snapshot)
+                repaired += [*old_orders.reopen(self.ledger, self.snapshot), *self._shown_again()]
             for trade_id in self._open_or_filled([*new, *estimated]):
                 with beside():
                     bookkeeping.replace_estimates(self.ledger, [self.ledger.trades.get(trade_id)])
@@ -268,7 +249,7 @@ class ConnectedJob:
         """What ledger and account differ in, as matters: what others took is one until a human says so."""
         found = [NewMatter(MatterKind.ACCOUNT.key(text), text) for text in self._unproven()]
         return found + [
-            NewMatter(_key_of(finding), finding.text, finding.trade_id)
+            NewMatter(matters.key_of(finding), finding.text, finding.trade_id)
             for finding in self.comparison.findings
         ]
 
@@ -276,8 +257,14 @@ class ConnectedJob:
         own = [self._own(trade) for trade in self._comparable()]
         index = self.executor.own_orders()
         found = account.compare(own, self.snapshot, index)
-        records = self.ledger.orders.since(self.snapshot.time.date())
-        untold = account.untold_fills(records, self._known_fills(records), self.snapshot, index)
+        today = self.snapshot.time.date()
+        over = [self._own(trade) for trade in self.ledger.trades.of_day(today) if self._expired(trade)]
+        ended = account.taken(over, self.snapshot, index)
+        found = account.Comparison((*found.findings, *ended.findings), {**found.lost, **ended.lost})
+        records = self.ledger.orders.since(today)
+        untold = account.untold_fills(
+            records, account.known_fills(records, self._own_executions()), self.snapshot, index
+        )
         return replace(found, findings=(*found.findings, *untold))
 
     def _comparable(self) -> list[Trade]:
@@ -322,18 +309,9 @@ class ConnectedJob:
         held_now = pnl.spx_held if leg is LegName.SPX else pnl.spy_held
         return account.OwnLeg(trade.id, leg, contract, int(held_now), overnight)
 
-    def _known_fills(self, records: Iterable[OrderRecord]) -> dict[str, Decimal]:
-        """Contracts that each order filled by the executions seen, what a correction took back included."""
-        shown: dict[str, dict[str, Decimal]] = {record.ref: {} for record in records}
-        own = [
-            fill.execution for trade in self._comparable() for fill in self.ledger.fills.of_trade(trade.id)
-        ]
-        for execution in (*own, *self.snapshot.executions):
-            families = shown.get(execution.order_ref)
-            if families is not None:
-                largest = families.get(execution.family, ZERO)
-                families[execution.family] = max(largest, execution.quantity)
-        return {ref: sum(families.values(), start=ZERO) for ref, families in shown.items()}
+    def _own_executions(self) -> list[Execution]:
+        fills = [fill for trade in self._comparable() for fill in self.ledger.fills.of_trade(trade.id)]
+        return [*(fill.execution for fill in fills), *self.snapshot.executions]
 
     def still_there(self) -> list[str]:
         """What the newest snapshot shows of our calls, in words: none of them is what flat means."""
@@ -348,6 +326,48 @@ class ConnectedJob:
     def gone(self, trade: Trade, leg: LegName) -> int:
         """Contracts of a leg, signed, that the ledger holds and the account does not."""
         return self.comparison.gone(trade.id, leg)
+
+    def _not_held(self, trade: Trade, leg: LegName, tracks: Iterable[TrackedOrder]) -> int:
+        """As `gone`, without what an order of ours may have closed whose execution is still on its way."""
+        gone = self.gone(trade, leg)
+        coming = sum(
+            track.remaining
+            for track in tracks
+            if track.leg is leg and track.ticket.side is not trade.opening_side(leg)
+            if track.ticket.good_after is None or track.ticket.good_after <= self.now
+        )
+        back = min(self._missing(trade, leg), int(coming))
+        return gone - back if gone > 0 else gone + back
+
+    def _missing(self, trade: Trade, leg: LegName) -> int:
+        found = (finding for finding in self.differences(trade) if finding.kind is Break.MISSING)
+        return sum(finding.quantity for finding in found if finding.leg is leg)
+
+    def hidden(self, trade: Trade) -> int:
+        """Contracts that the account does not show, that no execution explains, and only this job misses.
+
+        A list of positions can have a hole in it. Until another job, a minute later or more, misses them too,
+        nothing is built on that: no hedge is sold, no fail-safe is ended.
+        """
+        seen = {
+            matter.key for matter in self.ledger.matters.unresolved() if self.now - matter.since >= A_LOOK
+        }
+        return sum(
+            finding.quantity
+            for finding in self.differences(trade)
+            if finding.kind is Break.MISSING and matters.key_of(finding) not in seen
+        )
+
+    def _shown_again(self) -> list[str]:
+        """Open again the trades that were taken for ended by others, and that the account shows."""
+        notes, index = [], self.executor.own_orders()
+        for trade in self.ledger.trades.of_day(self.snapshot.time.date()):
+            if trade.state is TradeState.UNKNOWN and account.still_there(
+                [self._own(trade)], self.snapshot, index
+            ):
+                bookkeeping.move(self.ledger, trade, TradeEvent.HELD)
+                notes.append(f"trade {trade.id} is open again: the account shows its calls")
+        return notes
 
     def differences(self, trade: Trade) -> list[account.Finding]:
         """What the newest comparison found of the trade."""
@@ -444,18 +464,6 @@ class ConnectedJob:
     def _todays_refs(self) -> set[str]:
         refs = {execution.order_ref for execution in self.snapshot.executions}
         return refs | {order.order_ref for order in self.snapshot.listed_orders}
-
-
-def _key_of(finding: account.Finding) -> str:
-    """What others took stays a matter until a human says so; all else until ledger and account agree."""
-    taken = finding.kind in {Break.LIQUIDATED, Break.TAKEN}
-    kind = MatterKind.TAKEN if taken else MatterKind.ACCOUNT
-    return kind.key(f"{finding.kind}:{finding.trade_id}:{finding.leg}")
-
-
-def _executions_of(ref: str, fills: Iterable[Fill]) -> dict[str, Execution]:
-    own = (fill.execution for fill in fills if fill.execution.order_ref == ref)
-    return {execution.exec_id: execution for execution in own}
 
 
 @asynccontextmanager

@@ -107,7 +107,7 @@ async def _exit(job: ConnectedJob, trade: Trade, reason: ExitReason, purpose: Pu
     job.broker.watch([trade.spx, trade.spy, *job.underlyings[:1]])
     if index is not None:
         spread.quotes[index.con_id] = job.broker.quote(index.con_id)
-    trades = not has_expired(job, trade)
+    trades = not (has_expired(job, trade) or job.hidden(trade))
     plan = ClosePlan(trade.spx, trade.spy, job.context.tactics, purpose, trades, index)
     outcome = await job.drive(closing(spread, plan), spread)
     trade = bookkeeping.update_pnl(job.ledger, job.ledger.trades.get(trade.id))
@@ -115,6 +115,8 @@ async def _exit(job: ConnectedJob, trade: Trade, reason: ExitReason, purpose: Pu
     if outcome.ending in {Ending.FLAT, Ending.RESIDUAL}:
         legs = tuple(LegName) if outcome.ending is Ending.FLAT else (LegName.SPY,)
         doubt = await _why_not_flat(job, trade, before, legs) or await job.doubt_about(trade, but=GONE)
+    if not doubt and job.hidden(trade):
+        doubt = f"{_gone(job, trade)}: nothing is sold ahead of it until another look shows the same"
     if doubt or outcome.ending in {Ending.INCOMPLETE, Ending.UNPROVEN}:
         proven = not doubt and outcome.ending is Ending.INCOMPLETE
         return _incomplete(job, trade, doubt or outcome.why, proven=proven)

@@ -89,6 +89,8 @@ async def _kept(job: ConnectedJob, trade: Trade, *, last_resort: bool) -> list[s
     if _too_late(job, trade):
         _in_order(job, trade, "the session is over")
         return []
+    if job.hidden(trade):
+        return []  # what the account does not show to one look is no reason to end it
     spread = job.spread(trade)
     enabled, covered = _enabled(job), _covered(job, trade)
     if not failsafes(spread) and not (enabled and may_be_short(spread, covered)):

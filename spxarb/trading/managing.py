@@ -5,21 +5,26 @@ What the clock says, or an exit that was begun, is obeyed at once. What only pri
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from spxarb.core.account import UNHEDGED
+from spxarb.core.account import UNHEDGED, Break
 from spxarb.core.exits import ExitView, confirmed_signal, exit_reasons, exit_signal, needs_second_look
 from spxarb.core.model import ExitReason
+from spxarb.core.records import Purpose
 from spxarb.core.results.positions import Action
+from spxarb.errors import GatewayError
 from spxarb.trading import bookkeeping
 from spxarb.trading.exits import KEPT, ExitResult, exit_alone
 from spxarb.trading.market_calendar import timetable_of
 from spxarb.trading.marks import mark_trades, not_live, second_look
+from spxarb.trading.settlement import has_expired
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from spxarb.core.records import Trade
     from spxarb.trading.connected import ConnectedJob
     from spxarb.trading.marks import MarkedTrade
 
@@ -46,10 +51,18 @@ class _Decided:
     note: str = ""
 
 
-async def manage_open(job: ConnectedJob) -> list[Managed]:
-    """Mark every open spread, decide, keep what was seen, then hold or exit each."""
-    marked_trades = await mark_trades(job, bookkeeping.open_trades(job.ledger))
-    await job.clock.ask(job.broker)
+async def manage_open(job: ConnectedJob, *, of_today: bool) -> list[Managed]:
+    """Mark every open spread, decide, keep what was seen, then hold or exit each.
+
+    `of_today`: those whose calls trade today, or later; else those of earlier days.
+    """
+    today, trades = job.now.date(), bookkeeping.open_trades(job.ledger)
+    trades = [trade for trade in trades if (trade.expiry >= today) is of_today]
+    if not trades:
+        return []
+    marked_trades = await mark_trades(job, trades)
+    with suppress(GatewayError):  # the time that the connection began with is enough to leave
+        await job.clock.ask(job.broker)
     decided = await _decide(job, marked_trades)
     if not job.dry_run:
         _mark(job, [one.marked for one in decided])
@@ -62,8 +75,12 @@ async def _manage(job: ConnectedJob, one: _Decided) -> Managed:
     if not trade.state.can_exit:
         return Managed(marked, None, ExitResult(Action.CLOSED, trade.residual))
     if trade.state.entry_interrupted:  # in a dry run not tried, else tried and not achieved
-        failed = ExitResult(Action.FAILED, why=f"Trade {trade.id}: {trade.note}")
-        exited = ExitResult(Action.WOULD_CLOSE) if job.dry_run else failed
+        exited = ExitResult(Action.FAILED, why=f"Trade {trade.id}: {trade.note}")
+        due = job.now >= timetable_of(trade, job.context.config).exit_at or _unhedged(job, trade)
+        if job.dry_run:
+            exited = ExitResult(Action.WOULD_CLOSE)
+        elif due and not has_expired(job, trade):  # whatever it is in doubt about, it must not be held longer
+            exited = await exit_alone(job, trade, ExitReason.ENTRY_UNWOUND, Purpose.UNWIND)
         return Managed(marked, ExitReason.ENTRY_UNWOUND, exited)
     if one.reason is None:
         return Managed(marked, None, KEPT, one.note)
@@ -114,9 +131,13 @@ def _reason(
         due = exit_signal(first[trade.id], limits)
     else:
         due = confirmed_signal(first[trade.id], second[trade.id], limits)
-    if due is None and any(finding.kind in UNHEDGED for finding in job.differences(trade)):
-        return ExitReason.EMERGENCY
-    return due
+    return ExitReason.EMERGENCY if due is None and _unhedged(job, trade) else due
+
+
+def _unhedged(job: ConnectedJob, trade: Trade) -> bool:
+    """Whether a leg is without the other. SPX is not alone because the account hides SPY from one look."""
+    kinds = {finding.kind for finding in job.differences(trade)} & UNHEDGED
+    return bool(kinds - {Break.ALONE}) or (bool(kinds) and not job.hidden(trade))
 
 
 def _views(job: ConnectedJob, marked_trades: Sequence[MarkedTrade]) -> dict[int, ExitView]:

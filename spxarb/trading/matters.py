@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from spxarb.core.account import BY_OTHERS
 from spxarb.core.matters import MatterKind, NewMatter
 from spxarb.core.model import ZERO
 from spxarb.core.records import ACKNOWLEDGED
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
+    from spxarb.core.account import Finding
     from spxarb.core.broker_words import Message
     from spxarb.core.matters import Matter
     from spxarb.core.records import Trade
@@ -31,6 +33,13 @@ AGREE_AGAIN = "ledger and account agree again"
 def needs_human(ledger: Ledger, finding: NewMatter, at: datetime) -> bool:
     """Keep a finding as a matter; False when a human has acknowledged it already."""
     return ledger.matters.raise_(finding.key, finding.text, finding.trade_id, at).is_open
+
+
+def key_of(finding: Finding) -> str:
+    """What others took stays a matter until a human says so; all else until ledger and account agree."""
+    taken = finding.kind in BY_OTHERS
+    kind = MatterKind.TAKEN if taken else MatterKind.ACCOUNT
+    return kind.key(f"{finding.kind}:{finding.trade_id}:{finding.leg}")
 
 
 def compared(ledger: Ledger, findings: Iterable[NewMatter], at: datetime) -> list[NewMatter]:

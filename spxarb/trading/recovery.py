@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from spxarb import logs
 from spxarb.core.model import ExitReason, LegName
 from spxarb.core.records import Purpose
+from spxarb.core.sentences import lower_first
 from spxarb.core.steps import finish
+from spxarb.errors import GatewayError, SpxarbError, as_failure
 from spxarb.trading import bookkeeping, matters, settlement
 from spxarb.trading.exits import exit_alone, not_proven
 from spxarb.trading.failsafe import keep_failsafe
@@ -24,10 +27,19 @@ PURPOSES = {ExitReason.ENTRY_UNWOUND: Purpose.UNWIND, ExitReason.EMERGENCY: Purp
 async def recover(job: ConnectedJob) -> list[str]:
     """Finish interrupted entries and the settlements of earlier days. Returns what was done, in sentences."""
     notes = await recover_entries(job)
-    if any(trade.expiry < job.now.date() for trade in bookkeeping.open_trades(job.ledger)):
-        notes += await settlement.settle_expired(job)
-    notes += await settlement.finalize(job)
-    matters.review(job.ledger, job.now)
+    return [*notes, *await settle_earlier_days(job)]
+
+
+async def settle_earlier_days(job: ConnectedJob) -> list[str]:
+    """Settle what earlier days left. Returns sentences; what fails is told with the result."""
+    notes: list[str] = []
+    with job.context.beside():
+        if any(trade.expiry < job.now.date() for trade in bookkeeping.open_trades(job.ledger)):
+            notes += await settlement.settle_expired(job)
+    with job.context.beside():
+        notes += await settlement.finalize(job)
+    with job.context.beside():
+        matters.review(job.ledger, job.now)
     return notes
 
 
@@ -38,7 +50,22 @@ async def recover_entries(job: ConnectedJob) -> list[str]:
     late. An entry that cannot be unwound needs a human.
     """
     trades = [trade for trade in bookkeeping.open_trades(job.ledger) if trade.state.entry_interrupted]
-    return [await _recover_entry(job, trade) for trade in trades]
+    return [await _recover_alone(job, trade) for trade in trades]
+
+
+async def _recover_alone(job: ConnectedJob, trade: Trade) -> str:
+    """As `_recover_entry`; whatever fails is this trade's failure, and no other trade waits for it."""
+    try:
+        return await _recover_entry(job, trade)
+    except GatewayError:
+        raise
+    except Exception as error:  # noqa: BLE001 -- exits of other trades must be tried all the same
+        if not isinstance(error, SpxarbError):
+            logs.write_traceback(error)
+        failure = lower_first(as_failure(error).what)
+        why = f"the interrupted entry of trade {trade.id} was not finished: {failure}"
+        job.human_needed(why)
+        return why
 
 
 async def _recover_entry(job: ConnectedJob, trade: Trade) -> str:
@@ -49,6 +76,7 @@ async def _recover_entry(job: ConnectedJob, trade: Trade) -> str:
         if doubt := await job.doubt_about(trade):
             bookkeeping.not_proven(job.ledger, trade, doubt)
             job.human_needed(doubt)
+            await keep_failsafe(job, trade)
             return doubt
         trade = bookkeeping.opened(job.ledger, trade, job.now)
         notes = [f"Trade {trade.id} is open: both legs had filled.", *await keep_failsafe(job, trade)]

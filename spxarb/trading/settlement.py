@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from spxarb.core.account import BY_OTHERS
 from spxarb.core.exits import settlement_cash
 from spxarb.core.matters import MatterKind, NewMatter
 from spxarb.core.model import ZERO, ExitReason, LegName, latest_revisions
@@ -45,8 +46,8 @@ It does differ: on 2025-04-30 SPX stopped at 5560.83 on screen and settled at 55
 class _Expired:
     """A trade whose calls trade no more. Contracts are signed, short negative.
 
-    `held`: what its own executions leave. `shown`: what of it the account still shows. `orders`: those whose
-    end is not proven.
+    `held`: what its own executions, and what others are known to have taken, leave. `shown`: what of it the
+    account still shows. `taken`: whether others took any. `orders`: those whose end is not proven.
     """
 
     trade: Trade
@@ -54,6 +55,7 @@ class _Expired:
     shown: Mapping[LegName, Decimal]
     orders: Sequence[str]
     settled: Mapping[LegName, Settlement]
+    taken: str = ""
 
     @property
     def is_settled(self) -> bool:
@@ -117,10 +119,11 @@ def _expired(job: ConnectedJob, trade: Trade) -> _Expired:
     fills = job.ledger.fills.of_trade(trade.id)
     return _Expired(
         trade=trade,
-        held={leg: held(fills, leg) for leg in LegName},
+        held={leg: held(fills, leg) - job.gone(trade, leg) for leg in LegName},
         shown={leg: shown(job, trade, leg) for leg in LegName},
         orders=[record.ref for record in job.ledger.orders.of_trade(trade.id) if not record.final],
         settled={row.leg: row for row in job.ledger.settlements.of_trade(trade.id)},
+        taken="; ".join(finding.text for finding in job.differences(trade) if finding.kind in BY_OTHERS),
     )
 
 
@@ -152,7 +155,7 @@ def _settle(job: ConnectedJob, expired: _Expired, under: Underlyings) -> list[st
     if why := expired.waits_for:
         bookkeeping.move(ledger, trade, TradeEvent.SESSION_OVER, note=why)
         return []
-    if not any(expired.held.values()):
+    if not any(expired.held.values()) and not expired.taken:
         reason = ExitReason.ENTRY_UNWOUND if trade.state.entry_interrupted else ExitReason.EXPIRATION
         bookkeeping.closed(ledger, trade, reason, job.now)
         return [f"trade {trade.id} is closed: nothing of it was held at the close"]
@@ -163,7 +166,12 @@ def _settle(job: ConnectedJob, expired: _Expired, under: Underlyings) -> list[st
     waited = trade.state is TradeState.EXPIRED
     trade = bookkeeping.move(ledger, trade, TradeEvent.SESSION_OVER, note="" if waited else trade.note)
     ledger.settlements.replace(trade.id, rows)
-    bookkeeping.settled_provisionally(ledger, _as_expired(job, trade), job.now)
+    if expired.taken:  # what others paid or got for it, the ledger cannot know
+        bookkeeping.ended_by_others(
+            ledger, _as_expired(job, trade), ExitReason.EXPIRATION, job.now, expired.taken
+        )
+    else:
+        bookkeeping.settled_provisionally(ledger, _as_expired(job, trade), job.now)
     return [
         f"trade {trade.id}: {row.quantity:+.0f} {row.leg} calls settled at {row.price:f} for "
         f"{row.cash:+,.2f} dollars"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from actions import enter, playing, settings
+from actions import enter, live_orders, playing, settings
 from harness import fault
 
 if TYPE_CHECKING:
@@ -170,3 +170,111 @@ def test_an_entry_that_is_whole_by_the_second_connection_is_entered(tmp_path, po
         done = stage.run("enter")
         assert (done.code, done["outcome"], calls(stage)) == (0, "entered", {"SPXW": 1, "SPY": -10}), done.err
         assert stage.run("monitor").code == 0
+
+
+# --- a hole in the list of positions, and others' trades at bad moments ---------------------------------------
+
+
+def hide(stage: Stage, *symbols: str) -> None:
+    """The account does not show these calls, and no execution tells why: as a list with a hole in it."""
+    stage.sim.control.script([fault("foreign_position", symbol=symbol, flat=True) for symbol in symbols])
+    stage.sim.control.script()
+
+
+def show(stage: Stage, *symbols: str) -> None:
+    """It shows them again."""
+    rows = {row["leg"]: row["con_id"] for row in stage.sql("SELECT leg, con_id FROM orders")}
+    moves = {"SPX": ("BUY", 1), "SPY": ("SELL", 10)}
+    stage.sim.control.script(
+        [
+            fault("foreign_position", side=moves[symbol][0], quantity=moves[symbol][1], con_id=rows[symbol])
+            for symbol in symbols
+        ]
+    )
+    stage.sim.control.script()
+
+
+@pytest.fixture
+def guarded(tmp_path) -> Iterator[Stage]:
+    """One spread with its fail-safe, at noon."""
+    with playing(tmp_path) as stage:
+        settings(stage, max_spreads_per_day=1)
+        enter(stage)
+        stage.at("12:00")
+        yield stage
+
+
+@pytest.mark.parametrize("symbols", [("SPY",), ("SPY", "SPX")], ids="+".join)
+def test_a_hole_in_the_list_of_positions_sells_no_hedge_and_ends_no_fail_safe(guarded, symbols):
+    hide(guarded, *symbols)
+    assert guarded.run("monitor").code == 6
+    show(guarded, *symbols)
+    assert calls(guarded) == {"SPXW": 1, "SPY": -10}
+    assert any(ref.endswith(":f1") for ref in live_orders(guarded))
+    assert guarded.run("monitor").code == 0
+
+
+@pytest.mark.parametrize("symbols", [("SPY",), ("SPY", "SPX")], ids="+".join)
+@pytest.mark.parametrize("verb", [("monitor",), ("close-all", "--yes")], ids=lambda words: words[0])
+def test_an_exit_that_meets_a_hole_in_the_list_is_done_when_the_rows_are_back(guarded, verb, symbols):
+    guarded.at("15:46")
+    hide(guarded, *symbols)
+    assert guarded.run(*verb).code == 6
+    show(guarded, *symbols)
+    assert calls(guarded) == {"SPXW": 1, "SPY": -10}
+    guarded.at("15:46:20")
+    guarded.run("monitor")
+    assert calls(guarded) == {}
+
+
+def test_what_two_jobs_miss_is_gone(held):
+    """The second look, minutes later, misses the SPY calls too: SPX is sold, and nothing is bought."""
+    hide(held, "SPY")
+    assert held.run("monitor").code == 6
+    assert calls(held) == {"SPXW": 1}
+    held.at("12:05")
+    assert held.run("monitor").code == 6
+    assert calls(held) == {}
+
+
+def owner_buys(stage: Stage, quantity: int = 10) -> dict:
+    """The owner buys as many of the SPY calls as our order does, just as it comes."""
+    contract = stage.sql("SELECT con_id FROM orders WHERE leg = 'SPY'")[0]["con_id"]
+    when = {"request": "place_order", "order_ref": "spxarb:*:SPY:x1"}
+    return fault("foreign_fill", when=when, side="BUY", quantity=quantity, con_id=contract)
+
+
+def test_what_the_owner_buys_back_while_the_exit_works_is_not_bought_twice(held):
+    held.at("15:46")
+    held.sim.control.script([fault("hold_fills", when={"symbol": "SPY"}, lasts="always"), owner_buys(held)])
+    done = held.run("monitor")
+    held.sim.control.script()
+    assert (done.code, calls(held)) == (6, {}), done.err
+    assert "thers closed 10 short SPY calls of trade 1" in done["error"]
+
+
+def test_what_was_bought_twice_because_both_filled_at_once_is_told(held):
+    held.at("15:46")
+    held.sim.control.script([owner_buys(held)])
+    done = held.run("monitor")
+    assert (done.code, calls(held)) == (6, {"SPY": 10}), done.err
+    assert held.run("monitor").code == 6
+
+
+@pytest.mark.parametrize(("con", "side"), [("spx", "SELL"), ("spy", "BUY")])
+@pytest.mark.parametrize("what", ["foreign_fill", "liquidation"])
+def test_what_others_closed_before_the_close_is_not_settled_after_it(held, what, con, side):
+    """No job runs between: at 15:55 they trade, and `settle` finds it in the list of executions."""
+    held.at("15:55")
+    quantity = 1 if con == "spx" else 10
+    if what == "liquidation":
+        symbol = con.upper()
+        held.sim.control.script([fault("liquidation", symbol=symbol)])
+    else:
+        others(held, what, con, side, quantity)
+    held.sim.control.advance(1)
+    held.at("16:06")
+    done = held.run("settle")
+    assert done.code == 6, done.out
+    settled = {row["leg"] for row in held.sql("SELECT leg FROM settlements")}
+    assert con.upper() not in settled

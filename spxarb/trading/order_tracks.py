@@ -1,0 +1,53 @@
+"""The orders that earlier jobs left unproven, as the ledger knows them: to be followed on from there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spxarb.core.orders import OrderState, Presence, reported_done
+from spxarb.core.tracking import TrackedOrder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from spxarb.core.model import Execution
+    from spxarb.core.records import Fill, OrderRecord, Trade
+    from spxarb.ledger.ledger import Ledger
+
+
+def tracks_of(ledger: Ledger, trade: Trade, client_id: int) -> list[TrackedOrder]:
+    """The trade's orders that are not proven done, with their fills in the ledger.
+
+    `client_id`: of this connection; only the one that sent an order can change or cancel it.
+    """
+    fills = ledger.fills.of_trade(trade.id)
+    records = [record for record in ledger.orders.of_trade(trade.id) if not record.final]
+    return [_track(ledger, record, fills, client_id) for record in records]
+
+
+def _track(ledger: Ledger, record: OrderRecord, fills: Iterable[Fill], client_id: int) -> TrackedOrder:
+    """An order as the ledger has it, with what was sent for it and what the broker said of it."""
+    executions = _executions_of(record.ref, fills)
+    perm_id = record.perm_id or next((row.perm_id for row in executions.values() if row.perm_id), 0)
+    track = TrackedOrder(
+        ticket=record.ticket,
+        leg=record.leg,
+        purpose=record.purpose,
+        attempt=record.attempt,
+        state=OrderState.REPORTED_DONE if reported_done(record.status) else OrderState.INTENDED,
+        presence=Presence.ACKNOWLEDGED if perm_id or executions else Presence.UNHEARD,
+        perm_id=perm_id,
+        overnight=record.overnight,
+        client_id=record.client_id,
+        order_id=record.order_id,
+        own_client=record.client_id == client_id,
+        limit=record.ticket.limit,
+        executions=executions,
+    )
+    track.replay(ledger.orders.history(record.ref))
+    return track
+
+
+def _executions_of(ref: str, fills: Iterable[Fill]) -> dict[str, Execution]:
+    own = (fill.execution for fill in fills if fill.execution.order_ref == ref)
+    return {execution.exec_id: execution for execution in own}
