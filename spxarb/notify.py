@@ -60,6 +60,13 @@ def destination(config: Config) -> str | None:
     return mail_url(address) if address else None
 
 
+def way(config: Config) -> str:
+    """Where alerts go, as far as it may be written down: the e-mail address, or the secret URL's kind."""
+    if config.notify_url is not None:
+        return config.notify_url.get_secret_value().partition(":")[0]
+    return config.notifications.email_address or ""
+
+
 def mail_url(address: str, port: int = SMTP_PORT) -> str:
     """Plain SMTP to this machine's mail server, which relays to `address`."""
     sender = f"spxarb@{socket.gethostname() or 'localhost'}"

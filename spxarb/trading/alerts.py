@@ -38,6 +38,10 @@ def send(
     new = [text for text, silence in patience.items() if _is_new(told.get(trouble_of(text)), now, silence)]
     if not new or notify.send(config, title, "\n".join(new)) is not None or ledger is None:
         return
+    with suppress(Exception):
+        text = " ".join(new).casefold()
+        named = [matter.id for matter in ledger.matters.open() if matter.text.casefold() in text]
+        ledger.matters.alerted(named, notify.way(config), now)
     kept = {name: at for name, at in told.items() if not _is_new(at, now, A_DAY)}
     with suppress(Exception):  # it cannot remember: the next run tells it again
         ledger.runs.remember_alerts(kept | dict.fromkeys(map(trouble_of, new), now.isoformat()))

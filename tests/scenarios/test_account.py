@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from actions import enter, live_orders, playing, settings
 from harness import fault
+from sink import listening_sink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -278,3 +279,11 @@ def test_what_others_closed_before_the_close_is_not_settled_after_it(held, what,
     assert done.code == 6, done.out
     settled = {row["leg"] for row in held.sql("SELECT leg FROM settlements")}
     assert con.upper() not in settled
+
+
+def test_the_ledger_says_when_and_to_whom_a_matter_was_told(held):
+    others(held, "foreign_fill", "spy", "BUY", 4)
+    with listening_sink() as sink:
+        assert held.run("monitor", env=sink.variables).code == 6
+    (row,) = held.sql("SELECT alerted_at, alerted_to FROM matters WHERE key LIKE 'taken:%'")
+    assert (bool(row["alerted_at"]), row["alerted_to"]) == (True, "json")

@@ -142,6 +142,18 @@ def test_assigned_shares_are_told_two_days_later_too_until_a_human_has_dealt_wit
     assert trade_of(stage)["state"] == "settled"
 
 
+@pytest.mark.parametrize("settled", [False, True], ids=["no job that evening", "settled that evening"])
+def test_close_all_is_not_flat_the_morning_after_an_assignment(stage, settled):
+    stage.at("16:05")
+    if settled:
+        assert stage.run("settle").code == 6
+    tomorrow(stage)
+    for _ in range(2):
+        done = stage.run("close-all", "--yes")
+        assert (done.code, done["flat"]) == (6, False), done.out
+        assert "compare with the statement" in done.err
+
+
 def test_shares_that_the_owner_trades_the_next_day_are_no_assignment(worthless):
     stage = worthless
     stage.at("18:00")
