@@ -5,12 +5,14 @@ SQLite in WAL mode with synchronous=FULL: what a committed transaction wrote sur
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from spxarb.errors import RefusedError
 from spxarb.ledger import schema
 from spxarb.ledger.opening import (
+    BUSY_SECONDS,
     connect,
     create,
     empty,
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+AFTER_A_REFUSAL_SECONDS = 2.0
+"""How long a write waits for another program's lock once one did in vain; until then `BUSY_SECONDS`."""
+
 
 class LedgerFile:
     """One open SQLite file. What writes joins the open `write()`, or is a transaction of its own.
@@ -43,6 +48,7 @@ class LedgerFile:
         self.path = path
         self.read_only = read_only
         self.tag = schema.read_meta(db)["tag"]
+        self._waits = BUSY_SECONDS
         self._db = db
 
     @classmethod
@@ -95,8 +101,20 @@ class LedgerFile:
             raise RuntimeError("The ledger was opened for reading")
         if self._db.conn.in_transaction:
             raise RuntimeError("A transaction is open already")
-        with sqlite_errors_as_refusals(self.path), schema.immediate(self._db):
-            yield
+        try:
+            with sqlite_errors_as_refusals(self.path), schema.immediate(self._db):
+                yield
+        except RefusedError:
+            self._wait_for_others(AFTER_A_REFUSAL_SECONDS)
+            raise
+        if self._waits < BUSY_SECONDS:
+            self._wait_for_others(BUSY_SECONDS)
+
+    def _wait_for_others(self, seconds: float) -> None:
+        """How long the next write waits for another program's lock: no job waits the whole time at each."""
+        self._waits = seconds
+        with suppress(sqlite3.Error):
+            self._db.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
 
     @contextmanager
     def joined(self) -> Iterator[None]:

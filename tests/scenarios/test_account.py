@@ -287,3 +287,21 @@ def test_the_ledger_says_when_and_to_whom_a_matter_was_told(held):
         assert held.run("monitor", env=sink.variables).code == 6
     (row,) = held.sql("SELECT alerted_at, alerted_to FROM matters WHERE key LIKE 'taken:%'")
     assert (bool(row["alerted_at"]), row["alerted_to"]) == (True, "json")
+
+
+def test_a_buy_back_whose_execution_is_late_is_neither_repeated_nor_sold_again(held):
+    """The position row comes first, its execution minutes later: two jobs see the calls gone, and nothing why."""
+    held.at("15:46")
+    held.sim.control.script([fault("position_first", when={"symbol": "SPY"}, seconds=120, lasts="always")])
+    for _ in range(2):
+        assert held.run("monitor").code == 6
+        assert calls(held) == {"SPXW": 1}
+    held.sim.control.advance(180)
+    held.sim.control.script()
+    held.run("monitor")
+    assert calls(held) == {}
+    book = held.sim.control.book()["orders"]
+    assert sorted(row["side"] for row in book if ":SPY:" in row["order_ref"] and row["filled"]) == [
+        "BUY",
+        "SELL",
+    ]
