@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 from crash import broken_laws
-from harness import Stage, fault, withheld
+from harness import WAIT_SCALE, Stage, fault, withheld
 from told import LOOKERS, untold
 
 from spxarb.core.model import NEW_YORK
@@ -316,7 +316,9 @@ def _wrong(day: Day, fault: dict[str, Any]) -> None:
     """Let the gateway do wrong. A script counts market seconds: the clock runs while it is played."""
     control = day.stage.sim.control
     if "script" in fault:
-        control.speed(1)
+        # How long the gateway is silent of an order is told in the seconds of the program's own waits.
+        silent = any("silent_order" in entry["what"] for entry in fault["script"])
+        control.speed(1 / float(WAIT_SCALE) if silent else 1)
         control.script(fault["script"], seed=day.dice.randrange(1000))
     elif fault:
         control.script([fault["crude"]])
