@@ -95,7 +95,7 @@ def test_the_owners_own_contracts_of_the_same_strike_stay_his(tmp_path):
 
 @pytest.mark.parametrize(
     "rest",
-    [{}, {"perm_id": "zero"}, {"order_ref": "spxarb:*:X*"}],
+    [{}, {"perm_id": "zero"}, {"order_ref": "spxarb:*:x*"}],
     ids=["all", "no permanent id", "exits only"],
 )
 def test_executions_without_our_reference_are_ours_by_their_ids(tmp_path, rest):
