@@ -127,7 +127,7 @@ SCRIPTS: dict[str, Callable[[random.Random], Entry]] = {
     "what_if_never": lambda d: fault("what_if_never"),
     "exec_time": lambda d: fault("exec_time", form=d.choice(("unknown", "local", "utc", "est", "eastern", "empty"))),
     "gateway_zone": lambda d: fault("gateway_zone", **d.choice(ZONES)),
-    "no_reference": lambda d: fault("no_reference", order_ref=d.choice(("", "", "*:X*")), perm_id=d.choice(("kept", "zero"))),
+    "no_reference": lambda d: fault("no_reference", order_ref=d.choice(("", "", "spxarb:*:x*")), perm_id=d.choice(("kept", "zero"))),
     "wrong_hours": lambda d: fault("wrong_hours", form=d.choice(("half_day", "closed", "missing", "empty"))),
     "zero_positions": lambda d: fault("zero_positions"),
     "late_executions": lambda d: fault("late_executions", seconds=d.choice((1, 3))),
