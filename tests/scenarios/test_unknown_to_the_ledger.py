@@ -96,15 +96,20 @@ def a_copy_of_the_morning(stage: Stage) -> None:
         file.unlink()
 
 
-@pytest.mark.parametrize("loss", [a_deleted_ledger, a_copy_of_the_morning])
-@pytest.mark.parametrize("verb", ["monitor", "close-all", "enter", "status"])
-def test_a_spread_that_the_ledger_lost_is_named(stage, verb, loss):
+def keep_a_copy(stage: Stage) -> None:
+    """Of the ledger as it is in the morning, once the account has been seen."""
     assert stage.run("monitor").code == 0
     with (
         closing(sqlite3.connect(stage.database)) as db,
         closing(sqlite3.connect(stage.folder / "morning.copy")) as copy,
     ):
         db.backup(copy)
+
+
+@pytest.mark.parametrize("loss", [a_deleted_ledger, a_copy_of_the_morning])
+@pytest.mark.parametrize("verb", ["monitor", "close-all", "enter", "status"])
+def test_a_spread_that_the_ledger_lost_is_named(stage, verb, loss):
+    keep_a_copy(stage)
     enter(stage)
     loss(stage)
     done = stage.run(*VERBS[verb])
@@ -129,12 +134,7 @@ def test_a_live_order_that_the_ledger_lost_is_named(stage):
 
 
 def test_a_spread_of_the_day_that_is_over_and_lost_is_named_and_its_number_is_not_given_again(stage):
-    assert stage.run("monitor").code == 0
-    with (
-        closing(sqlite3.connect(stage.database)) as db,
-        closing(sqlite3.connect(stage.folder / "morning.copy")) as copy,
-    ):
-        db.backup(copy)
+    keep_a_copy(stage)
     enter(stage)
     assert stage.run("close-all", "--yes")["flat"] is True
     a_copy_of_the_morning(stage)
