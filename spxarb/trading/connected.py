@@ -15,7 +15,7 @@ from spxarb.core.matters import MatterKind, NewMatter
 from spxarb.core.model import LegName, SnapshotTaken, latest_revisions
 from spxarb.core.orders import ABSENCE_SECONDS
 from spxarb.core.pnl import trade_pnl
-from spxarb.core.records import held, order_name
+from spxarb.core.records import held
 from spxarb.core.steps import SpreadState
 from spxarb.core.trades import TradeEvent, TradeState
 from spxarb.core.unreadable import POSITIONS
@@ -46,10 +46,10 @@ FEE_SECONDS = 3.0
 FEE_PAUSE_SECONDS = 0.5
 """How long, and how often, commissions that are not reported yet are asked for."""
 ACCOUNT_CHECKS = 3
-A_LOOK = timedelta(minutes=1)
-"""Two jobs this far apart have looked at the account each for itself."""
 ACCOUNT_PAUSE_SECONDS = 1.0
 """How often, and how far apart, ledger and account are compared before a difference counts: rows may lag."""
+A_LOOK = timedelta(minutes=1)
+"""Two jobs this far apart have looked at the account each for itself."""
 
 
 class ConnectedJob:
@@ -169,13 +169,13 @@ class ConnectedJob:
             with beside():
                 self.executor.record_snapshot(self.snapshot)
             with beside():
-                self._skip_lost_trades()
+                old_orders.skip_lost_trades(self.ledger, self._todays_refs() - self._known_refs())
             with beside():
                 old_orders.give_up_old_orders(self.ledger, self.snapshot, self.now)
             with beside():
                 await self._prove_orders()
             with beside():
-                repaired += [*old_orders.reopen(self.ledger, self.snapshot), *self._shown_again()]
+                repaired += [*old_orders.reopen(self.ledger, self.snapshot), *self._open_again()]
             for trade_id in self._open_or_filled([*new, *estimated]):
                 with beside():
                     bookkeeping.replace_estimates(self.ledger, [self.ledger.trades.get(trade_id)])
@@ -315,10 +315,8 @@ class ConnectedJob:
 
     def still_there(self) -> list[str]:
         """What the newest snapshot shows of our calls, in words: none of them is what flat means."""
-        today = self.snapshot.time.date()
-        trades = {
-            trade.id: trade for trade in (*self.ledger.trades.open(), *self.ledger.trades.of_day(today))
-        }
+        of_today = self.ledger.trades.of_day(self.snapshot.time.date())
+        trades = {trade.id: trade for trade in (*self.ledger.trades.open(), *of_today)}
         own = [self._own(trade) for trade in trades.values()]
         shown = account.still_there(own, self.snapshot, self.executor.own_orders())
         return [*shown, *reconcile.unknown_holdings(self.snapshot, self.ledger.tag, self._known_refs())]
@@ -358,15 +356,22 @@ class ConnectedJob:
             if finding.kind is Break.MISSING and matters.key_of(finding) not in seen
         )
 
-    def _shown_again(self) -> list[str]:
-        """Open again the trades that were taken for ended by others, and that the account shows."""
+    def _open_again(self) -> list[str]:
+        """Open again the trades of the day that are over by the ledger, and are not. Returns sentences.
+
+        The account shows calls that others were taken to have ended; or a correction of an execution came
+        after a trade was closed, and its executions no longer add up to nothing.
+        """
         notes, index = [], self.executor.own_orders()
         for trade in self.ledger.trades.of_day(self.snapshot.time.date()):
-            if trade.state is TradeState.UNKNOWN and account.still_there(
-                [self._own(trade)], self.snapshot, index
-            ):
+            own, why = self._own(trade), ""
+            if trade.state is TradeState.UNKNOWN and account.still_there([own], self.snapshot, index):
+                why = "the account shows its calls"
+            elif trade.state in {TradeState.CLOSED, TradeState.UNWOUND} and (own.spx.held or own.spy.held):
+                why = f"its executions leave {own.spx.held:+d} SPX and {own.spy.held:+d} SPY calls"
+            if why:
                 bookkeeping.move(self.ledger, trade, TradeEvent.HELD)
-                notes.append(f"trade {trade.id} is open again: the account shows its calls")
+                notes.append(f"trade {trade.id} is open again: {why}")
         return notes
 
     def differences(self, trade: Trade) -> list[account.Finding]:
@@ -443,12 +448,6 @@ class ConnectedJob:
         known = self._known_refs()
         sentences += reconcile.unknown_holdings(self.snapshot, self.ledger.tag, known)
         return [*sentences, *reconcile.unknown_orders(self.snapshot, self.ledger.tag, known)]
-
-    def _skip_lost_trades(self) -> None:
-        """No trade gets the number of one that this ledger has lost: references would repeat."""
-        refs = self._todays_refs() - self._known_refs()
-        names = [name for name in map(order_name, refs) if name and name.tag == self.ledger.tag]
-        self.ledger.trades.skip_ids(max((name.trade_id for name in names), default=0))
 
     def _unreadable(self) -> list[str]:
         """Sentences about rows of the broker's lists that cannot be read and may be ours."""

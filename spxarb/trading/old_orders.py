@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import ZERO
+from spxarb.core.records import order_name
 from spxarb.core.trades import TradeEvent
 from spxarb.trading import bookkeeping
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from spxarb.core.model import BrokerSnapshot
@@ -56,3 +58,9 @@ def reopen(ledger: Ledger, snapshot: BrokerSnapshot) -> list[str]:
         bookkeeping.move(ledger, trade, TradeEvent.HELD)
         notes.append(f"trade {trade.id} is open again: its order {record.ref} is live at the broker")
     return notes
+
+
+def skip_lost_trades(ledger: Ledger, unknown_refs: Iterable[str]) -> None:
+    """No trade gets the number of one that this ledger has lost: references would repeat."""
+    names = [name for name in map(order_name, unknown_refs) if name and name.tag == ledger.tag]
+    ledger.trades.skip_ids(max((name.trade_id for name in names), default=0))

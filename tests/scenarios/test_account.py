@@ -305,3 +305,21 @@ def test_a_buy_back_whose_execution_is_late_is_neither_repeated_nor_sold_again(h
         "BUY",
         "SELL",
     ]
+
+
+@pytest.mark.parametrize("verb", [("close-all", "--yes"), ("settle",)], ids=lambda words: words[0])
+def test_a_bust_after_the_trade_was_closed_opens_it_again(held, verb):
+    """The exchange takes back the sale of the SPY calls: those that were bought back are held."""
+    held.at("15:46")
+    assert held.run("monitor").code == 0
+    held.sim.control.script([fault("bust", when={"message": "execution", "symbol": "SPY", "side": "SELL"})])
+    held.run("status")
+    held.sim.control.script()
+    assert calls(held) == {"SPY": 10}
+    if verb[0] == "settle":
+        held.at("16:06")
+    done = held.run(*verb)
+    if verb[0] == "settle":
+        assert done.code == 6
+    else:
+        assert (calls(held), done["flat"]) == ({}, True)
