@@ -357,21 +357,13 @@ class ConnectedJob:
         )
 
     def _open_again(self) -> list[str]:
-        """Open again the trades of the day that are over by the ledger, and are not. Returns sentences.
-
-        The account shows calls that others were taken to have ended; or a correction of an execution came
-        after a trade was closed, and its executions no longer add up to nothing.
-        """
+        """Open again the trades that were taken for ended by others, and that the account shows."""
         notes, index = [], self.executor.own_orders()
         for trade in self.ledger.trades.of_day(self.snapshot.time.date()):
-            own, why = self._own(trade), ""
-            if trade.state is TradeState.UNKNOWN and account.still_there([own], self.snapshot, index):
-                why = "the account shows its calls"
-            elif trade.state in {TradeState.CLOSED, TradeState.UNWOUND} and (own.spx.held or own.spy.held):
-                why = f"its executions leave {own.spx.held:+d} SPX and {own.spy.held:+d} SPY calls"
-            if why:
+            ended = trade.state is TradeState.UNKNOWN
+            if ended and account.still_there([self._own(trade)], self.snapshot, index):
                 bookkeeping.move(self.ledger, trade, TradeEvent.HELD)
-                notes.append(f"trade {trade.id} is open again: {why}")
+                notes.append(f"trade {trade.id} is open again: the account shows its calls")
         return notes
 
     def differences(self, trade: Trade) -> list[account.Finding]:
