@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from hypothesis import settings
+from warm_starts import warm
 
 from tests import effort  # noqa: F401 -- it registers the profiles
 
@@ -43,6 +45,9 @@ DOORS: tuple[tuple[Any, str], ...] = (
     (socket.socket, "sendto"),
 )
 """The ways to a process, and to a socket that others can reach: closed to every test that is not `outside`."""
+
+WARM = {"scenarios", "sim", "trading"}
+"""Folders whose tests may fork the program's processes from a parent that has imported it: `scenarios/warm_starts.py`."""
 
 settings.load_profile("project")
 
@@ -103,7 +108,8 @@ def _names(code: CodeType) -> set[str]:
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """So that a test in the fast loop which belongs outside of it fails, and says so."""
     if item.get_closest_marker("outside"):
-        return (yield)
+        with warm() if WARM & set(item.path.parts) else nullcontext():
+            return (yield)
     with pytest.MonkeyPatch.context() as patch:
         for owner, name in DOORS:
             patch.setattr(owner, name, _closed)

@@ -21,6 +21,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from told import untold
+from warm_starts import scripts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +56,7 @@ if at == 0:
     sys.stderr.write(f"COMMITS {done}\\n")
 sys.exit(code)
 """
+scripts.add(VICTIM)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,133 @@
+"""A process that has imported the program and forks one child for each command that the tests ask for.
+
+``python tests/scenarios/warm_parent.py FD spxarb``: requests come over the socket FD, as `tests/scenarios/warm_starts.py` sends them. A
+child is a process like one that was started anew: its own pid, words, environment, folder and streams, and the
+program's own way in and out; it has only been spared the imports. It is orphaned at once, so that its parent
+is the nearest subreaper: the tests.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import pkgutil
+import runpy
+import signal
+import socket
+import sys
+import time
+from contextlib import nullcontext, suppress
+from importlib import import_module
+from typing import Any, NoReturn
+
+MOST_BYTES = 1 << 20
+USED_WITHIN_FUNCTIONS = (
+    ("", "_strptime"),
+    ("", "encodings.idna"),
+    ("", "encodings.unicode_escape"),
+    ("", "logging.handlers"),
+    ("", "platformdirs"),
+    ("", "rich.box"),
+    ("", "rich.live"),
+    ("", "rich.panel"),
+    ("", "rich.table"),
+    ("holidays", "holidays.financial.ny_stock_exchange"),
+    ("ib_insync", "ib_insync.objects"),
+    ("ib_insync", "ib_insync.order"),
+    ("sqlite_utils", "sqlite_utils.db"),
+)
+"""What the program imports only once it runs: within which library's block of `spxarb/imports.py`, and what."""
+
+
+def imported() -> None:
+    """Import what any command may need, in the program's own way: see `spxarb/imports.py`."""
+    from spxarb.imports import trimmed
+
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
+    with trimmed("pydantic"):
+        import_module("spxarb.cli.commands")
+    import spxarb
+
+    for module in pkgutil.walk_packages(spxarb.__path__, "spxarb."):
+        if not module.name.endswith("__main__"):
+            import_module(module.name)
+    for library, name in USED_WITHIN_FUNCTIONS:
+        with trimmed(library) if library else nullcontext():
+            import_module(name)
+
+
+def serve(requests: socket.socket) -> dict[str, Any] | None:
+    """Fork children until the tests hang up: None then; in a child what it is to be."""
+    while True:
+        message, streams, _, _ = socket.recv_fds(requests, MOST_BYTES, 3)
+        if not message:
+            return None
+        child = _forked()
+        if child == 0:
+            for number, stream in enumerate(streams):
+                os.dup2(stream, number)
+            os.closerange(3, 256)
+            return dict(json.loads(message))
+        for stream in streams:
+            os.close(stream)
+        requests.sendall(f"{child}\n".encode())
+
+
+def _forked() -> int:
+    """Fork twice: the pid of the orphan, 0 in it."""
+    told, tells = os.pipe()
+    middle = os.fork()
+    if middle == 0:
+        orphan = os.fork()
+        if orphan == 0:
+            return 0
+        os.write(tells, str(orphan).encode())
+        os._exit(0)
+    os.close(tells)
+    os.waitpid(middle, 0)
+    pid = int(os.read(told, 32))
+    os.close(told)
+    return pid
+
+
+def become(order: dict[str, Any]) -> None:
+    """Run the words of a request, in its folder and environment, as Python would."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    os.environ.clear()
+    os.environ.update(order["environment"])
+    time.tzset()
+    os.chdir(order["folder"])
+    if order["session"]:
+        os.setsid()
+    kind, what, *words = order["words"]
+    if not sys.flags.safe_path:
+        sys.path[0] = "" if kind == "-c" else order["folder"]
+    sys.argv[:] = [kind if kind == "-c" else what, *words]
+    with suppress(ValueError, OSError):
+        sys.stdout.reconfigure(line_buffering=sys.stdout.isatty())  # type: ignore[union-attr]
+    if kind == "-c":
+        exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
+    else:
+        runpy.run_module(what, run_name="__main__", alter_sys=True)
+
+
+def main() -> NoReturn:
+    """Serve, or in a child be what was asked for."""
+    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C ends the tests, which then hang up
+    requests = socket.socket(fileno=int(sys.argv[1]))
+    imported()
+    gc.collect()
+    gc.freeze()
+    requests.sendall(b"ready\n")
+    order = serve(requests)
+    if order is None:
+        os._exit(0)
+    requests.detach()
+    become(order)
+    sys.exit()
+
+
+if __name__ == "__main__":
+    main()
