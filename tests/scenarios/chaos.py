@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from crash import broken_laws
 from harness import WAIT_SCALE, Stage, fault, withheld
 from told import LOOKERS, untold
+from warm_starts import warm
 
 from spxarb.core.model import NEW_YORK
 from spxarb.sim.control import RunningSim
@@ -471,4 +472,5 @@ def _one(seed: int, fault: str = "") -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with warm():
+        sys.exit(main())
