@@ -15,6 +15,7 @@ import ctypes
 import inspect
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -41,6 +42,7 @@ DECIDES_A_START = (
     "GITHUB_",
 )
 """Variables that are read while Python starts or libraries are imported: they must be as the parent's."""
+LIMITS = [number for name, number in vars(resource).items() if name.startswith("RLIMIT_")]
 READY_SECONDS = 60.0
 
 Cold = subprocess.Popen
@@ -95,7 +97,13 @@ def _wanted(given: dict[str, Any]) -> list[str] | None:
         return None
     if given["process_group"] not in (None, -1) or not Path(given["cwd"] or ".").is_dir():
         return None
+    if _limits() != _parent().limits:
+        return None
     return rest if _deciding(_environment(given)) == _deciding(dict(os.environ)) else None
+
+
+def _limits() -> list[tuple[int, int]]:
+    return [resource.getrlimit(number) for number in LIMITS]
 
 
 def _deciding(environment: dict[str, str]) -> dict[str, str]:
@@ -108,6 +116,7 @@ class _Parent:
     def __init__(self) -> None:
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._lock = threading.Lock()
+        self.limits = _limits()
         with theirs:
             # The name: a lock's holder is proven by its command line, and a child keeps its parent's.
             command = [

@@ -1,0 +1,105 @@
+"""A process that is forked by the warm parent is like one that was started anew, or it is started anew."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from warm_starts import scripts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TELLS = """
+import json, os, signal, sys, time
+print(json.dumps({
+    "words": sys.argv, "folder": os.getcwd(), "path": sys.path[0], "mine": os.environ.get("MINE"),
+    "home": os.environ.get("HOME"), "zone": time.tzname[0], "heard": sys.stdin.read(), "name": __name__,
+    "open": sorted(map(int, os.listdir("/proc/self/fd")))[:3], "beside": len(os.listdir("/proc/self/fd")),
+    "signals": [str(signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)],
+    "blocked": len(signal.pthread_sigmask(signal.SIG_BLOCK, [])), "parent": os.getppid(),
+    "encoding": sys.stdout.encoding, "session": os.getsid(0) == os.getpid(),
+}))
+print("and this", file=sys.stderr)
+sys.exit(7)
+"""
+IMPORTED = "import sys; print('spxarb.jobs.enter' in sys.modules)"
+SLEEPS = "import time; print('up', flush=True); time.sleep(60)"
+scripts.update({TELLS, SLEEPS, IMPORTED})
+TOLD_APART = "# another text, which is not known and so is started anew\n"
+
+
+def words(script: str) -> list[str]:
+    return [sys.executable, "-c", script]
+
+
+def is_warm(**options: object) -> bool:
+    done = subprocess.run(words(IMPORTED), capture_output=True, text=True, check=True, **options)  # type: ignore[call-overload]
+    return bool(done.stdout == "True\n")
+
+
+@pytest.fixture(autouse=True)
+def _only_where_there_is_a_warm_parent() -> None:
+    if not is_warm():
+        pytest.skip("starts are cold here: SPXARB_COLD_STARTS, or a system without subreapers")
+
+
+@pytest.mark.parametrize("session", [False, True])
+def test_a_warm_process_is_what_a_cold_one_is(tmp_path: Path, session):
+    options = {
+        "input": "read me\n",
+        "capture_output": True,
+        "text": True,
+        "cwd": tmp_path,
+        "env": {"MINE": "ü", "TZ": "Asia/Tokyo", "PATH": os.environ["PATH"], **python_variables()},
+        "start_new_session": session,
+    }
+    warm, cold = (
+        subprocess.run([*words(script), "--a word", "ü"], check=False, **options)
+        for script in (TELLS, TOLD_APART + TELLS)
+    )
+    assert json.loads(warm.stdout) == json.loads(cold.stdout)
+    assert (warm.returncode, warm.stderr) == (cold.returncode, cold.stderr) == (7, "and this\n")
+
+
+def python_variables() -> dict[str, str]:
+    return {name: text for name, text in os.environ.items() if name.startswith(("PYTHON", "LC_", "LANG"))}
+
+
+def test_a_warm_process_can_be_waited_for_and_killed_as_a_child():
+    with subprocess.Popen(words(SLEEPS), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        assert process.poll() is None
+        process.kill()
+        assert process.wait(timeout=30) == -signal.SIGKILL
+
+
+def test_a_module_is_run_with_its_words():
+    done = subprocess.run(
+        [sys.executable, "-m", "spxarb", "repot"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "report" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_a_fork_cannot_give_is_started_anew(tmp_path):
+    assert not is_warm(preexec_fn=os.getpid)
+    assert not is_warm(env=dict(os.environ, PYTHONUTF8="1"))
+    assert not is_warm(pass_fds=[1])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+    try:
+        assert not is_warm()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with pytest.raises(FileNotFoundError):
+        subprocess.run(words(IMPORTED), check=False, cwd=tmp_path / "nowhere")
+    assert is_warm()
