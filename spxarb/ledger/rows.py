@@ -25,7 +25,7 @@ from spxarb.core.model import (
     dec,
 )
 from spxarb.core.plain import plain
-from spxarb.core.records import Fill, Mark, OrderRecord, Purpose, Settlement, Trade
+from spxarb.core.records import Fill, FillSource, Mark, OrderRecord, Purpose, Settlement, Trade
 from spxarb.core.settlement import SettlementFigure, Stage
 from spxarb.core.trades import TradeState
 from spxarb.errors import RefusedError
@@ -209,7 +209,12 @@ EXECUTION: dict[str, Column] = _named(
     _text("sec_type"),
 )
 FILL: dict[str, Column] = _named(
-    _whole("trade_id"), LEG, PURPOSE, _number("commission"), _flag("commission_estimated")
+    _whole("trade_id"),
+    LEG,
+    PURPOSE,
+    _number("commission"),
+    _flag("commission_estimated"),
+    Column("source", str, FillSource),
 )
 SETTLEMENT: dict[str, Column] = _named(
     _whole("trade_id"),

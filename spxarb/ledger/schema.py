@@ -345,6 +345,11 @@ def settlement_stages(db: Database) -> None:
         db.execute(statement)
 
 
+def sources_of_executions(db: Database) -> None:
+    """Who told of an execution: the gateway, or the account's statement."""
+    db.execute("ALTER TABLE executions ADD COLUMN source TEXT NOT NULL DEFAULT 'api'")
+
+
 MIGRATIONS: list[Callable[[Database], None]] = [
     first_tables,
     overnight_positions,
@@ -354,6 +359,7 @@ MIGRATIONS: list[Callable[[Database], None]] = [
     closing_prices,
     looks,
     settlement_stages,
+    sources_of_executions,
 ]
 """The nth, counted from 1, turns version n - 1 into version n."""
 
