@@ -104,10 +104,14 @@ def _looked_at(download: _Download) -> bytes:
             busy = "in progress" in str(error)
             code, text = ("1019" if busy else ""), str(error)
         raise FlexAnswerError(code, _without(text, token))
-    if error is not None:
+    if isinstance(error, OSError):
         reason = error.reason if isinstance(error, URLError) else error
-        words = str(reason) or type(error).__name__
-        raise _failed(f"the Flex web service could not be reached: {_without(words, token)}") from None
+        words = _without(str(reason) or type(error).__name__, token)
+        raise _failed(f"the Flex web service could not be reached: {words}") from None
+    if error is not None:  # the client expects an answer to be well-formed and of its kind
+        raise _failed(
+            f"what the Flex web service sent is no statement: {_without(str(error), token)}"
+        ) from None
     data = download.data or b""
     if len(data) > MOST_BYTES:
         raise _failed(f"its answer is larger than {MOST_BYTES // 10**6} MB")
