@@ -58,6 +58,7 @@ _NEEDED = {
     "tradePrice": "Trade Price",
     "buySell": "Buy/Sell",
 }
+_SUMS = ("amount", "credit", "debit")
 _COMMISSION = ("ibCommission", "IB Commission")
 
 
@@ -262,6 +263,8 @@ def _booking(row: Row) -> Booking:
     side = {"BUY": Side.BUY, "B": Side.BUY, "SELL": Side.SELL, "S": Side.SELL}.get(word)
     if side is None:
         raise ValueError(f"buySell {row['buySell']!r} is neither BUY nor SELL")
+    if row.get("ibCommissionCurrency", "") not in {"", "USD"}:
+        raise ValueError(f"its commission is in {row['ibCommissionCurrency']}")
     costs = [_amount(row, name) for name in ("ibCommission", "taxes") if row.get(name, "")]
     execution = Execution(
         exec_id="" if is_cancel else row["ibExecID"],
@@ -301,7 +304,7 @@ def _cash(rows: list[Row], gaps: list[str]) -> tuple[CashLine, ...]:
                 _whole(row.get("conid", "")),
                 _squeezed(row.get("symbol", "")),
                 moment(row.get("date", "") or row.get("reportDate", "")).date(),
-                _amount(row, "amount"),
+                _amount(row, next((name for name in _SUMS if row.get(name, "")), "amount")),
             )
         except ValueError as error:
             gaps.append(f"a row of StmtFunds ({_name_of(row)}) cannot be read: {error}")

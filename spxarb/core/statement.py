@@ -114,11 +114,15 @@ class Statement:
 
     @property
     def complete_until(self) -> datetime:
-        """Up to when it shows every execution."""
-        end = datetime.combine(self.until, time.max, NEW_YORK)
-        if self.kind is StatementKind.ACTIVITY or self.generated is None:
+        """Up to when it shows every execution. A day's activity is in it once the day is over."""
+        end, made = datetime.combine(self.until, time.max, NEW_YORK), self.generated
+        if made is None:
             return end
-        return min(end, self.generated - CONFIRMED_AFTER)
+        if self.kind is StatementKind.CONFIRMATIONS:
+            return min(end, made - CONFIRMED_AFTER)
+        if made.time() >= DAY_IS_OVER:
+            return min(end, datetime.combine(made.date(), time.max, NEW_YORK))
+        return min(end, datetime.combine(made.date(), time.min, NEW_YORK) - timedelta(seconds=1))
 
     def covers(self, moment: datetime) -> bool:
         """Whether it must show an execution of that moment."""

@@ -132,6 +132,9 @@ class _Executions:
         self._records = {record.ref: record for book in books for record in book.orders}
         self._fills = [fill for book in books for fill in book.fills]
         self._filled: dict[str, Decimal] = dict.fromkeys(self._records, ZERO)
+        self._lost = {book.trade.id for book in books if book.trade.state is TradeState.LOST}
+        self._strays: list[Execution] = []
+        """Executions that name no order: whose they are is not known."""
 
     def compare(self, bookings: Sequence[Booking]) -> None:
         standing, orphans = booked(bookings)
@@ -141,6 +144,8 @@ class _Executions:
             record = self._record_of(row.execution, known)
             if record is None:
                 self._name_unknown(row.execution)
+                if row.execution.quantity and not row.execution.order_ref:
+                    self._strays.append(row.execution)
                 continue
             self._filled[record.ref] += row.execution.quantity
             if known is None:
@@ -184,7 +189,8 @@ class _Executions:
         ours, theirs = known.execution, row.execution
         record = self._records[ours.order_ref]
         told = theirs.side, theirs.quantity, theirs.price
-        if (ours.side, ours.quantity, ours.price) != told:
+        both_busted = not ours.quantity and not theirs.quantity
+        if (ours.side, ours.quantity, ours.price) != told and not both_busted:
             corrected = _corrected(ours, _as_ours(theirs, record))
             if corrected is not None:
                 paid = known.commission if row.paid is None else row.paid
@@ -261,10 +267,22 @@ class _Executions:
             )
 
     def _ends(self) -> None:
-        """What each order filled, where the statement shows the whole of its day."""
+        """What each order filled, where the statement shows the whole of its day.
+
+        An order that nobody ever heard of has no permanent id: only its reference tells what it filled.
+        """
         for ref, record in self._records.items():
-            if self._statement.covers_day(record.created_at.date()):
+            if not self._statement.covers_day(record.created_at.date()):
+                continue
+            contract, side = record.ticket.contract.con_id, record.ticket.side
+            may_be_its = [row for row in self._strays if (row.con_id, row.side) == (contract, side)]
+            if not may_be_its or self._filled[ref] == record.ticket.quantity:
                 self._found.ends[ref] = self._filled[ref]
+            elif not record.final or record.trade_id in self._lost:
+                self._found.unchecked.append(
+                    f"what order {ref} filled: executions in its contract name no order. Choose the field "
+                    "Order Reference in the flex query"
+                )
 
 
 def _same(ours: Execution, theirs: Execution) -> bool:

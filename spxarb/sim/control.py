@@ -122,12 +122,21 @@ class Control:
         """Send one client or all a message of these fields, such as 4, 2, -1, 1100, "lost", ""."""
         self.ask("say", fields=fields, client_id=client_id)
 
-    def statement(self, kind: str = "activity", since: str | None = None, until: str | None = None) -> str:
+    def statement(
+        self,
+        kind: str = "activity",
+        since: str | None = None,
+        until: str | None = None,
+        *,
+        references: bool = True,
+    ) -> str:
         """The account's statement as Flex XML, of the days from `since` to `until` (ISO dates).
 
-        Raises ControlError for days that it does not have yet.
+        Without `references` the rows do not name our orders. Raises ControlError for days that it does not
+        have yet.
         """
-        return str(self.ask("statement", kind=kind, since=since, until=until)["xml"])
+        answer = self.ask("statement", kind=kind, since=since, until=until, references=references)
+        return str(answer["xml"])
 
     def stop(self) -> None:
         """End the gateway."""

@@ -151,7 +151,8 @@ class Controller:
     def _statement(self, request: Answer) -> Answer:
         days = {name: date.fromisoformat(request[name]) for name in ("since", "until") if request.get(name)}
         kind = str(request.get("kind", "activity"))
-        return {"xml": self._server.gateway.exchange.statement(kind, **days)}
+        references = bool(request.get("references", True))
+        return {"xml": self._server.gateway.exchange.statement(kind, **days, references=references)}
 
     def _stop(self, _: Answer) -> Answer:
         self._server.request_stop()

@@ -185,6 +185,8 @@ class _Supplier:
             return
         if any(not record.final for record in ledger.orders.of_trade(trade.id)):
             return
+        if self._when().date() < trade.expiry:
+            return
         if trade.state.is_unproven:
             trade = bookkeeping.move(ledger, trade, TradeEvent.SESSION_OVER, note="")
         self._told.append(

@@ -98,8 +98,9 @@ def test_trade_confirmations_name_the_same_fields_otherwise():
 
 @pytest.mark.parametrize("level", ["ORDER", "SYMBOL_SUMMARY", "ASSET_SUMMARY", "CLOSED_LOT", "WASH_SALE"])
 def test_the_same_execution_at_another_level_of_detail_counts_once(level):
-    again = trade(levelOfDetail=level, ibExecID="", transactionID="2")
-    assert len(one(trades(again, trade())).bookings) == 1
+    for exec_id in ("", "0001938c.6a59af42.01.01", "0001938c.00000000.01.01"):
+        again = trade(levelOfDetail=level, ibExecID=exec_id, transactionID="2")
+        assert len(one(trades(again, trade())).bookings) == 1
     assert (
         len(
             one(trades(trade(), f"<Order {again.partition(' ')[2]}", "<SymbolSummary symbol='x' />")).bookings

@@ -157,6 +157,9 @@ def test_an_execution_that_the_statement_does_not_have_is_a_difference_for_a_hum
         ({"kind": StatementKind.CONFIRMATIONS, "generated": AT + timedelta(minutes=10)}, False),
         ({"kind": StatementKind.CONFIRMATIONS, "generated": AT + timedelta(minutes=20)}, True),
         ({"kind": StatementKind.ACTIVITY, "generated": None}, True),
+        ({"kind": StatementKind.ACTIVITY, "generated": AT + timedelta(hours=3)}, False),
+        ({"kind": StatementKind.ACTIVITY, "generated": AT + timedelta(hours=9)}, True),
+        ({"kind": StatementKind.ACTIVITY, "generated": AT + timedelta(hours=18)}, True),
     ],
 )
 def test_a_statement_is_asked_only_for_what_it_must_have_by_then(told, shown):
@@ -186,6 +189,13 @@ def test_an_execution_that_was_busted_is_taken_back_by_a_revision_of_its_own():
         0,
     )
     assert found.ends[BUY_SPX.ref] == 0
+
+
+def test_a_bust_that_the_ledger_has_is_the_same_whatever_price_is_booked_with_it():
+    busted = fill(BUY_SPX, "0001.a.01.02", 0, "0", "0")
+    cancel = replace(booking(BOUGHT, exec_id="", commission=D("-1.64")), cancels="a", transaction_id="9")
+    found = compare(statement(booking(BOUGHT), cancel, *map(booking, SOLD)), book(busted, *SOLD))
+    assert (found.differences, found.fills) == ([], [])
 
 
 def test_a_cancel_without_its_execution_is_named():

@@ -6,7 +6,7 @@ import os
 import pty
 import re
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from actions import dump, enter, playing, settings, tomorrow
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def written(stage: Stage, kind: str = "activity", name: str = "statement.xml", **days: str) -> Path:
+def written(stage: Stage, kind: str = "activity", **more: Any) -> Path:
     """The account's statement as a file."""
-    file = stage.folder / name
-    file.write_text(stage.sim.control.statement(kind, **days), encoding="utf-8")
+    file = stage.folder / "statement.xml"
+    file.write_text(stage.sim.control.statement(kind, **more), encoding="utf-8")
     return file
 
 
@@ -67,6 +67,12 @@ def test_a_day_that_went_as_the_ledger_says_agrees_to_the_cent_and_nothing_is_wr
     assert (agreed["trades"], agreed["executions"], agreed["commissions"]) == (1, fills, fills)
     assert done["statement"]["account"] == "SIM0000001"
     assert dump(traded) == before
+
+
+def test_the_simulated_statements_own_lines_add_up_to_the_accounts_cash(traded):
+    lines = re.findall(r'amount="([^"]+)" levelOfDetail="Currency"', traded.sim.control.statement())
+    assert traded.cash() == pytest.approx(1_000_000 + sum(map(float, lines)), abs=1e-6)
+    assert len(lines) > 2
 
 
 def test_supplying_what_nothing_lacks_changes_nothing(traded):
@@ -176,9 +182,13 @@ def test_the_screen_says_what_agrees(traded):
 
 
 @pytest.mark.parametrize(
-    "corrected", [False, True], ids=["as it was reported", "an execution corrected since"]
+    ("corrected", "references"),
+    [(False, True), (True, True), (True, False)],
+    ids=["as it was reported", "an execution corrected since", "and no references in the query"],
 )
-def test_a_trade_lost_from_sight_gets_its_executions_and_its_result_from_the_statement(tmp_path, corrected):
+def test_a_trade_lost_from_sight_gets_its_executions_and_its_result_from_the_statement(
+    tmp_path, corrected, references
+):
     """Nothing ran after the entry: the fail-safe bought SPY back, SPX was settled in cash, and IB lists it no more."""
     with playing(tmp_path) as stage:
         enter(stage)
@@ -191,7 +201,7 @@ def test_a_trade_lost_from_sight_gets_its_executions_and_its_result_from_the_sta
         assert lost.code == 6
         assert the_trade(stage)["state"] == "lost"
         day = str(the_trade(stage)["trade_date"])
-        file = written(stage, since=day, until=day)
+        file = written(stage, since=day, until=day, references=references)
         before = dump(stage, "system_state")
         read = reconcile(stage, file)
         assert (read.code, dump(stage, "system_state")) == (6, before), "without --supply it only reads"
@@ -200,6 +210,8 @@ def test_a_trade_lost_from_sight_gets_its_executions_and_its_result_from_the_sta
         done = reconcile(stage, file, "--supply", "--yes")
         assert (done.code, done["differences"]) == (0, []), done.err
         trade = the_trade(stage)
+        replaced = stage.sql("SELECT exec_id FROM executions WHERE superseded = 1")
+        assert len(replaced) == corrected, "the correction took the place of what the ledger had"
         assert (trade["state"], trade["status"], trade["provisional"]) == ("settled", "CLOSED", 0)
         cash_is_the_result(stage)
         sources = {

@@ -134,7 +134,14 @@ class Exchange:
         """The account values by their tags."""
         return self._account.values(self.now)
 
-    def statement(self, kind: str = "activity", since: date | None = None, until: date | None = None) -> str:
+    def statement(
+        self,
+        kind: str = "activity",
+        since: date | None = None,
+        until: date | None = None,
+        *,
+        references: bool = True,
+    ) -> str:
         """The account's statement of these days as Flex XML: `activity` or `confirms`.
 
         Without days that of today; an activity statement has today only once the close is an hour old. Raises
@@ -142,7 +149,7 @@ class Exchange:
         """
         return statement.write(
             statement.StatementBooks(self._account.name, self.executions, self._ledger.expiries),
-            statement.StatementWanted(kind, since, until, self.now),
+            statement.StatementWanted(kind, since, until, self.now, references),
         )
 
     def pnl(self) -> tuple[float, float, float]:

@@ -8,6 +8,7 @@ statement stands first; dates have three forms in one file.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from html import escape
@@ -60,6 +61,8 @@ class StatementWanted:
     since: date | None
     until: date | None
     now: datetime
+    references: bool = True
+    """False: the query has not asked for the orders' references."""
 
 
 def write(account: StatementBooks, wanted: StatementWanted) -> str:
@@ -74,6 +77,8 @@ def write(account: StatementBooks, wanted: StatementWanted) -> str:
         raise ValueError(f"the statement of {until} is not ready at {wanted.now.isoformat()}")
     sections = _activity if wanted.kind == "activity" else _confirmations
     body = "\n".join(sections(account, since, until))
+    if not wanted.references:
+        body = re.sub(r' orderReference="[^"]*"', "", body)
     head = {
         "fromDate": f"{since:%Y%m%d}",
         "toDate": f"{until:%Y%m%d}",
@@ -199,12 +204,13 @@ def _booked_out(account: str, row: Expiry) -> Fields:
 def _funds(
     account: StatementBooks, fills: Sequence[ExecutionReport], ended: Sequence[Expiry]
 ) -> Iterator[Fields]:
-    """Each movement of cash, in its currency and again in the base currency."""
+    """Each movement of cash, commissions included, in its currency and again in the base currency."""
     lines: list[Fields] = []
     for fill in fills:
         cash = -fill.ticket.sign * dec(fill.price) * fill.shares * fill.ticket.instrument.shares
         word = "Buy" if fill.ticket.side == "BUY" else "Sell"
         about = f"{word} {fill.shares} {_described(fill.ticket.instrument)}"
+        cash -= dec(fill.commission)
         lines.append(_line(account.name, fill.ticket.instrument, fill.time.date(), about, cash))
     for row in ended:
         if row.cash:
