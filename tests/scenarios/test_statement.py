@@ -191,11 +191,10 @@ def test_a_trade_lost_from_sight_gets_its_executions_and_its_result_from_the_sta
 ):
     """Nothing ran after the entry: the fail-safe bought SPY back, SPX was settled in cash, and IB lists it no more."""
     with playing(tmp_path) as stage:
+        if corrected:  # ten minutes later, when nobody listens
+            bought = {"message": "execution", "symbol": "SPX"}
+            stage.sim.control.script([fault("correction", when=bought, after=600, price_change=0.1)])
         enter(stage)
-        if corrected:
-            stage.sim.control.script([fault("correction", price=-0.1)])
-            stage.sim.control.advance(60)
-            stage.sim.control.script()
         next_morning(stage)
         lost = stage.run("monitor")
         assert lost.code == 6
