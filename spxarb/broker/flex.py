@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from xml.parsers import expat
 
@@ -390,6 +391,7 @@ def moment(text: str) -> datetime:
     return (day + since_midnight).replace(tzinfo=place).astimezone(NEW_YORK)
 
 
+@lru_cache(maxsize=1024)
 def _parsed(text: str, forms: tuple[str, ...], whole: str) -> datetime:
     for form in forms:
         try:

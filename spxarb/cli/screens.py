@@ -438,7 +438,8 @@ def _reconcile(result: ReconcileResult) -> list[Block]:
     differ: list[list[Cell]] = [[_difference(row)] for row in result.differences]
     unchecked: list[list[Cell]] = [[text] for text in result.unchecked]
     supplied: list[list[Cell]] = [[text] for text in result.supplied]
-    same = "Ledger and statement agree." if agreed.trades else "The ledger has no trade of these days."
+    same = "What this statement tells agrees." if result.unchecked else "Ledger and statement agree."
+    same = same if agreed.trades else "The ledger has no trade of these days."
     return [
         Pairs("Statement", rows),
         *([Grid("Written into the ledger", ("what",), supplied)] if supplied else []),
