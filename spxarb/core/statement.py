@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 CONFIRMED_AFTER = timedelta(minutes=15)
 """An execution stands in trade confirmations within 5 to 10 minutes (IBKR, Flex Web Service)."""
+BOOKED_WITHIN = timedelta(days=7)
+"""After calls have expired their cash can be booked on another business day, after a long weekend too."""
 DAY_IS_OVER = time(17)
 """New York. By then every order of ours is filled or gone: SPY options trade until 16:15."""
 

@@ -341,7 +341,7 @@ class _Settlements:
             for book in books
             for leg in LegName
         }
-        self._books = [book for book in books if statement.covers_day(book.trade.expiry)]
+        self._books = [book for book in books if self._is_told_of(book.trade)]
 
     def compare(self) -> None:
         for book in self._books:
@@ -353,6 +353,15 @@ class _Settlements:
             for leg in LegName:
                 if quantity := self._held[book.trade.id, leg]:
                     self._leg(book, leg, quantity)
+
+    def _is_told_of(self, trade: Trade) -> bool:
+        """Whether its expiry lies in the statement's days, or before them and was booked in them."""
+        if trade.expiry >= self._statement.since:
+            return self._statement.covers_day(trade.expiry)
+        contracts = {trade.contract(leg).con_id for leg in LegName}
+        told = {line.con_id for line in self._statement.cash or ()}
+        told |= {event.con_id for event in self._statement.events or ()}
+        return not contracts.isdisjoint(told)
 
     def _leg(self, book: TradeBook, leg: LegName, quantity: Decimal) -> None:
         trade, con_id = book.trade, book.trade.contract(leg).con_id

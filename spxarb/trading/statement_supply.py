@@ -14,6 +14,7 @@ from spxarb.core.model import ExitReason, LegName, cents
 from spxarb.core.reconcile import describe
 from spxarb.core.records import BY_STATEMENT, Purpose, held
 from spxarb.core.sentences import upper_first
+from spxarb.core.statement import BOOKED_WITHIN
 from spxarb.core.statement_check import Claim, TradeBook, compare_statement
 from spxarb.core.trades import TradeEvent, TradeState
 from spxarb.trading import bookkeeping, matters
@@ -31,8 +32,11 @@ if TYPE_CHECKING:
 
 
 def compare_with_ledger(ledger: Ledger, statement: Statement) -> tuple[int, StatementComparison]:
-    """How many trades the ledger has of the statement's days, and the comparison with them."""
-    trades = ledger.trades.between(statement.since, statement.until)
+    """How many trades the ledger has of the statement's days, and the comparison with them.
+
+    Trades of the days before are there for their settlements, which may be booked later.
+    """
+    trades = _trades_of(ledger, statement)
     books = [
         TradeBook(
             trade,
@@ -42,8 +46,13 @@ def compare_with_ledger(ledger: Ledger, statement: Statement) -> tuple[int, Stat
         )
         for trade in trades
     ]
-    orders = OrderIndex(ledger.orders.since(statement.since))
-    return len(books), compare_statement(statement, books, orders, ledger.tag)
+    orders = OrderIndex(ledger.orders.since(statement.since - BOOKED_WITHIN))
+    own_days = [trade for trade in trades if trade.trade_date >= statement.since]
+    return len(own_days), compare_statement(statement, books, orders, ledger.tag)
+
+
+def _trades_of(ledger: Ledger, statement: Statement) -> list[Trade]:
+    return ledger.trades.between(statement.since - BOOKED_WITHIN, statement.until)
 
 
 def supply(ledger: Ledger, statement: Statement, found: StatementComparison, at: datetime) -> list[str]:
@@ -53,7 +62,7 @@ def supply(ledger: Ledger, statement: Statement, found: StatementComparison, at:
     """
     source = f"the account's statement of {statement.since} to {statement.until}"
     told: list[str] = []
-    for trade in ledger.trades.between(statement.since, statement.until):
+    for trade in _trades_of(ledger, statement):
         with ledger.write():
             told += _Supplier(ledger, statement, found, trade, source, at).supply()
     matters.review(ledger, at)

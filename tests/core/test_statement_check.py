@@ -337,6 +337,17 @@ def test_two_trades_of_one_contract_share_its_line():
     assert [(row.trade_id, row.cash) for row in found.settled] == [(7, D("1250.40")), (8, D("1250.40"))]
 
 
+@pytest.mark.parametrize("cash", [(), (line("1250.40"),)])
+def test_cash_that_is_booked_on_a_later_day_is_that_of_the_day_before(cash):
+    """A statement of the next day alone: it must have nothing of the day, and what it has counts."""
+    day = DAY + timedelta(days=3)
+    found = compare(
+        statement(since=day, until=day, cash=cash), book(*HELD, settlements=(settled("1250.40"),))
+    )
+    assert (found.differences, found.unchecked, found.ends) == ([], [], {})
+    assert [row.cash for row in found.settled] == [row.amount for row in cash]
+
+
 def test_a_trade_that_is_not_over_by_then_is_not_asked_about():
     found = compare_held(
         cash=(line("1250.40"),), kind=StatementKind.CONFIRMATIONS, generated=AT + timedelta(hours=6)

@@ -143,6 +143,16 @@ def test_confirmations_supply_executions_and_the_trade_stays_lost_until_its_sett
     assert ledger.matters.unresolved() == []
 
 
+def test_the_days_own_statement_and_the_cash_that_is_booked_a_day_later_settle_a_lost_trade(
+    ledger, lost, buy_back
+):
+    supplied(ledger, statement(ledger, buy_back, cash=()))
+    assert state_of(ledger, lost) == (S.LOST, None)
+    later = date(2026, 2, 17)
+    supplied(ledger, replace(statement(ledger), since=later, until=later, bookings=(), generated=LATER))
+    assert state_of(ledger, lost) == (S.SETTLED, EVERYTHING)
+
+
 def test_a_lost_order_that_the_statement_does_not_have_filled_nothing(ledger, lost):
     """The SPY calls expired worthless instead."""
     told = statement(ledger, events=(OptionEvent(12, "", Fate.EXPIRED, D(10), DAY),))
