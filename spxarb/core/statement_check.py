@@ -274,8 +274,7 @@ class _Executions:
         for ref, record in self._records.items():
             if not self._statement.covers_day(record.created_at.date()):
                 continue
-            contract, side = record.ticket.contract.con_id, record.ticket.side
-            may_be_its = [row for row in self._strays if (row.con_id, row.side) == (contract, side)]
+            may_be_its = any(_may_be_of(row, record) for row in self._strays)
             if not may_be_its or self._filled[ref] == record.ticket.quantity:
                 self._found.ends[ref] = self._filled[ref]
             elif not record.final or record.trade_id in self._lost:
@@ -290,6 +289,12 @@ def _same(ours: Execution, theirs: Execution) -> bool:
     if ours.family == theirs.family:
         return True
     return theirs.exec_id in {ours.family, ours.exec_id} or ours.exec_id == theirs.family
+
+
+def _may_be_of(stray: Execution, record: OrderRecord) -> bool:
+    """Whether an execution that names no order may be this order's: no permanent id says otherwise."""
+    same = (stray.con_id, stray.side) == (record.ticket.contract.con_id, record.ticket.side)
+    return same and not (stray.perm_id and record.perm_id)
 
 
 def _as_ours(execution: Execution, record: OrderRecord) -> Execution:

@@ -167,9 +167,10 @@ def test_an_execution_that_names_no_order_proves_nothing_about_one_that_nobody_h
 ):
     """The order has no permanent id and the query gave no references: the purchase may be its own."""
     ref = buy_back.execution.order_ref
-    ledger._file.execute("UPDATE orders SET perm_id = 0 WHERE order_ref = ?", ref)
     unnamed = replace(buy_back, execution=replace(buy_back.execution, order_ref="", perm_id=77))
     told = statement(ledger, unnamed, events=(OptionEvent(12, "", Fate.EXPIRED, D(10), DAY),))
+    assert compare_with_ledger(ledger, told)[1].ends[ref] == 0, "by another permanent id it is another's"
+    ledger._file.execute("UPDATE orders SET perm_id = 0 WHERE order_ref = ?", ref)
     _, found = compare_with_ledger(ledger, told)
     assert [ref in text for text in found.unchecked] == [True]
     supplied(ledger, told)
