@@ -14,8 +14,17 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from spxarb.cli.commands import WRONG_USE, tree
-from spxarb.config.load import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE, WAIT_VARIABLE, load
+from spxarb.cli.commands import tree
+from spxarb.cli.wrong_use import WRONG_USE
+from spxarb.config.load import (
+    CONFIG_VARIABLE,
+    ENVIRONMENT,
+    FLEX_QUERY_VARIABLE,
+    FLEX_TOKEN_VARIABLE,
+    NOTIFY_VARIABLE,
+    WAIT_VARIABLE,
+    load,
+)
 from spxarb.config.schema import SECTIONS, every_key
 from spxarb.core.model import ENTRY_CHECKS, MARGIN, ExitReason
 from spxarb.ledger.ledger import Ledger
@@ -148,7 +157,8 @@ def test_every_piece_of_configuration_is_accepted(document, tmp_path):
 
 @every_document
 def test_every_environment_variable_that_is_named_is_read(document):
-    known = {*ENVIRONMENT, CONFIG_VARIABLE, NOTIFY_VARIABLE, WAIT_VARIABLE}
+    own = {CONFIG_VARIABLE, NOTIFY_VARIABLE, WAIT_VARIABLE, FLEX_TOKEN_VARIABLE, FLEX_QUERY_VARIABLE}
+    known = {*ENVIRONMENT, *own}
     for name in re.findall(r"\b(?:SPXARB|IB)_[A-Z_]+\b", text_of(document)):
         assert name in known, f"{document.name}: {name}"
 

@@ -181,6 +181,16 @@ def test_what_the_ledger_alone_tells_is_told_without_a_connection(imports_of, wo
     assert {"ib_insync", "eventkit", "asyncio", "holidays", "apprise", "numpy"} & libraries(imported) == set()
 
 
+def test_a_statement_in_a_file_is_compared_without_a_connection(imports_of, tmp_path):
+    file = tmp_path / "statement.xml"
+    own = '<FlexStatement accountId="DU1" fromDate="20260213" toDate="20260213"><Trades /></FlexStatement>'
+    file.write_text(f"<FlexQueryResponse>{own}</FlexQueryResponse>")
+    imported = imports_of("reconcile", "--statement", str(file))
+    assert imported & MACHINE == set()
+    unneeded = {"ib_insync", "eventkit", "asyncio", "holidays", "apprise", "numpy", "urllib.request"}
+    assert unneeded & {*libraries(imported), *imported} == set()
+
+
 @pytest.mark.parametrize("words", [("report", "--json"), ("status", "--offline", "--json")])
 def test_an_object_for_a_program_is_not_drawn(imports_of, words):
     assert "rich" not in libraries(imports_of(*words))

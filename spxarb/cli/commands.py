@@ -6,12 +6,10 @@ to do cost no more than they must.
 
 from __future__ import annotations
 
-import difflib
 import sys
 from copy import copy
 from dataclasses import dataclass
-from datetime import date, time
-from enum import StrEnum
+from datetime import date, time  # noqa: TC003 -- typer reads the annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +18,8 @@ import typer
 from spxarb import __version__, interruption
 from spxarb.cli import view
 from spxarb.cli.calls import Call, frame, interruptible, run, serve_until_stopped
+from spxarb.cli.values import Margin, Table, clock_time, day
+from spxarb.cli.wrong_use import WRONG_USE, wrong
 from spxarb.errors import Exit, UsageError, as_failure
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from spxarb.sim.server import Listening
     from spxarb.trading.context import JobContext
 
-WRONG_USE: type[BaseException] = typer.BadParameter.__mro__[1]
-"""The library's UsageError; it moves between its versions, its child does not."""
 DEFAULT_REFRESH = 5.0
 
 app = typer.Typer(
@@ -46,35 +44,6 @@ app = typer.Typer(
 )
 
 
-class Table(StrEnum):
-    """What `report --csv` can write."""
-
-    TRADES = "trades"
-    DAYS = "days"
-    EXECUTIONS = "executions"
-
-
-class Margin(StrEnum):
-    """The simulated broker's margin rules."""
-
-    REG_T = "reg-t"
-    PORTFOLIO = "portfolio"
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a date such as 2026-02-13") from None
-
-
-def _time(text: str) -> time:
-    try:
-        return time.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a time such as 15:30") from None
-
-
 ConfigFile = Annotated[
     Path | None,  # one that cannot be read is an invalid configuration, not a wrong command line
     typer.Option("--config", metavar="FILE", readable=False, help="The configuration to read (YAML)."),
@@ -84,7 +53,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Decide and record, but 
 
 
 def _day_option(name: str, text: str) -> Any:
-    return typer.Option(name, metavar="YYYY-MM-DD", parser=_day, help=text)
+    return typer.Option(name, metavar="YYYY-MM-DD", parser=day, help=text)
 
 
 @dataclass(frozen=True)
@@ -176,7 +145,7 @@ def close_all(
         return close_all.run(context, dry_run=dry_run)
 
     if not (yes or dry_run):
-        _confirm("Close every position that spxarb owns, now, and stop trading?")
+        _confirm("Close every position that spxarb owns, now, and stop trading?", "close-all")
     return run(_call(ctx, config, as_json), job)
 
 
@@ -277,6 +246,37 @@ def report(
 
 
 @app.command()
+def reconcile(
+    ctx: typer.Context,
+    statement: Annotated[
+        Path | None,
+        typer.Option("--statement", metavar="FILE", help="Flex XML: activity or trade confirmations."),
+    ] = None,
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Have the Flex web service make the statement.")
+    ] = False,
+    supply: Annotated[
+        bool, typer.Option("--supply", help="Write into the ledger what it lacks; asks first.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> int:
+    """Compare the ledger with the broker's statement, to the cent; reads only, unless told to supply."""
+    if (statement is None) is not fetch:
+        raise UsageError("give the statement's file with --statement, or --fetch it: one of the two")
+
+    def job(context: JobContext) -> Result:
+        from spxarb.jobs import reconcile  # noqa: PLC0415 -- only this command needs it
+
+        return reconcile.run(context, file=statement, supplying=supply)
+
+    if supply and not yes:
+        _confirm("Write what the statement shows and the ledger lacks into the ledger?", "--supply")
+    return run(_call(ctx, config, as_json), job)
+
+
+@app.command()
 def ack(
     ctx: typer.Context,
     matter: Annotated[
@@ -308,7 +308,9 @@ def record(
     ],
     until: Annotated[
         time | None,
-        typer.Option(metavar="HH:MM", parser=_time, help="New York time to end at; without it the close."),
+        typer.Option(
+            metavar="HH:MM", parser=clock_time, help="New York time to end at; without it the close."
+        ),
     ] = None,
     seconds: Annotated[
         float | None, typer.Option(metavar="NUMBER", min=1, help="End after this many seconds.")
@@ -427,7 +429,7 @@ def _main(given: Sequence[str]) -> int:
         view.complain(str(error))
         return Exit.USAGE
     except WRONG_USE as error:
-        view.complain(_wrong(error))
+        view.complain(wrong(error))
         return Exit.USAGE
     except (typer.Abort, KeyboardInterrupt):  # the library makes an Abort of an interruption
         view.complain("interrupted.")
@@ -468,33 +470,12 @@ def _call(ctx: typer.Context, config: Path | None, as_json: bool) -> Call:
     return Call(ctx.info_name or "", config or line.config, as_json, line.arguments)
 
 
-def _confirm(question: str) -> None:
-    """Raises UsageError unless somebody at the terminal says yes."""
+def _confirm(question: str, what: str) -> None:
+    """Raises UsageError unless somebody at the terminal says yes to `what` would act."""
     answer = view.ask(question)
     if answer is None:
         raise UsageError(
-            "close-all asks before it acts, and nobody can answer here; nothing was changed. Add --yes"
+            f"{what} asks before it acts, and nobody can answer here; nothing was changed. Add --yes"
         )
     if not answer:
         raise UsageError("not confirmed; nothing was changed")
-
-
-def _wrong(error: Any) -> str:
-    """A mistake on the command line in one line, with the nearest right word."""
-    path = error.ctx.command_path if error.ctx else "spxarb"
-    said = error.format_message()
-    if option := getattr(error, "option_name", "") if hasattr(error, "possibilities") else "":
-        said = f"No such option: {option}.{_near_option(option, error.ctx)}"
-    return f"{said.rstrip('.')}{'' if said.endswith('?') else '.'} `{path} --help` tells more."
-
-
-def _near_option(option: str, ctx: Any) -> str:
-    """The option that was meant, or the place where it belongs."""
-    if ctx is None:
-        return ""
-    below = getattr(ctx.command, "commands", {}).values()
-    if any(option in each.opts for command in below for each in command.params):
-        return f" It stands after the command: spxarb COMMAND {option}"
-    known = [name for each in ctx.command.params for name in each.opts]
-    near = difflib.get_close_matches(option, [*known, "--help"], 1, 0.5)
-    return f" Did you mean {near[0]}?" if near else ""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from spxarb.config.file import Document, exists, read_document, read_env_file, text_as_value
 from spxarb.config.schema import SECTIONS, Sections, choices, every_key, expected, field_of, user_path
@@ -50,6 +50,20 @@ NO_SETTING = "it holds no setting (it is empty, or all of it is comments)"
 CONFIG_VARIABLE = "SPXARB_CONFIG"
 NOTIFY_VARIABLE = "SPXARB_NOTIFY_URL"
 WAIT_VARIABLE = "SPXARB_WAIT_SCALE"
+FLEX_TOKEN_VARIABLE = "SPXARB_FLEX_TOKEN"  # noqa: S105 -- its name alone
+FLEX_QUERY_VARIABLE = "SPXARB_FLEX_QUERY_ID"
+READABLE_BY_ALL = 0o007
+"""Permissions that a file with a secret must not have."""
+
+
+class FlexAccess(BaseModel):
+    """Token and query of IB's Flex web service; `exposed_in`: a `.env` where everybody can read the token."""
+
+    model_config = ConfigDict(frozen=True)
+
+    token: SecretStr
+    query_id: str
+    exposed_in: Path | None = None
 
 
 class Config(Sections):
@@ -65,6 +79,9 @@ class Config(Sections):
     )
     notify_url: SecretStr | None = Field(
         default=None, exclude=True, description="$SPXARB_NOTIFY_URL, a secret."
+    )
+    flex: FlexAccess | None = Field(
+        default=None, exclude=True, description="$SPXARB_FLEX_TOKEN, a secret, and $SPXARB_FLEX_QUERY_ID."
     )
 
     def database_path(self) -> Path:
@@ -225,6 +242,7 @@ def _read(
         state_directory=Path(state) if state else None,
         wait_scale=scale,
         notify_url=SecretStr(text[NOTIFY_VARIABLE]) if text.get(NOTIFY_VARIABLE) else None,
+        flex=_flex(text, real, file),
     )
     problems = [*file_problems, *env_problems, *value_problems, *scale_problems]
     return config, [*problems, *_contradictions(config, bad)], file
@@ -242,13 +260,31 @@ def _wait_scale(text: str | None, mode: str | None) -> tuple[float, list[str]]:
     return float(value), []
 
 
+def _flex(text: Mapping[str, str], real: Mapping[str, str], file: Path | None) -> FlexAccess | None:
+    """Access to the Flex web service; None where one of its two parts is missing."""
+    token, query_id = text.get(FLEX_TOKEN_VARIABLE, ""), text.get(FLEX_QUERY_VARIABLE, "")
+    if not token.strip() or not query_id.strip():
+        return None
+    place = None if FLEX_TOKEN_VARIABLE in real else _env_path(file)
+    with suppress(OSError):
+        if place is not None and not place.stat().st_mode & READABLE_BY_ALL:
+            place = None
+    return FlexAccess(token=SecretStr(token.strip()), query_id=query_id.strip(), exposed_in=place)
+
+
+def _env_path(file: Path | None) -> Path | None:
+    """The `.env` beside the configuration file, else the one in the working folder; None: there is none."""
+    folders = [*([file.parent] if file else []), Path()]
+    return next((folder / ".env" for folder in folders if exists(folder / ".env")), None)
+
+
 def _env_file(file: Path | None) -> tuple[dict[str, str], list[str]]:
-    """The `.env` beside the configuration file, else the one in the working folder."""
-    for folder in [*([file.parent] if file else []), Path()]:
-        if exists(folder / ".env"):
-            values, problems = read_env_file(folder / ".env")
-            return {name: text for name, text in values.items() if text.strip()}, list(problems)
-    return {}, []
+    """What stands in the `.env` that is read, and what is wrong with it."""
+    path = _env_path(file)
+    if path is None:
+        return {}, []
+    values, problems = read_env_file(path)
+    return {name: text for name, text in values.items() if text.strip()}, list(problems)
 
 
 def _from_environment(text: Mapping[str, str], real: Mapping[str, str]) -> list[_Setting]:

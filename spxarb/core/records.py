@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 PREFIX = "spxarb:"
 ABSENT = "absent"
 """Status of an order that was missing from two snapshots: the weakest proof that it is over."""
+BY_STATEMENT = "by statement"
+"""Status of an order whose end the account's statement shows."""
 ACKNOWLEDGED = "acknowledged"
 """Status of an order that is over by the word of a human who has looked."""
 _REF = re.compile(
@@ -103,6 +105,13 @@ class OrderRecord:
         return self.ticket.order_ref
 
 
+class FillSource(StrEnum):
+    """Who told of an execution."""
+
+    API = "api"  # the gateway
+    STATEMENT = "statement"  # the account's statement, for what the gateway no longer lists
+
+
 @dataclass(frozen=True, slots=True)
 class Fill:
     """An execution of ours in the ledger. `commission_estimated` until the broker reported it."""
@@ -113,6 +122,7 @@ class Fill:
     purpose: Purpose
     commission: Decimal  # dollars
     commission_estimated: bool
+    source: FillSource = FillSource.API
 
     @property
     def signed_quantity(self) -> Decimal:
@@ -124,13 +134,14 @@ class Fill:
 class Settlement:
     """A leg that expired: `cash` dollars to us (negative: from us) for `quantity` contracts, signed.
 
-    `price` is the underlying's closing price used; `provisional` until the next morning.
+    `price` is the underlying's closing price used, None where a statement tells cash alone; `provisional`
+    until the next morning.
     """
 
     trade_id: int
     leg: LegName
     quantity: Decimal
-    price: Decimal
+    price: Decimal | None
     cash: Decimal
     source: str
     at: datetime

@@ -14,6 +14,7 @@ The protocol: JSON objects over loopback TCP, one per line; one line answers eac
 | ``{"op": "fired"}`` | which entries of the script have fired: time, entry, fault |
 | ``{"op": "drop"}`` | cuts every client, or with ``"client_id"`` that one, as a broken cable would |
 | ``{"op": "say", "fields": [..]}`` | sends every client, or that one, a message of these fields |
+| ``{"op": "statement", "kind": K}`` | its Flex XML as ``xml``; K is ``activity`` or ``confirms`` |
 | ``{"op": "stop"}`` | ``{"ok": true}``, then the gateway ends |
 
 To a request that makes no sense: ``{"ok": false, "error": one line}``. Time never goes back.
@@ -120,6 +121,22 @@ class Control:
     def say(self, *fields: str | float, client_id: int | None = None) -> None:
         """Send one client or all a message of these fields, such as 4, 2, -1, 1100, "lost", ""."""
         self.ask("say", fields=fields, client_id=client_id)
+
+    def statement(
+        self,
+        kind: str = "activity",
+        since: str | None = None,
+        until: str | None = None,
+        *,
+        references: bool = True,
+    ) -> str:
+        """The account's statement as Flex XML, of the days from `since` to `until` (ISO dates).
+
+        Without `references` the rows do not name our orders. Raises ControlError for days that it does not
+        have yet.
+        """
+        answer = self.ask("statement", kind=kind, since=since, until=until, references=references)
+        return str(answer["xml"])
 
     def stop(self) -> None:
         """End the gateway."""

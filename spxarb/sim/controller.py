@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -69,6 +69,7 @@ class Controller:
             "fired": self._fired,
             "drop": self._drop,
             "say": self._say,
+            "statement": self._statement,
             "stop": self._stop,
         }
 
@@ -146,6 +147,12 @@ class Controller:
     def _chosen(self, request: Answer) -> list[Session]:
         wanted = request.get("client_id")
         return [item for item in self._server.gateway.sessions if wanted in {None, item.client_id}]
+
+    def _statement(self, request: Answer) -> Answer:
+        days = {name: date.fromisoformat(request[name]) for name in ("since", "until") if request.get(name)}
+        kind = str(request.get("kind", "activity"))
+        references = bool(request.get("references", True))
+        return {"xml": self._server.gateway.exchange.statement(kind, **days, references=references)}
 
     def _stop(self, _: Answer) -> Answer:
         self._server.request_stop()

@@ -33,7 +33,7 @@ def give_up_old_orders(ledger: Ledger, snapshot: BrokerSnapshot, now: datetime) 
         why = (
             f"how order {record.ref} of {record.created_at:%Y-%m-%d} ended is not known, because the "
             f"broker lists today's executions only; compare trade {record.trade_id} with the account's "
-            "statement"
+            "statement (`spxarb reconcile`)"
         )
         filled = sum(
             fill.execution.quantity

@@ -36,6 +36,7 @@ VERBS = [
     "stop",
     "status",
     "report",
+    "reconcile",
     "ack",
     "record",
     "sim",

@@ -8,7 +8,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spxarb.config.load import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE, WAIT_VARIABLE
+from spxarb.config.load import (
+    CONFIG_VARIABLE,
+    ENVIRONMENT,
+    FLEX_QUERY_VARIABLE,
+    FLEX_TOKEN_VARIABLE,
+    NOTIFY_VARIABLE,
+    WAIT_VARIABLE,
+)
 from spxarb.config.schema import SECTIONS, expected
 
 if TYPE_CHECKING:
@@ -41,6 +48,9 @@ _ENVIRONMENT_ONLY = {
     CONFIG_VARIABLE: "The YAML file to read.",
     NOTIFY_VARIABLE: "Where alerts go instead of `notifications.email_address`: any apprise URL. A secret: "
     "read only from the environment or `.env`, never logged.",
+    FLEX_TOKEN_VARIABLE: "The token of IB's Flex web service, for `spxarb reconcile --fetch`. A secret: read "
+    "only from the environment or a `.env` that not everybody can read (0600), never logged.",
+    FLEX_QUERY_VARIABLE: "The number of the flex query that `spxarb reconcile --fetch` asks for.",
     WAIT_VARIABLE: "For tests and simulation only: real seconds for each second of the program's own waits, "
     "such as 0.1; those that are configured stay. Refused in every mode but `sim`.",
     "STATE_DIRECTORY": "The state folder, as systemd sets it; else `spxarb` in the user's state folder.",

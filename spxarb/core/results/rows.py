@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from spxarb.core.model import ExitReason, LegName, Side, TradeStatus
-from spxarb.core.records import Purpose
+from spxarb.core.records import FillSource, Purpose
 from spxarb.core.trades import TradeState
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ ReasonText = Annotated[str, ExitReason]
 LegText = Annotated[str, LegName]
 SideText = Annotated[str, Side]
 PurposeText = Annotated[str, Purpose]
+SourceText = Annotated[str, FillSource]
 
 
 @dataclass(frozen=True)
@@ -161,3 +162,5 @@ class ExecutionRow(Row):
     order_id: int
     perm_id: int
     superseded: int
+    source: SourceText
+    """api: the gateway reported it; statement: it was supplied from the account's statement."""

@@ -12,7 +12,7 @@ from heapq import merge
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from spxarb.sim.exchange import settlement
+from spxarb.sim.exchange import settlement, statement
 from spxarb.sim.exchange.account import Account
 from spxarb.sim.exchange.executions import ExecutionLog
 from spxarb.sim.exchange.interventions import Interventions
@@ -25,6 +25,7 @@ from spxarb.sim.market.trading_days import NEW_YORK, OPTIONS_LATER, closing, ope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import date
 
     from spxarb.sim.exchange.interventions import OrderInterceptor, Rejection
     from spxarb.sim.exchange.orders import ExecutionReport, Holding, OrderSnapshot, Ticket, WhatIf
@@ -132,6 +133,24 @@ class Exchange:
     def account_values(self) -> dict[str, str]:
         """The account values by their tags."""
         return self._account.values(self.now)
+
+    def statement(
+        self,
+        kind: str = "activity",
+        since: date | None = None,
+        until: date | None = None,
+        *,
+        references: bool = True,
+    ) -> str:
+        """The account's statement of these days as Flex XML: `activity` or `confirms`.
+
+        Without days that of today; an activity statement has today only once the close is an hour old. Raises
+        ValueError for an unknown kind, and for a day that it does not have yet.
+        """
+        return statement.write(
+            statement.StatementBooks(self._account.name, self.executions, self._ledger.expiries),
+            statement.StatementWanted(kind, since, until, self.now, references),
+        )
 
     def pnl(self) -> tuple[float, float, float]:
         """Dollars: profit of the day, unrealized, realized."""

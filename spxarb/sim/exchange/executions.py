@@ -20,6 +20,8 @@ class ExecutionLog:
         self._ids = ids
         self._superseded: dict[str, ExecutionReport] = {}
         """By the id of a correction, the execution that it replaced, where both are listed."""
+        self._replaced: dict[str, ExecutionReport] = {}
+        """Likewise, of every correction."""
 
     def next_id(self) -> str:
         """Four groups with dots between, as the real ones; a correction counts up the last."""
@@ -33,8 +35,16 @@ class ExecutionLog:
     def supersede(self, old: ExecutionReport, new: ExecutionReport, *, list_both: bool) -> None:
         """Put a correction in the place of an execution. Raises ValueError for one that is not current."""
         self.current[self.current.index(old)] = new
+        self._replaced[new.exec_id] = old
         if list_both:
             self._superseded[new.exec_id] = old
+
+    def revisions(self, fill: ExecutionReport) -> list[ExecutionReport]:
+        """The execution and all that it replaced, oldest first."""
+        found = [fill]
+        while (old := self._replaced.get(found[0].exec_id)) is not None:
+            found.insert(0, old)
+        return found
 
     def find(self, exec_id: str) -> ExecutionReport | None:
         """The current execution with this id."""

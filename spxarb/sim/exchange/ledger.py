@@ -31,6 +31,16 @@ class LedgerPosition:
         return round(float(self.basis / self.quantity), 8) if self.quantity else 0.0
 
 
+@dataclass(frozen=True)
+class Expiry:
+    """What became of an option's position at its expiry: `cash` dollars, `delivered` shares, or nothing."""
+
+    instrument: Instrument
+    quantity: int
+    cash: Decimal
+    delivered: bool = False
+
+
 class AccountLedger:
     """The account's cash and positions. All amounts are whole cents."""
 
@@ -38,6 +48,7 @@ class AccountLedger:
         """Start with `cash` dollars and no position."""
         self.start = self.cash = cents(cash)
         self.positions: dict[int, LedgerPosition] = {}
+        self.expiries: list[Expiry] = []
 
     def quantity(self, instrument: Instrument) -> int:
         """Contracts or shares held, negative when short."""
@@ -89,11 +100,14 @@ class AccountLedger:
         """End a position at `price` without costs: cash settlement, or at 0 a worthless option."""
         quantity = self.quantity(instrument)
         if quantity:
+            before = self.cash
             self.trade(instrument, -quantity, price, ZERO)
+            self.expiries.append(Expiry(instrument, quantity, self.cash - before))
 
     def deliver(self, position: LedgerPosition, stock: Instrument) -> None:
         """Exercise an option: its shares at the strike, without costs."""
         option, quantity = position.instrument, position.quantity
-        self.settle(option, ZERO)
+        self.trade(option, -quantity, ZERO, ZERO)
+        self.expiries.append(Expiry(option, quantity, ZERO, delivered=True))
         shares = quantity * option.multiplier * (1 if option.right == "C" else -1)
         self.trade(stock, shares, Decimal(repr(option.strike)), ZERO)
