@@ -124,13 +124,14 @@ class Fill:
 class Settlement:
     """A leg that expired: `cash` dollars to us (negative: from us) for `quantity` contracts, signed.
 
-    `price` is the underlying's closing price used; `provisional` until the next morning.
+    `price` is the underlying's closing price used, None where a statement tells cash alone; `provisional`
+    until the next morning.
     """
 
     trade_id: int
     leg: LegName
     quantity: Decimal
-    price: Decimal
+    price: Decimal | None
     cash: Decimal
     source: str
     at: datetime

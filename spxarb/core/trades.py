@@ -148,6 +148,7 @@ TRANSITIONS: Mapping[TradeState, Mapping[TradeEvent, TradeState]] = {
     },
     _S.LOST: {
         _E.FLAT: _S.CLOSED,  # a statement supplied its executions
+        _E.SESSION_OVER: _S.EXPIRED,  # likewise, and what was left of it was settled
         _E.TAKEN_BY_OTHERS: _S.UNKNOWN,
         _E.SIGHT_LOST: _S.LOST,
     },

@@ -26,6 +26,7 @@ from spxarb.core.model import (
 )
 from spxarb.core.plain import plain
 from spxarb.core.records import Fill, Mark, OrderRecord, Purpose, Settlement, Trade
+from spxarb.core.settlement import SettlementFigure, Stage
 from spxarb.core.trades import TradeState
 from spxarb.errors import RefusedError
 
@@ -220,6 +221,17 @@ SETTLEMENT: dict[str, Column] = _named(
     _moment("at"),
     _flag("provisional"),
 )
+FIGURE: dict[str, Column] = _named(
+    _whole("trade_id"),
+    LEG,
+    Column("stage", str, Stage),
+    _number("quantity"),
+    _number("price"),
+    _number("cash"),
+    _number("difference"),
+    _text("source"),
+    _moment("at"),
+)
 MARK: dict[str, Column] = _named(
     _whole("trade_id"),
     _moment("at"),
@@ -336,6 +348,14 @@ def settlement_to_row(settlement: Settlement) -> Row:
 
 def settlement_from_row(row: Mapping[str, Any]) -> Settlement:
     return Settlement(**from_row(SETTLEMENT, row))
+
+
+def figure_to_row(figure: SettlementFigure) -> Row:
+    return to_row(FIGURE, _fields(figure, FIGURE))
+
+
+def figure_from_row(row: Mapping[str, Any]) -> SettlementFigure:
+    return SettlementFigure(**from_row(FIGURE, row))
 
 
 def mark_to_row(mark: Mark) -> Row:

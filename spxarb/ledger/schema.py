@@ -244,6 +244,43 @@ CREATE TABLE matters (
 );
 CREATE UNIQUE INDEX matters_once ON matters (key) WHERE resolved_at IS NULL;
 """
+_SETTLEMENT_STAGES = (
+    "ALTER TABLE settlements RENAME TO old_settlements",
+    """
+    CREATE TABLE settlements (
+        trade_id INTEGER NOT NULL REFERENCES trades (id),
+        leg TEXT NOT NULL,
+        quantity REAL NOT NULL,
+        price REAL,
+        cash REAL NOT NULL,
+        source TEXT NOT NULL,
+        at TEXT NOT NULL,
+        provisional INTEGER NOT NULL,
+        PRIMARY KEY (trade_id, leg)
+    )
+    """,
+    "INSERT INTO settlements SELECT * FROM old_settlements",
+    "DROP TABLE old_settlements",
+    """
+    CREATE TABLE settlement_stages (
+        trade_id INTEGER NOT NULL REFERENCES trades (id),
+        leg TEXT NOT NULL,
+        stage TEXT NOT NULL,
+        quantity REAL NOT NULL,
+        price REAL,
+        cash REAL NOT NULL,
+        difference REAL,
+        source TEXT NOT NULL,
+        at TEXT NOT NULL,
+        PRIMARY KEY (trade_id, leg, stage)
+    )
+    """,
+    """
+    INSERT INTO settlement_stages SELECT trade_id, leg,
+        CASE source WHEN 'official SPX close' THEN 'official close' ELSE 'last print' END,
+        quantity, price, cash, NULL, source, at FROM settlements
+    """,
+)
 
 
 def first_tables(db: Database) -> None:
@@ -302,6 +339,12 @@ def looks(db: Database) -> None:
     db.execute("ALTER TABLE runs ADD COLUMN market_time TEXT")
 
 
+def settlement_stages(db: Database) -> None:
+    """Version 8: every figure of a settlement, stage by stage; a statement may tell cash without a price."""
+    for statement in _SETTLEMENT_STAGES:
+        db.execute(statement)
+
+
 MIGRATIONS: list[Callable[[Database], None]] = [
     first_tables,
     overnight_positions,
@@ -310,6 +353,7 @@ MIGRATIONS: list[Callable[[Database], None]] = [
     matters,
     closing_prices,
     looks,
+    settlement_stages,
 ]
 """The nth, counted from 1, turns version n - 1 into version n."""
 

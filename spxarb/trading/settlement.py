@@ -303,7 +303,7 @@ def _doubt_about_shares(job: ConnectedJob, trade: Trade, spy: Settlement) -> str
 def _final(trade: Trade, settlement: Settlement, official: Decimal | None) -> Settlement:
     """The settlement made final, at the official SPX close where it is known by now."""
     price, strike = settlement.price, trade.spx.strike
-    near = official is not None and abs(official - price) * RESTATE_WITHIN < price
+    near = official is not None and price is not None and abs(official - price) * RESTATE_WITHIN < price
     if settlement.leg is not LegName.SPX or official is None or not near or strike is None:
         return replace(settlement, provisional=False)
     cash = settlement_cash(LegName.SPX, settlement.quantity, strike, official, trade.spx.multiplier)

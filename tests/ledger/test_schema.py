@@ -12,6 +12,7 @@ from disk import as_nobody, mode_of, python, refused
 from samples import DAY, NOW, D, a_fill, a_trade, an_order, commands
 
 from spxarb.core.results.rows import DayRow, ExecutionRow, MatterRow, TradeRow
+from spxarb.core.settlement import Stage
 from spxarb.core.trades import TradeState
 from spxarb.ledger import schema
 from spxarb.ledger.ledger import Ledger
@@ -154,7 +155,8 @@ def test_a_ledger_of_version_2_loses_its_flags_and_nothing_else(path, monkeypatc
             tables = table_names(ledger)
     assert "flags" in tables
     with Ledger.open(path, mode="paper") as ledger:
-        assert table_names(ledger) == [*(name for name in tables if name != "flags"), "matters"]
+        kept = {name for name in tables if name != "flags"}
+        assert set(table_names(ledger)) == kept | {"matters", "settlement_stages"}
         version = ledger._file.value("SELECT value FROM meta WHERE key = 'schema_version'")
         assert version == str(schema.newest_version())
         assert ledger.orders.unproven() == [order]
@@ -164,6 +166,18 @@ def test_a_ledger_of_version_2_loses_its_flags_and_nothing_else(path, monkeypatc
     with closing(sqlite3.connect(backup)) as db:
         assert db.execute("SELECT name FROM flags").fetchall() == [("close-all",)]
         assert db.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone() == ("2",)
+
+
+def test_a_settlement_of_an_older_version_is_its_own_first_stage(path, monkeypatch):
+    with monkeypatch.context() as older:
+        older.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:7])
+        with Ledger.open(path, mode="paper") as ledger:
+            insert_old_trade(ledger._file._db, ("CLOSED", 1, "EXPIRATION", "[]", 1), ("settled",))
+            (before,) = ledger.settlements.of_trade(1)
+    with Ledger.open(path, mode="paper") as ledger:
+        assert ledger.settlements.of_trade(1) == [before]
+        (figure,) = ledger.settlements.figures(1)
+    assert (figure.stage, figure.cash, figure.difference) == (Stage.LAST_PRINT, before.cash, None)
 
 
 def test_a_ledger_of_version_3_says_of_every_trade_in_one_word_where_it_stands(path, monkeypatch):
@@ -267,6 +281,7 @@ def test_jobs_that_start_together_after_an_upgrade_migrate_once(existing):
 import sys, time
 from pathlib import Path
 from spxarb.core.results.rows import DayRow, ExecutionRow, MatterRow, TradeRow
+from spxarb.core.settlement import Stage
 from spxarb.core.trades import TradeState
 from spxarb.ledger import schema
 from spxarb.ledger.ledger import Ledger
