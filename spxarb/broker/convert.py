@@ -277,6 +277,22 @@ def tick_rule(fields: Sequence[str]) -> TickRule:
     return TickRule(tuple(rows))
 
 
+def daily_closes(fields: Sequence[str]) -> dict[date, Decimal]:
+    """The closes of a historicalData frame of daily bars (id 17), by day; a bar without a close is left out.
+
+    `17|reqId|start|end|n|{date|open|high|low|close|volume|average|count}...` up to server version 195. The
+    date of a daily bar is the day. Raises ValueError or IndexError when it cannot be read.
+    """
+    found: dict[date, Decimal] = {}
+    for first in range(5, 5 + 8 * int(fields[4]), 8):
+        on, close = day(fields[first]), number(fields[first + 4])
+        if on is None:
+            raise ValueError(f"a daily bar without a day: {fields[first]!r}")
+        if close is not None and close > 0:
+            found[on] = close
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
     """One interval of trading, aware times in the instrument's zone."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         PositionResult,
     )
     from spxarb.core.results.report import ReportResult
-    from spxarb.core.results.rows import DayRow, MatterRow, TradeRow
+    from spxarb.core.results.rows import DayRow, MatterRow, SettlementRow, TradeRow
     from spxarb.core.results.settle import SettleResult
     from spxarb.core.results.status import StatusResult, TradeResult
     from spxarb.core.results.switch import SwitchResult
@@ -235,6 +235,16 @@ _DAYS: Columns[DayRow] = (
     (">net", lambda day: money(day.net_pnl)),
     (">drawdown", lambda day: amount(day.max_drawdown)),
 )
+_SETTLEMENTS: Columns[SettlementRow] = (
+    (">trade", lambda row: words(row.trade_id)),
+    ("leg", lambda row: row.leg),
+    (">quantity", lambda row: words(row.quantity)),
+    ("stage", lambda row: row.stage),
+    (">price", lambda row: amount(row.price)),
+    (">cash", lambda row: money(row.cash)),
+    (">against the one before", lambda row: money(row.difference)),
+    ("source", lambda row: row.source),
+)
 
 _MATTERS: Columns[MatterRow] = (
     (">id", lambda matter: words(matter.id)),
@@ -340,11 +350,20 @@ def _switch(result: SwitchResult) -> list[Block]:
 def _settle(result: SettleResult) -> list[Block]:
     summary = [result.summary] if result.summary.date else []
     state = (
-        Line("\nProvisional: final when the next morning shows no assigned shares.", WARN)
+        Line("\nProvisional: final once the next morning shows the official closes and no new shares.", WARN)
         if result.provisional
         else Line("\nFinal.", GOOD)
     )
-    return [_grid("Trades", _TRADES, result.trades), _grid("Day", _DAYS, summary), state]
+    return [
+        _grid("Trades", _TRADES, result.trades),
+        *_settlements(result.settlements),
+        _grid("Day", _DAYS, summary),
+        state,
+    ]
+
+
+def _settlements(rows: Sequence[SettlementRow]) -> list[Block]:
+    return [_grid("Settlements", _SETTLEMENTS, rows)] if rows else []
 
 
 def _status(result: StatusResult) -> list[Block]:
@@ -403,6 +422,7 @@ def _dashboard(result: StatusResult) -> tuple[Pairs, ...]:
 def _report(result: ReportResult) -> list[Block]:
     blocks: list[Block] = [
         _grid("Trades", _TRADES, result.trades),
+        *_settlements(result.settlements),
         _grid("Days", _DAYS, result.days),
     ]
     dated = [(day.date or "", day.net_pnl) for day in result.days if day.net_pnl is not None]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from spxarb.core.model import ExitReason, LegName, Side, TradeStatus
 from spxarb.core.records import Purpose
+from spxarb.core.settlement import Stage
 from spxarb.core.trades import TradeState
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ StateText = Annotated[str, TradeState]
 ReasonText = Annotated[str, ExitReason]
 LegText = Annotated[str, LegName]
 SideText = Annotated[str, Side]
+StageText = Annotated[str, Stage]
 PurposeText = Annotated[str, Purpose]
 
 
@@ -110,6 +112,24 @@ class DayRow(Row):
     """The day's deepest fall of net P&L from its peak, never negative."""
     provisional: int | None = None
     """1 while a later look may change the figures."""
+
+
+@dataclass(frozen=True)
+class SettlementRow(Row):
+    """A row of `settlement_stages`: what one stage says of one leg that expired. Dollars."""
+
+    trade_id: int
+    leg: LegText
+    stage: StageText
+    quantity: float
+    """Contracts, short negative."""
+    price: float | None
+    """The underlying's; null where a statement tells cash alone."""
+    cash: float
+    difference: float | None
+    """To the stage before; null in the first."""
+    source: str
+    at: TimeText
 
 
 @dataclass(frozen=True)
