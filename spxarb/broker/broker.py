@@ -36,8 +36,8 @@ if TYPE_CHECKING:
         Contract,
         MarginAnswer,
         OrderTicket,
-        TradingHours,
     )
+    from spxarb.core.sessions import TradingHours
 
 T = TypeVar("T")
 
@@ -73,6 +73,7 @@ class Broker(AccountLists):
     def __init__(self, wire: Wire, account: str, question_timeout: float) -> None:
         super().__init__(wire, account, question_timeout)
         self._rules: dict[int, TickRule] = {}
+        self._described: dict[int, ContractDetails] = {}
         self.initial_snapshot: BrokerSnapshot
         """The account as it was when the connection was made."""
 
@@ -185,7 +186,13 @@ class Broker(AccountLists):
                 f"The gateway at {self._wire.link.where} lists {len(found)} contracts for {name}, not one",
                 mend="Check the account's market data and trading permissions",
             )
+        self._described |= {d.contract.conId: d for d in found if d.contract}
         return found[0]
+
+    def hours(self, con_id: int, on: date) -> TradingHours | None:
+        """The hours on a day of a contract that `underlyings` or `contract` has asked for; None: not told."""
+        details = self._described.get(con_id)
+        return None if details is None else convert.session(details, on)[0]
 
     async def _details(self, query: Any, name: str) -> list[ContractDetails]:
         req_id = self._wire.new_question()

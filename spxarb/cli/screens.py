@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from spxarb.core.results.report import ReportResult
     from spxarb.core.results.rows import DayRow, MatterRow, SettlementRow, TradeRow
     from spxarb.core.results.settle import SettleResult
-    from spxarb.core.results.status import StatusResult, TradeResult
+    from spxarb.core.results.status import SessionResult, StatusResult, TradeResult
     from spxarb.core.results.switch import SwitchResult
 
 T = TypeVar("T")
@@ -368,12 +368,30 @@ def _settlements(rows: Sequence[SettlementRow]) -> list[Block]:
 
 def _status(result: StatusResult) -> list[Block]:
     return [
+        Line(_session(result.session), WARN if result.session.doubt else ""),
         Beside(_dashboard(result)),
         _grid("Positions", _POSITIONS, result.positions),
         _grid("Trades", _TODAY, result.trades),
         *([_differences(result.reconciliation)] if result.reconciliation else []),
         *_open_matters(result.matters),
     ]
+
+
+def _session(session: SessionResult) -> str:
+    """Today's session in one line."""
+    day = f"{session.day:%a %Y-%m-%d}" if session.day else DASH
+    why = f" ({session.why})" if session.why else ""
+    doubt = f" {session.doubt}." if session.doubt else ""
+    if session.open is None:
+        return f"No session on {day}{why}.{doubt}"
+    kind = "half-day" if session.half_day else "session"
+    clock = {
+        name: moment(getattr(session, name), "%H:%M") for name in ("open", "close", "exit_at", "settle_at")
+    }
+    return (
+        f"{day}: {kind} {clock['open']}-{clock['close']}{why}, time exit {clock['exit_at']}, "
+        f"settlement {clock['settle_at']}.{doubt}"
+    )
 
 
 def _dashboard(result: StatusResult) -> tuple[Pairs, ...]:

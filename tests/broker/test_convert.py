@@ -8,7 +8,8 @@ import pytest
 
 from spxarb.broker import convert
 from spxarb.broker.frames import ibc, ibo
-from spxarb.core.model import NEW_YORK, Side, TradingHours
+from spxarb.core.model import NEW_YORK, Side
+from spxarb.core.sessions import TradingHours
 
 CHICAGO = ZoneInfo("America/Chicago")
 
@@ -177,6 +178,22 @@ def test_an_expiring_spxw_series_closes_at_three_in_chicago_though_its_hours_say
     assert convert.session(late, TODAY)[0].close == ny(16, 0)
     spy = details("20261124:0930-20261124:1615", "US/Eastern", "SPY")
     assert convert.session(spy, TODAY)[0].close == ny(16, 15)
+
+
+@pytest.mark.parametrize(
+    ("trading", "until"),
+    [
+        ("20261124:0930-20261124:1615", (16, 15)),
+        ("20261124:0930-20261124:1600;20261125:0930-20261125:1615", (16, 0)),
+        ("20261124:0930-20261124:1315", (13, 15)),
+        ("20261123:2015-20261124:0925;20261124:0930-20261124:1615;20261124:2015-20261125:0925", (16, 15)),
+        ("", None),
+        ("20261124:CLOSED", None),
+    ],
+)
+def test_spy_calls_trade_as_long_as_their_own_trading_hours_say(trading, until):
+    spy = details("20261124:0930-20261124:1600", "US/Eastern", "SPY", tradingHours=trading)
+    assert convert.session(spy, TODAY)[0] == TradingHours(TODAY, ny(9, 30), ny(16, 0), until and ny(*until))
 
 
 def test_a_half_day_shows_its_early_end():
