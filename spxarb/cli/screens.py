@@ -5,19 +5,35 @@ Every function takes the command's result. Missing is a dash, never 0.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from spxarb.cli.blocks import (
+    BAD,
+    DASH,
+    GOOD,
+    HEAD,
+    WARN,
+    Beside,
+    Block,
+    Cell,
+    Grid,
+    Line,
+    Pairs,
+    amount,
+    moment,
+    money,
+    sparkline,
+    words,
+)
 from spxarb.core.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from decimal import Decimal
 
+    from spxarb.core.fees import FeeComparison
     from spxarb.core.model import Check
     from spxarb.core.result import Result
     from spxarb.core.results.ack import AckResult
@@ -37,50 +53,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-DASH = "–"  # noqa: RUF001 -- a dash is what is meant
-BARS = "▁▂▃▄▅▆▇█"
-GOOD, BAD, WARN, HEAD = "green", "bold red", "yellow", "bold"
-
-_ISO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
-
-Cell = str | tuple[str, str]
-"""A text, or a text and its style."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line, or several, of text."""
-
-    text: str
-    style: str = ""
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table; a leading > in a column's name aligns it to the right."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: Sequence[Sequence[Cell]]
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Names and their values."""
-
-    title: str
-    rows: Sequence[tuple[str, Cell]]
-
-
-@dataclass(frozen=True)
-class Beside:
-    """Blocks next to each other, as many as the width allows."""
-
-    blocks: tuple[Pairs, ...]
-
-
-Block = Line | Grid | Pairs | Beside
-
 
 def screen(result: Result) -> list[Block]:
     """A headline, the command's own blocks, the notes. A failure with nothing to show has none of them."""
@@ -98,54 +70,6 @@ def _has_content(result: Result) -> bool:
 
 
 # --- cells ----------------------------------------------------------------------------------------
-
-
-def money(value: Decimal | float | None) -> Cell:
-    """Dollars with sign and cents: gains green, losses red."""
-    if value is None:
-        return DASH
-    rounded = round(float(value), 2)
-    if not rounded:
-        return "0.00"
-    return f"{rounded:+,.2f}", GOOD if rounded > 0 else "red"
-
-
-def amount(value: Decimal | float | None, places: int = 2) -> str:
-    """A price, a balance or a limit: only a debt has a sign."""
-    return DASH if value is None else f"{float(value):,.{places}f}"
-
-
-def words(value: object) -> str:
-    """Any value in few words."""
-    match plain(value):
-        case None | "":
-            return DASH
-        case bool(answer):
-            return "yes" if answer else "no"
-        case float(number):
-            return f"{number:.4f}".rstrip("0").rstrip(".")
-        case list(items):
-            return ", ".join(map(words, items)) or DASH
-        case dict(items):
-            return ", ".join(f"{key} {words(item)}" for key, item in items.items()) or DASH
-        case found:
-            text = str(found)
-            return moment(text) if _ISO_TIME.match(text) else text
-
-
-def moment(value: datetime | str | None, form: str = "%m-%d %H:%M:%S") -> str:
-    """A time, or its ISO 8601 text, in New York and shorter."""
-    try:
-        return datetime.fromisoformat(plain(value)).strftime(form) if value else DASH
-    except ValueError:
-        return str(value)
-
-
-def sparkline(values: Sequence[float]) -> str:
-    """One bar a value, from the least to the greatest."""
-    low = min(values)
-    step = (max(values) - low) / (len(BARS) - 1) or 1.0
-    return "".join(BARS[round((value - low) / step)] for value in values)
 
 
 def _verdict(ok: bool | None) -> Cell:
@@ -452,7 +376,17 @@ def _report(result: ReportResult) -> list[Block]:
         *blocks,
         Line(""),
         Pairs("Statistics of the closed trades", figures),
+        *_fees(result.fees),
         *_open_matters(result.matters),
+    ]
+
+
+def _fees(fees: FeeComparison) -> list[Block]:
+    if not fees.executions:
+        return []
+    of = f"Fees of {fees.executions} executions, estimated and reported"
+    return [
+        Pairs(of, [(name, amount(getattr(fees, name))) for name in ("estimated", "reported", "difference")])
     ]
 
 

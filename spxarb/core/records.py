@@ -105,7 +105,10 @@ class OrderRecord:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """An execution of ours in the ledger. `commission_estimated` until the broker reported it."""
+    """An execution of ours in the ledger. `commission_estimated` until the broker reported it.
+
+    `commission_estimate`: what the schedule of fees expected, dollars; None: not kept.
+    """
 
     execution: Execution
     trade_id: int
@@ -113,6 +116,7 @@ class Fill:
     purpose: Purpose
     commission: Decimal  # dollars
     commission_estimated: bool
+    commission_estimate: Decimal | None = None
 
     @property
     def signed_quantity(self) -> Decimal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from spxarb.core.fees import compare_fees
 from spxarb.core.results.report import ReportResult
 from spxarb.core.results.rows import DayRow, ExecutionRow, MatterRow, SettlementRow, TradeRow
 from spxarb.core.statistics import statistics
@@ -33,6 +34,7 @@ def run(context: JobContext, *, since: date | None, until: date | None) -> Repor
         executions=tuple(map(ExecutionRow.of, ledger.fills.rows(since, until))),
         settlements=tuple(map(SettlementRow.of, ledger.settlements.figure_rows(since, until))),
         statistics=statistics(pnls, [trade.edge for trade in ended], unknown=len(unknown)),
+        fees=compare_fees(fill for trade in trades for fill in ledger.fills.of_trade(trade.id)),
         matters=tuple(map(MatterRow.of, ledger.matters.open_rows())),
     )
     return context.finish(result)

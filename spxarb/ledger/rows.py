@@ -209,7 +209,12 @@ EXECUTION: dict[str, Column] = _named(
     _text("sec_type"),
 )
 FILL: dict[str, Column] = _named(
-    _whole("trade_id"), LEG, PURPOSE, _number("commission"), _flag("commission_estimated")
+    _whole("trade_id"),
+    LEG,
+    PURPOSE,
+    _number("commission"),
+    _flag("commission_estimated"),
+    _number("commission_estimate"),
 )
 SETTLEMENT: dict[str, Column] = _named(
     _whole("trade_id"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from spxarb.core.fees import FeeComparison
 from spxarb.core.result import Result
 from spxarb.core.results.rows import DayRow, ExecutionRow, SettlementRow, TradeRow
 from spxarb.core.statistics import Statistics
@@ -31,6 +32,8 @@ class ReportResult(Result):
     settlements: tuple[SettlementRow, ...] = ()
     """What each stage says of the legs that expired, the first stage first."""
     statistics: Statistics = field(default_factory=Statistics)
+    fees: FeeComparison = field(default_factory=FeeComparison)
+    """The schedule's estimates beside the commissions reported."""
     matters: tuple[MatterRow, ...] = ()
     """Matters for a human that are open, oldest first."""
 

@@ -181,3 +181,5 @@ class ExecutionRow(Row):
     order_id: int
     perm_id: int
     superseded: int
+    commission_estimate: float | None
+    """What the schedule of fees expected, kept beside what was reported."""
