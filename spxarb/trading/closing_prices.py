@@ -48,7 +48,7 @@ async def closing_prices(job: ConnectedJob, trades: Sequence[Trade]) -> Closes:
     if not ends:
         return Closes({})
     contracts = dict(zip(LegName, await job.broker.underlyings(), strict=True))
-    days = (job.now.date() - min(ends)).days + 1
+    days = (job.now.date() - min(ends)).days + 2
     answers = await asyncio.gather(*(_bars(job, contract, days) for contract in contracts.values()))
     bars = dict(zip(LegName, answers, strict=True))
     quotes = dict.fromkeys(LegName, Quote())

@@ -46,7 +46,8 @@ class _Expired:
     """A trade whose calls trade no more. Contracts are signed, short negative.
 
     `held`: what its own executions, and what others are known to have taken, leave. `shown`: what of it the
-    account still shows. `taken`: whether others took any. `orders`: those whose end is not proven.
+    account still shows. `taken`: whether others took any. `orders`: those whose end is not proven. `stages`: by
+    which each leg is settled.
     """
 
     trade: Trade
@@ -54,6 +55,7 @@ class _Expired:
     shown: Mapping[LegName, Decimal]
     orders: Sequence[str]
     settled: Mapping[LegName, Settlement]
+    stages: Mapping[LegName, Stage]
     taken: str = ""
 
     @property
@@ -122,6 +124,7 @@ def _expired(job: ConnectedJob, trade: Trade) -> _Expired:
         shown={leg: shown(job, trade, leg) for leg in LegName},
         orders=[record.ref for record in job.ledger.orders.of_trade(trade.id) if not record.final],
         settled={row.leg: row for row in job.ledger.settlements.of_trade(trade.id)},
+        stages={row.leg: row.stage for row in job.ledger.settlements.figures(trade.id)},
         taken="; ".join(finding.text for finding in job.differences(trade) if finding.kind in BY_OTHERS),
     )
 
@@ -183,13 +186,12 @@ def _settlements(
     """A settlement for each leg that is held, and its stage; None while a closing price is not known."""
     trade, rows = expired.trade, []
     evening = job.ledger.days.closes(trade.expiry, job.broker.account)
-    stages = {row.leg: row.stage for row in job.ledger.settlements.figures(trade.id)}
     for leg, quantity in expired.held.items():
         known = expired.settled.get(leg)
         if not quantity:
             continue
         if known is not None and known.quantity == quantity:
-            rows.append((known, stages.get(leg, Stage.LAST_PRINT)))
+            rows.append((known, expired.stages.get(leg, Stage.LAST_PRINT)))
             continue
         close = closes.of(leg, trade.expiry)
         if close is None and (price := evening[leg]) is not None:
