@@ -46,8 +46,8 @@ class _Expired:
     """A trade whose calls trade no more. Contracts are signed, short negative.
 
     `held`: what its own executions, and what others are known to have taken, leave. `shown`: what of it the
-    account still shows. `taken`: whether others took any. `orders`: those whose end is not proven. `stages`: by
-    which each leg is settled.
+    account still shows. `taken`: whether others took any. `orders`: those whose end is not proven.
+    `stages`: by which each leg is settled.
     """
 
     trade: Trade
