@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.model import LegName, Quote
 from spxarb.core.sentences import sentence
-from spxarb.core.sessions import is_trading_day, previous_trading_day
+from spxarb.core.sessions import previous_trading_day
 from spxarb.core.settlement import CloseView, closing_price
 from spxarb.errors import GatewayError
 from spxarb.trading.market import underlyings
@@ -90,12 +90,7 @@ async def _quotes(job: ConnectedJob) -> Underlyings:
 def _session_before(job: ConnectedJob) -> date | None:
     """The session whose close tick 9 is: the one before today's, once that has begun; None: not sure."""
     today, config = job.now.date(), job.context.config
-    closed = closures_around(today, config).closed
     hours = timetable(today, config)
-    if (
-        not is_trading_day(today, closed=closed)
-        or hours is None
-        or job.now < hours.open + timedelta(minutes=1)
-    ):
+    if hours is None or job.now < hours.open + timedelta(minutes=1):
         return None
-    return previous_trading_day(today, closed=closed)
+    return previous_trading_day(today, closed=closures_around(today, config).closed)

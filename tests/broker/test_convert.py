@@ -254,3 +254,24 @@ def test_a_contract_is_the_gateways_own_description():
 def test_an_expiry_may_come_with_a_time_behind_it():
     assert convert.day("20261124 08:30 US/Central") == TODAY
     assert convert.day("202611") is convert.day("20261399") is convert.day("") is None
+
+
+def test_the_closes_of_daily_bars_are_read_by_day():
+    """The first two bars as a real gateway sent them; one without a close is left out."""
+    text = (
+        "17|9000|20230413  16:31:22|20230415  16:31:22|3|"
+        "20230413|182.9400|186.5000|180.9400|185.9000|948837.22|184.869|324891|"
+        "20230414|183.9500|186.2800|182.0100|185.0000|960000.00|184.100|300000|"
+        "20230417|-1|-1|-1|-1|0|0|0|"
+    )
+    assert convert.daily_closes(text.split("|")) == {
+        date(2023, 4, 13): Decimal("185.9"),
+        date(2023, 4, 14): Decimal(185),
+    }
+    assert convert.daily_closes(["17", "9000", "", "", "0"]) == {}
+
+
+@pytest.mark.parametrize("row", [["yesterday"], ["20230413", "1", "1"]])
+def test_daily_bars_that_cannot_be_read_are_an_error_and_not_a_day_less(row):
+    with pytest.raises((ValueError, IndexError)):
+        convert.daily_closes(["17", "9000", "", "", "1", *row, *[""] * (4 - len(row))])

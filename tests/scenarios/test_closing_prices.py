@@ -184,3 +184,47 @@ def test_tick_9_is_the_official_close_on_a_trading_day_and_no_other(tmp_path):
         assert stage.run("monitor").code == 0
         assert figures(stage)[1:] == [("official close", official, 0)]
         assert stage.sql("SELECT state FROM trades") == [{"state": "settled"}]
+
+
+def open_matters(stage: Stage) -> list[dict[str, object]]:
+    return stage.run("ack")["matters"]
+
+
+def test_an_official_close_far_from_the_last_print_counts_once_a_human_says_so(stage):
+    """A hundred index points apart: one of the two is of something else."""
+    stage.sim.control.script([GONE, fault("official_close", by=100, lasts="always")])
+    stage.at("16:05")
+    assert stage.run("settle").code == 6, "SPY ended in the money"
+    stage.at("17:00")
+    for _ in range(2):
+        done = stage.run("settle")
+        assert (done.code, len(figures(stage))) == (6, 1)
+        assert "acknowledged, the official close counts" in done.err
+    (matter,) = [row for row in open_matters(stage) if str(row["key"]).startswith("settlement:")]
+    stage.run("ack", str(matter["id"]))
+    stage.run("settle")
+    assert figures(stage)[1:] == [("official close", pytest.approx(figures(stage)[0][1] + 100), 10_000)]
+
+
+def test_an_official_close_that_never_comes_is_a_matter_after_two_trading_days(tmp_path):
+    """The calls are worthless by far; without any bar the last print counts once a human says so."""
+    with playing(tmp_path, "crash", seed=9) as stage:
+        settings(stage, min_entry_credit=-1000, broker_side_failsafe=False)
+        enter(stage)
+        stage.at("16:05")
+        assert stage.run("settle").code == 6  # the account still shows the calls
+        no_bars = [fault("late_bars", form="none", lasts="always"), fault("no_data", lasts="always")]
+        stage.sim.control.script([GONE, *no_bars])
+        evening = stage.at("18:00")
+        assert stage.run("settle").code == 0
+        for days, code in ((1, 0), (2, 0), (3, 6)):
+            stage.sim.control.set_time(evening.replace(hour=10) + timedelta(days=days))
+            done = stage.run("monitor")
+            assert done.code == code, done.err
+            assert stage.sql("SELECT state FROM trades") == [{"state": "provisional"}]
+            told = "does not tell" if code else "is not known yet"
+            assert told in (done.err or " ".join(done["notes"]))
+        (matter,) = open_matters(stage)
+        stage.run("ack", str(matter["id"]))
+        assert stage.run("monitor").code == 0
+        assert stage.sql("SELECT state FROM trades") == [{"state": "settled"}]
