@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from spxarb.broker import convert
 from spxarb.broker.connect import open_wire
-from spxarb.broker.frames import ib_query
+from spxarb.broker.frames import ib_contract, ib_query
 from spxarb.broker.lists import AccountLists, ask_time, together
 from spxarb.broker.questions import RefusalError
 from spxarb.core.broker_codes import NO_SUCH_CONTRACT
@@ -25,6 +25,7 @@ from spxarb.errors import GatewayError, RefusedError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
     from datetime import date, datetime
+    from decimal import Decimal
 
     from spxarb.broker.convert import ContractDetails
     from spxarb.broker.times import ClockReading
@@ -35,10 +36,13 @@ if TYPE_CHECKING:
         Contract,
         MarginAnswer,
         OrderTicket,
-        TradingHours,
     )
+    from spxarb.core.sessions import TradingHours
 
 T = TypeVar("T")
+
+LONGEST_HISTORY = 365
+"""Days; longer durations are asked for in years (IBKR, historical data limitations)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ class Broker(AccountLists):
     def __init__(self, wire: Wire, account: str, question_timeout: float) -> None:
         super().__init__(wire, account, question_timeout)
         self._rules: dict[int, TickRule] = {}
+        self._described: dict[int, ContractDetails] = {}
         self.initial_snapshot: BrokerSnapshot
         """The account as it was when the connection was made."""
 
@@ -181,7 +186,13 @@ class Broker(AccountLists):
                 f"The gateway at {self._wire.link.where} lists {len(found)} contracts for {name}, not one",
                 mend="Check the account's market data and trading permissions",
             )
+        self._described |= {d.contract.conId: d for d in found if d.contract}
         return found[0]
+
+    def hours(self, con_id: int, on: date) -> TradingHours | None:
+        """The hours on a day of a contract that `underlyings` or `contract` has asked for; None: not told."""
+        details = self._described.get(con_id)
+        return None if details is None else convert.session(details, on)[0]
 
     async def _details(self, query: Any, name: str) -> list[ContractDetails]:
         req_id = self._wire.new_question()
@@ -213,6 +224,24 @@ class Broker(AccountLists):
     async def _tick_rule(self, rule: int) -> TickRule:
         rows: list[TickRule] = await self._wire.ask(
             ("market rule", rule), f"market rule {rule}", lambda c: c.reqMarketRule(rule), self._deadline
+        )
+        return rows[0]
+
+    async def daily_closes(self, contract: Contract, days: int) -> dict[date, Decimal]:
+        """Closes of regular trading by day, from so many days ago to now; a day without a bar is left out.
+
+        Of a day that is not over, or only just, it is the last trade so far. Raises GatewayError when the
+        gateway refuses or does not answer.
+        """
+        req_id = self._wire.new_question()
+        duration = f"{min(days, LONGEST_HISTORY)} D"
+        rows: list[dict[date, Decimal]] = await self._wire.ask(
+            req_id,
+            f"daily bars of {contract}",
+            lambda c: c.reqHistoricalData(
+                req_id, ib_contract(contract), "", duration, "1 day", "TRADES", True, 1, False, []
+            ),
+            self._deadline,
         )
         return rows[0]
 

@@ -25,9 +25,9 @@ from spxarb.core.model import (
     Position,
     Side,
     TickRule,
-    TradingHours,
 )
 from spxarb.core.records import PREFIX
+from spxarb.core.sessions import TradingHours
 from spxarb.core.unreadable import (
     COMPLETED_ORDERS,
     EXECUTIONS,
@@ -277,6 +277,22 @@ def tick_rule(fields: Sequence[str]) -> TickRule:
     return TickRule(tuple(rows))
 
 
+def daily_closes(fields: Sequence[str]) -> dict[date, Decimal]:
+    """The closes of a historicalData frame of daily bars (id 17), by day; a bar without a close is left out.
+
+    `17|reqId|start|end|n|{date|open|high|low|close|volume|average|count}...` up to server version 195. The
+    date of a daily bar is the day. Raises ValueError or IndexError when it cannot be read.
+    """
+    found: dict[date, Decimal] = {}
+    for first in range(5, 5 + 8 * int(fields[4]), 8):
+        on, close = day(fields[first]), number(fields[first + 4])
+        if on is None:
+            raise ValueError(f"a daily bar without a day: {fields[first]!r}")
+        if close is not None and close > 0:
+            found[on] = close
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
     """One interval of trading, aware times in the instrument's zone."""
@@ -326,7 +342,7 @@ def _moment(on: date, hhmm: str, tz: tzinfo) -> datetime:
 
 
 def session(details: ibc.ContractDetails, on: date) -> tuple[TradingHours | None, str]:
-    """Liquid hours of the day `on` in New York time; None with a notice when the gateway sent none."""
+    """The contract's hours on the day `on`, New York; None with a notice when the gateway sent none."""
     tz = zone(details.timeZoneId)
     if tz is None:
         return None, f"the gateway's trading hours are in an unknown time zone {details.timeZoneId!r}"
@@ -337,10 +353,14 @@ def session(details: ibc.ContractDetails, on: date) -> tuple[TradingHours | None
     if not trading:
         return TradingHours(on, None, None), ""
     close = max(interval.close for interval in trading)
+    everything = [one.close for some in intervals(details.tradingHours, tz).values() for one in some]
+    until = max((end for end in everything if end.astimezone(NEW_YORK).date() == on), default=None)
     c = details.contract
     # An SPXW series stops at 15:00 Chicago on the day it expires, though its hours may show the 15:15 of the
     # other series (Cboe contract specifications: expiring PM-settled SPX options trade until 3:00 p.m. CT).
     if c and c.tradingClass == "SPXW" and day(c.lastTradeDateOrContractMonth) == on:
-        close = min(close, datetime.combine(on, time(15), ZoneInfo("America/Chicago")))
+        last = datetime.combine(on, time(15), ZoneInfo("America/Chicago"))
+        close, until = min(close, last), until and min(until, last)
     start = min(interval.open for interval in trading)
-    return TradingHours(on, start.astimezone(NEW_YORK), close.astimezone(NEW_YORK)), ""
+    ends = close.astimezone(NEW_YORK), until and until.astimezone(NEW_YORK)
+    return TradingHours(on, start.astimezone(NEW_YORK), *ends), ""

@@ -137,6 +137,7 @@ class Wire:
             9: self._on_next_valid_id,
             11: self._on_execution,
             15: self._on_accounts,
+            17: lambda f: self.questions.end(int(f[1]), convert.daily_closes(f)),
             21: lambda f: feed.greeks(f, now()),
             45: lambda f: feed.generic(f, now()),
             49: lambda f: self.questions.end(TIME, _gateway_time(f)),
@@ -463,7 +464,7 @@ def _gateway_time(f: Fields) -> tuple[datetime, datetime]:
 
 
 # The question that a frame answers: its name, or the field that holds its request id.
-_QUESTION_OF: dict[str, str | int] = {"10": 1, "49": TIME, "63": 2}
+_QUESTION_OF: dict[str, str | int] = {"10": 1, "17": 1, "49": TIME, "63": 2}
 
 
 def _read_only(where: str) -> GatewayError:

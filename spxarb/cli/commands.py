@@ -1,7 +1,6 @@
 """The command line: parse, call one job, show its result, exit with its code.
 
-Jobs and everything heavy are imported inside the commands: `--help`, a mistyped word, or a timer with nothing
-to do cost no more than they must.
+Jobs and everything heavy are imported inside the commands: `--help` costs no more than it must.
 """
 
 from __future__ import annotations
@@ -217,7 +216,7 @@ def report(
     ] = None,
     table: Annotated[
         Table | None,
-        typer.Option("--table", metavar="NAME", help="With --csv: trades (default), days, executions."),
+        typer.Option("--table", metavar="NAME", help="trades (default), days, executions, settlements."),
     ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,

@@ -5,19 +5,35 @@ Every function takes the command's result. Missing is a dash, never 0.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from spxarb.cli.blocks import (
+    BAD,
+    DASH,
+    GOOD,
+    HEAD,
+    WARN,
+    Beside,
+    Block,
+    Cell,
+    Grid,
+    Line,
+    Pairs,
+    amount,
+    moment,
+    money,
+    sparkline,
+    words,
+)
 from spxarb.core.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from decimal import Decimal
 
+    from spxarb.core.fees import FeeComparison
     from spxarb.core.model import Check
     from spxarb.core.result import Result
     from spxarb.core.results.ack import AckResult
@@ -31,56 +47,12 @@ if TYPE_CHECKING:
     )
     from spxarb.core.results.reconcile import DifferenceRow, ReconcileResult
     from spxarb.core.results.report import ReportResult
-    from spxarb.core.results.rows import DayRow, MatterRow, TradeRow
+    from spxarb.core.results.rows import DayRow, MatterRow, SettlementRow, TradeRow
     from spxarb.core.results.settle import SettleResult
-    from spxarb.core.results.status import StatusResult, TradeResult
+    from spxarb.core.results.status import SessionResult, StatusResult, TradeResult
     from spxarb.core.results.switch import SwitchResult
 
 T = TypeVar("T")
-
-DASH = "–"  # noqa: RUF001 -- a dash is what is meant
-BARS = "▁▂▃▄▅▆▇█"
-GOOD, BAD, WARN, HEAD = "green", "bold red", "yellow", "bold"
-
-_ISO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
-
-Cell = str | tuple[str, str]
-"""A text, or a text and its style."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line, or several, of text."""
-
-    text: str
-    style: str = ""
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table; a leading > in a column's name aligns it to the right."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: Sequence[Sequence[Cell]]
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Names and their values."""
-
-    title: str
-    rows: Sequence[tuple[str, Cell]]
-
-
-@dataclass(frozen=True)
-class Beside:
-    """Blocks next to each other, as many as the width allows."""
-
-    blocks: tuple[Pairs, ...]
-
-
-Block = Line | Grid | Pairs | Beside
 
 
 def screen(result: Result) -> list[Block]:
@@ -99,54 +71,6 @@ def _has_content(result: Result) -> bool:
 
 
 # --- cells ----------------------------------------------------------------------------------------
-
-
-def money(value: Decimal | float | None) -> Cell:
-    """Dollars with sign and cents: gains green, losses red."""
-    if value is None:
-        return DASH
-    rounded = round(float(value), 2)
-    if not rounded:
-        return "0.00"
-    return f"{rounded:+,.2f}", GOOD if rounded > 0 else "red"
-
-
-def amount(value: Decimal | float | None, places: int = 2) -> str:
-    """A price, a balance or a limit: only a debt has a sign."""
-    return DASH if value is None else f"{float(value):,.{places}f}"
-
-
-def words(value: object) -> str:
-    """Any value in few words."""
-    match plain(value):
-        case None | "":
-            return DASH
-        case bool(answer):
-            return "yes" if answer else "no"
-        case float(number):
-            return f"{number:.4f}".rstrip("0").rstrip(".")
-        case list(items):
-            return ", ".join(map(words, items)) or DASH
-        case dict(items):
-            return ", ".join(f"{key} {words(item)}" for key, item in items.items()) or DASH
-        case found:
-            text = str(found)
-            return moment(text) if _ISO_TIME.match(text) else text
-
-
-def moment(value: datetime | str | None, form: str = "%m-%d %H:%M:%S") -> str:
-    """A time, or its ISO 8601 text, in New York and shorter."""
-    try:
-        return datetime.fromisoformat(plain(value)).strftime(form) if value else DASH
-    except ValueError:
-        return str(value)
-
-
-def sparkline(values: Sequence[float]) -> str:
-    """One bar a value, from the least to the greatest."""
-    low = min(values)
-    step = (max(values) - low) / (len(BARS) - 1) or 1.0
-    return "".join(BARS[round((value - low) / step)] for value in values)
 
 
 def _verdict(ok: bool | None) -> Cell:
@@ -235,6 +159,16 @@ _DAYS: Columns[DayRow] = (
     (">commissions", lambda day: amount(day.total_commissions)),
     (">net", lambda day: money(day.net_pnl)),
     (">drawdown", lambda day: amount(day.max_drawdown)),
+)
+_SETTLEMENTS: Columns[SettlementRow] = (
+    (">trade", lambda row: words(row.trade_id)),
+    ("leg", lambda row: row.leg),
+    (">quantity", lambda row: words(row.quantity)),
+    ("stage", lambda row: row.stage),
+    (">price", lambda row: amount(row.price)),
+    (">cash", lambda row: money(row.cash)),
+    (">against the one before", lambda row: money(row.difference)),
+    ("source", lambda row: row.source),
 )
 
 _MATTERS: Columns[MatterRow] = (
@@ -341,21 +275,48 @@ def _switch(result: SwitchResult) -> list[Block]:
 def _settle(result: SettleResult) -> list[Block]:
     summary = [result.summary] if result.summary.date else []
     state = (
-        Line("\nProvisional: final when the next morning shows no assigned shares.", WARN)
+        Line("\nProvisional: final once the next morning shows the official closes and no new shares.", WARN)
         if result.provisional
         else Line("\nFinal.", GOOD)
     )
-    return [_grid("Trades", _TRADES, result.trades), _grid("Day", _DAYS, summary), state]
+    return [
+        _grid("Trades", _TRADES, result.trades),
+        *_settlements(result.settlements),
+        _grid("Day", _DAYS, summary),
+        state,
+    ]
+
+
+def _settlements(rows: Sequence[SettlementRow]) -> list[Block]:
+    return [_grid("Settlements", _SETTLEMENTS, rows)] if rows else []
 
 
 def _status(result: StatusResult) -> list[Block]:
     return [
+        Line(_session(result.session), WARN if result.session.doubt else ""),
         Beside(_dashboard(result)),
         _grid("Positions", _POSITIONS, result.positions),
         _grid("Trades", _TODAY, result.trades),
         *([_differences(result.reconciliation)] if result.reconciliation else []),
         *_open_matters(result.matters),
     ]
+
+
+def _session(session: SessionResult) -> str:
+    """Today's session in one line."""
+    day = f"{session.day:%a %Y-%m-%d}" if session.day else DASH
+    why = f" ({session.why})" if session.why else ""
+    doubt = f" {session.doubt}." if session.doubt else ""
+    if session.open is None:
+        return f"No session on {day}{why}.{doubt}"
+    kind = "half-day" if session.half_day else "session"
+    clock = {
+        name: moment(getattr(session, name), "%H:%M") for name in ("open", "close", "exit_at", "settle_at")
+    }
+    return (
+        f"{day}: {kind} {clock['open']}-{clock['close']}{why}, time exit {clock['exit_at']}, "
+        f"settlement {clock['settle_at']}.{doubt}"
+    )
 
 
 def _dashboard(result: StatusResult) -> tuple[Pairs, ...]:
@@ -404,6 +365,7 @@ def _dashboard(result: StatusResult) -> tuple[Pairs, ...]:
 def _report(result: ReportResult) -> list[Block]:
     blocks: list[Block] = [
         _grid("Trades", _TRADES, result.trades),
+        *_settlements(result.settlements),
         _grid("Days", _DAYS, result.days),
     ]
     dated = [(day.date or "", day.net_pnl) for day in result.days if day.net_pnl is not None]
@@ -415,7 +377,17 @@ def _report(result: ReportResult) -> list[Block]:
         *blocks,
         Line(""),
         Pairs("Statistics of the closed trades", figures),
+        *_fees(result.fees),
         *_open_matters(result.matters),
+    ]
+
+
+def _fees(fees: FeeComparison) -> list[Block]:
+    if not fees.executions:
+        return []
+    of = f"Fees of {fees.executions} executions, estimated and reported"
+    return [
+        Pairs(of, [(name, amount(getattr(fees, name))) for name in ("estimated", "reported", "difference")])
     ]
 
 

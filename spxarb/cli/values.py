@@ -14,6 +14,7 @@ class Table(StrEnum):
     TRADES = "trades"
     DAYS = "days"
     EXECUTIONS = "executions"
+    SETTLEMENTS = "settlements"
 
 
 class Margin(StrEnum):

@@ -16,6 +16,8 @@ from spxarb.core.model import CENT, ZERO, Side
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from spxarb.core.records import Fill
+
 OPTION_MULTIPLIER = 100
 """Dollars for one point of premium of one contract, SPX and SPY alike (Cboe and OCC specifications)."""
 
@@ -40,6 +42,36 @@ class FeeSchedule:
     spy_cat: Decimal = Decimal("0.005")
     spy_taf: Decimal = Decimal("0.003")
     spy_sec_rate: Decimal = Decimal("0.0000206")
+
+
+@dataclass(frozen=True, slots=True)
+class FeeComparison:
+    """Fees that the schedule expected beside those reported, of executions with both. Dollars.
+
+    `difference` is what was reported beyond the estimate; None while nothing can be compared. `waiting`:
+    executions whose fee is not reported.
+    """
+
+    executions: int = 0
+    estimated: Decimal | None = None
+    reported: Decimal | None = None
+    difference: Decimal | None = None
+    waiting: int = 0
+
+
+def compare_fees(fills: Iterable[Fill]) -> FeeComparison:
+    """How far the estimates of these executions were from what the broker reported."""
+    every = list(fills)
+    both = [
+        (fill.commission_estimate, fill.commission)
+        for fill in every
+        if fill.commission_estimate is not None and not fill.commission_estimated
+    ]
+    waiting = sum(1 for fill in every if fill.commission_estimated)
+    if not both:
+        return FeeComparison(waiting=waiting)
+    estimated, reported = (sum(column, start=ZERO) for column in zip(*both, strict=True))
+    return FeeComparison(len(both), estimated, reported, reported - estimated, waiting)
 
 
 def order_fees(

@@ -23,7 +23,9 @@ class MatterKind(StrEnum):
     EXIT = "exit"  # an exit is not complete
     EXPIRED = "expired"  # calls have expired, and what became of them is not known
     ACCOUNT = "account"  # ledger and account disagree
+    ASSIGNMENT = "assignment"  # SPY calls ended near or in the money: they may become shares overnight
     SHARES = "shares"  # shares may have been assigned
+    SETTLEMENT = "settlement"  # figures of a settlement contradict each other, or do not come
     FAILSAFE = "failsafe"  # no buy-back rests at the broker for exactly what a trade is short
     TAKEN = "taken"  # others traded contracts of ours
     WARNING = "warning"  # the broker warns of the account: its margin, a liquidation
@@ -32,13 +34,20 @@ class MatterKind(StrEnum):
     @property
     def needs_acknowledgement(self) -> bool:
         """Whether no evidence of a later day can resolve it."""
-        return self in {MatterKind.SHARES, MatterKind.TAKEN, MatterKind.WARNING, MatterKind.LOST}
+        return self in {
+            MatterKind.SHARES,
+            MatterKind.SETTLEMENT,
+            MatterKind.TAKEN,
+            MatterKind.WARNING,
+            MatterKind.LOST,
+        }
 
     @property
     def follows_from_the_ledger(self) -> bool:
         """Whether the states of trades and orders alone say that it stands."""
-        others = {MatterKind.ACCOUNT, MatterKind.FAILSAFE, MatterKind.SHARES, MatterKind.TAKEN}
-        return self not in others | {MatterKind.WARNING}
+        settlements = {MatterKind.ASSIGNMENT, MatterKind.SHARES, MatterKind.SETTLEMENT}
+        others = {MatterKind.ACCOUNT, MatterKind.FAILSAFE, MatterKind.TAKEN, MatterKind.WARNING}
+        return self not in settlements | others
 
     def key(self, subject: object) -> str:
         """The key of a matter of this kind; `subject`: a trade's id, an order's reference, a text."""

@@ -145,15 +145,6 @@ class Contract:
 
 
 @dataclass(frozen=True, slots=True)
-class TradingHours:
-    """Liquid trading hours of one day at the broker; open and close None on a closed day."""
-
-    day: date
-    open: datetime | None
-    close: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
 class Quote:
     """One line of market data. None: never seen, or withdrawn (the wire's -1 and size 0)."""
 

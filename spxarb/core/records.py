@@ -114,7 +114,10 @@ class FillSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """An execution of ours in the ledger. `commission_estimated` until the broker reported it."""
+    """An execution of ours in the ledger. `commission_estimated` until the broker reported it.
+
+    `commission_estimate`: what the schedule of fees expected, dollars; None: not kept.
+    """
 
     execution: Execution
     trade_id: int
@@ -122,6 +125,7 @@ class Fill:
     purpose: Purpose
     commission: Decimal  # dollars
     commission_estimated: bool
+    commission_estimate: Decimal | None = None
     source: FillSource = FillSource.API
 
     @property

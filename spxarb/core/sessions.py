@@ -6,7 +6,7 @@ closures are arguments; `spxarb.trading.market_calendar` knows them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 OPEN = time(9, 30)
 CLOSE = time(16, 0)
 EARLY_CLOSE = time(13, 0)
+SPY_OPTIONS_LATER = timedelta(minutes=15)
+"""How much longer than the stock market SPY options trade where nothing else is told: 16:15, or 13:15."""
 LAST_EXIT_BEFORE_CLOSE = timedelta(minutes=15)
 SETTLE_AFTER_CLOSE = timedelta(minutes=5)
 SATURDAY = 5
@@ -25,11 +27,24 @@ LONGEST_CLOSURE_DAYS = 60  # beyond this a list of closures is nonsense, not a c
 
 
 @dataclass(frozen=True, slots=True)
+class TradingHours:
+    """A contract's own hours on one day, as the broker tells them; None: closed.
+
+    `open` and `close` are of its liquid hours; `until` is the end of all its trading, None: not told.
+    """
+
+    day: date
+    open: datetime | None
+    close: datetime | None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TradingDay:
     """One day's timetable, aware datetimes in New York.
 
     The entry window is [entry_open, entry_cutoff); exits by time are due from `exit_at`; the provisional
-    settlement from `settle_at`.
+    settlement from `settle_at`. SPX calls that expire trade until `close`, SPY's until `spy_until`.
     """
 
     day: date
@@ -40,6 +55,7 @@ class TradingDay:
     exit_at: datetime
     settle_at: datetime
     early: bool
+    spy_until: datetime
 
     def in_entry_window(self, now: datetime) -> bool:
         """Whether `now` (aware, any zone) lies in [entry_open, entry_cutoff)."""
@@ -63,9 +79,17 @@ def day_from_stored(values: Any) -> TradingDay:
     moments = {
         name: datetime.fromisoformat(values[name]).astimezone(NEW_YORK)
         for name in TradingDay.__dataclass_fields__
-        if name not in {"day", "early"}
+        if name not in {"day", "early"} and (name in values or name != "spy_until")
     }
+    moments.setdefault("spy_until", moments["close"] + SPY_OPTIONS_LATER)  # not stored by older versions
     return TradingDay(day=date.fromisoformat(values["day"]), early=bool(values["early"]), **moments)
+
+
+def with_hours(day: TradingDay, spy: TradingHours | None) -> TradingDay:
+    """The timetable with the end of the SPY calls' trading as their own hours tell it."""
+    if spy is None or spy.until is None or spy.day != day.day:
+        return day
+    return replace(day, spy_until=spy.until)
 
 
 def is_trading_day(day: date, *, closed: Collection[date]) -> bool:
@@ -109,6 +133,7 @@ def session_times(
         exit_at=exit_at,
         settle_at=close + SETTLE_AFTER_CLOSE,
         early=short,
+        spy_until=close + SPY_OPTIONS_LATER,
     )
 
 

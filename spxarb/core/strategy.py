@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from spxarb.core.model import Contract, MarginAnswer, TickRule
-    from spxarb.core.sessions import TradingDay
+    from spxarb.core.sessions import TradingDay, TradingHours
 
 NOT_ASKED = "the market was not asked, because nothing can be entered now"
 LIVE = 1  # marketDataType of the wire
@@ -71,6 +71,7 @@ class EntryMarket:
     spy_stock_quote: Quote = NO_QUOTE
     spx_equivalent_mid: Decimal | None = None
     calendar_doubt: str = ""
+    spy_hours: TradingHours | None = None
 
     @property
     def ratio(self) -> Decimal | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from spxarb.core.fees import compare_fees
 from spxarb.core.results.report import ReportResult
-from spxarb.core.results.rows import DayRow, ExecutionRow, MatterRow, TradeRow
+from spxarb.core.results.rows import DayRow, ExecutionRow, MatterRow, SettlementRow, TradeRow
 from spxarb.core.statistics import statistics
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ def run(context: JobContext, *, since: date | None, until: date | None) -> Repor
         trades=tuple(map(TradeRow.of, ledger.trades.rows(since, until))),
         days=tuple(map(DayRow.of, ledger.days.summary_rows(since, until))),
         executions=tuple(map(ExecutionRow.of, ledger.fills.rows(since, until))),
+        settlements=tuple(map(SettlementRow.of, ledger.settlements.figure_rows(since, until))),
         statistics=statistics(pnls, [trade.edge for trade in ended], unknown=len(unknown)),
+        fees=compare_fees(fill for trade in trades for fill in ledger.fills.of_trade(trade.id)),
         matters=tuple(map(MatterRow.of, ledger.matters.open_rows())),
     )
     return context.finish(result)

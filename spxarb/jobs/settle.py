@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from spxarb.core.results.rows import DayRow, TradeRow
+from spxarb.core.results.rows import DayRow, SettlementRow, TradeRow
 from spxarb.core.results.settle import SettleResult
 from spxarb.errors import UsageError
 from spxarb.trading import bookkeeping, recovery, settlement
@@ -101,6 +101,7 @@ def _finish(
     result = SettleResult(
         *context.head(now),
         trades=tuple(map(TradeRow.of, ledger.trades.rows(day, day))),
+        settlements=tuple(map(SettlementRow.of, ledger.settlements.figure_rows(day, day))),
         summary=DayRow.of(rows[0]) if rows else DayRow(),
         provisional=bookkeeping.is_provisional(ledger.trades.of_day(day)) or not _is_over(context, day, now),
     )

@@ -12,6 +12,7 @@ from spxarb.core.results.status import (
     AccountResult,
     MarketResult,
     PerformanceResult,
+    SessionResult,
     StatusResult,
     SystemResult,
     TradeResult,
@@ -20,6 +21,7 @@ from spxarb.errors import GatewayError
 from spxarb.trading import bookkeeping
 from spxarb.trading.context import READ_ONLY_CLIENT_ID_OFFSET
 from spxarb.trading.escalation import human_needed
+from spxarb.trading.market_calendar import session_on
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +50,7 @@ async def _online(context: JobContext) -> StatusResult:
 
     from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- ib_insync comes with it
     from spxarb.trading.failsafe import missing  # noqa: PLC0415
-    from spxarb.trading.market import underlyings  # noqa: PLC0415
+    from spxarb.trading.market import calendar_doubt, underlyings  # noqa: PLC0415
     from spxarb.trading.marks import enough, mark_trades  # noqa: PLC0415
 
     async with connect_job(context, dry_run=True, client_id_offset=READ_ONLY_CLIENT_ID_OFFSET) as job:
@@ -69,6 +71,7 @@ async def _online(context: JobContext) -> StatusResult:
             AccountResult.of(account),
             MarketResult(spy, spx, spx / spy if spx and spy else None),
             connected=True,
+            doubt=calendar_doubt(job.day, job.broker.hours(under.spy.con_id, job.now.date())),
         )
         errors = human_needed(
             job.findings.unproven,
@@ -102,6 +105,7 @@ def _status(
     market: MarketResult,
     *,
     connected: bool,
+    doubt: str = "",
 ) -> StatusResult:
     """The ledger's part beside the broker's; `open_pnl`: dollars by trade, None where not known."""
     ledger = context.ledger
@@ -112,6 +116,7 @@ def _status(
         status=SystemResult(ledger.state.is_trading(), connected, len(open_trades), filled),
         account=account,
         market=market,
+        session=SessionResult.of(*session_on(day, context.config), doubt),
         positions=tuple(PositionResult.of(trade, open_pnl.get(trade.id)) for trade in open_trades),
         trades=tuple(map(TradeResult.of, trades)),
         performance=_performance(

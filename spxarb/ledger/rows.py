@@ -214,6 +214,7 @@ FILL: dict[str, Column] = _named(
     PURPOSE,
     _number("commission"),
     _flag("commission_estimated"),
+    _number("commission_estimate"),
     Column("source", str, FillSource),
 )
 SETTLEMENT: dict[str, Column] = _named(

@@ -280,6 +280,8 @@ _SETTLEMENT_STAGES = (
         CASE source WHEN 'official SPX close' THEN 'official close' ELSE 'last print' END,
         quantity, price, cash, NULL, source, at FROM settlements
     """,
+    "ALTER TABLE executions ADD COLUMN commission_estimate REAL",
+    "UPDATE executions SET commission_estimate = commission WHERE commission_estimated = 1",
 )
 
 
@@ -340,7 +342,10 @@ def looks(db: Database) -> None:
 
 
 def settlement_stages(db: Database) -> None:
-    """Version 8: every figure of a settlement, stage by stage; a statement may tell cash without a price."""
+    """Version 8: every figure of a settlement, stage by stage; the estimate of each fee beside the fee.
+
+    A statement may tell cash without a price. What was estimated before a fee was reported is not known.
+    """
     for statement in _SETTLEMENT_STAGES:
         db.execute(statement)
 

@@ -74,10 +74,14 @@ class Settlements:
         rows = self._file.rows("SELECT * FROM settlement_stages WHERE trade_id = ?", trade_id)
         return sorted(map(figure_from_row, rows), key=lambda row: (row.leg, row.stage.number))
 
+    def all_figures(self) -> list[SettlementFigure]:
+        """Of every trade."""
+        return [figure_from_row(row) for row in self._file.rows("SELECT * FROM settlement_stages")]
+
     def figure_rows(self, since: date | None = None, until: date | None = None) -> list[dict[str, object]]:
         """As stored, for reports, of the trades of these days, oldest first; both days inclusive."""
         return self._file.rows(
             "SELECT settlement_stages.* FROM settlement_stages JOIN trades ON trades.id = trade_id "
-            "WHERE trade_date BETWEEN ? AND ? ORDER BY trade_id, leg, settlement_stages.rowid",
+            "WHERE trade_date BETWEEN ? AND ? ORDER BY trade_id, leg, at, settlement_stages.rowid",
             *day_range(since, until),
         )

@@ -14,7 +14,7 @@ from spxarb.core.model import ExitReason, LegName, OrderTicket, Side
 from spxarb.core.records import Trade
 from spxarb.core.results.enter import EnterResult, EntryCredit, EntryLeg, EntryPrices, Verdict
 from spxarb.core.sentences import upper_first
-from spxarb.core.sessions import STORED_TIMETABLE, stored_day
+from spxarb.core.sessions import STORED_TIMETABLE, stored_day, with_hours
 from spxarb.core.strategy import (
     NO_MARKET,
     Credit,
@@ -207,8 +207,15 @@ def new_trade(job: ConnectedJob, decision: Decision) -> Trade:
         strike_mismatch=risk.strike_mismatch_points,
         edge=risk.edge,
         worst_case=risk.worst_case,
-        limits=context.config.limits() | ({STORED_TIMETABLE: stored_day(view.day)} if view.day else {}),
+        limits=context.config.limits() | _stored_hours(view),
     )
+
+
+def _stored_hours(view: EntryView) -> dict[str, object]:
+    """The timetable by which the trade is exited, with the SPY calls' own hours as they were told."""
+    if view.day is None:
+        return {}
+    return {STORED_TIMETABLE: stored_day(with_hours(view.day, view.market.spy_hours))}
 
 
 def in_the_brokers_words(job: ConnectedJob, trade: Trade, outcome: Outcome) -> Outcome:

@@ -362,7 +362,7 @@ class OrderExecutor:
     def fill_of(self, execution: Execution) -> Fill | None:
         """The execution as a fill of ours; None when its order is not in this ledger.
 
-        Its commission, dollars, is estimated until it was reported.
+        Its commission, dollars, is estimated until it was reported; the estimate is kept beside it.
         """
         record = self._own_order(execution.order_ref)
         if record is None or record.ticket.contract.con_id != execution.con_id:
@@ -371,9 +371,9 @@ class OrderExecutor:
         commission = reported
         if commission is None:  # a correction keeps the fee of what it corrects, until its own is reported
             commission = self.ledger.fills.reported_fee(execution.family)
-        if commission is None:
-            commission = self._estimate(execution, record)
-        return Fill(execution, record.trade_id, record.leg, record.purpose, commission, reported is None)
+        estimate = self._estimate(execution, record)
+        known = estimate if commission is None else commission
+        return Fill(execution, record.trade_id, record.leg, record.purpose, known, reported is None, estimate)
 
     def _estimate(self, execution: Execution, record: OrderRecord) -> Decimal:
         """Expected commission of one execution, dollars, given the order's other executions."""

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from spxarb import logs
@@ -40,8 +39,6 @@ RESTORE_SECONDS = 20.0
 """How long an exit that was cut off may take to leave a fail-safe at the broker."""
 GONE = frozenset({Break.LIQUIDATED, Break.TAKEN, Break.MISSING})
 """What the account holds no more is over, though not by our orders."""
-SPY_LATE_SESSION = timedelta(minutes=15)
-"""SPY options trade until 16:15 in some series, perhaps on their last day too: an exit tries, at no cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +156,7 @@ def not_proven(job: ConnectedJob, trade: Trade) -> ExitResult:
 
 def nothing_trades(job: ConnectedJob, trade: Trade) -> bool:
     """Whether the last session is over for both calls; SPY's may trade a little longer than SPX's."""
-    return job.now >= timetable_of(trade, job.context.config).close + SPY_LATE_SESSION
+    return job.now >= timetable_of(trade, job.context.config).spy_until
 
 
 async def _why_not_flat(

@@ -17,6 +17,7 @@ from spxarb.core.results.positions import Action
 from spxarb.errors import GatewayError
 from spxarb.trading import bookkeeping
 from spxarb.trading.exits import KEPT, ExitResult, exit_alone
+from spxarb.trading.market import calendar_doubt
 from spxarb.trading.market_calendar import timetable_of
 from spxarb.trading.marks import mark_trades, not_live, second_look
 from spxarb.trading.settlement import has_expired
@@ -203,4 +204,18 @@ def worth_hearing(job: ConnectedJob, managed: Sequence[Managed]) -> list[str]:
     if unknown and (known or realised) and job.context.limits.emergency_exit_enabled:
         without = ", ".join(unknown)
         blind.append(f"The day's loss limit is checked without {without}: what it makes is not known.")
-    return [*blind, *not_live(one.marked for one in watched)]
+    return [*blind, *not_live(one.marked for one in watched), *_other_hours(job, watched)]
+
+
+def _other_hours(job: ConnectedJob, watched: Sequence[Managed]) -> list[str]:
+    """Where the broker's hours of SPY are not those of the exit by time: the exchange may close early."""
+    if not watched or not job.underlyings:
+        return []
+    told = job.broker.hours(job.underlyings[1].con_id, job.now.date())
+    days = {timetable_of(one.marked.trade, job.context.config) for one in watched}
+    doubts = {day.exit_at: calendar_doubt(day, told) for day in days if told and day.day == told.day}
+    return [
+        f"{doubt}: the exit by time is due at {exit_at:%H:%M}; if that is too late, run `spxarb close-all`."
+        for exit_at, doubt in doubts.items()
+        if doubt
+    ]

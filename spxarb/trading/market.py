@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from spxarb.broker.broker import Broker, Chain
-    from spxarb.core.model import Contract, TradingHours
-    from spxarb.core.sessions import TradingDay
+    from spxarb.core.model import Contract
+    from spxarb.core.sessions import TradingDay, TradingHours
 
 NEIGHBOUR_SECONDS = 1.0
 """How long to wait for quotes of the neighbouring strikes: they only serve to estimate the edge."""
@@ -95,6 +95,7 @@ async def entry_market(
         spy_quote=broker.quote(spy_call.con_id) if spy_call else Quote(),
         spx_equivalent_mid=_mid_between(broker, beside, target),
         calendar_doubt=calendar_doubt(timetable, spx_chain.session, spy_chain.session),
+        spy_hours=spy_chain.session,
     )
 
 
@@ -124,7 +125,8 @@ def calendar_doubt(timetable: TradingDay | None, *sessions: TradingHours | None)
     Hours that the broker does not send are no agreement: no entry then.
     """
     if timetable is None:
-        return ""
+        told = next((session for session in sessions if session and session.open), None)
+        return f"The calendar knows no session on {told.day}, and the broker shows one" if told else ""
     for session in sessions:
         if session is None:
             return "The broker sends no trading hours for today"

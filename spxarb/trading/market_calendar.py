@@ -10,7 +10,14 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from spxarb.core.sessions import STORED_TIMETABLE, TradingDay, day_from_stored, session_times, trading_day
+from spxarb.core.sessions import (
+    SATURDAY,
+    STORED_TIMETABLE,
+    TradingDay,
+    day_from_stored,
+    session_times,
+    trading_day,
+)
 from spxarb.imports import trimmed
 
 if TYPE_CHECKING:
@@ -19,6 +26,14 @@ if TYPE_CHECKING:
 
     from spxarb.config.schema import Sections
     from spxarb.core.records import Trade
+
+
+class DaySession(NamedTuple):
+    """What a day is at the exchange: its timetable, None without one, and why it is not an ordinary day."""
+
+    day: date
+    hours: TradingDay | None
+    why: str
 
 
 class Closures(NamedTuple):
@@ -54,6 +69,19 @@ def timetable(day: date, config: Sections) -> TradingDay | None:
         entry_cutoff=times.entry_cutoff,
         exit_check_time=times.exit_check_time,
     )
+
+
+def session_on(day: date, config: Sections) -> DaySession:
+    """The session of `day`; `why` is empty on an ordinary day."""
+    hours = timetable(day, config)
+    if hours is not None and not hours.early:
+        return DaySession(day, hours, "")
+    if hours is None and day.weekday() >= SATURDAY:
+        return DaySession(day, None, f"{day:%A}")
+    known = _exchange()(years=day.year, categories=("half_day",) if hours else ("public",))
+    key = "early_close" if hours else "closed"
+    name = str(known.get(day, "")).partition(" (")[0] or f"calendar.{key} in the configuration"
+    return DaySession(day, hours, name)
 
 
 def timetable_of(trade: Trade, config: Sections) -> TradingDay:

@@ -19,27 +19,26 @@ from spxarb.core.exits import settlement_cash
 from spxarb.core.matters import MatterKind, NewMatter
 from spxarb.core.model import ZERO, ExitReason, LegName, latest_revisions
 from spxarb.core.records import Settlement, held
-from spxarb.core.sessions import next_trading_day, previous_trading_day
+from spxarb.core.sessions import next_trading_day
+from spxarb.core.settlement import OFFICIAL_AFTER, ClosingPrice, Stage, believable
 from spxarb.core.trades import TradeEvent, TradeState
 from spxarb.trading import bookkeeping, matters
-from spxarb.trading.market import underlyings
+from spxarb.trading.assignment import expect_shares, shares_came, spy_shares
+from spxarb.trading.closing_prices import closing_prices
 from spxarb.trading.market_calendar import closures_around, timetable, timetable_of
+from spxarb.trading.settlement_stages import described, record_stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
     from decimal import Decimal
 
-    from spxarb.core.model import BrokerSnapshot, Quote
     from spxarb.core.records import Trade
+    from spxarb.trading.closing_prices import Closes
     from spxarb.trading.connected import ConnectedJob
-    from spxarb.trading.market import Underlyings
 
-RESTATE_WITHIN = 100
-"""The official close replaces a provisional price only if it is within 1/100 of it: a sanity bound.
-
-It does differ: on 2025-04-30 SPX stopped at 5560.83 on screen and settled at 5569.06.
-"""
+PATIENCE_DAYS = 2
+"""For how many trading days an official close may stay out before a human hears of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +47,7 @@ class _Expired:
 
     `held`: what its own executions, and what others are known to have taken, leave. `shown`: what of it the
     account still shows. `taken`: whether others took any. `orders`: those whose end is not proven.
+    `stages`: by which each leg is settled.
     """
 
     trade: Trade
@@ -55,6 +55,7 @@ class _Expired:
     shown: Mapping[LegName, Decimal]
     orders: Sequence[str]
     settled: Mapping[LegName, Settlement]
+    stages: Mapping[LegName, Stage]
     taken: str = ""
 
     @property
@@ -101,14 +102,14 @@ async def settle_expired(job: ConnectedJob) -> list[str]:
     todo = [expired for expired in (_expired(job, trade) for trade in trades) if not _in_order(expired)]
     if not todo:
         return []
-    under = await _closing_prices(job)
+    closes = await closing_prices(job, [expired.trade for expired in todo])
     today = job.now.date()
     if any(expired.trade.expiry == today for expired in todo):
-        closes = {leg: _close_of(job, today, quote) for leg, quote in _quotes(under).items()}
-        job.ledger.days.add_closes(today, job.broker.account, closes)
-    notes = [note for expired in todo for note in _settle(job, expired, under)]
+        known = {leg: close.price for leg in LegName if (close := closes.of(leg, today)) is not None}
+        job.ledger.days.add_closes(today, job.broker.account, known)
+    notes = [note for expired in todo for note in _settle(job, expired, closes)]
     _summarize(job, [expired.trade for expired in todo])
-    return notes
+    return [*notes, *closes.notes]
 
 
 def _in_order(expired: _Expired) -> bool:
@@ -123,6 +124,7 @@ def _expired(job: ConnectedJob, trade: Trade) -> _Expired:
         shown={leg: shown(job, trade, leg) for leg in LegName},
         orders=[record.ref for record in job.ledger.orders.of_trade(trade.id) if not record.final],
         settled={row.leg: row for row in job.ledger.settlements.of_trade(trade.id)},
+        stages={row.leg: row.stage for row in job.ledger.settlements.figures(trade.id)},
         taken="; ".join(finding.text for finding in job.differences(trade) if finding.kind in BY_OTHERS),
     )
 
@@ -144,7 +146,7 @@ def shown(job: ConnectedJob, trade: Trade, leg: LegName) -> Decimal:
     return min(position, ours, key=abs)
 
 
-def _settle(job: ConnectedJob, expired: _Expired, under: Underlyings) -> list[str]:
+def _settle(job: ConnectedJob, expired: _Expired, closes: Closes) -> list[str]:
     """Settle one trade anew from what is held, or say what it waits for. Returns sentences."""
     ledger, trade = job.ledger, expired.trade
     if not trade.is_open:
@@ -159,43 +161,57 @@ def _settle(job: ConnectedJob, expired: _Expired, under: Underlyings) -> list[st
         reason = ExitReason.ENTRY_UNWOUND if trade.state.entry_interrupted else ExitReason.EXPIRATION
         bookkeeping.closed(ledger, trade, reason, job.now)
         return [f"trade {trade.id} is closed: nothing of it was held at the close"]
-    rows = _settlements(job, expired, under)
+    rows = _settlements(job, expired, closes)
     if rows is None:
         bookkeeping.move(ledger, trade, TradeEvent.SESSION_OVER, note="its closing prices are not known")
         return []
     waited = trade.state is TradeState.EXPIRED
     trade = bookkeeping.move(ledger, trade, TradeEvent.SESSION_OVER, note="" if waited else trade.note)
-    ledger.settlements.replace(trade.id, rows)
+    ledger.settlements.replace(trade.id, [row for row, _ in rows])
+    figures = [record_stage(ledger, row, stage) for row, stage in rows]
+    spy = next((row for row, _ in rows if row.leg is LegName.SPY), None)
+    expect_shares(job, trade, spy)
     if expired.taken:  # what others paid or got for it, the ledger cannot know
         bookkeeping.ended_by_others(
             ledger, _as_expired(job, trade), ExitReason.EXPIRATION, job.now, expired.taken
         )
     else:
         bookkeeping.settled_provisionally(ledger, _as_expired(job, trade), job.now)
-    return [
-        f"trade {trade.id}: {row.quantity:+.0f} {row.leg} calls settled at {row.price:f} for "
-        f"{row.cash:+,.2f} dollars"
-        for row in rows
-    ]
+    return [f"trade {trade.id}: {described(figure)}" for figure in figures]
 
 
-def _settlements(job: ConnectedJob, expired: _Expired, under: Underlyings) -> list[Settlement] | None:
-    """A settlement for each leg that is held; None while a closing price is not known."""
+def _settlements(
+    job: ConnectedJob, expired: _Expired, closes: Closes
+) -> list[tuple[Settlement, Stage]] | None:
+    """A settlement for each leg that is held, and its stage; None while a closing price is not known."""
     trade, rows = expired.trade, []
-    quotes, closes = _quotes(under), job.ledger.days.closes(trade.expiry, job.broker.account)
+    evening = job.ledger.days.closes(trade.expiry, job.broker.account)
     for leg, quantity in expired.held.items():
-        known, strike = expired.settled.get(leg), trade.contract(leg).strike
+        known = expired.settled.get(leg)
         if not quantity:
             continue
         if known is not None and known.quantity == quantity:
-            rows.append(known)
+            rows.append((known, expired.stages.get(leg, Stage.LAST_PRINT)))
             continue
-        price = _close_of(job, trade.expiry, quotes[leg]) or closes[leg]
-        if price is None or strike is None:
+        close = closes.of(leg, trade.expiry)
+        if close is None and (price := evening[leg]) is not None:
+            close = ClosingPrice(price, Stage.LAST_PRINT, f"{leg} price of that evening")
+        row = None if close is None else _settled_at(job, trade, leg, quantity, close)
+        if row is None or close is None:
             return None
-        cash = settlement_cash(leg, quantity, strike, price, trade.contract(leg).multiplier) + ZERO
-        rows.append(Settlement(trade.id, leg, quantity, price, cash, f"{leg} last trade", job.now))
+        rows.append((row, close.stage))
     return rows
+
+
+def _settled_at(
+    job: ConnectedJob, trade: Trade, leg: LegName, quantity: Decimal, close: ClosingPrice
+) -> Settlement | None:
+    """What so many calls bring at a closing price; None without a strike."""
+    contract = trade.contract(leg)
+    if contract.strike is None:
+        return None
+    cash = settlement_cash(leg, quantity, contract.strike, close.price, contract.multiplier) + ZERO
+    return Settlement(trade.id, leg, quantity, close.price, cash, close.source, job.now)
 
 
 def _as_expired(job: ConnectedJob, trade: Trade) -> Trade:
@@ -206,105 +222,118 @@ def _as_expired(job: ConnectedJob, trade: Trade) -> Trade:
     return trade
 
 
-def _quotes(under: Underlyings) -> dict[LegName, Quote]:
-    return {LegName.SPX: under.spx_quote, LegName.SPY: under.spy_quote}
-
-
-async def _closing_prices(job: ConnectedJob) -> Underlyings:
-    """SPX and SPY; a last price is enough, for there are no quotes after the close."""
-    timeout = job.context.config.execution.quote_timeout_seconds
-    return await underlyings(job.broker, timeout, lambda _, quote: quote.last is not None)
-
-
-def _close_of(job: ConnectedJob, expiry: date, quote: Quote) -> Decimal | None:
-    """The underlying's close on `expiry`: today's last price or the previous close; None: neither fits."""
-    today = job.now.date()
-    if expiry == today:
-        return quote.last
-    closed = closures_around(today, job.context.config).closed
-    # Tick 9 (close) is the previous session's on a trading day; on a Saturday or holiday it can be a day
-    # older (ib_insync issue 321).
-    return quote.close if expiry == previous_trading_day(today, closed=closed) else None
-
-
 def _summarize(job: ConnectedJob, trades: Iterable[Trade]) -> None:
     """Rewrite the daily summaries of the days of these trades."""
     for day in sorted({trade.trade_date for trade in trades}):
         bookkeeping.summarize(job.ledger, day)
 
 
-# --- the next trading day ---------------------------------------------------------------------------
-
-
-def spy_shares(snapshot: BrokerSnapshot) -> Decimal:
-    """The account's SPY stock, shares; short negative."""
-    stock = (row.quantity for row in snapshot.positions if (row.symbol, row.sec_type) == ("SPY", "STK"))
-    return sum(stock, start=ZERO)
-
-
-def spy_shares_overnight(snapshot: BrokerSnapshot) -> Decimal:
-    """The account's SPY stock before the day's executions, shares; short negative."""
-    rows = (row for row in snapshot.todays_executions if (row.symbol, row.sec_type) == ("SPY", "STK"))
-    traded = (row.quantity * row.side.sign for row in latest_revisions(rows))
-    return spy_shares(snapshot) - sum(traded, start=ZERO)
+# --- the official close, and the next trading day -----------------------------------------------------
 
 
 async def finalize(job: ConnectedJob) -> list[str]:
-    """Prove the settlements of earlier days, or say what a human must look at. Returns sentences."""
-    waiting = [trade for trade in job.ledger.trades.provisional() if _can_be_proven(job, trade)]
+    """Restate settlements at the official close, and prove those of earlier days. Returns sentences.
+
+    What a human must look at is kept as a matter, and stays provisional.
+    """
+    trades = job.ledger.trades.provisional()
+    waiting = [trade for trade in trades if _official_is_due(job, trade) or _can_be_proven(job, trade)]
     if not waiting:
         return []
-    under = await _closing_prices(job)
-    notes = [note for trade in waiting for note in _finalize(job, trade, under.spx_quote)]
+    closes = await closing_prices(job, [trade for trade in waiting if _lacks_official(job, trade)])
+    notes = [note for trade in waiting for note in _restate(job, trade, closes)]
+    for trade in waiting:
+        if _can_be_proven(job, trade):
+            notes += _prove(job, trade)
     _summarize(job, waiting)
-    return notes
+    return [*notes, *closes.notes]
+
+
+def _lacks_official(job: ConnectedJob, trade: Trade) -> list[LegName]:
+    """Legs that are settled at a last print still."""
+    later = {row.leg for row in job.ledger.settlements.figures(trade.id) if row.stage is not Stage.LAST_PRINT}
+    rows = job.ledger.settlements.of_trade(trade.id)
+    return [row.leg for row in rows if row.provisional and row.leg not in later]
+
+
+def _official_is_due(job: ConnectedJob, trade: Trade) -> bool:
+    due = timetable_of(trade, job.context.config).close + OFFICIAL_AFTER
+    return job.now >= due and bool(_lacks_official(job, trade))
 
 
 def _can_be_proven(job: ConnectedJob, trade: Trade) -> bool:
     """Whether the next trading day has opened: assigned shares are in the account before that."""
-    closed = closures_around(trade.expiry, job.context.config).closed
-    day = timetable(next_trading_day(trade.expiry, closed=closed), job.context.config)
+    day = timetable(_trading_day_after(job, trade.expiry), job.context.config)
     return day is not None and job.now >= day.open
 
 
-def _finalize(job: ConnectedJob, trade: Trade, spx_quote: Quote) -> list[str]:
-    settlements = job.ledger.settlements.of_trade(trade.id)
-    spy = next((row for row in settlements if row.leg is LegName.SPY), None)
-    doubt = "" if spy is None else _doubt_about_shares(job, trade, spy)
-    if doubt:
-        finding = NewMatter(MatterKind.SHARES.key(trade.id), doubt, trade.id)
-        if matters.needs_human(job.ledger, finding, job.now):
-            return []
-    official = _close_of(job, trade.expiry, spx_quote)
-    for settlement in settlements:
-        job.ledger.settlements.record(_final(trade, settlement, official))
+def _trading_day_after(job: ConnectedJob, day: date, count: int = 1) -> date:
+    for _ in range(count):
+        day = next_trading_day(day, closed=closures_around(day, job.context.config).closed)
+    return day
+
+
+def _restate(job: ConnectedJob, trade: Trade, closes: Closes) -> list[str]:
+    """Settle at the official close what was settled at a last print. Returns sentences."""
+    notes, wanting = [], _lacks_official(job, trade)
+    for row in job.ledger.settlements.of_trade(trade.id):
+        close = closes.of(row.leg, trade.expiry)
+        if row.leg not in wanting or close is None or close.stage is not Stage.OFFICIAL:
+            continue
+        if not believable(close.price, row.price) and _contradicts(job, trade, row, close):
+            continue
+        settled = _settled_at(job, trade, row.leg, row.quantity, close)
+        if settled is None:
+            continue
+        figure = record_stage(job.ledger, settled, Stage.OFFICIAL)
+        notes.append(f"trade {trade.id}: {described(figure)}")
+        if row.leg is LegName.SPY:
+            expect_shares(job, trade, settled)
+    if notes:
+        bookkeeping.update_pnl(job.ledger, trade)
+    return notes
+
+
+def _contradicts(job: ConnectedJob, trade: Trade, row: Settlement, close: ClosingPrice) -> bool:
+    """Whether a human has yet to say that so different an official close is right."""
+    text = (
+        f"trade {trade.id}: {row.leg} closed at {close.price:f} by the {close.source}, and at {row.price:f} "
+        f"by the {row.source}: compare with the statement; acknowledged, the official close counts"
+    )
+    finding = NewMatter(_contradiction(trade, row.leg), text, trade.id)
+    return matters.needs_human(job.ledger, finding, job.now)
+
+
+def _contradiction(trade: Trade, leg: LegName) -> str:
+    """The key of the matter that two closes of one leg contradict each other."""
+    return MatterKind.SETTLEMENT.key(f"{trade.id}:{leg}")
+
+
+def _prove(job: ConnectedJob, trade: Trade) -> list[str]:
+    """Make the settlement final, if no shares came of it and its official closes are known."""
+    rows = job.ledger.settlements.of_trade(trade.id)
+    spy = next((row for row in rows if row.leg is LegName.SPY), None)
+    if shares_came(job, trade, spy):
+        return []
+    if (missing := _lacks_official(job, trade)) and _is_waited_for(job, trade, missing):
+        legs = " and ".join(missing)
+        return [f"trade {trade.id}: the official close of {legs} on {trade.expiry} is not known yet"]
+    for row in rows:
+        job.ledger.settlements.record(replace(row, provisional=False))
     bookkeeping.move(job.ledger, trade, TradeEvent.SETTLEMENT_PROVEN)
     return [f"trade {trade.id}: its settlement is final"]
 
 
-def _doubt_about_shares(job: ConnectedJob, trade: Trade, spy: Settlement) -> str:
-    """Why shares of expired SPY calls may have been assigned; empty when the account shows none."""
-    calls = f"trade {trade.id} expired with {abs(spy.quantity):.0f} SPY calls open"
-    baseline = job.ledger.days.baseline(trade.expiry, job.broker.account)
-    if baseline is None:
-        return (
-            f"{calls}, and how many SPY shares the account held that evening is not known: compare with the "
-            "statement whether shares were assigned"
-        )
-    change = spy_shares_overnight(job.snapshot) - baseline
-    if not change:
-        return ""
-    return (
-        f"{calls}, and the account's SPY stock has changed by {change:+.0f} shares since: compare with the "
-        "statement whether they were assigned; spxarb trades no shares"
+def _is_waited_for(job: ConnectedJob, trade: Trade, missing: Sequence[LegName]) -> bool:
+    """Whether official closes may still come; after days, whether no human has said that none will."""
+    contradicted = {_contradiction(trade, leg) for leg in missing}
+    if any(matter.key in contradicted for matter in job.ledger.matters.open()):
+        return True
+    if job.now.date() <= _trading_day_after(job, trade.expiry, PATIENCE_DAYS):
+        return True
+    text = (
+        f"trade {trade.id}: the broker does not tell the official close of {' and '.join(missing)} on "
+        f"{trade.expiry}: compare with the statement; acknowledged, its last print counts"
     )
-
-
-def _final(trade: Trade, settlement: Settlement, official: Decimal | None) -> Settlement:
-    """The settlement made final, at the official SPX close where it is known by now."""
-    price, strike = settlement.price, trade.spx.strike
-    near = official is not None and price is not None and abs(official - price) * RESTATE_WITHIN < price
-    if settlement.leg is not LegName.SPX or official is None or not near or strike is None:
-        return replace(settlement, provisional=False)
-    cash = settlement_cash(LegName.SPX, settlement.quantity, strike, official, trade.spx.multiplier)
-    return replace(settlement, price=official, cash=cash, source="official SPX close", provisional=False)
+    finding = NewMatter(MatterKind.SETTLEMENT.key(f"{trade.id}:not told"), text, trade.id)
+    return matters.needs_human(job.ledger, finding, job.now)

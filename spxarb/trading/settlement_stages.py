@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from spxarb.core.matters import MatterKind
+from spxarb.core.model import LegName
 from spxarb.core.records import Settlement, held
 from spxarb.core.settlement import Stage, figure_of
 from spxarb.core.trades import TradeEvent, TradeState
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-    from spxarb.core.model import LegName
     from spxarb.core.records import Trade
     from spxarb.core.settlement import SettlementFigure
     from spxarb.ledger.ledger import Ledger
@@ -59,9 +60,19 @@ def settled_by_statement(
         trade = bookkeeping.move(ledger, trade, TradeEvent.SESSION_OVER, note="")
     row = Settlement(trade.id, leg, quantity, price, cash, source, at, provisional=False)
     figure = record_stage(ledger, row, Stage.STATEMENT)
+    _answered(ledger, trade, leg, at)
     _conclude(ledger, trade, at)
     bookkeeping.summarize(ledger, trade.trade_date)
     return f"trade {trade.id}: {described(figure)}"
+
+
+def _answered(ledger: Ledger, trade: Trade, leg: LegName, at: datetime) -> None:
+    """What was in doubt about the leg's settlement is not any more; shares stay a matter for a human."""
+    keys = [MatterKind.SETTLEMENT.key(f"{trade.id}:{subject}") for subject in (leg, "not told")]
+    if leg is LegName.SPY:
+        keys.append(MatterKind.ASSIGNMENT.key(trade.id))
+    for key in keys:
+        ledger.matters.resolve(key, "the statement says what it brought", at)
 
 
 def _conclude(ledger: Ledger, trade: Trade, at: datetime) -> None:

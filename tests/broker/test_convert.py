@@ -8,7 +8,8 @@ import pytest
 
 from spxarb.broker import convert
 from spxarb.broker.frames import ibc, ibo
-from spxarb.core.model import NEW_YORK, Side, TradingHours
+from spxarb.core.model import NEW_YORK, Side
+from spxarb.core.sessions import TradingHours
 
 CHICAGO = ZoneInfo("America/Chicago")
 
@@ -179,6 +180,22 @@ def test_an_expiring_spxw_series_closes_at_three_in_chicago_though_its_hours_say
     assert convert.session(spy, TODAY)[0].close == ny(16, 15)
 
 
+@pytest.mark.parametrize(
+    ("trading", "until"),
+    [
+        ("20261124:0930-20261124:1615", (16, 15)),
+        ("20261124:0930-20261124:1600;20261125:0930-20261125:1615", (16, 0)),
+        ("20261124:0930-20261124:1315", (13, 15)),
+        ("20261123:2015-20261124:0925;20261124:0930-20261124:1615;20261124:2015-20261125:0925", (16, 15)),
+        ("", None),
+        ("20261124:CLOSED", None),
+    ],
+)
+def test_spy_calls_trade_as_long_as_their_own_trading_hours_say(trading, until):
+    spy = details("20261124:0930-20261124:1600", "US/Eastern", "SPY", tradingHours=trading)
+    assert convert.session(spy, TODAY)[0] == TradingHours(TODAY, ny(9, 30), ny(16, 0), until and ny(*until))
+
+
 def test_a_half_day_shows_its_early_end():
     assert convert.session(details("20261124:0830-20261124:1215"), TODAY)[0].close == ny(13, 15)
 
@@ -237,3 +254,24 @@ def test_a_contract_is_the_gateways_own_description():
 def test_an_expiry_may_come_with_a_time_behind_it():
     assert convert.day("20261124 08:30 US/Central") == TODAY
     assert convert.day("202611") is convert.day("20261399") is convert.day("") is None
+
+
+def test_the_closes_of_daily_bars_are_read_by_day():
+    """The first two bars as a real gateway sent them; one without a close is left out."""
+    text = (
+        "17|9000|20230413  16:31:22|20230415  16:31:22|3|"
+        "20230413|182.9400|186.5000|180.9400|185.9000|948837.22|184.869|324891|"
+        "20230414|183.9500|186.2800|182.0100|185.0000|960000.00|184.100|300000|"
+        "20230417|-1|-1|-1|-1|0|0|0|"
+    )
+    assert convert.daily_closes(text.split("|")) == {
+        date(2023, 4, 13): Decimal("185.9"),
+        date(2023, 4, 14): Decimal(185),
+    }
+    assert convert.daily_closes(["17", "9000", "", "", "0"]) == {}
+
+
+@pytest.mark.parametrize("row", [["yesterday"], ["20230413", "1", "1"]])
+def test_daily_bars_that_cannot_be_read_are_an_error_and_not_a_day_less(row):
+    with pytest.raises((ValueError, IndexError)):
+        convert.daily_closes(["17", "9000", "", "", "1", *row, *[""] * (4 - len(row))])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spxarb.config.schema import FeesSettings
-from spxarb.core.fees import FeeSchedule, commission_share, order_fees
-from spxarb.core.model import Side, dec
+from spxarb.core.fees import FeeComparison, FeeSchedule, commission_share, compare_fees, order_fees
+from spxarb.core.model import NEW_YORK, Execution, LegName, Side, dec
+from spxarb.core.records import Fill, Purpose
 
 FEES = FeeSchedule()
 sides = st.sampled_from(Side)
@@ -101,3 +103,25 @@ def test_fees_are_whole_cents_and_never_below_the_minimum(symbol, side, price, q
 def test_more_contracts_never_cost_less(symbol, side, price, quantity):
     one_more = order_fees(FEES, symbol, side, quantity + 1, price)
     assert one_more >= order_fees(FEES, symbol, side, quantity, price)
+
+
+def fill(commission, estimate, *, waiting=False):
+    at = datetime(2026, 2, 10, 9, 35, tzinfo=NEW_YORK)
+    row = Execution("1.01", "", 1, 1, 1, 1, "SPX", Side.BUY, dec(1), dec(20), at)
+    kept = None if estimate is None else dec(estimate)
+    return Fill(row, 1, LegName.SPX, Purpose.ENTRY, dec(commission), waiting, kept)
+
+
+def test_only_executions_with_an_estimate_and_a_reported_fee_are_compared():
+    fills = [
+        fill("1.30", "1.64"),
+        fill("9.10", "8.00"),
+        fill("2.00", None),
+        fill("1.64", "1.64", waiting=True),
+    ]
+    assert compare_fees(fills) == FeeComparison(2, dec("9.64"), dec("10.40"), dec("0.76"), waiting=1)
+
+
+def test_without_anything_to_compare_there_is_no_difference_and_not_0():
+    assert compare_fees([]) == FeeComparison()
+    assert compare_fees([fill("1.64", "1.64", waiting=True)]) == FeeComparison(waiting=1)

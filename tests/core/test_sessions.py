@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime, time, timedelta
+from time import tzset
 
 import pytest
 from hypothesis import given
@@ -10,8 +12,17 @@ from hypothesis import strategies as st
 
 from spxarb.config.load import Config
 from spxarb.core.model import NEW_YORK
-from spxarb.core.sessions import next_trading_day, previous_trading_day, trading_day
-from spxarb.trading.market_calendar import closures, closures_around, timetable
+from spxarb.core.sessions import (
+    TradingHours,
+    day_from_stored,
+    next_trading_day,
+    previous_trading_day,
+    stored_day,
+    trading_day,
+    with_hours,
+)
+from spxarb.trading.market import calendar_doubt
+from spxarb.trading.market_calendar import closures, closures_around, session_on, timetable
 
 TIMES = {"entry_time": time(9, 35), "entry_cutoff": time(10, 0), "exit_check_time": time(15, 45)}
 
@@ -43,6 +54,57 @@ def test_the_calendar_knows_every_closure_that_the_exchange_announced(year):
     known = closures(year)
     assert known.closed == days(year, CLOSED[year])
     assert known.early == days(year, EARLY[year])
+
+
+@pytest.mark.filterwarnings("ignore")  # of its own pandas
+def test_every_day_of_four_years_opens_and_closes_as_an_independent_calendar_says():
+    """The package exchange_calendars, which shares nothing with `holidays`: each session's open and close in UTC."""
+    independent = pytest.importorskip("exchange_calendars").get_calendar(
+        "XNYS", start="2025-01-01", end="2028-12-31"
+    )
+    theirs = {
+        row.Index.date(): (row.open.to_pydatetime(), row.close.to_pydatetime())
+        for row in independent.schedule.itertuples()
+    }
+    every = [date(2025, 1, 1) + timedelta(days=n) for n in range(4 * 365 + 1)]
+    ours = {day: timetable(day, Config()) for day in every}
+    assert {day: (hours.open, hours.close) for day, hours in ours.items() if hours} == theirs
+    assert len(theirs) == 1003
+    assert {day for day, hours in ours.items() if hours and hours.early} == {
+        day for day, (_, close) in theirs.items() if close.astimezone(NEW_YORK).time() == time(13)
+    }
+
+
+CLOCK_CHANGES = [
+    "2025-03-09",
+    "2025-11-02",
+    "2026-03-08",
+    "2026-11-01",
+    "2027-03-14",
+    "2027-11-07",
+    "2028-03-12",
+]
+
+
+@pytest.mark.parametrize("machine", ["UTC", "America/New_York", "Asia/Tokyo"])
+def test_a_timetable_is_new_yorks_around_every_clock_change_wherever_the_machine_is(machine, monkeypatch):
+    """The week around each change, one day after the other: 9:30 to 16:00 there, and stored as that."""
+    monkeypatch.setenv("TZ", machine)
+    tzset()
+    try:
+        for change in map(date.fromisoformat, CLOCK_CHANGES):
+            for day in (change + timedelta(days=n) for n in range(-6, 7)):
+                hours = timetable(day, Config())
+                if hours is None:
+                    continue
+                summer = date(day.year, 3, 8) <= day and (day >= change) == (change.month == 3)
+                utc = [hours.open.astimezone(UTC).hour, hours.close.astimezone(UTC).hour]
+                assert utc == ([13, 20] if summer else [14, 21]), day
+                assert day_from_stored(json.loads(json.dumps(stored_day(hours)))) == hours
+                assert hours.settle_at - hours.exit_at == timedelta(minutes=20)
+    finally:
+        monkeypatch.undo()
+        tzset()
 
 
 def test_an_ordinary_day_runs_from_half_past_nine_to_four():
@@ -169,3 +231,66 @@ def test_every_timetable_is_in_the_order_of_the_day(day, short, cutoff, exit_tra
         return
     assert found.open < found.exit_at < found.close < found.settle_at
     assert found.entry_cutoff <= found.exit_at <= found.close - timedelta(minutes=15)
+
+
+# --- the broker's own hours ------------------------------------------------------------------------------
+
+
+def told(opens, closes, until=None, day=date(2026, 11, 27)):
+    moments = (datetime.combine(day, clock, NEW_YORK) if clock else None for clock in (opens, closes, until))
+    return TradingHours(day, *moments)
+
+
+def test_spy_calls_trade_a_quarter_of_an_hour_longer_unless_their_own_hours_say_otherwise():
+    half, whole = timetable(date(2026, 11, 27), Config()), timetable(date(2026, 11, 25), Config())
+    assert (clock(half.spy_until), clock(whole.spy_until)) == ("13:15", "16:15")
+    assert clock(with_hours(half, told(time(9, 30), time(13), time(13))).spy_until) == "13:00"
+    for nothing in (
+        None,
+        told(None, None),
+        told(time(9, 30), time(13)),
+        told(time(9, 30), time(16), time(16, 15), date(2026, 11, 25)),
+    ):
+        assert with_hours(half, nothing) == half
+
+
+def test_a_timetable_of_an_older_version_has_no_end_of_spy_and_is_given_one():
+    half = timetable(date(2026, 11, 27), Config())
+    old = {name: value for name, value in stored_day(half).items() if name != "spy_until"}
+    assert day_from_stored(old) == half
+
+
+OPENS = (None, time(8, 30), time(9, 30), time(9, 31))
+CLOSES = (None, time(12, 59), time(13), time(13, 15), time(13, 16), time(16), time(16, 15))
+
+
+@pytest.mark.parametrize("day", [date(2026, 11, 25), date(2026, 11, 26), date(2026, 11, 27)])
+@pytest.mark.parametrize("opens", OPENS)
+@pytest.mark.parametrize("closes", CLOSES)
+def test_calendar_and_broker_agree_when_the_hours_cover_the_session_and_end_with_it(day, opens, closes):
+    """An ordinary day, a holiday and a half-day against every kind of hours: up to 15 minutes longer is the same."""
+    if (opens is None) != (closes is None):
+        return
+    hours = timetable(day, Config())
+    end = {25: (time(16), time(16, 15)), 26: (), 27: (time(13), time(13, 15))}[day.day]
+    agree = opens is None if hours is None else (opens in {time(8, 30), time(9, 30)} and closes in end)
+    assert (calendar_doubt(hours, told(opens, closes, day=day)) == "") is agree
+    if hours is not None:
+        assert calendar_doubt(hours, None) == "The broker sends no trading hours for today"
+
+
+@pytest.mark.parametrize(
+    ("day", "why"),
+    [
+        ("2026-11-25", ""),
+        ("2026-11-26", "Thanksgiving Day"),
+        ("2026-11-27", "Day after Thanksgiving Day"),
+        ("2026-11-28", "Saturday"),
+        ("2025-01-09", "National Day of Mourning for former President Jimmy Carter"),
+        ("2026-12-01", "calendar.closed in the configuration"),
+        ("2026-12-02", "calendar.early_close in the configuration"),
+    ],
+)
+def test_a_day_that_is_not_an_ordinary_one_says_why(day, why):
+    config = Config.model_validate({"calendar": {"closed": ["2026-12-01"], "early_close": ["2026-12-02"]}})
+    assert session_on(date.fromisoformat(day), config).why == why

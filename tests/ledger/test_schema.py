@@ -11,8 +11,9 @@ import pytest
 from disk import as_nobody, mode_of, python, refused
 from samples import DAY, NOW, D, a_fill, a_trade, an_order, commands
 
-from spxarb.core.results.rows import DayRow, ExecutionRow, MatterRow, TradeRow
-from spxarb.core.settlement import Stage
+from spxarb.core.model import LegName
+from spxarb.core.results.rows import DayRow, ExecutionRow, MatterRow, SettlementRow, TradeRow
+from spxarb.core.settlement import SettlementFigure, Stage
 from spxarb.core.trades import TradeState
 from spxarb.ledger import schema
 from spxarb.ledger.ledger import Ledger
@@ -44,11 +45,15 @@ def test_every_column_of_a_table_is_a_field_of_its_row_in_a_report(ledger):
     ledger.fills.record(a_fill(trade))
     ledger.days.write_summary({"date": DAY})
     ledger.matters.raise_("lost:1", "compare", trade.id, NOW)
+    ledger.settlements.add_figure(
+        SettlementFigure(trade.id, LegName.SPX, Stage.LAST_PRINT, D(1), D(6840), D(500), "daily bars", NOW)
+    )
     for rows, fields in (
         (ledger.trades.rows(DAY, DAY), TradeRow.columns()),
         (ledger.days.summary_rows(DAY, DAY), DayRow.columns()),
         (ledger.fills.rows(DAY, DAY), ExecutionRow.columns()),
         (ledger.matters.open_rows(), MatterRow.columns()),
+        (ledger.settlements.figure_rows(DAY, DAY), SettlementRow.columns()),
     ):
         assert tuple(rows[0]) == fields
 
@@ -280,8 +285,8 @@ def test_jobs_that_start_together_after_an_upgrade_migrate_once(existing):
     code = """
 import sys, time
 from pathlib import Path
-from spxarb.core.results.rows import DayRow, ExecutionRow, MatterRow, TradeRow
-from spxarb.core.settlement import Stage
+from spxarb.core.results.rows import DayRow, ExecutionRow, MatterRow, SettlementRow, TradeRow
+from spxarb.core.settlement import SettlementFigure, Stage
 from spxarb.core.trades import TradeState
 from spxarb.ledger import schema
 from spxarb.ledger.ledger import Ledger

@@ -179,6 +179,11 @@ SCRIPTS: dict[str, Callable[[random.Random], Entry]] = {
     "competing_session": lambda d: fault("competing_session", lasts=d.choice((2, 600)), when=d.choice(({}, _at_request(d)))),
     "halted": lambda d: fault("halted", quotes=d.random() < 0.5, lasts=d.choice((1, 600))),
     "no_data": lambda d: fault("no_data", lasts=d.choice((1, 600))),
+    "official_close": lambda d: fault("official_close", by=d.choice((-9, 0.5, 9)), symbol=d.choice(("SPX", "SPY"))),
+    "after_hours": lambda d: fault("after_hours", by=d.choice((-2, 2))),
+    "old_close": lambda d: fault("old_close"),
+    "late_bars": lambda d: fault("late_bars", form=d.choice(("before", "none"))),
+    "expired_gone": lambda d: fault("expired_gone"),
 }  # fmt: skip
 """How the dice script each fault of the gateway's table."""
 NEED_RESTING = {

@@ -20,8 +20,8 @@ from spxarb.core.model import (
     Quote,
     QuoteUpdate,
     Side,
-    TradingHours,
 )
+from spxarb.core.sessions import TradingHours
 from spxarb.errors import GatewayError, RefusedError
 from spxarb.sim.control import RunningSim
 
@@ -126,7 +126,9 @@ def test_todays_spxw_chain_has_every_five_points_the_tiered_steps_and_the_regula
             Decimal("0.1"),
         )
         nine_thirty = datetime(2026, 11, 24, 9, 30, tzinfo=NEW_YORK)
-        assert chain.session == TradingHours(DAY, nine_thirty, nine_thirty.replace(hour=16, minute=0))
+        assert chain.session == TradingHours(
+            DAY, nine_thirty, nine_thirty.replace(hour=16, minute=0), nine_thirty.replace(hour=16, minute=0)
+        )
 
     session(gateway, steps)
 

@@ -112,6 +112,19 @@ def assert_fees_are_the_brokers(stage: Stage) -> None:
     assert stage.cash() == pytest.approx(1_000_000 + trade["final_pnl"], abs=1e-6)
 
 
+def assert_estimates_are_kept(stage: Stage, estimated: float) -> None:
+    """The report has both, and by how much they differ; so has each execution."""
+    report = stage.run("report")
+    reported = report["trades"][0]["commissions"]
+    fees = report["fees"]
+    assert (fees["executions"], fees["waiting"]) == (4, 0)
+    assert (fees["estimated"], fees["reported"]) == (pytest.approx(estimated), pytest.approx(reported))
+    assert fees["difference"] == pytest.approx(reported - estimated)
+    assert abs(fees["difference"]) > 5, "the schedule was configured far too dear"
+    assert sum(row["commission_estimate"] for row in report["executions"]) == pytest.approx(estimated)
+    assert "Fees of 4 executions, estimated and reported" in stage.run("report", as_json=False).out
+
+
 @pytest.fixture
 def closed(stage) -> Stage:
     """A spread that was closed without any fee reported; the estimates are far from the fees."""
@@ -131,8 +144,13 @@ def test_fees_that_are_reported_later_replace_the_estimates_in_whatever_job_come
     assert estimates(closed) == (4, 1)
     closed.sim.control.script([])
     closed.at("16:10")
+    before = closed.run("report")
+    assert before["fees"] == {
+        "executions": 0, "estimated": None, "reported": None, "difference": None, "waiting": 4,
+    }  # fmt: skip
     assert closed.run(*verb).code == 0
     assert_fees_are_the_brokers(closed)
+    assert_estimates_are_kept(closed, before["trades"][0]["commissions"])
 
 
 def test_a_fee_that_comes_after_the_list_that_was_asked_for_is_taken_too(closed):

@@ -75,7 +75,7 @@ def test_hours_are_in_the_zone_of_the_product_with_closed_and_short_days():
         "20261124:0830-20261124:1515",
         "20261125:0830-20261125:1515",
         "20261126:CLOSED",
-        "20261127:0830-20261127:1200",
+        "20261127:0830-20261127:1215",  # until 13:15 in New York, as they trade
         "20261128:CLOSED",
     ]
     assert trading == liquid

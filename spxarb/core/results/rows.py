@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from spxarb.core.model import ExitReason, LegName, Side, TradeStatus
 from spxarb.core.records import FillSource, Purpose
+from spxarb.core.settlement import Stage
 from spxarb.core.trades import TradeState
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ StateText = Annotated[str, TradeState]
 ReasonText = Annotated[str, ExitReason]
 LegText = Annotated[str, LegName]
 SideText = Annotated[str, Side]
+StageText = Annotated[str, Stage]
 PurposeText = Annotated[str, Purpose]
 SourceText = Annotated[str, FillSource]
 
@@ -114,6 +116,24 @@ class DayRow(Row):
 
 
 @dataclass(frozen=True)
+class SettlementRow(Row):
+    """A row of `settlement_stages`: what one stage says of one leg that expired. Dollars."""
+
+    trade_id: int
+    leg: LegText
+    stage: StageText
+    quantity: float
+    """Contracts, short negative."""
+    price: float | None
+    """The underlying's; null where a statement tells cash alone."""
+    cash: float
+    difference: float | None
+    """To the stage before; null in the first."""
+    source: str
+    at: TimeText
+
+
+@dataclass(frozen=True)
 class MatterRow(Row):
     """A row of `matters`: something that needs a human."""
 
@@ -162,5 +182,7 @@ class ExecutionRow(Row):
     order_id: int
     perm_id: int
     superseded: int
+    commission_estimate: float | None
+    """What the schedule of fees expected, kept beside what was reported."""
     source: SourceText
     """api: the gateway reported it; statement: it was supplied from the account's statement."""

@@ -9,7 +9,7 @@ from spxarb.core.result import Result
 from spxarb.core.results.rows import DayRow
 
 if TYPE_CHECKING:
-    from spxarb.core.results.rows import TradeRow
+    from spxarb.core.results.rows import SettlementRow, TradeRow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +18,8 @@ class SettleResult(Result):
 
     trades: tuple[TradeRow, ...] = ()
     """The trades of the day."""
+    settlements: tuple[SettlementRow, ...] = ()
+    """What each stage says of the legs that expired, by leg, the first stage first."""
     summary: DayRow = field(default_factory=DayRow)
     provisional: bool = True
     """Whether a later look may change the figures: true until shown otherwise."""

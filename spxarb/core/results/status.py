@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Self
 from spxarb.core.result import Result
 
 if TYPE_CHECKING:
-    from datetime import date
+    from datetime import date, datetime
     from decimal import Decimal
 
     from spxarb.core.model import AccountValues, ExitReason, TradeStatus
     from spxarb.core.records import Trade
     from spxarb.core.results.positions import PositionResult
     from spxarb.core.results.rows import MatterRow
+    from spxarb.core.sessions import TradingDay
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,33 @@ class MarketResult:
 
 
 @dataclass(frozen=True)
+class SessionResult:
+    """Today's session and timetable, New York; all times null without a session."""
+
+    day: date | None = None
+    open: datetime | None = None
+    close: datetime | None = None
+    half_day: bool | None = None
+    """Null without a session."""
+    why: str | None = None
+    """Why there is no session, or a short one; null on an ordinary day."""
+    entry_open: datetime | None = None
+    entry_cutoff: datetime | None = None
+    exit_at: datetime | None = None
+    """When the exit by time is due."""
+    settle_at: datetime | None = None
+    doubt: str | None = None
+    """How the broker's own hours disagree; null when they agree, or when the broker was not asked."""
+
+    @classmethod
+    def of(cls, day: date, hours: TradingDay | None, why: str, doubt: str) -> Self:
+        if hours is None:
+            return cls(day=day, why=why or None, doubt=doubt or None)
+        times = (hours.entry_open, hours.entry_cutoff, hours.exit_at, hours.settle_at)
+        return cls(day, hours.open, hours.close, hours.early, why or None, *times, doubt or None)
+
+
+@dataclass(frozen=True)
 class TradeResult:
     """A trade of the day, dollars."""
 
@@ -96,6 +124,7 @@ class StatusResult(Result):
     status: SystemResult = field(default_factory=SystemResult)
     account: AccountResult = field(default_factory=AccountResult)
     market: MarketResult = field(default_factory=MarketResult)
+    session: SessionResult = field(default_factory=SessionResult)
     positions: tuple[PositionResult, ...] = ()
     trades: tuple[TradeResult, ...] = ()
     """The trades of the day."""

@@ -108,6 +108,9 @@ def historical_data(session: Session, fields: Fields) -> None:
         session.error(request, 321, f"Error validating request: cause - {problem}")
         return
     bars = history.bars(gateway.market, instrument, plan, gateway.now)
+    if plan.bar == history.A_DAY:
+        by = gateway.exchange.official.get(instrument.symbol, 0.0) if instrument.sec_type != "OPT" else 0.0
+        bars = history.with_official_close(bars, gateway.market, by, gateway.now)
     if not bars:
         text = f"HMDS query returned no data: {instrument.local_symbol}"
         session.error(request, 162, f"Historical Market Data Service error message:{text}")

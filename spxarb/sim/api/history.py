@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from spxarb.sim.market.instruments import Instrument, Market, MarketQuote
 
 MAX_BARS = 2000
+A_DAY = 86400
+OFFICIAL_AFTER = timedelta(minutes=20)
+"""From the close until the official one is in the daily bar: minutes, sometimes half an hour (Cboe)."""
 SCHEDULES, ZONED_TIMES = 165, 174
 """From these server versions on, sessions can be asked for, and times carry their zone."""
 _UNITS = {"sec": 1, "secs": 1, "min": 60, "mins": 60, "hour": 3600, "hours": 3600, "day": 86400}
@@ -50,7 +53,7 @@ class Bar:
 
     def date_text(self, plan: Plan, version: int) -> str:
         """The bar's time as the client asked for it."""
-        if plan.bar == 86400:
+        if plan.bar == A_DAY:
             return f"{self.time:%Y%m%d}"
         if plan.epoch:
             return str(int(self.time.timestamp()))
@@ -131,6 +134,17 @@ def bars(market: Market, instrument: Instrument, plan: Plan, now: datetime) -> l
             made.append(bar)
         time += size
     return made
+
+
+def with_official_close(days: list[Bar], market: Market, by: float, now: datetime) -> list[Bar]:
+    """Daily bars: from a while after the close on, the last one ends at the official close."""
+    if not by or not days or now < market.close + OFFICIAL_AFTER:
+        return days
+    last, close = days[-1], round(days[-1].close + by, 4)
+    return [
+        *days[:-1],
+        replace(last, close=close, high=max(last.high, close), low=min(last.low, close)),
+    ]
 
 
 def _bar(market: Market, instrument: Instrument, plan: Plan, start: datetime, end: datetime) -> Bar | None:

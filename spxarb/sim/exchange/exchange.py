@@ -70,6 +70,8 @@ class Exchange:
         self.now = datetime.combine(market.day, time(0), NEW_YORK)
         self.interceptor: OrderInterceptor | None = None
         self.both_sides = DEFAULT_BOTH_SIDES
+        self.official: dict[str, float] = {}
+        """By symbol: how far the official close lies from the last print, points or dollars."""
         self.orders = OrderBook(ids)
         self.executions = ExecutionLog(ids)
         self._market = market
@@ -300,7 +302,7 @@ class Exchange:
             self.now = moment
             for order in self.orders.live():
                 events += self._pass_time(order)
-            events += settlement.settle(self._market, self._ledger, moment)
+            events += settlement.settle(self._market, self._ledger, moment, self.official)
         return events
 
     def _landmarks(self, until: datetime) -> Iterator[datetime]:

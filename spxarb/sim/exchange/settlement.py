@@ -16,6 +16,7 @@ from spxarb.sim.market.instruments import SPX_ID, SPY_ID
 from spxarb.sim.market.trading_days import NEW_YORK, closing, next_day, opening
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import date
 
     from spxarb.sim.exchange.ledger import AccountLedger, LedgerPosition
@@ -36,38 +37,46 @@ def landmarks(day: date) -> set[datetime]:
     return cash | {closing(day) + EXERCISE_AFTER, datetime.combine(day, DELIVERY, NEW_YORK)}
 
 
-def settle(market: Market, ledger: AccountLedger, now: datetime) -> list[Event]:
-    """Settle every position that is due."""
+def settle(
+    market: Market, ledger: AccountLedger, now: datetime, official: Mapping[str, float]
+) -> list[Event]:
+    """Settle every position that is due; `official` says how far closes lie from last prints, by symbol."""
     events: list[Event] = []
     for position in list(ledger.positions.values()):
         if position.quantity and position.instrument.sec_type == "OPT":
             settled = _cash if position.instrument.symbol == "SPX" else _exercise
-            events += settled(market, ledger, position, now)
+            by = official.get(position.instrument.symbol, 0.0)
+            events += settled(market, ledger, position, now, by)
     return events
 
 
-def _cash(market: Market, ledger: AccountLedger, position: LedgerPosition, now: datetime) -> list[Event]:
+def _cash(
+    market: Market, ledger: AccountLedger, position: LedgerPosition, now: datetime, by: float
+) -> list[Event]:
     option = position.instrument
     if option.settles is None:
         return []
-    moment = closing(option.settles) if option.trading_class == "SPXW" else opening(option.settles)
+    weekly = option.trading_class == "SPXW"
+    moment = closing(option.settles) if weekly else opening(option.settles)
     if now < moment + CASH_AFTER:
         return []
     final = market.quote(SPX_ID, moment).last
     if final is None:
         return []
-    ledger.settle(option, dec(option.intrinsic(final)))
+    ledger.settle(option, dec(option.intrinsic(final + by if weekly else final)))
     return [PositionChanged(option)]
 
 
-def _exercise(market: Market, ledger: AccountLedger, position: LedgerPosition, now: datetime) -> list[Event]:
+def _exercise(
+    market: Market, ledger: AccountLedger, position: LedgerPosition, now: datetime, by: float
+) -> list[Event]:
     option, stock = position.instrument, market.by_con_id(SPY_ID)
     if option.expiry is None or stock is None or now < closing(option.expiry) + EXERCISE_AFTER:
         return []
     final = market.quote(SPY_ID, closing(option.expiry)).last
     if final is None:
         return []
-    if option.intrinsic(final) < 0.01:
+    if option.intrinsic(final + by) < 0.01:
         ledger.settle(option, ZERO)
         return [PositionChanged(option)]
     if now < datetime.combine(next_day(option.expiry), DELIVERY, NEW_YORK):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spxarb.sim.faults import connections, fills, foreign, messages, orders, positions, quotes
+from spxarb.sim.faults import closes, connections, fills, foreign, messages, orders, positions, quotes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,5 +19,6 @@ GROUPS: Mapping[str, tuple[FaultKind, ...]] = {
     "Positions": positions.KINDS,
     "Others": foreign.KINDS,
     "Quotes": quotes.KINDS,
+    "Closing prices": closes.KINDS,
 }
 FAULTS: Mapping[str, FaultKind] = {kind.name: kind for kinds in GROUPS.values() for kind in kinds}

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 NEW_YORK = ZoneInfo("America/New_York")
 OPEN, CLOSE, EARLY_CLOSE, OPTIONS_CLOSE = time(9, 30), time(16), time(13), time(16, 15)
+EARLY_OPTIONS_CLOSE = time(13, 15)
 OPTIONS_LATER = timedelta(minutes=15)
 """How much longer than the stock market most options trade; see `hours`."""
 _DAYS_SHOWN = 7
@@ -73,7 +74,8 @@ def check_open(day: date) -> None:
 def hours_text(day: date, zone: ZoneInfo, start: time, end: time) -> str:
     """Sessions of a week from `day` as the gateway writes them, in `zone`.
 
-    `start` and `end` are New York times of an ordinary day; a half-day ends at 13:00 for everything.
+    `start` and `end` are New York times of an ordinary day; what ends at 16:15 ends at 13:15 on a half-day
+    ("1:15 p.m. for eligible options", NYSE), all else at 13:00.
     """
     days = (day + timedelta(days=n) for n in range(_DAYS_SHOWN))
     return ";".join(_session(day, zone, start, end) for day in days)
@@ -83,6 +85,6 @@ def _session(day: date, zone: ZoneInfo, start: time, end: time) -> str:
     if not is_open(day):
         return f"{day:%Y%m%d}:CLOSED"
     if closing(day).time() == EARLY_CLOSE:
-        end = EARLY_CLOSE
+        end = EARLY_OPTIONS_CLOSE if end == OPTIONS_CLOSE else EARLY_CLOSE
     edges = (datetime.combine(day, edge, NEW_YORK).astimezone(zone) for edge in (start, end))
     return "-".join(f"{moment:%Y%m%d:%H%M}" for moment in edges)
