@@ -166,7 +166,10 @@ def taken(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: OrderInd
 
 
 def still_there(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: OrderIndex) -> list[str]:
-    """Calls of ours that the account shows, in words; what others added to the same contract is theirs."""
+    """Calls of ours that the account shows, in words; what others added to the same contract is theirs.
+
+    Those that were closed beyond what a leg held stand on its other side.
+    """
     found = []
     for own in _by_contract([leg for trade in trades for leg in (trade.spx, trade.spy)]):
         first = own[0]
@@ -176,6 +179,9 @@ def still_there(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: Or
         ours = min(there, there - int(added) * first.direction)
         if ours > 0:
             found.append(f"{_calls(ours, first)} ({first.contract})")
+        elif (beyond := min(-there, sum(map(_beyond, own)))) > 0:
+            kind = "short" if first.direction > 0 else "long"
+            found.append(f"{_counted(beyond, kind, first)} ({first.contract})")
     return found
 
 
@@ -361,5 +367,8 @@ def _words(who: str, quantity: int, leg: OwnLeg) -> str:
 
 
 def _calls(quantity: int, leg: OwnLeg) -> str:
-    kind = "long" if leg.direction > 0 else "short"
+    return _counted(quantity, "long" if leg.direction > 0 else "short", leg)
+
+
+def _counted(quantity: int, kind: str, leg: OwnLeg) -> str:
     return f"{quantity} {kind} {leg.leg} call{'s' if quantity != 1 else ''}"

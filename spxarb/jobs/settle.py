@@ -11,6 +11,7 @@ from spxarb.errors import UsageError
 from spxarb.trading import bookkeeping, recovery, settlement
 from spxarb.trading.escalation import escalated, human_needed
 from spxarb.trading.market_calendar import timetable, timetable_of
+from spxarb.trading.quiet import all_quiet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,11 +30,8 @@ def run(context: JobContext, *, day: date | None) -> SettleResult:
     LockedError, and HumanNeededError when a trade is open that must not be.
     """
     with escalated(context), context.locked():
-        if (
-            bookkeeping.all_quiet(context.ledger, context.now().date())
-            and context.config.trading.mode != "sim"
-        ):
-            now = context.now()
+        now = context.now()
+        if context.config.trading.mode != "sim" and all_quiet(context, now):
             return _finish(context, _the_day(context, day, now), now)
         return context.in_time(_settle(context, day))
 

@@ -178,9 +178,9 @@ class ConnectedJob:
                 repaired += [*old_orders.reopen(self.ledger, self.snapshot), *self._open_again()]
             for trade_id in self._open_or_filled([*new, *estimated]):
                 with beside():
-                    bookkeeping.replace_estimates(self.ledger, [self.ledger.trades.get(trade_id)])
+                    bookkeeping.refresh_figures(self.ledger, [self.ledger.trades.get(trade_id)])
             with beside():
-                bookkeeping.replace_estimates(self.ledger)
+                bookkeeping.refresh_figures(self.ledger)
         await self.compare()
         self.findings = reconcile.Findings(tuple(repaired), self._kept_differences())
         if not self.dry_run:

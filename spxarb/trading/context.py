@@ -382,7 +382,7 @@ class JobContext:
         from spxarb.trading import matters  # noqa: PLC0415 -- not needed while nothing is open
 
         if keep:
-            bookkeeping.replace_estimates(self.ledger)
+            bookkeeping.refresh_figures(self.ledger)
             matters.review(self.ledger, at)
         told = list(told)
         warnings = matters.warnings_not_told(self.ledger, told)

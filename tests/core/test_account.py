@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxarb.core.account import Break, OwnLeg, OwnTrade, compare, untold_fills
+from spxarb.core.account import Break, OwnLeg, OwnTrade, compare, still_there, untold_fills
 from spxarb.core.identity import OrderIndex
 from spxarb.core.model import (
     NEW_YORK,
@@ -297,3 +297,19 @@ def test_calls_that_one_trade_bought_back_twice_do_not_look_like_those_of_anothe
     both = [trade(spx=0, spy=10, whole=False), trade(number=2)]
     found = compare(both, seen(1, 0, ours=(*OURS, BACK)), ORDERS)
     assert (found.gone(1, LegName.SPY), found.gone(2, LegName.SPY)) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("held", "account", "shown"),
+    [
+        (10, 10, ["10 long SPY calls"]),  # the sale was taken back, the buy-back stands
+        (10, 15, ["10 long SPY calls"]),  # the owner holds five more
+        (10, 4, ["4 long SPY calls"]),
+        (10, 0, []),
+        (0, 10, []),
+        (-10, -10, ["10 short SPY calls"]),
+    ],
+)
+def test_what_was_closed_beyond_the_leg_is_there_too(held, account, shown):
+    found = still_there([trade(0, held)], seen(0, account), ORDERS)
+    assert [words.partition(" (")[0] for words in found] == shown

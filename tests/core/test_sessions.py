@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from spxarb.config.load import Config
 from spxarb.core.model import NEW_YORK
-from spxarb.core.sessions import next_trading_day, previous_trading_day, trading_day
+from spxarb.core.sessions import look_is_due, next_trading_day, previous_trading_day, trading_day
 from spxarb.trading.market_calendar import closures, closures_around, timetable
 
 TIMES = {"entry_time": time(9, 35), "entry_cutoff": time(10, 0), "exit_check_time": time(15, 45)}
@@ -169,3 +169,26 @@ def test_every_timetable_is_in_the_order_of_the_day(day, short, cutoff, exit_tra
         return
     assert found.open < found.exit_at < found.close < found.settle_at
     assert found.entry_cutoff <= found.exit_at <= found.close - timedelta(minutes=15)
+
+
+def at(clock: str) -> datetime:
+    return datetime.combine(date(2026, 2, 10), time.fromisoformat(clock), NEW_YORK)
+
+
+@pytest.mark.parametrize(
+    ("last", "now", "due"),
+    [
+        ("10:00", "10:29", False),
+        ("10:00", "10:30", True),
+        ("15:40", "15:44", False),
+        ("15:40", "15:45", True),  # the exit time
+        ("15:45", "15:50", False),
+        ("15:50", "15:54", True),  # what is found now still trades
+        ("15:55", "15:59", False),
+        ("15:59", "16:05", True),  # `settle`
+        ("16:05", "16:30", False),
+    ],
+)
+def test_a_day_that_traded_is_looked_at_again_each_half_hour_and_at_its_last_moments(last, now, due):
+    day = day_of(date(2026, 2, 10))
+    assert look_is_due(day, at(last), at(now)) is due
