@@ -320,7 +320,7 @@ class JobContext:
                 sentences = [result.error or "", *map(str, found)]
                 found += self._open_matters(sentences, result.at, keep=keep)
         told += self._told_elsewhere(found, result.at)
-        if self.config.hollow:
+        if self.config.hollow and not self.problem:
             told.append(
                 f"The configuration {self.config.source} holds no setting: the defaults are in force."
             )

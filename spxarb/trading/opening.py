@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from spxarb.core.records import Trade
     from spxarb.ledger.elsewhere import OtherLedger
 
 log = logging.getLogger(__name__)
@@ -168,17 +167,24 @@ def _stored_configuration(config_file: Path | None) -> Config | None:
     """The configuration that was in force when the oldest open trade was entered; None: nothing is open."""
     base = salvage(config_file)
     for path in ledger_candidates(config_file):
-        if not Ledger.exists(path):
-            continue
-        for trade in _open_trades(path):
-            storage = base.storage.model_copy(update={"database": path})
-            return stored_config(trade, base.model_copy(update={"storage": storage}))
+        if Ledger.exists(path):
+            stored = _stored_in(path, base)
+            if stored is not None:
+                return stored
     return None
 
 
-def _open_trades(path: Path) -> list[Trade]:
-    """The open trades of a ledger whose mode is not known, oldest first."""
+def _stored_in(path: Path, base: Config) -> Config | None:
+    """As `_stored_configuration`, of one ledger, whose mode is not known.
+
+    What cannot be read may be open: then all that is known is the ledger and its mode.
+    """
+    here = base.model_copy(update={"storage": base.storage.model_copy(update={"database": path.absolute()})})
     for mode in MODES:
         with suppress(RefusedError), Ledger.open(path, mode=mode, read_only=True) as ledger:
-            return ledger.trades.open()
-    return []
+            if trades := ledger.trades.open():
+                return stored_config(trades[0], here)
+            if ledger.trades.unreadable_open():
+                return here.model_copy(update={"trading": here.trading.model_copy(update={"mode": mode})})
+            return None
+    return None
