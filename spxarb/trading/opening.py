@@ -82,7 +82,8 @@ def _alarm(command: str, config: Config, error: Exception) -> SpxarbError | None
     """What needs a human when a command cannot write its ledger; None where no exit is due.
 
     Nothing may be sent whose intent cannot be stored, so all that is left is to look and to tell a human. The
-    verbs that exit positions tell one too where the ledger cannot even be read.
+    verbs that exit positions tell one too where the ledger cannot even be read, and then ask the account what
+    it shows.
     """
     if command not in WRITERS:
         return None
@@ -93,11 +94,14 @@ def _alarm(command: str, config: Config, error: Exception) -> SpxarbError | None
     readable = False
     # Whatever fails in looking: what went wrong first is what is told.
     with suppress(Exception), _ledger(config, read_only=True) as book:
+        book.trades.open()
+        readable = True
         context = JobContext(command, config, book, 0)
         alarm = alarm_of(context, error, everything=command == "close-all")
-        readable = True
     if alarm is None:
         alarm = _alarm_elsewhere(config, error)
+    if alarm is None and command in EXITS and not readable:
+        alarm = _alarm_by_account(config, error)
     failure = alarm or as_failure(error)
     if alarm is not None or (command in EXITS and not readable):
         alerts.send(config, None, title_of(command, failure.exit_code), [str(failure)])
@@ -119,6 +123,15 @@ def _alarm_elsewhere(config: Config, error: Exception) -> SpxarbError | None:
                     risk="Its calls may still be held, and nothing looks after them",
                     mend=failure.mend,
                 )
+    return None
+
+
+def _alarm_by_account(config: Config, error: Exception) -> SpxarbError | None:
+    """What the account says where no ledger can be read; None where even that question fails by a bug."""
+    with suppress(Exception):
+        from spxarb.trading.blind import alarm_by_account  # noqa: PLC0415 -- ib_insync comes with it
+
+        return alarm_by_account(config, error)
     return None
 
 
