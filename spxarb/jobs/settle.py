@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from spxarb.core.results.rows import DayRow, TradeRow
+from spxarb.core.results.rows import DayRow, TradeRow, readable_rows
 from spxarb.core.results.settle import SettleResult
 from spxarb.errors import UsageError
 from spxarb.trading import bookkeeping, recovery, settlement
@@ -95,16 +95,17 @@ def _finish(
 ) -> SettleResult:
     ledger = context.ledger
     bookkeeping.summarize(ledger, day)
-    rows = ledger.days.summary_rows(day, day)
+    days, no_days = readable_rows(DayRow, ledger.days.summary_rows(day, day), "The summary")
+    trades, no_trades = readable_rows(TradeRow, ledger.trades.rows(day, day), "Trade")
     result = SettleResult(
         *context.head(now),
-        trades=tuple(map(TradeRow.of, ledger.trades.rows(day, day))),
-        summary=DayRow.of(rows[0]) if rows else DayRow(),
+        trades=trades,
+        summary=days[0] if days else DayRow(),
         provisional=bookkeeping.is_provisional(ledger.trades.of_day(day)) or not _is_over(context, day, now),
     )
     return context.finish(
         result,
         errors=human_needed(unproven, mend="Look at the account at the broker"),
-        notes=notes,
+        notes=[*notes, *no_trades, *no_days],
         daily_pnl=lambda: bookkeeping.pnl_known(ledger, now.date()),
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.model import ZERO, TradeStatus
 from spxarb.core.results.positions import PositionResult
-from spxarb.core.results.rows import MatterRow
+from spxarb.core.results.rows import MatterRow, readable_rows
 from spxarb.core.results.status import (
     AccountResult,
     MarketResult,
@@ -107,8 +107,10 @@ def _status(
     ledger = context.ledger
     trades, open_trades = ledger.trades.of_day(day), ledger.trades.open()
     filled = ledger.trades.count_filled(day)
+    matters, unread = readable_rows(MatterRow, ledger.matters.open_rows(), "Matter")
     return StatusResult(
         *context.head(now),
+        notes=tuple(unread),
         status=SystemResult(ledger.state.is_trading(), connected, len(open_trades), filled),
         account=account,
         market=market,
@@ -121,7 +123,7 @@ def _status(
             trades_count=filled,
             active=sum(1 for trade in open_trades if trade.status is TradeStatus.ACTIVE),
         ),
-        matters=tuple(map(MatterRow.of, ledger.matters.open_rows())),
+        matters=matters,
     )
 
 

@@ -309,7 +309,9 @@ class JobContext:
         if daily_pnl is not None and not dry_run:
             with self._failures_into(found):
                 bookkeeping.refresh_state(self.ledger, result.at.date(), result.at, daily_pnl())
-        told = [f"{row}." for row in self.ledger.trades.unreadable.values() if row.settled]
+        trades = self.ledger.trades
+        told = [f"{row}." for row in trades.unreadable.values() if row.settled]
+        told += trades.misspelt.values()
         found += self._unread_matters()
         if self.clock is not None:  # it has connected: it tells what no human has dealt with yet
             keep = self.holds_lock and not dry_run
