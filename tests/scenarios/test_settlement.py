@@ -124,6 +124,20 @@ def test_an_unknown_stock_position_of_the_evening_is_unknown_and_not_zero(worthl
     assert (done.code, trade_of(stage)["state"]) == (0, "settled"), done.err
 
 
+@pytest.mark.parametrize("calls", ["stage", "worthless"], ids=["assigned", "not assigned"])
+def test_the_owners_own_shares_are_neither_called_assigned_nor_final_when_nobody_settled(request, calls):
+    """He holds 300; what the account held that evening is not known, so neither is what changed overnight."""
+    stage: Stage = request.getfixturevalue(calls)
+    stage.sim.control.script([fault("foreign_fill", con_id=SPY_ID, side="BUY", quantity=300)])
+    stage.sim.control.advance(1)
+    stage.sim.control.script()
+    tomorrow(stage)
+    done = stage.run("monitor")
+    assert (done.code, trade_of(stage)["state"]) == (6, "provisional"), done.err
+    assert "how many SPY shares the account held that evening is not known" in done.err
+    assert "shares since" not in done.err
+
+
 def test_assigned_shares_are_told_two_days_later_too_until_a_human_has_dealt_with_them(stage):
     stage.at("16:05")
     assert stage.run("settle").code == 6
