@@ -165,6 +165,31 @@ def taken(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: OrderInd
     return Comparison(tuple(findings), lost)
 
 
+def left_over(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: OrderIndex) -> Comparison:
+    """Expired calls that the account shows where our executions leave none: they may become shares overnight.
+
+    That calls are not there says nothing after the close; that they are there does.
+    """
+    findings: list[Finding] = []
+    for own in _by_contract([leg for trade in trades for leg in (trade.spx, trade.spy)]):
+        first, newest = own[0], own[-1]
+        if any(leg.held for leg in own) or first.overnight is None:
+            continue
+        early, late = _others(first.contract.con_id, snapshot, orders)
+        added = int(sum(map(_signed, late), start=ZERO)) * first.direction
+        there = _there(first, early, snapshot) - added
+        if there:
+            kind = "long" if there * first.direction > 0 else "short"
+            text = (
+                f"the account shows {_counted(abs(there), kind, newest)} after the close, and the executions "
+                f"of trade {newest.trade_id} leave none"
+            )
+            findings.append(
+                Finding(Break.UNEXPLAINED, newest.trade_id, newest.leg, abs(there), text, may_lag=True)
+            )
+    return Comparison(tuple(findings))
+
+
 def still_there(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: OrderIndex) -> list[str]:
     """Calls of ours that the account shows, in words; what others added to the same contract is theirs.
 

@@ -50,6 +50,8 @@ async def _online(context: JobContext) -> StatusResult:
     from spxarb.trading.failsafe import missing  # noqa: PLC0415
     from spxarb.trading.market import underlyings  # noqa: PLC0415
     from spxarb.trading.marks import enough, mark_trades  # noqa: PLC0415
+    from spxarb.trading.matters import not_acknowledged  # noqa: PLC0415
+    from spxarb.trading.settlement import shares_in_doubt  # noqa: PLC0415
 
     async with connect_job(context, dry_run=True, client_id_offset=READ_ONLY_CLIENT_ID_OFFSET) as job:
         timeout = context.config.execution.quote_timeout_seconds
@@ -60,6 +62,7 @@ async def _online(context: JobContext) -> StatusResult:
         )
         marked_trades = await mark_trades(job, trades)
         spx, spy = under.spx_price, under.spy_price
+        shares = [matter.text for matter in not_acknowledged(job.ledger, shares_in_doubt(job))]
         told = [note for trade in bookkeeping.open_trades(job.ledger) for note in missing(job, trade)]
         shown = _status(
             context,
@@ -71,7 +74,7 @@ async def _online(context: JobContext) -> StatusResult:
             connected=True,
         )
         errors = human_needed(
-            job.findings.unproven,
+            [*job.findings.unproven, *shares],
             mend="Compare the account at the broker with `spxarb report --csv --table executions`",
         )
         status = replace(shown, notes=(*shown.notes, *told), reconciliation=job.findings.all)

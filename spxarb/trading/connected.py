@@ -260,7 +260,8 @@ class ConnectedJob:
         today = self.snapshot.time.date()
         over = [self._own(trade) for trade in self.ledger.trades.of_day(today) if self._expired(trade)]
         ended = account.taken(over, self.snapshot, index)
-        found = account.Comparison((*found.findings, *ended.findings), {**found.lost, **ended.lost})
+        more = account.left_over(over, self.snapshot, index).findings
+        found = account.Comparison((*found.findings, *ended.findings, *more), {**found.lost, **ended.lost})
         records = self.ledger.orders.since(today)
         untold = account.untold_fills(
             records, account.known_fills(records, self._own_executions()), self.snapshot, index

@@ -267,10 +267,23 @@ def _can_be_proven(job: ConnectedJob, trade: Trade) -> bool:
     return day is not None and job.now >= day.open
 
 
+def shares_in_doubt(job: ConnectedJob) -> list[NewMatter]:
+    """Shares that expired calls may have become, for a job that only looks; `finalize` keeps them."""
+    found = []
+    for trade in [*bookkeeping.open_trades(job.ledger), *job.ledger.trades.provisional()]:
+        if not _can_be_proven(job, trade):
+            continue
+        settled = {row.leg: row.quantity for row in job.ledger.settlements.of_trade(trade.id)}
+        quantity = settled.get(LegName.SPY) or held(job.ledger.fills.of_trade(trade.id), LegName.SPY)
+        if quantity and (doubt := _doubt_about_shares(job, trade, quantity)):
+            found.append(NewMatter(MatterKind.SHARES.key(trade.id), doubt, trade.id))
+    return found
+
+
 def _finalize(job: ConnectedJob, trade: Trade, spx_quote: Quote) -> list[str]:
     settlements = job.ledger.settlements.of_trade(trade.id)
     spy = next((row for row in settlements if row.leg is LegName.SPY), None)
-    doubt = "" if spy is None else _doubt_about_shares(job, trade, spy)
+    doubt = "" if spy is None else _doubt_about_shares(job, trade, spy.quantity)
     if doubt:
         finding = NewMatter(MatterKind.SHARES.key(trade.id), doubt, trade.id)
         if matters.needs_human(job.ledger, finding, job.now):
@@ -282,9 +295,9 @@ def _finalize(job: ConnectedJob, trade: Trade, spx_quote: Quote) -> list[str]:
     return [f"trade {trade.id}: its settlement is final"]
 
 
-def _doubt_about_shares(job: ConnectedJob, trade: Trade, spy: Settlement) -> str:
-    """Why shares of expired SPY calls may have been assigned; empty when the account shows none."""
-    calls = f"trade {trade.id} expired with {abs(spy.quantity):.0f} SPY calls open"
+def _doubt_about_shares(job: ConnectedJob, trade: Trade, quantity: Decimal) -> str:
+    """Why shares of expired SPY calls, signed, may have been assigned; empty when the account shows none."""
+    calls = f"trade {trade.id} expired with {abs(quantity):.0f} SPY calls open"
     baseline = job.ledger.days.baseline(trade.expiry, job.broker.account)
     if baseline is None:
         return (

@@ -223,6 +223,14 @@ def broken_laws(stage: Stage, cash_before: float) -> list[str]:
     ]
 
 
+def laws_though_others_moved(stage: Stage) -> list[str]:
+    """The laws that hold as well where contracts came or went that no order of ours traded."""
+    book = stage.sim.control.book()
+    tag = stage.sql("SELECT value FROM meta WHERE key = 'tag'")[0]["value"]
+    ours = [fill for fill in book["fills"] if fill["order_ref"].startswith(f"spxarb:{tag}:")]
+    return [*_fills_differ(stage, ours), *_orders_alive(book, tag), *_too_many(stage), *untold(stage)]
+
+
 def _fills_differ(stage: Stage, ours: list[dict[str, Any]]) -> list[str]:
     told = {row["exec_id"]: row for row in stage.sql("SELECT * FROM executions WHERE superseded = 0")}
     found = [
