@@ -195,6 +195,8 @@ NEED_RESTING = {
     ),
     *("order_warning", "inactive", "late_request", "ignore", "unanswered"),
 }
+AFTER_A_LOOK = {"bust", "correction"}
+"""Faults that answer a look: the job that asked has its answer before they come."""
 MOVING = {"foreign_position", "liquidation", "rejected_but_held"}
 """Faults after which the account moved and no order of ours did it: a human has to hear of it, and may have to act."""
 
@@ -314,8 +316,18 @@ def _step(day: Day, in_window: bool) -> None:
         _end(day, words, process, may_be_ended)
     fired = _right(day) or fired
     if not killed and any(words[0] in LOOKERS for words in jobs):
-        day.problems += untold(day.stage)
+        day.problems += _untold(day, fired)
     day.note(f"{jobs} with {fault or 'no fault'}, fired {fired}{', killed ' + str(killed) if killed else ''}")
+
+
+def _untold(day: Day, fired: list[str]) -> list[str]:
+    """What a human was not told. A trade that was corrected after the last look of all is told by the next one."""
+    found = untold(day.stage)
+    if found and AFTER_A_LOOK & set(fired):
+        day.note(f"looked again, for {found}")
+        day.stage.run("monitor")
+        found = untold(day.stage)
+    return [f"{day.stage.sim.control.time():%H:%M:%S} {sentence}" for sentence in found]
 
 
 def _wrong(day: Day, fault: dict[str, Any]) -> None:
