@@ -165,8 +165,36 @@ def taken(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: OrderInd
     return Comparison(tuple(findings), lost)
 
 
+def left_over(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: OrderIndex) -> Comparison:
+    """Expired calls that the account shows where our executions leave none: they may become shares overnight.
+
+    That calls are not there says nothing after the close; that they are there does.
+    """
+    findings: list[Finding] = []
+    for own in _by_contract([leg for trade in trades for leg in (trade.spx, trade.spy)]):
+        first, newest = own[0], own[-1]
+        if any(leg.held for leg in own) or first.overnight is None:
+            continue
+        early, late = _others(first.contract.con_id, snapshot, orders)
+        added = int(sum(map(_signed, late), start=ZERO)) * first.direction
+        there = _there(first, early, snapshot) - added
+        if there:
+            kind = "long" if there * first.direction > 0 else "short"
+            text = (
+                f"the account shows {_counted(abs(there), kind, newest)} after the close, and the executions "
+                f"of trade {newest.trade_id} leave none"
+            )
+            findings.append(
+                Finding(Break.UNEXPLAINED, newest.trade_id, newest.leg, abs(there), text, may_lag=True)
+            )
+    return Comparison(tuple(findings))
+
+
 def still_there(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: OrderIndex) -> list[str]:
-    """Calls of ours that the account shows, in words; what others added to the same contract is theirs."""
+    """Calls of ours that the account shows, in words; what others added to the same contract is theirs.
+
+    Those that were closed beyond what a leg held stand on its other side.
+    """
     found = []
     for own in _by_contract([leg for trade in trades for leg in (trade.spx, trade.spy)]):
         first = own[0]
@@ -176,6 +204,9 @@ def still_there(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: Or
         ours = min(there, there - int(added) * first.direction)
         if ours > 0:
             found.append(f"{_calls(ours, first)} ({first.contract})")
+        elif (beyond := min(-there, sum(map(_beyond, own)))) > 0:
+            kind = "short" if first.direction > 0 else "long"
+            found.append(f"{_counted(beyond, kind, first)} ({first.contract})")
     return found
 
 
@@ -361,5 +392,8 @@ def _words(who: str, quantity: int, leg: OwnLeg) -> str:
 
 
 def _calls(quantity: int, leg: OwnLeg) -> str:
-    kind = "long" if leg.direction > 0 else "short"
+    return _counted(quantity, "long" if leg.direction > 0 else "short", leg)
+
+
+def _counted(quantity: int, kind: str, leg: OwnLeg) -> str:
     return f"{quantity} {kind} {leg.leg} call{'s' if quantity != 1 else ''}"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import date
     from decimal import Decimal
 
-    from spxarb.core.model import BrokerSnapshot, Execution
+    from spxarb.core.model import BrokerSnapshot, Execution, Position
     from spxarb.core.records import Fill
 
 
@@ -129,6 +129,31 @@ def unknown_orders(snapshot: BrokerSnapshot, tag: str, known_refs: Collection[st
             f"the broker shows executions of {orders} in {_OWN}, which this ledger knows nothing of"
         )
     return sentences
+
+
+def may_be_ours(snapshot: BrokerSnapshot) -> list[str]:
+    """What the account shows that spxarb may have opened, in words: for when no ledger can say what is ours.
+
+    Contracts that orders in spxarb's name traded today, calls on SPX and SPY that expire today, and live
+    orders in spxarb's name.
+    """
+    named = {row.con_id for row in snapshot.executions if row.order_ref.startswith(PREFIX)}
+    today = snapshot.time.date()
+    held = [
+        f"{row.quantity.normalize():+f} {row.trading_class or row.symbol} {_strike(row)}"
+        for row in snapshot.positions
+        if row.quantity and (row.con_id in named or _is_of_the_day(row, today))
+    ]
+    live = [order.order_ref for order in snapshot.open_orders if order.order_ref.startswith(PREFIX)]
+    return held + [f"a live order {ref}" for ref in live]
+
+
+def _is_of_the_day(row: Position, today: date) -> bool:
+    return (row.symbol in {"SPX", "SPY"}) and (row.sec_type, row.right, row.expiry) == ("OPT", "C", today)
+
+
+def _strike(row: Position) -> str:
+    return f"{row.strike.normalize():f} call" if row.strike is not None else f"contract {row.con_id}"
 
 
 _OWN = "this ledger's name"

@@ -62,6 +62,21 @@ class TradingDay:
         return self.entry_open <= now < self.entry_cutoff
 
 
+LOOK_AGAIN = timedelta(minutes=30)
+"""How long a look at the account is enough on a day that traded: exchanges take trades back for hours."""
+LAST_CHANCE = timedelta(minutes=6)
+"""The last look before the close: monitors come every five minutes, and what it finds must still trade."""
+
+
+def look_is_due(day: TradingDay, last: datetime, now: datetime) -> bool:
+    """Whether the account is looked at again on a day whose trades are over; `last` was the newest look.
+
+    Every half hour; and at the exit time, shortly before the close and after it, if `last` was before that.
+    """
+    moments = (day.exit_at, day.close - LAST_CHANCE, day.close)
+    return now - last >= LOOK_AGAIN or any(last < moment <= now for moment in moments)
+
+
 STORED_TIMETABLE = "timetable"
 """Under which key a trade's `limits` hold the timetable of its day."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spxarb.core.results.ack import AckResult
-from spxarb.core.results.rows import MatterRow
+from spxarb.core.results.rows import MatterRow, readable_rows
 from spxarb.core.sentences import sentence
 from spxarb.trading import matters
 
@@ -23,8 +23,8 @@ def run(context: JobContext, *, matter_id: int | None, note: str | None) -> AckR
         with context.locked():
             matter = matters.acknowledge(context.ledger, matter_id, note, context.now())
         notes.append(f"Acknowledged {matter.id}: {sentence(matter.text)}")
-    rows = context.ledger.matters.open_rows()
+    rows, unread = readable_rows(MatterRow, context.ledger.matters.open_rows(), "Matter")
     return context.finish(
-        AckResult(*context.head(), acknowledged=matter_id, matters=tuple(map(MatterRow.of, rows))),
-        notes=notes,
+        AckResult(*context.head(), acknowledged=matter_id, matters=rows),
+        notes=[*notes, *unread],
     )

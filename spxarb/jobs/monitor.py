@@ -11,6 +11,7 @@ from spxarb.core.model import ExitReason
 from spxarb.core.results.positions import Action, ManagedPosition, MonitorResult
 from spxarb.trading import bookkeeping
 from spxarb.trading.escalation import escalated, human_needed
+from spxarb.trading.quiet import all_quiet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,7 @@ def run(context: JobContext, *, dry_run: bool) -> MonitorResult:
 def _quiet(context: JobContext, *, dry_run: bool) -> MonitorResult | None:
     """The result when there is nothing to look after, else None."""
     now = context.now()
-    if not bookkeeping.all_quiet(context.ledger, now.date()):
+    if not all_quiet(context, now):
         return None
     return context.finish(
         MonitorResult(*context.head(now)),

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.fees import compare_fees
 from spxarb.core.results.report import ReportResult
-from spxarb.core.results.rows import DayRow, ExecutionRow, MatterRow, SettlementRow, TradeRow
+from spxarb.core.results.rows import (
+    DayRow,
+    ExecutionRow,
+    MatterRow,
+    SettlementRow,
+    TradeRow,
+    readable_rows,
+)
 from spxarb.core.statistics import statistics
 
 if TYPE_CHECKING:
@@ -16,7 +23,10 @@ if TYPE_CHECKING:
 
 
 def run(context: JobContext, *, since: date | None, until: date | None) -> ReportResult:
-    """Everything of the days from `since` to `until`, both inclusive; None: without an end."""
+    """Everything of the days from `since` to `until`, both inclusive; None: without an end.
+
+    A row that cannot be read is left out, by name.
+    """
     ledger = context.ledger
     trades = ledger.trades.between(since, until)
     unknown = [trade for trade in trades if not trade.state.result_known]
@@ -27,14 +37,21 @@ def run(context: JobContext, *, since: date | None, until: date | None) -> Repor
     ]
     ended.sort(key=lambda trade: (trade.exit_time is None, trade.exit_time, trade.id))
     pnls = [trade.final_pnl for trade in ended if trade.final_pnl is not None]
+    trade_rows, no_trades = readable_rows(TradeRow, ledger.trades.rows(since, until), "Trade")
+    days, no_days = readable_rows(DayRow, ledger.days.summary_rows(since, until), "The summary")
+    executions, no_fills = readable_rows(ExecutionRow, ledger.fills.rows(since, until), "Execution")
+    settlements, no_settlements = readable_rows(
+        SettlementRow, ledger.settlements.figure_rows(since, until), "The settlement"
+    )
+    open_matters, no_matters = readable_rows(MatterRow, ledger.matters.open_rows(), "Matter")
     result = ReportResult(
         *context.head(),
-        trades=tuple(map(TradeRow.of, ledger.trades.rows(since, until))),
-        days=tuple(map(DayRow.of, ledger.days.summary_rows(since, until))),
-        executions=tuple(map(ExecutionRow.of, ledger.fills.rows(since, until))),
-        settlements=tuple(map(SettlementRow.of, ledger.settlements.figure_rows(since, until))),
+        trades=trade_rows,
+        days=days,
+        executions=executions,
+        settlements=settlements,
         statistics=statistics(pnls, [trade.edge for trade in ended], unknown=len(unknown)),
         fees=compare_fees(fill for trade in trades for fill in ledger.fills.of_trade(trade.id)),
-        matters=tuple(map(MatterRow.of, ledger.matters.open_rows())),
+        matters=open_matters,
     )
-    return context.finish(result)
+    return context.finish(result, notes=[*no_trades, *no_days, *no_fills, *no_settlements, *no_matters])

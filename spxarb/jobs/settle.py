@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from spxarb.core.results.rows import DayRow, SettlementRow, TradeRow
+from spxarb.core.results.rows import DayRow, SettlementRow, TradeRow, readable_rows
 from spxarb.core.results.settle import SettleResult
 from spxarb.errors import UsageError
 from spxarb.trading import bookkeeping, recovery, settlement
 from spxarb.trading.escalation import escalated, human_needed
 from spxarb.trading.market_calendar import timetable, timetable_of
+from spxarb.trading.quiet import all_quiet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,11 +30,8 @@ def run(context: JobContext, *, day: date | None) -> SettleResult:
     LockedError, and HumanNeededError when a trade is open that must not be.
     """
     with escalated(context), context.locked():
-        if (
-            bookkeeping.all_quiet(context.ledger, context.now().date())
-            and context.config.trading.mode != "sim"
-        ):
-            now = context.now()
+        now = context.now()
+        if context.config.trading.mode != "sim" and all_quiet(context, now):
             return _finish(context, _the_day(context, day, now), now)
         return context.in_time(_settle(context, day))
 
@@ -97,17 +95,20 @@ def _finish(
 ) -> SettleResult:
     ledger = context.ledger
     bookkeeping.summarize(ledger, day)
-    rows = ledger.days.summary_rows(day, day)
+    days, no_days = readable_rows(DayRow, ledger.days.summary_rows(day, day), "The summary")
+    trades, no_trades = readable_rows(TradeRow, ledger.trades.rows(day, day), "Trade")
+    figures = ledger.settlements.figure_rows(day, day)
+    settlements, no_settlements = readable_rows(SettlementRow, figures, "The settlement")
     result = SettleResult(
         *context.head(now),
-        trades=tuple(map(TradeRow.of, ledger.trades.rows(day, day))),
-        settlements=tuple(map(SettlementRow.of, ledger.settlements.figure_rows(day, day))),
-        summary=DayRow.of(rows[0]) if rows else DayRow(),
+        trades=trades,
+        settlements=settlements,
+        summary=days[0] if days else DayRow(),
         provisional=bookkeeping.is_provisional(ledger.trades.of_day(day)) or not _is_over(context, day, now),
     )
     return context.finish(
         result,
         errors=human_needed(unproven, mend="Look at the account at the broker"),
-        notes=notes,
+        notes=[*notes, *no_trades, *no_days, *no_settlements],
         daily_pnl=lambda: bookkeeping.pnl_known(ledger, now.date()),
     )

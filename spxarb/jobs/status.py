@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.model import ZERO, TradeStatus
 from spxarb.core.results.positions import PositionResult
-from spxarb.core.results.rows import MatterRow
+from spxarb.core.results.rows import MatterRow, readable_rows
 from spxarb.core.results.status import (
     AccountResult,
     MarketResult,
@@ -52,6 +52,8 @@ async def _online(context: JobContext) -> StatusResult:
     from spxarb.trading.failsafe import missing  # noqa: PLC0415
     from spxarb.trading.market import calendar_doubt, underlyings  # noqa: PLC0415
     from spxarb.trading.marks import enough, mark_trades  # noqa: PLC0415
+    from spxarb.trading.matters import not_acknowledged  # noqa: PLC0415
+    from spxarb.trading.settlement import shares_in_doubt  # noqa: PLC0415
 
     async with connect_job(context, dry_run=True, client_id_offset=READ_ONLY_CLIENT_ID_OFFSET) as job:
         timeout = context.config.execution.quote_timeout_seconds
@@ -62,6 +64,7 @@ async def _online(context: JobContext) -> StatusResult:
         )
         marked_trades = await mark_trades(job, trades)
         spx, spy = under.spx_price, under.spy_price
+        shares = [matter.text for matter in not_acknowledged(job.ledger, shares_in_doubt(job))]
         told = [note for trade in bookkeeping.open_trades(job.ledger) for note in missing(job, trade)]
         shown = _status(
             context,
@@ -74,7 +77,7 @@ async def _online(context: JobContext) -> StatusResult:
             doubt=calendar_doubt(job.day, job.broker.hours(under.spy.con_id, job.now.date())),
         )
         errors = human_needed(
-            job.findings.unproven,
+            [*job.findings.unproven, *shares],
             mend="Compare the account at the broker with `spxarb report --csv --table executions`",
         )
         status = replace(shown, notes=(*shown.notes, *told), reconciliation=job.findings.all)
@@ -111,8 +114,10 @@ def _status(
     ledger = context.ledger
     trades, open_trades = ledger.trades.of_day(day), ledger.trades.open()
     filled = ledger.trades.count_filled(day)
+    matters, unread = readable_rows(MatterRow, ledger.matters.open_rows(), "Matter")
     return StatusResult(
         *context.head(now),
+        notes=tuple(unread),
         status=SystemResult(ledger.state.is_trading(), connected, len(open_trades), filled),
         account=account,
         market=market,
@@ -126,7 +131,7 @@ def _status(
             trades_count=filled,
             active=sum(1 for trade in open_trades if trade.status is TradeStatus.ACTIVE),
         ),
-        matters=tuple(map(MatterRow.of, ledger.matters.open_rows())),
+        matters=matters,
     )
 
 

@@ -100,8 +100,8 @@ class Fills:
     def rows(self, since: date | None = None, until: date | None = None) -> list[dict[str, object]]:
         """The rows that stand, as stored, for reports, oldest first; both days inclusive."""
         return self._file.rows(
-            "SELECT * FROM executions WHERE superseded = 0 AND substr(time, 1, 10) BETWEEN ? AND ? "
-            "ORDER BY time, rowid",
+            "SELECT * FROM executions WHERE superseded = 0 AND "
+            "(substr(time, 1, 10) BETWEEN ? AND ? OR date(substr(time, 1, 10)) IS NULL) ORDER BY time, rowid",
             *day_range(since, until),
         )
 

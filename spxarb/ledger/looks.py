@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from spxarb.ledger.rows import from_moment, to_moment
 
 if TYPE_CHECKING:
-    from datetime import date, datetime
+    from datetime import datetime
     from pathlib import Path
 
     from spxarb.ledger.file import LedgerFile
@@ -42,17 +42,19 @@ class Looks:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(self._text(run_id, to_moment(at)))
 
-    def on(self, day: date) -> bool:
-        """Whether the account was compared on that day, and the ledger is the one that knows of it."""
+    def last(self) -> datetime | None:
+        """When the account was compared last; None: never, or the ledger is not the one that knows of it."""
         rows = self._file.rows(
             "SELECT id, account_seen FROM runs WHERE account_seen IS NOT NULL ORDER BY id DESC LIMIT 1"
         )
-        if not rows or from_moment(rows[0]["account_seen"]).date() != day:
-            return False
+        if not rows:
+            return None
+        run_id, moment = rows[0]["id"], rows[0]["account_seen"]
         try:
-            return self.mark.read_text(encoding="utf-8") == self._text(rows[0]["id"], rows[0]["account_seen"])
+            marked = self.mark.read_text(encoding="utf-8") == self._text(run_id, moment)
         except (OSError, ValueError):
-            return False
+            return None
+        return from_moment(moment) if marked else None
 
     def _text(self, run_id: int, moment: str) -> str:
         return f"{self._file.tag} {run_id} {moment}\n"

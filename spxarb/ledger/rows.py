@@ -7,6 +7,7 @@ ISO 8601 with New York's offset, booleans 0 or 1; lists and objects are JSON. No
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from decimal import Decimal
@@ -377,8 +378,11 @@ def matter_from_row(row: Mapping[str, Any]) -> Matter:
 
 
 def readable(row: Mapping[str, Any]) -> dict[str, object]:
-    """A row for a report: every column as stored, JSON opened."""
-    opened = {name: json.loads(row[name]) for name in JSON_COLUMNS if row.get(name) is not None}
+    """A row for a report: every column as stored, JSON opened where it is JSON."""
+    opened = {}
+    for name in JSON_COLUMNS:
+        with suppress(TypeError, ValueError):  # what is none stays as it stands there
+            opened[name] = json.loads(row[name])
     return {**row, **opened}
 
 

@@ -47,6 +47,10 @@ class UnreadableTrade:
         return f"Trade {self.id} cannot be read: {lower_first(self.why)}"
 
 
+OF_DAYS = "(trade_date BETWEEN ? AND ? OR trade_date IS NOT date(trade_date))"
+"""What cannot be read as a day may be any: such a row is named wherever days are asked for."""
+
+
 class Trades:
     """The tables `trades` and `marks`."""
 
@@ -54,6 +58,8 @@ class Trades:
         self._file = file
         self.unreadable: dict[int, UnreadableTrade] = {}
         """What no trade could be made of so far, by id: the others are given all the same."""
+        self.misspelt: dict[int, str] = {}
+        """Sentences, by id, about a status that is not the word of the trade's state, which counts."""
         self._whole: set[int] = set()
         self._version = -1
 
@@ -81,7 +87,7 @@ class Trades:
 
     def open(self) -> list[Trade]:
         """Every trade that is not CLOSED: something of it may still be held or working."""
-        return self._trades("WHERE status <> 'CLOSED' ORDER BY id")
+        return [trade for trade in self._trades("WHERE status <> 'CLOSED' ORDER BY id") if trade.is_open]
 
     def unreadable_open(self) -> list[str]:
         """Sentences about trades that may be open and cannot be read."""
@@ -92,8 +98,8 @@ class Trades:
         return self.between(day, day)
 
     def between(self, since: date | None = None, until: date | None = None) -> list[Trade]:
-        """By id; both days inclusive, None: without an end."""
-        return self._trades("WHERE trade_date BETWEEN ? AND ? ORDER BY id", *day_range(since, until))
+        """By id; both days inclusive, None: without an end. A row without a day is of every day."""
+        return self._trades(f"WHERE {OF_DAYS} ORDER BY id", *day_range(since, until))
 
     def provisional(self) -> list[Trade]:
         """Trades whose settlement a later day has yet to prove."""
@@ -107,7 +113,7 @@ class Trades:
 
     def last_day(self) -> date | None:
         """The newest trade's day, None without any trade."""
-        day = self._file.value("SELECT max(trade_date) FROM trades")
+        day = self._file.value("SELECT max(trade_date) FROM trades WHERE trade_date IS date(trade_date)")
         return None if day is None else date.fromisoformat(day)
 
     def count_filled(self, day: date) -> int:
@@ -154,7 +160,7 @@ class Trades:
     def rows(self, since: date | None = None, until: date | None = None) -> list[dict[str, object]]:
         """The rows as stored, for reports, oldest first, JSON opened; both days inclusive."""
         rows = self._file.rows(
-            "SELECT * FROM trades WHERE trade_date BETWEEN ? AND ? ORDER BY trade_date, id",
+            f"SELECT * FROM trades WHERE {OF_DAYS} ORDER BY trade_date, id",  # noqa: S608 -- our own words
             *day_range(since, until),
         )
         return [readable(row) for row in rows]
@@ -170,6 +176,9 @@ class Trades:
                 trade = trade_from_row(row)
                 self._require_whole(trade.id)
                 trades.append(trade)
+                if row["status"] != trade.status:
+                    why = f"Trade {trade.id}: its status {row['status']!r} is read as {trade.status}."
+                    self.misspelt[trade.id] = why
             except RefusedError as error:
                 done = row["status"] == TradeStatus.CLOSED.value and not row["provisional"]
                 self.unreadable[row["id"]] = UnreadableTrade(row["id"], error.what, settled=done)

@@ -51,7 +51,7 @@ def expect_shares(job: ConnectedJob, trade: Trade, spy: Settlement | None) -> No
 
 def shares_came(job: ConnectedJob, trade: Trade, spy: Settlement | None) -> bool:
     """On the next trading day: whether shares may have come of the calls, and no human has dealt with it."""
-    doubt = "" if spy is None else _doubt_about_shares(job, trade, spy)
+    doubt = "" if spy is None else doubt_about_shares(job, trade, spy.quantity, spy.price)
     why = "the next morning decided it" if doubt else "the next morning showed no shares"
     job.ledger.matters.resolve(MatterKind.ASSIGNMENT.key(trade.id), why, job.now)
     if not doubt:
@@ -90,9 +90,12 @@ def _expected(job: ConnectedJob, trade: Trade, spy: Settlement) -> str:
     )
 
 
-def _doubt_about_shares(job: ConnectedJob, trade: Trade, spy: Settlement) -> str:
-    """Why shares of expired SPY calls may have come; empty when the account shows that none have."""
-    calls = f"trade {trade.id} expired with {abs(spy.quantity):.0f} SPY calls open"
+def doubt_about_shares(job: ConnectedJob, trade: Trade, quantity: Decimal, price: Decimal | None) -> str:
+    """Why shares of expired SPY calls may have come; empty when the account shows that none have.
+
+    `quantity`: calls open at the close, signed. `price`: SPY's close, dollars; None: not known.
+    """
+    calls = f"trade {trade.id} expired with {abs(quantity):.0f} SPY calls open"
     baseline = job.ledger.days.baseline(trade.expiry, job.broker.account)
     if baseline is None:
         return (
@@ -105,16 +108,12 @@ def _doubt_about_shares(job: ConnectedJob, trade: Trade, spy: Settlement) -> str
             f"{calls}, and the account's SPY stock has changed by {change:+.0f} shares since: compare with "
             f"the statement whether they were assigned; spxarb trades no shares. {_choices(change)}"
         )
-    if _in_the_money(trade, spy):
+    if price is not None and trade.spy.strike is not None and price > trade.spy.strike:
         return (
             f"{calls} and in the money, and the account's SPY stock has not changed: compare with the "
             "statement whether they were exercised; the shares may still come"
         )
     return ""
-
-
-def _in_the_money(trade: Trade, spy: Settlement) -> bool:
-    return spy.price is not None and trade.spy.strike is not None and spy.price > trade.spy.strike
 
 
 def _choices(change: Decimal) -> str:

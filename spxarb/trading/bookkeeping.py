@@ -81,26 +81,15 @@ def open_trades(ledger: Ledger) -> list[Trade]:
     return [trade for trade in ledger.trades.open() if trade.state.in_sight]
 
 
-def all_quiet(ledger: Ledger, today: date) -> bool:
-    """Nothing is open and nothing can be learned: no need to connect.
+def refresh_figures(ledger: Ledger, trades: Iterable[Trade] = ()) -> None:
+    """Bring the rows of trades, and of their days, up to the executions and commissions known by now.
 
-    Every order is proven done, no settlement is provisional, no commission of the day is estimated, no matter
-    for a human is open. An order proven done only by its absence is checked again until its day is over. And
-    the account was compared today by a job that may act: a ledger that lost its memory knows of nothing open.
+    Those that count an estimate; those of the newest day, whose executions may have been corrected since
+    their figures were written; and `trades`.
     """
-    unsure = ledger.orders.unproven() or ledger.orders.absent(today) or ledger.fills.estimated(today)
-    doubt = ledger.trades.unreadable_open() or ledger.matters.open()
-    if open_trades(ledger) or unsure or ledger.trades.provisional() or doubt:
-        return False
-    return ledger.looks.on(today)
-
-
-def replace_estimates(ledger: Ledger, trades: Iterable[Trade] = ()) -> None:
-    """Bring the rows of trades, and of their days, up to the commissions reported by now.
-
-    Those that count an estimate, and `trades`: theirs may have been replaced already.
-    """
-    known = {trade.id: trade for trade in (*ledger.trades.with_estimates(), *trades)}
+    last = ledger.trades.last_day()
+    newest = [] if last is None else [trade for trade in ledger.trades.of_day(last) if not trade.is_open]
+    known = {trade.id: trade for trade in (*ledger.trades.with_estimates(), *newest, *trades)}
     days = {trade.trade_date for trade in known.values() if update_pnl(ledger, trade) != trade}
     for day in sorted(days):
         if ledger.days.summary_rows(day, day):

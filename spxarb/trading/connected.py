@@ -178,9 +178,9 @@ class ConnectedJob:
                 repaired += [*old_orders.reopen(self.ledger, self.snapshot), *self._open_again()]
             for trade_id in self._open_or_filled([*new, *estimated]):
                 with beside():
-                    bookkeeping.replace_estimates(self.ledger, [self.ledger.trades.get(trade_id)])
+                    bookkeeping.refresh_figures(self.ledger, [self.ledger.trades.get(trade_id)])
             with beside():
-                bookkeeping.replace_estimates(self.ledger)
+                bookkeeping.refresh_figures(self.ledger)
         await self.compare()
         self.findings = reconcile.Findings(tuple(repaired), self._kept_differences())
         if not self.dry_run:
@@ -260,7 +260,8 @@ class ConnectedJob:
         today = self.snapshot.time.date()
         over = [self._own(trade) for trade in self.ledger.trades.of_day(today) if self._expired(trade)]
         ended = account.taken(over, self.snapshot, index)
-        found = account.Comparison((*found.findings, *ended.findings), {**found.lost, **ended.lost})
+        more = account.left_over(over, self.snapshot, index).findings
+        found = account.Comparison((*found.findings, *ended.findings, *more), {**found.lost, **ended.lost})
         records = self.ledger.orders.since(today)
         untold = account.untold_fills(
             records, account.known_fills(records, self._own_executions()), self.snapshot, index

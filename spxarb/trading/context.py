@@ -170,7 +170,7 @@ class JobContext:
     def hear_time(self, at: datetime) -> None:
         """The gateway told its time; in the sim mode no other clock knows it, so the ledger keeps it."""
         if self.config.trading.mode == "sim" and self.run_id:
-            with suppress(RefusedError):  # a ledger that cannot be written does not make the answer wrong
+            with suppress(Exception):  # what cannot be written down does not make the answer wrong
                 self.ledger.looks.hear(self.run_id, at)
 
     @property
@@ -309,7 +309,9 @@ class JobContext:
         if daily_pnl is not None and not dry_run:
             with self._failures_into(found):
                 bookkeeping.refresh_state(self.ledger, result.at.date(), result.at, daily_pnl())
-        told = [f"{row}." for row in self.ledger.trades.unreadable.values() if row.settled]
+        trades = self.ledger.trades
+        told = [f"{row}." for row in trades.unreadable.values() if row.settled]
+        told += trades.misspelt.values()
         found += self._unread_matters()
         if self.clock is not None:  # it has connected: it tells what no human has dealt with yet
             keep = self.holds_lock and not dry_run
@@ -320,7 +322,7 @@ class JobContext:
                 sentences = [result.error or "", *map(str, found)]
                 found += self._open_matters(sentences, result.at, keep=keep)
         told += self._told_elsewhere(found, result.at)
-        if self.config.hollow:
+        if self.config.hollow and not self.problem:
             told.append(
                 f"The configuration {self.config.source} holds no setting: the defaults are in force."
             )
@@ -382,7 +384,7 @@ class JobContext:
         from spxarb.trading import matters  # noqa: PLC0415 -- not needed while nothing is open
 
         if keep:
-            bookkeeping.replace_estimates(self.ledger)
+            bookkeeping.refresh_figures(self.ledger)
             matters.review(self.ledger, at)
         told = list(told)
         warnings = matters.warnings_not_told(self.ledger, told)

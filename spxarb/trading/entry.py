@@ -34,6 +34,7 @@ from spxarb.trading import bookkeeping
 from spxarb.trading.market import entry_market
 from spxarb.trading.market_calendar import timetable
 from spxarb.trading.marks import pnl_of_open
+from spxarb.trading.quiet import all_quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,7 +73,7 @@ def decide_offline(context: JobContext) -> Decision | None:
     """
     ledger, now = context.ledger, context.now()
     today = now.date()
-    if context.config.trading.mode == "sim" or not bookkeeping.all_quiet(ledger, today):
+    if context.config.trading.mode == "sim" or not all_quiet(context, now):
         return None
     view = EntryView(
         now=now,

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from spxarb.core.records import Trade
     from spxarb.ledger.elsewhere import OtherLedger
 
 log = logging.getLogger(__name__)
@@ -83,7 +82,8 @@ def _alarm(command: str, config: Config, error: Exception) -> SpxarbError | None
     """What needs a human when a command cannot write its ledger; None where no exit is due.
 
     Nothing may be sent whose intent cannot be stored, so all that is left is to look and to tell a human. The
-    verbs that exit positions tell one too where the ledger cannot even be read.
+    verbs that exit positions tell one too where the ledger cannot even be read, and then ask the account what
+    it shows.
     """
     if command not in WRITERS:
         return None
@@ -94,11 +94,14 @@ def _alarm(command: str, config: Config, error: Exception) -> SpxarbError | None
     readable = False
     # Whatever fails in looking: what went wrong first is what is told.
     with suppress(Exception), _ledger(config, read_only=True) as book:
+        book.trades.open()
+        readable = True
         context = JobContext(command, config, book, 0)
         alarm = alarm_of(context, error, everything=command == "close-all")
-        readable = True
     if alarm is None:
         alarm = _alarm_elsewhere(config, error)
+    if alarm is None and command in EXITS and not readable:
+        alarm = _alarm_by_account(config, error)
     failure = alarm or as_failure(error)
     if alarm is not None or (command in EXITS and not readable):
         alerts.send(config, None, title_of(command, failure.exit_code), [str(failure)])
@@ -120,6 +123,15 @@ def _alarm_elsewhere(config: Config, error: Exception) -> SpxarbError | None:
                     risk="Its calls may still be held, and nothing looks after them",
                     mend=failure.mend,
                 )
+    return None
+
+
+def _alarm_by_account(config: Config, error: Exception) -> SpxarbError | None:
+    """What the account says where no ledger can be read; None where even that question fails by a bug."""
+    with suppress(Exception):
+        from spxarb.trading.blind import alarm_by_account  # noqa: PLC0415 -- ib_insync comes with it
+
+        return alarm_by_account(config, error)
     return None
 
 
@@ -168,17 +180,24 @@ def _stored_configuration(config_file: Path | None) -> Config | None:
     """The configuration that was in force when the oldest open trade was entered; None: nothing is open."""
     base = salvage(config_file)
     for path in ledger_candidates(config_file):
-        if not Ledger.exists(path):
-            continue
-        for trade in _open_trades(path):
-            storage = base.storage.model_copy(update={"database": path})
-            return stored_config(trade, base.model_copy(update={"storage": storage}))
+        if Ledger.exists(path):
+            stored = _stored_in(path, base)
+            if stored is not None:
+                return stored
     return None
 
 
-def _open_trades(path: Path) -> list[Trade]:
-    """The open trades of a ledger whose mode is not known, oldest first."""
+def _stored_in(path: Path, base: Config) -> Config | None:
+    """As `_stored_configuration`, of one ledger, whose mode is not known.
+
+    What cannot be read may be open: then all that is known is the ledger and its mode.
+    """
+    here = base.model_copy(update={"storage": base.storage.model_copy(update={"database": path.absolute()})})
     for mode in MODES:
         with suppress(RefusedError), Ledger.open(path, mode=mode, read_only=True) as ledger:
-            return ledger.trades.open()
-    return []
+            if trades := ledger.trades.open():
+                return stored_config(trades[0], here)
+            if ledger.trades.unreadable_open():
+                return here.model_copy(update={"trading": here.trading.model_copy(update={"mode": mode})})
+            return None
+    return None

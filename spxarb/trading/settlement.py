@@ -23,7 +23,7 @@ from spxarb.core.sessions import next_trading_day
 from spxarb.core.settlement import OFFICIAL_AFTER, ClosingPrice, Stage, believable
 from spxarb.core.trades import TradeEvent, TradeState
 from spxarb.trading import bookkeeping, matters
-from spxarb.trading.assignment import expect_shares, shares_came, spy_shares
+from spxarb.trading.assignment import doubt_about_shares, expect_shares, shares_came, spy_shares
 from spxarb.trading.closing_prices import closing_prices
 from spxarb.trading.market_calendar import closures_around, timetable, timetable_of
 from spxarb.trading.settlement_stages import described, record_stage
@@ -265,6 +265,21 @@ def _can_be_proven(job: ConnectedJob, trade: Trade) -> bool:
     """Whether the next trading day has opened: assigned shares are in the account before that."""
     day = timetable(_trading_day_after(job, trade.expiry), job.context.config)
     return day is not None and job.now >= day.open
+
+
+def shares_in_doubt(job: ConnectedJob) -> list[NewMatter]:
+    """Shares that expired calls may have become, for a job that only looks; `finalize` keeps them."""
+    found = []
+    for trade in [*bookkeeping.open_trades(job.ledger), *job.ledger.trades.provisional()]:
+        if not _can_be_proven(job, trade):
+            continue
+        rows = job.ledger.settlements.of_trade(trade.id)
+        spy = next((row for row in rows if row.leg is LegName.SPY), None)
+        quantity = held(job.ledger.fills.of_trade(trade.id), LegName.SPY) if spy is None else spy.quantity
+        price = None if spy is None else spy.price
+        if quantity and (doubt := doubt_about_shares(job, trade, quantity, price)):
+            found.append(NewMatter(MatterKind.SHARES.key(trade.id), doubt, trade.id))
+    return found
 
 
 def _trading_day_after(job: ConnectedJob, day: date, count: int = 1) -> date:

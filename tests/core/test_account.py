@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxarb.core.account import Break, OwnLeg, OwnTrade, compare, untold_fills
+from spxarb.core.account import Break, OwnLeg, OwnTrade, compare, left_over, still_there, untold_fills
 from spxarb.core.identity import OrderIndex
 from spxarb.core.model import (
     NEW_YORK,
@@ -297,3 +297,38 @@ def test_calls_that_one_trade_bought_back_twice_do_not_look_like_those_of_anothe
     both = [trade(spx=0, spy=10, whole=False), trade(number=2)]
     found = compare(both, seen(1, 0, ours=(*OURS, BACK)), ORDERS)
     assert (found.gone(1, LegName.SPY), found.gone(2, LegName.SPY)) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("held", "account", "shown"),
+    [
+        (10, 10, ["10 long SPY calls"]),  # the sale was taken back, the buy-back stands
+        (10, 15, ["10 long SPY calls"]),  # the owner holds five more
+        (10, 4, ["4 long SPY calls"]),
+        (10, 0, []),
+        (0, 10, []),
+        (-10, -10, ["10 short SPY calls"]),
+    ],
+)
+def test_what_was_closed_beyond_the_leg_is_there_too(held, account, shown):
+    found = still_there([trade(0, held)], seen(0, account), ORDERS)
+    assert [words.partition(" (")[0] for words in found] == shown
+
+
+@pytest.mark.parametrize(
+    ("held", "before", "account", "bought_by_others", "told"),
+    [
+        (0, 0, 10, 0, ["10 long SPY calls"]),
+        (0, 0, -10, 0, ["10 short SPY calls"]),
+        (0, -3, -3, 0, []),  # the owner's own
+        (0, 0, 5, 5, []),
+        (0, 0, 0, 0, []),
+        (-10, 0, -10, 0, []),  # the trade waits for them itself
+    ],
+)
+def test_after_the_close_calls_that_no_execution_leaves_are_told(
+    held, before, account, bought_by_others, told
+):
+    others = [fill(SPY, Side.BUY, bought_by_others)] if bought_by_others else []
+    found = left_over([trade(0, held, spy_before=before)], seen(0, account, others), ORDERS)
+    assert [f.text.removeprefix("the account shows ").partition(" after")[0] for f in found.findings] == told

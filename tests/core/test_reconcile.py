@@ -24,6 +24,7 @@ from spxarb.core.reconcile import (
     completed,
     describe,
     lost_fills,
+    may_be_ours,
     unknown_holdings,
 )
 from spxarb.core.records import Fill, Purpose, Trade
@@ -270,3 +271,24 @@ def test_the_latest_correction_counts_whatever_the_order_of_the_list(rows):
 )
 def test_what_was_busted_holds_nothing(rows):
     assert unknown(*rows) == []
+
+
+@pytest.mark.parametrize(
+    ("symbol", "right", "expiry", "quantity", "named", "shown"),
+    [
+        ("SPY", "C", DAY, -10, False, True),
+        ("SPX", "C", DAY, 1, False, True),
+        ("SPY", "C", DAY, 0, True, False),  # traded away
+        ("SPY", "P", DAY, -10, False, False),
+        ("QQQ", "C", DAY, -10, False, False),
+        ("SPY", "C", date(2026, 3, 20), -10, False, False),
+        ("SPY", "C", date(2026, 3, 20), -10, True, True),
+    ],
+)
+def test_without_a_ledger_calls_of_the_day_and_what_our_orders_traded_may_be_ours(
+    symbol, right, expiry, quantity, named, shown
+):
+    ref = "spxarb:4f1c:1:SPY:e1" if named else "own"
+    row = Position("DU1", SPY.con_id, symbol, "OPT", Decimal(quantity), expiry=expiry, right=right)
+    fills = (sold("1.01", 10, contract=SPY, ref=ref),)
+    assert bool(may_be_ours(BrokerSnapshot(LATER, fills, (), (), (row,)))) is shown

@@ -15,6 +15,7 @@ from spxarb.core.model import NEW_YORK
 from spxarb.core.sessions import (
     TradingHours,
     day_from_stored,
+    look_is_due,
     next_trading_day,
     previous_trading_day,
     stored_day,
@@ -294,3 +295,29 @@ def test_calendar_and_broker_agree_when_the_hours_cover_the_session_and_end_with
 def test_a_day_that_is_not_an_ordinary_one_says_why(day, why):
     config = Config.model_validate({"calendar": {"closed": ["2026-12-01"], "early_close": ["2026-12-02"]}})
     assert session_on(date.fromisoformat(day), config).why == why
+
+
+# --- when the account is looked at again ----------------------------------------------------------------
+
+
+def at(clock: str) -> datetime:
+    return datetime.combine(date(2026, 2, 10), time.fromisoformat(clock), NEW_YORK)
+
+
+@pytest.mark.parametrize(
+    ("last", "now", "due"),
+    [
+        ("10:00", "10:29", False),
+        ("10:00", "10:30", True),
+        ("15:40", "15:44", False),
+        ("15:40", "15:45", True),  # the exit time
+        ("15:45", "15:50", False),
+        ("15:50", "15:54", True),  # what is found now still trades
+        ("15:55", "15:59", False),
+        ("15:59", "16:05", True),  # `settle`
+        ("16:05", "16:30", False),
+    ],
+)
+def test_a_day_that_traded_is_looked_at_again_each_half_hour_and_at_its_last_moments(last, now, due):
+    day = day_of(date(2026, 2, 10))
+    assert look_is_due(day, at(last), at(now)) is due

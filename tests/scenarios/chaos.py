@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from crash import broken_laws
+from crash import broken_laws, laws_though_others_moved
 from harness import WAIT_SCALE, Stage, fault, withheld
-from told import LOOKERS, untold
+from told import HUMAN, LOOKERS, untold
 from warm_starts import warm
 
 from spxarb.core.model import NEW_YORK
@@ -165,6 +165,9 @@ SCRIPTS: dict[str, Callable[[random.Random], Entry]] = {
                          listed=d.choice(("both", "corrected"))),
     "foreign_order": lambda d: fault("foreign_order", when=_at_request(d, ACTS[:1]), side="SELL", quantity=d.choice((1, 10))),
     "foreign_fill": lambda d: fault("foreign_fill", when=_at_message(d, ("execution",)), side=d.choice(("BUY", "SELL")), told=d.random() < 0.4),
+    "foreign_position": lambda d: fault("foreign_position", when=d.choice(({}, _at_request(d, ACTS[:1]))), symbol=d.choice(("SPX", "SPY")), flat=True),
+    "liquidation": lambda d: fault("liquidation", when=d.choice(({}, _at_request(d, ACTS[:1]))), symbol=d.choice(("SPX", "SPY"))),
+    "rejected_but_held": lambda d: fault("rejected_but_held", when=_at_request(d, ACTS[:1]), sequence=d.choice(SEQUENCES)),
     "foreign_rows": lambda d: fault("foreign_rows", form=d.choice(("all", "short", "unset", "order_type", "combo", "fraction", "empty", "negative_id"))),
     "late_positions": lambda d: fault("late_positions", seconds=d.choice((0.3, 1, 3))),
     "position_first": lambda d: fault("position_first", seconds=d.choice((0, 0.3, 1, 3))),
@@ -197,8 +200,10 @@ NEED_RESTING = {
     ),
     *("order_warning", "inactive", "late_request", "ignore", "unanswered"),
 }
-NOT_PLAYED = {"foreign_position", "liquidation", "rejected_but_held"}
-"""Faults after which the laws cannot be told from outside: what moved is not the work of the jobs' orders."""
+AFTER_A_LOOK = {"bust", "correction"}
+"""Faults that answer a look: the job that asked has its answer before they come."""
+MOVING = {"foreign_position", "liquidation", "rejected_but_held"}
+"""Faults after which the account moved and no order of ours did it: a human has to hear of it, and may have to act."""
 
 
 @dataclass
@@ -209,6 +214,8 @@ class Day:
     dice: random.Random
     log: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    moved: bool = False
+    """Something of MOVING has happened."""
 
     def note(self, text: str) -> None:
         self.log.append(f"{self.stage.sim.control.time():%H:%M:%S} {text}")
@@ -314,8 +321,18 @@ def _step(day: Day, in_window: bool) -> None:
         _end(day, words, process, may_be_ended)
     fired = _right(day) or fired
     if not killed and any(words[0] in LOOKERS for words in jobs):
-        day.problems += untold(day.stage)
+        day.problems += _untold(day, fired)
     day.note(f"{jobs} with {fault or 'no fault'}, fired {fired}{', killed ' + str(killed) if killed else ''}")
+
+
+def _untold(day: Day, fired: list[str]) -> list[str]:
+    """What a human was not told. A trade that was corrected after the last look of all is told by the next one."""
+    found = untold(day.stage)
+    if found and AFTER_A_LOOK & set(fired):
+        day.note(f"looked again, for {found}")
+        day.stage.run("monitor")
+        found = untold(day.stage)
+    return [f"{day.stage.sim.control.time():%H:%M:%S} {sentence}" for sentence in found]
 
 
 def _wrong(day: Day, fault: dict[str, Any]) -> None:
@@ -334,6 +351,7 @@ def _right(day: Day) -> list[str]:
     """Nothing is wrong any more: what was held back is sent, the clock stands still. Gives what fired."""
     control = day.stage.sim.control
     fired = sorted({firing["fault"] for firing in control.fired()})
+    day.moved = day.moved or bool(MOVING & set(fired))
     control.script()
     control.speed(0)
     return fired
@@ -405,12 +423,22 @@ def _evening(day: Day, cash: float) -> None:
         verb = "settle" if moment == "16:05" else "monitor"
         done = day.stage.run(verb, timeout=150)
         day.note(f"{verb}: exit {done.code} {done.err.strip()[-300:]}")
-        if done.code:
+        if done.code and not (day.moved and done.code == HUMAN and _matters(day)):
             day.problems.append(f"{moment} {verb} ended with {done.code}: {done.err.strip()[-600:]}")
-    day.problems += broken_laws(day.stage, cash + others)
+    if day.moved:
+        day.problems += laws_though_others_moved(day.stage)
+        if _matters(day):  # the rest is a human's
+            return
+    else:
+        day.problems += broken_laws(day.stage, cash + others)
     day.problems += [f"left at the broker: {position}" for position in day.stage.positions().items()]
     open_rows = day.stage.sql("SELECT id, status, note FROM trades WHERE status <> 'CLOSED'")
     day.problems += [f"trade still open: {row}" for row in open_rows]
+
+
+def _matters(day: Day) -> list[dict[str, Any]]:
+    """What a human has not dealt with yet."""
+    return day.stage.sql("SELECT * FROM matters WHERE resolved_at IS NULL AND acknowledged_at IS NULL")
 
 
 def _close_others(day: Day) -> float:

@@ -110,13 +110,15 @@ def test_executions_without_our_reference_are_ours_by_their_ids(tmp_path, rest):
         assert calls(stage) == {}
 
 
-def test_a_liquidation_by_ib_is_named_and_the_rest_of_the_spread_is_closed_at_once(held):
+@pytest.mark.parametrize("verb", [("monitor",), ("close-all", "--yes")], ids=lambda words: words[0])
+@pytest.mark.parametrize(("symbol", "what"), [("SPX", "1 long SPX call"), ("SPY", "10 short SPY calls")])
+def test_a_liquidation_by_ib_is_named_and_the_rest_of_the_spread_is_closed_at_once(held, symbol, what, verb):
     """IB's executions: order id -1, client id 0, no reference, liquidation flag 1."""
-    held.sim.control.script([fault("liquidation", symbol="SPX")])
-    done = held.run("monitor")
+    held.sim.control.script([fault("liquidation", symbol=symbol)])
+    done = held.run(*verb)
     assert done.code == 6
     assert calls(held) == {}
-    assert "IB liquidated 1 long SPX call of trade 1" in done["error"]
+    assert f"IB liquidated {what} of trade 1" in done["error"]
 
 
 def test_a_sale_that_was_refused_and_is_held_all_the_same_keeps_its_hedge(tmp_path):
@@ -245,10 +247,11 @@ def owner_buys(stage: Stage, quantity: int = 10) -> dict:
     return fault("foreign_fill", when=when, side="BUY", quantity=quantity, con_id=contract)
 
 
-def test_what_the_owner_buys_back_while_the_exit_works_is_not_bought_twice(held):
+@pytest.mark.parametrize("verb", [("monitor",), ("close-all", "--yes")], ids=lambda words: words[0])
+def test_what_the_owner_buys_back_while_the_exit_works_is_not_bought_twice(held, verb):
     held.at("15:46")
     held.sim.control.script([fault("hold_fills", when={"symbol": "SPY"}, lasts="always"), owner_buys(held)])
-    done = held.run("monitor")
+    done = held.run(*verb)
     held.sim.control.script()
     assert (done.code, calls(held)) == (6, {}), done.err
     assert "thers closed 10 short SPY calls of trade 1" in done["error"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from crash import Point, broken_laws, count_points, kill_at, wipe
-from harness import Stage
+from harness import WAIT_SCALE, Stage, fault
 
 from spxarb.sim.control import RunningSim
 
@@ -23,8 +24,15 @@ AT_ONCE: Script = []
 IN_PARTS = [{"what": {"partial_fills": {"sizes": [1, 4], "pause_seconds": 0.4}}, "for": 600}]
 LATE = [{"what": "hold_fills", "when": {"request": "place_order", "nth": 2}, "for": 1.0}]
 SPY_NEVER = [{"what": "hold_fills", "when": {"symbol": "SPY"}, "for": 600}]
-MARKETS = {"at once": AT_ONCE, "in parts": IN_PARTS, "late": LATE, "SPY never": SPY_NEVER}
+SILENT: Script = []
+MARKETS = {"at once": AT_ONCE, "in parts": IN_PARTS, "late": LATE, "SPY never": SPY_NEVER, "silent": SILENT}
 """How orders fill: an order that rests is repriced, one that does not fill is undone. An exit always fills."""
+DELAYS = (8, 12, 30, 53, 120)
+"""Seconds for which a gateway says nothing of the first order of a leg; 53 were seen of a real one."""
+ANSWERS = ("unknown", "late", "unanswered")
+"""What a cancel meanwhile comes to."""
+ALL_IN = timedelta(minutes=3)
+"""After this long whatever the gateway was silent about has arrived."""
 
 
 @pytest.fixture(scope="module")
@@ -45,19 +53,34 @@ def stage(tmp_path_factory) -> Iterator[Stage]:
 
 
 @contextmanager
-def market(stage: Stage, script: Script) -> Iterator[None]:
-    """Orders fill so while the block runs."""
-    stage.sim.control.speed(1)
-    stage.sim.control.script(script)
+def market(stage: Stage, name: str, number: int = 0) -> Iterator[None]:
+    """Orders fill so while the block runs. Silence differs from point to point; its clock and our waits run fast."""
+    control = stage.sim.control
+    control.speed(1 / float(WAIT_SCALE) if name == "silent" else 1)
+    control.script(silence(number) if name == "silent" else MARKETS[name])
     try:
         yield
     finally:
-        stage.sim.control.script()
-        stage.sim.control.speed(0)
+        if name == "silent":
+            control.set_time(control.time() + ALL_IN)
+        control.script()
+        control.speed(0)
+
+
+def silence(number: int) -> Script:
+    leg = ("SPY", "SPX")[number % 2]
+    return [
+        fault(
+            "silent_order",
+            when={"request": "place_order", "order_ref": f"spxarb:*:{leg}:[ex]1"},
+            seconds=DELAYS[number % len(DELAYS)],
+            cancel=ANSWERS[number % len(ANSWERS)],
+        )
+    ]
 
 
 def points(stage: Stage, name: str, *words: str) -> list[Point]:
-    with market(stage, MARKETS[name]):
+    with market(stage, name):
         messages, commits = count_points(stage, *words)
     assert messages > 10
     assert commits > 3
@@ -67,7 +90,8 @@ def points(stage: Stage, name: str, *words: str) -> list[Point]:
         for number in range(1, count + 1)
         for moment in ("before", "after")
     ]
-    return every[(OFFSET + 7 * list(MARKETS).index(name)) % STRIDE :: STRIDE]
+    stride = STRIDE * 2 - 1 if name == "silent" else STRIDE  # these take as long as the silence
+    return every[(OFFSET + 7 * list(MARKETS).index(name)) % STRIDE :: stride]
 
 
 def expect(stage: Stage, cash: float, point: Point | None, *words: str) -> None:
@@ -89,10 +113,10 @@ def test_enter_killed_anywhere_is_mended_by_monitor_and_never_repeated(stage, na
     cash = stage.cash()
     every = points(stage, name, "enter")
     flatten(stage, cash, None)
-    for point in every:
+    for number, point in enumerate(every, start=OFFSET):
         wipe(stage)
         cash = stage.cash()
-        with market(stage, MARKETS[name]):
+        with market(stage, name, number):
             kill_at(stage, point, "enter")
         expect(stage, cash, point, "monitor")
         expect(stage, cash, point, "enter")
@@ -101,7 +125,7 @@ def test_enter_killed_anywhere_is_mended_by_monitor_and_never_repeated(stage, na
 
 
 @pytest.mark.timeout(3000)
-@pytest.mark.parametrize("name", ["at once", "in parts", "late"])
+@pytest.mark.parametrize("name", ["at once", "in parts", "late", "silent"])
 @pytest.mark.parametrize("words", [("monitor",), ("close-all", "--yes")], ids=" ".join)
 def test_an_exit_killed_anywhere_is_finished_by_the_next_run(stage, words, name):
     stage.settings["risk_management"] = {"max_position_loss": 0}
@@ -109,7 +133,7 @@ def test_an_exit_killed_anywhere_is_finished_by_the_next_run(stage, words, name)
     cash = stage.cash()
     expect(stage, cash, None, "enter")
     every = points(stage, name, *words)
-    for point in every:
+    for number, point in enumerate(every, start=OFFSET):
         wipe(stage)
         stage.settings["risk_management"] = {"max_position_loss": 500}
         stage.write_config()
@@ -117,7 +141,7 @@ def test_an_exit_killed_anywhere_is_finished_by_the_next_run(stage, words, name)
         expect(stage, cash, point, "enter")
         stage.settings["risk_management"] = {"max_position_loss": 0}
         stage.write_config()
-        with market(stage, MARKETS[name]):
+        with market(stage, name, number):
             kill_at(stage, point, *words)
         expect(stage, cash, point, "monitor")
         expect(stage, cash, point, "enter")

@@ -10,9 +10,11 @@ import os
 import resource
 import sqlite3
 import subprocess
+import tempfile
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +23,7 @@ from crash import broken_laws
 from harness import Done, fault, withheld
 from relay import listening
 from sink import drip, listening_sink, refuse, variables
+from test_bad_input import humbly
 
 from spxarb.sim.api.wire import Ask, Say
 
@@ -132,10 +135,10 @@ def full(_: Stage, pid: int) -> Iterator[None]:
 
 
 @contextmanager
-def refused_by(table: str, stage: Stage, _: int) -> Iterator[None]:
-    """No row can be added to one table."""
+def refused_by(table: str, stage: Stage, _: int, what: str = "INSERT ON") -> Iterator[None]:
+    """No row can be added to one table, or changed in it."""
     with closing(sqlite3.connect(stage.database, timeout=10)) as db, db:
-        db.execute(f"CREATE TRIGGER full BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'full'); END")
+        db.execute(f"CREATE TRIGGER full BEFORE {what} {table} BEGIN SELECT RAISE(ABORT, 'full'); END")
     yield
     with closing(sqlite3.connect(stage.database, timeout=10)) as db, db:
         db.execute("DROP TRIGGER full")
@@ -196,6 +199,37 @@ def test_what_cannot_be_recorded_beside_an_intent_stops_no_exit(held, sink, tabl
     if done.code or held.stage.positions():
         assert (done.code, len(sink.alerts)) == (6, 1), (done.err, sink.alerts)
     assert_finished_by_the_next(held)
+
+
+CHANGED = ("runs", "orders", "trades", "executions", "matters", "system_state")
+
+
+@pytest.mark.parametrize(("verb", "moment"), [("monitor", BEFORE), ("close-all", AMID)])
+@pytest.mark.parametrize("table", CHANGED)
+def test_a_row_that_cannot_be_changed_is_one_alarm_or_stops_no_exit(held, sink, table, verb, moment):
+    """The state of the trade and of its orders belong to the intent; what is beside them stops nothing."""
+    trouble = partial(refused_by, table, what="UPDATE ON")
+    done = exit_amid(held.stage, verb, moment, trouble, sink.variables)
+    if table in {"runs", "executions", "matters"}:
+        assert held.stage.positions() == {}, done.err
+    if done.code or held.stage.positions():
+        assert (done.code, len(sink.alerts)) == (6, 1), (done.err, sink.alerts)
+    assert_finished_by_the_next(held)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize(("what", "mode"), [("trading.db", 0o444), (".", 0o555)], ids=["file", "folder"])
+def test_a_ledger_that_may_only_be_read_is_an_alarm_while_an_exit_is_due(verb, what, mode):
+    with tempfile.TemporaryDirectory() as folder, playing(Path(folder)) as stage:
+        settings(stage, max_spreads_per_day=1, broker_side_failsafe=False)
+        stage.write_config(logging={"console": False, "file": False})
+        enter(stage)
+        stage.at("15:46")
+        (stage.folder / what).chmod(mode)
+        done = humbly(stage, *VERBS[verb])
+        assert (done.code, len(stage.positions())) == (6, 2), done.err
+        assert "the right to write" in done.err
+        (stage.folder / what).chmod(0o700)
 
 
 # --- the broker's lists -----------------------------------------------------------------------------------

@@ -112,7 +112,7 @@ def test_an_unknown_stock_position_of_the_evening_is_unknown_and_not_zero(worthl
     """Nobody settled on the day: nothing tells whether shares were assigned."""
     stage = worthless
     tomorrow(stage)
-    for words in (("monitor",), ("settle", "--date", DAY), ("status",)):
+    for words in (("status",), ("monitor",), ("settle", "--date", DAY), ("status",)):
         done = stage.run(*words)
         assert done.code == 6, (words, done.err)
         assert "compare with the statement" in done.err
@@ -124,10 +124,28 @@ def test_an_unknown_stock_position_of_the_evening_is_unknown_and_not_zero(worthl
     assert (done.code, trade_of(stage)["state"]) == (0, "settled"), done.err
 
 
+@pytest.mark.parametrize("calls", ["stage", "worthless"], ids=["assigned", "not assigned"])
+def test_the_owners_own_shares_are_neither_called_assigned_nor_final_when_nobody_settled(request, calls):
+    """He holds 300; what the account held that evening is not known, so neither is what changed overnight."""
+    stage: Stage = request.getfixturevalue(calls)
+    stage.sim.control.script([fault("foreign_fill", con_id=SPY_ID, side="BUY", quantity=300)])
+    stage.sim.control.advance(1)
+    stage.sim.control.script()
+    tomorrow(stage)
+    done = stage.run("monitor")
+    assert (done.code, trade_of(stage)["state"]) == (6, "provisional"), done.err
+    assert "how many SPY shares the account held that evening is not known" in done.err
+    assert "shares since" not in done.err
+
+
 def test_assigned_shares_are_told_two_days_later_too_until_a_human_has_dealt_with_them(stage):
     stage.at("16:05")
     assert stage.run("settle").code == 6
     tomorrow(stage)
+    first = stage.run("status")  # before any job that works: it asks the account itself
+    assert (first.code, "compare with the statement" in first.err, stage.sql("SELECT * FROM matters")) == (
+        6, True, stage.sql("SELECT * FROM matters WHERE key NOT LIKE 'shares%'"),
+    )  # fmt: skip
     stage.sim.control.advance(24 * 3600)
     for _ in range(2):
         done = stage.run("monitor")
@@ -138,6 +156,7 @@ def test_assigned_shares_are_told_two_days_later_too_until_a_human_has_dealt_wit
     assert (entered.code, entered["outcome"]) == (6, "skipped")
     (matter,) = stage.run("ack")["matters"]
     stage.run("ack", str(matter["id"]))
+    assert stage.run("status").code == 0
     assert stage.run("monitor").code == 0
     assert trade_of(stage)["state"] == "settled"
 

@@ -43,10 +43,12 @@ def lost(symbol: str, nth: int = 1) -> dict[str, Any]:
     return fault("ignore", when=when, requests=["place_order"], lasts="always")
 
 
-def run_fast(stage: Stage, entry: dict[str, Any], *words: str, minutes: int = 3) -> Done:
+def run_fast(
+    stage: Stage, entry: dict[str, Any] | list[dict[str, Any]], *words: str, minutes: int = 3
+) -> Done:
     """One command while the gateway does wrong; minutes later whatever it was silent about has arrived."""
     control = stage.sim.control
-    control.script([entry])
+    control.script(entry if isinstance(entry, list) else [entry])
     control.speed(FAST)
     done = stage.run(*words)
     control.speed(0)
@@ -105,6 +107,28 @@ def test_an_exit_buys_and_sells_nothing_twice_beside_a_silent_order(stage, symbo
     assert filled(stage) == {"SPY:e1": 10, "SPX:e1": 1, "SPY:x": 10, "SPX:x": 1}
     assert done.code in {0, 6}
     assert (done.code == 6) is bool(done["error"])
+
+
+@pytest.mark.parametrize("seconds", [53, 120])
+@pytest.mark.parametrize("verb", [("close-all", "--yes"), ("monitor",)], ids=lambda words: words[0])
+def test_two_buy_backs_that_are_both_silent_buy_what_is_short_and_no_more(stage, verb, seconds):
+    """The first, and whatever follows it: as close-all saw it of a gateway that acknowledged both 53 s late."""
+    enter(stage)
+    stage.at("15:45:10")
+    orders = [
+        fault(
+            "silent_order",
+            when={"request": "place_order", "order_ref": f"spxarb:*:SPY:x{number}"},
+            seconds=seconds,
+            cancel="unknown",
+        )
+        for number in (1, 2)
+    ]
+    done = run_fast(stage, orders, *verb)
+    assert stage.positions().get(("SPY", 665.0), 0) <= 0, done.err
+    again = stage.run("close-all", "--yes")
+    assert (calls(stage), again["flat"]) == ({}, True), again.err
+    assert filled(stage) == {"SPY:e1": 10, "SPX:e1": 1, "SPY:x": 10, "SPX:x": 1}
 
 
 def test_a_sale_that_nobody_hears_of_keeps_its_hedge_and_a_fail_safe_for_what_may_be_short(stage):

@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from actions import enter, playing, settings
+from actions import enter, playing, settings, tomorrow
 from harness import fault
 from told import untold
 
@@ -63,3 +63,28 @@ def test_an_exit_that_is_due_and_was_passed_over_is_seen(held, code):
     rewrite(held, f"UPDATE runs SET exit_code = {code}", "UPDATE trades SET exit_reason = 'TIME'")
     (found,) = untold(held)
     assert found.startswith(f"`monitor` ended with {code}, and the exit of trade 1")
+
+
+def test_calls_and_shares_that_nobody_explains_after_the_close_are_told_and_else_seen(held):
+    """The trade was closed; SPY calls appear in its contract, and the next morning they are shares."""
+    assert held.run("close-all", "--yes").code == 0
+    (spy,) = {row["con_id"] for row in held.sql("SELECT con_id FROM orders WHERE leg = 'SPY'")}
+    held.sim.control.script([fault("foreign_position", side="BUY", quantity=10, con_id=spy)])
+    held.at("16:06")
+    done = held.run("settle")
+    assert (done.code, "10 long SPY calls after the close" in done.err) == (6, True), done.err
+    assert untold(held) == []
+    rewrite(held, LAST_RUN_WAS_GOOD, "UPDATE matters SET resolved_at = since")
+    assert [found.partition(", and")[0] for found in untold(held)] == ["exit 0 after the close"]
+    tomorrow(held)
+    assert ["SPY shares" in found for found in untold(held)] == [True]
+
+
+def test_what_a_human_acknowledged_excuses_its_own_trade_alone(held):
+    (spx,) = held.sql("SELECT con_id FROM orders WHERE leg = 'SPX'")
+    held.sim.control.script([fault("foreign_position", side="BUY", quantity=1, con_id=spx["con_id"])])
+    assert held.run("monitor").code == 6
+    rewrite(held, LAST_RUN_WAS_GOOD, "UPDATE matters SET acknowledged_at = since")
+    assert untold(held) == []
+    rewrite(held, "UPDATE matters SET trade_id = 2")
+    assert len(untold(held)) == 1

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 from actions import enter, playing, settings, tomorrow, wait_until
-from harness import fault, withheld
+from harness import Done, fault, withheld
 from relay import free_port
 
 from spxarb.sim.api.wire import Ask
@@ -273,35 +275,54 @@ def test_every_verb_refuses_it_while_a_spread_is_open(stage, verb):
     assert stage.run(*VERBS[verb]).code == 3
 
 
+def in_folder(stage: Stage, *words: str) -> Done:
+    """A command that finds `./config.yaml` in the working folder, named by nobody; its ledger has the default place."""
+    env = stage.environment(STATE_DIRECTORY=str(stage.folder / "state"))
+    env.pop("SPXARB_WAIT_SCALE", None)
+    line = [sys.executable, "-m", "spxarb", *words, "--json"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, cwd=stage.folder, env=env)
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
 @pytest.mark.parametrize("verb", ["monitor", "close-all"])
 def test_an_exit_goes_on_with_the_configuration_stored_with_the_trade(stage, verb):
+    """Whether the file was named or found; what is not flat when it should be is 6."""
     state = {"STATE_DIRECTORY": str(stage.folder / "state")}
     stage.write_config(storage={"database": None})
     assert stage.run("enter", env=state)["outcome"] == "entered"
     stage.config.write_text("")
     stage.at("15:46")
-    done = stage.run(*VERBS[verb], env=state)
-    assert done.code == 3, done.err
-    assert done["positions"][0]["action"] == "closed"
-    assert stage.positions() == {}
+    stage.sim.control.script([fault("hold_fills", lasts="always")])
+    done = in_folder(stage, *VERBS[verb])
+    stage.sim.control.script()
+    assert (done.code, done["positions"][0]["action"]) == (6, "failed"), done.err
+    assert not any("defaults are in force" in note for note in done["notes"])
+    done = stage.run(*VERBS[verb], env=state) if verb == "monitor" else in_folder(stage, *VERBS[verb])
+    assert (done.code, done["positions"][0]["action"], stage.positions()) == (3, "closed", {}), done.err
+
+
+@pytest.mark.parametrize("verb", ["report", "stop", "monitor", "close-all"])
+def test_a_trade_that_cannot_be_read_may_be_open_when_the_configuration_is_lost(stage, verb):
+    """A found file without a setting is then none that can be gone on with in silence."""
+    stage.write_config(storage={"database": None})
+    assert stage.run("enter", env={"STATE_DIRECTORY": str(stage.folder / "state")})["outcome"] == "entered"
+    with closing(sqlite3.connect(stage.folder / "state" / "sim" / "trading.db")) as db, db:
+        db.execute("UPDATE trades SET spy_contract = '?'")
+    stage.config.write_text("# to be filled in\n")
+    done = in_folder(stage, *VERBS.get(verb, (verb,)))
+    assert done.code == (3 if verb in {"report", "stop"} else 6), done.err
 
 
 def test_a_file_that_was_only_found_is_as_good_as_none_until_a_trade_is_open(stage):
     """`./config.yaml` in the working folder, named by nobody."""
-    import subprocess
-    import sys
-
     state = str(stage.folder / "state")
     stage.write_config(storage={"database": None})
     text = stage.config.read_text()
     stage.config.write_text("# to be filled in\n")
 
     def report() -> tuple[int, str]:
-        words = [sys.executable, "-m", "spxarb", "report"]
-        env = stage.environment(STATE_DIRECTORY=state)
-        env.pop("SPXARB_WAIT_SCALE", None)
-        done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=stage.folder, env=env)
-        return done.returncode, done.stdout + done.stderr
+        done = in_folder(stage, "report")
+        return done.code, done.out + done.err
 
     code, told = report()
     assert (code, "holds no setting: the defaults are in force" in " ".join(told.split())) == (0, True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from spxarb.sim.market.instruments import SPY_ID
+
 if TYPE_CHECKING:
     from harness import Stage
 
@@ -33,24 +35,59 @@ def untold(stage: Stage) -> list[str]:
 
 
 def _account_differs(stage: Stage, matters: list[dict[str, Any]]) -> list[str]:
-    """Law 13: the command ended with 0, and the account holds something else than the ledger says."""
-    now, book = stage.sim.control.time(), stage.sim.control.book()
-    if now.hour >= CLOSE_HOUR or any(row["acknowledged_at"] for row in matters):
+    """Law 13: the command ended with 0, and the account holds something else than the ledger says.
+
+    Contracts of a trade of which a human has acknowledged a matter are his. After the close SPX calls vanish at an
+    hour of the broker's own, but SPY calls that are there, and shares that nobody bought, must have been told.
+    """
+    excused = [row for row in matters if row["acknowledged_at"] and not row["key"].startswith("warning:")]
+    if any(row["trade_id"] is None for row in excused):
         return []
+    his = {row["trade_id"] for row in excused}
+    account = _account_without_others(stage)
     ledger: Counter[int] = Counter()
-    for row in stage.sql("SELECT con_id, side, quantity FROM executions WHERE superseded = 0"):
+    legs: dict[int, str] = {}
+    for row in stage.sql("SELECT con_id, leg, trade_id, side, quantity FROM executions WHERE superseded = 0"):
+        if row["trade_id"] in his:
+            legs[row["con_id"]] = "his"
         ledger[row["con_id"]] += int(row["quantity"]) * (1 if row["side"] == "BUY" else -1)
+        legs.setdefault(row["con_id"], row["leg"])
+    if stage.sim.control.time().hour >= CLOSE_HOUR:
+        found = [
+            f"exit 0 after the close, and the account holds {account[con_id]:+d} SPY calls of ours ({con_id})"
+            for con_id, leg in legs.items()
+            if leg == "SPY" and account[con_id]
+        ]
+    else:
+        found = [
+            f"exit 0, and the account holds {account[con_id]:+d} of contract {con_id}, the ledger {ledger[con_id]:+d}"
+            for con_id, leg in legs.items()
+            if leg != "his" and _is_of_today(stage, con_id) and account[con_id] != ledger[con_id]
+        ]
+    shares = sum(quantity for con_id, quantity in account.items() if con_id == SPY_ID)
+    return found + (
+        [f"exit 0, and the account holds {shares:+d} SPY shares that nobody bought"]
+        if shares and not his
+        else []
+    )
+
+
+def _is_of_today(stage: Stage, con_id: int) -> bool:
+    """Calls of an earlier day are settled by now, or are a matter."""
+    rows = stage.sql("SELECT max(created_at) AS last FROM orders WHERE con_id = ?", con_id)
+    return bool(rows[0]["last"]) and rows[0]["last"][:10] == f"{stage.sim.control.time():%Y-%m-%d}"
+
+
+def _account_without_others(stage: Stage) -> Counter[int]:
+    """Contracts and shares by contract id, without what orders of others traded."""
+    book = stage.sim.control.book()
     account: Counter[int] = Counter()
     for row in book["positions"]:
         account[row["con_id"]] += int(row["quantity"])
     for fill in book["fills"]:
         if not fill["order_ref"].startswith("spxarb:"):
             account[fill["con_id"]] -= int(fill["shares"]) * (1 if fill["side"] == "BOT" else -1)
-    return [
-        f"exit 0, and the account holds {account[con_id]:+d} of contract {con_id}, the ledger {held:+d}"
-        for con_id, held in ledger.items()
-        if account[con_id] != held
-    ]
+    return account
 
 
 def _matters_forgotten(matters: list[dict[str, Any]], *, quiet: bool) -> list[str]:

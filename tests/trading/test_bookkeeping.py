@@ -109,3 +109,14 @@ def test_spx_left_to_settlement_is_an_exit_at_its_hour_and_not_again_when_it_set
         NOON,
         ExitReason.TIME,
     )
+
+
+def test_a_correction_that_came_after_the_figures_were_written_opens_the_trade_again(ledger, trade):
+    """The job that heard of it had written its last figure: the next one to look brings the row up to date."""
+    trade_fill(ledger, trade, "3.01", LegName.SPY, Side.BUY, 10, "1", Purpose.EXIT)
+    trade_fill(ledger, trade, "4.01", LegName.SPX, Side.SELL, 1, "10", Purpose.EXIT)
+    bookkeeping.closed(ledger, trade, ExitReason.TIME, NOON)
+    trade_fill(ledger, trade, "2.02", LegName.SPY, Side.SELL, 0, "2.5")
+    bookkeeping.refresh_figures(ledger)
+    again = ledger.trades.get(trade.id)
+    assert (again.state, again.final_pnl) == (TradeState.EXITING, None)

@@ -5,17 +5,17 @@ Days and moments are text, flags 0 or 1. `Annotated[str, ...]` names the type th
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping  # noqa: TC003 -- `get_type_hints` reads them
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from enum import StrEnum
+from types import UnionType
+from typing import Annotated, Any, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from spxarb.core.model import ExitReason, LegName, Side, TradeStatus
 from spxarb.core.records import FillSource, Purpose
 from spxarb.core.settlement import Stage
 from spxarb.core.trades import TradeState
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 DayText = Annotated[str, date]
 TimeText = Annotated[str, datetime]
@@ -41,6 +41,51 @@ class Row:
     def of(cls, row: Mapping[str, Any]) -> Self:
         """From a row as the ledger stores it. Raises KeyError when a column is missing."""
         return cls(**{name: row[name] for name in cls.columns()})
+
+
+R = TypeVar("R", bound=Row)
+
+
+def readable_rows(
+    rows_of: type[R], rows: Iterable[Mapping[str, Any]], what: str
+) -> tuple[tuple[R, ...], list[str]]:
+    """The rows that hold what their table may hold, and a sentence for each other one; `what`: what a row is.
+
+    A value that something else wrote there is no reason to show the rest of a row as if it could be believed.
+    """
+    good, left_out = [], []
+    hints = get_type_hints(rows_of, include_extras=True)
+    for row in rows:
+        wrong = next((name for name, hint in hints.items() if not _fits(row[name], hint)), None)
+        if wrong is None:
+            good.append(rows_of.of(row))
+        else:
+            name = row[rows_of.columns()[0]]
+            left_out.append(f"{what} {name} is left out: its {wrong} {row[wrong]!r} cannot be read.")
+    return tuple(good), left_out
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Whether a value as stored is of the field's type: the text of a day, a moment or a word included."""
+    origin = get_origin(hint)
+    if origin in {Union, UnionType}:
+        return any(_fits(value, one) for one in get_args(hint))
+    if origin is Annotated:
+        text, *kinds = get_args(hint)
+        return _fits(value, text) and all(_reads_as(kind, str(value)) for kind in kinds)
+    if origin is tuple:
+        return isinstance(value, list | tuple) and all(_fits(item, get_args(hint)[0]) for item in value)
+    if hint is float:
+        return isinstance(value, int | float)
+    return isinstance(value, origin or hint)
+
+
+def _reads_as(kind: type[StrEnum | date], text: str) -> bool:
+    try:
+        read = kind(text) if issubclass(kind, StrEnum) else kind.fromisoformat(text)
+    except ValueError:
+        return False
+    return not isinstance(read, datetime) or read.tzinfo is not None
 
 
 @dataclass(frozen=True)
