@@ -6,7 +6,6 @@ to do cost no more than they must.
 
 from __future__ import annotations
 
-import difflib
 import sys
 from copy import copy
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import typer
 from spxarb import __version__, interruption
 from spxarb.cli import view
 from spxarb.cli.calls import Call, frame, interruptible, run, serve_until_stopped
+from spxarb.cli.mistakes import in_one_line
 from spxarb.errors import Exit, UsageError, as_failure
 
 if TYPE_CHECKING:
@@ -300,6 +300,23 @@ def ack(
     return run(_call(ctx, config, as_json), job)
 
 
+@app.command("hand-over")
+def hand_over(
+    ctx: typer.Context,
+    trade: Annotated[int, typer.Argument(metavar="TRADE", help="Its number: `spxarb status` shows it.")],
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> int:
+    """Hand an open trade over to a human: its orders are cancelled, and spxarb trades it no more."""
+
+    def job(context: JobContext) -> Result:
+        from spxarb.jobs import hand_over  # noqa: PLC0415 -- only this command needs it
+
+        return hand_over.run(context, trade_id=trade)
+
+    return run(_call(ctx, config, as_json), job)
+
+
 @app.command()
 def record(
     ctx: typer.Context,
@@ -427,7 +444,7 @@ def _main(given: Sequence[str]) -> int:
         view.complain(str(error))
         return Exit.USAGE
     except WRONG_USE as error:
-        view.complain(_wrong(error))
+        view.complain(in_one_line(error))
         return Exit.USAGE
     except (typer.Abort, KeyboardInterrupt):  # the library makes an Abort of an interruption
         view.complain("interrupted.")
@@ -477,24 +494,3 @@ def _confirm(question: str) -> None:
         )
     if not answer:
         raise UsageError("not confirmed; nothing was changed")
-
-
-def _wrong(error: Any) -> str:
-    """A mistake on the command line in one line, with the nearest right word."""
-    path = error.ctx.command_path if error.ctx else "spxarb"
-    said = error.format_message()
-    if option := getattr(error, "option_name", "") if hasattr(error, "possibilities") else "":
-        said = f"No such option: {option}.{_near_option(option, error.ctx)}"
-    return f"{said.rstrip('.')}{'' if said.endswith('?') else '.'} `{path} --help` tells more."
-
-
-def _near_option(option: str, ctx: Any) -> str:
-    """The option that was meant, or the place where it belongs."""
-    if ctx is None:
-        return ""
-    below = getattr(ctx.command, "commands", {}).values()
-    if any(option in each.opts for command in below for each in command.params):
-        return f" It stands after the command: spxarb COMMAND {option}"
-    known = [name for each in ctx.command.params for name in each.opts]
-    near = difflib.get_close_matches(option, [*known, "--help"], 1, 0.5)
-    return f" Did you mean {near[0]}?" if near else ""

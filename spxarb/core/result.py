@@ -26,6 +26,7 @@ RESULT_TYPES = {
     "status": "status:StatusResult",
     "report": "report:ReportResult",
     "ack": "ack:AckResult",
+    "hand-over": "hand_over:HandOverResult",
     "record": "record:RecordResult",
     "sim": "sim:SimResult",
     "demo": "report:DemoResult",

@@ -302,6 +302,12 @@ def looks(db: Database) -> None:
     db.execute("ALTER TABLE runs ADD COLUMN market_time TEXT")
 
 
+def hand_overs(db: Database) -> None:
+    """When a human took a trade, and what others had done in its contracts by then; NULL: nobody did."""
+    db.execute("ALTER TABLE trades ADD COLUMN handed_over_at TEXT")
+    db.execute("ALTER TABLE trades ADD COLUMN at_hand_over TEXT")
+
+
 MIGRATIONS: list[Callable[[Database], None]] = [
     first_tables,
     overnight_positions,
@@ -310,6 +316,7 @@ MIGRATIONS: list[Callable[[Database], None]] = [
     matters,
     closing_prices,
     looks,
+    hand_overs,
 ]
 """The nth, counted from 1, turns version n - 1 into version n."""
 

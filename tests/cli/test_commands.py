@@ -37,6 +37,7 @@ VERBS = [
     "status",
     "report",
     "ack",
+    "hand-over",
     "record",
     "sim",
     "demo",

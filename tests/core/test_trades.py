@@ -91,6 +91,8 @@ def test_an_exit_that_was_begun_is_not_forgotten_by_doubt():
         (S.ENTRY_UNPROVEN, TradeStatus.ERROR),
         (S.OPEN, TradeStatus.ACTIVE),
         (S.EXITING, TradeStatus.ACTIVE),
+        (S.HANDING_OVER, TradeStatus.ERROR),
+        (S.HANDED_OVER, TradeStatus.ACTIVE),
         (S.RESIDUAL, TradeStatus.ACTIVE),
         (S.EXPIRED, TradeStatus.ACTIVE),
         (S.UNPROVEN, TradeStatus.ERROR),
@@ -111,7 +113,7 @@ def test_the_ledgers_four_words_are_derived_from_the_state(state, status):
     [
         ("entry_interrupted", {S.ENTERING, S.ENTRY_UNPROVEN}),
         ("can_exit", {S.ENTERING, S.ENTRY_UNPROVEN, S.OPEN, S.EXITING, S.EXPIRED, S.UNPROVEN}),
-        ("is_unproven", {S.ENTRY_UNPROVEN, S.UNPROVEN}),
+        ("is_unproven", {S.ENTRY_UNPROVEN, S.UNPROVEN, S.HANDING_OVER}),
         ("is_provisional", {S.PROVISIONAL}),
     ],
 )
