@@ -54,9 +54,10 @@ def action(done: Done) -> str:
 
 
 def killed(stage: Stage, verb: str, order: str) -> None:
-    """A command is killed while this order of it works; SPY fills nothing until the script is empty again."""
+    """A command is killed while this order of it works, which fills nothing until the script is empty again."""
     settings(stage, max_spreads_per_day=1, order_timeout_seconds=60, exit_rung_seconds=60)
-    stage.sim.control.script([fault("hold_fills", when={"symbol": "SPY"}, lasts="always")])
+    when = {"request": "place_order", "order_ref": f"spxarb:*{order}*"}
+    stage.sim.control.script([fault("hold_fills", when=when, lasts="always")])
     with stage.start(verb) as process:
         wait_until(lambda: any(order in ref for ref in live_orders(stage)), seconds=60)
         process.kill()
