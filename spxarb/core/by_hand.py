@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import ZERO, LegName, latest_revisions
-from spxarb.core.records import PREFIX, Purpose, held
+from spxarb.core.records import CLOCKS_APART, PREFIX, AtHandOver, Purpose, held
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
     from decimal import Decimal
 
     from spxarb.core.model import Execution
@@ -24,13 +25,15 @@ if TYPE_CHECKING:
 class TakenLeg:
     """One leg of a trade that a human took. `held`: contracts then, signed, short negative.
 
-    `seen`: families of executions that are not his; `counted`: those that count to the leg so far.
+    `since`: when he took it. `seen`: families of executions that are not his, whatever their time; `counted`:
+    those that count to the leg so far.
     """
 
     trade_id: int
     leg: LegName
     con_id: int
     held: int
+    since: datetime
     seen: frozenset[str] = frozenset()
     counted: frozenset[str] = frozenset()
 
@@ -46,8 +49,13 @@ class Counted:
 
 
 def taken_legs(trade: Trade, fills: Sequence[Fill]) -> list[TakenLeg]:
-    """The legs of a trade that was handed over, as our own executions and those of others left them."""
-    then = trade.at_hand_over
+    """The legs of a trade that was handed over, as our own executions and those of others left them.
+
+    None of one that was not.
+    """
+    since, then = trade.handed_over_at, trade.at_hand_over or AtHandOver()
+    if since is None:
+        return []
     own = [fill for fill in fills if fill.purpose is not Purpose.BY_HAND]
     his = [fill for fill in fills if fill.purpose is Purpose.BY_HAND]
     return [
@@ -55,8 +63,9 @@ def taken_legs(trade: Trade, fills: Sequence[Fill]) -> list[TakenLeg]:
             trade.id,
             leg,
             trade.contract(leg).con_id,
-            int(held(own, leg)) - (then.gone.get(leg, 0) if then else 0),
-            then.seen if then else frozenset(),
+            int(held(own, leg)) - then.gone.get(leg, 0),
+            since,
+            then.seen,
             frozenset(brokers_id(fill.execution.family) for fill in his if fill.leg is leg),
         )
         for leg in LegName
@@ -86,7 +95,7 @@ def _of_contract(legs: Sequence[TakenLeg], rows: Iterable[Execution]) -> list[Co
     for row in rows:
         free = row.quantity
         for leg in legs:
-            if brokers_id(row.family) in leg.seen:
+            if brokers_id(row.family) in leg.seen or row.time < leg.since - CLOCKS_APART:
                 continue
             closes = row.side.sign * leg.held < 0
             room = left[leg.trade_id] if closes else abs(leg.held) - left[leg.trade_id]

@@ -8,10 +8,10 @@ the day. References are missing from some executions of real gateways (node-ib#1
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from spxarb.core.by_hand import not_counted
+from spxarb.core.records import CLOCKS_APART
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from spxarb.core.model import BrokerOrder, BrokerSnapshot, Execution
     from spxarb.core.records import Fill, OrderRecord
-
-CLOCKS_APART = timedelta(seconds=10)
-"""An execution may seem this much older than its order: two clocks, and whole seconds on the wire."""
 
 
 class OrderIndex:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ ABSENT = "absent"
 """Status of an order that was missing from two snapshots: the weakest proof that it is over."""
 ACKNOWLEDGED = "acknowledged"
 """Status of an order that is over by the word of a human who has looked."""
+CLOCKS_APART = timedelta(seconds=10)
+"""An execution may seem this much older than what it followed: two clocks, and whole seconds on the wire."""
 _REF = re.compile(
     r"spxarb:(?P<tag>[0-9a-z]+):(?P<trade>\d+):(?P<leg>SPX|SPY):(?P<purpose>[euxf])(?P<attempt>\d+)"
 )

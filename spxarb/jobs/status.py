@@ -122,6 +122,9 @@ def _status(
             active=sum(1 for trade in open_trades if trade.status is TradeStatus.ACTIVE),
         ),
         matters=tuple(map(MatterRow.of, ledger.matters.open_rows())),
+        notes=tuple(
+            f"Trade {t.id} is handed over, and yours to close." for t in open_trades if t.handed_over
+        ),
     )
 
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from spxarb import logs
+from spxarb.core.account import BY_OTHERS
 from spxarb.core.matters import MatterKind
 from spxarb.core.model import ZERO, ExitReason, LegName
 from spxarb.core.records import AtHandOver, Purpose
@@ -37,7 +38,7 @@ def begin(job: ConnectedJob, trade: Trade) -> Trade:
     index = job.executor.own_orders()
     others = [row for row in job.snapshot.executions if index.of_execution(row) is None]
     then = AtHandOver(
-        {leg: job.gone(trade, leg) for leg in LegName},
+        {leg: _gone(job, trade, leg) for leg in LegName},
         frozenset(row.family for row in others if row.con_id in con_ids),
     )
     return bookkeeping.move(
@@ -48,6 +49,19 @@ def begin(job: ConnectedJob, trade: Trade) -> Trade:
         at_hand_over=then,
         exit_reason=None,
         note="",
+    )
+
+
+def _gone(job: ConnectedJob, trade: Trade, leg: LegName) -> int:
+    """Contracts of the leg, signed as held, that others took: they are nobody's to hand over.
+
+    What one look at the account misses, and no execution explains, may be a hole in its list.
+    """
+    if not job.hidden(trade):
+        return job.gone(trade, leg)
+    taken = (finding for finding in job.differences(trade) if finding.kind in BY_OTHERS)
+    return sum(finding.quantity for finding in taken if finding.leg is leg) * (
+        1 if leg is LegName.SPX else -1
     )
 
 

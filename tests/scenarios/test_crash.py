@@ -125,3 +125,63 @@ def test_an_exit_killed_anywhere_is_finished_by_the_next_run(stage, words, name)
     print(f"{len(every)} kills of {words[0]}, orders fill {name}: all mended")
     stage.settings["risk_management"] = {"max_position_loss": 500}
     stage.write_config()
+
+
+def close_by_hand(stage: Stage) -> None:
+    """The human closes both legs, as in TWS."""
+    for leg, side, quantity in (("SPY", "BUY", 10), ("SPX", "SELL", 1)):
+        contract = stage.sql("SELECT con_id FROM orders WHERE leg = ? ORDER BY rowid DESC", leg)[0]["con_id"]
+        fill = {"foreign_fill": {"side": side, "quantity": quantity, "con_id": contract}}
+        stage.sim.control.script([{"what": fill}])
+        stage.sim.control.script()
+
+
+def orders_of(stage: Stage, trade: int) -> dict[str, str]:
+    """Every order of a trade that the broker got, and its status."""
+    tag = stage.sql("SELECT value FROM meta WHERE key = 'tag'")[0]["value"]
+    rows, start = stage.sim.control.book()["orders"], f"spxarb:{tag}:{trade}:"
+    return {row["order_ref"]: row["status"] for row in rows if row["order_ref"].startswith(start)}
+
+
+def limits(stage: Stage, loss: int) -> None:
+    stage.settings["risk_management"] = {"max_position_loss": loss}
+    stage.write_config()
+
+
+@pytest.mark.timeout(3000)
+def test_a_hand_over_killed_anywhere_is_completed_by_the_next_run_and_nothing_trades_it_again(stage):
+    """Once it is written down, `monitor` ends our orders; before that the trade is ours, with its fail-safe.
+
+    All in one ledger: to another one, calls that were closed by hand would look as if they were still held.
+    """
+    stage.settings["trading"]["max_spreads_per_day"] = 99
+    stage.write_config()
+    wipe(stage)
+    cash = stage.cash()
+    expect(stage, cash, None, "enter")
+    every = points(stage, "at once", "hand-over", "1")
+    close_by_hand(stage)
+    expect(stage, cash, None, "monitor")
+    for trade, point in enumerate(every, 2):
+        expect(stage, cash, point, "enter")
+        sent = orders_of(stage, trade).keys()
+        kill_at(stage, point, "hand-over", str(trade))
+        expect(stage, cash, point, "monitor")
+        (row,) = stage.sql("SELECT state, handed_over_at FROM trades WHERE id = ?", trade)
+        his = row["handed_over_at"] is not None
+        rests = set(orders_of(stage, trade).values()) - {"Filled", "Cancelled"}
+        assert (row["state"], bool(rests)) == (("handed over", False) if his else ("open", True)), point
+        expect(stage, cash, point, "hand-over", str(trade))
+        limits(stage, 0)
+        expect(stage, cash, point, "monitor")
+        assert set(orders_of(stage, trade).values()) == {"Filled", "Cancelled"}, point
+        assert len(stage.positions()) == 2, point
+        close_by_hand(stage)
+        expect(stage, cash, point, "monitor")  # the account has changed by what the ledger says, to the cent
+        limits(stage, 500)
+        (row,) = stage.sql("SELECT state, exit_reason FROM trades WHERE id = ?", trade)
+        assert row == {"state": "closed", "exit_reason": "HANDED_OVER"}, point
+        assert (orders_of(stage, trade).keys(), stage.positions()) == (sent, {}), point
+    print(f"{len(every)} kills of hand-over: all mended")
+    stage.settings["trading"]["max_spreads_per_day"] = 1
+    stage.write_config()

@@ -87,6 +87,8 @@ def test_a_trade_that_is_handed_over_is_the_humans_until_he_has_closed_it(held):
     assert "Trade 1 is handed over, and yours to close." in shut["notes"]
 
     by_hand(held, "SPY", "BUY", 4)
+    peek = held.run("monitor", "--dry-run")
+    assert (peek.code, "not in the ledger yet: bought 4 SPY" in " ".join(peek["reconciliation"])) == (0, True)
     assert (held.run("monitor").code, trade(held)["status"]) == (0, "ACTIVE")
     by_hand(held, "SPY", "BUY", 6)
     by_hand(held, "SPX", "SELL", 1)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from harness import Stage
 
 HUMAN = 6
-LOOKERS = ("enter", "monitor", "close-all", "settle")
+LOOKERS = ("enter", "monitor", "close-all", "settle", "hand-over")
 EXITS = {"monitor", "close-all"}
 CLOSE_HOUR = 16
 
@@ -38,7 +38,8 @@ def _account_differs(stage: Stage, matters: list[dict[str, Any]]) -> list[str]:
     if now.hour >= CLOSE_HOUR or any(row["acknowledged_at"] for row in matters):
         return []
     ledger: Counter[int] = Counter()
-    for row in stage.sql("SELECT con_id, side, quantity FROM executions WHERE superseded = 0"):
+    by_us = "SELECT con_id, side, quantity FROM executions WHERE superseded = 0 AND purpose <> 'h'"
+    for row in stage.sql(by_us):
         ledger[row["con_id"]] += int(row["quantity"]) * (1 if row["side"] == "BUY" else -1)
     account: Counter[int] = Counter()
     for row in book["positions"]:
@@ -67,6 +68,7 @@ def _exits_passed_over(stage: Stage, run: dict[str, Any]) -> list[str]:
         return []
     due = stage.sql(
         "SELECT id, state FROM trades WHERE status <> 'CLOSED' AND state <> 'residual' "
+        "AND handed_over_at IS NULL "
         "AND (exit_reason IS NOT NULL OR ? = 'close-all')",
         run["command"],
     )
