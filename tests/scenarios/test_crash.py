@@ -144,7 +144,7 @@ def orders_of(stage: Stage, trade: int) -> dict[str, str]:
 
 
 def limits(stage: Stage, loss: int) -> None:
-    stage.settings["risk_management"] = {"max_position_loss": loss}
+    stage.settings["risk_management"] = {"max_position_loss": loss, "max_daily_loss": 1_000_000}
     stage.write_config()
 
 
@@ -155,7 +155,7 @@ def test_a_hand_over_killed_anywhere_is_completed_by_the_next_run_and_nothing_tr
     All in one ledger: to another one, calls that were closed by hand would look as if they were still held.
     """
     stage.settings["trading"]["max_spreads_per_day"] = 99
-    stage.write_config()
+    limits(stage, 500)
     wipe(stage)
     cash = stage.cash()
     expect(stage, cash, None, "enter")
@@ -167,10 +167,10 @@ def test_a_hand_over_killed_anywhere_is_completed_by_the_next_run_and_nothing_tr
         sent = orders_of(stage, trade).keys()
         kill_at(stage, point, "hand-over", str(trade))
         expect(stage, cash, point, "monitor")
-        (row,) = stage.sql("SELECT state, handed_over_at FROM trades WHERE id = ?", trade)
+        (row,) = stage.sql("SELECT * FROM trades WHERE id = ?", trade)
         his = row["handed_over_at"] is not None
         rests = set(orders_of(stage, trade).values()) - {"Filled", "Cancelled"}
-        assert (row["state"], bool(rests)) == (("handed over", False) if his else ("open", True)), point
+        assert (row["state"], bool(rests)) == (("handed over", False) if his else ("open", True)), (point, row)
         expect(stage, cash, point, "hand-over", str(trade))
         limits(stage, 0)
         expect(stage, cash, point, "monitor")
