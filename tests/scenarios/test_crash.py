@@ -154,7 +154,7 @@ def test_a_hand_over_killed_anywhere_is_completed_by_the_next_run_and_nothing_tr
 
     All in one ledger: to another one, calls that were closed by hand would look as if they were still held.
     """
-    stage.settings["trading"]["max_spreads_per_day"] = 99
+    stage.settings["trading"]["max_spreads_per_day"] = 1000
     limits(stage, 500)
     wipe(stage)
     cash = stage.cash()
