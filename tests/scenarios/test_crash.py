@@ -14,6 +14,7 @@ from spxarb.sim.control import RunningSim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 STRIDE = int(os.environ.get("SPXARB_CRASH_STRIDE", "37"))
 """Every how-many-th point is tried; 1 tries all."""
@@ -25,12 +26,17 @@ LATE = [{"what": "hold_fills", "when": {"request": "place_order", "nth": 2}, "fo
 SPY_NEVER = [{"what": "hold_fills", "when": {"symbol": "SPY"}, "for": 600}]
 MARKETS = {"at once": AT_ONCE, "in parts": IN_PARTS, "late": LATE, "SPY never": SPY_NEVER}
 """How orders fill: an order that rests is repriced, one that does not fill is undone. An exit always fills."""
+MOST_ENTRIES = 100
+"""In one day, by the configuration."""
+KINDS = [("message", "commit")] if STRIDE > 1 else [("message",), ("commit",)]
+"""Each on a day of its own: all points together are more than a day's entries."""
 
 
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory) -> Iterator[Stage]:
+@contextmanager
+def playing(folder: Path) -> Iterator[Stage]:
+    """A standing market in which any spread is entered."""
     with RunningSim(date="2026-02-10", regime="rich-spy", at="09:35", speed=0) as sim:
-        made = Stage(tmp_path_factory.mktemp("crash"), sim)
+        made = Stage(folder, sim)
         made.settings["trading"] = {
             "mode": "sim",
             "max_spreads_per_day": 1,
@@ -41,6 +47,12 @@ def stage(tmp_path_factory) -> Iterator[Stage]:
         }
         made.settings["execution"] = {"order_timeout_seconds": 0.7, "exit_rung_seconds": 0.4}
         made.write_config()
+        yield made
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory) -> Iterator[Stage]:
+    with playing(tmp_path_factory.mktemp("crash")) as made:
         yield made
 
 
@@ -149,17 +161,24 @@ def limits(stage: Stage, loss: int) -> None:
 
 
 @pytest.mark.timeout(3000)
-def test_a_hand_over_killed_anywhere_is_completed_by_the_next_run_and_nothing_trades_it_again(stage):
+@pytest.mark.parametrize("kinds", KINDS, ids="+".join)
+def test_a_hand_over_killed_anywhere_is_completed_by_the_next_run_and_nothing_trades_it_again(
+    tmp_path, kinds
+):
     """Once it is written down, `monitor` ends our orders; before that the trade is ours, with its fail-safe.
 
     All in one ledger: to another one, calls that were closed by hand would look as if they were still held.
     """
-    stage.settings["trading"]["max_spreads_per_day"] = 1000
+    with playing(tmp_path) as stage:
+        _hand_overs(stage, kinds)
+
+
+def _hand_overs(stage: Stage, kinds: tuple[str, ...]) -> None:
+    stage.settings["trading"]["max_spreads_per_day"] = MOST_ENTRIES
     limits(stage, 500)
-    wipe(stage)
     cash = stage.cash()
     expect(stage, cash, None, "enter")
-    every = points(stage, "at once", "hand-over", "1")
+    every = [point for point in points(stage, "at once", "hand-over", "1") if point.kind in kinds]
     close_by_hand(stage)
     expect(stage, cash, None, "monitor")
     for trade, point in enumerate(every, 2):
@@ -170,7 +189,10 @@ def test_a_hand_over_killed_anywhere_is_completed_by_the_next_run_and_nothing_tr
         (row,) = stage.sql("SELECT * FROM trades WHERE id = ?", trade)
         his = row["handed_over_at"] is not None
         rests = set(orders_of(stage, trade).values()) - {"Filled", "Cancelled"}
-        assert (row["state"], bool(rests)) == (("handed over", False) if his else ("open", True)), (point, row)
+        assert (row["state"], bool(rests)) == (("handed over", False) if his else ("open", True)), (
+            point,
+            row,
+        )
         expect(stage, cash, point, "hand-over", str(trade))
         limits(stage, 0)
         expect(stage, cash, point, "monitor")
@@ -183,5 +205,3 @@ def test_a_hand_over_killed_anywhere_is_completed_by_the_next_run_and_nothing_tr
         assert row == {"state": "closed", "exit_reason": "HANDED_OVER"}, point
         assert (orders_of(stage, trade).keys(), stage.positions()) == (sent, {}), point
     print(f"{len(every)} kills of hand-over: all mended")
-    stage.settings["trading"]["max_spreads_per_day"] = 1
-    stage.write_config()
