@@ -299,6 +299,23 @@ def ack(
     return run(_call(ctx, config, as_json), job)
 
 
+@app.command("hand-over")
+def hand_over(
+    ctx: typer.Context,
+    trade: Annotated[int, typer.Argument(metavar="TRADE", help="Its number: `spxarb status` shows it.")],
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> int:
+    """Hand an open trade over to a human: its orders are cancelled, and spxarb trades it no more."""
+
+    def job(context: JobContext) -> Result:
+        from spxarb.jobs import hand_over  # noqa: PLC0415 -- only this command needs it
+
+        return hand_over.run(context, trade_id=trade)
+
+    return run(_call(ctx, config, as_json), job)
+
+
 @app.command()
 def record(
     ctx: typer.Context,

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from spxarb.core.result import Result
     from spxarb.core.results.ack import AckResult
     from spxarb.core.results.enter import EnterResult, EntryLeg
+    from spxarb.core.results.hand_over import EndedOrder, HandedLeg, HandOverResult
     from spxarb.core.results.positions import (
         Action,
         CloseAllResult,
@@ -129,6 +130,19 @@ _MANAGED: Columns[ManagedPosition] = (
     ("exit reason", lambda position: words(position.exit_reason)),
     ("action", lambda position: _action(position.action)),
     ("left to settlement", lambda position: words(position.residual)),
+)
+_HANDED: Columns[HandedLeg] = (
+    ("leg", lambda leg: leg.leg),
+    ("class", lambda leg: words(leg.trading_class)),
+    ("expires", lambda leg: words(leg.expiration)),
+    (">strike", lambda leg: words(leg.strike)),
+    (">contracts", lambda leg: f"{leg.quantity:+d}" if leg.quantity else "0"),
+)
+_ENDED: Columns[EndedOrder] = (
+    ("order", lambda order: order.order_ref),
+    ("was to", lambda order: f"{order.side} {order.quantity} {order.leg}"),
+    (">filled", lambda order: words(order.filled)),
+    ("over", lambda order: _yes(order.proven)),
 )
 _TRADES: Columns[TradeRow] = (
     (">id", lambda trade: words(trade.id)),
@@ -432,6 +446,15 @@ def _ack(result: AckResult) -> list[Block]:
     return _open_matters(result.matters)
 
 
+def _hand_over(result: HandOverResult) -> list[Block]:
+    blocks: list[Block] = []
+    if result.legs:
+        blocks.append(_grid(f"Trade {words(result.trade_id)}: yours", _HANDED, result.legs))
+    if result.orders:
+        blocks.append(_grid("Orders of spxarb in it", _ENDED, result.orders))
+    return blocks
+
+
 def _open_matters(matters: Sequence[MatterRow]) -> list[Block]:
     """What a human has not dealt with yet; nothing where there is nothing."""
     return [_grid("Matters for a human: spxarb ack ID", _MATTERS, matters)] if matters else []
@@ -451,6 +474,7 @@ _SCREENS: dict[str, Callable[[Any], list[Block]]] = {
     "settle": _settle,
     "reconcile": _reconcile,
     "ack": _ack,
+    "hand-over": _hand_over,
     "status": _status,
     "report": _report,
     "demo": _report,

@@ -66,6 +66,7 @@ class OwnTrade:
     """Both legs of one trade. `whole`: entered, and nothing of it was closed yet: no leg may stand alone.
 
     `spx_contracts` and `spy_contracts` are what an entry buys and sells: their ratio is the hedge.
+    `handed_over`: a human trades it, and leaves what he likes without its hedge.
     """
 
     spx: OwnLeg
@@ -73,6 +74,7 @@ class OwnTrade:
     spx_contracts: int
     spy_contracts: int
     whole: bool
+    handed_over: bool = False
 
     def covered(self, spx_held: int) -> int:
         """SPY calls that so many long SPX calls hedge."""
@@ -273,7 +275,7 @@ def _others(
     ours = [number for number, row in enumerate(standing) if orders.of_execution(row) is not None]
     first = ours[0] if ours else len(standing)
     early = standing[:first]
-    return early, [row for number, row in enumerate(standing) if number > first and number not in ours]
+    return early, orders.of_others(standing[first:])
 
 
 def _position(con_id: int, snapshot: BrokerSnapshot) -> Decimal:
@@ -313,7 +315,7 @@ def _crossed(own: Sequence[OwnLeg], snapshot: BrokerSnapshot, orders: OrderIndex
         return []
     rows = list(latest_revisions(row for row in snapshot.executions if row.con_id == first.contract.con_id))
     ours = sorted(row.time for row in rows if orders.of_execution(row) is not None)
-    others = (row for row in rows if orders.of_execution(row) is None)
+    others = orders.of_others(rows)
     between = [row for row in others if ours and ours[0] < row.time <= ours[-1]]
     closed = int(sum(map(_signed, between), start=ZERO)) * -first.direction
     if closed <= 0:
@@ -376,6 +378,8 @@ def _unexplained(own: Sequence[OwnLeg], snapshot: BrokerSnapshot) -> list[Findin
 def _hedge(trade: OwnTrade, available: Mapping[tuple[int, LegName], int]) -> list[Finding]:
     """Short SPY calls beyond what SPX covers, by the ledger or by the account; or SPX with nothing short."""
     number = trade.spx.trade_id
+    if trade.handed_over:
+        return []
     spx, spy = available[number, LegName.SPX], available[number, LegName.SPY]
     naked = max(spy - trade.covered(spx), -trade.spy.held - trade.covered(trade.spx.held))
     if naked > 0 and spy > 0:

@@ -8,26 +8,29 @@ the day. References are missing from some executions of real gateways (node-ib#1
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
+
+from spxarb.core.by_hand import not_counted
+from spxarb.core.records import CLOCKS_APART
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
 
     from spxarb.core.model import BrokerOrder, BrokerSnapshot, Execution
-    from spxarb.core.records import OrderRecord
-
-CLOCKS_APART = timedelta(seconds=10)
-"""An execution may seem this much older than its order: two clocks, and whole seconds on the wire."""
+    from spxarb.core.records import Fill, OrderRecord
 
 
 class OrderIndex:
     """The ledger's orders, to be found by what the broker says of them."""
 
-    def __init__(self, records: Iterable[OrderRecord]) -> None:
-        """`records`, oldest first: of several with the same id the newest is meant."""
+    def __init__(self, records: Iterable[OrderRecord], by_hand: Iterable[Fill] = ()) -> None:
+        """`records`, oldest first: of several with the same id the newest is meant.
+
+        `by_hand`: what humans traded of trades that they took: it counts to those, and is nobody else's.
+        """
         known = list(records)
+        self._by_hand = tuple(by_hand)
         self._by_ref = {record.ref: record for record in known}
         self._by_perm_id = {record.perm_id: record for record in known if record.perm_id}
         self._by_order_id = {(record.client_id, record.order_id): record for record in known}
@@ -41,6 +44,11 @@ class OrderIndex:
         if by_ids_alone and execution.time < record.created_at - CLOCKS_APART:
             return None  # filled before ours was made: order ids begin anew when a gateway is reset
         return record
+
+    def of_others(self, executions: Iterable[Execution]) -> list[Execution]:
+        """Those that are not ours, as far as they count to no trade that a human took."""
+        others = (row for row in executions if self.of_execution(row) is None)
+        return not_counted(others, self._by_hand)
 
     def of_order(self, order: BrokerOrder, day: date) -> OrderRecord | None:
         """The order of ours that the broker lists on `day`; None when it is not one of ours."""

@@ -29,6 +29,8 @@ class MatterKind(StrEnum):
     FAILSAFE = "failsafe"  # no buy-back rests at the broker for exactly what a trade is short
     TAKEN = "taken"  # others traded contracts of ours
     WARNING = "warning"  # the broker warns of the account: its margin, a liquidation
+    HAND_OVER = "hand-over"  # a hand-over is not complete
+    BY_HAND = "by-hand"  # told once of a trade that a human took; never open
     LOST = "lost"  # the broker no longer lists what an order did
 
     @property
@@ -46,8 +48,8 @@ class MatterKind(StrEnum):
     def follows_from_the_ledger(self) -> bool:
         """Whether the states of trades and orders alone say that it stands."""
         settlements = {MatterKind.ASSIGNMENT, MatterKind.SHARES, MatterKind.SETTLEMENT}
-        others = {MatterKind.ACCOUNT, MatterKind.FAILSAFE, MatterKind.TAKEN, MatterKind.WARNING}
-        return self not in settlements | others
+        others = {MatterKind.ACCOUNT, MatterKind.FAILSAFE, MatterKind.TAKEN}
+        return self not in settlements | others | {MatterKind.WARNING, MatterKind.BY_HAND}
 
     def key(self, subject: object) -> str:
         """The key of a matter of this kind; `subject`: a trade's id, an order's reference, a text."""

@@ -67,6 +67,7 @@ class ExitReason(StrEnum):
     EMERGENCY = "EMERGENCY"
     DAILY_LOSS = "DAILY_LOSS"
     ENTRY_UNWOUND = "ENTRY_UNWOUND"
+    HANDED_OVER = "HANDED_OVER"
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,16 +344,6 @@ class Check:
     value: object
     limit: object
     message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Leg:
-    """One leg of a spread: `side` opens it; the opposite closes it."""
-
-    name: LegName
-    contract: Contract
-    side: Side
-    quantity: int
 
 
 @dataclass(frozen=True, slots=True)

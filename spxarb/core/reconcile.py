@@ -10,6 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from spxarb.core.by_hand import brokers_id
 from spxarb.core.model import ZERO, Side, latest_revisions
 from spxarb.core.records import PREFIX, order_name
 
@@ -38,7 +39,8 @@ def describe(execution: Execution) -> str:
     """An execution in a few words."""
     did = "bought" if execution.side is Side.BUY else "sold"
     what = f"{execution.quantity.normalize():f} {execution.symbol} at {execution.price:f}"
-    return f"{did} {what} (order {execution.order_ref})"
+    whose = f"order {execution.order_ref}" if execution.order_ref.startswith(PREFIX) else "by hand"
+    return f"{did} {what} ({whose})"
 
 
 def lost_fills(fills: Iterable[Fill], snapshot: BrokerSnapshot, day: date) -> list[Fill]:
@@ -51,7 +53,9 @@ def lost_fills(fills: Iterable[Fill], snapshot: BrokerSnapshot, day: date) -> li
         return []
     known = {execution.family for execution in snapshot.executions}
     return [
-        fill for fill in fills if fill.execution.family not in known and snapshot.reaches(fill.execution.time)
+        fill
+        for fill in fills
+        if brokers_id(fill.execution.family) not in known and snapshot.reaches(fill.execution.time)
     ]
 
 
@@ -70,7 +74,7 @@ def completed(snapshot: BrokerSnapshot, fills: Iterable[Fill]) -> BrokerSnapshot
     earlier = [
         fill.execution
         for fill in known
-        if fill.execution.family not in listed
+        if brokers_id(fill.execution.family) not in listed
         and fill.execution.time.date() == day
         and not snapshot.reaches(fill.execution.time)
     ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ BY_STATEMENT = "by statement"
 """Status of an order whose end the account's statement shows."""
 ACKNOWLEDGED = "acknowledged"
 """Status of an order that is over by the word of a human who has looked."""
+CLOCKS_APART = timedelta(seconds=10)
+"""An execution may seem this much older than what it followed: two clocks, and whole seconds on the wire."""
 _REF = re.compile(
     r"spxarb:(?P<tag>[0-9a-z]+):(?P<trade>\d+):(?P<leg>SPX|SPY):(?P<purpose>[euxf])(?P<attempt>\d+)"
 )
@@ -42,6 +45,7 @@ class Purpose(StrEnum):
     UNWIND = "u"  # undoes an entry: its cash belongs to the entry
     EXIT = "x"
     FAILSAFE = "f"  # the resting buy-back of the short leg
+    BY_HAND = "h"  # of no order of ours: what a human traded of a trade that he took
 
     @property
     def opens(self) -> bool:
@@ -168,11 +172,24 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class AtHandOver:
+    """What others had done in a trade's contracts when a human took it.
+
+    `gone`: contracts of each leg, signed as held, that the account did not hold any more. `seen`: the
+    executions of others by then, by family: none of them is the human's exit.
+    """
+
+    gone: Mapping[LegName, int] = field(default_factory=dict)
+    seen: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Trade:
     """One row of `trades`. Dollars; prices as quoted; None where not (yet) known.
 
     `spx` and `spy` are the legs' contracts as qualified at entry; `spx_contracts` and `spy_contracts` what
     the entry wanted. `limits` is the configuration in force at entry. `residual`: legs left to settlement.
+    `handed_over_at`: when a human took it, for good; `at_hand_over` what others had done until then.
     """
 
     id: int
@@ -207,6 +224,18 @@ class Trade:
     worst_case: Decimal | None = None
     limits: Mapping[str, object] = field(default_factory=dict)
     note: str = ""
+    handed_over_at: datetime | None = None
+    at_hand_over: AtHandOver | None = None
+
+    @property
+    def handed_over(self) -> bool:
+        """Whether a human has taken it: nothing of ours trades it ever again."""
+        return self.handed_over_at is not None
+
+    @property
+    def can_exit(self) -> bool:
+        """Whether there may be something of it that is ours to trade away."""
+        return self.state.can_exit and not self.handed_over
 
     @property
     def is_open(self) -> bool:

@@ -27,6 +27,7 @@ RESULT_TYPES = {
     "report": "report:ReportResult",
     "reconcile": "reconcile:ReconcileResult",
     "ack": "ack:AckResult",
+    "hand-over": "hand_over:HandOverResult",
     "record": "record:RecordResult",
     "sim": "sim:SimResult",
     "demo": "report:DemoResult",

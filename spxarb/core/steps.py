@@ -324,6 +324,16 @@ def finish(spread: SpreadState, order: TrackedOrder) -> Steps[bool]:
     return order.proven
 
 
+def finish_all(spread: SpreadState) -> Steps[list[TrackedOrder]]:
+    """Bring every order of the spread to its end, and send nothing but cancels.
+
+    Returns those whose end is not proven.
+    """
+    for order in spread.unproven():
+        yield from finish(spread, order)
+    return spread.unproven()
+
+
 def _until_heard(spread: SpreadState, order: TrackedOrder) -> Steps[None]:
     """Wait until the broker says anything of the order, `SILENCE_SECONDS` at the most."""
     timer = spread.timer()

@@ -24,6 +24,8 @@ class TradeState(StrEnum):
     ENTRY_UNPROVEN = "entry unproven"  # likewise, and how an order of it ended cannot be shown
     OPEN = "open"  # both legs are filled
     EXITING = "exiting"  # an exit has begun: it goes on until nothing is held
+    HANDING_OVER = "handing over"  # a human takes it: how an order of ours ended is not proven yet
+    HANDED_OVER = "handed over"  # a human trades it, and no order of ours can
     RESIDUAL = "residual"  # SPY is bought back; an SPX call without a bid waits for its cash settlement
     EXPIRED = "expired"  # its last session is over, and what became of the calls held is not known yet
     UNPROVEN = "unproven"  # how an order of its exit ended, or what is held, cannot be shown
@@ -57,12 +59,18 @@ class TradeState(StrEnum):
     @property
     def is_unproven(self) -> bool:
         """Whether orders or holdings of it cannot be shown: no other order may follow them."""
-        return self in {TradeState.ENTRY_UNPROVEN, TradeState.UNPROVEN}
+        return self in {TradeState.ENTRY_UNPROVEN, TradeState.UNPROVEN, TradeState.HANDING_OVER}
+
+    @property
+    def can_be_handed_over(self) -> bool:
+        """Whether a human can take it: its entry came to its end, and something of it may be held."""
+        return TradeEvent.HAND_OVER_BEGUN in TRANSITIONS[self]
 
     @property
     def can_exit(self) -> bool:
-        """Whether there may be something to trade away, not only to settle."""
-        return self.in_sight and self is not TradeState.RESIDUAL
+        """Whether there may be something for spxarb to trade away; see `Trade.can_exit` too."""
+        others = {TradeState.RESIDUAL, TradeState.HANDING_OVER, TradeState.HANDED_OVER}
+        return self.in_sight and self not in others
 
     @property
     def is_provisional(self) -> bool:
@@ -80,7 +88,10 @@ class TradeEvent(StrEnum):
 
     ENTRY_FILLED = "entry filled"
     EXIT_BEGUN = "exit begun"
+    HAND_OVER_BEGUN = "hand-over begun"
+    ORDERS_ENDED = "orders ended"
     HELD = "held"
+    HELD_BY_HAND = "held by hand"
     FLAT = "flat"
     RESIDUAL_LEFT = "residual left"
     NOT_PROVEN = "not proven"
@@ -96,6 +107,8 @@ _STATUS: Mapping[TradeState, TradeStatus] = {
     TradeState.ENTRY_UNPROVEN: TradeStatus.ERROR,
     TradeState.OPEN: TradeStatus.ACTIVE,
     TradeState.EXITING: TradeStatus.ACTIVE,
+    TradeState.HANDING_OVER: TradeStatus.ERROR,
+    TradeState.HANDED_OVER: TradeStatus.ACTIVE,
     TradeState.RESIDUAL: TradeStatus.ACTIVE,
     TradeState.EXPIRED: TradeStatus.ACTIVE,
     TradeState.UNPROVEN: TradeStatus.ERROR,
@@ -120,10 +133,20 @@ _ENTRY: Mapping[TradeEvent, TradeState] = {
 }
 _AFTER_ENTRY: Mapping[TradeEvent, TradeState] = {
     _E.EXIT_BEGUN: _S.EXITING,
+    _E.HAND_OVER_BEGUN: _S.HANDING_OVER,
     _E.HELD: _S.EXITING,
     _E.FLAT: _S.CLOSED,
     _E.RESIDUAL_LEFT: _S.RESIDUAL,
     _E.NOT_PROVEN: _S.UNPROVEN,
+    _E.SESSION_OVER: _S.EXPIRED,
+    _E.TAKEN_BY_OTHERS: _S.UNKNOWN,
+    _E.SIGHT_LOST: _S.LOST,
+}
+
+_WITH_A_HUMAN: Mapping[TradeEvent, TradeState] = {  # no exit: nothing of ours trades it again
+    _E.ORDERS_ENDED: _S.HANDED_OVER,
+    _E.FLAT: _S.CLOSED,
+    _E.NOT_PROVEN: _S.HANDING_OVER,  # an order of ours works after all: it is ended anew
     _E.SESSION_OVER: _S.EXPIRED,
     _E.TAKEN_BY_OTHERS: _S.UNKNOWN,
     _E.SIGHT_LOST: _S.LOST,
@@ -134,17 +157,22 @@ TRANSITIONS: Mapping[TradeState, Mapping[TradeEvent, TradeState]] = {
     _S.ENTRY_UNPROVEN: _ENTRY,
     _S.OPEN: {**_AFTER_ENTRY, _E.HELD: _S.OPEN},
     _S.EXITING: _AFTER_ENTRY,
+    _S.HANDING_OVER: {**_WITH_A_HUMAN, _E.HELD_BY_HAND: _S.HANDING_OVER},
+    _S.HANDED_OVER: {**_WITH_A_HUMAN, _E.HELD_BY_HAND: _S.HANDED_OVER},
     _S.RESIDUAL: _AFTER_ENTRY,  # held: SPY is short after all, and is bought back
     _S.EXPIRED: {
         **_AFTER_ENTRY,
         _E.EXIT_BEGUN: _S.EXPIRED,  # SPY calls trade a quarter of an hour longer than SPX
         _E.HELD: _S.EXPIRED,
+        _E.HELD_BY_HAND: _S.EXPIRED,
         _E.PROVISIONALLY_SETTLED: _S.PROVISIONAL,
     },
     _S.UNPROVEN: {
         **_AFTER_ENTRY,
         _E.ENTRY_FILLED: _S.OPEN,  # ledger and account agree again, and no exit has begun
         _E.EXIT_BEGUN: _S.UNPROVEN,
+        _E.HELD_BY_HAND: _S.HANDED_OVER,
+        _E.ORDERS_ENDED: _S.HANDED_OVER,
     },
     _S.LOST: {
         _E.FLAT: _S.CLOSED,  # a statement supplied its executions
@@ -154,14 +182,30 @@ TRANSITIONS: Mapping[TradeState, Mapping[TradeEvent, TradeState]] = {
     },
     _S.PROVISIONAL: {
         _E.HELD: _S.EXPIRED,  # settled anew, from what is held
+        _E.HELD_BY_HAND: _S.EXPIRED,
         _E.PROVISIONALLY_SETTLED: _S.PROVISIONAL,
         _E.SETTLEMENT_PROVEN: _S.SETTLED,
         _E.SIGHT_LOST: _S.LOST,
     },
-    _S.SETTLED: {_E.HELD: _S.EXPIRED, _E.SETTLEMENT_PROVEN: _S.SETTLED, _E.SIGHT_LOST: _S.LOST},
-    _S.CLOSED: {_E.HELD: _S.EXITING, _E.FLAT: _S.CLOSED, _E.SIGHT_LOST: _S.LOST},
+    _S.SETTLED: {
+        _E.HELD: _S.EXPIRED,
+        _E.HELD_BY_HAND: _S.EXPIRED,
+        _E.SETTLEMENT_PROVEN: _S.SETTLED,
+        _E.SIGHT_LOST: _S.LOST,
+    },
+    _S.CLOSED: {
+        _E.HELD: _S.EXITING,
+        _E.HELD_BY_HAND: _S.HANDED_OVER,
+        _E.FLAT: _S.CLOSED,
+        _E.SIGHT_LOST: _S.LOST,
+    },
     _S.UNWOUND: {_E.HELD: _S.ENTERING, _E.FLAT: _S.UNWOUND, _E.SIGHT_LOST: _S.LOST},
-    _S.UNKNOWN: {_E.HELD: _S.EXITING, _E.TAKEN_BY_OTHERS: _S.UNKNOWN, _E.SIGHT_LOST: _S.LOST},
+    _S.UNKNOWN: {
+        _E.HELD: _S.EXITING,
+        _E.HELD_BY_HAND: _S.HANDED_OVER,
+        _E.TAKEN_BY_OTHERS: _S.UNKNOWN,
+        _E.SIGHT_LOST: _S.LOST,
+    },
 }
 """State -> event -> next state. A missing pair cannot happen and is an error."""
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from spxarb.core.matters import MatterKind
 from spxarb.core.model import ExitReason
 from spxarb.core.results.positions import Action, CloseAllResult, ManagedPosition
+from spxarb.core.sentences import sentence
 from spxarb.errors import GatewayError, LockedError
 from spxarb.lock import terminate_holder
-from spxarb.trading import bookkeeping, recovery, settlement
+from spxarb.trading import bookkeeping, hand_over, recovery, settlement
 from spxarb.trading.context import GRACE_SECONDS
 from spxarb.trading.escalation import escalated, human_needed
 from spxarb.trading.exits import ExitResult, exit_alone, nothing_trades
@@ -73,6 +74,7 @@ async def _close(context: JobContext, *, dry_run: bool) -> CloseAllResult:
         exits = [(marked, await _exit(job, marked)) for marked in marked_trades]
         notes = await keep_failsafes(job, [marked.trade for marked, exited in exits if not exited.failed])
         if not dry_run:
+            notes += await hand_over.complete(job)
             with context.beside():  # what is over stands in no exit's way, and is told with it
                 notes += [*await settlement.settle_expired(job), *await settlement.finalize(job)]
         await job.reported_fees()
@@ -83,7 +85,10 @@ async def _close(context: JobContext, *, dry_run: bool) -> CloseAllResult:
 
 async def _exit(job: ConnectedJob, marked: MarkedTrade) -> ExitResult:
     trade = marked.trade
-    if not trade.state.can_exit:
+    if trade.handed_over:
+        action, note = hand_over.looked_after(job, marked)  # not ours to close any more
+        return ExitResult(action, why=sentence(note))
+    if not trade.can_exit:
         return ExitResult(Action.CLOSED, trade.residual)
     if job.dry_run:
         return ExitResult(Action.WOULD_CLOSE)
@@ -110,14 +115,14 @@ def _finish(
         asked_broker=True,
         reconciliation=job.findings.all,
     )
-    told = not_live(marked for marked, _ in exits if marked.trade.state.can_exit)
+    told = not_live(marked for marked, _ in exits if marked.trade.can_exit)
     for alert in told:
         context.alert(alert)
     unseen = [
         closed_unseen(marked)
         for marked, exited in exits
         if exited.action is Action.CLOSED
-        and marked.trade.state.can_exit
+        and marked.trade.can_exit
         and marked.quote_missing
         and not settlement.has_expired(job, marked.trade)
     ]

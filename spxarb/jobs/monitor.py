@@ -50,7 +50,7 @@ def _quiet(context: JobContext, *, dry_run: bool) -> MonitorResult | None:
 
 
 async def _monitor(context: JobContext, *, dry_run: bool) -> MonitorResult:
-    from spxarb.trading import recovery  # noqa: PLC0415
+    from spxarb.trading import hand_over, recovery  # noqa: PLC0415
     from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- ib_insync comes with it
     from spxarb.trading.failsafe import keep_failsafes  # noqa: PLC0415
     from spxarb.trading.managing import manage_open  # noqa: PLC0415
@@ -62,6 +62,7 @@ async def _monitor(context: JobContext, *, dry_run: bool) -> MonitorResult:
         managed = await manage_open(job, of_today=True)
         kept = [one.marked.trade for one in managed if one.reason is None]  # an exit looks after its own
         notes += await keep_failsafes(job, kept)
+        notes += [] if dry_run else await hand_over.complete(job)
         notes += [] if dry_run else await recovery.settle_earlier_days(job)  # in no exit's way
         managed += await manage_open(job, of_today=False)
         await job.reported_fees()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from spxarb.core.results.rows import DayRow, SettlementRow, TradeRow, readable_rows
 from spxarb.core.results.settle import SettleResult
 from spxarb.errors import UsageError
-from spxarb.trading import bookkeeping, recovery, settlement
+from spxarb.trading import bookkeeping, hand_over, recovery, settlement
 from spxarb.trading.escalation import escalated, human_needed
 from spxarb.trading.market_calendar import timetable, timetable_of
 from spxarb.trading.quiet import all_quiet
@@ -42,7 +42,7 @@ async def _settle(context: JobContext, day: date | None) -> SettleResult:
     async with connect_job(context) as job:
         day = _the_day(context, day, job.now)
         await job.reconcile()
-        notes = await recovery.recover_entries(job)
+        notes = [*await recovery.recover_entries(job), *await hand_over.complete(job)]
         await job.reported_fees(whatever_is_open=True)
         notes += await settlement.settle_expired(job)
         notes += await settlement.finalize(job)

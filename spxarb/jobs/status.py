@@ -115,9 +115,10 @@ def _status(
     trades, open_trades = ledger.trades.of_day(day), ledger.trades.open()
     filled = ledger.trades.count_filled(day)
     matters, unread = readable_rows(MatterRow, ledger.matters.open_rows(), "Matter")
+    by_hand = [f"Trade {t.id} is handed over, and yours to close." for t in open_trades if t.handed_over]
     return StatusResult(
         *context.head(now),
-        notes=tuple(unread),
+        notes=(*unread, *by_hand),
         status=SystemResult(ledger.state.is_trading(), connected, len(open_trades), filled),
         account=account,
         market=market,

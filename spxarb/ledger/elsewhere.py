@@ -96,7 +96,7 @@ def _looked_at(path: Path, mode: str, db: sqlite3.Connection) -> OtherLedger:
 
 
 def _exits(rows: Iterable[Mapping[str, str]]) -> Iterator[datetime]:
-    for row in rows:
+    for row in (row for row in rows if not row.get("handed_over_at")):  # a human's exit is his own
         try:
             yield day_from_stored(json.loads(row["limits"])[STORED_TIMETABLE]).exit_at
         except (KeyError, TypeError, ValueError):

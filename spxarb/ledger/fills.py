@@ -49,6 +49,13 @@ class Fills:
                 self._file.update("executions", row, exec_id=execution.exec_id)
             return bool(row)
 
+    def recount(self, fill: Fill) -> bool:
+        """As `record`, of an execution of others that counts to a trade in part: that part may change."""
+        with self._file.joined():
+            changed, quantity = self.record(fill), to_real(fill.execution.quantity)
+            others = "UPDATE executions SET quantity = ? WHERE exec_id = ? AND quantity <> ?"
+            return bool(self._file.execute(others, quantity, fill.execution.exec_id, quantity)) or changed
+
     def record_commission(self, exec_id: str, commission: Decimal) -> bool:
         """The commission as reported, dollars; False when the execution is unknown, or has it already."""
         with self._file.joined():

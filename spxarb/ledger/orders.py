@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spxarb.core.records import ABSENT
+from spxarb.errors import RefusedError
 from spxarb.ledger.file import readable_only
 from spxarb.ledger.rows import order_from_row, order_to_row, to_moment, to_real
 
@@ -31,16 +32,21 @@ class Orders:
     def intend(self, record: OrderRecord) -> None:
         """Commit an order before it is sent: on return it is on disk.
 
-        Raises RuntimeError inside a `write()`, where it would not be, and sqlite3.IntegrityError for a
-        reference, or a client's order id, that is there already.
+        Raises RuntimeError inside a `write()`, where it would not be, RefusedError for a trade that a human
+        took, and sqlite3.IntegrityError for a reference, or a client's order id, that is there already.
         """
         with self._file.write():
+            self._refuse_handed_over(record.trade_id)
             self._file.insert("orders", order_to_row(record))
             self._step(record.ref, "intent", record.created_at, record.ticket.limit)
 
     def reprice(self, ref: str, limit: Decimal | None, at: datetime) -> None:
-        """A new limit, dollars (None: a market order), before it is sent under the same order id."""
+        """A new limit, dollars (None: a market order), before it is sent under the same order id.
+
+        Raises RefusedError for an order of a trade that a human has taken: only cancels go out for those.
+        """
         with self._file.joined():
+            self._refuse_handed_over(self._file.value("SELECT trade_id FROM orders WHERE order_ref = ?", ref))
             price = None if limit is None else to_real(limit)
             self._file.update("orders", {"limit_price": price}, order_ref=ref)
             self._step(ref, "reprice", at, limit)
@@ -126,6 +132,14 @@ class Orders:
     def _orders(self, which: str, *values: object) -> list[OrderRecord]:
         rows = self._file.rows(f"SELECT * FROM orders {which}", *values)  # noqa: S608 -- our own words
         return readable_only(rows, order_from_row, self.unread)
+
+    def _refuse_handed_over(self, trade_id: int) -> None:
+        """The last door: whatever a job meant to do, no order of a trade that a human took passes here."""
+        rows = self._file.rows("SELECT * FROM trades WHERE id = ?", trade_id)
+        if rows and rows[0].get("handed_over_at") is not None:
+            raise RefusedError(
+                f"Trade {trade_id} was handed over, so no order of it may be sent", risk="Nothing was sent"
+            )
 
     def _step(
         self, ref: str, step: str, at: datetime | None, limit: Decimal | None, detail: str = ""

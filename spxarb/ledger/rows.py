@@ -26,7 +26,7 @@ from spxarb.core.model import (
     dec,
 )
 from spxarb.core.plain import plain
-from spxarb.core.records import Fill, FillSource, Mark, OrderRecord, Purpose, Settlement, Trade
+from spxarb.core.records import AtHandOver, Fill, FillSource, Mark, OrderRecord, Purpose, Settlement, Trade
 from spxarb.core.settlement import SettlementFigure, Stage
 from spxarb.core.trades import TradeState
 from spxarb.errors import RefusedError
@@ -127,6 +127,18 @@ def _contract(name: str) -> Column:
     return Column(name, contract_to_json, contract_from_json)
 
 
+def _then_to_json(then: AtHandOver) -> str:
+    return to_json(
+        {"gone": {leg.value: quantity for leg, quantity in then.gone.items()}, "seen": sorted(then.seen)}
+    )
+
+
+def _then_from_json(text: str) -> AtHandOver:
+    then = json.loads(text)
+    gone = {LegName(leg): int(quantity) for leg, quantity in then["gone"].items()}
+    return AtHandOver(gone, frozenset(map(str, then["seen"])))
+
+
 def _legs_from_json(text: str) -> tuple[LegName, ...]:
     return tuple(map(LegName, json.loads(text)))
 
@@ -171,6 +183,8 @@ TRADE: dict[str, Column] = {
         _number("worst_case"),
         Column("limits", to_json, json.loads),
         _text("note"),
+        _moment("handed_over_at"),
+        Column("at_hand_over", _then_to_json, _then_from_json),
     ),
 }
 """Field of a Trade -> its column."""
@@ -265,7 +279,7 @@ SUMMARY: dict[str, Column] = _named(
     _flag("provisional"),
 )
 
-JSON_COLUMNS = ("spx_contract", "spy_contract", "residual", "limits")
+JSON_COLUMNS = ("spx_contract", "spy_contract", "residual", "limits", "at_hand_over")
 
 
 def to_row(columns: Mapping[str, Column], values: Mapping[str, object]) -> Row:

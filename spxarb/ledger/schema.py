@@ -355,6 +355,12 @@ def sources_of_executions(db: Database) -> None:
     db.execute("ALTER TABLE executions ADD COLUMN source TEXT NOT NULL DEFAULT 'api'")
 
 
+def hand_overs(db: Database) -> None:
+    """When a human took a trade, and what others had done in its contracts by then; NULL: nobody did."""
+    db.execute("ALTER TABLE trades ADD COLUMN handed_over_at TEXT")
+    db.execute("ALTER TABLE trades ADD COLUMN at_hand_over TEXT")
+
+
 MIGRATIONS: list[Callable[[Database], None]] = [
     first_tables,
     overnight_positions,
@@ -365,6 +371,7 @@ MIGRATIONS: list[Callable[[Database], None]] = [
     looks,
     settlement_stages,
     sources_of_executions,
+    hand_overs,
 ]
 """The nth, counted from 1, turns version n - 1 into version n."""
 

@@ -111,6 +111,12 @@ class Trades:
             "WHERE commissions_estimated = 1 AND id IN (SELECT trade_id FROM executions) ORDER BY id"
         )
 
+    def handed_over(self, day: date) -> list[Trade]:
+        """The day's trades that a human took, whatever became of them, in the order of their hand-over."""
+        return self._trades(
+            "WHERE handed_over_at IS NOT NULL AND trade_date = ? ORDER BY handed_over_at, id", day.isoformat()
+        )
+
     def last_day(self) -> date | None:
         """The newest trade's day, None without any trade."""
         day = self._file.value("SELECT max(trade_date) FROM trades WHERE trade_date IS date(trade_date)")

@@ -32,13 +32,15 @@ def move(ledger: Ledger, trade: Trade, event: TradeEvent, **facts: object) -> Tr
     The one place that changes a trade's state. Raises ValueError for an event that cannot happen then.
     """
     known = ledger.trades.get(trade.id)
+    if event is TradeEvent.HELD and known.handed_over:
+        event = TradeEvent.HELD_BY_HAND
     state = following(known.state, event)
     if state is not known.state:
         log.info("trade %s: %s, so %s", trade.id, event, state)
     residual: dict[str, object] = {}
     if event is TradeEvent.RESIDUAL_LEFT:
         residual = {"residual": (LegName.SPX,)}
-    elif event is TradeEvent.HELD:
+    elif event in {TradeEvent.HELD, TradeEvent.HELD_BY_HAND, TradeEvent.HAND_OVER_BEGUN}:
         residual = {"residual": ()}
         if state is TradeState.EXPIRED:
             ledger.settlements.replace(known.id, ())  # what is held is what the executions say

@@ -255,7 +255,7 @@ class ConnectedJob:
 
     def _compared(self) -> account.Comparison:
         own = [self._own(trade) for trade in self._comparable()]
-        index = self.executor.own_orders()
+        index = self.executor.own_orders(self._not_written())
         found = account.compare(own, self.snapshot, index)
         today = self.snapshot.time.date()
         over = [self._own(trade) for trade in self.ledger.trades.of_day(today) if self._expired(trade)]
@@ -293,15 +293,20 @@ class ConnectedJob:
         # Once the fail-safe has bought SPY back, as it should, the SPX call stands alone by our own doing.
         bought_back = any(not fill.purpose.opens for fill in fills)
         whole = trade.state is TradeState.OPEN and not bought_back
-        return account.OwnTrade(spx, spy, trade.spx_contracts, trade.spy_contracts, whole)
+        contracts = trade.spx_contracts, trade.spy_contracts
+        return account.OwnTrade(spx, spy, *contracts, whole, handed_over=trade.handed_over)
 
     def _fills_of(self, trade: Trade) -> list[Fill]:
         """The trade's fills; in a dry run with those that it may not add to the ledger."""
         known = self.ledger.fills.of_trade(trade.id)
-        new = [fill for fill in self._missing_fills() if fill.trade_id == trade.id] if self.dry_run else []
+        new = [fill for fill in self._not_written() if fill.trade_id == trade.id]
         standing = latest_revisions(fill.execution for fill in (*known, *new))
         ids = {execution.exec_id for execution in standing}
         return [fill for fill in (*known, *new) if fill.execution.exec_id in ids]
+
+    def _not_written(self) -> list[Fill]:
+        """The fills that a dry run may not add to the ledger."""
+        return self._missing_fills() if self.dry_run else []
 
     def _own_leg(self, trade: Trade, leg: LegName, pnl: TradePnl) -> account.OwnLeg:
         contract = trade.contract(leg)
@@ -372,10 +377,12 @@ class ConnectedJob:
         return [finding for finding in self.comparison.findings if finding.trade_id == trade.id]
 
     def _missing_fills(self) -> list[Fill]:
-        """Executions of our orders that are not in the ledger yet."""
+        """Executions of our orders, or by hand in trades handed over, that are not in the ledger yet."""
         known = self.ledger.fills.exec_ids()
         new = (execution for execution in self.snapshot.executions if execution.exec_id not in known)
-        return [fill for fill in map(self.executor.fill_of, new) if fill is not None]
+        ours = [fill for fill in map(self.executor.fill_of, new) if fill is not None]
+        by_hand = self.executor.by_hand(self.snapshot)
+        return [*ours, *(fill for fill in by_hand if fill.execution.exec_id not in known)]
 
     def _open_or_filled(self, fills: Iterable[Fill]) -> list[int]:
         """The ids of open trades and of those of the fills: their figures may have changed."""

@@ -73,7 +73,7 @@ SHORTEST_BUDGET = 120.0
 OBEYED_AT_ONCE = 3
 """The signal after which a job is not asked any more: it is ended where it stands."""
 MEND_ROW = "Set the value right in the ledger, or restore a backup"
-WRITERS = frozenset({"enter", "monitor", "settle", "close-all"})
+WRITERS = frozenset({"enter", "monitor", "settle", "close-all", "hand-over"})
 """Verbs that bring the ledger up to date with the broker."""
 EXITS = frozenset({"monitor", "close-all"})
 """Verbs that exit positions: they go on with the limits stored with the trades."""
@@ -265,7 +265,7 @@ class JobContext:
 
         In the sim mode the time is not known before the connection is made, so any exit may be due.
         """
-        trades = [trade for trade in self.ledger.trades.open() if not trade.residual]
+        trades = [t for t in self.ledger.trades.open() if not (t.residual or t.handed_over)]
         unknown = self.command == "close-all" or (self.config.trading.mode == "sim" and self.clock is None)
         due = any(unknown or trade.exit_reason or self.now() >= self.exit_at(trade) for trade in trades)
         return self._longest * CLIENT_ID_SHARE if due and self.command in EXITS else 0.0

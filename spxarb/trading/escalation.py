@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
+    from spxarb.core.records import Trade
     from spxarb.core.result import Result
     from spxarb.interruption import Interrupted
     from spxarb.trading.context import JobContext
@@ -105,6 +106,7 @@ def _begun(context: JobContext) -> str:
     """Entries and exits that are half done, and orders without a proven end; empty for none."""
     trades = bookkeeping.open_trades(context.ledger)
     half = [f"trade {trade.id} may be half open" for trade in trades if trade.state.entry_interrupted]
+    half += [f"trade {trade.id} is not handed over yet" for trade in trades if _handing_over(trade)]
     half += [
         f"the exit of trade {trade.id} is not complete"
         for trade in trades
@@ -114,6 +116,10 @@ def _begun(context: JobContext) -> str:
     working = [record.ref for record in orders if record.purpose is not Purpose.FAILSAFE]
     half += [f"how {', '.join(working)} ended is not known yet"] if working else []
     return "; ".join(half)
+
+
+def _handing_over(trade: Trade) -> bool:
+    return trade.handed_over and trade.state.is_unproven
 
 
 def _at_risk(context: JobContext, error: BaseException, *, everything: bool, ask: bool = True) -> str:
@@ -130,7 +136,7 @@ def _at_risk(context: JobContext, error: BaseException, *, everything: bool, ask
     if unread:
         return unread[0]
     others = isinstance(error, LockedError)
-    due = [trade for trade in trades if trade.state.can_exit]
+    due = [trade for trade in trades if trade.can_exit]
     now = _market_time(context) if due and ask else context.now()
     for trade in due:
         if trade.state.entry_interrupted and not others:

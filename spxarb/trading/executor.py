@@ -29,9 +29,10 @@ from spxarb.core.model import (
     Timer,
 )
 from spxarb.core.reconcile import completed
-from spxarb.core.records import ABSENT, Fill, OrderRecord, order_name
+from spxarb.core.records import ABSENT, Fill, OrderRecord, Purpose, order_name
 from spxarb.core.steps import Cancel, Place, Reprice, TakeSnapshot, Wake
 from spxarb.errors import GatewayError
+from spxarb.trading.by_hand import fills_by_hand
 
 log = logging.getLogger(__name__)
 
@@ -201,9 +202,14 @@ class OrderExecutor:
 
     # --- whose it is -------------------------------------------------------------------------
 
-    def own_orders(self) -> OrderIndex:
-        """The orders that today's executions and order lists can belong to."""
-        return OrderIndex(self.ledger.orders.since(self.now().date()))
+    def own_orders(self, more: Iterable[Fill] = ()) -> OrderIndex:
+        """The orders that today's executions and order lists can belong to.
+
+        With what humans traded of trades that they took; `more`: likewise, not in the ledger yet.
+        """
+        today = self.now().date()
+        fills = [fill for fill in self.ledger.fills.of_day(today) if fill.purpose is Purpose.BY_HAND]
+        return OrderIndex(self.ledger.orders.since(today), [*fills, *more])
 
     async def snapshot(self) -> BrokerSnapshot:
         """What the broker holds now, as `own` shows it. Raises GatewayError."""
@@ -329,6 +335,8 @@ class OrderExecutor:
     def record_snapshot(self, snapshot: BrokerSnapshot) -> None:
         """Record what a snapshot shows of our orders; one recorded as done may be listed as open."""
         self.record_executions(snapshot.executions)
+        for fill in self.by_hand(snapshot):
+            self.ledger.fills.recount(fill)
         for order in snapshot.open_orders:
             record = self._own_order(order.order_ref)
             if record is None:
@@ -358,6 +366,10 @@ class OrderExecutor:
                     )
                 what = execution.order_ref, execution.quantity, execution.price
                 log.info("order %s: filled %s at %s", *what)
+
+    def by_hand(self, snapshot: BrokerSnapshot) -> list[Fill]:
+        """What humans traded today of trades that they took, whether or not it is in the ledger yet."""
+        return fills_by_hand(self.ledger, snapshot, self.own_orders, self.fees)
 
     def fill_of(self, execution: Execution) -> Fill | None:
         """The execution as a fill of ours; None when its order is not in this ledger.

@@ -40,6 +40,8 @@ async def keep_failsafe(job: ConnectedJob, trade: Trade, *, last_resort: bool = 
     `last_resort` follows an exit that failed.
     """
     try:
+        if trade.handed_over:  # `trading/hand_over.py` sees to it that none rests
+            return []
         if job.dry_run:
             return missing(job, trade)
         return await _kept(job, job.ledger.trades.get(trade.id), last_resort=last_resort)
@@ -60,7 +62,7 @@ async def keep_failsafes(job: ConnectedJob, trades: Iterable[Trade]) -> list[str
 
 def missing(job: ConnectedJob, trade: Trade) -> list[str]:
     """A sentence when the trade should have a buy-back resting at the broker, and has not; sends nothing."""
-    if not _enabled(job) or _too_late(job, trade):
+    if trade.handed_over or not _enabled(job) or _too_late(job, trade):
         return []
     spread = job.spread(trade)
     wanted, rests = may_be_short(spread, _covered(job, trade)), _resting(job, spread)

@@ -15,7 +15,7 @@ from spxarb.core.model import ExitReason
 from spxarb.core.records import Purpose
 from spxarb.core.results.positions import Action
 from spxarb.errors import GatewayError
-from spxarb.trading import bookkeeping
+from spxarb.trading import bookkeeping, hand_over
 from spxarb.trading.exits import KEPT, ExitResult, exit_alone
 from spxarb.trading.market import calendar_doubt
 from spxarb.trading.market_calendar import timetable_of
@@ -73,7 +73,12 @@ async def manage_open(job: ConnectedJob, *, of_today: bool) -> list[Managed]:
 async def _manage(job: ConnectedJob, one: _Decided) -> Managed:
     """Hold or exit one spread."""
     marked, trade = one.marked, one.marked.trade
-    if not trade.state.can_exit:
+    if trade.handed_over:
+        action, note = hand_over.looked_after(job, marked)
+        if action is Action.HELD and (known := hand_over.informed(job, marked, one.reason)):
+            note = f"{note}: {known}"
+        return Managed(marked, None, ExitResult(action), note)
+    if not trade.can_exit:
         return Managed(marked, None, ExitResult(Action.CLOSED, trade.residual))
     if trade.state.entry_interrupted:  # in a dry run not tried, else tried and not achieved
         exited = ExitResult(Action.FAILED, why=f"Trade {trade.id}: {trade.note}")
@@ -157,9 +162,8 @@ def _views(job: ConnectedJob, marked_trades: Sequence[MarkedTrade]) -> dict[int,
             daily_pnl=certain,
         )
         for one in marked_trades
-        if one.trade.exit_reason is None
-        and one.trade.state.can_exit
-        and not one.trade.state.entry_interrupted
+        if one.trade.handed_over
+        or (one.trade.exit_reason is None and one.trade.can_exit and not one.trade.state.entry_interrupted)
     }
 
 
@@ -190,7 +194,7 @@ def _mark(job: ConnectedJob, marked_trades: Sequence[MarkedTrade]) -> None:
 
 def worth_hearing(job: ConnectedJob, managed: Sequence[Managed]) -> list[str]:
     """What a human should hear though it is no emergency, in sentences."""
-    watched = [one for one in managed if one.marked.trade.state.can_exit]
+    watched = [one for one in managed if one.marked.trade.can_exit]
     blind = [
         f"Trade {one.marked.trade.id}: a quote is missing, so its loss limit cannot be checked."
         for one in watched

@@ -161,6 +161,8 @@ def _of_trade(ledger: Ledger, trade: Trade) -> Iterator[NewMatter]:
         orders = [record.ref for record in ledger.orders.of_trade(trade.id) if not record.final]
         for ref in orders:
             text = f"how order {ref} ended is not known"
+            if trade.handed_over:
+                text = trade.note or f"trade {trade.id} is being handed over, and {text}"
             yield NewMatter(MatterKind.ORDER.key(ref), text, trade.id)
         if orders:
             return
@@ -171,6 +173,7 @@ _BY_STATE = {
     TradeState.ENTERING: (MatterKind.ENTRY, "its entry is neither whole nor undone"),
     TradeState.ENTRY_UNPROVEN: (MatterKind.UNPROVEN, "what its entry filled is not known"),
     TradeState.EXITING: (MatterKind.EXIT, "its exit is not complete"),
+    TradeState.HANDING_OVER: (MatterKind.HAND_OVER, "its hand-over is not complete"),
     TradeState.EXPIRED: (MatterKind.EXPIRED, "its calls have expired, and what became of them is not known"),
     TradeState.UNPROVEN: (MatterKind.UNPROVEN, "what is held of it is not known"),
     TradeState.LOST: (MatterKind.LOST, "how its orders ended is not known"),

@@ -10,7 +10,7 @@ from spxarb.core.records import Purpose
 from spxarb.core.sentences import lower_first
 from spxarb.core.steps import finish
 from spxarb.errors import GatewayError, SpxarbError, as_failure
-from spxarb.trading import bookkeeping, matters, settlement
+from spxarb.trading import bookkeeping, hand_over, matters, settlement
 from spxarb.trading.exits import exit_alone, not_proven
 from spxarb.trading.failsafe import keep_failsafe
 
@@ -25,8 +25,8 @@ PURPOSES = {ExitReason.ENTRY_UNWOUND: Purpose.UNWIND, ExitReason.EMERGENCY: Purp
 
 
 async def recover(job: ConnectedJob) -> list[str]:
-    """Finish interrupted entries and the settlements of earlier days. Returns what was done, in sentences."""
-    notes = await recover_entries(job)
+    """Finish interrupted entries, hand-overs, and settlements of earlier days. Returns what was done."""
+    notes = [*await recover_entries(job), *await hand_over.complete(job)]
     return [*notes, *await settle_earlier_days(job)]
 
 

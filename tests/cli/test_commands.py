@@ -38,6 +38,7 @@ VERBS = [
     "report",
     "reconcile",
     "ack",
+    "hand-over",
     "record",
     "sim",
     "demo",

@@ -91,6 +91,8 @@ def test_an_exit_that_was_begun_is_not_forgotten_by_doubt():
         (S.ENTRY_UNPROVEN, TradeStatus.ERROR),
         (S.OPEN, TradeStatus.ACTIVE),
         (S.EXITING, TradeStatus.ACTIVE),
+        (S.HANDING_OVER, TradeStatus.ERROR),
+        (S.HANDED_OVER, TradeStatus.ACTIVE),
         (S.RESIDUAL, TradeStatus.ACTIVE),
         (S.EXPIRED, TradeStatus.ACTIVE),
         (S.UNPROVEN, TradeStatus.ERROR),
@@ -111,12 +113,33 @@ def test_the_ledgers_four_words_are_derived_from_the_state(state, status):
     [
         ("entry_interrupted", {S.ENTERING, S.ENTRY_UNPROVEN}),
         ("can_exit", {S.ENTERING, S.ENTRY_UNPROVEN, S.OPEN, S.EXITING, S.EXPIRED, S.UNPROVEN}),
-        ("is_unproven", {S.ENTRY_UNPROVEN, S.UNPROVEN}),
+        ("is_unproven", {S.ENTRY_UNPROVEN, S.UNPROVEN, S.HANDING_OVER}),
         ("is_provisional", {S.PROVISIONAL}),
     ],
 )
 def test_what_jobs_ask_of_a_trade_is_answered_by_its_state(question, yes):
     assert {state for state in S if getattr(state, question)} == yes
+
+
+@pytest.mark.parametrize("event", E)
+@pytest.mark.parametrize("state", [S.HANDING_OVER, S.HANDED_OVER])
+def test_a_trade_that_a_human_took_has_no_exit_of_ours(state, event):
+    """Not while he holds it, and what shows late of one that is over makes it his again."""
+    if event in TRANSITIONS[state]:
+        after = following(state, event)
+        assert after not in {S.OPEN, S.EXITING, S.RESIDUAL, S.ENTERING}
+        if not after.is_open and after is not S.LOST:
+            assert following(after, E.HELD_BY_HAND) in {S.HANDED_OVER, S.EXPIRED}
+
+
+def test_it_is_his_only_once_our_orders_are_over_and_not_while_its_entry_is_open():
+    into = {
+        (state, event) for state in S for event, after in TRANSITIONS[state].items() if after is S.HANDED_OVER
+    }
+    assert {event for _, event in into} == {E.ORDERS_ENDED, E.HELD_BY_HAND}
+    assert {state for state in S if state.can_be_handed_over} == {
+        *(S.OPEN, S.EXITING, S.RESIDUAL, S.EXPIRED, S.UNPROVEN)
+    }
 
 
 def test_the_result_of_a_trade_that_others_ended_or_that_is_out_of_sight_is_not_known():

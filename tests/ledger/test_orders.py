@@ -14,6 +14,8 @@ import pytest
 from samples import NOW, D, a_trade, an_order, steps_of
 
 from spxarb.core.records import Purpose
+from spxarb.core.trades import TradeState
+from spxarb.errors import RefusedError
 from spxarb.ledger.ledger import Ledger
 
 
@@ -41,6 +43,18 @@ def test_an_intent_within_a_transaction_is_refused_because_it_would_not_be_on_di
     with ledger.write(), pytest.raises(RuntimeError):
         ledger.orders.intend(an_order(trade))
     assert ledger.orders.of_trade(trade.id) == []
+
+
+def test_no_order_of_a_trade_that_a_human_took_gets_into_the_ledger_whoever_asks(ledger):
+    """Nor a new price of one that is there: what is not written down is not sent."""
+    trade = ledger.trades.create(a_trade(state=TradeState.OPEN))
+    ledger.orders.intend(an_order(trade, 1))
+    ledger.trades.update(trade.id, handed_over_at=NOW)
+    with pytest.raises(RefusedError, match="was handed over, so no order of it may be sent"):
+        ledger.orders.intend(an_order(trade, 2, order_id=2))
+    with pytest.raises(RefusedError, match="was handed over"):
+        ledger.orders.reprice(an_order(trade, 1).ref, D(20), NOW)
+    assert ledger.orders.of_trade(trade.id) == [an_order(trade, 1)]
 
 
 def test_a_reference_and_an_order_id_are_used_once(ledger):

@@ -37,6 +37,8 @@ def settings(stage: Stage, **more: Any) -> None:
         "max_daily_loss": "risk_management",
         "emergency_exit_enabled": "risk_management",
         "broker_side_failsafe": "execution",
+        "order_timeout_seconds": "execution",
+        "exit_rung_seconds": "execution",
     }
     sections: dict[str, dict[str, Any]] = {}
     for key, value in more.items():

@@ -232,7 +232,8 @@ def laws_though_others_moved(stage: Stage) -> list[str]:
 
 
 def _fills_differ(stage: Stage, ours: list[dict[str, Any]]) -> list[str]:
-    told = {row["exec_id"]: row for row in stage.sql("SELECT * FROM executions WHERE superseded = 0")}
+    by_us = "SELECT * FROM executions WHERE superseded = 0 AND purpose <> 'h'"  # the rest: by hand
+    told = {row["exec_id"]: row for row in stage.sql(by_us)}
     found = [
         f"execution {exec_id} is not in the book"
         for exec_id in set(told) - {fill["exec_id"] for fill in ours}

@@ -15,6 +15,7 @@ from spxarb.sim.control import RunningSim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 STRIDE = int(os.environ.get("SPXARB_CRASH_STRIDE", "37"))
 """Every how-many-th point is tried; 1 tries all."""
@@ -33,12 +34,17 @@ ANSWERS = ("unknown", "late", "unanswered")
 """What a cancel meanwhile comes to."""
 ALL_IN = timedelta(minutes=3)
 """After this long whatever the gateway was silent about has arrived."""
+MOST_ENTRIES = 100
+"""In one day, by the configuration."""
+KINDS = [("message", "commit")] if STRIDE > 1 else [("message",), ("commit",)]
+"""Each on a day of its own: all points together are more than a day's entries."""
 
 
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory) -> Iterator[Stage]:
+@contextmanager
+def playing(folder: Path) -> Iterator[Stage]:
+    """A standing market in which any spread is entered."""
     with RunningSim(date="2026-02-10", regime="rich-spy", at="09:35", speed=0) as sim:
-        made = Stage(tmp_path_factory.mktemp("crash"), sim)
+        made = Stage(folder, sim)
         made.settings["trading"] = {
             "mode": "sim",
             "max_spreads_per_day": 1,
@@ -49,6 +55,12 @@ def stage(tmp_path_factory) -> Iterator[Stage]:
         }
         made.settings["execution"] = {"order_timeout_seconds": 0.7, "exit_rung_seconds": 0.4}
         made.write_config()
+        yield made
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory) -> Iterator[Stage]:
+    with playing(tmp_path_factory.mktemp("crash")) as made:
         yield made
 
 
@@ -149,3 +161,71 @@ def test_an_exit_killed_anywhere_is_finished_by_the_next_run(stage, words, name)
     print(f"{len(every)} kills of {words[0]}, orders fill {name}: all mended")
     stage.settings["risk_management"] = {"max_position_loss": 500}
     stage.write_config()
+
+
+def close_by_hand(stage: Stage) -> None:
+    """The human closes both legs, as in TWS."""
+    for leg, side, quantity in (("SPY", "BUY", 10), ("SPX", "SELL", 1)):
+        contract = stage.sql("SELECT con_id FROM orders WHERE leg = ? ORDER BY rowid DESC", leg)[0]["con_id"]
+        fill = {"foreign_fill": {"side": side, "quantity": quantity, "con_id": contract}}
+        stage.sim.control.script([{"what": fill}])
+        stage.sim.control.script()
+
+
+def orders_of(stage: Stage, trade: int) -> dict[str, str]:
+    """Every order of a trade that the broker got, and its status."""
+    tag = stage.sql("SELECT value FROM meta WHERE key = 'tag'")[0]["value"]
+    rows, start = stage.sim.control.book()["orders"], f"spxarb:{tag}:{trade}:"
+    return {row["order_ref"]: row["status"] for row in rows if row["order_ref"].startswith(start)}
+
+
+def limits(stage: Stage, loss: int) -> None:
+    stage.settings["risk_management"] = {"max_position_loss": loss, "max_daily_loss": 1_000_000}
+    stage.write_config()
+
+
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize("kinds", KINDS, ids="+".join)
+def test_a_hand_over_killed_anywhere_is_completed_by_the_next_run_and_nothing_trades_it_again(
+    tmp_path, kinds
+):
+    """Once it is written down, `monitor` ends our orders; before that the trade is ours, with its fail-safe.
+
+    All in one ledger: to another one, calls that were closed by hand would look as if they were still held.
+    """
+    with playing(tmp_path) as stage:
+        _hand_overs(stage, kinds)
+
+
+def _hand_overs(stage: Stage, kinds: tuple[str, ...]) -> None:
+    stage.settings["trading"]["max_spreads_per_day"] = MOST_ENTRIES
+    limits(stage, 500)
+    cash = stage.cash()
+    expect(stage, cash, None, "enter")
+    every = [point for point in points(stage, "at once", "hand-over", "1") if point.kind in kinds]
+    close_by_hand(stage)
+    expect(stage, cash, None, "monitor")
+    for trade, point in enumerate(every, 2):
+        expect(stage, cash, point, "enter")
+        sent = orders_of(stage, trade).keys()
+        kill_at(stage, point, "hand-over", str(trade))
+        expect(stage, cash, point, "monitor")
+        (row,) = stage.sql("SELECT * FROM trades WHERE id = ?", trade)
+        his = row["handed_over_at"] is not None
+        rests = set(orders_of(stage, trade).values()) - {"Filled", "Cancelled"}
+        assert (row["state"], bool(rests)) == (("handed over", False) if his else ("open", True)), (
+            point,
+            row,
+        )
+        expect(stage, cash, point, "hand-over", str(trade))
+        limits(stage, 0)
+        expect(stage, cash, point, "monitor")
+        assert set(orders_of(stage, trade).values()) == {"Filled", "Cancelled"}, point
+        assert len(stage.positions()) == 2, point
+        close_by_hand(stage)
+        expect(stage, cash, point, "monitor")  # the account has changed by what the ledger says, to the cent
+        limits(stage, 500)
+        (row,) = stage.sql("SELECT state, exit_reason FROM trades WHERE id = ?", trade)
+        assert row == {"state": "closed", "exit_reason": "HANDED_OVER"}, point
+        assert (orders_of(stage, trade).keys(), stage.positions()) == (sent, {}), point
+    print(f"{len(every)} kills of hand-over: all mended")

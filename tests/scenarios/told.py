@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from harness import Stage
 
 HUMAN = 6
-LOOKERS = ("enter", "monitor", "close-all", "settle")
+LOOKERS = ("enter", "monitor", "close-all", "settle", "hand-over")
 EXITS = {"monitor", "close-all"}
 CLOSE_HOUR = 16
 
@@ -47,7 +47,10 @@ def _account_differs(stage: Stage, matters: list[dict[str, Any]]) -> list[str]:
     account = _account_without_others(stage)
     ledger: Counter[int] = Counter()
     legs: dict[int, str] = {}
-    for row in stage.sql("SELECT con_id, leg, trade_id, side, quantity FROM executions WHERE superseded = 0"):
+    by_us = (
+        "SELECT con_id, leg, trade_id, side, quantity FROM executions WHERE superseded = 0 AND purpose <> 'h'"
+    )
+    for row in stage.sql(by_us):
         if row["trade_id"] in his:
             legs[row["con_id"]] = "his"
         ledger[row["con_id"]] += int(row["quantity"]) * (1 if row["side"] == "BUY" else -1)
@@ -104,6 +107,7 @@ def _exits_passed_over(stage: Stage, run: dict[str, Any]) -> list[str]:
         return []
     due = stage.sql(
         "SELECT id, state FROM trades WHERE status <> 'CLOSED' AND state <> 'residual' "
+        "AND handed_over_at IS NULL "
         "AND (exit_reason IS NOT NULL OR ? = 'close-all')",
         run["command"],
     )

@@ -24,6 +24,9 @@ _STATES = {
     TradeState.ENTRY_UNPROVEN: "likewise, and how an order of it ended cannot be shown",
     TradeState.OPEN: "both legs are filled",
     TradeState.EXITING: "an exit has begun: it goes on until nothing is held",
+    TradeState.HANDING_OVER: "a human takes it (`hand-over`): nothing of ours trades it any more, and "
+    "how an order of ours ended is not proven yet",
+    TradeState.HANDED_OVER: "a human trades it, every order of ours is over, and his executions are its exit",
     TradeState.RESIDUAL: "SPY is bought back; an SPX call that nobody bids for waits for its cash settlement",
     TradeState.EXPIRED: "its last session is over, and what became of the calls held is not known yet",
     TradeState.UNPROVEN: "how an order of its exit ended, or what is held, cannot be shown",
@@ -38,7 +41,10 @@ _STATES = {
 _EVENTS = {
     TradeEvent.ENTRY_FILLED: "executions add up to both legs as wanted",
     TradeEvent.EXIT_BEGUN: "a reason to exit is stored, before the first order",
+    TradeEvent.HAND_OVER_BEGUN: "that a human takes it is stored, before the first cancel",
+    TradeEvent.ORDERS_ENDED: "every order of ours is proven over, or its fills are counted",
     TradeEvent.HELD: "executions, the account or a live order show that something is held, or held after all",
+    TradeEvent.HELD_BY_HAND: "likewise, of a trade that a human has taken: it is his, and stays his",
     TradeEvent.FLAT: "executions and the account agree that nothing is held",
     TradeEvent.RESIDUAL_LEFT: "SPY is flat; SPX has no bid, or trades no more",
     TradeEvent.NOT_PROVEN: "how an order ended, or what is held, cannot be shown",

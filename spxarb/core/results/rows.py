@@ -139,6 +139,10 @@ class TradeRow(Row):
     note: str
     state: StateText
     """Where the trade stands; `status` is derived from it: see trade-life.md."""
+    handed_over_at: TimeText | None
+    """When a human took it with `hand-over`; null: nobody did."""
+    at_hand_over: Mapping[str, object] | None
+    """What others had done in its contracts by then."""
 
 
 @dataclass(frozen=True)
@@ -219,7 +223,7 @@ class ExecutionRow(Row):
     commission_estimated: int
     """1 until the broker has reported the commission."""
     purpose: PurposeText
-    """e: entry, u: undoes an entry, x: exit, f: fail-safe."""
+    """e: entry, u: undoes an entry, x: exit, f: fail-safe, h: by hand, after a hand-over."""
     family: str
     """What all corrections of one execution share."""
     sec_type: str
