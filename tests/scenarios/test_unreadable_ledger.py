@@ -83,4 +83,4 @@ def test_an_account_without_such_calls_is_a_refusal_and_so_is_one_that_cannot_be
         stage.write_config(ib={"port": free_port()}, execution={"connect_timeout_seconds": 0.4})
         done = stage.run("close-all", "--yes", env=sink.variables)
         assert (done.code, len(sink.alerts)) == (5, 2), done.err
-    assert "Whether calls are held is not known: the account could not be asked" in done.err
+    assert "Whether calls are held is not known, for the account could not be asked" in done.err
