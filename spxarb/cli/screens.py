@@ -5,17 +5,33 @@ Every function takes the command's result. Missing is a dash, never 0.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from spxarb.cli.blocks import (
+    BAD,
+    DASH,
+    GOOD,
+    HEAD,
+    WARN,
+    Beside,
+    Block,
+    Cell,
+    Columns,
+    Grid,
+    Line,
+    Pairs,
+    amount,
+    grid,
+    moment,
+    money,
+    sparkline,
+    words,
+)
 from spxarb.core.plain import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from decimal import Decimal
 
     from spxarb.core.model import Check
@@ -34,52 +50,6 @@ if TYPE_CHECKING:
     from spxarb.core.results.settle import SettleResult
     from spxarb.core.results.status import StatusResult, TradeResult
     from spxarb.core.results.switch import SwitchResult
-
-T = TypeVar("T")
-
-DASH = "–"  # noqa: RUF001 -- a dash is what is meant
-BARS = "▁▂▃▄▅▆▇█"
-GOOD, BAD, WARN, HEAD = "green", "bold red", "yellow", "bold"
-
-_ISO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
-
-Cell = str | tuple[str, str]
-"""A text, or a text and its style."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line, or several, of text."""
-
-    text: str
-    style: str = ""
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table; a leading > in a column's name aligns it to the right."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: Sequence[Sequence[Cell]]
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Names and their values."""
-
-    title: str
-    rows: Sequence[tuple[str, Cell]]
-
-
-@dataclass(frozen=True)
-class Beside:
-    """Blocks next to each other, as many as the width allows."""
-
-    blocks: tuple[Pairs, ...]
-
-
-Block = Line | Grid | Pairs | Beside
 
 
 def screen(result: Result) -> list[Block]:
@@ -100,54 +70,6 @@ def _has_content(result: Result) -> bool:
 # --- cells ----------------------------------------------------------------------------------------
 
 
-def money(value: Decimal | float | None) -> Cell:
-    """Dollars with sign and cents: gains green, losses red."""
-    if value is None:
-        return DASH
-    rounded = round(float(value), 2)
-    if not rounded:
-        return "0.00"
-    return f"{rounded:+,.2f}", GOOD if rounded > 0 else "red"
-
-
-def amount(value: Decimal | float | None, places: int = 2) -> str:
-    """A price, a balance or a limit: only a debt has a sign."""
-    return DASH if value is None else f"{float(value):,.{places}f}"
-
-
-def words(value: object) -> str:
-    """Any value in few words."""
-    match plain(value):
-        case None | "":
-            return DASH
-        case bool(answer):
-            return "yes" if answer else "no"
-        case float(number):
-            return f"{number:.4f}".rstrip("0").rstrip(".")
-        case list(items):
-            return ", ".join(map(words, items)) or DASH
-        case dict(items):
-            return ", ".join(f"{key} {words(item)}" for key, item in items.items()) or DASH
-        case found:
-            text = str(found)
-            return moment(text) if _ISO_TIME.match(text) else text
-
-
-def moment(value: datetime | str | None, form: str = "%m-%d %H:%M:%S") -> str:
-    """A time, or its ISO 8601 text, in New York and shorter."""
-    try:
-        return datetime.fromisoformat(plain(value)).strftime(form) if value else DASH
-    except ValueError:
-        return str(value)
-
-
-def sparkline(values: Sequence[float]) -> str:
-    """One bar a value, from the least to the greatest."""
-    low = min(values)
-    step = (max(values) - low) / (len(BARS) - 1) or 1.0
-    return "".join(BARS[round((value - low) / step)] for value in values)
-
-
 def _verdict(ok: bool | None) -> Cell:
     return DASH if ok is None else ("ok", GOOD) if ok else ("NO", BAD)
 
@@ -159,15 +81,6 @@ def _yes(value: bool | None, *, bad: bool = False) -> Cell:
 
 def _action(action: Action) -> Cell:
     return action, BAD if action is type(action).FAILED else ""
-
-
-Columns = tuple[tuple[str, Callable[[T], Cell]], ...]
-"""Of each column its head, and what it says of an item."""
-
-
-def _grid(title: str, columns: Columns[T], items: Iterable[T]) -> Grid:
-    rows = [[cell(item) for _, cell in columns] for item in items]
-    return Grid(title, tuple(head for head, _ in columns), rows)
 
 
 # --- columns --------------------------------------------------------------------------------------
@@ -265,8 +178,8 @@ def _enter(result: EnterResult) -> list[Block]:
     ]
     return [
         _entry_headline(result),
-        _grid("Checks", _CHECKS, result.checks),
-        _grid("Legs", _LEGS, result.legs),
+        grid("Checks", _CHECKS, result.checks),
+        grid("Legs", _LEGS, result.legs),
         Line(""),
         Beside(
             (
@@ -306,7 +219,7 @@ def _edge(edge: Decimal | None) -> list[Block]:
 
 
 def _monitor(result: MonitorResult) -> list[Block]:
-    return [_grid("Positions", _MANAGED, result.positions), _differences(result.reconciliation)]
+    return [grid("Positions", _MANAGED, result.positions), _differences(result.reconciliation)]
 
 
 def _differences(sentences: Sequence[str]) -> Grid:
@@ -315,7 +228,7 @@ def _differences(sentences: Sequence[str]) -> Grid:
 
 
 def _close_all(result: CloseAllResult) -> list[Block]:
-    return [_grid("Positions", _MANAGED, result.positions), _flatness(result)]
+    return [grid("Positions", _MANAGED, result.positions), _flatness(result)]
 
 
 def _flatness(result: CloseAllResult) -> Line:
@@ -344,14 +257,18 @@ def _settle(result: SettleResult) -> list[Block]:
         if result.provisional
         else Line("\nFinal.", GOOD)
     )
-    return [_grid("Trades", _TRADES, result.trades), _grid("Day", _DAYS, summary), state]
+    return [grid("Trades", _TRADES, result.trades), grid("Day", _DAYS, summary), state]
 
 
 def _status(result: StatusResult) -> list[Block]:
+    from spxarb.cli import risk_screens  # noqa: PLC0415 -- no other command needs it
+
     return [
         Beside(_dashboard(result)),
-        _grid("Positions", _POSITIONS, result.positions),
-        _grid("Trades", _TODAY, result.trades),
+        grid("Positions", _POSITIONS, result.positions),
+        *risk_screens.greeks(result),
+        *risk_screens.risk(result),
+        grid("Trades", _TODAY, result.trades),
         *([_differences(result.reconciliation)] if result.reconciliation else []),
         *_open_matters(result.matters),
     ]
@@ -402,8 +319,8 @@ def _dashboard(result: StatusResult) -> tuple[Pairs, ...]:
 
 def _report(result: ReportResult) -> list[Block]:
     blocks: list[Block] = [
-        _grid("Trades", _TRADES, result.trades),
-        _grid("Days", _DAYS, result.days),
+        grid("Trades", _TRADES, result.trades),
+        grid("Days", _DAYS, result.days),
     ]
     dated = [(day.date or "", day.net_pnl) for day in result.days if day.net_pnl is not None]
     curve = list(accumulate(net for _, net in sorted(dated)))
@@ -431,7 +348,7 @@ def _ack(result: AckResult) -> list[Block]:
 
 def _open_matters(matters: Sequence[MatterRow]) -> list[Block]:
     """What a human has not dealt with yet; nothing where there is nothing."""
-    return [_grid("Matters for a human: spxarb ack ID", _MATTERS, matters)] if matters else []
+    return [grid("Matters for a human: spxarb ack ID", _MATTERS, matters)] if matters else []
 
 
 def _anything(result: Result) -> list[Block]:

@@ -15,7 +15,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
-from spxarb.cli.screens import BAD, HEAD, Beside, Block, Cell, Grid, Line, Pairs, screen
+from spxarb.cli.blocks import BAD, HEAD, Beside, Block, Cell, Grid, Line, Pairs
+from spxarb.cli.screens import screen
 from spxarb.cli.shapes import as_csv, as_json
 
 if TYPE_CHECKING:

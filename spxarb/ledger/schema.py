@@ -245,6 +245,19 @@ CREATE TABLE matters (
 CREATE UNIQUE INDEX matters_once ON matters (key) WHERE resolved_at IS NULL;
 """
 
+_ALERTS = """
+CREATE TABLE alerts (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    run_id INTEGER REFERENCES runs (id),
+    at TEXT NOT NULL,
+    title TEXT NOT NULL,
+    text TEXT NOT NULL,
+    sent_to TEXT NOT NULL,
+    failure TEXT
+);
+CREATE INDEX alerts_by_time ON alerts (at);
+"""
+
 
 def first_tables(db: Database) -> None:
     """Version 1: the tables."""
@@ -302,6 +315,14 @@ def looks(db: Database) -> None:
     db.execute("ALTER TABLE runs ADD COLUMN market_time TEXT")
 
 
+def greeks_and_alerts(db: Database) -> None:
+    """Version 8: the greeks of a mark, dollars over both legs, with the volatilities behind them; alerts."""
+    db.execute("ALTER TABLE marks ADD COLUMN greeks_source TEXT")
+    for name in ("delta", "gamma", "theta", "vega", "spy_iv", "spx_iv"):
+        db.execute(f"ALTER TABLE marks ADD COLUMN {name} REAL")
+    db.executescript(_ALERTS)
+
+
 MIGRATIONS: list[Callable[[Database], None]] = [
     first_tables,
     overnight_positions,
@@ -310,6 +331,7 @@ MIGRATIONS: list[Callable[[Database], None]] = [
     matters,
     closing_prices,
     looks,
+    greeks_and_alerts,
 ]
 """The nth, counted from 1, turns version n - 1 into version n."""
 

@@ -1,0 +1,124 @@
+"""What a screen is made of: lines, tables, pairs as plain values, and values as cells. The view draws them.
+
+Missing is a dash, never 0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from spxarb.core.plain import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from decimal import Decimal
+
+T = TypeVar("T")
+
+DASH = "–"  # noqa: RUF001 -- a dash is what is meant
+BARS = "▁▂▃▄▅▆▇█"
+GOOD, BAD, WARN, HEAD = "green", "bold red", "yellow", "bold"
+
+_ISO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
+
+Cell = str | tuple[str, str]
+"""A text, or a text and its style."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line, or several, of text."""
+
+    text: str
+    style: str = ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table; a leading > in a column's name aligns it to the right."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[Cell]]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Names and their values."""
+
+    title: str
+    rows: Sequence[tuple[str, Cell]]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Blocks next to each other, as many as the width allows."""
+
+    blocks: tuple[Pairs, ...]
+
+
+Block = Line | Grid | Pairs | Beside
+
+
+# --- cells ----------------------------------------------------------------------------------------
+
+
+def money(value: Decimal | float | None) -> Cell:
+    """Dollars with sign and cents: gains green, losses red."""
+    if value is None:
+        return DASH
+    rounded = round(float(value), 2)
+    if not rounded:
+        return "0.00"
+    return f"{rounded:+,.2f}", GOOD if rounded > 0 else "red"
+
+
+def amount(value: Decimal | float | None, places: int = 2) -> str:
+    """A price, a balance or a limit: only a debt has a sign."""
+    return DASH if value is None else f"{float(value):,.{places}f}"
+
+
+def words(value: object) -> str:
+    """Any value in few words."""
+    match plain(value):
+        case None | "":
+            return DASH
+        case bool(answer):
+            return "yes" if answer else "no"
+        case float(number):
+            return f"{number:.4f}".rstrip("0").rstrip(".")
+        case list(items):
+            return ", ".join(map(words, items)) or DASH
+        case dict(items):
+            return ", ".join(f"{key} {words(item)}" for key, item in items.items()) or DASH
+        case found:
+            text = str(found)
+            return moment(text) if _ISO_TIME.match(text) else text
+
+
+def moment(value: datetime | str | None, form: str = "%m-%d %H:%M:%S") -> str:
+    """A time, or its ISO 8601 text, in New York and shorter."""
+    try:
+        return datetime.fromisoformat(plain(value)).strftime(form) if value else DASH
+    except ValueError:
+        return str(value)
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """One bar a value, from the least to the greatest."""
+    low = min(values)
+    step = (max(values) - low) / (len(BARS) - 1) or 1.0
+    return "".join(BARS[round((value - low) / step)] for value in values)
+
+
+Columns = tuple[tuple[str, Callable[[T], Cell]], ...]
+"""Of each column its head, and what it says of an item."""
+
+
+def grid(title: str, columns: Columns[T], items: Iterable[T]) -> Grid:
+    rows = [[cell(item) for _, cell in columns] for item in items]
+    return Grid(title, tuple(head for head, _ in columns), rows)
