@@ -174,6 +174,7 @@ def _switch(*, on: bool, reason: str | None) -> Job:
 
 app.command()(reading.status)
 app.command()(reading.report)
+app.command()(reading.log)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The commands that only look: `status`, `report`. They change nothing."""
+"""The commands that only look: `status`, `report`, `log`. They change nothing."""
 
 from __future__ import annotations
 
@@ -65,6 +65,10 @@ def report(
     ctx: typer.Context,
     since: Annotated[date | None, day_option("--since", "First day; without it the ledger's first.")] = None,
     until: Annotated[date | None, day_option("--until", "Last day; without it the ledger's last.")] = None,
+    day: Annotated[date | None, day_option("--day", "This day alone.")] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="With --day: what happened on it, event by event, and why.")
+    ] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Write one table as CSV.")] = False,
     output: Annotated[
         Path | None,
@@ -82,13 +86,18 @@ def report(
         raise UsageError("--output and --table belong to --csv: add it")
     if as_csv and as_json and not output:
         raise UsageError("--csv and --json cannot both have stdout: add --output FILE")
+    if day and (since or until):
+        raise UsageError("--day is one day: leave out --since and --until")
+    if explain and (day is None or as_csv):
+        raise UsageError("--explain tells one day, and not as CSV: name it with --day")
     if since and until and since > until:
         raise UsageError(f"--since {since} is after --until {until}: exchange them")
 
     def job(context: JobContext) -> Result:
         from spxarb.jobs import report  # noqa: PLC0415 -- only this command needs it
 
-        return report.run(context, since=since, until=until)
+        asked = day if explain else None
+        return report.run(context, since=day or since, until=day or until, explained=asked)
 
     result = interruptible(call_of(ctx, config, as_json), job)
     if not as_csv:
@@ -98,3 +107,22 @@ def report(
     except OSError as error:
         raise UsageError(f"{output} cannot be written: {error.strerror or error}") from None
     return view.show(result, json=True) if as_json else code
+
+
+def log(
+    ctx: typer.Context,
+    day: Annotated[date | None, day_option("--day", "The day; without it the latest one.")] = None,
+    last: Annotated[
+        int | None, typer.Option("-n", metavar="NUMBER", min=1, help="Only the last so many of them.")
+    ] = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> int:
+    """Show the commands of a day in order: when, what came of each, its exit code."""
+
+    def job(context: JobContext) -> Result:
+        from spxarb.jobs import log  # noqa: PLC0415 -- only this command needs it
+
+        return log.run(context, day=day, last=last)
+
+    return run(call_of(ctx, config, as_json), job)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from spxarb.core.result import Result
     from spxarb.core.results.ack import AckResult
     from spxarb.core.results.enter import EnterResult, EntryLeg
+    from spxarb.core.results.log import LogResult
     from spxarb.core.results.positions import (
         Action,
         CloseAllResult,
@@ -317,7 +318,17 @@ def _dashboard(result: StatusResult) -> tuple[Pairs, ...]:
     )
 
 
+def _log(result: LogResult) -> list[Block]:
+    from spxarb.cli import history_screens  # noqa: PLC0415 -- no other command needs it
+
+    return history_screens.log(result)
+
+
 def _report(result: ReportResult) -> list[Block]:
+    if result.explained is not None:
+        from spxarb.cli import history_screens  # noqa: PLC0415 -- likewise
+
+        return history_screens.explanation(result)
     blocks: list[Block] = [
         grid("Trades", _TRADES, result.trades),
         grid("Days", _DAYS, result.days),
@@ -366,5 +377,6 @@ _SCREENS: dict[str, Callable[[Any], list[Block]]] = {
     "ack": _ack,
     "status": _status,
     "report": _report,
+    "log": _log,
     "demo": _report,
 }

@@ -11,11 +11,17 @@ from spxarb.core.statistics import statistics
 if TYPE_CHECKING:
     from datetime import date
 
+    from spxarb.core.events import Explained
     from spxarb.trading.context import JobContext
 
 
-def run(context: JobContext, *, since: date | None, until: date | None) -> ReportResult:
-    """Everything of the days from `since` to `until`, both inclusive; None: without an end."""
+def run(
+    context: JobContext, *, since: date | None, until: date | None, explained: date | None = None
+) -> ReportResult:
+    """Everything of the days from `since` to `until`, both inclusive; None: without an end.
+
+    `explained`: a day that is told event by event.
+    """
     ledger = context.ledger
     trades = ledger.trades.between(since, until)
     unknown = [trade for trade in trades if not trade.state.result_known]
@@ -33,5 +39,13 @@ def run(context: JobContext, *, since: date | None, until: date | None) -> Repor
         executions=tuple(map(ExecutionRow.of, ledger.fills.rows(since, until))),
         statistics=statistics(pnls, [trade.edge for trade in ended], unknown=len(unknown)),
         matters=tuple(map(MatterRow.of, ledger.matters.open_rows())),
+        explained=explained,
+        explanation=() if explained is None else _explanation(context, explained),
     )
     return context.finish(result)
+
+
+def _explanation(context: JobContext, day: date) -> tuple[Explained, ...]:
+    from spxarb.core.explanation import explain  # noqa: PLC0415 -- only a day that is explained needs it
+
+    return explain(day.isoformat(), context.ledger.history.of_day(day))

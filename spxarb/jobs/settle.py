@@ -108,5 +108,6 @@ def _finish(
         result,
         errors=human_needed(unproven, mend="Look at the account at the broker"),
         notes=notes,
+        decided=True,
         daily_pnl=lambda: bookkeeping.pnl_known(ledger, now.date()),
     )
