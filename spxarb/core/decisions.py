@@ -15,7 +15,7 @@ NOT_EVALUATED = ("margin",)
 """Checks that are not asked for once another one has failed: of these silence is no reason."""
 
 
-class Decision:
+class StoredDecision:
     """A row of `decisions`, opened; parts that are not there, or not as they should be, are empty."""
 
     def __init__(self, row: Row) -> None:
@@ -51,7 +51,7 @@ def _list(value: object) -> list[Any]:
 def decision_events(row: Row) -> Iterator[Explained]:
     """What was decided, which checks stopped it, what differed, and what was said beside it."""
     try:
-        decision = Decision(row)
+        decision = StoredDecision(row)
     except (ValueError, TypeError):
         yield Explained(str(row["at"]), EventKind.DECISION, f"{row['command']}: cannot be read.", {})
         return
@@ -65,7 +65,7 @@ def decision_events(row: Row) -> Iterator[Explained]:
 def outcome_of(row: Row) -> str:
     """The outcome in a word or two, for a list of runs."""
     try:
-        decision = Decision(row)
+        decision = StoredDecision(row)
     except (ValueError, TypeError):
         return "unreadable"
     if decision.outcome is not None:
@@ -86,7 +86,7 @@ def outcome_of(row: Row) -> str:
 # --- by command -----------------------------------------------------------------------------------
 
 
-def _enter(decision: Decision) -> Iterator[Explained]:
+def _enter(decision: StoredDecision) -> Iterator[Explained]:
     figures = decision.figures("prices", "credit", "risk") | picked(decision.payload, "legs", "trade_id")
     checks = [check for check in decision.checks if isinstance(check, dict)]
     stopping = [check for check in checks if _stops(check)]
@@ -98,7 +98,7 @@ def _enter(decision: Decision) -> Iterator[Explained]:
         yield decision.event(EventKind.VETO, f"{name}: {sentence(said)}", about)
 
 
-def _entry(decision: Decision, figures: dict[str, Any], stopping: list[dict[str, Any]]) -> str:
+def _entry(decision: StoredDecision, figures: dict[str, Any], stopping: list[dict[str, Any]]) -> str:
     """What came of an attempt to enter, without a full stop."""
     failed = ", ".join(str(check.get("name")) for check in stopping) or "see the notes"
     credit, trade = signed(figures.get("net")), decision.payload.get("trade_id")
@@ -145,7 +145,7 @@ def _quote(leg: dict[str, Any]) -> str:
     return f"{call} {side(leg.get('bid'))} at {side(leg.get('ask'))}"
 
 
-def _managed(decision: Decision) -> Iterator[Explained]:
+def _managed(decision: StoredDecision) -> Iterator[Explained]:
     """`monitor` and `close-all`: each open spread, and why it was held or exited."""
     positions = [position for position in decision.list("positions") if isinstance(position, dict)]
     dry = "Dry run: " if decision.dry_run else ""
@@ -173,7 +173,7 @@ def _left(position: dict[str, Any]) -> str:
     return f"; {', '.join(map(str, legs))} left to cash settlement" if legs else ""
 
 
-def _settle(decision: Decision) -> Iterator[Explained]:
+def _settle(decision: StoredDecision) -> Iterator[Explained]:
     figures = decision.figures("summary")
     state = "provisional" if decision.payload.get("provisional") else "final"
     trades = count(figures.get("trades_count") or 0, "trade")
@@ -182,21 +182,21 @@ def _settle(decision: Decision) -> Iterator[Explained]:
     yield decision.event(EventKind.DECISION, text, {**figures, **picked(decision.payload, "provisional")})
 
 
-def _switch(decision: Decision) -> Iterator[Explained]:
+def _switch(decision: StoredDecision) -> Iterator[Explained]:
     allowed = "allowed" if decision.payload.get("is_trading") else "forbidden"
     reason = decision.payload.get("reason")
     text = f"New entries are {allowed}{f': {reason}' if reason else ''}."
     yield decision.event(EventKind.DECISION, text, picked(decision.payload, "is_trading", "reason"))
 
 
-def _other(decision: Decision) -> Iterator[Explained]:
+def _other(decision: StoredDecision) -> Iterator[Explained]:
     """A command without words of its own here: what came of it, and its plain figures."""
     plain = {key: value for key, value in decision.payload.items() if not isinstance(value, list | dict)}
     text = f"{decision.command}: {lower_first(str(decision.outcome or 'done'))}."
     yield decision.event(EventKind.DECISION, text, plain)
 
 
-_OF: dict[str, Callable[[Decision], Iterator[Explained]]] = {
+_OF: dict[str, Callable[[StoredDecision], Iterator[Explained]]] = {
     "enter": _enter,
     "monitor": _managed,
     "close-all": _managed,

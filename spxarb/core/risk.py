@@ -26,6 +26,8 @@ MOVES = tuple(map(Decimal, ("-2", "-1", "-0.5", "0", "0.5", "1", "2")))
 VOLATILITY_SHOCK = Decimal(15)
 """The shock of volatility in the stress table, percent of itself: 20 % becomes 23 % or 17 %."""
 WHOLE = Decimal(100)
+DIGITS = 6
+"""Decimals of a greek in dollars: the ledger keeps as many, so that a mark says what the screen said."""
 
 
 @dataclass(frozen=True)
@@ -152,13 +154,11 @@ def position_greeks(spread: HeldSpread) -> PositionGreeks:
         return UNKNOWN_GREEKS
     scale = {LegName.SPX: 1.0, LegName.SPY: 1.0 if ratio is None else 1 / float(ratio)}
     dollars = {name: float(leg.contracts) * OPTION_MULTIPLIER for name, leg in spread.legs.items()}
-    return PositionGreeks(
-        source=source,
-        delta=sum(dollars[name] * leg.delta * scale[name] for name, leg in found.items()),
-        gamma=sum(dollars[name] * leg.gamma * scale[name] ** 2 for name, leg in found.items()),
-        theta=sum(dollars[name] * leg.theta for name, leg in found.items()),
-        vega=sum(dollars[name] * leg.vega for name, leg in found.items()),
-    )
+    delta = sum(dollars[name] * leg.delta * scale[name] for name, leg in found.items())
+    gamma = sum(dollars[name] * leg.gamma * scale[name] ** 2 for name, leg in found.items())
+    theta = sum(dollars[name] * leg.theta for name, leg in found.items())
+    vega = sum(dollars[name] * leg.vega for name, leg in found.items())
+    return PositionGreeks(source, *(round(slope, DIGITS) for slope in (delta, gamma, theta, vega)))
 
 
 def leg_rows(spread: HeldSpread) -> list[LegGreeks]:

@@ -33,20 +33,27 @@ def payload(**fields: Any) -> str:
 
 
 ORDER = {
-
-        "order_ref": "spxarb:4f1c:1:SPX:e1",
-        "trade_id": 1,
-        "leg": "SPX",
-        "purpose": "e",
-        "side": "BUY",
-        "quantity": 1
-    ,
-    "good_after": None, "created_at": at("09:35:01.800000"),
+    "order_ref": "spxarb:4f1c:1:SPX:e1",
+    "trade_id": 1,
+    "leg": "SPX",
+    "purpose": "e",
+    "side": "BUY",
+    "quantity": 1,
+    "good_after": None,
+    "created_at": at("09:35:01.800000"),
     "contract": json.dumps({"trading_class": "SPXW", "symbol": "SPX", "strike": "6800", "right": "C"}),
 }
 FILL = {
-    "exec_id": "a.01", "order_ref": ORDER["order_ref"], "trade_id": 1, "leg": "SPX", "side": "BUY",
-    "quantity": 1.0, "price": 17.9, "commission": 1.64, "commission_estimated": 0, "superseded": 0,
+    "exec_id": "a.01",
+    "order_ref": ORDER["order_ref"],
+    "trade_id": 1,
+    "leg": "SPX",
+    "side": "BUY",
+    "quantity": 1.0,
+    "price": 17.9,
+    "commission": 1.64,
+    "commission_estimated": 0,
+    "superseded": 0,
     "time": at("09:35:01"),
 }
 
@@ -142,8 +149,15 @@ def test_a_simulated_day_goes_by_the_time_that_its_gateway_told():
 
 def test_another_days_end_of_a_matter_is_another_days_event():
     matter = {
-        "id": 3, "key": "lost:1", "trade_id": 1, "text": "look", "since": at("15:50:00"), "note": "done",
-        "resolved_at": None, "resolution": None, "acknowledged_at": "2026-02-11T09:00:00-05:00",
+        "id": 3,
+        "key": "lost:1",
+        "trade_id": 1,
+        "text": "look",
+        "since": at("15:50:00"),
+        "note": "done",
+        "resolved_at": None,
+        "resolution": None,
+        "acknowledged_at": "2026-02-11T09:00:00-05:00",
     }
     assert texts(matters=[matter]) == ["Matter 3 for a human: Look."]
     (event,) = explain("2026-02-11", DayRows(matters=[matter]))
