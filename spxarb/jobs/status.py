@@ -61,7 +61,7 @@ async def _online(context: JobContext, *, risk: bool) -> StatusResult:
 
     from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- ib_insync comes with it
     from spxarb.trading.failsafe import missing  # noqa: PLC0415
-    from spxarb.trading.greeks import spread_of  # noqa: PLC0415
+    from spxarb.trading.greeks import dividend_note, spread_of  # noqa: PLC0415
     from spxarb.trading.market import underlyings  # noqa: PLC0415
     from spxarb.trading.marks import enough, mark_trades  # noqa: PLC0415
 
@@ -91,7 +91,8 @@ async def _online(context: JobContext, *, risk: bool) -> StatusResult:
         )
         status = replace(shown, notes=(*shown.notes, *told), reconciliation=job.findings.all)
         if risk:
-            status = replace(status, risk=_risk(spreads))
+            told = dividend_note(job, spreads)
+            status = replace(status, risk=_risk(spreads), notes=(*status.notes, *told))
         return context.finish(status, errors=errors)
 
 

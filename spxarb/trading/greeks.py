@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spxarb.core.black_scholes import years_of
+from spxarb.core.dividends import ex_date_after
 from spxarb.core.model import LegName
 from spxarb.core.risk import HeldSpread, call_of, leg_greeks, position_greeks
-from spxarb.trading.market_calendar import timetable_of
+from spxarb.trading.market_calendar import closures_around, timetable_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from spxarb.core.records import Mark
     from spxarb.trading.connected import ConnectedJob
     from spxarb.trading.marks import MarkedTrade
@@ -27,6 +30,16 @@ def spread_of(job: ConnectedJob, marked: MarkedTrade) -> HeldSpread:
         pnl=marked.pnl,
         booked=marked.booked,
     )
+
+
+def dividend_note(job: ConnectedJob, spreads: Sequence[HeldSpread]) -> list[str]:
+    """A sentence where short SPY calls may owe a dividend tomorrow; none on other days."""
+    closed = closures_around(job.now.date(), job.context.config).closed
+    ex_date = ex_date_after(job.now.date(), closed=closed)
+    if ex_date is None or not any(spread.spy.contracts < 0 for spread in spreads):
+        return []
+    owed = "calls that are left short and assigned tonight owe the dividend"
+    return [f"SPY is expected to go ex-dividend on {ex_date}: {owed}."]
 
 
 def mark_of(job: ConnectedJob, marked: MarkedTrade) -> Mark:

@@ -107,6 +107,15 @@ def test_the_stress_table_is_told_on_request_and_fits_eighty_columns(stage):
     assert len(table) == 3 + len(moves) + 1, "a row has wrapped"
 
 
+def test_on_the_eve_of_an_ex_date_the_risk_names_the_dividend(tmp_path):
+    with playing(tmp_path, date="2026-03-19") as stage:
+        enter(stage)
+        assert "SPY is expected to go ex-dividend on 2026-03-20" in " ".join(
+            stage.run("status", "--risk")["notes"]
+        )
+        assert "ex-dividend" not in " ".join(stage.run("status")["notes"])
+
+
 def test_the_stress_table_wants_prices_of_now(stage):
     done = stage.run("status", "--risk", "--offline", as_json=False)
     assert (done.code, "leave out --offline" in done.err) == (2, True)
