@@ -1,8 +1,7 @@
 """When SPY goes ex-dividend, as a rule: who is assigned on the evening before, and short, owes the dividend.
 
-The rule is the third Friday of March, June, September and December. Where that Friday is a holiday
-(2026-06-19) the fund goes ex on a neighbouring day, and which one is known only when it is announced: both are
-named.
+The rule is the third Friday of March, June, September and December. Where that is a holiday (2026-06-19), the
+fund goes ex on a neighbouring day, and which one is known only when it is announced: both are named.
 """
 
 from __future__ import annotations
