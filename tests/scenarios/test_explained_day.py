@@ -104,7 +104,7 @@ def test_the_day_is_told_in_order_cause_before_effect(told):
     entry = [
         (event["what"], event["text"].partition(" at ")[0].partition(":")[0])
         for event in explanation
-        if event["at"][11:16] == "09:35" and event["figures"].get("step") not in {"status", "final"}
+        if event["at"][11:16] == "09:35" and event["figures"].get("step") != "status"
     ]
     assert entry == [
         ("run", "enter --dry-run ran"),
@@ -112,8 +112,10 @@ def test_the_day_is_told_in_order_cause_before_effect(told):
         ("run", "enter ran"),
         ("order", "Buy 1 SPXW 6665 call"),
         ("fill", "Bought 1 SPXW 6665 call"),
+        ("order", "trade 1 SPX e1"),
         ("order", "Sell 10 SPY 665 calls"),
         ("fill", "Sold 10 SPY 665 calls"),
+        ("order", "trade 1 SPY e1"),
         ("order", "Buy 10 SPY 665 calls"),
         ("trade", "Trade 1 is open"),
         ("decision", "Every check passed"),
