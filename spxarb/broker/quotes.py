@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from spxarb.broker.convert import number
 from spxarb.core import broker_codes
+from spxarb.core.greeks import Greeks
 from spxarb.core.model import Contract, Quote
 
 if TYPE_CHECKING:
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 _PRICES = {1: "bid", 2: "ask", 4: "last", 9: "close", 66: "bid", 67: "ask", 68: "last", 75: "close"}
 _SIZES = {0: "bid", 3: "ask", 69: "bid", 70: "ask"}
 _SIZE_OF_PRICE = {1: 0, 2: 3, 66: 69, 67: 70}
-# Of bid, ask, last and model the model's delta is preferred (rank 1): it does not jump with a wide quote.
-_GREEKS = {10: 0, 11: 0, 12: 0, 80: 0, 81: 0, 82: 0, 13: 1, 83: 1}
+# The model's computations, live and delayed: those of bid, ask and last jump with a wide quote.
+_MODEL = {13, 83}
+NOT_COMPUTED = -2
 _HALTED = {49, 90}
 _DELAYED = frozenset({66, 67, 68, 69, 70, 75, 80, 81, 82, 83, 90})
 
@@ -36,8 +38,7 @@ class MarketDataLine:
     contract: Contract
     prices: dict[str, Decimal | None] = field(default_factory=dict)
     sizes: dict[str, Decimal | None] = field(default_factory=dict)
-    delta: float | None = None
-    delta_rank: int = -1
+    greeks: Greeks | None = None
     no_bid: bool = False  # the newest bid was 0
     halted: bool = False
     data_type: int | None = None
@@ -52,7 +53,7 @@ class MarketDataLine:
             close=self.prices.get("close"),
             bid_size=self.sizes.get("bid"),
             ask_size=self.sizes.get("ask"),
-            delta=self.delta,
+            greeks=self.greeks,
             halted=self.halted,
             data_type=self.data_type,
             received=self.received,
@@ -70,7 +71,7 @@ class MarketDataLine:
         """Forget all prices: they are not current any more."""
         self.prices.clear()
         self.sizes.clear()
-        self.delta, self.delta_rank, self.received, self.no_bid = None, -1, None, False
+        self.greeks, self.received, self.no_bid = None, None, False
 
 
 class Feed:
@@ -131,13 +132,16 @@ class Feed:
             line.sizes[_SIZES[kind]] = number(fields[4]) or None
 
     def greeks(self, fields: Sequence[str], now: float) -> None:
-        """`21|reqId|tickType|attribute|impliedVol|delta|...`; a delta of -2 means "not computed"."""
+        """`21|reqId|tickType|attribute|impliedVol|delta|optPrice|pvDividend|gamma|vega|theta|undPrice|`.
+
+        "Not computed" is -1 for a volatility, -2 for delta, gamma, vega and theta (IBKR,
+        EWrapper.tickOptionComputation), or unset. Slopes of which one is missing are none: what was computed
+        before is of another price.
+        """
         kind = int(fields[2])
         line = self._touch(fields[1], kind, now)
-        delta = number(fields[5])
-        rank = _GREEKS.get(kind, -1)
-        if line and delta is not None and abs(delta) <= 1 and rank >= line.delta_rank:
-            line.delta, line.delta_rank = float(delta), rank
+        if line and kind in _MODEL:
+            line.greeks = _greeks(*(number(fields[place]) for place in (4, 5, 8, 9, 10)))
 
     def generic(self, fields: Sequence[str], now: float) -> None:
         """`45|6|reqId|tickType|value|`: ticks 49 and 90 are the halt flag (-1 unknown, 0 no, 1, 2 yes)."""
@@ -176,3 +180,21 @@ class Feed:
                 line.data_type = 3
             self._moved[int(req_id)] = None
         return line
+
+
+def _greeks(
+    volatility: Decimal | None,
+    delta: Decimal | None,
+    gamma: Decimal | None,
+    vega: Decimal | None,
+    theta: Decimal | None,
+) -> Greeks | None:
+    """The model's slopes of a call or put. A gamma or vega is never negative, and -2 is no theta."""
+    if delta is None or gamma is None or vega is None or theta is None:
+        return None
+    if abs(delta) > 1 or gamma < 0 or vega < 0 or theta == NOT_COMPUTED:
+        return None
+    known = volatility is not None and volatility > 0
+    return Greeks(
+        float(delta), float(gamma), float(theta), float(vega), float(volatility or 0) if known else None
+    )

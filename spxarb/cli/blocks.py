@@ -1,4 +1,4 @@
-"""What screens are made of: lines, tables and pairs, and the texts in their cells.
+"""What a screen is made of: lines, tables, pairs as plain values, and values as cells. The view draws them.
 
 Missing is a dash, never 0.
 """
@@ -6,15 +6,18 @@ Missing is a dash, never 0.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from spxarb.core.plain import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from decimal import Decimal
+
+T = TypeVar("T")
 
 DASH = "–"  # noqa: RUF001 -- a dash is what is meant
 BARS = "▁▂▃▄▅▆▇█"
@@ -110,3 +113,12 @@ def sparkline(values: Sequence[float]) -> str:
     low = min(values)
     step = (max(values) - low) / (len(BARS) - 1) or 1.0
     return "".join(BARS[round((value - low) / step)] for value in values)
+
+
+Columns = tuple[tuple[str, Callable[[T], Cell]], ...]
+"""Of each column its head, and what it says of an item."""
+
+
+def grid(title: str, columns: Columns[T], items: Iterable[T]) -> Grid:
+    rows = [[cell(item) for _, cell in columns] for item in items]
+    return Grid(title, tuple(head for head, _ in columns), rows)

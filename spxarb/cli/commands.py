@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import sys
 from copy import copy
-from dataclasses import dataclass
 from datetime import date, time  # noqa: TC003 -- typer reads the annotations
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 -- likewise
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from spxarb import __version__, interruption
-from spxarb.cli import view
-from spxarb.cli.calls import Call, frame, interruptible, run, serve_until_stopped
-from spxarb.cli.values import Margin, Table, clock_time, day
+from spxarb.cli import reading, view
+from spxarb.cli.calls import run, serve_until_stopped
+from spxarb.cli.options import AsJson, CommandLine, ConfigFile, DryRun, call_of, day_option
+from spxarb.cli.values import Margin, clock_time
 from spxarb.cli.wrong_use import WRONG_USE, wrong
 from spxarb.errors import Exit, UsageError, as_failure
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from spxarb.sim.server import Listening
     from spxarb.trading.context import JobContext
 
-DEFAULT_REFRESH = 5.0
 
 app = typer.Typer(
     name="spxarb",
@@ -41,26 +40,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
     help="One SPX/SPY same-day options strategy at Interactive Brokers; on paper unless told otherwise.",
 )
-
-
-ConfigFile = Annotated[
-    Path | None,  # one that cannot be read is an invalid configuration, not a wrong command line
-    typer.Option("--config", metavar="FILE", readable=False, help="The configuration to read (YAML)."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Decide and record, but send the broker nothing.")]
-
-
-def _day_option(name: str, text: str) -> Any:
-    return typer.Option(name, metavar="YYYY-MM-DD", parser=day, help=text)
-
-
-@dataclass(frozen=True)
-class _Line:
-    """What stands before the command, and all of the words."""
-
-    config: Path | None
-    arguments: tuple[str, ...]
 
 
 # --- the verbs ------------------------------------------------------------------------------------
@@ -80,7 +59,7 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    ctx.obj = _Line(config, tuple(ctx.obj or ()))
+    ctx.obj = CommandLine(config, tuple(ctx.obj or ()))
 
 
 @app.command()
@@ -94,7 +73,7 @@ def enter(
 
         return enter.run(context, dry_run=dry_run)
 
-    return run(_call(ctx, config, as_json), job)
+    return run(call_of(ctx, config, as_json), job)
 
 
 @app.command()
@@ -108,13 +87,13 @@ def monitor(
 
         return monitor.run(context, dry_run=dry_run)
 
-    return run(_call(ctx, config, as_json), job)
+    return run(call_of(ctx, config, as_json), job)
 
 
 @app.command()
 def settle(
     ctx: typer.Context,
-    day: Annotated[date | None, _day_option("--date", "The trading day; without it the latest one.")] = None,
+    day: Annotated[date | None, day_option("--date", "The trading day; without it the latest one.")] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> int:
@@ -125,7 +104,7 @@ def settle(
 
         return settle.run(context, day=day)
 
-    return run(_call(ctx, config, as_json), job)
+    return run(call_of(ctx, config, as_json), job)
 
 
 @app.command("close-all")
@@ -145,13 +124,13 @@ def close_all(
 
     if not (yes or dry_run):
         _confirm("Close every position that spxarb owns, now, and stop trading?", "close-all")
-    return run(_call(ctx, config, as_json), job)
+    return run(call_of(ctx, config, as_json), job)
 
 
 @app.command()
 def start(ctx: typer.Context, config: ConfigFile = None, as_json: AsJson = False) -> int:
     """Allow new entries."""
-    return run(_call(ctx, config, as_json), _switch(on=True, reason=None))
+    return run(call_of(ctx, config, as_json), _switch(on=True, reason=None))
 
 
 @app.command()
@@ -164,7 +143,7 @@ def stop(
     as_json: AsJson = False,
 ) -> int:
     """Forbid new entries; exits go on."""
-    return run(_call(ctx, config, as_json), _switch(on=False, reason=reason))
+    return run(call_of(ctx, config, as_json), _switch(on=False, reason=reason))
 
 
 def _switch(*, on: bool, reason: str | None) -> Job:
@@ -176,72 +155,9 @@ def _switch(*, on: bool, reason: str | None) -> Job:
     return job
 
 
-@app.command()
-def status(
-    ctx: typer.Context,
-    watch: Annotated[bool, typer.Option("--watch", help="Draw it again and again until Ctrl-C.")] = False,
-    offline: Annotated[
-        bool, typer.Option("--offline", help="From the ledger alone, without a connection.")
-    ] = False,
-    config: ConfigFile = None,
-    as_json: AsJson = False,
-) -> int:
-    """Show account, market, positions and the day so far."""
-    pace = DEFAULT_REFRESH
-
-    def job(context: JobContext) -> Result:
-        nonlocal pace
-        from spxarb.jobs import status  # noqa: PLC0415 -- only this command needs it
-
-        pace = float(context.config.dashboard.refresh_interval_seconds)
-        return status.run(context, offline=offline)
-
-    call = _call(ctx, config, as_json)
-    if not watch:
-        return run(call, job)
-    if as_json:
-        raise UsageError("--watch draws a screen: leave out --json, or call status again for every object")
-    return view.watch(lambda: (frame(call, job), pace))
-
-
-@app.command()
-def report(
-    ctx: typer.Context,
-    since: Annotated[date | None, _day_option("--since", "First day; without it the ledger's first.")] = None,
-    until: Annotated[date | None, _day_option("--until", "Last day; without it the ledger's last.")] = None,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Write one table as CSV.")] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", metavar="FILE", help="With --csv: write to FILE, not to stdout."),
-    ] = None,
-    table: Annotated[
-        Table | None,
-        typer.Option("--table", metavar="NAME", help="trades (default), days, executions, settlements."),
-    ] = None,
-    config: ConfigFile = None,
-    as_json: AsJson = False,
-) -> int:
-    """Show trades, days and statistics."""
-    if not as_csv and (output or table):
-        raise UsageError("--output and --table belong to --csv: add it")
-    if as_csv and as_json and not output:
-        raise UsageError("--csv and --json cannot both have stdout: add --output FILE")
-    if since and until and since > until:
-        raise UsageError(f"--since {since} is after --until {until}: exchange them")
-
-    def job(context: JobContext) -> Result:
-        from spxarb.jobs import report  # noqa: PLC0415 -- only this command needs it
-
-        return report.run(context, since=since, until=until)
-
-    result = interruptible(_call(ctx, config, as_json), job)
-    if not as_csv:
-        return view.show(result, json=as_json)
-    try:
-        code = view.show_csv(result, table or Table.TRADES, output, quiet=as_json)
-    except OSError as error:
-        raise UsageError(f"{output} cannot be written: {error.strerror or error}") from None
-    return view.show(result, json=True) if as_json else code
+app.command()(reading.status)
+app.command()(reading.report)
+app.command()(reading.log)
 
 
 @app.command()
@@ -272,7 +188,7 @@ def reconcile(
 
     if supply and not yes:
         _confirm("Write what the statement shows and the ledger lacks into the ledger?", "--supply")
-    return run(_call(ctx, config, as_json), job)
+    return run(call_of(ctx, config, as_json), job)
 
 
 @app.command()
@@ -296,7 +212,7 @@ def ack(
 
         return ack.run(context, matter_id=matter, note=note)
 
-    return run(_call(ctx, config, as_json), job)
+    return run(call_of(ctx, config, as_json), job)
 
 
 @app.command("hand-over")
@@ -313,7 +229,7 @@ def hand_over(
 
         return hand_over.run(context, trade_id=trade)
 
-    return run(_call(ctx, config, as_json), job)
+    return run(call_of(ctx, config, as_json), job)
 
 
 @app.command()
@@ -350,7 +266,7 @@ def record(
 
         return run(context, RecordOptions(output, until, seconds, strikes, every, reconnect))
 
-    return run(_call(ctx, config, as_json), job)
+    return run(call_of(ctx, config, as_json), job)
 
 
 @app.command()
@@ -370,7 +286,7 @@ def sim(
     ] = None,
     day_date: Annotated[
         date | None,
-        _day_option("--date", "Date of the synthetic day (default today or the next trading day)."),
+        day_option("--date", "Date of the synthetic day (default today or the next trading day)."),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="NUMBER", help="Seed of the synthetic day.")] = 7,
     regime: Annotated[str, typer.Option(metavar="NAME", help="Kind of synthetic day.")] = "quiet",
@@ -413,7 +329,7 @@ def sim(
         )
         serve(options, announce)
 
-    return serve_until_stopped(_call(ctx, None, as_json), job)
+    return serve_until_stopped(call_of(ctx, None, as_json), job)
 
 
 @app.command()
@@ -425,7 +341,7 @@ def demo(ctx: typer.Context, as_json: AsJson = False) -> int:
 
         return demo.run(progress=lambda line: view.say(line, stderr=as_json))
 
-    return run(_call(ctx, None, as_json), job, sandbox=True)
+    return run(call_of(ctx, None, as_json), job, sandbox=True)
 
 
 # --- from a call to an exit code ------------------------------------------------------------------
@@ -479,11 +395,6 @@ def _first(words: Sequence[str]) -> str:
             return _first(rest) if word.startswith("--config=") else word
         case _:
             return ""
-
-
-def _call(ctx: typer.Context, config: Path | None, as_json: bool) -> Call:
-    line: _Line = ctx.obj
-    return Call(ctx.info_name or "", config or line.config, as_json, line.arguments)
 
 
 def _confirm(question: str, what: str) -> None:

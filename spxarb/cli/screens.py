@@ -5,9 +5,8 @@ Every function takes the command's result. Missing is a dash, never 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from spxarb.cli.blocks import (
     BAD,
@@ -18,10 +17,12 @@ from spxarb.cli.blocks import (
     Beside,
     Block,
     Cell,
+    Columns,
     Grid,
     Line,
     Pairs,
     amount,
+    grid,
     moment,
     money,
     sparkline,
@@ -30,7 +31,7 @@ from spxarb.cli.blocks import (
 from spxarb.core.plain import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from decimal import Decimal
 
     from spxarb.core.fees import FeeComparison
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from spxarb.core.results.ack import AckResult
     from spxarb.core.results.enter import EnterResult, EntryLeg
     from spxarb.core.results.hand_over import EndedOrder, HandedLeg, HandOverResult
+    from spxarb.core.results.log import LogResult
     from spxarb.core.results.positions import (
         Action,
         CloseAllResult,
@@ -52,8 +54,6 @@ if TYPE_CHECKING:
     from spxarb.core.results.settle import SettleResult
     from spxarb.core.results.status import SessionResult, StatusResult, TradeResult
     from spxarb.core.results.switch import SwitchResult
-
-T = TypeVar("T")
 
 
 def screen(result: Result) -> list[Block]:
@@ -85,15 +85,6 @@ def _yes(value: bool | None, *, bad: bool = False) -> Cell:
 
 def _action(action: Action) -> Cell:
     return action, BAD if action is type(action).FAILED else ""
-
-
-Columns = tuple[tuple[str, Callable[[T], Cell]], ...]
-"""Of each column its head, and what it says of an item."""
-
-
-def _grid(title: str, columns: Columns[T], items: Iterable[T]) -> Grid:
-    rows = [[cell(item) for _, cell in columns] for item in items]
-    return Grid(title, tuple(head for head, _ in columns), rows)
 
 
 # --- columns --------------------------------------------------------------------------------------
@@ -214,8 +205,8 @@ def _enter(result: EnterResult) -> list[Block]:
     ]
     return [
         _entry_headline(result),
-        _grid("Checks", _CHECKS, result.checks),
-        _grid("Legs", _LEGS, result.legs),
+        grid("Checks", _CHECKS, result.checks),
+        grid("Legs", _LEGS, result.legs),
         Line(""),
         Beside(
             (
@@ -255,7 +246,7 @@ def _edge(edge: Decimal | None) -> list[Block]:
 
 
 def _monitor(result: MonitorResult) -> list[Block]:
-    return [_grid("Positions", _MANAGED, result.positions), _differences(result.reconciliation)]
+    return [grid("Positions", _MANAGED, result.positions), _differences(result.reconciliation)]
 
 
 def _differences(sentences: Sequence[str]) -> Grid:
@@ -264,7 +255,7 @@ def _differences(sentences: Sequence[str]) -> Grid:
 
 
 def _close_all(result: CloseAllResult) -> list[Block]:
-    return [_grid("Positions", _MANAGED, result.positions), _flatness(result)]
+    return [grid("Positions", _MANAGED, result.positions), _flatness(result)]
 
 
 def _flatness(result: CloseAllResult) -> Line:
@@ -294,23 +285,27 @@ def _settle(result: SettleResult) -> list[Block]:
         else Line("\nFinal.", GOOD)
     )
     return [
-        _grid("Trades", _TRADES, result.trades),
+        grid("Trades", _TRADES, result.trades),
         *_settlements(result.settlements),
-        _grid("Day", _DAYS, summary),
+        grid("Day", _DAYS, summary),
         state,
     ]
 
 
 def _settlements(rows: Sequence[SettlementRow]) -> list[Block]:
-    return [_grid("Settlements", _SETTLEMENTS, rows)] if rows else []
+    return [grid("Settlements", _SETTLEMENTS, rows)] if rows else []
 
 
 def _status(result: StatusResult) -> list[Block]:
+    from spxarb.cli import risk_screens  # noqa: PLC0415 -- no other command needs it
+
     return [
         Line(_session(result.session), WARN if result.session.doubt else ""),
         Beside(_dashboard(result)),
-        _grid("Positions", _POSITIONS, result.positions),
-        _grid("Trades", _TODAY, result.trades),
+        grid("Positions", _POSITIONS, result.positions),
+        *risk_screens.greeks(result),
+        *risk_screens.risk(result),
+        grid("Trades", _TODAY, result.trades),
         *([_differences(result.reconciliation)] if result.reconciliation else []),
         *_open_matters(result.matters),
     ]
@@ -376,11 +371,21 @@ def _dashboard(result: StatusResult) -> tuple[Pairs, ...]:
     )
 
 
+def _log(result: LogResult) -> list[Block]:
+    from spxarb.cli import history_screens  # noqa: PLC0415 -- no other command needs it
+
+    return history_screens.log(result)
+
+
 def _report(result: ReportResult) -> list[Block]:
+    if result.explained is not None:
+        from spxarb.cli import history_screens  # noqa: PLC0415 -- likewise
+
+        return history_screens.explanation(result)
     blocks: list[Block] = [
-        _grid("Trades", _TRADES, result.trades),
+        grid("Trades", _TRADES, result.trades),
         *_settlements(result.settlements),
-        _grid("Days", _DAYS, result.days),
+        grid("Days", _DAYS, result.days),
     ]
     dated = [(day.date or "", day.net_pnl) for day in result.days if day.net_pnl is not None]
     curve = list(accumulate(net for _, net in sorted(dated)))
@@ -449,15 +454,15 @@ def _ack(result: AckResult) -> list[Block]:
 def _hand_over(result: HandOverResult) -> list[Block]:
     blocks: list[Block] = []
     if result.legs:
-        blocks.append(_grid(f"Trade {words(result.trade_id)}: yours", _HANDED, result.legs))
+        blocks.append(grid(f"Trade {words(result.trade_id)}: yours", _HANDED, result.legs))
     if result.orders:
-        blocks.append(_grid("Orders of spxarb in it", _ENDED, result.orders))
+        blocks.append(grid("Orders of spxarb in it", _ENDED, result.orders))
     return blocks
 
 
 def _open_matters(matters: Sequence[MatterRow]) -> list[Block]:
     """What a human has not dealt with yet; nothing where there is nothing."""
-    return [_grid("Matters for a human: spxarb ack ID", _MATTERS, matters)] if matters else []
+    return [grid("Matters for a human: spxarb ack ID", _MATTERS, matters)] if matters else []
 
 
 def _anything(result: Result) -> list[Block]:
@@ -477,5 +482,6 @@ _SCREENS: dict[str, Callable[[Any], list[Block]]] = {
     "hand-over": _hand_over,
     "status": _status,
     "report": _report,
+    "log": _log,
     "demo": _report,
 }

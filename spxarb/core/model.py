@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date, datetime
 
+    from spxarb.core.greeks import Greeks
     from spxarb.core.unreadable import UnreadableRow
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -155,7 +156,7 @@ class Quote:
     close: Decimal | None = None
     bid_size: Decimal | None = None
     ask_size: Decimal | None = None
-    delta: float | None = None
+    greeks: Greeks | None = None  # of the gateway's model
     halted: bool = False
     data_type: int | None = None  # 1 live, 2 frozen, 3 delayed, 4 delayed-frozen
     received: float | None = None  # monotonic seconds of the newest tick
@@ -170,9 +171,7 @@ class Quote:
 
     @property
     def width(self) -> Decimal | None:
-        if self.bid is None or self.ask is None:
-            return None
-        return self.ask - self.bid
+        return None if self.bid is None or self.ask is None else self.ask - self.bid
 
     @property
     def two_sided(self) -> bool:

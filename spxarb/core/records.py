@@ -14,6 +14,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from spxarb.core.greeks import UNKNOWN_GREEKS
 from spxarb.core.model import ZERO, LegName, Side
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
     from decimal import Decimal
 
+    from spxarb.core.greeks import PositionGreeks
     from spxarb.core.model import Contract, Execution, ExitReason, OrderTicket, TradeStatus
     from spxarb.core.trades import TradeState
 
@@ -158,7 +160,10 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """An open spread marked to the market: prices and the result if closed, dollars; None where unknown."""
+    """An open spread marked to the market: prices and the result if closed, dollars; None where unknown.
+
+    `spy_iv` and `spx_iv` are the yearly volatilities behind the greeks.
+    """
 
     trade_id: int
     at: datetime
@@ -169,6 +174,9 @@ class Mark:
     spx_bid: Decimal | None
     spx_ask: Decimal | None
     pnl: Decimal | None
+    greeks: PositionGreeks = UNKNOWN_GREEKS
+    spy_iv: float | None = None
+    spx_iv: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

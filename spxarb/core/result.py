@@ -25,6 +25,7 @@ RESULT_TYPES = {
     "stop": "switch:SwitchResult",
     "status": "status:StatusResult",
     "report": "report:ReportResult",
+    "log": "log:LogResult",
     "reconcile": "reconcile:ReconcileResult",
     "ack": "ack:AckResult",
     "hand-over": "hand_over:HandOverResult",

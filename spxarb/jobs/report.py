@@ -19,13 +19,16 @@ from spxarb.core.statistics import statistics
 if TYPE_CHECKING:
     from datetime import date
 
+    from spxarb.core.events import Explained
     from spxarb.trading.context import JobContext
 
 
-def run(context: JobContext, *, since: date | None, until: date | None) -> ReportResult:
+def run(
+    context: JobContext, *, since: date | None, until: date | None, explained: date | None = None
+) -> ReportResult:
     """Everything of the days from `since` to `until`, both inclusive; None: without an end.
 
-    A row that cannot be read is left out, by name.
+    A row that cannot be read is left out, by name. `explained`: a day that is told event by event.
     """
     ledger = context.ledger
     trades = ledger.trades.between(since, until)
@@ -53,5 +56,13 @@ def run(context: JobContext, *, since: date | None, until: date | None) -> Repor
         statistics=statistics(pnls, [trade.edge for trade in ended], unknown=len(unknown)),
         fees=compare_fees(fill for trade in trades for fill in ledger.fills.of_trade(trade.id)),
         matters=open_matters,
+        explained=explained,
+        explanation=() if explained is None else _explanation(context, explained),
     )
     return context.finish(result, notes=[*no_trades, *no_days, *no_fills, *no_settlements, *no_matters])
+
+
+def _explanation(context: JobContext, day: date) -> tuple[Explained, ...]:
+    from spxarb.core.explanation import explain  # noqa: PLC0415 -- only a day that is explained needs it
+
+    return explain(day.isoformat(), context.ledger.history.of_day(day))

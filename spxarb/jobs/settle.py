@@ -110,5 +110,6 @@ def _finish(
         result,
         errors=human_needed(unproven, mend="Look at the account at the broker"),
         notes=[*notes, *no_trades, *no_days, *no_settlements],
+        decided=True,
         daily_pnl=lambda: bookkeeping.pnl_known(ledger, now.date()),
     )

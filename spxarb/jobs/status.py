@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from spxarb.core.greeks import UNKNOWN_GREEKS
 from spxarb.core.model import ZERO, TradeStatus
-from spxarb.core.results.positions import PositionResult
 from spxarb.core.results.rows import MatterRow, readable_rows
 from spxarb.core.results.status import (
     AccountResult,
     MarketResult,
     PerformanceResult,
+    RiskResult,
     SessionResult,
+    StatusPosition,
     StatusResult,
     SystemResult,
     TradeResult,
 )
+from spxarb.core.risk import leg_rows, position_greeks, stress
 from spxarb.errors import GatewayError
 from spxarb.trading import bookkeeping
 from spxarb.trading.context import READ_ONLY_CLIENT_ID_OFFSET
@@ -24,32 +27,43 @@ from spxarb.trading.escalation import human_needed
 from spxarb.trading.market_calendar import session_on
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import date, datetime
     from decimal import Decimal
 
+    from spxarb.core.greeks import PositionGreeks
     from spxarb.core.records import Trade
+    from spxarb.core.risk import HeldSpread
     from spxarb.trading.context import JobContext
 
 
-def run(context: JobContext, *, offline: bool) -> StatusResult:
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """An open trade as it is worth now, or was when it was last marked; dollars, None where not known."""
+
+    pnl: Decimal | None = None
+    greeks: PositionGreeks = UNKNOWN_GREEKS
+
+
+def run(context: JobContext, *, offline: bool, risk: bool = False) -> StatusResult:
     """What the broker and the ledger say now, and where they differ (exit 6).
 
-    Without a gateway: what the ledger says, and exit 4.
+    Without a gateway: what the ledger says, and exit 4. `risk`: with each leg's greeks and the stress table.
     """
     if offline:
         return context.finish(_offline(context))
     try:
-        return context.in_time(_online(context))
+        return context.in_time(_online(context, risk=risk))
     except GatewayError as error:
         return context.finish(_offline(context), errors=[error])
 
 
-async def _online(context: JobContext) -> StatusResult:
+async def _online(context: JobContext, *, risk: bool) -> StatusResult:
     import asyncio  # noqa: PLC0415 -- only a connection needs it
 
     from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- ib_insync comes with it
     from spxarb.trading.failsafe import missing  # noqa: PLC0415
+    from spxarb.trading.greeks import dividend_note, spread_of  # noqa: PLC0415
     from spxarb.trading.market import calendar_doubt, underlyings  # noqa: PLC0415
     from spxarb.trading.marks import enough, mark_trades  # noqa: PLC0415
     from spxarb.trading.matters import not_acknowledged  # noqa: PLC0415
@@ -63,6 +77,7 @@ async def _online(context: JobContext) -> StatusResult:
             job.broker.account_values(), underlyings(job.broker, timeout, enough)
         )
         marked_trades = await mark_trades(job, trades)
+        spreads = [spread_of(job, marked) for marked in marked_trades]
         spx, spy = under.spx_price, under.spy_price
         shares = [matter.text for matter in not_acknowledged(job.ledger, shares_in_doubt(job))]
         told = [note for trade in bookkeeping.open_trades(job.ledger) for note in missing(job, trade)]
@@ -70,7 +85,7 @@ async def _online(context: JobContext) -> StatusResult:
             context,
             job.now,
             job.now.date(),
-            {marked.trade.id: marked.pnl for marked in marked_trades},
+            {spread.trade_id: _Seen(spread.pnl, position_greeks(spread)) for spread in spreads},
             AccountResult.of(account),
             MarketResult(spy, spx, spx / spy if spx and spy else None),
             connected=True,
@@ -81,6 +96,9 @@ async def _online(context: JobContext) -> StatusResult:
             mend="Compare the account at the broker with `spxarb report --csv --table executions`",
         )
         status = replace(shown, notes=(*shown.notes, *told), reconciliation=job.findings.all)
+        if risk:
+            told = dividend_note(job, spreads)
+            status = replace(status, risk=_risk(spreads), notes=(*status.notes, *told))
         return context.finish(status, errors=errors)
 
 
@@ -90,27 +108,33 @@ def _offline(context: JobContext) -> StatusResult:
     day = now.date()
     if context.config.trading.mode == "sim":  # its days are not the machine's
         day = context.ledger.trades.last_day() or day
-    marks = {trade.id: _last_mark(context, trade) for trade in context.ledger.trades.open()}
-    return _status(context, now, day, marks, AccountResult(), MarketResult(), connected=False)
+    seen = {trade.id: _last_seen(context, trade) for trade in context.ledger.trades.open()}
+    return _status(context, now, day, seen, AccountResult(), MarketResult(), connected=False)
 
 
-def _last_mark(context: JobContext, trade: Trade) -> Decimal | None:
+def _last_seen(context: JobContext, trade: Trade) -> _Seen:
     marks = context.ledger.trades.marks(trade.id)
-    return marks[-1].pnl if marks else None
+    return _Seen(marks[-1].pnl, marks[-1].greeks) if marks else _Seen()
+
+
+def _risk(spreads: Sequence[HeldSpread]) -> RiskResult:
+    legs = tuple(row for spread in spreads for row in leg_rows(spread))
+    return RiskResult(legs, tuple(stress(spreads)))
 
 
 def _status(
     context: JobContext,
     now: datetime,
     day: date,
-    open_pnl: Mapping[int, Decimal | None],
+    seen: Mapping[int, _Seen],
     account: AccountResult,
     market: MarketResult,
     *,
     connected: bool,
     doubt: str = "",
 ) -> StatusResult:
-    """The ledger's part beside the broker's; `open_pnl`: dollars by trade, None where not known."""
+    """The ledger's part beside the broker's; `seen`: what is known of each open trade."""
+    known = {trade_id: one.pnl for trade_id, one in seen.items()}
     ledger = context.ledger
     trades, open_trades = ledger.trades.of_day(day), ledger.trades.open()
     filled = ledger.trades.count_filled(day)
@@ -123,11 +147,15 @@ def _status(
         account=account,
         market=market,
         session=SessionResult.of(*session_on(day, context.config), doubt),
-        positions=tuple(PositionResult.of(trade, open_pnl.get(trade.id)) for trade in open_trades),
+        positions=tuple(
+            StatusPosition.at(trade, one.pnl, one.greeks)
+            for trade in open_trades
+            for one in [seen.get(trade.id, _Seen())]
+        ),
         trades=tuple(map(TradeResult.of, trades)),
         performance=_performance(
             realized=bookkeeping.realized(trades),
-            unrealized=_sum_known(open_pnl),
+            unrealized=_sum_known(known),
             limit=context.limits.max_daily_loss,
             trades_count=filled,
             active=sum(1 for trade in open_trades if trade.status is TradeStatus.ACTIVE),

@@ -16,4 +16,4 @@ if TYPE_CHECKING:
 def run(context: JobContext, *, on: bool, reason: str | None) -> SwitchResult:
     """Set the switch; to set it again changes nothing but the reason."""
     context.ledger.state.set_trading(on, reason, context.now())
-    return context.finish(SwitchResult(*context.head(), is_trading=on, reason=reason))
+    return context.finish(SwitchResult(*context.head(), is_trading=on, reason=reason), decided=True)

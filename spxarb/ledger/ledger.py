@@ -12,6 +12,7 @@ from spxarb.errors import RefusedError
 from spxarb.ledger.days import Days
 from spxarb.ledger.file import LedgerFile
 from spxarb.ledger.fills import Fills
+from spxarb.ledger.history import History
 from spxarb.ledger.looks import Looks
 from spxarb.ledger.matters import Matters
 from spxarb.ledger.opening import exists
@@ -45,6 +46,7 @@ class Ledger:
         self.matters = Matters(file)
         self.runs = Runs(file, self.state)
         self.looks = Looks(file)
+        self.history = History(file)
 
     exists = staticmethod(exists)
 

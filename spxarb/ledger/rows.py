@@ -13,6 +13,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from spxarb.core.greeks import GreekSource, PositionGreeks
 from spxarb.core.matters import Matter
 from spxarb.core.model import (
     NEW_YORK,
@@ -49,7 +50,7 @@ class Column:
     get: Callable[[Any], object]
 
 
-def to_real(value: Decimal) -> float:
+def to_real(value: Decimal | float) -> float:
     """The number as stored. Raises ValueError for NaN, infinity and what is too large: unknown is None."""
     number = dec(value)
     if not number.is_finite() or number.adjusted() > LARGEST:
@@ -101,6 +102,11 @@ def contract_from_json(text: str) -> Contract:
 
 def _number(name: str) -> Column:
     return Column(name, to_real, from_real)
+
+
+def _measure(name: str) -> Column:
+    """A number that no money is counted with."""
+    return Column(name, to_real, float)
 
 
 def _day(name: str) -> Column:
@@ -257,7 +263,12 @@ MARK: dict[str, Column] = _named(
     _whole("trade_id"),
     _moment("at"),
     *(_number(name) for name in ("spy", "spx", "spy_bid", "spy_ask", "spx_bid", "spx_ask", "pnl")),
+    *(_measure(name) for name in ("spy_iv", "spx_iv")),
 )
+GREEKS: dict[str, Column] = {
+    "source": Column("greeks_source", str, GreekSource),
+    **_named(*(_measure(name) for name in ("delta", "gamma", "theta", "vega"))),
+}
 MATTER: dict[str, Column] = _named(
     _whole("id"),
     _text("key"),
@@ -380,11 +391,11 @@ def figure_from_row(row: Mapping[str, Any]) -> SettlementFigure:
 
 
 def mark_to_row(mark: Mark) -> Row:
-    return to_row(MARK, _fields(mark, MARK))
+    return {**to_row(MARK, _fields(mark, MARK)), **to_row(GREEKS, _fields(mark.greeks, GREEKS))}
 
 
 def mark_from_row(row: Mapping[str, Any]) -> Mark:
-    return Mark(**from_row(MARK, row))
+    return Mark(**from_row(MARK, row), greeks=PositionGreeks(**from_row(GREEKS, row)))
 
 
 def matter_from_row(row: Mapping[str, Any]) -> Matter:

@@ -1,4 +1,4 @@
-"""Runs and decisions: which commands ran, how they ended, what they decided and why."""
+"""Runs, decisions and alerts: which commands ran, what they decided and why, what a human was told."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ALERTS = "alerts"
 
 
 class Runs:
-    """The tables `runs`, one row a command, and `decisions`."""
+    """The tables `runs`, one row a command, `decisions` and `alerts`."""
 
     def __init__(self, file: LedgerFile, state: TradingState) -> None:
         self._file = file
@@ -62,6 +62,13 @@ class Runs:
     def remember_alerts(self, sent: Mapping[str, str]) -> None:
         """Keep that instead."""
         self._file.upsert("meta", {"key": ALERTS, "value": json.dumps(dict(sent))}, "key")
+
+    def add_alert(
+        self, run_id: int, at: datetime, title: str, text: str, sent_to: str, failure: str | None
+    ) -> None:
+        """An alert that was sent by the way `sent_to`, or was to be: `failure` says why it was not."""
+        row = {"run_id": run_id or None, "at": to_moment(at), "title": title, "text": text}
+        self._file.insert("alerts", {**row, "sent_to": sent_to, "failure": failure})
 
     def add_decision(
         self,

@@ -284,6 +284,16 @@ _SETTLEMENT_STAGES = (
     "UPDATE executions SET commission_estimate = commission WHERE commission_estimated = 1",
 )
 
+_ALERTS = """CREATE TABLE alerts (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    run_id INTEGER REFERENCES runs (id),
+    at TEXT NOT NULL,
+    title TEXT NOT NULL,
+    text TEXT NOT NULL,
+    sent_to TEXT NOT NULL,
+    failure TEXT
+)"""
+
 
 def first_tables(db: Database) -> None:
     """Version 1: the tables."""
@@ -361,6 +371,15 @@ def hand_overs(db: Database) -> None:
     db.execute("ALTER TABLE trades ADD COLUMN at_hand_over TEXT")
 
 
+def greeks_and_alerts(db: Database) -> None:
+    """The greeks of a mark, dollars over both legs, with the volatilities behind them; alerts."""
+    db.execute("ALTER TABLE marks ADD COLUMN greeks_source TEXT")
+    for name in ("delta", "gamma", "theta", "vega", "spy_iv", "spx_iv"):
+        db.execute(f"ALTER TABLE marks ADD COLUMN {name} REAL")
+    db.execute(_ALERTS)
+    db.execute("CREATE INDEX alerts_by_time ON alerts (at)")
+
+
 MIGRATIONS: list[Callable[[Database], None]] = [
     first_tables,
     overnight_positions,
@@ -372,6 +391,7 @@ MIGRATIONS: list[Callable[[Database], None]] = [
     settlement_stages,
     sources_of_executions,
     hand_overs,
+    greeks_and_alerts,
 ]
 """The nth, counted from 1, turns version n - 1 into version n."""
 

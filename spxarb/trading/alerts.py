@@ -27,16 +27,31 @@ A_DAY = timedelta(hours=20)
 
 
 def send(
-    config: Config, ledger: Ledger | None, title: str, sentences: Iterable[str], daily: Iterable[str] = ()
+    config: Config,
+    ledger: Ledger | None,
+    title: str,
+    sentences: Iterable[str],
+    daily: Iterable[str] = (),
+    *,
+    run: tuple[int, datetime] | None = None,
 ) -> None:
-    """Send what was not told lately, as one alert, and remember it. `daily`: told once a day."""
+    """Send what was not told lately, as one alert, and remember it.
+
+    `daily`: told once a day. `run`: the run's id, and the market's time.
+    """
     if not config.notifications.email_enabled:
         return
     now = datetime.now(NEW_YORK)
     patience = dict.fromkeys(sentences, SILENCE) | dict.fromkeys(daily, A_DAY)
     told = _told(ledger)
     new = [text for text, silence in patience.items() if _is_new(told.get(trouble_of(text)), now, silence)]
-    if not new or notify.send(config, title, "\n".join(new)) is not None or ledger is None:
+    if not new:
+        return
+    failure = notify.send(config, title, "\n".join(new))
+    if ledger is not None and run is not None:
+        with suppress(Exception):  # what cannot be written down was told all the same
+            ledger.runs.add_alert(*run, title, "\n".join(new), notify.way(config), failure)
+    if failure is not None or ledger is None:
         return
     with suppress(Exception):
         text = " ".join(new).casefold()

@@ -75,6 +75,8 @@ OBEYED_AT_ONCE = 3
 MEND_ROW = "Set the value right in the ledger, or restore a backup"
 WRITERS = frozenset({"enter", "monitor", "settle", "close-all", "hand-over"})
 """Verbs that bring the ledger up to date with the broker."""
+READERS = frozenset({"log"})
+"""Verbs that read the ledger and nothing else: they make none and leave no row among the runs."""
 EXITS = frozenset({"monitor", "close-all"})
 """Verbs that exit positions: they go on with the limits stored with the trades."""
 
@@ -301,11 +303,11 @@ class JobContext:
         decision. `daily_pnl` gives the day's net result now, dollars: with it the row of `system_state` is
         brought up to date, but not by a dry run.
         """
-        found = [*errors, *self.failures]
+        found, notes = [*errors, *self.failures], list(notes)
         self.failures = []
         if decided:
             with self._failures_into(found):
-                self._record_decision(result, dry_run=dry_run)
+                self._record_decision(result, [*result.notes, *notes], dry_run=dry_run)
         if daily_pnl is not None and not dry_run:
             with self._failures_into(found):
                 bookkeeping.refresh_state(self.ledger, result.at.date(), result.at, daily_pnl())
@@ -363,7 +365,8 @@ class JobContext:
         with self._failures_into(failures):
             ended = datetime.now(NEW_YORK)
             code, error = result.exit_code, result.error
-            self.ledger.runs.end(self.run_id, ended, code, error, day_of=self.now())
+            if self.command not in READERS:
+                self.ledger.runs.end(self.run_id, ended, code, error, day_of=self.now())
         result = with_errors(result, failures)
         alarming = result.exit_code == Exit.HUMAN or (
             result.exit_code in {Exit.BUG, Exit.REFUSED} and self.command in EXITS and self.open_at_start
@@ -376,7 +379,9 @@ class JobContext:
             from spxarb.trading import alerts  # noqa: PLC0415 -- only an alert needs it
 
             title = title_of(self.command, result.exit_code)
-            alerts.send(self.config, self.ledger, title, sentences, self._daily)
+            alerts.send(
+                self.config, self.ledger, title, sentences, self._daily, run=(self.run_id, self.now())
+            )
         return result
 
     def _open_matters(self, told: Iterable[str], at: datetime, *, keep: bool) -> list[HumanNeededError]:
@@ -407,7 +412,7 @@ class JobContext:
         new = [f for f in matters.not_acknowledged(self.ledger, found) if f.key not in known]
         return [HumanNeededError(sentence(f.text), mend="Close positions or add funds") for f in new]
 
-    def _record_decision(self, result: Result, *, dry_run: bool) -> None:
+    def _record_decision(self, result: Result, notes: Sequence[str], *, dry_run: bool) -> None:
         fields = result.own()
         self.ledger.runs.add_decision(
             self.run_id,
@@ -416,7 +421,7 @@ class JobContext:
             dry_run=dry_run,
             outcome=_text(fields.get("outcome")),
             would=_text(fields.get("would")),
-            payload=fields,
+            payload={**fields, "notes": [note for note in notes if note]},
         )
 
     @contextmanager

@@ -17,6 +17,7 @@ from spxarb.core.results.positions import Action
 from spxarb.errors import GatewayError
 from spxarb.trading import bookkeeping, hand_over
 from spxarb.trading.exits import KEPT, ExitResult, exit_alone
+from spxarb.trading.greeks import mark_of
 from spxarb.trading.market import calendar_doubt
 from spxarb.trading.market_calendar import timetable_of
 from spxarb.trading.marks import mark_trades, not_live, second_look
@@ -182,7 +183,7 @@ def _mark(job: ConnectedJob, marked_trades: Sequence[MarkedTrade]) -> None:
     """Keep what was seen, for the day's drawdown and the report."""
     for marked in marked_trades:
         with job.context.beside():
-            job.ledger.trades.add_mark(marked.mark(job.now))
+            job.ledger.trades.add_mark(mark_of(job, marked))
     total = bookkeeping.pnl_of_day(job.ledger, job.now.date(), [marked.pnl for marked in marked_trades])
     if total is not None:
         with job.context.beside():

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from spxarb.core.greeks import PositionGreeks
     from spxarb.core.model import Contract
     from spxarb.core.records import Trade
     from spxarb.trading.connected import ConnectedJob
@@ -31,7 +32,8 @@ class MarkedTrade:
 
     `cost` is what closing it costs now, dollars. With contracts that others took away there is no `pnl`.
     `certain`, dollars, is the result as far as it is known: where SPY is closed and the price of the SPX call
-    is missing, what was paid and received so far. `doubts` say which prices are not live.
+    is missing, what was paid and received so far. `booked`: that, whatever is still held. `doubts` say which
+    prices are not live.
     """
 
     trade: Trade
@@ -44,6 +46,7 @@ class MarkedTrade:
     cost: Decimal | None
     pnl: Decimal | None
     certain: Decimal | None
+    booked: Decimal | None = None
     doubts: tuple[str, ...] = ()
 
     @property
@@ -55,10 +58,10 @@ class MarkedTrade:
     def flat(self) -> bool:
         return not self.spx_held and not self.spy_held
 
-    def mark(self, at: datetime) -> Mark:
+    def mark(self, at: datetime, greeks: PositionGreeks, spy_iv: float | None, spx_iv: float | None) -> Mark:
         spy, spx = self.spy_quote, self.spx_quote
         prices = self.spy_price, self.spx_price, spy.bid, spy.ask, spx.bid, spx.ask
-        return Mark(self.trade.id, at, *prices, self.pnl)
+        return Mark(self.trade.id, at, *prices, self.pnl, greeks, spy_iv, spx_iv)
 
 
 async def mark_trades(job: ConnectedJob, trades: Sequence[Trade]) -> list[MarkedTrade]:
@@ -128,10 +131,12 @@ def mark_trade(job: ConnectedJob, trade: Trade) -> MarkedTrade:
     cost = closing_cost(spy, spx, -spy_held, spx_held, job.context.fees, spx_worthless=nothing)
     whole = not any(gone.values())  # else part of the result is unknown
     pnl = current_pnl(sums.entry_credit, sums.exit_cash, cost) if whole else None
-    so_far = sums.entry_credit + sums.exit_cash if whole and not spy_held else None
+    booked = sums.entry_credit + sums.exit_cash if whole else None
+    so_far = None if spy_held else booked
     return MarkedTrade(
         *(trade, spx_held, spy_held, spx_price, spy_price, spx, spy, cost, pnl),
         certain=so_far if pnl is None else pnl,
+        booked=booked,
         doubts=_doubts(job, trade, spx_held, spy_held),
     )
 

@@ -27,7 +27,7 @@ from spxarb.errors import ConfigError, HumanNeededError, RefusedError, SpxarbErr
 from spxarb.ledger.elsewhere import other_ledgers
 from spxarb.ledger.ledger import Ledger
 from spxarb.lock import terminate_holder
-from spxarb.trading.context import EXITS, GRACE_SECONDS, WRITERS, JobContext, stored_config, title_of
+from spxarb.trading.context import EXITS, GRACE_SECONDS, READERS, WRITERS, JobContext, stored_config, title_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def job_context(command: str, config_file: Path | None, arguments: Sequence[str]) -> Iterator[JobContext]:
-    """The surroundings of one command, and its row among the runs, however it ends.
+    """The surroundings of one command, and its row among the runs, however it ends: unless it only reads.
 
     Raises ConfigError when the configuration is invalid, but for verbs that leave positions while there are
     any; RefusedError when the ledger cannot be used.
@@ -51,9 +51,10 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
     try:
         with ExitStack() as stack:
             try:
-                ledger = stack.enter_context(_ledger(config))
+                ledger = stack.enter_context(_ledger(config, read_only=command in READERS))
                 context = JobContext(command, config, ledger, 0, problem)
-                context.run_id = _begin(context, arguments)
+                if command not in READERS:
+                    context.run_id = _begin(context, arguments)
                 context.open_at_start = tuple(ledger.trades.open())
                 context.elsewhere = _elsewhere(config, ledger)
             except Exception as error:

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from spxarb.broker.quotes import Feed
+from spxarb.core.greeks import Greeks
 from spxarb.core.model import Contract, Quote
 
 CALL = Contract(7, "SPX", "OPT")
@@ -27,9 +28,13 @@ def size(feed: Feed, kind: int, value: str) -> Quote:
     return feed.line(7).quote()
 
 
-def greeks(feed: Feed, kind: int, delta: str) -> float | None:
-    feed.greeks(["21", "1", str(kind), "0", "0.12", delta, "-1", "-1", "-2", "-2", "-2", "-1"], 1.0)
-    return feed.line(7).quote().delta
+COMPUTED = ("0.12", "0.5", "17.85", "0", "0.0031", "1.77", "-16.2", "6975.12")
+"""Volatility, delta, price, present value of dividends, gamma, vega, theta, underlying."""
+
+
+def greeks(feed: Feed, kind: int, *values: str) -> Greeks | None:
+    feed.greeks(["21", "1", str(kind), "0", *values], 1.0)
+    return feed.line(7).quote().greeks
 
 
 def test_a_line_begins_without_any_number(feed):
@@ -98,11 +103,47 @@ def test_the_gateways_word_on_the_data_type_counts(feed):
     assert price(feed, 66, "5").data_type == 4
 
 
-def test_the_models_delta_is_not_replaced_by_that_of_a_quote(feed):
-    assert greeks(feed, 10, "0.4") == 0.4
-    assert greeks(feed, 13, "0.5") == 0.5
-    assert greeks(feed, 11, "0.6") == 0.5
-    assert greeks(feed, 13, "-2") == 0.5
+@pytest.mark.parametrize("kind", [13, 83])
+def test_the_greeks_are_those_of_the_model_live_or_delayed(feed, kind):
+    assert greeks(feed, kind, *COMPUTED) == Greeks(0.5, 0.0031, -16.2, 1.77, 0.12)
+
+
+@pytest.mark.parametrize("kind", [10, 11, 12, 80, 81, 82])
+def test_the_models_greeks_are_not_replaced_by_those_of_a_quote(feed, kind):
+    assert greeks(feed, kind, *COMPUTED) is None
+    model = greeks(feed, 13, *COMPUTED)
+    assert greeks(feed, kind, "0.3", "0.6", *COMPUTED[2:]) == model
+
+
+UNSET = "1.7976931348623157E308"
+
+
+@pytest.mark.parametrize(
+    ("place", "values"),
+    [
+        (1, ("-2", UNSET, "nan", "", "1.5")),
+        (4, ("-2", UNSET, "nan", "", "-0.1")),
+        (5, ("-2", UNSET, "nan", "", "-0.1")),
+        (6, ("-2", UNSET, "nan", "")),
+    ],
+)
+def test_where_one_of_the_greeks_is_not_computed_there_are_none_any_more(feed, place, values):
+    """Those that were computed before belong to a price that is gone."""
+    for value in values:
+        assert greeks(feed, 13, *COMPUTED) is not None
+        assert greeks(feed, 13, *COMPUTED[:place], value, *COMPUTED[place + 1 :]) is None
+
+
+@pytest.mark.parametrize("value", ["-1", "0", "", UNSET])
+def test_greeks_without_their_volatility_are_greeks(feed, value):
+    found = greeks(feed, 13, value, *COMPUTED[1:])
+    assert (found.delta, found.volatility) == (0.5, None)
+
+
+def test_refused_data_takes_the_greeks_with_it(feed):
+    greeks(feed, 13, *COMPUTED)
+    feed.error(1, 10197, "No market data during competing live session")
+    assert feed.line(7).quote().greeks is None
 
 
 @pytest.mark.parametrize(("value", "halted"), [("-1", False), ("0", False), ("1", True), ("2", True)])

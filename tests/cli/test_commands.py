@@ -36,6 +36,7 @@ VERBS = [
     "stop",
     "status",
     "report",
+    "log",
     "reconcile",
     "ack",
     "hand-over",

@@ -19,7 +19,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxarb.cli import commands, screens, shapes, view
+from spxarb.cli import reading, screens, shapes, view
+from spxarb.core.greeks import UNKNOWN_GREEKS
 from spxarb.core.model import NEW_YORK, Check, ExitReason, LegName, Side, TradeStatus
 from spxarb.core.plain import plain
 from spxarb.core.result import RESULT_TYPES, Result, result_type
@@ -31,6 +32,7 @@ from spxarb.core.results.status import (
     AccountResult,
     MarketResult,
     PerformanceResult,
+    StatusPosition,
     SystemResult,
     TradeResult,
 )
@@ -231,7 +233,7 @@ def test_an_empty_table_still_has_its_header(capsys, table):
 
 
 def test_every_table_of_the_command_line_is_a_field_of_the_report_and_the_other_way_round():
-    assert list(commands.Table) == list(TABLES)
+    assert list(reading.Table) == list(TABLES)
     assert TABLES.keys() < result("report").own().keys()
 
 
@@ -377,7 +379,7 @@ def test_the_dashboard_shows_a_breached_limit(capsys):
             performance=PerformanceResult(
                 daily_realized_pnl=Decimal(-1200), max_daily_loss=Decimal(1000), risk_breached=True
             ),
-            positions=(PositionResult(*POSITION_NOW),),
+            positions=(StatusPosition(*POSITION_NOW, UNKNOWN_GREEKS),),
         ),
     )
     for text in ("Account DU1", "1,000,000.00", "-1,200.00", "6800"):

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from samples import DAY, NOW, SPY, D, a_fill, a_trade
 
+from spxarb.core.greeks import GreekSource, PositionGreeks
 from spxarb.core.records import Mark
 from spxarb.core.trades import TradeState
 
@@ -89,7 +90,10 @@ def test_any_fill_counts_a_trade_once_toward_the_days_maximum(ledger):
 def test_marks_come_back_in_their_order(ledger):
     trade = ledger.trades.create(a_trade())
     seen = Mark(trade.id, NOW, D("683.1"), None, D("1.5"), D("1.52"), None, D("15.2"), None)
-    later = dataclasses.replace(seen, at=NOW + timedelta(minutes=5), pnl=D("-12.35"))
+    greeks = PositionGreeks(GreekSource.OWN, 2.25, -0.00312345, 0.5, -12.5)
+    later = dataclasses.replace(
+        seen, at=NOW + timedelta(minutes=5), pnl=D("-12.35"), greeks=greeks, spy_iv=0.15, spx_iv=0.1499
+    )
     ledger.trades.add_mark(seen)
     ledger.trades.add_mark(later)
     assert ledger.trades.marks(trade.id) == [seen, later]

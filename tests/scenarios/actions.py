@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def playing(folder: Path, regime: str = "rich-spy", at: str = "09:35", **more: Any) -> Iterator[Stage]:
+def playing(
+    folder: Path, regime: str = "rich-spy", at: str = "09:35", *, date: str = DAY, **more: Any
+) -> Iterator[Stage]:
     """A standing clock on a synthetic day; it moves when a test says so."""
-    with RunningSim(date=DAY, regime=regime, at=at, speed=0, **more) as sim:
+    with RunningSim(date=date, regime=regime, at=at, speed=0, **more) as sim:
         stage = Stage(folder, sim, {"execution": {"quote_timeout_seconds": 1}})
         stage.write_config()
         yield stage

@@ -20,6 +20,11 @@ from faulty import (
     watch,
 )
 
+from spxarb.sim.exchange.exchange import Exchange
+from spxarb.sim.faults.script import read_script
+from spxarb.sim.gateway import Gateway
+from spxarb.sim.market.market import SyntheticDay
+
 # --- orders ------------------------------------------------------------------------------------------------
 
 
@@ -415,3 +420,33 @@ def test_in_a_halt_the_line_says_so_and_nothing_fills(sim):
 def test_lines_are_refused(sim):
     client = Client(sim({"what": "no_data", "for": 5}))
     assert errors(watch(client, 3)) == [(3, 354)]
+
+
+def computations(frames):
+    """(tick id, volatility, delta) of every option computation."""
+    return [(int(fields[2]), float(fields[4]), float(fields[5])) for fields in frames if fields[0] == "21"]
+
+
+@claims("no_greeks")
+def test_greeks_are_missing_and_come_again():
+    """A recorded day has none: this one is made up."""
+    day = at("09:40").date()
+    market = SyntheticDay(day)
+    call = market.find("SPY", "OPT", day, None, "C")[0]
+    gateway = Gateway(market, Exchange(market), "SIM0000001", at("09:40"))
+    gateway.faults.play(read_script([{"what": "no_greeks", "for": 5}]))
+    client = Client(gateway)
+    shown = watch(client, 1, ("0", "SPY", "OPT", f"{day:%Y%m%d}", call.strike, *SPY_CALL[5:]))
+    assert computations(shown) == []
+    assert ticks(shown)[1] > 0
+    assert {found[0] for found in computations(later(gateway, 30, client))} >= {10, 11, 13}
+
+
+@claims("no_greeks")
+@pytest.mark.parametrize(
+    ("form", "figures"), [("not_computed", (-1, -2)), ("unset", (float(UNSET), float(UNSET)))]
+)
+def test_greeks_that_are_not_computed_say_so(sim, form, figures):
+    shown = computations(watch(Client(sim({"what": {"no_greeks": {"form": form}}}))))
+    assert {figures} == {found[1:] for found in shown}
+    assert 13 in {found[0] for found in shown}

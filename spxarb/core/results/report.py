@@ -11,6 +11,9 @@ from spxarb.core.results.rows import DayRow, ExecutionRow, SettlementRow, TradeR
 from spxarb.core.statistics import Statistics
 
 if TYPE_CHECKING:
+    from datetime import date
+
+    from spxarb.core.events import Explained
     from spxarb.core.results.rows import MatterRow, Row
 
 TABLES: dict[str, type[Row]] = {
@@ -36,6 +39,10 @@ class ReportResult(Result):
     """The schedule's estimates beside the commissions reported."""
     matters: tuple[MatterRow, ...] = ()
     """Matters for a human that are open, oldest first."""
+    explained: date | None = None
+    """The day of which `explanation` tells; null where none was asked for."""
+    explanation: tuple[Explained, ...] = ()
+    """What happened on that day, in order."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,15 +6,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from spxarb.core.result import Result
+from spxarb.core.results.positions import PositionResult
 
 if TYPE_CHECKING:
     from datetime import date, datetime
     from decimal import Decimal
 
+    from spxarb.core.greeks import PositionGreeks
     from spxarb.core.model import AccountValues, ExitReason, TradeStatus
     from spxarb.core.records import Trade
-    from spxarb.core.results.positions import PositionResult
     from spxarb.core.results.rows import MatterRow
+    from spxarb.core.risk import LegGreeks, StressRow
     from spxarb.core.sessions import TradingDay
 
 
@@ -85,6 +87,27 @@ class SessionResult:
 
 
 @dataclass(frozen=True)
+class StatusPosition(PositionResult):
+    """An open spread, and its greeks."""
+
+    greeks: PositionGreeks
+
+    @classmethod
+    def at(cls, trade: Trade, pnl: Decimal | None, greeks: PositionGreeks) -> Self:
+        return cls(**{**vars(PositionResult.of(trade, pnl)), "greeks": greeks})
+
+
+@dataclass(frozen=True)
+class RiskResult:
+    """The risk of all open spreads; filled by `status --risk` alone."""
+
+    legs: tuple[LegGreeks, ...] = ()
+    """The greeks of each leg that is held."""
+    stress: tuple[StressRow, ...] = ()
+    """What all open spreads together make where SPX and SPY move; empty with nothing open."""
+
+
+@dataclass(frozen=True)
 class TradeResult:
     """A trade of the day, dollars."""
 
@@ -125,7 +148,8 @@ class StatusResult(Result):
     account: AccountResult = field(default_factory=AccountResult)
     market: MarketResult = field(default_factory=MarketResult)
     session: SessionResult = field(default_factory=SessionResult)
-    positions: tuple[PositionResult, ...] = ()
+    positions: tuple[StatusPosition, ...] = ()
+    risk: RiskResult = field(default_factory=RiskResult)
     trades: tuple[TradeResult, ...] = ()
     """The trades of the day."""
     performance: PerformanceResult = field(default_factory=PerformanceResult)

@@ -98,6 +98,20 @@ def halted(fault: ActiveFault, view: QuoteView) -> bool:
     return True
 
 
+_NOT_COMPUTED = {"absent": (None, None), "not_computed": (-1.0, -2.0), "unset": (1.7976931348623157e308,) * 2}
+"""Of each form a volatility, and every other figure of a computation."""
+
+
+def no_greeks(fault: ActiveFault, view: QuoteView) -> bool:
+    """Leave out the option computations, or send them without figures."""
+    if view.stream.instrument.sec_type != "OPT":
+        return False
+    volatility, slope = _NOT_COMPUTED[fault.args["form"]]
+    slopes = dict.fromkeys(("delta", "gamma", "vega", "theta"), slope)
+    view.changes.append(lambda quote: replace(quote, iv=volatility, **slopes))
+    return True
+
+
 def no_data(fault: ActiveFault, request: ClientRequest) -> bool:
     """Refuse a market data line."""
     if request.number != Ask.MARKET_DATA:
@@ -179,6 +193,17 @@ KINDS = (
         *("halted", "Trading is halted (tick 49 is 1); nothing fills."),
         {Hook.QUOTE: halted, Hook.FILL: nothing_fills},
         (Parameter("quotes", "flag", default=True, says="bid and ask are still shown"),),
+        lasting=True,
+    ),
+    FaultKind(
+        *("no_greeks", "The option computations (ticks 10 to 13) are missing, or hold no figures."),
+        {Hook.QUOTE: no_greeks},
+        (
+            Parameter(
+                *("form", "text", "absent", "not sent; -1 and -2; 1.797…E308"),
+                ("absent", "not_computed", "unset"),
+            ),
+        ),
         lasting=True,
     ),
     FaultKind(

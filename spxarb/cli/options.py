@@ -1,0 +1,36 @@
+"""Options that several commands have, and what a call of one comes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from spxarb.cli.calls import Call
+from spxarb.cli.values import day
+
+ConfigFile = Annotated[
+    Path | None,  # one that cannot be read is an invalid configuration, not a wrong command line
+    typer.Option("--config", metavar="FILE", readable=False, help="The configuration to read (YAML)."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Decide and record, but send the broker nothing.")]
+
+
+def day_option(name: str, text: str) -> Any:
+    return typer.Option(name, metavar="YYYY-MM-DD", parser=day, help=text)
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """What stands before the command, and all of the words."""
+
+    config: Path | None
+    arguments: tuple[str, ...]
+
+
+def call_of(ctx: typer.Context, config: Path | None, as_json: bool) -> Call:
+    line: CommandLine = ctx.obj
+    return Call(ctx.info_name or "", config or line.config, as_json, line.arguments)

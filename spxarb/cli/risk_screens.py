@@ -1,0 +1,74 @@
+"""What `status` says of the risk of the open spreads: greeks, and the stress table of `--risk`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spxarb.cli.blocks import DASH, Block, Columns, Line, grid, money, words
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from spxarb.core.results.status import StatusPosition, StatusResult
+    from spxarb.core.risk import LegGreeks, StressRow
+
+
+def _slope(value: float | None, places: int = 2) -> str:
+    """A greek with its sign."""
+    return DASH if value is None else f"{value:+,.{places}f}"
+
+
+def _percent(value: Decimal | float) -> str:
+    return f"{float(value):+g} %" if value else "none"
+
+
+_GREEKS: Columns[StatusPosition] = (
+    (">trade", lambda position: words(position.trade_id)),
+    (">delta", lambda position: _slope(position.greeks.delta)),
+    (">gamma", lambda position: _slope(position.greeks.gamma, 4)),
+    (">theta", lambda position: _slope(position.greeks.theta)),
+    (">vega", lambda position: _slope(position.greeks.vega)),
+    ("source", lambda position: words(position.greeks.source)),
+)
+_LEG_GREEKS: Columns[LegGreeks] = (
+    (">trade", lambda leg: words(leg.trade_id)),
+    ("leg", lambda leg: words(leg.symbol)),
+    (">contracts", lambda leg: f"{float(leg.contracts):+g}"),
+    (">volatility", lambda leg: DASH if leg.volatility is None else f"{leg.volatility:.1%}"),
+    (">delta", lambda leg: _slope(leg.delta, 4)),
+    (">gamma", lambda leg: _slope(leg.gamma, 5)),
+    (">theta", lambda leg: _slope(leg.theta, 3)),
+    (">vega", lambda leg: _slope(leg.vega, 4)),
+)
+_STRESS: Columns[StressRow] = (
+    (">move", lambda row: _percent(row.move)),
+    (">SPX", lambda row: _price(row.spx_price)),
+    (">SPY", lambda row: _price(row.spy_price)),
+    (">vol -15 %", lambda row: money(row.pnl_volatility_down)),
+    (">vol as now", lambda row: money(row.pnl)),
+    (">vol +15 %", lambda row: money(row.pnl_volatility_up)),
+    (">at expiry", lambda row: money(row.pnl_at_expiry)),
+)
+
+
+def _price(value: Decimal | None) -> str:
+    return DASH if value is None else f"{value:,.2f}"
+
+
+def greeks(result: StatusResult) -> list[Block]:
+    """The greeks of each open spread; nothing where nothing is open."""
+    if not result.positions:
+        return []
+    title = "Greeks, dollars for one index point, one day, one volatility point"
+    return [grid(title, _GREEKS, result.positions)]
+
+
+def risk(result: StatusResult) -> list[Block]:
+    """What `--risk` adds."""
+    if not result.risk.stress:
+        return []
+    return [
+        grid("Greeks of one call, for 1 of its underlying", _LEG_GREEKS, result.risk.legs),
+        grid("P&L of all that is open if SPX and SPY move: at once, at expiry", _STRESS, result.risk.stress),
+        Line("At once: at quotes as wide as now. Volatility is shocked by 15 % of itself."),
+    ]
