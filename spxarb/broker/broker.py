@@ -29,11 +29,10 @@ if TYPE_CHECKING:
     from spxarb.broker.convert import ContractDetails
     from spxarb.broker.times import ClockReading
     from spxarb.broker.wire import Wire
+    from spxarb.core.margin import AccountValues, MarginAnswer
     from spxarb.core.model import (
-        AccountValues,
         BrokerEvent,
         Contract,
-        MarginAnswer,
         OrderTicket,
         TradingHours,
     )
@@ -110,12 +109,30 @@ class Broker(AccountLists):
     # --- questions: each within the question timeout, else GatewayError -------------------------
 
     async def account_values(self) -> AccountValues:
-        """Net liquidation, cash and margin of our account, dollars; None where the gateway sent no number."""
-        req_id, tags = self._wire.new_question(), ",".join(convert.ACCOUNT_TAGS)
+        """Net liquidation, cash and margin of our account; None where the gateway sent no number."""
+        req_id, tags = self._wire.new_question(), ",".join((*convert.ACCOUNT_TAGS, "$LEDGER:ALL"))
         rows = await self._wire.ask(
             req_id, "account values", lambda c: c.reqAccountSummary(req_id, "All", tags), self._deadline
         )
         self._wire.end_summary(req_id)
+        return self._values(row[4:7] for row in rows if row[3] == self.account)
+
+    async def margin_values(self) -> AccountValues:
+        """As `account_values`, with the equity of the day before and what is projected after expiration.
+
+        A summary does not tell these two, so account updates are asked.
+        """
+        req_id = self._wire.new_question()
+        rows = await self._wire.ask(
+            req_id,
+            "account updates",
+            lambda c: c.reqAccountUpdatesMulti(req_id, self.account, "", False),
+            self._deadline,
+        )
+        self._wire.end_account_updates(req_id)
+        return self._values(row[5:8] for row in rows if row[3] == self.account)
+
+    def _values(self, rows: Iterable[Sequence[str]]) -> AccountValues:
         values, notice = convert.account_values(self.account, rows)
         self._notice(notice)
         return values

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from spxarb.core.model import Contract, MarginAnswer, TickRule
+    from spxarb.core.model import Contract, TickRule
     from spxarb.core.sessions import TradingDay
 
 NOT_ASKED = "the market was not asked, because nothing can be entered now"
@@ -50,6 +50,10 @@ class Limits:
     max_daily_loss: Decimal = Decimal(1000)
     max_position_loss: Decimal = Decimal(500)
     emergency_exit_enabled: bool = True
+    worst_case_within_daily_loss: bool = True
+    max_losses_per_day: int | None = None
+    max_failed_jobs_per_day: int | None = 10
+    margin_reserve_factor: Decimal = Decimal("1.2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,41 +232,6 @@ def allowed(checks: Iterable[Check], *, with_margin: bool) -> bool:
     names = (*ENTRY_CHECKS, MARGIN) if with_margin else ENTRY_CHECKS
     unknown = answers.keys() - {*ENTRY_CHECKS, MARGIN}
     return all(answers.get(name) is True for name in (*names, *unknown))
-
-
-def margin_check(
-    answer: MarginAnswer | None, available_funds: Decimal | None, need_factor: Decimal = Decimal("1.2")
-) -> Check:
-    """Whether the account can carry the short leg, by the broker's what-if answer, dollars.
-
-    `value` is the change of the initial margin times `need_factor`, a reserve; `limit` the available funds.
-    """
-    if answer is None or (answer.initial_change is None and not answer.rejected):
-        return Check(MARGIN, None, None, available_funds, "The broker did not say what margin it wants.")
-    if answer.initial_change is None or answer.rejected:
-        text = f"The broker would refuse the order: {answer.rejected.rstrip('.')}."
-        return Check(MARGIN, False, None, available_funds, text)
-    need = cents(max(answer.initial_change * need_factor, ZERO))
-    wants = f"The order needs {_usd(need)} of margin with a reserve (factor {_plain(need_factor)})"
-    if available_funds is None:
-        return Check(MARGIN, None, need, None, f"{wants}; the account's available funds are unknown.")
-    if _under_water(answer):
-        text = f"{wants}; the account's equity would then be below its margin."
-        return Check(MARGIN, False, need, available_funds, text)
-    ok = need <= available_funds
-    text = f"{wants}, {'within' if ok else 'more than'} the available {_usd(available_funds)}."
-    return Check(MARGIN, ok, need, available_funds, text)
-
-
-def _under_water(answer: MarginAnswer) -> bool:
-    """Whether the account's equity after the order would not carry its initial margin."""
-    equity, margin = answer.equity_with_loan_after, answer.initial_after
-    return equity is not None and margin is not None and equity < margin
-
-
-def margin_not_asked(reason: str) -> Check:
-    """The margin's line when the broker was not asked, and why."""
-    return Check(MARGIN, None, None, None, f"Margin was not asked: {reason.rstrip('.')}.")
 
 
 def _time_window(view: EntryView) -> Check:

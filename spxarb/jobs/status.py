@@ -66,7 +66,7 @@ async def _online(context: JobContext) -> StatusResult:
             job.now,
             job.now.date(),
             {marked.trade.id: marked.pnl for marked in marked_trades},
-            AccountResult.of(account),
+            AccountResult.of(account.in_dollars),
             MarketResult(spy, spx, spx / spy if spx and spy else None),
             connected=True,
         )
@@ -74,7 +74,9 @@ async def _online(context: JobContext) -> StatusResult:
             job.findings.unproven,
             mend="Compare the account at the broker with `spxarb report --csv --table executions`",
         )
-        status = replace(shown, notes=(*shown.notes, *told), reconciliation=job.findings.all)
+        status = replace(
+            shown, notes=(*shown.notes, *told, *filter(None, [account.note])), reconciliation=job.findings.all
+        )
         return context.finish(status, errors=errors)
 
 

@@ -19,6 +19,7 @@ from spxarb.ledger.orders import Orders
 from spxarb.ledger.runs import Runs
 from spxarb.ledger.settlements import Settlements
 from spxarb.ledger.state import TradingState
+from spxarb.ledger.stops import EntryStops
 from spxarb.ledger.trades import Trades
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Ledger:
         self.matters = Matters(file)
         self.runs = Runs(file, self.state)
         self.looks = Looks(file)
+        self.stops = EntryStops(file)
 
     exists = staticmethod(exists)
 

@@ -302,6 +302,12 @@ def looks(db: Database) -> None:
     db.execute("ALTER TABLE runs ADD COLUMN market_time TEXT")
 
 
+def entry_limits(db: Database) -> None:
+    """When a what-if order went out, and why no more is entered on a day."""
+    db.execute("ALTER TABLE runs ADD COLUMN what_if_at TEXT")
+    db.execute("CREATE TABLE entry_stops (date TEXT PRIMARY KEY, at TEXT NOT NULL, reason TEXT NOT NULL)")
+
+
 MIGRATIONS: list[Callable[[Database], None]] = [
     first_tables,
     overnight_positions,
@@ -310,6 +316,7 @@ MIGRATIONS: list[Callable[[Database], None]] = [
     matters,
     closing_prices,
     looks,
+    entry_limits,
 ]
 """The nth, counted from 1, turns version n - 1 into version n."""
 

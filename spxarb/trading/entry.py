@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING
 from spxarb.core.broker_codes import FARM_TROUBLE
 from spxarb.core.broker_words import with_words
 from spxarb.core.execution import Ending, OpenPlan
-from spxarb.core.model import ExitReason, LegName, OrderTicket, Side
+from spxarb.core.margin import margin_not_asked
+from spxarb.core.model import ExitReason, LegName
 from spxarb.core.records import Trade
 from spxarb.core.results.enter import EnterResult, EntryCredit, EntryLeg, EntryPrices, Verdict
 from spxarb.core.sentences import upper_first
@@ -21,8 +21,6 @@ from spxarb.core.strategy import (
     EntryView,
     allowed,
     entry_checks,
-    margin_check,
-    margin_not_asked,
     quoted_credit,
     risk_of,
     spx_price_cap,
@@ -41,7 +39,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from spxarb.core.execution import Outcome
-    from spxarb.core.model import Check, Contract
+    from spxarb.core.model import Check
     from spxarb.core.pnl import TradePnl
     from spxarb.core.results.enter import EntryOutcome
     from spxarb.core.strategy import EntryMarket
@@ -141,25 +139,6 @@ def _unfinished(job: ConnectedJob) -> str:
         if trade.state.entry_interrupted or trade.state.is_unproven:
             return f"Trade {trade.id} is {trade.status.lower()}: {trade.note or 'not in order'}"
     return ""
-
-
-async def ask_margin(job: ConnectedJob, market: EntryMarket) -> Check:
-    """By a what-if of the short leg, before anything is bought: each what-if sees only what is held."""
-    assert market.spy_call is not None
-    quantity = job.context.limits.spy_contracts_per_spread
-    ref = f"spxarb:{job.ledger.tag}:what-if"
-    ticket = OrderTicket(ref, market.spy_call, Side.SELL, quantity, market.spy_quote.bid)
-    answer, account = await asyncio.gather(job.broker.what_if(ticket), job.broker.account_values())
-    check = margin_check(answer, account.available_funds)
-    resting = _buys_resting(job, market.spy_call) if answer.rejected else []
-    return replace(check, message=" ".join([check.message, *resting]))
-
-
-def _buys_resting(job: ConnectedJob, contract: Contract) -> list[str]:
-    """Our own purchases that rest in the contract: IBKR may refuse a sale beside them (US option rule)."""
-    orders = [record.ticket for record in job.ledger.orders.unproven()]
-    rests = [o.order_ref for o in orders if o.contract.con_id == contract.con_id and o.side is Side.BUY]
-    return [f"Order {ref} rests on the other side of the same call." for ref in rests]
 
 
 # --- opening --------------------------------------------------------------------------------------

@@ -154,7 +154,7 @@ def test_a_ledger_of_version_2_loses_its_flags_and_nothing_else(path, monkeypatc
             tables = table_names(ledger)
     assert "flags" in tables
     with Ledger.open(path, mode="paper") as ledger:
-        assert table_names(ledger) == [*(name for name in tables if name != "flags"), "matters"]
+        assert set(tables) - set(table_names(ledger)) == {"flags"}
         version = ledger._file.value("SELECT value FROM meta WHERE key = 'schema_version'")
         assert version == str(schema.newest_version())
         assert ledger.orders.unproven() == [order]

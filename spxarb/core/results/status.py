@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from datetime import date
     from decimal import Decimal
 
-    from spxarb.core.model import AccountValues, ExitReason, TradeStatus
+    from spxarb.core.margin import AccountValues
+    from spxarb.core.model import ExitReason, TradeStatus
     from spxarb.core.records import Trade
     from spxarb.core.results.positions import PositionResult
     from spxarb.core.results.rows import MatterRow
