@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from spxarb.core.day_limits import NOTHING_HAPPENED, DayRecord, daily_loss_check, failed_jobs_obstacle
 from spxarb.core.fees import OPTION_MULTIPLIER, FeeSchedule, order_fees
 from spxarb.core.model import ENTRY_CHECKS, MARGIN, NEW_YORK, ZERO, Check, Quote, Side, cents
 from spxarb.core.payoff import Structure, break_even, edge, worst_case
@@ -107,6 +108,7 @@ class EntryView:
     market: EntryMarket = NO_MARKET
     asked_broker: bool = True
     market_doubt: str = ""
+    record: DayRecord = NOTHING_HAPPENED
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,9 +213,9 @@ def entry_checks(view: EntryView, limits: Limits, fees: FeeSchedule) -> tuple[Ch
     """All checks of an entry but `margin`, in the order of ENTRY_CHECKS, whatever the others say."""
     return (
         _time_window(view),
-        _trading_enabled(view),
+        _trading_enabled(view, limits),
         _max_trades(view, limits),
-        _daily_loss(view, limits),
+        _daily_loss(view, limits, fees),
         _market_data(view),
         _strikes(view, limits),
         _tracking_ratio(view, limits),
@@ -243,17 +245,20 @@ def _time_window(view: EntryView) -> Check:
     limit = f"{_clock(day.entry_open)}-{_clock(day.entry_cutoff)}"
     inside = day.in_entry_window(now)
     where = "inside" if inside else "outside"
+    blackout = view.record.blackout
+    also += f" {sentence(f'no entry today: {blackout}')}" if blackout else ""
     text = f"It is {value} in New York, {where} the entry window {limit}.{also}"
-    return Check(name, inside and not doubt, value, limit, text)
+    return Check(name, inside and not doubt and not blackout, value, limit, text)
 
 
-def _trading_enabled(view: EntryView) -> Check:
+def _trading_enabled(view: EntryView, limits: Limits) -> Check:
     enabled, reason = view.trading_enabled, view.trading_reason.rstrip(".")
     why = f": {reason}" if reason else ""
     text = "Trading is allowed." if enabled else f"Trading is stopped{why}."
-    if view.unfinished:
-        text = f"{sentence(view.unfinished)} {'' if enabled else text}".rstrip()
-    return Check("trading_enabled", enabled and not view.unfinished, enabled, True, text)
+    obstacles = list(filter(None, [view.unfinished, failed_jobs_obstacle(view.record, limits)]))
+    if obstacles:
+        text = " ".join([*map(sentence, obstacles), *([] if enabled else [text])])
+    return Check("trading_enabled", enabled and not obstacles, enabled, True, text)
 
 
 def _max_trades(view: EntryView, limits: Limits) -> Check:
@@ -263,15 +268,11 @@ def _max_trades(view: EntryView, limits: Limits) -> Check:
     return Check("max_trades", ok, done, most, f"{text}." if ok else f"{text}: no more today.")
 
 
-def _daily_loss(view: EntryView, limits: Limits) -> Check:
-    name, most, pnl = "daily_loss", limits.max_daily_loss, view.daily_pnl
-    if pnl is None:
-        return Check(name, None, None, most, "The day's result is not known, so its loss may be too large.")
-    loss = max(-pnl, ZERO)
-    ok = loss <= most
-    result = f"The day's net result is {_usd(pnl)}"
-    text = f"{result}, {'within' if ok else 'beyond'} the loss limit of {_usd(most)}."
-    return Check(name, ok, loss, most, text)
+def _daily_loss(view: EntryView, limits: Limits, fees: FeeSchedule) -> Check:
+    credit = quoted_credit(view.market, limits, fees)
+    worst = risk_of(view.market, limits, credit).worst_case
+    later = view.asked_broker and (view.trades_today > 0 or bool(view.record.open))
+    return daily_loss_check(view.daily_pnl, view.record, limits, worst, later=later)
 
 
 def _market_data(view: EntryView) -> Check:

@@ -308,7 +308,8 @@ class JobContext:
                 self._record_decision(result, dry_run=dry_run)
         if daily_pnl is not None and not dry_run:
             with self._failures_into(found):
-                bookkeeping.refresh_state(self.ledger, result.at.date(), result.at, daily_pnl())
+                most, day = self.config.risk_management.max_daily_loss, result.at.date()
+                bookkeeping.refresh_state(self.ledger, day, result.at, daily_pnl(), most)
         told = [f"{row}." for row in self.ledger.trades.unreadable.values() if row.settled]
         found += self._unread_matters()
         if self.clock is not None:  # it has connected: it tells what no human has dealt with yet

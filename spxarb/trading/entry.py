@@ -29,9 +29,10 @@ from spxarb.core.strategy import (
 from spxarb.core.trades import TradeState
 from spxarb.errors import GatewayError
 from spxarb.trading import bookkeeping
+from spxarb.trading.day_record import day_record
 from spxarb.trading.market import entry_market
 from spxarb.trading.market_calendar import timetable
-from spxarb.trading.marks import pnl_of_open
+from spxarb.trading.marks import mark_trades
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -81,6 +82,7 @@ def decide_offline(context: JobContext) -> Decision | None:
         unfinished="",
         daily_pnl=bookkeeping.pnl_of_day(ledger, today),
         asked_broker=False,
+        record=day_record(context, today),
     )
     checks = entry_checks(view, context.limits, context.fees)
     if all(check.ok is not False for check in checks):
@@ -97,7 +99,8 @@ async def decide(job: ConnectedJob) -> Decision:
         timeout = context.config.execution.quote_timeout_seconds
         market = await entry_market(job.broker, today, day, timeout)
     now = await job.clock.ask(job.broker)
-    pnl = bookkeeping.pnl_of_day(ledger, today, await pnl_of_open(job))
+    marked_trades = await mark_trades(job, bookkeeping.open_trades(ledger))
+    pnl = bookkeeping.pnl_of_day(ledger, today, [marked.pnl for marked in marked_trades])
     view = EntryView(
         now=now,
         day=day,
@@ -109,6 +112,7 @@ async def decide(job: ConnectedJob) -> Decision:
         asked_broker=day is not None,
         market_doubt=_farm_trouble(job.broker.notices),
         market=market,
+        record=day_record(context, today, marked_trades),
     )
     checks = entry_checks(view, context.limits, context.fees)
     why = "a dry run sends no what-if order" if job.dry_run else "another check failed already"

@@ -36,6 +36,9 @@ def settings(stage: Stage, **more: Any) -> None:
         "max_position_loss": "risk_management",
         "max_daily_loss": "risk_management",
         "emergency_exit_enabled": "risk_management",
+        "worst_case_within_daily_loss": "risk_management",
+        "max_losses_per_day": "risk_management",
+        "max_failed_jobs_per_day": "risk_management",
         "broker_side_failsafe": "execution",
     }
     sections: dict[str, dict[str, Any]] = {}
