@@ -76,6 +76,11 @@ class Broker(AccountLists):
         return self._wire.client_id
 
     @property
+    def server_version(self) -> int:
+        """Of the API, as the gateway and this client have agreed on it."""
+        return self._wire.server_version
+
+    @property
     def events(self) -> asyncio.Queue[BrokerEvent]:
         """Order updates, fills, commissions, order messages, link changes, quotes, as they come."""
         return self._wire.events
@@ -354,11 +359,25 @@ async def connect(
     `on_time` is called with every time that the gateway tells, whatever comes of the rest. Raises
     RefusedError when account and mode disagree (nothing was requested then), GatewayError otherwise.
     """
-    async with _logged_on(endpoint, timeout, client_id_patience) as (wire, account):
-        broker = Broker(wire, account, question_timeout)
+    async with log_on(
+        endpoint, timeout=timeout, question_timeout=question_timeout, client_id_patience=client_id_patience
+    ) as broker:
         broker.on_time = on_time
         broker.initial_snapshot = await broker.snapshot()
         yield broker
+
+
+@asynccontextmanager
+async def log_on(
+    endpoint: Endpoint,
+    *,
+    timeout: float = 10.0,  # noqa: ASYNC109 (likewise)
+    question_timeout: float = 10.0,
+    client_id_patience: float = 0.0,
+) -> AsyncIterator[Broker]:
+    """As `connect`, and nothing is asked yet: there is no initial snapshot."""
+    async with _logged_on(endpoint, timeout, client_id_patience) as (wire, account):
+        yield Broker(wire, account, question_timeout)
 
 
 async def gateway_time(endpoint: Endpoint, timeout: float = 10.0) -> datetime:  # noqa: ASYNC109

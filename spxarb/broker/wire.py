@@ -110,6 +110,11 @@ class Wire:
         self._queue_sent.set()
         self._client = self._make_client()
 
+    @property
+    def server_version(self) -> int:
+        """Of the API, as agreed on; 0 before that."""
+        return int(self._client.serverVersion() or 0)
+
     def _make_client(self) -> Any:
         wrapper = SimpleNamespace(
             connectAck=lambda: None,

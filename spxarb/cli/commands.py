@@ -6,7 +6,6 @@ to do cost no more than they must.
 
 from __future__ import annotations
 
-import difflib
 import sys
 from copy import copy
 from dataclasses import dataclass
@@ -19,7 +18,8 @@ import typer
 
 from spxarb import __version__, interruption
 from spxarb.cli import view
-from spxarb.cli.calls import Call, frame, interruptible, run, serve_until_stopped
+from spxarb.cli.calls import Call, confirm, frame, interruptible, run, serve_until_stopped
+from spxarb.cli.mistakes import wrong_use
 from spxarb.errors import Exit, UsageError, as_failure
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def close_all(
         return close_all.run(context, dry_run=dry_run)
 
     if not (yes or dry_run):
-        _confirm("Close every position that spxarb owns, now, and stop trading?")
+        confirm("Close every position that spxarb owns, now, and stop trading?")
     return run(_call(ctx, config, as_json), job)
 
 
@@ -274,6 +274,29 @@ def report(
     except OSError as error:
         raise UsageError(f"{output} cannot be written: {error.strerror or error}") from None
     return view.show(result, json=True) if as_json else code
+
+
+@app.command()
+def doctor(
+    ctx: typer.Context,
+    margin: Annotated[
+        bool,
+        typer.Option(
+            "--margin", help="Ask the broker by what-if orders what one spread needs; takes a minute."
+        ),
+    ] = False,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> int:
+    """Check the whole set-up, and say how to mend it."""
+    call = _call(ctx, config, as_json)
+
+    def job(_: object) -> Result:
+        from spxarb.jobs import doctor  # noqa: PLC0415 -- only this command needs it
+
+        return doctor.run(call.config, margin=margin)
+
+    return run(call, job, sandbox=True)
 
 
 @app.command()
@@ -427,7 +450,7 @@ def _main(given: Sequence[str]) -> int:
         view.complain(str(error))
         return Exit.USAGE
     except WRONG_USE as error:
-        view.complain(_wrong(error))
+        view.complain(wrong_use(error))
         return Exit.USAGE
     except (typer.Abort, KeyboardInterrupt):  # the library makes an Abort of an interruption
         view.complain("interrupted.")
@@ -466,35 +489,3 @@ def _first(words: Sequence[str]) -> str:
 def _call(ctx: typer.Context, config: Path | None, as_json: bool) -> Call:
     line: _Line = ctx.obj
     return Call(ctx.info_name or "", config or line.config, as_json, line.arguments)
-
-
-def _confirm(question: str) -> None:
-    """Raises UsageError unless somebody at the terminal says yes."""
-    answer = view.ask(question)
-    if answer is None:
-        raise UsageError(
-            "close-all asks before it acts, and nobody can answer here; nothing was changed. Add --yes"
-        )
-    if not answer:
-        raise UsageError("not confirmed; nothing was changed")
-
-
-def _wrong(error: Any) -> str:
-    """A mistake on the command line in one line, with the nearest right word."""
-    path = error.ctx.command_path if error.ctx else "spxarb"
-    said = error.format_message()
-    if option := getattr(error, "option_name", "") if hasattr(error, "possibilities") else "":
-        said = f"No such option: {option}.{_near_option(option, error.ctx)}"
-    return f"{said.rstrip('.')}{'' if said.endswith('?') else '.'} `{path} --help` tells more."
-
-
-def _near_option(option: str, ctx: Any) -> str:
-    """The option that was meant, or the place where it belongs."""
-    if ctx is None:
-        return ""
-    below = getattr(ctx.command, "commands", {}).values()
-    if any(option in each.opts for command in below for each in command.params):
-        return f" It stands after the command: spxarb COMMAND {option}"
-    known = [name for each in ctx.command.params for name in each.opts]
-    near = difflib.get_close_matches(option, [*known, "--help"], 1, 0.5)
-    return f" Did you mean {near[0]}?" if near else ""

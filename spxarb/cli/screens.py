@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from spxarb.core.model import Check
     from spxarb.core.result import Result
     from spxarb.core.results.ack import AckResult
+    from spxarb.core.results.doctor import DoctorMargin, DoctorResult
     from spxarb.core.results.enter import EnterResult, EntryLeg
     from spxarb.core.results.positions import (
         Action,
@@ -434,6 +435,34 @@ def _open_matters(matters: Sequence[MatterRow]) -> list[Block]:
     return [_grid("Matters for a human: spxarb ack ID", _MATTERS, matters)] if matters else []
 
 
+def _doctor(result: DoctorResult) -> list[Block]:
+    marks: dict[bool | None, Cell] = {True: ("ok", GOOD), False: ("FAILED", BAD), None: (DASH, WARN)}
+    rows: list[list[Cell]] = [
+        [marks[line.ok], line.name, f"{line.message}{f' {line.mend}.' if line.mend else ''}"]
+        for line in result.checks
+    ]
+    return [Grid("Set-up", ("", "what", "found, and how to mend it"), rows), *_margin(result.margin)]
+
+
+def _margin(margin: DoctorMargin) -> list[Block]:
+    """Margin by figures; nothing where it was not asked."""
+    if not margin.asked:
+        return []
+    account = ("equity_with_loan", "previous_day_equity", "available_funds", "initial_margin")
+    later = ("post_expiration_margin", "post_expiration_excess", "if_assigned")
+    figures = [(name.replace("_", " "), amount(getattr(margin, name))) for name in (*account, *later)]
+    columns = ("part", "contracts", ">broker", ">Regulation T", ">portfolio margin")
+    rows: list[list[Cell]] = [
+        [p.part, p.contracts, p.refused or amount(p.broker), amount(p.reg_t), amount(p.portfolio)]
+        for p in margin.parts
+    ]
+    return [
+        Grid("Initial margin, dollars", columns, rows),
+        Pairs(f"Account, dollars (kept in {words(margin.currency)})", figures),
+        Line("\n" + "\n".join(margin.explained)),
+    ]
+
+
 def _anything(result: Result) -> list[Block]:
     """A command without a screen of its own: its fields."""
     return [Pairs("", _named(result.own()))]
@@ -447,6 +476,7 @@ _SCREENS: dict[str, Callable[[Any], list[Block]]] = {
     "stop": _switch,
     "settle": _settle,
     "ack": _ack,
+    "doctor": _doctor,
     "status": _status,
     "report": _report,
     "demo": _report,

@@ -25,6 +25,7 @@ RESULT_TYPES = {
     "stop": "switch:SwitchResult",
     "status": "status:StatusResult",
     "report": "report:ReportResult",
+    "doctor": "doctor:DoctorResult",
     "ack": "ack:AckResult",
     "record": "record:RecordResult",
     "sim": "sim:SimResult",

@@ -15,11 +15,12 @@ from spxarb.errors import GatewayError
 from spxarb.trading import bookkeeping
 
 if TYPE_CHECKING:
+    from spxarb.broker.broker import Broker
+    from spxarb.config.load import Config
     from spxarb.core.margin import AccountValues
     from spxarb.core.model import Check, Contract
     from spxarb.core.strategy import EntryMarket
     from spxarb.trading.connected import ConnectedJob
-    from spxarb.trading.context import JobContext
 
 log = logging.getLogger(__name__)
 
@@ -29,37 +30,37 @@ AFTERNOON = timedelta(hours=4)
 """How long before the close a deficit after expiration is looked for: IBKR liquidates in these hours."""
 
 
-def what_if_pause(context: JobContext) -> float:
+def what_if_pause(config: Config) -> float:
     """Seconds between two what-if orders; the simulated gateway needs none."""
-    configured = context.config.execution.what_if_pause_seconds
+    configured = config.execution.what_if_pause_seconds
     if configured is not None:
         return configured
-    return 0.0 if context.config.trading.mode == "sim" else WHAT_IF_PAUSE
+    return 0.0 if config.trading.mode == "sim" else WHAT_IF_PAUSE
 
 
 async def ask_margin(job: ConnectedJob, market: EntryMarket) -> Check:
     """By a what-if of the short leg, before anything is bought: each what-if sees only what is held."""
     assert market.spy_call is not None
     runs, limits = job.ledger.runs, job.context.limits
-    if why := too_soon(runs.last_what_if(), job.now, what_if_pause(job.context)):
+    if why := too_soon(runs.last_what_if(), job.now, what_if_pause(job.context.config)):
         return margin_not_asked(why)
     quantity = limits.spy_contracts_per_spread
     ref = f"spxarb:{job.ledger.tag}:what-if"
     ticket = OrderTicket(ref, market.spy_call, Side.SELL, quantity, market.spy_quote.bid)
     runs.note_what_if(job.context.run_id, job.now)
-    answer, account = await asyncio.gather(job.broker.what_if(ticket), account_with_margin(job))
+    answer, account = await asyncio.gather(job.broker.what_if(ticket), account_with_margin(job.broker))
     check = margin_check(answer, account, limits.margin_reserve_factor)
     resting = _buys_resting(job, market.spy_call) if answer.rejected else []
     return replace(check, message=" ".join([check.message, *resting]))
 
 
-async def account_with_margin(job: ConnectedJob) -> AccountValues:
+async def account_with_margin(broker: Broker) -> AccountValues:
     """The account's values; where account updates do not come, a summary says what it can."""
     try:
-        return await job.broker.margin_values()
+        return await broker.margin_values()
     except GatewayError as error:
         log.warning("the account summary is asked instead: %s", error)
-        return await job.broker.account_values()
+        return await broker.account_values()
 
 
 def _buys_resting(job: ConnectedJob, contract: Contract) -> list[str]:
