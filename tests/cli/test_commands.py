@@ -36,6 +36,7 @@ VERBS = [
     "stop",
     "status",
     "report",
+    "doctor",
     "ack",
     "record",
     "sim",
