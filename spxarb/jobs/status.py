@@ -124,6 +124,9 @@ def _status(
             active=sum(1 for trade in open_trades if trade.status is TradeStatus.ACTIVE),
         ),
         matters=tuple(map(MatterRow.of, ledger.matters.open_rows())),
+        notes=(f"Entries are stopped for today: {stopped}.",)
+        if (stopped := ledger.stops.reason(day))
+        else (),
     )
 
 

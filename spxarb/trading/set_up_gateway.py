@@ -205,7 +205,7 @@ async def look_at_gateway(found: SetUp, config: Config, *, margin: bool) -> Doct
     known = {line.name for line in found.lines}
     for name in (*PARTS, *(("margin",) if margin else ())):
         if name not in known:
-            found.unchecked(name, "not looked at, because of what failed before")
+            found.unchecked(name, "not looked at, because of what failed before", "mend that first")
     if "permissions" not in known:
         message = "whether this account may sell uncovered calls (options level 4) shows only a what-if"
         found.unchecked("permissions", message, "run `spxarb doctor --margin` in trading hours")

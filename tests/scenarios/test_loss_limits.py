@@ -47,6 +47,7 @@ def test_a_breach_closes_all_and_ends_the_days_entries_whatever_the_day_makes_ye
     assert (
         f"Entries are stopped for today: {reason} (at 09:40:00)" in check_of(skipped, "daily_loss")["message"]
     )
+    assert any("Entries are stopped for today" in note for note in stage.run("status", "--offline")["notes"])
     (kept,) = stage.sql("SELECT checks FROM decisions WHERE command = 'enter' ORDER BY id DESC LIMIT 1")
     assert reason in kept["checks"]
     tomorrow(stage)
