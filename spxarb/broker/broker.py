@@ -30,11 +30,10 @@ if TYPE_CHECKING:
     from spxarb.broker.convert import ContractDetails
     from spxarb.broker.times import ClockReading
     from spxarb.broker.wire import Wire
+    from spxarb.core.margin import AccountValues, MarginAnswer
     from spxarb.core.model import (
-        AccountValues,
         BrokerEvent,
         Contract,
-        MarginAnswer,
         OrderTicket,
     )
     from spxarb.core.sessions import TradingHours
@@ -82,6 +81,11 @@ class Broker(AccountLists):
         return self._wire.client_id
 
     @property
+    def server_version(self) -> int:
+        """Of the API, as the gateway and this client have agreed on it."""
+        return self._wire.server_version
+
+    @property
     def events(self) -> asyncio.Queue[BrokerEvent]:
         """Order updates, fills, commissions, order messages, link changes, quotes, as they come."""
         return self._wire.events
@@ -115,12 +119,30 @@ class Broker(AccountLists):
     # --- questions: each within the question timeout, else GatewayError -------------------------
 
     async def account_values(self) -> AccountValues:
-        """Net liquidation, cash and margin of our account, dollars; None where the gateway sent no number."""
-        req_id, tags = self._wire.new_question(), ",".join(convert.ACCOUNT_TAGS)
+        """Net liquidation, cash and margin of our account; None where the gateway sent no number."""
+        req_id, tags = self._wire.new_question(), ",".join((*convert.ACCOUNT_TAGS, "$LEDGER:ALL"))
         rows = await self._wire.ask(
             req_id, "account values", lambda c: c.reqAccountSummary(req_id, "All", tags), self._deadline
         )
         self._wire.end_summary(req_id)
+        return self._values(row[4:7] for row in rows if row[3] == self.account)
+
+    async def margin_values(self) -> AccountValues:
+        """As `account_values`, with the equity of the day before and what is projected after expiration.
+
+        A summary does not tell these two, so account updates are asked.
+        """
+        req_id = self._wire.new_question()
+        rows = await self._wire.ask(
+            req_id,
+            "account updates",
+            lambda c: c.reqAccountUpdatesMulti(req_id, self.account, "", False),
+            self._deadline,
+        )
+        self._wire.end_account_updates(req_id)
+        return self._values(row[5:8] for row in rows if row[3] == self.account)
+
+    def _values(self, rows: Iterable[Sequence[str]]) -> AccountValues:
         values, notice = convert.account_values(self.account, rows)
         self._notice(notice)
         return values
@@ -366,11 +388,25 @@ async def connect(
     `on_time` is called with every time that the gateway tells, whatever comes of the rest. Raises
     RefusedError when account and mode disagree (nothing was requested then), GatewayError otherwise.
     """
-    async with _logged_on(endpoint, timeout, client_id_patience) as (wire, account):
-        broker = Broker(wire, account, question_timeout)
+    async with log_on(
+        endpoint, timeout=timeout, question_timeout=question_timeout, client_id_patience=client_id_patience
+    ) as broker:
         broker.on_time = on_time
         broker.initial_snapshot = await broker.snapshot()
         yield broker
+
+
+@asynccontextmanager
+async def log_on(
+    endpoint: Endpoint,
+    *,
+    timeout: float = 10.0,  # noqa: ASYNC109 (likewise)
+    question_timeout: float = 10.0,
+    client_id_patience: float = 0.0,
+) -> AsyncIterator[Broker]:
+    """As `connect`, and nothing is asked yet: there is no initial snapshot."""
+    async with _logged_on(endpoint, timeout, client_id_patience) as (wire, account):
+        yield Broker(wire, account, question_timeout)
 
 
 async def gateway_time(endpoint: Endpoint, timeout: float = 10.0) -> datetime:  # noqa: ASYNC109

@@ -6,6 +6,7 @@ client source, and the same in ib_insync 0.9.86). Prices and money are read from
 
 from __future__ import annotations
 
+import html
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -14,14 +15,13 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from spxarb.broker.times import execution_time, zone
+from spxarb.core.margin import DOLLAR, AccountValues, MarginAnswer
 from spxarb.core.model import (
     NEW_YORK,
     PENNY,
-    AccountValues,
     BrokerOrder,
     Contract,
     Execution,
-    MarginAnswer,
     Position,
     Side,
     TickRule,
@@ -38,7 +38,7 @@ from spxarb.core.unreadable import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import tzinfo
 
     from ib_insync import contract as ibc
@@ -57,7 +57,15 @@ ACCOUNT_TAGS = {
     "BuyingPower": "buying_power",
     "InitMarginReq": "initial_margin",
     "ExcessLiquidity": "excess_liquidity",
+    "EquityWithLoanValue": "equity_with_loan",
 }
+MORE_ACCOUNT_TAGS = {
+    "PreviousDayEquityWithLoanValue": "previous_day_equity",
+    "PostExpirationMargin": "post_expiration_margin",
+    "PostExpirationExcess": "post_expiration_excess",
+}
+"""What account updates tell and account summaries do not (IBKR, "Account Value Update Subscriptions")."""
+_RATE, _OWN_CURRENCY, BASE = "ExchangeRate", "RealCurrency", "BASE"
 
 
 def number(value: str | float | Decimal | None) -> Decimal | None:
@@ -197,6 +205,19 @@ def whole_number(fields: Sequence[str], place: int | None) -> int | None:
     return int(text) if re.fullmatch(r"-?\d+", text, re.ASCII) else None
 
 
+_BLOCKS = re.compile(r"</?(br|p|div|li|ul|ol|tr|td|table|h\d)\b[^<>]*>", re.IGNORECASE)
+_TAGS = re.compile(r"</?[a-z][^<>]*>", re.IGNORECASE)
+
+
+def plain_text(text: str) -> str:
+    r"""The broker's words in one line: without HTML, which refusals for lack of margin hold.
+
+    Characters beyond ASCII arrive as \uXXXX (version 153 and later).
+    """
+    plain = html.unescape(_TAGS.sub("", _BLOCKS.sub(" ", text)))
+    return re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), " ".join(plain.split()))
+
+
 def margin(state: ibo.OrderState) -> MarginAnswer:
     """The order state of a what-if answer, dollars; None where the gateway sent no number."""
     return MarginAnswer(
@@ -205,7 +226,10 @@ def margin(state: ibo.OrderState) -> MarginAnswer:
         equity_with_loan_after=number(state.equityWithLoanAfter),
         initial_after=number(state.initMarginAfter),
         commission=number(state.commission),
-        warning=" ".join(state.warningText.split()),
+        warning=plain_text(state.warningText),
+        initial_before=number(state.initMarginBefore),
+        equity_with_loan_before=number(state.equityWithLoanBefore),
+        currency=state.commissionCurrency,
     )
 
 
@@ -215,21 +239,35 @@ def no_margin(rejected: str) -> MarginAnswer:
 
 
 def account_values(account: str, rows: Iterable[Sequence[str]]) -> tuple[AccountValues, str]:
-    """What accountSummary frames (id 63) say of `account`, dollars, and a notice ('' for none).
+    """What tag, value and currency of its account's rows say, in the currency that it is kept in.
 
-    A value in another currency is None.
+    With a notice ('' for none) about values in yet another currency, which are not used. As seen of an
+    account kept in euros: its values come in EUR, RealCurrency of BASE names it, and ExchangeRate says for
+    each currency that it holds how much of its own that is worth.
     """
+    known = list(rows)
+    rates = {money: number(value) for tag, value, money in known if tag == _RATE}
+    own = _kept_in(known, rates)
     found: dict[str, Decimal | None] = {}
     notice = ""
-    for row in rows:
-        name = ACCOUNT_TAGS.get(row[4])
-        if row[3] != account or name is None:
+    for tag, value, money in known:
+        name = (ACCOUNT_TAGS | MORE_ACCOUNT_TAGS).get(tag)
+        if name is None:
             continue
-        if row[6] not in {"USD", ""}:
-            notice = f"account {account} has values in {row[6]}, not in USD: they are not used"
+        if money not in {own, BASE, ""}:
+            notice = f"account {account} is kept in {own} and has values in {money}: they are not used"
             continue
-        found[name] = number(row[5])
-    return AccountValues(account_id=account, **found), notice
+        found[name] = number(value)
+    per_dollar = Decimal(1) if own == DOLLAR else rates.get(DOLLAR)
+    return AccountValues(account, **found, currency=own, per_dollar=per_dollar), notice
+
+
+def _kept_in(rows: Sequence[Sequence[str]], rates: Mapping[str, Decimal | None]) -> str:
+    """The account's own currency; BASE where the broker names no other."""
+    named = [value for tag, value, money in rows if tag == _OWN_CURRENCY and money == BASE]
+    told = [money for tag, _, money in rows if tag in ACCOUNT_TAGS and money]
+    own = next((money for money in (*named, *told) if money != BASE), "")
+    return own or (BASE if told and rates.get(DOLLAR) != 1 else DOLLAR)
 
 
 def contract(details: ibc.ContractDetails, ticks: TickRule = PENNY) -> Contract:

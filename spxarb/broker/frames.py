@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from contextlib import contextmanager
 from dataclasses import fields
 from functools import cache
@@ -116,15 +115,6 @@ def make_client(
     client.conn.hasData += read_greeting
     client.conn.hasData += client._onSocketHasData  # noqa: SLF001
     return client
-
-
-def unescaped(text: str) -> str:
-    r"""Text of an error frame in one line; characters beyond ASCII arrive as \uXXXX (version 153 and later).
-
-    Refusals for lack of margin hold line breaks of HTML.
-    """
-    plain = " ".join(re.sub(r"<br\s*/?>", " ", text, flags=re.IGNORECASE).split())
-    return re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), plain)
 
 
 def ib_query(**attributes: Any) -> ibc.Contract:

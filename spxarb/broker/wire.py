@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from spxarb.broker import convert
-from spxarb.broker.frames import Fields, ib_contract, ib_order, make_client, unescaped
+from spxarb.broker.frames import Fields, ib_contract, ib_order, make_client
 from spxarb.broker.questions import TIME, Link, Questions, RefusalError
 from spxarb.broker.quotes import Feed
 from spxarb.broker.times import zone_named
@@ -110,6 +110,11 @@ class Wire:
         self._queue_sent.set()
         self._client = self._make_client()
 
+    @property
+    def server_version(self) -> int:
+        """Of the API, as agreed on; 0 before that."""
+        return int(self._client.serverVersion() or 0)
+
     def _make_client(self) -> Any:
         wrapper = SimpleNamespace(
             connectAck=lambda: None,
@@ -150,6 +155,8 @@ class Wire:
             62: lambda _: self.questions.end(POSITIONS),
             63: lambda f: self.questions.row(int(f[2]), f),
             64: lambda f: self.questions.end(int(f[2])),
+            73: lambda f: self.questions.row(int(f[2]), f),
+            74: lambda f: self.questions.end(int(f[2])),
             93: lambda f: self.questions.end(("market rule", int(f[1])), convert.tick_rule(f)),
             102: lambda _: self.questions.end(COMPLETED_ORDERS),
         }
@@ -283,6 +290,10 @@ class Wire:
         """End an account summary subscription: the gateway allows two at a time (322 for a third)."""
         self._client.cancelAccountSummary(req_id)
 
+    def end_account_updates(self, req_id: int) -> None:
+        """End an account updates subscription."""
+        self._client.cancelAccountUpdatesMulti(req_id)
+
     # --- orders ------------------------------------------------------------------------------
 
     def next_order_id(self) -> int:
@@ -399,7 +410,7 @@ class Wire:
 
     def _on_error(self, f: Fields) -> None:
         """An error frame: failure, warning or notice, tied to a request, to an order or to nothing (-1)."""
-        req_id, code, text = int(f[2]), int(f[3]), unescaped(f[4])
+        req_id, code, text = int(f[2]), int(f[3]), convert.plain_text(f[4])
         if code in broker_codes.LINK_DOWN | broker_codes.LINK_UP:
             up, lost = code in broker_codes.LINK_UP, code == broker_codes.LINK_RESTORED_DATA_LOST
             self._on_link(LinkChange(up=up, code=code, text=text, data_lost=lost))
@@ -464,7 +475,7 @@ def _gateway_time(f: Fields) -> tuple[datetime, datetime]:
 
 
 # The question that a frame answers: its name, or the field that holds its request id.
-_QUESTION_OF: dict[str, str | int] = {"10": 1, "17": 1, "49": TIME, "63": 2}
+_QUESTION_OF: dict[str, str | int] = {"10": 1, "17": 1, "49": TIME, "63": 2, "73": 2}
 
 
 def _read_only(where: str) -> GatewayError:

@@ -72,7 +72,7 @@ def outcome(call: Call, job: Job, *, sandbox: bool = False) -> Result:
     After it signals change nothing, until another command begins.
     """
     interruption.begin()
-    mode: Mode | None = "sim" if sandbox else None
+    mode: Mode | None = "sim" if call.command == "demo" else None
     result: Result | None = None
     try:
         with _context(call, sandbox=sandbox) as context:
@@ -197,3 +197,14 @@ def serve_until_stopped(call: Call, serve: Callable[[Callable[[Listening], None]
             raise UsageError(getattr(error, "strerror", None) or str(error)) from None
         return view.show(_failed(call, error, "sim"), json=call.as_json)
     return Exit.DONE
+
+
+def confirm(question: str, what: str) -> None:
+    """Raises UsageError unless somebody at the terminal says yes to `what` would act."""
+    answer = view.ask(question)
+    if answer is None:
+        raise UsageError(
+            f"{what} asks before it acts, and nobody can answer here; nothing was changed. Add --yes"
+        )
+    if not answer:
+        raise UsageError("not confirmed; nothing was changed")

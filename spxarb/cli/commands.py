@@ -15,7 +15,7 @@ import typer
 
 from spxarb import __version__, interruption
 from spxarb.cli import reading, view
-from spxarb.cli.calls import run, serve_until_stopped
+from spxarb.cli.calls import confirm, run, serve_until_stopped
 from spxarb.cli.options import AsJson, CommandLine, ConfigFile, DryRun, call_of, day_option
 from spxarb.cli.values import Margin, clock_time
 from spxarb.cli.wrong_use import WRONG_USE, wrong
@@ -123,7 +123,7 @@ def close_all(
         return close_all.run(context, dry_run=dry_run)
 
     if not (yes or dry_run):
-        _confirm("Close every position that spxarb owns, now, and stop trading?", "close-all")
+        confirm("Close every position that spxarb owns, now, and stop trading?", "close-all")
     return run(call_of(ctx, config, as_json), job)
 
 
@@ -187,8 +187,11 @@ def reconcile(
         return reconcile.run(context, file=statement, supplying=supply)
 
     if supply and not yes:
-        _confirm("Write what the statement shows and the ledger lacks into the ledger?", "--supply")
+        confirm("Write what the statement shows and the ledger lacks into the ledger?", "--supply")
     return run(call_of(ctx, config, as_json), job)
+
+
+app.command()(reading.doctor)
 
 
 @app.command()
@@ -395,14 +398,3 @@ def _first(words: Sequence[str]) -> str:
             return _first(rest) if word.startswith("--config=") else word
         case _:
             return ""
-
-
-def _confirm(question: str, what: str) -> None:
-    """Raises UsageError unless somebody at the terminal says yes to `what` would act."""
-    answer = view.ask(question)
-    if answer is None:
-        raise UsageError(
-            f"{what} asks before it acts, and nobody can answer here; nothing was changed. Add --yes"
-        )
-    if not answer:
-        raise UsageError("not confirmed; nothing was changed")

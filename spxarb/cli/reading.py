@@ -1,4 +1,4 @@
-"""The commands that only look: `status`, `report`, `log`. They change nothing."""
+"""The commands that only look: `status`, `report`, `log`, `doctor`. They change nothing."""
 
 from __future__ import annotations
 
@@ -118,3 +118,25 @@ def log(
         return log.run(context, day=day, last=last)
 
     return run(call_of(ctx, config, as_json), job)
+
+
+def doctor(
+    ctx: typer.Context,
+    margin: Annotated[
+        bool,
+        typer.Option(
+            "--margin", help="Ask the broker by what-if orders what one spread needs; takes a minute."
+        ),
+    ] = False,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> int:
+    """Check the whole set-up, and say how to mend it."""
+    call = call_of(ctx, config, as_json)
+
+    def job(_: object) -> Result:
+        from spxarb.jobs import doctor  # noqa: PLC0415 -- only this command needs it
+
+        return doctor.run(call.config, margin=margin)
+
+    return run(call, job, sandbox=True)

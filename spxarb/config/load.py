@@ -46,6 +46,7 @@ ENVIRONMENT: dict[str, tuple[str, str]] = {
     "EMAIL_ADDRESS": ("notifications.email_address", "text"),
     "SPXARB_DATABASE": ("storage.database", "text"),
 }
+_PATHS = frozenset({"storage.database", "logging.path", "trading.blackout_file"})
 NO_SETTING = "it holds no setting (it is empty, or all of it is comments)"
 CONFIG_VARIABLE = "SPXARB_CONFIG"
 NOTIFY_VARIABLE = "SPXARB_NOTIFY_URL"
@@ -332,7 +333,7 @@ def _where(key: str, document: Document) -> str:
 
 def _anchored(key: str, value: object, file: Path) -> object:
     """A relative path in the file counts from the file's own folder: timers run in another."""
-    if key in {"storage.database", "logging.path"} and isinstance(value, str) and value.strip():
+    if key in _PATHS and isinstance(value, str) and value.strip():
         return str(file.parent / user_path(value))
     return value
 

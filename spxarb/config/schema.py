@@ -113,6 +113,9 @@ class TradingSettings(Section):
     mode: Literal["paper", "live", "sim"] = Field(
         default="paper", description="Account type: paper (D...), live, or sim (the simulated gateway)."
     )
+    blackout_file: FilePath | None = Field(
+        default=None, description="CSV file of dates without entries, each with its reason; null: none."
+    )
     max_spreads_per_day: int = Field(
         default=2, ge=0, le=100, description="Most entries a day, counted once anything fills; 0: no entries."
     )
@@ -188,6 +191,25 @@ class RiskManagementSettings(Section):
         le=10_000_000,
         description="A larger loss of one spread, dollars, exits it.",
     )
+    worst_case_within_daily_loss: bool = Field(
+        default=True,
+        description="A second spread of a day must not lose more at worst than max_daily_loss still allows.",
+    )
+    max_losses_per_day: int | None = Field(
+        default=None, ge=1, le=100, description="So many losing spreads stop entries for the day; null: any."
+    )
+    max_failed_jobs_per_day: int | None = Field(
+        default=10,
+        ge=1,
+        le=10_000,
+        description="So many failed jobs stop entries for the day, or until start; null: any number.",
+    )
+    margin_reserve_factor: Number = Field(
+        default=Decimal("1.2"),
+        ge=1,
+        le=10,
+        description="Available funds needed for an entry, as a multiple of the margin that IBKR wants.",
+    )
     emergency_exit_enabled: bool = Field(
         default=True,
         description="Exit every open spread when max_daily_loss is exceeded; close-all works regardless.",
@@ -215,6 +237,12 @@ class ExecutionSettings(Section):
     )
     question_timeout_seconds: Seconds = Field(
         default=10, gt=0, le=120, description="How long to wait for the gateway's answer to a request."
+    )
+    what_if_pause_seconds: Seconds | None = Field(
+        default=None,
+        ge=0,
+        le=3600,
+        description="Least time between two what-if orders; null: 60 in paper and live, none in sim.",
     )
     market_exit: bool = Field(default=True, description="An exit may end with a market order.")
     exit_rungs: int = Field(

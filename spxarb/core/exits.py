@@ -67,6 +67,11 @@ def exit_signal(view: ExitView, limits: Limits) -> ExitReason | None:
     return next(iter(exit_reasons(view, limits)), None)
 
 
+def day_breached(view: ExitView, limits: Limits) -> bool:
+    """Whether the day has lost more than its limit, as this look shows it."""
+    return _loses_more(view.daily_pnl, limits.max_daily_loss)
+
+
 def needs_second_look(reasons: tuple[ExitReason, ...]) -> bool:
     """Whether nothing but the prices of one look says that the spread must be exited."""
     return bool(reasons) and SEEN_TWICE.issuperset(reasons)

@@ -292,32 +292,6 @@ class Position:
     trading_class: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AccountValues:
-    """Dollars; None where the broker sent nothing."""
-
-    account_id: str
-    net_liquidation: Decimal | None = None
-    total_cash: Decimal | None = None
-    available_funds: Decimal | None = None
-    buying_power: Decimal | None = None
-    initial_margin: Decimal | None = None
-    excess_liquidity: Decimal | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class MarginAnswer:
-    """What a what-if order would do to the account, dollars; None where the broker sent nothing."""
-
-    initial_change: Decimal | None
-    maintenance_change: Decimal | None
-    equity_with_loan_after: Decimal | None
-    initial_after: Decimal | None
-    commission: Decimal | None
-    warning: str = ""
-    rejected: str = ""  # code and text when the broker refused
-
-
 MARGIN = "margin"
 ENTRY_CHECKS = (
     "time_window",

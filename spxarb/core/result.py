@@ -27,6 +27,7 @@ RESULT_TYPES = {
     "report": "report:ReportResult",
     "log": "log:LogResult",
     "reconcile": "reconcile:ReconcileResult",
+    "doctor": "doctor:DoctorResult",
     "ack": "ack:AckResult",
     "hand-over": "hand_over:HandOverResult",
     "record": "record:RecordResult",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from spxarb.core.day_limits import NOTHING_HAPPENED, DayRecord, daily_loss_check, failed_jobs_obstacle
 from spxarb.core.fees import OPTION_MULTIPLIER, FeeSchedule, order_fees
 from spxarb.core.model import ENTRY_CHECKS, MARGIN, NEW_YORK, ZERO, Check, Quote, Side, cents
 from spxarb.core.payoff import Structure, break_even, edge, worst_case
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from spxarb.core.model import Contract, MarginAnswer, TickRule
+    from spxarb.core.model import Contract, TickRule
     from spxarb.core.sessions import TradingDay, TradingHours
 
 NOT_ASKED = "the market was not asked, because nothing can be entered now"
@@ -50,6 +51,10 @@ class Limits:
     max_daily_loss: Decimal = Decimal(1000)
     max_position_loss: Decimal = Decimal(500)
     emergency_exit_enabled: bool = True
+    worst_case_within_daily_loss: bool = True
+    max_losses_per_day: int | None = None
+    max_failed_jobs_per_day: int | None = 10
+    margin_reserve_factor: Decimal = Decimal("1.2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,7 @@ class EntryView:
     market: EntryMarket = NO_MARKET
     asked_broker: bool = True
     market_doubt: str = ""
+    record: DayRecord = NOTHING_HAPPENED
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +214,9 @@ def entry_checks(view: EntryView, limits: Limits, fees: FeeSchedule) -> tuple[Ch
     """All checks of an entry but `margin`, in the order of ENTRY_CHECKS, whatever the others say."""
     return (
         _time_window(view),
-        _trading_enabled(view),
+        _trading_enabled(view, limits),
         _max_trades(view, limits),
-        _daily_loss(view, limits),
+        _daily_loss(view, limits, fees),
         _market_data(view),
         _strikes(view, limits),
         _tracking_ratio(view, limits),
@@ -231,41 +237,6 @@ def allowed(checks: Iterable[Check], *, with_margin: bool) -> bool:
     return all(answers.get(name) is True for name in (*names, *unknown))
 
 
-def margin_check(
-    answer: MarginAnswer | None, available_funds: Decimal | None, need_factor: Decimal = Decimal("1.2")
-) -> Check:
-    """Whether the account can carry the short leg, by the broker's what-if answer, dollars.
-
-    `value` is the change of the initial margin times `need_factor`, a reserve; `limit` the available funds.
-    """
-    if answer is None or (answer.initial_change is None and not answer.rejected):
-        return Check(MARGIN, None, None, available_funds, "The broker did not say what margin it wants.")
-    if answer.initial_change is None or answer.rejected:
-        text = f"The broker would refuse the order: {answer.rejected.rstrip('.')}."
-        return Check(MARGIN, False, None, available_funds, text)
-    need = cents(max(answer.initial_change * need_factor, ZERO))
-    wants = f"The order needs {_usd(need)} of margin with a reserve (factor {_plain(need_factor)})"
-    if available_funds is None:
-        return Check(MARGIN, None, need, None, f"{wants}; the account's available funds are unknown.")
-    if _under_water(answer):
-        text = f"{wants}; the account's equity would then be below its margin."
-        return Check(MARGIN, False, need, available_funds, text)
-    ok = need <= available_funds
-    text = f"{wants}, {'within' if ok else 'more than'} the available {_usd(available_funds)}."
-    return Check(MARGIN, ok, need, available_funds, text)
-
-
-def _under_water(answer: MarginAnswer) -> bool:
-    """Whether the account's equity after the order would not carry its initial margin."""
-    equity, margin = answer.equity_with_loan_after, answer.initial_after
-    return equity is not None and margin is not None and equity < margin
-
-
-def margin_not_asked(reason: str) -> Check:
-    """The margin's line when the broker was not asked, and why."""
-    return Check(MARGIN, None, None, None, f"Margin was not asked: {reason.rstrip('.')}.")
-
-
 def _time_window(view: EntryView) -> Check:
     name, day, now = "time_window", view.day, view.now.astimezone(NEW_YORK)
     value, doubt = f"{now:%H:%M:%S}", view.market.calendar_doubt
@@ -275,17 +246,20 @@ def _time_window(view: EntryView) -> Check:
     limit = f"{_clock(day.entry_open)}-{_clock(day.entry_cutoff)}"
     inside = day.in_entry_window(now)
     where = "inside" if inside else "outside"
+    blackout = view.record.blackout
+    also += f" {sentence(f'no entry today: {blackout}')}" if blackout else ""
     text = f"It is {value} in New York, {where} the entry window {limit}.{also}"
-    return Check(name, inside and not doubt, value, limit, text)
+    return Check(name, inside and not doubt and not blackout, value, limit, text)
 
 
-def _trading_enabled(view: EntryView) -> Check:
+def _trading_enabled(view: EntryView, limits: Limits) -> Check:
     enabled, reason = view.trading_enabled, view.trading_reason.rstrip(".")
     why = f": {reason}" if reason else ""
     text = "Trading is allowed." if enabled else f"Trading is stopped{why}."
-    if view.unfinished:
-        text = f"{sentence(view.unfinished)} {'' if enabled else text}".rstrip()
-    return Check("trading_enabled", enabled and not view.unfinished, enabled, True, text)
+    obstacles = list(filter(None, [view.unfinished, failed_jobs_obstacle(view.record, limits)]))
+    if obstacles:
+        text = " ".join([*map(sentence, obstacles), *([] if enabled else [text])])
+    return Check("trading_enabled", enabled and not obstacles, enabled, True, text)
 
 
 def _max_trades(view: EntryView, limits: Limits) -> Check:
@@ -295,15 +269,11 @@ def _max_trades(view: EntryView, limits: Limits) -> Check:
     return Check("max_trades", ok, done, most, f"{text}." if ok else f"{text}: no more today.")
 
 
-def _daily_loss(view: EntryView, limits: Limits) -> Check:
-    name, most, pnl = "daily_loss", limits.max_daily_loss, view.daily_pnl
-    if pnl is None:
-        return Check(name, None, None, most, "The day's result is not known, so its loss may be too large.")
-    loss = max(-pnl, ZERO)
-    ok = loss <= most
-    result = f"The day's net result is {_usd(pnl)}"
-    text = f"{result}, {'within' if ok else 'beyond'} the loss limit of {_usd(most)}."
-    return Check(name, ok, loss, most, text)
+def _daily_loss(view: EntryView, limits: Limits, fees: FeeSchedule) -> Check:
+    credit = quoted_credit(view.market, limits, fees)
+    worst = risk_of(view.market, limits, credit).worst_case
+    later = view.asked_broker and (view.trades_today > 0 or bool(view.record.open))
+    return daily_loss_check(view.daily_pnl, view.record, limits, worst, later=later)
 
 
 def _market_data(view: EntryView) -> Check:

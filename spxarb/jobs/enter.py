@@ -13,7 +13,6 @@ from spxarb.errors import GatewayError, HumanNeededError, RefusedError
 from spxarb.trading import bookkeeping, recovery
 from spxarb.trading.entry import (
     Decision,
-    ask_margin,
     conclude,
     decide,
     decide_offline,
@@ -24,6 +23,7 @@ from spxarb.trading.entry import (
 )
 from spxarb.trading.escalation import escalated, human_needed
 from spxarb.trading.failsafe import keep_failsafe, keep_failsafes
+from spxarb.trading.margin import ask_margin
 from spxarb.trading.marks import mark_trade
 
 if TYPE_CHECKING:

@@ -54,6 +54,7 @@ async def _monitor(context: JobContext, *, dry_run: bool) -> MonitorResult:
     from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- ib_insync comes with it
     from spxarb.trading.failsafe import keep_failsafes  # noqa: PLC0415
     from spxarb.trading.managing import manage_open  # noqa: PLC0415
+    from spxarb.trading.margin import deficit_after_expiration  # noqa: PLC0415
 
     async with connect_job(context, dry_run=dry_run) as job:
         job.broker.accept_delayed()
@@ -67,17 +68,20 @@ async def _monitor(context: JobContext, *, dry_run: bool) -> MonitorResult:
         managed += await manage_open(job, of_today=False)
         await job.reported_fees()
         await job.verify()
-        return _finish(job, managed, notes)
+        deficits = await deficit_after_expiration(job)  # asked last: nothing rests on it
+        return _finish(job, managed, notes, deficits)
 
 
 # --- the result -----------------------------------------------------------------------------------
 
 
-def _finish(job: ConnectedJob, managed: Sequence[Managed], notes: Sequence[str]) -> MonitorResult:
+def _finish(
+    job: ConnectedJob, managed: Sequence[Managed], notes: Sequence[str], deficits: Sequence[str]
+) -> MonitorResult:
     from spxarb.trading.managing import worth_hearing  # noqa: PLC0415
 
     context, ledger = job.context, job.ledger
-    alerts = worth_hearing(job, managed)
+    alerts = [*worth_hearing(job, managed), *deficits]
     for alert in alerts:
         context.alert(alert)
 

@@ -86,7 +86,7 @@ async def _online(context: JobContext, *, risk: bool) -> StatusResult:
             job.now,
             job.now.date(),
             {spread.trade_id: _Seen(spread.pnl, position_greeks(spread)) for spread in spreads},
-            AccountResult.of(account),
+            AccountResult.of(account.in_dollars),
             MarketResult(spy, spx, spx / spy if spx and spy else None),
             connected=True,
             doubt=calendar_doubt(job.day, job.broker.hours(under.spy.con_id, job.now.date())),
@@ -95,7 +95,8 @@ async def _online(context: JobContext, *, risk: bool) -> StatusResult:
             [*job.findings.unproven, *shares],
             mend="Compare the account at the broker with `spxarb report --csv --table executions`",
         )
-        status = replace(shown, notes=(*shown.notes, *told), reconciliation=job.findings.all)
+        notes = (*shown.notes, *told, *filter(None, [account.note]))
+        status = replace(shown, notes=notes, reconciliation=job.findings.all)
         if risk:
             told = dividend_note(job, spreads)
             status = replace(status, risk=_risk(spreads), notes=(*status.notes, *told))
@@ -139,10 +140,12 @@ def _status(
     trades, open_trades = ledger.trades.of_day(day), ledger.trades.open()
     filled = ledger.trades.count_filled(day)
     matters, unread = readable_rows(MatterRow, ledger.matters.open_rows(), "Matter")
+    reason = ledger.stops.reason(day)
+    stopped = [f"Entries are stopped for today: {reason}."] if reason else []
     by_hand = [f"Trade {t.id} is handed over, and yours to close." for t in open_trades if t.handed_over]
     return StatusResult(
         *context.head(now),
-        notes=(*unread, *by_hand),
+        notes=(*unread, *by_hand, *stopped),
         status=SystemResult(ledger.state.is_trading(), connected, len(open_trades), filled),
         account=account,
         market=market,

@@ -20,6 +20,7 @@ from spxarb.ledger.orders import Orders
 from spxarb.ledger.runs import Runs
 from spxarb.ledger.settlements import Settlements
 from spxarb.ledger.state import TradingState
+from spxarb.ledger.stops import EntryStops
 from spxarb.ledger.trades import Trades
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Ledger:
         self.runs = Runs(file, self.state)
         self.looks = Looks(file)
         self.history = History(file)
+        self.stops = EntryStops(file)
 
     exists = staticmethod(exists)
 

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 
 import spxarb
 from spxarb.errors import Exit
-from spxarb.ledger.rows import to_json, to_moment
+from spxarb.ledger.rows import from_moment, to_json, to_moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
     from spxarb.ledger.file import LedgerFile
     from spxarb.ledger.state import TradingState
 
 
+FAILED = (Exit.BUG, Exit.GATEWAY, Exit.REFUSED)
+"""How a job ends that did not do its work. What needs a human (6) stops entries until it is dealt with."""
+JOBS = ("enter", "monitor", "settle", "close-all")
 ALERTS = "alerts"
 """The row of `meta` that holds which troubles were told."""
 
@@ -52,6 +55,34 @@ class Runs:
             self._file.update("runs", row, id=run_id)
             if exit_code not in {Exit.DONE, Exit.USAGE}:
                 self._state.count_error(day_of or at)
+
+    def failed_jobs(self, day: date) -> int:
+        """How many jobs of the day failed since `start` was last given on it: a human has looked then.
+
+        The day is the market's where a gateway told its time, else the machine's.
+        """
+        row = self._file.rows(
+            f"""
+            SELECT count(*) AS failed FROM runs
+            WHERE substr(coalesce(market_time, started_at), 1, 10) = ?
+              AND command IN ({", ".join(f"'{name}'" for name in JOBS)})
+              AND exit_code IN ({", ".join(str(int(code)) for code in FAILED)})
+              AND id > coalesce((SELECT max(id) FROM runs WHERE command = 'start' AND exit_code = 0), 0)
+            """,  # noqa: S608 -- both lists are ours
+            day.isoformat(),
+        )
+        return int(row[0]["failed"])
+
+    def note_what_if(self, run_id: int, at: datetime) -> None:
+        """A what-if order is about to be sent; `at`: the market's time."""
+        self._file.update("runs", {"what_if_at": to_moment(at)}, id=run_id)
+
+    def last_what_if(self) -> datetime | None:
+        """When the last what-if order went out; None: none ever did."""
+        moment = self._file.value(
+            "SELECT what_if_at FROM runs WHERE what_if_at IS NOT NULL ORDER BY id DESC LIMIT 1"
+        )
+        return None if moment is None else from_moment(moment)
 
     def alerts_sent(self) -> dict[str, str]:
         """Which troubles a human was told of lately, and when; empty where that cannot be read."""

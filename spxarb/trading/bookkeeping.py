@@ -177,9 +177,22 @@ def pnl_known(ledger: Ledger, day: date) -> Decimal | None:
     return pnl_of_day(ledger, day, [marks[-1].pnl if marks else None for marks in marks_of_open])
 
 
-def refresh_state(ledger: Ledger, day: date, at: datetime, pnl: Decimal | None) -> None:
-    """Update the one row of `system_state` after a job; `pnl` is the day's, dollars."""
+def refresh_state(
+    ledger: Ledger, day: date, at: datetime, pnl: Decimal | None, max_daily_loss: Decimal
+) -> None:
+    """Update the one row of `system_state` after a job; `pnl` is the day's, dollars.
+
+    A day whose closed trades have lost more than the limit has no more entries.
+    """
     ledger.state.refresh(at, len(ledger.trades.open()), pnl, ledger.trades.count_filled(day))
+    lost = -realized(ledger.trades.of_day(day))
+    if lost > max_daily_loss:
+        stop_entries(ledger, day, at, lost, max_daily_loss)
+
+
+def stop_entries(ledger: Ledger, day: date, at: datetime, lost: Decimal, max_daily_loss: Decimal) -> None:
+    """The day has lost more than its limit, dollars: nothing more is entered on it, whatever it makes yet."""
+    ledger.stops.add(day, at, f"the day had lost ${lost:,.2f}, more than its limit of ${max_daily_loss:,.2f}")
 
 
 def summarize(ledger: Ledger, day: date) -> DaySummary:

@@ -310,7 +310,8 @@ class JobContext:
                 self._record_decision(result, [*result.notes, *notes], dry_run=dry_run)
         if daily_pnl is not None and not dry_run:
             with self._failures_into(found):
-                bookkeeping.refresh_state(self.ledger, result.at.date(), result.at, daily_pnl())
+                most, day = self.config.risk_management.max_daily_loss, result.at.date()
+                bookkeeping.refresh_state(self.ledger, day, result.at, daily_pnl(), most)
         trades = self.ledger.trades
         told = [f"{row}." for row in trades.unreadable.values() if row.settled]
         told += trades.misspelt.values()

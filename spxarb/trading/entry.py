@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING
 from spxarb.core.broker_codes import FARM_TROUBLE
 from spxarb.core.broker_words import with_words
 from spxarb.core.execution import Ending, OpenPlan
-from spxarb.core.model import ExitReason, LegName, OrderTicket, Side
+from spxarb.core.margin import margin_not_asked
+from spxarb.core.model import ExitReason, LegName
 from spxarb.core.records import Trade
 from spxarb.core.results.enter import EnterResult, EntryCredit, EntryLeg, EntryPrices, Verdict
 from spxarb.core.sentences import upper_first
@@ -21,8 +21,6 @@ from spxarb.core.strategy import (
     EntryView,
     allowed,
     entry_checks,
-    margin_check,
-    margin_not_asked,
     quoted_credit,
     risk_of,
     spx_price_cap,
@@ -31,9 +29,10 @@ from spxarb.core.strategy import (
 from spxarb.core.trades import TradeState
 from spxarb.errors import GatewayError
 from spxarb.trading import bookkeeping
+from spxarb.trading.day_record import day_record
 from spxarb.trading.market import entry_market
 from spxarb.trading.market_calendar import timetable
-from spxarb.trading.marks import pnl_of_open
+from spxarb.trading.marks import mark_trades
 from spxarb.trading.quiet import all_quiet
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from spxarb.core.execution import Outcome
-    from spxarb.core.model import Check, Contract
+    from spxarb.core.model import Check
     from spxarb.core.pnl import TradePnl
     from spxarb.core.results.enter import EntryOutcome
     from spxarb.core.strategy import EntryMarket
@@ -84,6 +83,7 @@ def decide_offline(context: JobContext) -> Decision | None:
         unfinished="",
         daily_pnl=bookkeeping.pnl_of_day(ledger, today),
         asked_broker=False,
+        record=day_record(context, today),
     )
     checks = entry_checks(view, context.limits, context.fees)
     if all(check.ok is not False for check in checks):
@@ -100,7 +100,8 @@ async def decide(job: ConnectedJob) -> Decision:
         timeout = context.config.execution.quote_timeout_seconds
         market = await entry_market(job.broker, today, day, timeout)
     now = await job.clock.ask(job.broker)
-    pnl = bookkeeping.pnl_of_day(ledger, today, await pnl_of_open(job))
+    marked_trades = await mark_trades(job, bookkeeping.open_trades(ledger))
+    pnl = bookkeeping.pnl_of_day(ledger, today, [marked.pnl for marked in marked_trades])
     view = EntryView(
         now=now,
         day=day,
@@ -112,6 +113,7 @@ async def decide(job: ConnectedJob) -> Decision:
         asked_broker=day is not None,
         market_doubt=_farm_trouble(job.broker.notices),
         market=market,
+        record=day_record(context, today, marked_trades),
     )
     checks = entry_checks(view, context.limits, context.fees)
     why = "a dry run sends no what-if order" if job.dry_run else "another check failed already"
@@ -142,25 +144,6 @@ def _unfinished(job: ConnectedJob) -> str:
         if trade.state.entry_interrupted or trade.state.is_unproven:
             return f"Trade {trade.id} is {trade.status.lower()}: {trade.note or 'not in order'}"
     return ""
-
-
-async def ask_margin(job: ConnectedJob, market: EntryMarket) -> Check:
-    """By a what-if of the short leg, before anything is bought: each what-if sees only what is held."""
-    assert market.spy_call is not None
-    quantity = job.context.limits.spy_contracts_per_spread
-    ref = f"spxarb:{job.ledger.tag}:what-if"
-    ticket = OrderTicket(ref, market.spy_call, Side.SELL, quantity, market.spy_quote.bid)
-    answer, account = await asyncio.gather(job.broker.what_if(ticket), job.broker.account_values())
-    check = margin_check(answer, account.available_funds)
-    resting = _buys_resting(job, market.spy_call) if answer.rejected else []
-    return replace(check, message=" ".join([check.message, *resting]))
-
-
-def _buys_resting(job: ConnectedJob, contract: Contract) -> list[str]:
-    """Our own purchases that rest in the contract: IBKR may refuse a sale beside them (US option rule)."""
-    orders = [record.ticket for record in job.ledger.orders.unproven()]
-    rests = [o.order_ref for o in orders if o.contract.con_id == contract.con_id and o.side is Side.BUY]
-    return [f"Order {ref} rests on the other side of the same call." for ref in rests]
 
 
 # --- opening --------------------------------------------------------------------------------------

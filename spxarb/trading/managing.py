@@ -10,7 +10,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from spxarb.core.account import UNHEDGED, Break
-from spxarb.core.exits import ExitView, confirmed_signal, exit_reasons, exit_signal, needs_second_look
+from spxarb.core.exits import (
+    ExitView,
+    confirmed_signal,
+    day_breached,
+    exit_reasons,
+    exit_signal,
+    needs_second_look,
+)
 from spxarb.core.model import ExitReason
 from spxarb.core.records import Purpose
 from spxarb.core.results.positions import Action
@@ -25,6 +32,7 @@ from spxarb.trading.settlement import has_expired
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
 
     from spxarb.core.records import Trade
     from spxarb.trading.connected import ConnectedJob
@@ -107,11 +115,12 @@ async def _decide(job: ConnectedJob, marked_trades: Sequence[MarkedTrade]) -> li
         for trade_id, view in first.items()
         if needs_second_look(exit_reasons(view, job.context.exit_limits(trades[trade_id])))
     }
-    if not doubtful:
+    if not doubtful and not _breach_to_confirm(job, trades, first):
         return [_Decided(marked, _reason(job, marked, first)) for marked in marked_trades]
     again = {one.trade.id: one for one in await second_look(job, [one.trade for one in marked_trades])}
     later = [_merged(marked, again.get(marked.trade.id)) for marked in marked_trades]
     second = _views(job, later)
+    _keep_breach(job, trades, first, second)
     decided = []
     for marked in later:
         trade = marked.trade
@@ -121,6 +130,37 @@ async def _decide(job: ConnectedJob, marked_trades: Sequence[MarkedTrade]) -> li
             note = f"Trade {trade.id}: one look at the prices showed {seen}, the next did not, so it is held"
         decided.append(_Decided(marked, reason, note))
     return decided
+
+
+def _breached(job: ConnectedJob, trades: dict[int, Trade], views: dict[int, ExitView]) -> Decimal | None:
+    """What the day has lost, dollars, where that is more than its limit; None where it is not."""
+    for trade_id, view in views.items():
+        if day_breached(view, job.context.exit_limits(trades[trade_id])) and view.daily_pnl is not None:
+            return -view.daily_pnl
+    return None
+
+
+def _breach_to_confirm(job: ConnectedJob, trades: dict[int, Trade], views: dict[int, ExitView]) -> bool:
+    """Whether one look shows a breach of the day's limit that nothing is exited for, and nobody has kept.
+
+    It stops the day's entries once it is seen twice; an exit that is due for another reason does not wait.
+    """
+    due = any(exit_signal(view, job.context.exit_limits(trades[key])) for key, view in views.items())
+    if due or _breached(job, trades, views) is None:
+        return False
+    return not job.ledger.stops.reason(job.now.date())
+
+
+def _keep_breach(
+    job: ConnectedJob, trades: dict[int, Trade], first: dict[int, ExitView], second: dict[int, ExitView]
+) -> None:
+    """A loss of the day beyond its limit that two looks have shown ends the day's entries."""
+    lost = _breached(job, trades, second)
+    if job.dry_run or lost is None or _breached(job, trades, first) is None:
+        return
+    most = job.context.exit_limits(next(iter(trades.values()))).max_daily_loss
+    with job.context.beside():
+        bookkeeping.stop_entries(job.ledger, job.now.date(), job.now, lost, most)
 
 
 def _reason(

@@ -178,8 +178,3 @@ def not_live(marked_trades: Iterable[MarkedTrade]) -> list[str]:
         for marked in marked_trades
         if marked.doubts
     ]
-
-
-async def pnl_of_open(job: ConnectedJob) -> list[Decimal | None]:
-    """The result of each open trade if it were closed now, dollars; None where not known."""
-    return [marked.pnl for marked in await mark_trades(job, bookkeeping.open_trades(job.ledger))]

@@ -130,17 +130,67 @@ def test_an_unset_margin_is_none_and_a_zero_margin_is_zero():
     assert answer.commission == Decimal("1.64")
 
 
-def test_account_values_are_those_of_our_account_in_dollars():
-    rows = [
-        frame("63|1|9|DU1|NetLiquidation|246447.83|USD"),
-        frame("63|1|9|DU2|NetLiquidation|1|USD"),
-        frame("63|1|9|DU1|AvailableFunds||USD"),
-        frame("63|1|9|DU1|BuyingPower|5|EUR"),
-    ]
-    values, doubt = convert.account_values("DU1", rows)
-    assert values.net_liquidation == Decimal("246447.83")
+DOLLARS = [("NetLiquidation", "246447.83", "USD"), ("AvailableFunds", "", "USD"), ("BuyingPower", "5", "EUR")]
+# As a gateway was seen to list an account kept in euros, shortened.
+EUROS = [
+    *(
+        ("AccountReady", "true", ""),
+        ("NetLiquidation", "2500.00", "EUR"),
+        ("AvailableFunds", "2500.00", "EUR"),
+    ),
+    *(
+        ("ExchangeRate", "1.00", "BASE"),
+        ("ExchangeRate", "1.00", "EUR"),
+        ("ExchangeRate", "0.8411137", "USD"),
+    ),
+    *(("RealCurrency", "EUR", "BASE"), ("RealCurrency", "USD", "USD")),
+    *(("PostExpirationExcess", "0.00", "EUR"), ("PostExpirationMargin", "0.00", "EUR")),
+]
+
+
+def test_account_values_of_another_currency_than_the_accounts_are_not_used():
+    values, doubt = convert.account_values("DU1", DOLLARS)
+    assert (values.net_liquidation, values.currency, values.per_dollar) == (Decimal("246447.83"), "USD", 1)
     assert values.available_funds is values.buying_power is values.total_cash is None
-    assert "EUR" in doubt
+    assert "is kept in USD and has values in EUR" in doubt
+
+
+def test_an_account_kept_in_euros_is_in_euros_with_what_a_dollar_is_worth():
+    values, doubt = convert.account_values("DU1", EUROS)
+    assert (values.currency, values.per_dollar, doubt) == ("EUR", Decimal("0.8411137"), "")
+    assert (values.net_liquidation, values.post_expiration_excess, values.previous_day_equity) == (
+        2500,
+        0,
+        None,
+    )
+    assert values.in_dollars.net_liquidation == Decimal("2972.25")
+
+
+@pytest.mark.parametrize(
+    ("rates", "currency", "per_dollar"),
+    [
+        ([("ExchangeRate", "1.00", "USD")], "USD", 1),
+        ([("ExchangeRate", "150.5", "USD")], "BASE", Decimal("150.5")),
+        ([("ExchangeRate", "150.5", "USD"), ("RealCurrency", "JPY", "BASE")], "JPY", Decimal("150.5")),
+        ([("ExchangeRate", "1.7976931348623157E308", "USD")], "BASE", None),
+        ([], "BASE", None),
+    ],
+)
+def test_values_in_base_are_of_the_currency_that_the_other_rows_name(rates, currency, per_dollar):
+    values, doubt = convert.account_values("DU1", [("NetLiquidation", "1000", "BASE"), *rates])
+    assert (values.net_liquidation, values.currency, values.per_dollar, doubt) == (
+        1000,
+        currency,
+        per_dollar,
+        "",
+    )
+
+
+def test_the_brokers_words_are_told_without_html():
+    text = (
+        "YOUR ORDER IS NOT ACCEPTED.<br><BR/>YOUR <b>EQUITY</b> [5 &lt; 7 USD]<p class='x'>M\\u00fcde, a < b"
+    )
+    assert convert.plain_text(text) == "YOUR ORDER IS NOT ACCEPTED. YOUR EQUITY [5 < 7 USD] M\u00fcde, a < b"
 
 
 def details(hours: str, tz: str = "US/Central", trading_class: str = "SPXW", **more: str):

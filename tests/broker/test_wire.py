@@ -497,6 +497,25 @@ def test_account_values_free_their_subscription():
     session(steps, on62=["63|1|{2}|DU1|NetLiquidation|1000000.00|USD|", "64|1|{2}|"])
 
 
+def test_account_updates_tell_more_and_free_their_subscription():
+    async def steps(broker: Broker, script: Script) -> None:
+        values = await broker.margin_values()
+        assert (values.previous_day_equity, values.post_expiration_excess) == (900, -7)
+        await broker.server_time()
+        (asked,), (freed,) = script.asked("76"), script.asked("77")
+        assert (asked[2], asked[3:6]) == (freed[2], ["DU1", "", "0"])
+
+    rows = ["PreviousDayEquityWithLoanValue|900|USD|", "PostExpirationExcess|-7|USD|"]
+    session(
+        steps,
+        on76=[
+            *(f"73|1|{{2}}|DU1||{row}" for row in rows),
+            "73|1|{2}|DU2||PostExpirationExcess|5|USD|",
+            "74|1|{2}|",
+        ],
+    )
+
+
 def test_a_contract_that_is_not_known_is_a_clear_failure():
     async def steps(broker: Broker, script: Script) -> None:
         with pytest.raises(GatewayError, match="lists 0 contracts for 12345"):

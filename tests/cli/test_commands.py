@@ -38,6 +38,7 @@ VERBS = [
     "report",
     "log",
     "reconcile",
+    "doctor",
     "ack",
     "hand-over",
     "record",

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from spxarb.config.schema import RiskManagementSettings, TradingSettings
 from spxarb.core.exits import ExitView, closing_cost, current_pnl, exit_signal, settlement_cash
 from spxarb.core.fees import FeeSchedule
+from spxarb.core.margin import margin_not_asked
 from spxarb.core.model import (
     NEW_YORK,
     PENNY,
@@ -21,7 +22,6 @@ from spxarb.core.model import (
     Contract,
     ExitReason,
     LegName,
-    MarginAnswer,
     Quote,
     TickRule,
     dec,
@@ -37,8 +37,6 @@ from spxarb.core.strategy import (
     Risk,
     allowed,
     entry_checks,
-    margin_check,
-    margin_not_asked,
     nearest_strike,
     risk_of,
     spread_credit,
@@ -539,60 +537,6 @@ def test_whatever_the_quotes_every_check_answers_and_an_entry_needs_all_four_sou
         assert all(quote.data_type == 1 and not quote.halted for quote in (spx, spy, index, stock))
         assert all(0 < quote.bid <= quote.ask for quote in (spx, spy, stock))
         assert index.last > 0
-
-
-# --- margin -------------------------------------------------------------------------------------
-
-
-def answer(change="50000", **more):
-    known = {
-        "initial_change": None if change is None else dec(change),
-        "maintenance_change": None,
-        "equity_with_loan_after": None,
-        "initial_after": None,
-        "commission": None,
-    }
-    return MarginAnswer(**{**known, **more})
-
-
-@pytest.mark.parametrize(("funds", "ok"), [("60000.00", True), ("59999.99", False), ("1000000", True)])
-def test_the_available_funds_carry_the_margin_with_a_reserve(funds, ok):
-    found = margin_check(answer(), dec(funds), dec("1.2"))
-    assert (found.name, found.ok, found.value, found.limit) == ("margin", ok, 60000, dec(funds))
-
-
-def test_a_refusal_by_the_broker_is_told_in_its_words():
-    found = margin_check(answer(None, rejected="Equity too low."), dec(50000))
-    assert (found.ok, found.message) == (False, "The broker would refuse the order: Equity too low.")
-
-
-def test_a_refusal_counts_though_a_margin_was_told():
-    assert margin_check(answer("1", rejected="No permission"), dec(50000)).ok is False
-
-
-@pytest.mark.parametrize(
-    ("what", "funds"), [(None, dec(50000)), (answer(None), dec(50000)), (answer(), None), (None, None)]
-)
-def test_a_margin_that_nobody_told_is_no_pass(what, funds):
-    assert margin_check(what, funds).ok is None
-
-
-def test_an_account_under_water_after_the_order_is_no_pass_though_funds_suffice():
-    found = margin_check(answer("1", equity_with_loan_after=dec(50000), initial_after=dec(50001)), dec(60000))
-    assert found.ok is False
-
-
-def test_an_order_that_frees_margin_does_not_lift_an_overdrawn_account():
-    assert margin_check(answer("-5000"), dec(-1)).ok is False
-
-
-def test_margin_that_was_not_asked_says_why():
-    found = margin_not_asked("other checks failed.")
-    assert (found.name, found.ok, found.message) == (
-        "margin",
-        None,
-        "Margin was not asked: other checks failed.",
-    )
 
 
 # --- allowed ------------------------------------------------------------------------------------

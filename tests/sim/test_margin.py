@@ -168,3 +168,19 @@ def test_account_values_belong_together(desk):
     assert desk.value("GrossPositionValue") == pytest.approx(2025)
     daily, unrealized, realized = desk.exchange.pnl()
     assert daily == pytest.approx(unrealized + realized) == pytest.approx(net - 1_000_000)
+
+
+def test_yesterdays_equity_stays_while_the_day_goes_on(desk):
+    desk.order(SPY, "SELL", 10, 2.0)
+    assert desk.value("PreviousDayEquityWithLoanValue") == 1_000_000 != desk.value("EquityWithLoanValue")
+
+
+def test_what_expires_in_the_money_is_margined_as_the_shares_that_it_becomes(desk):
+    """10 calls on 678, SPY at 680: 1,000 shares short, sold at 678, each to be margined with 30 %."""
+    assert (desk.value("PostExpirationMargin"), desk.value("PostExpirationExcess")) == (0, 0)
+    desk.order(SPY, "SELL", 10, 2.0)
+    cash = desk.value("TotalCashValue")
+    assert (desk.value("PostExpirationMargin"), desk.value("PostExpirationExcess")) == (0, cash)
+    desk.board.show(SPY_ID, "10:00", MarketQuote(680.0, 680.0, 680.0, 1000, 1000))
+    assert desk.value("PostExpirationMargin") == 0.30 * 680_000
+    assert desk.value("PostExpirationExcess") == pytest.approx(cash + 678_000 - 680_000 - 204_000)

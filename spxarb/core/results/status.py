@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from spxarb.core.greeks import PositionGreeks
-    from spxarb.core.model import AccountValues, ExitReason, TradeStatus
+    from spxarb.core.margin import AccountValues
+    from spxarb.core.model import ExitReason, TradeStatus
     from spxarb.core.records import Trade
     from spxarb.core.results.rows import MatterRow
     from spxarb.core.risk import LegGreeks, StressRow

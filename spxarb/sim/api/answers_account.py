@@ -20,6 +20,8 @@ REPEAT = timedelta(minutes=3)
 """Account values are sent again this often, in market time."""
 MAX_SUMMARIES = 2
 _NOT_MONEY = {"AccountReady", "AccountType", "AccountCode", "Cushion", "DayTradesRemaining", "Currency"}
+_RATES = (("ExchangeRate", "1.00", "BASE"), ("ExchangeRate", "1.00", "USD"))
+"""What a currency is worth in the account's own: of each that is held, and of that one under two names."""
 _LEDGER = ("CashBalance", "TotalCashBalance", "NetLiquidationByCurrency", "UnrealizedPnL", "RealizedPnL")
 
 
@@ -85,6 +87,7 @@ def _values(session: Session) -> Iterator[tuple[str, str, str]]:
     """Tag, value and currency of every account value."""
     for tag, value in session.gateway.exchange.account_values().items():
         yield tag, value, "" if tag in _NOT_MONEY else "USD"
+    yield from _RATES
 
 
 def _send_account(session: Session) -> None:
@@ -147,7 +150,7 @@ def _ledger(session: Session) -> list[tuple[str, str, str]]:
     values = session.gateway.exchange.account_values()
     names = {"CashBalance": "TotalCashValue", "TotalCashBalance": "TotalCashValue"}
     names["NetLiquidationByCurrency"] = "NetLiquidation"
-    return [(tag, values.get(names.get(tag, tag), "0"), "USD") for tag in _LEDGER]
+    return [*((tag, values.get(names.get(tag, tag), "0"), "USD") for tag in _LEDGER), *_RATES]
 
 
 def cancel_account_summary(session: Session, fields: Fields) -> None:

@@ -44,11 +44,11 @@ class Account:
         self._market = market
         self._ledger = ledger
         self._margin = margin
-        self._day_began = float(ledger.start)
+        self._day_began = self._equity_before = float(ledger.start)
 
     def new_day(self, now: datetime) -> None:
         """From now on the daily profit counts from the present net liquidation value."""
-        self._day_began = self.standing(now).worth
+        self._day_began, self._equity_before, _, _ = self.standing(now)
 
     def mark(self, instrument: Instrument, now: datetime) -> float:
         """The mark, dollars per share or index points: the mid, else the last price, else 0."""
@@ -173,9 +173,35 @@ class Account:
         daily = self.standing(now).worth - self._day_began
         return round(daily, 2), round(unrealized, 2), float(self._ledger.realized)
 
+    def _after_expiration(self, now: datetime) -> tuple[float, float]:
+        """Maintenance margin and excess once today's options have expired as they stand, dollars.
+
+        Calls and puts in the money become shares at their strike, those on the index cash. Both are 0 while
+        nothing expires (as an account was seen that held none).
+        """
+        held = {p.instrument: p.quantity for p in self._ledger.positions.values() if p.quantity}
+        expiring = [item for item in held if item.expiry == now.date()]
+        if not expiring:
+            return 0.0, 0.0
+        cash = float(self._ledger.cash)
+        for item in expiring:
+            quantity, sign = held.pop(item), 1 if item.right == "C" else -1
+            inside = sign * (self._under(item, now) - item.strike)
+            if inside <= 0:
+                continue
+            if item.symbol == "SPX":
+                cash += quantity * inside * item.shares
+                continue
+            (stock,) = self._market.find(item.symbol, "STK")
+            held[stock] = held.get(stock, 0) + sign * quantity * item.shares
+            cash -= sign * quantity * item.strike * item.shares
+        _, equity, _, maintenance = self._standing(now, cash, held)
+        return maintenance, round(equity - maintenance, 2)
+
     def values(self, now: datetime) -> dict[str, str]:
         """The account values by their tags, as text for the wire."""
         worth, equity, initial, maintenance = self.standing(now)
+        margin_after, excess_after = self._after_expiration(now)
         _, unrealized, realized = self.pnl(now)
         funds, excess = equity - initial, equity - maintenance
         gross = sum(abs(holding.market_value) for holding in self.holdings(now))
@@ -197,6 +223,9 @@ class Account:
             "LookAheadMaintMarginReq": maintenance,
             "BuyingPower": max(0.0, funds) * _POWER[self._margin],
             "EquityWithLoanValue": equity,
+            "PreviousDayEquityWithLoanValue": self._equity_before,
+            "PostExpirationMargin": margin_after,
+            "PostExpirationExcess": excess_after,
             "GrossPositionValue": gross,
             "UnrealizedPnL": unrealized,
             "RealizedPnL": realized,

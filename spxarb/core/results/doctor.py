@@ -1,0 +1,73 @@
+"""What `doctor` answers: each part of the set-up, whether it is in order, and how to mend it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from spxarb.core.result import Result
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+
+@dataclass(frozen=True)
+class DoctorLine:
+    """One part of the set-up."""
+
+    name: str
+    ok: bool | None
+    """Null: it was not checked, or it stops nothing but is worth knowing."""
+    message: str
+    mend: str | None = None
+    """What to do about it; null when nothing is to be done."""
+    exit_code: int = 0
+    """What this line alone ends the command with."""
+
+
+@dataclass(frozen=True)
+class MarginFigures:
+    """The initial margin of one part of the spread, dollars."""
+
+    part: str
+    """`short`: the SPY calls alone; `long`: the SPX calls alone; `both`."""
+    contracts: str
+    broker: Decimal | None
+    """By the broker's what-if; null where it was refused or, for both legs at once, cannot be asked."""
+    refused: str | None
+    """The broker's words when it would refuse the order."""
+    reg_t: Decimal | None
+    """By the rules of Regulation T (FINRA 4210)."""
+    portfolio: Decimal | None
+    """By a portfolio scan from -8 to +6 %, at least $37.50 a contract."""
+
+
+@dataclass(frozen=True)
+class DoctorMargin:
+    """Margin for this very position, dollars; all null unless `--margin` was given and could be asked."""
+
+    asked: bool = False
+    currency: str | None = None
+    """What the account is kept in."""
+    equity_with_loan: Decimal | None = None
+    previous_day_equity: Decimal | None = None
+    available_funds: Decimal | None = None
+    initial_margin: Decimal | None = None
+    """Of what the account holds already."""
+    post_expiration_margin: Decimal | None = None
+    post_expiration_excess: Decimal | None = None
+    rules: str | None = None
+    """`reg-t` or `portfolio`: which of them the broker's answer is like."""
+    if_assigned: Decimal | None = None
+    """Maintenance margin of the shares short that the SPY calls become when they are assigned."""
+    parts: tuple[MarginFigures, ...] = ()
+    explained: tuple[str, ...] = ()
+    """The figures in sentences."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorResult(Result):
+    """The whole set-up, part by part."""
+
+    checks: tuple[DoctorLine, ...] = ()
+    margin: DoctorMargin = field(default_factory=DoctorMargin)
