@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spxarb.sim.faults import connections, fills, foreign, messages, orders, positions, quotes
+from spxarb.sim.faults import connections, contracts, fills, foreign, messages, orders, positions, quotes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 GROUPS: Mapping[str, tuple[FaultKind, ...]] = {
     "Connections": connections.KINDS,
     "Messages": messages.KINDS,
+    "Contracts": contracts.KINDS,
     "Orders": orders.KINDS,
     "Fills": fills.KINDS,
     "Positions": positions.KINDS,
