@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from spxarb.core.model import Check
+    from spxarb.core.price_state import PriceState
     from spxarb.core.result import Result
     from spxarb.core.results.ack import AckResult
     from spxarb.core.results.enter import EnterResult, EntryLeg
@@ -197,6 +198,7 @@ _POSITIONS: Columns[PositionResult] = (
     (">SPX strike", lambda position: words(position.spx_strike)),
     (">credit", lambda position: money(position.entry_credit)),
     (">P&L now", lambda position: money(position.current_pnl)),
+    ("prices", lambda position: _price_states(position.prices)),
     ("status", lambda position: position.status),
 )
 _MANAGED: Columns[ManagedPosition] = (
@@ -243,13 +245,34 @@ _MATTERS: Columns[MatterRow] = (
 )
 
 
+def _price_states(prices: Sequence[PriceState]) -> Cell:
+    """In few words what the prices are worth: live, and how old the oldest is, or which are not."""
+    bad = [
+        f"{'halted' if price.halted else price.data or 'unknown'}: {price.of}"
+        for price in prices
+        if price.halted or price.data != "live"
+    ]
+    if bad:
+        return "; ".join(bad), WARN
+    ages = [price.age_seconds for price in prices if price.age_seconds is not None]
+    return f"live, {max(ages):.0f} s" if ages else DASH
+
+
+def _about(value: Decimal | None, uncertainty: Decimal | None) -> str:
+    """A figure, and how far it may be off."""
+    text = amount(value)
+    return text if value is None or uncertainty is None else f"{text} ± {amount(uncertainty)}"
+
+
 # --- screens --------------------------------------------------------------------------------------
 
 
 def _enter(result: EnterResult) -> list[Block]:
     prices, credit, risk = result.prices, result.credit, result.risk
     quotes: list[tuple[str, Cell]] = [
-        ("SPX", amount(prices.spx)),
+        ("SPX", _about(prices.spx, prices.spx_uncertainty)),
+        ("SPX by", words(prices.spx_source)),
+        ("index print", amount(prices.spx_print)),
         ("SPY", amount(prices.spy)),
         ("ratio", amount(prices.ratio, 4)),
     ]
@@ -259,7 +282,7 @@ def _enter(result: EnterResult) -> list[Block]:
         ("net", money(credit.net)),
     ]
     behind: list[tuple[str, Cell]] = [
-        ("strike mismatch, index points", amount(risk.strike_mismatch_points)),
+        ("strike mismatch, index points", _about(risk.strike_mismatch_points, risk.mismatch_uncertainty)),
         ("edge, dollars", money(risk.edge)),
         ("worst case, dollars", money(risk.worst_case)),
     ]
@@ -376,6 +399,7 @@ def _dashboard(result: StatusResult) -> tuple[Pairs, ...]:
                 ("SPX", amount(market.spx_price)),
                 ("SPY", amount(market.spy_price)),
                 ("ratio", amount(market.ratio, 4)),
+                ("prices", _price_states(market.prices or ())),
             ],
         ),
         Pairs(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from spxarb.core.model import Contract, Execution, ExitReason, OrderTicket, TradeStatus
+    from spxarb.core.price_state import PriceState
     from spxarb.core.trades import TradeState
 
 PREFIX = "spxarb:"
@@ -139,7 +140,10 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """An open spread marked to the market: prices and the result if closed, dollars; None where unknown."""
+    """An open spread marked to the market: prices and the result if closed, dollars; None where unknown.
+
+    `states` say what each price is worth: data type, halt, age.
+    """
 
     trade_id: int
     at: datetime
@@ -150,6 +154,7 @@ class Mark:
     spx_bid: Decimal | None
     spx_ask: Decimal | None
     pnl: Decimal | None
+    states: tuple[PriceState, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,18 +26,19 @@ from spxarb.core.market_checks import (
     underlying_drift,
     width,
 )
-from spxarb.core.model import MARGIN, NEW_YORK, ZERO, Check, Side, cents, dec
+from spxarb.core.model import MARGIN, NEW_YORK, ZERO, Check, LegName, Side, cents, dec
 from spxarb.core.payoff import Structure, break_even, edge, worst_case
 from spxarb.core.sentences import plain, sentence, usd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
     from spxarb.core.entry_view import EntryMarket, EntryView
     from spxarb.core.model import Contract, MarginAnswer, Quote, TickRule
 
 DEFAULT_PRICE_LIMITS = PriceLimits()
+TRADING_CLASS = {LegName.SPX: "SPXW", LegName.SPY: "SPY"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,27 @@ def nearest_strikes(contracts: Sequence[Contract], price: Decimal | None, count:
     listed = [(call.strike, call) for call in contracts if call.strike is not None]
     nearest = sorted(listed, key=lambda item: (abs(item[0] - price), item[0]))[:count]
     return [call for _, call in sorted(nearest, key=lambda item: item[0])]
+
+
+def contract_fault(contract: Contract, leg: LegName, today: date) -> str:
+    """Why an entry may not trade this contract, a phrase; empty for a call of ours that expires today.
+
+    On a third Friday the AM-settled SPX options of the same month are listed too: one of them would leave the
+    SPY calls without a hedge from the open on.
+    """
+    wanted = {
+        "trading class": TRADING_CLASS[leg],
+        "right": "C",
+        "expiry": today,
+        "multiplier": OPTION_MULTIPLIER,
+    }
+    has = contract.trading_class, contract.right, contract.expiry, contract.multiplier
+    wrong = [
+        f"its {name} is {found}, not {value}"
+        for (name, value), found in zip(wanted.items(), has, strict=True)
+        if found != value
+    ]
+    return f"{contract} is not to be opened: {'; '.join(wrong)}" if wrong else ""
 
 
 def strike_doubt(

@@ -22,12 +22,16 @@ from spxarb.trading.context import READ_ONLY_CLIENT_ID_OFFSET
 from spxarb.trading.escalation import human_needed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import date, datetime
     from decimal import Decimal
 
+    from spxarb.core.price_state import PriceState
     from spxarb.core.records import Trade
     from spxarb.trading.context import JobContext
+
+    Marks = Mapping[int, tuple[Decimal | None, Sequence[PriceState]]]
+    """By trade: what closing it now would make of it, dollars, and what those prices are worth."""
 
 
 def run(context: JobContext, *, offline: bool) -> StatusResult:
@@ -49,7 +53,7 @@ async def _online(context: JobContext) -> StatusResult:
     from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- ib_insync comes with it
     from spxarb.trading.failsafe import missing  # noqa: PLC0415
     from spxarb.trading.market import underlyings  # noqa: PLC0415
-    from spxarb.trading.marks import enough, mark_trades  # noqa: PLC0415
+    from spxarb.trading.marks import enough, mark_trades, not_live, price_states  # noqa: PLC0415
 
     async with connect_job(context, dry_run=True, client_id_offset=READ_ONLY_CLIENT_ID_OFFSET) as job:
         timeout = context.config.execution.quote_timeout_seconds
@@ -60,14 +64,20 @@ async def _online(context: JobContext) -> StatusResult:
         )
         marked_trades = await mark_trades(job, trades)
         spx, spy = under.spx_price, under.spy_price
-        told = [note for trade in bookkeeping.open_trades(job.ledger) for note in missing(job, trade)]
+        told = not_live(marked_trades)
+        told += [note for trade in bookkeeping.open_trades(job.ledger) for note in missing(job, trade)]
         shown = _status(
             context,
             job.now,
             job.now.date(),
-            {marked.trade.id: marked.pnl for marked in marked_trades},
+            {marked.trade.id: (marked.pnl, marked.states) for marked in marked_trades},
             AccountResult.of(account),
-            MarketResult(spy, spx, spx / spy if spx and spy else None),
+            MarketResult(
+                spy,
+                spx,
+                spx / spy if spx and spy else None,
+                price_states(job, ((contract, contract.symbol) for contract in (under.spx, under.spy))),
+            ),
             connected=True,
         )
         errors = human_needed(
@@ -84,26 +94,26 @@ def _offline(context: JobContext) -> StatusResult:
     day = now.date()
     if context.config.trading.mode == "sim":  # its days are not the machine's
         day = context.ledger.trades.last_day() or day
-    marks = {trade.id: _last_mark(context, trade) for trade in context.ledger.trades.open()}
+    marks: Marks = {trade.id: _last_mark(context, trade) for trade in context.ledger.trades.open()}
     return _status(context, now, day, marks, AccountResult(), MarketResult(), connected=False)
 
 
-def _last_mark(context: JobContext, trade: Trade) -> Decimal | None:
+def _last_mark(context: JobContext, trade: Trade) -> tuple[Decimal | None, Sequence[PriceState]]:
     marks = context.ledger.trades.marks(trade.id)
-    return marks[-1].pnl if marks else None
+    return (marks[-1].pnl, marks[-1].states) if marks else (None, ())
 
 
 def _status(
     context: JobContext,
     now: datetime,
     day: date,
-    open_pnl: Mapping[int, Decimal | None],
+    marks: Marks,
     account: AccountResult,
     market: MarketResult,
     *,
     connected: bool,
 ) -> StatusResult:
-    """The ledger's part beside the broker's; `open_pnl`: dollars by trade, None where not known."""
+    """The ledger's part beside the broker's; `marks`: by trade dollars, None where not known, and prices."""
     ledger = context.ledger
     trades, open_trades = ledger.trades.of_day(day), ledger.trades.open()
     filled = ledger.trades.count_filled(day)
@@ -112,11 +122,11 @@ def _status(
         status=SystemResult(ledger.state.is_trading(), connected, len(open_trades), filled),
         account=account,
         market=market,
-        positions=tuple(PositionResult.of(trade, open_pnl.get(trade.id)) for trade in open_trades),
+        positions=tuple(PositionResult.of(trade, *marks.get(trade.id, (None, ()))) for trade in open_trades),
         trades=tuple(map(TradeResult.of, trades)),
         performance=_performance(
             realized=bookkeeping.realized(trades),
-            unrealized=_sum_known(open_pnl),
+            unrealized=_sum_known({trade_id: pnl for trade_id, (pnl, _) in marks.items()}),
             limit=context.limits.max_daily_loss,
             trades_count=filled,
             active=sum(1 for trade in open_trades if trade.status is TradeStatus.ACTIVE),

@@ -25,6 +25,7 @@ from spxarb.core.model import (
     dec,
 )
 from spxarb.core.plain import plain
+from spxarb.core.price_state import PriceState
 from spxarb.core.records import Fill, Mark, OrderRecord, Purpose, Settlement, Trade
 from spxarb.core.trades import TradeState
 from spxarb.errors import RefusedError
@@ -129,6 +130,10 @@ def _legs_from_json(text: str) -> tuple[LegName, ...]:
     return tuple(map(LegName, json.loads(text)))
 
 
+def _states_from_json(text: str) -> tuple[PriceState, ...]:
+    return tuple(PriceState(**state) for state in json.loads(text))
+
+
 LEG = Column("leg", str, LegName)
 PURPOSE = Column("purpose", str, Purpose)
 SIDE = Column("side", str, Side)
@@ -224,6 +229,7 @@ MARK: dict[str, Column] = _named(
     _whole("trade_id"),
     _moment("at"),
     *(_number(name) for name in ("spy", "spx", "spy_bid", "spy_ask", "spx_bid", "spx_ask", "pnl")),
+    Column("states", to_json, _states_from_json),
 )
 MATTER: dict[str, Column] = _named(
     _whole("id"),

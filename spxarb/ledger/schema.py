@@ -302,6 +302,11 @@ def looks(db: Database) -> None:
     db.execute("ALTER TABLE runs ADD COLUMN market_time TEXT")
 
 
+def price_states(db: Database) -> None:
+    """What the prices of a mark are worth: live or not, halted, how old."""
+    db.execute("ALTER TABLE marks ADD COLUMN states TEXT NOT NULL DEFAULT '[]'")
+
+
 MIGRATIONS: list[Callable[[Database], None]] = [
     first_tables,
     overnight_positions,
@@ -310,6 +315,7 @@ MIGRATIONS: list[Callable[[Database], None]] = [
     matters,
     closing_prices,
     looks,
+    price_states,
 ]
 """The nth, counted from 1, turns version n - 1 into version n."""
 

@@ -20,6 +20,7 @@ from spxarb.core.sessions import STORED_TIMETABLE, stored_day
 from spxarb.core.strategy import (
     Credit,
     allowed,
+    contract_fault,
     entry_checks,
     margin_check,
     margin_not_asked,
@@ -185,6 +186,13 @@ def _buys_resting(job: ConnectedJob, contract: Contract) -> list[str]:
 
 
 # --- opening --------------------------------------------------------------------------------------
+
+
+def not_to_be_opened(job: ConnectedJob, market: EntryMarket) -> str:
+    """Why the calls may not be traded, asserted before every entry's orders; empty for nothing."""
+    legs = ((LegName.SPX, market.spx_call), (LegName.SPY, market.spy_call))
+    found = [contract_fault(call, leg, job.now.date()) for leg, call in legs if call is not None]
+    return "; ".join(filter(None, found))
 
 
 def open_plan(context: JobContext, market: EntryMarket) -> OpenPlan:

@@ -23,11 +23,12 @@ from spxarb.core.market_checks import (
     strikes,
     underlying_drift,
 )
-from spxarb.core.model import NEW_YORK, Contract, Quote, dec
+from spxarb.core.model import NEW_YORK, Contract, LegName, Quote, dec
 from spxarb.core.parity import ParityPrice
 from spxarb.core.strategy import (
     Credit,
     allowed,
+    contract_fault,
     entry_checks,
     nearest_strikes,
     risk_of,
@@ -274,6 +275,30 @@ def test_the_strikes_around_a_price_are_the_nearest_ones_in_their_order(steps, p
     assert len(found) == min(count, len(listed))
     others = {one.strike for one in listed} - set(found)
     assert all(abs(near - price) <= abs(far - price) for near in found for far in others)
+
+
+TODAY = NOW.date()
+SPXW = Contract(
+    1, "SPX", "OPT", trading_class="SPXW", expiry=TODAY, strike=dec(6800), right="C", multiplier=100
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, ""),
+        ({"trading_class": "SPX"}, "its trading class is SPX, not SPXW"),
+        ({"trading_class": "SPY"}, "its trading class is SPY, not SPXW"),
+        ({"right": "P"}, "its right is P, not C"),
+        ({"expiry": TODAY + timedelta(days=1)}, "its expiry is 2026-11-25, not 2026-11-24"),
+        ({"expiry": None}, "its expiry is None, not 2026-11-24"),
+        ({"multiplier": 10}, "its multiplier is 10, not 100"),
+    ],
+)
+def test_only_a_call_of_ours_that_expires_today_is_opened(changes, words):
+    assert contract_fault(replace(SPXW, **changes), LegName.SPX, TODAY).endswith(words)
+    assert bool(contract_fault(replace(SPXW, **changes), LegName.SPX, TODAY)) is bool(words)
+    assert contract_fault(replace(SPXW, trading_class="SPY"), LegName.SPY, TODAY) == ""
 
 
 # --- a credit that nothing explains ----------------------------------------------------------------------------

@@ -5,17 +5,21 @@ The rich-spy day at 9:35: SPX by parity is 6667.20, its print 6667.16; at the mo
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from actions import check_of, failed, playing
-from harness import fault
+from actions import check_of, enter, failed, playing, settings
+from harness import Stage, fault
+from sink import listening_sink
+
+from spxarb.sim.control import RunningSim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness import Done, Stage
+    from harness import Done
 
 SPX = {"symbol": "SPX", "sec_type": "IND"}
 SPY = {"symbol": "SPY", "sec_type": "STK"}
@@ -169,6 +173,16 @@ def test_a_strike_at_the_money_that_is_missing_or_doubled_is_named_with_its_reas
     assert "parity of 4 strikes" in check_of(done, "index_price")["message"]
 
 
+def test_on_a_third_friday_the_class_is_spxw_and_the_expiry_today(tmp_path):
+    """SPX options settled at that day's open are listed too; they had their last trade the day before."""
+    with RunningSim(date="2026-02-20", regime="rich-spy", at="09:35", speed=0) as sim:
+        stage = Stage(tmp_path, sim)
+        stage.write_config(trading={"min_entry_credit": -1000})
+        done = enter(stage)
+    legs = {(leg["trading_class"], leg["expiration"], leg["right"]) for leg in done["legs"]}
+    assert legs == {("SPXW", "2026-02-20", "C"), ("SPY", "2026-02-20", "C")}
+
+
 # --- farms -----------------------------------------------------------------------------------------------------------
 
 
@@ -196,3 +210,46 @@ def test_the_second_look_must_allow_it_too(stage):
     assert done["would"] == "skip"
     assert {"market_data", "halted", "second_look"} <= set(failed(done))
     says(done, "second_look", "A second look 3 s later does not: it says no by market_data, halted")
+
+
+# --- while a spread is open ----------------------------------------------------------------------------------------------
+
+
+def test_what_the_prices_of_an_open_spread_are_worth_stands_in_marks_status_and_results(tmp_path):
+    """SPY is above its threshold by live prices, and below it by those of 90 minutes ago."""
+    with playing(tmp_path) as stage, listening_sink() as sink:
+        enter(stage)
+        stage.at("11:00")
+        settings(stage, assignment_risk_threshold=1, max_position_loss=5000, max_daily_loss=5000)
+        stage.sim.control.script(
+            [fault("delayed", minutes=90, when=SPY), fault("old_last", seconds=40, when=SPX)]
+        )
+        done = stage.run("monitor", env=sink.variables)
+        (position,) = done["positions"]
+        assert (done.code, position["action"]) == (0, "held"), done.err
+        (told,) = sink.alerts
+        assert "old prices of SPX; delayed prices of SPY, so its assignment threshold is blind" in told
+        states = {state["of"]: (state["data"], state["halted"]) for state in position["prices"]}
+        assert states == {
+            "SPX": ("live", False),
+            "SPY": ("delayed", False),
+            "the SPX call": ("live", False),
+            "the SPY call": ("live", False),
+        }
+        ages = {state["of"]: state["age_seconds"] for state in position["prices"]}
+        assert ages["SPX"] >= 40
+        assert all(age < 10 for of, age in ages.items() if of != "SPX")
+        (mark,) = stage.sql("SELECT states FROM marks")
+        assert json.loads(mark["states"]) == position["prices"]
+        stage.sim.control.script([fault("halted", when=SPY)])
+        status = stage.run("status")
+        halted = [state["of"] for state in status["market"]["prices"] if state["halted"]]
+        assert (halted, [p["of"] for p in status["positions"][0]["prices"] if p["halted"]]) == (
+            ["SPY"],
+            ["SPY"],
+        )
+        assert any(
+            "halted prices of SPY, so its assignment threshold is blind" in note for note in status["notes"]
+        )
+        stage.sim.control.script()
+        assert stage.run("monitor")["positions"][0]["exit_reason"] == "ASSIGNMENT_RISK"

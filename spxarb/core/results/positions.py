@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from spxarb.core.model import ExitReason, LegName, TradeStatus
+    from spxarb.core.price_state import PriceState
     from spxarb.core.records import Trade
 
 
@@ -39,10 +40,12 @@ class PositionResult:
     current_pnl: Decimal | None
     """Dollars: the entry credit less what closing costs now, commissions included; null when not known."""
     status: TradeStatus
+    prices: tuple[PriceState, ...] = field(default=(), kw_only=True)
+    """What its P&L and its limits rest on; empty when the broker was not asked."""
 
     @classmethod
-    def of(cls, trade: Trade, pnl: Decimal | None) -> Self:
-        return cls(*_position(trade, pnl))
+    def of(cls, trade: Trade, pnl: Decimal | None, prices: Sequence[PriceState] = ()) -> Self:
+        return cls(*_position(trade, pnl), prices=tuple(prices))
 
 
 @dataclass(frozen=True)
@@ -63,10 +66,12 @@ class ManagedPosition(PositionResult):
         action: Action,
         reason: ExitReason | None,
         residual: Sequence[LegName],
+        prices: Sequence[PriceState] = (),
     ) -> Self:
         """The trade as it is afterwards; `pnl` was measured before."""
         reason = reason or trade.exit_reason
-        return cls(*_position(trade, pnl), reason, action, tuple(residual) or trade.residual)
+        left = tuple(residual) or trade.residual
+        return cls(*_position(trade, pnl), reason, action, left, prices=tuple(prices))
 
 
 def _position(

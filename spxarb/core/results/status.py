@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from spxarb.core.model import AccountValues, ExitReason, TradeStatus
+    from spxarb.core.price_state import PriceState
     from spxarb.core.records import Trade
     from spxarb.core.results.positions import PositionResult
     from spxarb.core.results.rows import MatterRow
@@ -54,6 +55,8 @@ class MarketResult:
     spx_price: Decimal | None = None
     ratio: Decimal | None = None
     """SPX / SPY."""
+    prices: tuple[PriceState, ...] | None = None
+    """What these prices are worth; null without a connection."""
 
 
 @dataclass(frozen=True)
