@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from spxarb.core.results.report import ReportResult
     from spxarb.core.results.rows import DayRow, MatterRow, TradeRow
     from spxarb.core.results.settle import SettleResult
-    from spxarb.core.results.status import StatusResult, TradeResult
+    from spxarb.core.results.status import PositionPrices, StatusResult, TradeResult
     from spxarb.core.results.switch import SwitchResult
 
 T = TypeVar("T")
@@ -198,7 +198,6 @@ _POSITIONS: Columns[PositionResult] = (
     (">SPX strike", lambda position: words(position.spx_strike)),
     (">credit", lambda position: money(position.entry_credit)),
     (">P&L now", lambda position: money(position.current_pnl)),
-    ("prices", lambda position: _price_states(position.prices)),
     ("status", lambda position: position.status),
 )
 _MANAGED: Columns[ManagedPosition] = (
@@ -238,6 +237,10 @@ _DAYS: Columns[DayRow] = (
     (">drawdown", lambda day: amount(day.max_drawdown)),
 )
 
+_PRICES: Columns[PositionPrices] = (
+    (">trade", lambda one: words(one.trade_id)),
+    ("prices", lambda one: _price_states(one.prices)),
+)
 _MATTERS: Columns[MatterRow] = (
     (">id", lambda matter: words(matter.id)),
     ("since", lambda matter: moment(matter.since, "%Y-%m-%d %H:%M")),
@@ -374,6 +377,7 @@ def _status(result: StatusResult) -> list[Block]:
     return [
         Beside(_dashboard(result)),
         _grid("Positions", _POSITIONS, result.positions),
+        *([_grid("Prices of open spreads", _PRICES, result.prices)] if result.prices else []),
         _grid("Trades", _TODAY, result.trades),
         *([_differences(result.reconciliation)] if result.reconciliation else []),
         *_open_matters(result.matters),
@@ -399,7 +403,7 @@ def _dashboard(result: StatusResult) -> tuple[Pairs, ...]:
                 ("SPX", amount(market.spx_price)),
                 ("SPY", amount(market.spy_price)),
                 ("ratio", amount(market.ratio, 4)),
-                ("prices", _price_states(market.prices or ())),
+                ("prices", _price_states(result.market_prices)),
             ],
         ),
         Pairs(

@@ -12,6 +12,7 @@ from spxarb.core.results.status import (
     AccountResult,
     MarketResult,
     PerformanceResult,
+    PositionPrices,
     StatusResult,
     SystemResult,
     TradeResult,
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
     Marks = Mapping[int, tuple[Decimal | None, Sequence[PriceState]]]
     """By trade: what closing it now would make of it, dollars, and what those prices are worth."""
+
+
+UNMARKED: tuple[None, tuple[()]] = (None, ())
 
 
 def run(context: JobContext, *, offline: bool) -> StatusResult:
@@ -72,19 +76,19 @@ async def _online(context: JobContext) -> StatusResult:
             job.now.date(),
             {marked.trade.id: (marked.pnl, marked.states) for marked in marked_trades},
             AccountResult.of(account),
-            MarketResult(
-                spy,
-                spx,
-                spx / spy if spx and spy else None,
-                price_states(job, ((contract, contract.symbol) for contract in (under.spx, under.spy))),
-            ),
+            MarketResult(spy, spx, spx / spy if spx and spy else None),
             connected=True,
         )
         errors = human_needed(
             job.findings.unproven,
             mend="Compare the account at the broker with `spxarb report --csv --table executions`",
         )
-        status = replace(shown, notes=(*shown.notes, *told), reconciliation=job.findings.all)
+        status = replace(
+            shown,
+            notes=(*shown.notes, *told),
+            reconciliation=job.findings.all,
+            market_prices=price_states(job, ((under.spx, "SPX"), (under.spy, "SPY"))),
+        )
         return context.finish(status, errors=errors)
 
 
@@ -122,7 +126,8 @@ def _status(
         status=SystemResult(ledger.state.is_trading(), connected, len(open_trades), filled),
         account=account,
         market=market,
-        positions=tuple(PositionResult.of(trade, *marks.get(trade.id, (None, ()))) for trade in open_trades),
+        positions=tuple(PositionResult.of(trade, marks.get(trade.id, UNMARKED)[0]) for trade in open_trades),
+        prices=tuple(PositionPrices(trade_id, tuple(prices)) for trade_id, (_, prices) in marks.items()),
         trades=tuple(map(TradeResult.of, trades)),
         performance=_performance(
             realized=bookkeeping.realized(trades),

@@ -243,8 +243,8 @@ def test_what_the_prices_of_an_open_spread_are_worth_stands_in_marks_status_and_
         assert json.loads(mark["states"]) == position["prices"]
         stage.sim.control.script([fault("halted", when=SPY)])
         status = stage.run("status")
-        halted = [state["of"] for state in status["market"]["prices"] if state["halted"]]
-        assert (halted, [p["of"] for p in status["positions"][0]["prices"] if p["halted"]]) == (
+        halted = [state["of"] for state in status["market_prices"] if state["halted"]]
+        assert (halted, [p["of"] for p in status["prices"][0]["prices"] if p["halted"]]) == (
             ["SPY"],
             ["SPY"],
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
@@ -40,12 +40,10 @@ class PositionResult:
     current_pnl: Decimal | None
     """Dollars: the entry credit less what closing costs now, commissions included; null when not known."""
     status: TradeStatus
-    prices: tuple[PriceState, ...] = field(default=(), kw_only=True)
-    """What its P&L and its limits rest on; empty when the broker was not asked."""
 
     @classmethod
-    def of(cls, trade: Trade, pnl: Decimal | None, prices: Sequence[PriceState] = ()) -> Self:
-        return cls(*_position(trade, pnl), prices=tuple(prices))
+    def of(cls, trade: Trade, pnl: Decimal | None) -> Self:
+        return cls(*_position(trade, pnl))
 
 
 @dataclass(frozen=True)
@@ -57,6 +55,8 @@ class ManagedPosition(PositionResult):
     action: Action
     residual: tuple[LegName, ...]
     """Legs left to cash settlement; usually empty."""
+    prices: tuple[PriceState, ...] = ()
+    """What its P&L and its limits rest on."""
 
     @classmethod
     def managed(
@@ -71,7 +71,7 @@ class ManagedPosition(PositionResult):
         """The trade as it is afterwards; `pnl` was measured before."""
         reason = reason or trade.exit_reason
         left = tuple(residual) or trade.residual
-        return cls(*_position(trade, pnl), reason, action, left, prices=tuple(prices))
+        return cls(*_position(trade, pnl), reason, action, left, tuple(prices))
 
 
 def _position(

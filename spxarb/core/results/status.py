@@ -55,8 +55,14 @@ class MarketResult:
     spx_price: Decimal | None = None
     ratio: Decimal | None = None
     """SPX / SPY."""
-    prices: tuple[PriceState, ...] | None = None
-    """What these prices are worth; null without a connection."""
+
+
+@dataclass(frozen=True)
+class PositionPrices:
+    """What the P&L and the limits of an open spread rest on."""
+
+    trade_id: int
+    prices: tuple[PriceState, ...]
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,10 @@ class StatusResult(Result):
     account: AccountResult = field(default_factory=AccountResult)
     market: MarketResult = field(default_factory=MarketResult)
     positions: tuple[PositionResult, ...] = ()
+    market_prices: tuple[PriceState, ...] = ()
+    """What the prices of SPX and SPY are worth; empty without a connection."""
+    prices: tuple[PositionPrices, ...] = ()
+    """Of each position; without a connection those of its newest mark."""
     trades: tuple[TradeResult, ...] = ()
     """The trades of the day."""
     performance: PerformanceResult = field(default_factory=PerformanceResult)
