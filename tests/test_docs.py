@@ -26,7 +26,8 @@ from spxarb.config.load import (
     load,
 )
 from spxarb.config.schema import SECTIONS, every_key
-from spxarb.core.model import ENTRY_CHECKS, MARGIN, ExitReason
+from spxarb.core.checks import ENTRY_CHECKS, SECOND_LOOK
+from spxarb.core.model import MARGIN, ExitReason
 from spxarb.ledger.ledger import Ledger
 from spxarb.sim import control
 from spxarb.sim.__main__ import parser as sim_parser
@@ -205,7 +206,7 @@ def test_every_query_runs_on_a_ledger(document, ledger):
 
 def test_the_document_of_the_strategy_has_every_check_in_order_and_every_reason_to_leave():
     checks = [words(row[0])[0] for row in table(DOCS / "strategy.md", "check")]
-    assert checks == [*ENTRY_CHECKS, MARGIN]
+    assert checks == [*ENTRY_CHECKS, SECOND_LOOK, MARGIN]
     reasons = {words(row[0])[0] for row in table(DOCS / "strategy.md", "reason")}
     assert reasons == set(ExitReason) - {ExitReason.ENTRY_UNWOUND}
 

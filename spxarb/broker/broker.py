@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from spxarb.broker import convert
+from spxarb.broker.chains import Chain, OddDetails, by_strike, wanted
 from spxarb.broker.connect import open_wire
 from spxarb.broker.frames import ib_contract, ib_query
 from spxarb.broker.lists import AccountLists, ask_time, together
@@ -53,17 +54,6 @@ class Endpoint:
     client_id: int
     account: str | None
     mode: Literal["paper", "live", "sim"]
-
-
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """Options of one class, expiry and right, by strike; empty when none is listed or a strike is ambiguous.
-
-    `session` holds the liquid hours of the expiry day, None when the gateway did not send them.
-    """
-
-    contracts: tuple[Contract, ...]
-    session: TradingHours | None
 
 
 class Broker(AccountLists):
@@ -116,6 +106,10 @@ class Broker(AccountLists):
         """What the gateway said of nothing that we asked or sent, such as of the account, oldest first."""
         return self._wire.messages
 
+    def farm_trouble(self) -> str:
+        """What the gateway last said of a broken farm that SPX or SPY may come from; empty for none."""
+        return self._wire.farms.trouble()
+
     # --- questions: each within the question timeout, else GatewayError -------------------------
 
     async def account_values(self) -> AccountValues:
@@ -164,13 +158,20 @@ class Broker(AccountLists):
     async def contract(self, con_id: int) -> Contract:
         """The contract of that id on SMART, with its tick sizes; GatewayError when it is not known."""
         details = await self._one(conId=con_id, exchange="SMART")
-        rules = await self._tick_rules([details])
-        return convert.contract(details, rules[convert.market_rule(details)])
+        rule = convert.market_rule(details)
+        if rule is None:
+            raise self._no_tick_sizes()
+        return convert.contract(details, (await self._tick_rules([rule]))[rule])
 
     async def option_chain(
-        self, symbol: str, trading_class: str, expiry: date, right: Literal["C", "P"] = "C"
+        self,
+        symbol: str,
+        trading_class: str,
+        expiry: date,
+        right: Literal["C", "P"] = "C",
+        strike: Decimal | None = None,
     ) -> Chain:
-        """The listed options of one class, expiry and right, with tick sizes.
+        """The listed options of one class, expiry and right, with tick sizes; of one strike, or of all.
 
         One contract-details question with the strike open. reqSecDefOptParams would be cheaper and wrong: it
         returns the cross product of expiries and strikes, many of which are not listed.
@@ -182,27 +183,33 @@ class Broker(AccountLists):
             exchange="SMART",
             currency="USD",
             lastTradeDateOrContractMonth=day,
+            strike=float(strike or 0),
             right=right,
             multiplier="100",
             tradingClass=trading_class,
         )
         found = await self._details(query, f"{trading_class} options of {expiry}")
-        contracts = ((d, convert.contract(d)) for d in found)
-        wanted = [(d, c) for d, c in contracts if _fits(c, trading_class, expiry, right)]
-        if not wanted:
-            return Chain((), None)
-        rules = await self._tick_rules(d for d, _ in wanted)
-        listed = {c.strike: replace(c, ticks=rules[convert.market_rule(d)]) for d, c in wanted}
-        session, doubt = convert.session(wanted[0][0], expiry)
+        odd = [row for row in found if isinstance(row, OddDetails)]
+        rows = wanted(found, trading_class, expiry, right)
+        ids = {convert.market_rule(row) for row, _ in rows}
+        if ids == {None}:
+            raise self._no_tick_sizes()
+        contracts, doubts = by_strike(rows, odd, await self._tick_rules(ids - {None}))
+        if not rows:
+            return Chain((), None, doubts)
+        session, doubt = convert.session(rows[0][0], expiry)
         self._notice(doubt)
-        if len(listed) < len({c.con_id for _, c in wanted}):
-            self._notice(f"{trading_class} {expiry}: more than one contract at a strike")
-            return Chain((), session)
-        return Chain(tuple(sorted(listed.values(), key=lambda c: c.strike or 0)), session)
+        for at, why in sorted(doubts.items()):
+            self._notice(f"{trading_class} {expiry} {at:f} {right}: {why}")
+        return Chain(contracts, session, doubts)
 
     async def _one(self, **attributes: Any) -> ContractDetails:
         name = " ".join(str(value) for value in attributes.values())
-        found = await self._details(ib_query(**attributes), name)
+        rows = await self._details(ib_query(**attributes), name)
+        found = [row for row in rows if not isinstance(row, OddDetails)]
+        for odd in (row for row in rows if isinstance(row, OddDetails)):
+            what = f"A contract cannot be read ({odd.why})"
+            raise GatewayError(f"{what}, in answer to the request for {name}")
         if len({d.contract.conId for d in found if d.contract}) != 1:
             raise GatewayError(
                 f"The gateway at {self._wire.link.where} lists {len(found)} contracts for {name}, not one",
@@ -216,7 +223,7 @@ class Broker(AccountLists):
         details = self._described.get(con_id)
         return None if details is None else convert.session(details, on)[0]
 
-    async def _details(self, query: Any, name: str) -> list[ContractDetails]:
+    async def _details(self, query: Any, name: str) -> list[ContractDetails | OddDetails]:
         req_id = self._wire.new_question()
         try:
             return await self._wire.ask(
@@ -227,21 +234,22 @@ class Broker(AccountLists):
                 return []
             raise
 
-    async def _tick_rules(self, details: Iterable[ContractDetails]) -> dict[int | None, TickRule]:
+    async def _tick_rules(self, ids: Iterable[int | None]) -> dict[int | None, TickRule]:
         """Tick sizes by market rule id, each rule requested once a connection.
 
         They come from the market rule because minTick of SPXW is 0.05 at every price, while 0.05 is refused
         with 110 from 3.00 up (ib_async issue 55).
         """
-        ids = {convert.market_rule(d) for d in details}
-        if None in ids:
-            raise GatewayError(
-                f"The gateway at {self._wire.link.where} sent no market rule (tick sizes) for a contract",
-                mend="Try again; if this persists, restart the Gateway",
-            )
-        new = sorted(rule for rule in ids if rule is not None and rule not in self._rules)
+        known = {rule for rule in ids if rule is not None}
+        new = sorted(known - self._rules.keys())
         self._rules.update(zip(new, await together(*map(self._tick_rule, new)), strict=True))
-        return {rule: self._rules[rule] for rule in ids if rule is not None}
+        return {rule: self._rules[rule] for rule in known}
+
+    def _no_tick_sizes(self) -> GatewayError:
+        return GatewayError(
+            f"The gateway at {self._wire.link.where} sent no market rule (tick sizes) for a contract",
+            mend="Try again; if this persists, restart the Gateway",
+        )
 
     async def _tick_rule(self, rule: int) -> TickRule:
         rows: list[TickRule] = await self._wire.ask(
@@ -363,10 +371,6 @@ class Broker(AccountLists):
 
 def _complete(contract: Contract, quote: Quote) -> bool:
     return quote.last is not None if contract.sec_type == "IND" else quote.two_sided
-
-
-def _fits(contract: Contract, trading_class: str, expiry: date, right: str) -> bool:
-    return (contract.trading_class, contract.expiry, contract.right) == (trading_class, expiry, right)
 
 
 # --- connecting -----------------------------------------------------------------------------------

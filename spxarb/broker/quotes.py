@@ -7,12 +7,13 @@ delayed one when an entitlement lapses: tick ids from 66 up, or a marketDataType
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from spxarb.broker.convert import number
 from spxarb.core import broker_codes
 from spxarb.core.greeks import Greeks
-from spxarb.core.model import Contract, Quote
+from spxarb.core.model import NEW_YORK, Contract, Quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,7 +27,8 @@ _SIZE_OF_PRICE = {1: 0, 2: 3, 66: 69, 67: 70}
 _MODEL = {13, 83}
 NOT_COMPUTED = -2
 _HALTED = {49, 90}
-_DELAYED = frozenset({66, 67, 68, 69, 70, 75, 80, 81, 82, 83, 90})
+_LAST_TIMES = {45, 88}
+_DELAYED = frozenset({66, 67, 68, 69, 70, 75, 80, 81, 82, 83, 88, 90})
 
 _NO_REFUSALS = broker_codes.DATA_ADVISORIES | broker_codes.SYSTEM_WARNINGS
 
@@ -41,6 +43,7 @@ class MarketDataLine:
     greeks: Greeks | None = None
     no_bid: bool = False  # the newest bid was 0
     halted: bool = False
+    last_time: datetime | None = None
     data_type: int | None = None
     received: float | None = None  # monotonic seconds of the newest tick
     refused: str = ""  # the gateway's words when it refuses the data
@@ -59,19 +62,24 @@ class MarketDataLine:
             received=self.received,
             bid_told="bid" in self.prices or "bid" in self.sizes,
             no_bid=self.no_bid,
+            no_size=tuple(name for name in ("bid", "ask") if self.prices.get(name) and self._empty(name)),
+            last_time=self.last_time,
         )
 
     def _side(self, name: str) -> Decimal | None:
+        return None if self._empty(name) else self.prices.get(name)
+
+    def _empty(self, name: str) -> bool:
         # Size 0 withdraws the price beside it, whatever that is (IBKR: "a price of -1 or 0 with a size of 0
         # indicates there are no bids or offers"). A size that has not come yet withdraws nothing.
-        empty = name in self.sizes and self.sizes[name] is None
-        return None if empty else self.prices.get(name)
+        return name in self.sizes and self.sizes[name] is None
 
     def blank(self) -> None:
         """Forget all prices: they are not current any more."""
         self.prices.clear()
         self.sizes.clear()
         self.greeks, self.received, self.no_bid = None, None, False
+        self.last_time = None
 
 
 class Feed:
@@ -149,6 +157,13 @@ class Feed:
         if line and int(fields[3]) in _HALTED:
             line.halted = (number(fields[4]) or 0) > 0
 
+    def text(self, fields: Sequence[str], now: float) -> None:
+        """`46|6|reqId|tickType|value|`: ticks 45 and 88 are when the last price was made, unix seconds."""
+        line = self._touch(fields[2], int(fields[3]), now)
+        seconds = number(fields[4]) if int(fields[3]) in _LAST_TIMES else None
+        if line and seconds:
+            line.last_time = datetime.fromtimestamp(int(seconds), NEW_YORK)
+
     def data_type(self, fields: Sequence[str]) -> None:
         """`58|1|reqId|type|`: 1 live, 2 frozen, 3 delayed, 4 delayed-frozen."""
         line = self._lines.get(int(fields[2]))
@@ -174,7 +189,7 @@ class Feed:
     def _touch(self, req_id: str, kind: int, now: float) -> MarketDataLine | None:
         line = self._lines.get(int(req_id))
         if line:
-            # No tick of a quote carries the exchange's time: arrival is all that is known of its age.
+            # No tick of a bid or ask carries the exchange's time: arrival is all that is known of its age.
             line.received = now
             if kind in _DELAYED and line.data_type in {None, 1}:
                 line.data_type = 3

@@ -17,12 +17,14 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from spxarb.broker import convert
+from spxarb.broker.chains import WITHOUT_VERSION, odd_details
 from spxarb.broker.frames import Fields, ib_contract, ib_order, make_client
 from spxarb.broker.questions import TIME, Link, Questions, RefusalError
 from spxarb.broker.quotes import Feed
 from spxarb.broker.times import zone_named
 from spxarb.core import broker_codes
 from spxarb.core.broker_words import Message
+from spxarb.core.farms import Farms
 from spxarb.core.model import (
     NEW_YORK,
     BrokerEvent,
@@ -87,6 +89,7 @@ class Wire:
         self.questions = Questions(self.link)
         self.commissions: dict[str, Decimal | None] = {}
         self.feed = Feed()
+        self.farms = Farms()
         self.quotes_moved = asyncio.Event()
         self.client_id_in_use = False
         self.progress = ""  # how far a failed logon came: '' (no TCP), 'tcp', 'version'
@@ -145,6 +148,7 @@ class Wire:
             17: lambda f: self.questions.end(int(f[1]), convert.daily_closes(f)),
             21: lambda f: feed.greeks(f, now()),
             45: lambda f: feed.generic(f, now()),
+            46: lambda f: feed.text(f, now()),
             49: lambda f: self.questions.end(TIME, _gateway_time(f)),
             52: lambda f: self.questions.end(int(f[2])),
             53: lambda _: self.questions.end(OPEN_ORDERS),
@@ -276,8 +280,14 @@ class Wire:
             self.notice(str(row))
             return
         place = _QUESTION_OF.get(frame[0] if frame else "")
+        if frame == ["10"] and self._client.serverVersion() < WITHOUT_VERSION:
+            place = 2
         key = convert.whole_number(fields, place) if isinstance(place, int) else place
         what = f"The gateway sent a frame {' '.join(frame)} that cannot be read ({text})"
+        if frame == ["10"] and key is not None:  # one contract of perhaps hundreds
+            self.questions.row(key, odd_details(fields, text, server=self._client.serverVersion()))
+            self.notice(what)
+            return
         asked = self.questions.name(key)
         self.questions.fail(key, GatewayError(f"{what}, in answer to the request for {asked}"))
         self.notice(what)
@@ -432,6 +442,7 @@ class Wire:
 
     def _on_message(self, code: int, text: str) -> None:
         message = Message(code, text)
+        self.farms.on_message(code, text)
         if message.blocks:
             self.link.blocked = message
         if not message.is_routine and message not in self.messages and len(self.messages) < _MAX_NOTICES:

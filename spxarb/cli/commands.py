@@ -284,9 +284,10 @@ def sim(
     control: Annotated[
         int, typer.Option(metavar="PORT", min=0, max=65535, help="For the control; 0 takes a free one.")
     ] = 0,
-    day: Annotated[
-        Path | None, typer.Option("--day", metavar="FILE", help="A recorded day to play (csv, csv.gz).")
-    ] = None,
+    day: Annotated[Path | None, typer.Option("--day", metavar="FILE", help="A recorded day to play.")] = None,
+    trust_last: Annotated[
+        bool, typer.Option("--trust-last", help="Take its last trades for quotes.")
+    ] = False,
     day_date: Annotated[
         date | None,
         day_option("--date", "Date of the synthetic day (default today or the next trading day)."),
@@ -305,9 +306,7 @@ def sim(
     ] = "SIM0000001",
     cash: Annotated[float, typer.Option(metavar="DOLLARS", help="Cash at the start.")] = 1_000_000.0,
     margin: Annotated[Margin, typer.Option(metavar="RULES", help="reg-t or portfolio.")] = Margin.REG_T,
-    faults: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A script of what goes wrong (YAML).")
-    ] = None,
+    faults: Annotated[Path | None, typer.Option(metavar="FILE", help="What goes wrong (YAML).")] = None,
     as_json: AsJson = False,
 ) -> int:
     """Run the simulated gateway until Ctrl-C."""
@@ -320,6 +319,7 @@ def sim(
             port=port,
             control_port=control,
             day_file=day,
+            trust_last=trust_last,
             date=day_date,
             seed=seed,
             regime=regime,

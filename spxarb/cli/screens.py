@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from spxarb.core.fees import FeeComparison
     from spxarb.core.model import Check
+    from spxarb.core.price_state import PriceState
     from spxarb.core.result import Result
     from spxarb.core.results.ack import AckResult
     from spxarb.core.results.doctor import DoctorResult
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from spxarb.core.results.report import ReportResult
     from spxarb.core.results.rows import DayRow, MatterRow, SettlementRow, TradeRow
     from spxarb.core.results.settle import SettleResult
-    from spxarb.core.results.status import SessionResult, StatusResult, TradeResult
+    from spxarb.core.results.status import PositionPrices, SessionResult, StatusResult, TradeResult
     from spxarb.core.results.switch import SwitchResult
 
 
@@ -177,11 +178,34 @@ _SETTLEMENTS: Columns[SettlementRow] = (
     ("source", lambda row: row.source),
 )
 
+_PRICES: Columns[PositionPrices] = (
+    (">trade", lambda one: words(one.trade_id)),
+    ("prices", lambda one: _price_states(one.prices)),
+)
 _MATTERS: Columns[MatterRow] = (
     (">id", lambda matter: words(matter.id)),
     ("since", lambda matter: moment(matter.since, "%Y-%m-%d %H:%M")),
     ("what", lambda matter: (matter.text, WARN)),
 )
+
+
+def _price_states(prices: Sequence[PriceState]) -> Cell:
+    """In few words what the prices are worth: live, and how old the oldest is, or which are not."""
+    bad = [
+        f"{'halted' if price.halted else price.data or 'unknown'}: {price.of}"
+        for price in prices
+        if price.halted or price.data != "live"
+    ]
+    if bad:
+        return "; ".join(bad), WARN
+    ages = [price.age_seconds for price in prices if price.age_seconds is not None]
+    return f"live, {max(ages):.0f} s" if ages else DASH
+
+
+def _about(value: Decimal | None, uncertainty: Decimal | None) -> str:
+    """A figure, and how far it may be off."""
+    text = amount(value)
+    return text if value is None or uncertainty is None else f"{text} ± {amount(uncertainty)}"
 
 
 # --- screens --------------------------------------------------------------------------------------
@@ -190,7 +214,9 @@ _MATTERS: Columns[MatterRow] = (
 def _enter(result: EnterResult) -> list[Block]:
     prices, credit, risk = result.prices, result.credit, result.risk
     quotes: list[tuple[str, Cell]] = [
-        ("SPX", amount(prices.spx)),
+        ("SPX", _about(prices.spx, prices.spx_uncertainty)),
+        ("SPX by", words(prices.spx_source)),
+        ("index print", amount(prices.spx_print)),
         ("SPY", amount(prices.spy)),
         ("ratio", amount(prices.ratio, 4)),
     ]
@@ -200,7 +226,7 @@ def _enter(result: EnterResult) -> list[Block]:
         ("net", money(credit.net)),
     ]
     behind: list[tuple[str, Cell]] = [
-        ("strike mismatch, index points", amount(risk.strike_mismatch_points)),
+        ("strike mismatch, index points", _about(risk.strike_mismatch_points, risk.mismatch_uncertainty)),
         ("edge, dollars", money(risk.edge)),
         ("worst case, dollars", money(risk.worst_case)),
     ]
@@ -304,6 +330,7 @@ def _status(result: StatusResult) -> list[Block]:
         Line(_session(result.session), WARN if result.session.doubt else ""),
         Beside(_dashboard(result)),
         grid("Positions", _POSITIONS, result.positions),
+        *([grid("Prices of open spreads", _PRICES, result.prices)] if result.prices else []),
         *risk_screens.greeks(result),
         *risk_screens.risk(result),
         grid("Trades", _TODAY, result.trades),
@@ -348,6 +375,7 @@ def _dashboard(result: StatusResult) -> tuple[Pairs, ...]:
                 ("SPX", amount(market.spx_price)),
                 ("SPY", amount(market.spy_price)),
                 ("ratio", amount(market.ratio, 4)),
+                ("prices", _price_states(result.market_prices)),
             ],
         ),
         Pairs(

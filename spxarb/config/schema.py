@@ -176,6 +176,54 @@ class TradingSettings(Section):
     )
 
 
+class PricesSettings(Section):
+    """What a price must be to be believed; each limit stops entries, and no exit."""
+
+    max_quote_age_seconds: Seconds = Field(
+        default=10, gt=0, le=600, description="Maximum time since the newest tick of each quote."
+    )
+    max_index_age_seconds: Seconds = Field(
+        default=15, gt=0, le=600, description="Maximum time since the SPX index was last computed."
+    )
+    max_legs_apart_seconds: Seconds = Field(
+        default=5, gt=0, le=600, description="Maximum time between the newest ticks of the two calls."
+    )
+    max_index_difference: Number = Field(
+        default=Decimal(2),
+        gt=0,
+        le=1000,
+        description="Maximum difference of SPX by put-call parity from the index, and its maximum "
+        "uncertainty, index points.",
+    )
+    max_ratio_difference: Number = Field(
+        default=Decimal(5),
+        gt=0,
+        le=1000,
+        description="Maximum difference of SPX by parity from the ratio last measured x SPY, index points.",
+    )
+    max_ratio_drift: Number = Field(
+        default=Decimal(10),
+        gt=0,
+        le=1000,
+        description="Maximum drift of SPX/SPY from the median of its last five measurements, basis points.",
+    )
+    max_underlying_drift: Number = Field(
+        default=Decimal(3),
+        gt=0,
+        le=1000,
+        description="Maximum move of SPX or SPY while an entry is decided, index points.",
+    )
+    max_unexplained_credit: Number = Field(
+        default=Decimal(750),
+        gt=0,
+        le=1_000_000,
+        description="Maximum credit beyond what the mismatch of the strikes explains, dollars.",
+    )
+    second_look_seconds: Seconds = Field(
+        default=3, gt=0, le=60, description="Time between the two looks that must both allow an entry."
+    )
+
+
 class RiskManagementSettings(Section):
     """Loss limits."""
 
@@ -369,6 +417,7 @@ class Sections(BaseModel):
 
     ib: IbSettings = Field(default_factory=IbSettings)
     trading: TradingSettings = Field(default_factory=TradingSettings)
+    prices: PricesSettings = Field(default_factory=PricesSettings)
     risk_management: RiskManagementSettings = Field(default_factory=RiskManagementSettings)
     execution: ExecutionSettings = Field(default_factory=ExecutionSettings)
     dashboard: DashboardSettings = Field(default_factory=DashboardSettings)

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from spxarb.core.limits import Limits
     from spxarb.core.model import Contract
     from spxarb.core.sessions import TradingDay
-    from spxarb.core.strategy import Limits
 
 SECOND_LOOK_SECONDS = 3.0
 """How far apart two looks at the prices are, of which the second confirms the first."""

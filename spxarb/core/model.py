@@ -162,6 +162,8 @@ class Quote:
     received: float | None = None  # monotonic seconds of the newest tick
     bid_told: bool = False  # the broker has sent something of the bid, be it only -1
     no_bid: bool = False  # the broker has sent a bid of 0: nobody bids. Of -1 nothing is known
+    no_size: tuple[str, ...] = ()  # sides ("bid", "ask") that have a price and a size of 0: withdrawn
+    last_time: datetime | None = None  # when `last` was traded, or the index computed
 
     @property
     def mid(self) -> Decimal | None:
@@ -293,19 +295,7 @@ class Position:
 
 
 MARGIN = "margin"
-ENTRY_CHECKS = (
-    "time_window",
-    "trading_enabled",
-    "max_trades",
-    "daily_loss",
-    "market_data",
-    "strikes",
-    "tracking_ratio",
-    "spx_spread",
-    "spy_spread",
-    "net_credit",
-)
-"""The checks of an entry, in this order; MARGIN comes last, from the job that asks the broker."""
+"""The check that comes last, from the job that asks the broker; the others are in `checks`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from spxarb.core.greeks import PositionGreeks
     from spxarb.core.model import Contract, Execution, ExitReason, OrderTicket, TradeStatus
+    from spxarb.core.price_state import PriceState
     from spxarb.core.trades import TradeState
 
 PREFIX = "spxarb:"
@@ -162,7 +163,8 @@ class Settlement:
 class Mark:
     """An open spread marked to the market: prices and the result if closed, dollars; None where unknown.
 
-    `spy_iv` and `spx_iv` are the yearly volatilities behind the greeks.
+    `spy_iv` and `spx_iv` are the yearly volatilities behind the greeks. `states` say what each price is
+    worth: data type, halt, age.
     """
 
     trade_id: int
@@ -177,6 +179,7 @@ class Mark:
     greeks: PositionGreeks = UNKNOWN_GREEKS
     spy_iv: float | None = None
     spx_iv: float | None = None
+    states: tuple[PriceState, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

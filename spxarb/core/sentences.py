@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 _NUMBER = re.compile(r"(trade |\d{4}-\d\d-\d\d)?[\d.,:]*\d", re.IGNORECASE)
 
@@ -34,3 +35,16 @@ def trouble_of(sentence: str) -> str:
     The number of a trade does.
     """
     return _NUMBER.sub(lambda found: found[0] if found[1] else "#", sentence)
+
+
+def usd(value: Decimal) -> str:
+    """Dollars and cents."""
+    return f"-${-value:,.2f}" if value < 0 else f"${value:,.2f}"
+
+
+def plain(value: Decimal | None) -> str:
+    """A number without trailing zeros or an exponent."""
+    if value is None:
+        return "none"
+    text = f"{value.quantize(Decimal('0.0001')):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -10,106 +10,36 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from spxarb.core.day_limits import NOTHING_HAPPENED, DayRecord, daily_loss_check, failed_jobs_obstacle
+from spxarb.core.checks import ENTRY_CHECKS, SECOND_LOOK
+from spxarb.core.day_limits import daily_loss_check, failed_jobs_obstacle
 from spxarb.core.fees import OPTION_MULTIPLIER, FeeSchedule, order_fees
-from spxarb.core.model import ENTRY_CHECKS, MARGIN, NEW_YORK, ZERO, Check, Quote, Side, cents
+from spxarb.core.limits import Limits, PriceLimits
+from spxarb.core.market_checks import (
+    halted,
+    index_price,
+    legs_apart,
+    market_data,
+    not_asked,
+    quote_age,
+    ratio_drift,
+    strikes,
+    tracking_ratio,
+    underlying_drift,
+    width,
+)
+from spxarb.core.model import MARGIN, NEW_YORK, ZERO, Check, LegName, Side, cents, dec
 from spxarb.core.payoff import Structure, break_even, edge, worst_case
-from spxarb.core.sentences import sentence
+from spxarb.core.sentences import plain, sentence, usd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from datetime import datetime
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import date, datetime
 
-    from spxarb.core.model import Contract, TickRule
-    from spxarb.core.sessions import TradingDay, TradingHours
+    from spxarb.core.entry_view import EntryMarket, EntryView
+    from spxarb.core.model import Contract, Quote, TickRule
 
-NOT_ASKED = "the market was not asked, because nothing can be entered now"
-LIVE = 1  # marketDataType of the wire
-NO_QUOTE = Quote()
-_DATA_TYPES = {LIVE: "live", 2: "frozen", 3: "delayed", 4: "delayed and frozen"}
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The configured numbers that a decision needs, named as in the configuration.
-
-    Dollars for the whole spread, but: `max_*_spread` and `max_strike_distance_spy` dollars a share (SPX:
-    index points), `assignment_risk_threshold` dollars of SPY above its strike, ratios SPX / SPY.
-    """
-
-    max_spreads_per_day: int = 2
-    min_entry_credit: Decimal = Decimal(400)
-    assignment_risk_threshold: Decimal = Decimal(10)
-    spy_contracts_per_spread: int = 10
-    spx_contracts_per_spread: int = 1
-    min_ratio: Decimal = Decimal("9.95")
-    max_ratio: Decimal = Decimal("10.05")
-    max_spx_spread: Decimal = Decimal("0.50")
-    max_spy_spread: Decimal = Decimal("0.05")
-    max_strike_distance_spx: Decimal = Decimal("2.5")
-    max_strike_distance_spy: Decimal = Decimal("0.5")
-    max_daily_loss: Decimal = Decimal(1000)
-    max_position_loss: Decimal = Decimal(500)
-    emergency_exit_enabled: bool = True
-    worst_case_within_daily_loss: bool = True
-    max_losses_per_day: int | None = None
-    max_failed_jobs_per_day: int | None = 10
-    margin_reserve_factor: Decimal = Decimal("1.2")
-
-
-@dataclass(frozen=True, slots=True)
-class EntryMarket:
-    """What the market offers an entry: prices, the calls at the money, their quotes; None where unknown.
-
-    `spx_price` and `spy_price` are the underlyings'. `spx_equivalent_mid` is the mid of an SPX call struck at
-    ratio x SPY strike, between listed strikes. `calendar_doubt` says how our calendar and the broker's
-    trading hours disagree, empty when they agree or nobody asked.
-    """
-
-    spx_price: Decimal | None = None
-    spy_price: Decimal | None = None
-    spx_call: Contract | None = None
-    spy_call: Contract | None = None
-    spx_quote: Quote = NO_QUOTE
-    spy_quote: Quote = NO_QUOTE
-    spx_index_quote: Quote = NO_QUOTE
-    spy_stock_quote: Quote = NO_QUOTE
-    spx_equivalent_mid: Decimal | None = None
-    calendar_doubt: str = ""
-    spy_hours: TradingHours | None = None
-
-    @property
-    def ratio(self) -> Decimal | None:
-        """SPX / SPY as measured now; None when either is unknown."""
-        if not self.spx_price or not self.spy_price:
-            return None
-        return self.spx_price / self.spy_price
-
-
-NO_MARKET = EntryMarket()
-
-
-@dataclass(frozen=True, slots=True)
-class EntryView:
-    """All that is known when an entry is considered.
-
-    `unfinished` and `market_doubt` are sentences, empty when there is no doubt: an earlier trade is not in
-    order; the market data cannot be trusted although each quote looks sound. `daily_pnl` is net, realized and
-    unrealized, dollars, None when unknown. `asked_broker` False: the market was not asked, because nothing
-    can be entered anyway.
-    """
-
-    now: datetime
-    day: TradingDay | None
-    trading_enabled: bool
-    trading_reason: str
-    trades_today: int
-    unfinished: str
-    daily_pnl: Decimal | None
-    market: EntryMarket = NO_MARKET
-    asked_broker: bool = True
-    market_doubt: str = ""
-    record: DayRecord = NOTHING_HAPPENED
+DEFAULT_PRICE_LIMITS = PriceLimits()
+TRADING_CLASS = {LegName.SPX: "SPXW", LegName.SPY: "SPY"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +55,19 @@ class Credit:
 class Risk:
     """Beside a credit: M in index points, edge and worst case in dollars, break-even in index points.
 
-    None where it cannot be computed, the break-even also where there is none.
+    None where it cannot be computed, the break-even also where there is none. Each `..._uncertainty`, in the
+    same unit, is how far its figure may be off by the widths of the quotes that SPX, the ratio and the mids
+    come from; None where SPX rests on the index print, which tells no uncertainty.
     """
 
     strike_mismatch_points: Decimal | None = None
     edge: Decimal | None = None
     worst_case: Decimal | None = None
     break_even: Decimal | None = None
+    mismatch_uncertainty: Decimal | None = None
+    edge_uncertainty: Decimal | None = None
+    worst_case_uncertainty: Decimal | None = None
+    break_even_uncertainty: Decimal | None = None
 
 
 # --- what to trade ------------------------------------------------------------------------------
@@ -143,6 +79,55 @@ def nearest_strike(contracts: Sequence[Contract], price: Decimal) -> Contract | 
     if not listed:
         return None
     return min(listed, key=lambda item: (abs(item[0] - price), item[0], item[1]))[2]
+
+
+def nearest_strikes(contracts: Sequence[Contract], price: Decimal | None, count: int) -> list[Contract]:
+    """The `count` listed contracts whose strikes are nearest to `price`, ascending; none without a price."""
+    if price is None:
+        return []
+    listed = [(call.strike, call) for call in contracts if call.strike is not None]
+    nearest = sorted(listed, key=lambda item: (abs(item[0] - price), item[0]))[:count]
+    return [call for _, call in sorted(nearest, key=lambda item: item[0])]
+
+
+def contract_fault(contract: Contract, leg: LegName, today: date) -> str:
+    """Why an entry may not trade this contract, a phrase; empty for a call of ours that expires today.
+
+    On a third Friday the AM-settled SPX options of the same month are listed too: one of them would leave the
+    SPY calls without a hedge from the open on.
+    """
+    wanted = {
+        "trading class": TRADING_CLASS[leg],
+        "right": "C",
+        "expiry": today,
+        "multiplier": OPTION_MULTIPLIER,
+    }
+    has = contract.trading_class, contract.right, contract.expiry, contract.multiplier
+    wrong = [
+        f"its {name} is {found}, not {value}"
+        for (name, value), found in zip(wanted.items(), has, strict=True)
+        if found != value
+    ]
+    return f"{contract} is not to be opened: {'; '.join(wrong)}" if wrong else ""
+
+
+def strike_doubt(
+    symbol: str,
+    contracts: Iterable[Contract],
+    doubts: Mapping[Decimal, str],
+    price: Decimal | None,
+    step: Decimal,
+) -> str:
+    """Which strike at the money is missing, and why; empty where one is listed within half a `step`."""
+    if price is None or any(
+        call.strike is not None and abs(call.strike - price) <= step / 2 for call in contracts
+    ):
+        return ""
+    strike = (price / step).quantize(Decimal(1)) * step
+    why = doubts.get(strike)
+    return (
+        f"{symbol} {plain(strike)} is left out: {why}" if why else f"{symbol} {plain(strike)} is not listed"
+    )
 
 
 def underlying_price(quote: Quote) -> Decimal | None:
@@ -210,19 +195,31 @@ def spy_price_floor(spx_fill: Decimal, limits: Limits, fees: FeeSchedule, ticks:
 # --- may it be entered --------------------------------------------------------------------------
 
 
-def entry_checks(view: EntryView, limits: Limits, fees: FeeSchedule) -> tuple[Check, ...]:
-    """All checks of an entry but `margin`, in the order of ENTRY_CHECKS, whatever the others say."""
+def entry_checks(
+    view: EntryView, limits: Limits, fees: FeeSchedule, prices: PriceLimits = DEFAULT_PRICE_LIMITS
+) -> tuple[Check, ...]:
+    """All that one look answers, in the order of ENTRY_CHECKS, whatever the others say.
+
+    The second look and the margin come after them, from the job.
+    """
     return (
         _time_window(view),
         _trading_enabled(view, limits),
         _max_trades(view, limits),
         _daily_loss(view, limits, fees),
-        _market_data(view),
-        _strikes(view, limits),
-        _tracking_ratio(view, limits),
-        _width("spx_spread", "SPX", view, view.market.spx_quote, limits.max_spx_spread),
-        _width("spy_spread", "SPY", view, view.market.spy_quote, limits.max_spy_spread),
+        market_data(view),
+        halted(view),
+        quote_age(view, prices),
+        legs_apart(view, prices),
+        index_price(view, prices),
+        underlying_drift(view, prices),
+        strikes(view, limits),
+        tracking_ratio(view, limits),
+        ratio_drift(view, prices),
+        width("spx_spread", "SPX", view, view.market.spx_quote, limits.max_spx_spread),
+        width("spy_spread", "SPY", view, view.market.spy_quote, limits.max_spy_spread),
         _net_credit(view, limits, fees),
+        _credit_plausible(view, limits, fees, prices),
     )
 
 
@@ -276,72 +273,10 @@ def _daily_loss(view: EntryView, limits: Limits, fees: FeeSchedule) -> Check:
     return daily_loss_check(view.daily_pnl, view.record, limits, worst, later=later)
 
 
-def _market_data(view: EntryView) -> Check:
-    name, market = "market_data", view.market
-    if not view.asked_broker:
-        return _market_not_asked(name, 0)
-    faults = [
-        *_faults("SPX index", market.spx_index_quote, two_sided=False),
-        *_faults("SPY stock", market.spy_stock_quote),
-        *_call_faults("SPX call", market.spx_call, market.spx_quote),
-        *_call_faults("SPY call", market.spy_call, market.spy_quote),
-        *([view.market_doubt.rstrip(".")] if view.market_doubt else []),
-    ]
-    text = "; ".join(faults) if faults else "All four quotes are live, complete and in order"
-    return Check(name, not faults, len(faults), 0, sentence(text))
-
-
-def _strikes(view: EntryView, limits: Limits) -> Check:
-    name = "strikes"
-    most = {"spx": limits.max_strike_distance_spx, "spy": limits.max_strike_distance_spy}
-    if not view.asked_broker:
-        return _market_not_asked(name, most)
-    distances = {
-        "spx": _distance(view.market.spx_call, view.market.spx_price),
-        "spy": _distance(view.market.spy_call, view.market.spy_price),
-    }
-    answers = [None if gap is None else gap <= most[key] for key, gap in distances.items()]
-    text = "; ".join(_strike_words(key.upper(), gap, most[key]) for key, gap in distances.items())
-    return Check(name, _all_of(answers), distances, most, sentence(text))
-
-
-def _strike_words(symbol: str, gap: Decimal | None, most: Decimal) -> str:
-    if gap is None:
-        return f"{symbol} has no price or no listed call"
-    where = "within" if gap <= most else "more than"
-    return f"the nearest {symbol} strike is {_plain(gap)} from the price, {where} {_plain(most)}"
-
-
-def _tracking_ratio(view: EntryView, limits: Limits) -> Check:
-    name, bounds, ratio = "tracking_ratio", (limits.min_ratio, limits.max_ratio), view.market.ratio
-    if not view.asked_broker:
-        return _market_not_asked(name, bounds)
-    if ratio is None:
-        return Check(name, None, None, bounds, "SPX / SPY is not known, because a price is missing.")
-    ok = limits.min_ratio <= ratio <= limits.max_ratio
-    text = (
-        f"SPX / SPY is {ratio:.4f}, {'within' if ok else 'outside'} "
-        f"{_plain(limits.min_ratio)} to {_plain(limits.max_ratio)}."
-    )
-    return Check(name, ok, ratio, bounds, text)
-
-
-def _width(name: str, symbol: str, view: EntryView, quote: Quote, most: Decimal) -> Check:
-    if not view.asked_broker:
-        return _market_not_asked(name, most)
-    width = quote.width
-    if width is None or not quote.two_sided:
-        return Check(name, None, None, most, f"The {symbol} call has no two-sided quote.")
-    ok = ZERO <= width <= most
-    wide = f"The {symbol} call is {_usd(width)} wide"
-    text = f"{wide}, {'within' if ok else 'more than'} {_usd(most)}." if width >= 0 else f"{wide}: crossed."
-    return Check(name, ok, width, most, text)
-
-
 def _net_credit(view: EntryView, limits: Limits, fees: FeeSchedule) -> Check:
     name, least = "net_credit", limits.min_entry_credit
     if not view.asked_broker:
-        return _market_not_asked(name, least)
+        return not_asked(name, least)
     credit = quoted_credit(view.market, limits, fees)
     if credit is None:
         return Check(
@@ -349,57 +284,53 @@ def _net_credit(view: EntryView, limits: Limits, fees: FeeSchedule) -> Check:
         )
     ok = credit.net >= least
     text = (
-        f"The spread would bring {_usd(credit.net)} net of {_usd(credit.commissions)} commissions, "
-        f"{'at least' if ok else 'less than'} {_usd(least)}."
+        f"The spread would bring {usd(credit.net)} net of {usd(credit.commissions)} commissions, "
+        f"{'at least' if ok else 'less than'} {usd(least)}."
     )
     return Check(name, ok, credit.net, least, text)
 
 
-def _market_not_asked(name: str, limit: object) -> Check:
-    return Check(name, None, None, limit, sentence(NOT_ASKED))
+def _credit_plausible(view: EntryView, limits: Limits, fees: FeeSchedule, prices: PriceLimits) -> Check:
+    """Whether mismatch and model explain the credit: what nobody else offers is first a fault of the data."""
+    name, most = "credit_plausible", prices.max_unexplained_credit
+    if not view.asked_broker:
+        return not_asked(name, most)
+    credit = quoted_credit(view.market, limits, fees)
+    unexplained = risk_of(view.market, limits, credit).edge
+    if credit is None or unexplained is None:
+        text = "What the mismatch of the strikes is worth is not known, so nothing explains the credit."
+        return Check(name, None, None, most, text)
+    ok = unexplained <= most
+    text = (
+        f"The mismatch of the strikes explains {usd(credit.net - unexplained)} of the credit; the other "
+        f"{usd(unexplained)} are {'within' if ok else 'more than'} {usd(most)}"
+    )
+    doubt = "" if ok else ": first a fault of the data"
+    return Check(name, ok, unexplained, most, f"{text}{doubt}.")
 
 
-def _faults(what: str, quote: Quote, *, two_sided: bool = True) -> list[str]:
-    """What is wrong with a quote, phrases; empty when nothing is."""
-    found = []
-    if quote.data_type != LIVE:
-        kind = _DATA_TYPES.get(quote.data_type or 0, "of an unknown kind")
-        found.append(f"{what} data is {kind}, not live")
-    if quote.halted:
-        found.append(f"{what} is halted")
-    if not two_sided and (quote.last is None or quote.last <= 0):
-        found.append(f"{what} has no last price")
-    if two_sided and not quote.two_sided:
-        found.append(f"{what} has no {_missing_side(quote)}")
-    if two_sided and quote.crossed:
-        found.append(f"{what} is crossed (bid {_plain(quote.bid)} above ask {_plain(quote.ask)})")
-    return found
+def second_look(first: EntryView, second: EntryView, again: Iterable[Check], seconds: float) -> Check:
+    """Whether the second look, `seconds` after the first, which allowed an entry, allows the same one."""
+    failed = [check.name for check in again if check.ok is not True]
+    moved = [
+        f"the nearest {name} strike was {plain(before.strike)} and is {plain(after.strike)}"
+        for name, before, after in (
+            ("SPX", first.market.spx_call, second.market.spx_call),
+            ("SPY", first.market.spy_call, second.market.spy_call),
+        )
+        if before is not None and after is not None and before.strike != after.strike
+    ]
+    ok = not failed and not moved
+    why = "; ".join([*([f"it says no by {', '.join(failed)}"] if failed else []), *moved])
+    text = (
+        f"A second look {plain(dec(seconds))} s later {'allows the same entry' if ok else f'does not: {why}'}"
+    )
+    return Check(SECOND_LOOK, ok, failed, [], sentence(text))
 
 
-def _call_faults(what: str, contract: Contract | None, quote: Quote) -> list[str]:
-    return [f"no {what} was found"] if contract is None else _faults(what, quote)
-
-
-def _missing_side(quote: Quote) -> str:
-    no_bid = quote.bid is None or quote.bid <= 0
-    if quote.ask is None:
-        return "bid and no ask" if no_bid else "ask"
-    return "bid"
-
-
-def _distance(call: Contract | None, price: Decimal | None) -> Decimal | None:
-    """Between a call's strike and the price of its underlying, dollars or index points."""
-    if call is None or call.strike is None or price is None:
-        return None
-    return abs(call.strike - price)
-
-
-def _all_of(answers: Iterable[bool | None]) -> bool | None:
-    """No when one says no, else unknown when one is unknown, else yes."""
-    known = list(answers)
-    if False in known:
-        return False
-    return None if None in known else True
+def second_look_not_needed() -> Check:
+    """The line of the second look where the first did not allow an entry."""
+    return Check(SECOND_LOOK, None, None, [], "A second look was not needed: the first allows no entry.")
 
 
 # --- what it risks ------------------------------------------------------------------------------
@@ -420,13 +351,19 @@ def risk_of(market: EntryMarket, limits: Limits, credit: Credit | None) -> Risk:
     structure = structure_of(market, limits)
     if structure is None:
         return Risk()
+    about = market.mismatch_uncertainty
     if credit is None:
-        return Risk(structure.mismatch)
+        return Risk(structure.mismatch, mismatch_uncertainty=about)
+    even = break_even(structure, credit.net)
     return Risk(
         structure.mismatch,
         _edge_of(market, structure, credit),
         cents(worst_case(structure, credit.net)),
-        break_even(structure, credit.net),
+        even,
+        mismatch_uncertainty=about,
+        edge_uncertainty=_edge_uncertainty(market, structure),
+        worst_case_uncertainty=None if about is None else _worst_case_uncertainty(structure, about),
+        break_even_uncertainty=None if even is None else about,
     )
 
 
@@ -437,19 +374,20 @@ def _edge_of(market: EntryMarket, structure: Structure, credit: Credit) -> Decim
     return cents(edge(credit.net, structure, at_equivalent, at_strike))
 
 
+def _edge_uncertainty(market: EntryMarket, structure: Structure) -> Decimal | None:
+    """Dollars: half of the widths of the quotes whose mids stand for the model."""
+    owed, between = market.equivalent_uncertainty, market.spx_quote.width
+    if owed is None or between is None or market.spx_uncertainty is None:
+        return None
+    return cents(structure.short_slope * owed + structure.long_slope * between / 2)
+
+
+def _worst_case_uncertainty(structure: Structure, about: Decimal) -> Decimal:
+    """Dollars: what `about` points of mismatch cost; nothing while the short strike stays the higher one."""
+    return cents(structure.short_slope * max(min(about, structure.mismatch + about), ZERO))
+
+
 # --- words --------------------------------------------------------------------------------------
-
-
-def _usd(value: Decimal) -> str:
-    return f"-${-value:,.2f}" if value < 0 else f"${value:,.2f}"
-
-
-def _plain(value: Decimal | None) -> str:
-    """A number without trailing zeros or an exponent."""
-    if value is None:
-        return "none"
-    text = f"{value.quantize(Decimal('0.0001')):f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _clock(moment: datetime) -> str:

@@ -104,7 +104,12 @@ def _finish(
     shown = [*job.still_there(), *_shares(job)]
     positions = (
         ManagedPosition.managed(
-            ledger.trades.get(marked.trade.id), marked.pnl, exited.action, None, exited.residual
+            ledger.trades.get(marked.trade.id),
+            marked.pnl,
+            exited.action,
+            None,
+            exited.residual,
+            marked.states,
         )
         for marked, exited in exits
     )

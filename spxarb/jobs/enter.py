@@ -19,6 +19,7 @@ from spxarb.trading.entry import (
     entry_result,
     in_the_brokers_words,
     new_trade,
+    not_to_be_opened,
     open_plan,
 )
 from spxarb.trading.escalation import escalated, human_needed
@@ -107,6 +108,8 @@ async def _attempt(job: ConnectedJob, decision: Decision, notes: list[str]) -> _
         return _Attempt(decision, EntryOutcome.SKIPPED, notes=notes)
     if (stopped := job.stop_reason()) is not None:  # while the broker was asked
         why = f"Trading was stopped meanwhile: {stopped}"
+        return _Attempt(decision, EntryOutcome.SKIPPED, why=why, notes=notes)
+    if why := not_to_be_opened(job, decision.view.market):
         return _Attempt(decision, EntryOutcome.SKIPPED, why=why, notes=notes)
     trade = job.ledger.trades.create(new_trade(job, decision))
     spread = job.spread(trade)

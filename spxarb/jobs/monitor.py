@@ -111,7 +111,9 @@ def _finish(
 
 def _position(job: ConnectedJob, one: Managed) -> ManagedPosition:
     trade = job.ledger.trades.get(one.marked.trade.id)
-    return ManagedPosition.managed(trade, one.marked.pnl, one.exited.action, one.reason, one.exited.residual)
+    return ManagedPosition.managed(
+        trade, one.marked.pnl, one.exited.action, one.reason, one.exited.residual, one.marked.states
+    )
 
 
 def _errors(job: ConnectedJob, managed: Sequence[Managed]) -> list[HumanNeededError]:

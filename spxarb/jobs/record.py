@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from pathlib import Path
 
-    from spxarb.broker.broker import Chain
+    from spxarb.broker.chains import Chain
     from spxarb.core.model import Contract
     from spxarb.core.sessions import TradingDay
     from spxarb.trading.connected import ConnectedJob

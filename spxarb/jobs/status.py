@@ -12,6 +12,7 @@ from spxarb.core.results.status import (
     AccountResult,
     MarketResult,
     PerformanceResult,
+    PositionPrices,
     RiskResult,
     SessionResult,
     StatusPosition,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from spxarb.core.greeks import PositionGreeks
+    from spxarb.core.price_state import PriceState
     from spxarb.core.records import Trade
     from spxarb.core.risk import HeldSpread
     from spxarb.trading.context import JobContext
@@ -43,6 +45,7 @@ class _Seen:
 
     pnl: Decimal | None = None
     greeks: PositionGreeks = UNKNOWN_GREEKS
+    states: Sequence[PriceState] = ()
 
 
 def run(context: JobContext, *, offline: bool, risk: bool = False) -> StatusResult:
@@ -65,7 +68,7 @@ async def _online(context: JobContext, *, risk: bool) -> StatusResult:
     from spxarb.trading.failsafe import missing  # noqa: PLC0415
     from spxarb.trading.greeks import dividend_note, spread_of  # noqa: PLC0415
     from spxarb.trading.market import calendar_doubt, underlyings  # noqa: PLC0415
-    from spxarb.trading.marks import enough, mark_trades  # noqa: PLC0415
+    from spxarb.trading.marks import enough, mark_trades, not_live, price_states  # noqa: PLC0415
     from spxarb.trading.matters import not_acknowledged  # noqa: PLC0415
     from spxarb.trading.settlement import shares_in_doubt  # noqa: PLC0415
 
@@ -80,12 +83,16 @@ async def _online(context: JobContext, *, risk: bool) -> StatusResult:
         spreads = [spread_of(job, marked) for marked in marked_trades]
         spx, spy = under.spx_price, under.spy_price
         shares = [matter.text for matter in not_acknowledged(job.ledger, shares_in_doubt(job))]
-        told = [note for trade in bookkeeping.open_trades(job.ledger) for note in missing(job, trade)]
+        told = not_live(marked_trades)
+        told += [note for trade in bookkeeping.open_trades(job.ledger) for note in missing(job, trade)]
         shown = _status(
             context,
             job.now,
             job.now.date(),
-            {spread.trade_id: _Seen(spread.pnl, position_greeks(spread)) for spread in spreads},
+            {
+                marked.trade.id: _Seen(spread.pnl, position_greeks(spread), marked.states)
+                for marked, spread in zip(marked_trades, spreads, strict=True)
+            },
             AccountResult.of(account.in_dollars),
             MarketResult(spy, spx, spx / spy if spx and spy else None),
             connected=True,
@@ -95,8 +102,12 @@ async def _online(context: JobContext, *, risk: bool) -> StatusResult:
             [*job.findings.unproven, *shares],
             mend="Compare the account at the broker with `spxarb report --csv --table executions`",
         )
-        notes = (*shown.notes, *told, *filter(None, [account.note]))
-        status = replace(shown, notes=notes, reconciliation=job.findings.all)
+        status = replace(
+            shown,
+            notes=(*shown.notes, *told, *filter(None, [account.note])),
+            reconciliation=job.findings.all,
+            market_prices=price_states(job, ((under.spx, "SPX"), (under.spy, "SPY"))),
+        )
         if risk:
             told = dividend_note(job, spreads)
             status = replace(status, risk=_risk(spreads), notes=(*status.notes, *told))
@@ -115,7 +126,7 @@ def _offline(context: JobContext) -> StatusResult:
 
 def _last_seen(context: JobContext, trade: Trade) -> _Seen:
     marks = context.ledger.trades.marks(trade.id)
-    return _Seen(marks[-1].pnl, marks[-1].greeks) if marks else _Seen()
+    return _Seen(marks[-1].pnl, marks[-1].greeks, marks[-1].states) if marks else _Seen()
 
 
 def _risk(spreads: Sequence[HeldSpread]) -> RiskResult:
@@ -155,6 +166,7 @@ def _status(
             for trade in open_trades
             for one in [seen.get(trade.id, _Seen())]
         ),
+        prices=tuple(PositionPrices(trade_id, tuple(one.states)) for trade_id, one in seen.items()),
         trades=tuple(map(TradeResult.of, trades)),
         performance=_performance(
             realized=bookkeeping.realized(trades),

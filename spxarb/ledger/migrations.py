@@ -375,6 +375,11 @@ def entry_limits(db: Database) -> None:
     db.execute("CREATE TABLE entry_stops (date TEXT PRIMARY KEY, at TEXT NOT NULL, reason TEXT NOT NULL)")
 
 
+def price_states(db: Database) -> None:
+    """What the prices of a mark are worth: live or not, halted, how old."""
+    db.execute("ALTER TABLE marks ADD COLUMN states TEXT NOT NULL DEFAULT '[]'")
+
+
 MIGRATIONS: list[Callable[[Database], None]] = [
     first_tables,
     overnight_positions,
@@ -388,5 +393,6 @@ MIGRATIONS: list[Callable[[Database], None]] = [
     hand_overs,
     greeks_and_alerts,
     entry_limits,
+    price_states,
 ]
 """The nth, counted from 1, turns version n - 1 into version n."""

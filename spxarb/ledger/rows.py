@@ -27,6 +27,7 @@ from spxarb.core.model import (
     dec,
 )
 from spxarb.core.plain import plain
+from spxarb.core.price_state import PriceState
 from spxarb.core.records import AtHandOver, Fill, FillSource, Mark, OrderRecord, Purpose, Settlement, Trade
 from spxarb.core.settlement import SettlementFigure, Stage
 from spxarb.core.trades import TradeState
@@ -149,6 +150,10 @@ def _legs_from_json(text: str) -> tuple[LegName, ...]:
     return tuple(map(LegName, json.loads(text)))
 
 
+def _states_from_json(text: str) -> tuple[PriceState, ...]:
+    return tuple(PriceState(**state) for state in json.loads(text))
+
+
 LEG = Column("leg", str, LegName)
 PURPOSE = Column("purpose", str, Purpose)
 SIDE = Column("side", str, Side)
@@ -264,6 +269,7 @@ MARK: dict[str, Column] = _named(
     _moment("at"),
     *(_number(name) for name in ("spy", "spx", "spy_bid", "spy_ask", "spx_bid", "spx_ask", "pnl")),
     *(_measure(name) for name in ("spy_iv", "spx_iv")),
+    Column("states", to_json, _states_from_json),
 )
 GREEKS: dict[str, Column] = {
     "source": Column("greeks_source", str, GreekSource),

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import spxarb
+from spxarb.core.model import dec
 from spxarb.errors import Exit
 from spxarb.ledger.rows import from_moment, to_json, to_moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date, datetime
+    from decimal import Decimal
 
     from spxarb.ledger.file import LedgerFile
     from spxarb.ledger.state import TradingState
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 FAILED = (Exit.BUG, Exit.GATEWAY, Exit.REFUSED)
 """How a job ends that did not do its work. What needs a human (6) stops entries until it is dealt with."""
 JOBS = ("enter", "monitor", "settle", "close-all")
+RATIO_MEMORY = timedelta(days=7)
+"""How far back a ratio is recent: SPY's dividend moves it once a quarter."""
+_LATEST_DECISIONS = 40
 ALERTS = "alerts"
 """The row of `meta` that holds which troubles were told."""
 
@@ -101,6 +107,18 @@ class Runs:
         row = {"run_id": run_id or None, "at": to_moment(at), "title": title, "text": text}
         self._file.insert("alerts", {**row, "sent_to": sent_to, "failure": failure})
 
+    def measured_ratios(self, now: datetime, most: int = 5) -> list[Decimal]:
+        """SPX / SPY as earlier decisions to enter have measured it, newest first, of the last week alone."""
+        rows = self._file.rows(
+            "SELECT payload FROM decisions WHERE command = 'enter' AND at > ? AND at < ?"
+            " ORDER BY id DESC LIMIT ?",
+            to_moment(now - RATIO_MEMORY),
+            to_moment(now),
+            _LATEST_DECISIONS,
+        )
+        found = [ratio for row in rows if (ratio := _measured_ratio(row["payload"])) is not None]
+        return found[:most]
+
     def add_decision(
         self,
         run_id: int | None,
@@ -125,3 +143,12 @@ class Runs:
             "payload": to_json(rest),
         }
         return self._file.insert("decisions", row)
+
+
+def _measured_ratio(payload: str) -> Decimal | None:
+    """The ratio in a decision; None where it was not measured, or the row says nothing that can be read."""
+    try:
+        prices = json.loads(payload)["prices"]
+        return dec(prices["ratio"]) if prices["ratio_measured"] else None
+    except (ValueError, TypeError, LookupError, ArithmeticError):
+        return None

@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
         help="port for the control, 0 takes a free one (default)",
     )
     add("--day", dest="day_file", type=Path, help="recorded day to play (csv, csv.gz)")
+    add("--trust-last", action="store_true", help="take its last trades for quotes, one step to each side")
     add(
         "--date",
         type=date.fromisoformat,

@@ -163,7 +163,10 @@ class RunningSim:
     def __enter__(self) -> Self:
         """Start and wait until clients may connect. Raises ControlError with the gateway's output if not."""
         given = {name: value for name, value in self._options.items() if value is not None}
+        flags = [name for name, value in given.items() if value is True]
+        given = {name: value for name, value in given.items() if not isinstance(value, bool)}
         arguments = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+        arguments += [f"--{name.replace('_', '-')}" for name in flags]
         command = [sys.executable, "-m", "spxarb.sim", "--json", "--end-with-input", *arguments]
         with tempfile.TemporaryFile() as errors:
             pipe = subprocess.PIPE

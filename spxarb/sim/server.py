@@ -44,8 +44,9 @@ LAST_WORDS_SECONDS = 1.0
 class SimOptions:
     """What to simulate and where to listen. Port 0 takes a free one; speed 0 stands still until it is moved.
 
-    `day_file` plays a recorded day; without it a synthetic one is made from `date`, `seed` and `regime`.
-    Without a date it is today's, or the next trading day's when the exchange is closed today.
+    `day_file` plays a recorded day, with `trust_last` its last trades as quotes; without it a synthetic one
+    is made from `date`, `seed` and `regime`. Without a date it is today's, or the next trading day's when the
+    exchange is closed today.
     `at` is the New York time of day at which the clock starts. `faults` is a script of faults.
     """
 
@@ -53,6 +54,7 @@ class SimOptions:
     port: int = 4002
     control_port: int = 0
     day_file: Path | None = None
+    trust_last: bool = False
     date: dt.date | None = None
     seed: int = 7
     regime: str = "quiet"
@@ -113,7 +115,7 @@ class MarketClock:
 def build_market(options: SimOptions) -> Market:
     """The day to play. Raises ValueError with one line for a wrong file, date or regime."""
     if options.day_file is not None:
-        return RecordedDay(options.day_file)
+        return RecordedDay(options.day_file, trust_last=options.trust_last)
     from spxarb.sim.market.market import SyntheticDay  # noqa: PLC0415  a recorded day does not need the model
 
     today = dt.datetime.now(NEW_YORK).date()

@@ -44,10 +44,10 @@ if TYPE_CHECKING:
 
     from spxarb.broker.clock import Clock
     from spxarb.core.fees import FeeSchedule
+    from spxarb.core.limits import Limits, PriceLimits
     from spxarb.core.records import Trade
     from spxarb.core.result import Mode, Result
     from spxarb.core.steps import Tactics
-    from spxarb.core.strategy import Limits
     from spxarb.ledger.elsewhere import OtherLedger
     from spxarb.ledger.ledger import Ledger
     from spxarb.trading.heard import Heard
@@ -113,6 +113,13 @@ class JobContext:
     def limits(self) -> Limits:
         """The configuration's numbers for decisions."""
         return limits_of(self.config)
+
+    @cached_property
+    def price_limits(self) -> PriceLimits:
+        """What a price must be to be believed."""
+        from spxarb.core.limits import PriceLimits  # noqa: PLC0415 -- likewise
+
+        return PriceLimits(**dict(self.config.prices))
 
     @cached_property
     def fees(self) -> FeeSchedule:
@@ -202,7 +209,7 @@ class JobContext:
         e, spreads = self.config.execution, 2 + len(self.ledger.trades.open())
         working = (1 + e.max_retry_attempts) * e.order_timeout_seconds
         leaving = e.exit_rungs * e.exit_rung_seconds + e.order_timeout_seconds
-        questions = e.connect_timeout_seconds + 12 * e.question_timeout_seconds + 4 * e.quote_timeout_seconds
+        questions = e.connect_timeout_seconds + 12 * e.question_timeout_seconds + 6 * e.quote_timeout_seconds
         return 2 * questions + 2 * working + spreads * (2 * leaving + PROOF_SECONDS)
 
     def in_time(self, job: Coroutine[Any, Any, T]) -> T:
@@ -471,7 +478,7 @@ def _text(value: object) -> str | None:
 
 def limits_of(config: Config) -> Limits:
     """The numbers of a configuration that decisions need."""
-    from spxarb.core.strategy import Limits  # noqa: PLC0415 -- not needed while nothing is open
+    from spxarb.core.limits import Limits  # noqa: PLC0415 -- not needed while nothing is open
 
     names = Limits.__dataclass_fields__
     values = {**dict(config.trading), **dict(config.risk_management)}

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import TYPE_CHECKING
 
-from spxarb.core.broker_codes import FARM_TROUBLE
 from spxarb.core.broker_words import with_words
+from spxarb.core.entry_view import NO_MARKET, EntryView
 from spxarb.core.execution import Ending, OpenPlan
 from spxarb.core.margin import margin_not_asked
+from spxarb.core.market_checks import believable
 from spxarb.core.model import ExitReason, LegName
 from spxarb.core.records import Trade
 from spxarb.core.results.enter import EnterResult, EntryCredit, EntryLeg, EntryPrices, Verdict
 from spxarb.core.sentences import upper_first
 from spxarb.core.sessions import STORED_TIMETABLE, stored_day, with_hours
 from spxarb.core.strategy import (
-    NO_MARKET,
     Credit,
-    EntryView,
     allowed,
+    contract_fault,
     entry_checks,
     quoted_credit,
     risk_of,
+    second_look,
+    second_look_not_needed,
     spx_price_cap,
     spy_price_floor,
 )
@@ -30,21 +33,20 @@ from spxarb.core.trades import TradeState
 from spxarb.errors import GatewayError
 from spxarb.trading import bookkeeping
 from spxarb.trading.day_record import day_record
-from spxarb.trading.market import entry_market
+from spxarb.trading.market import Listed, LookSettings, entry_market, listed
 from spxarb.trading.market_calendar import timetable
 from spxarb.trading.marks import mark_trades
 from spxarb.trading.quiet import all_quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
     from decimal import Decimal
 
+    from spxarb.core.entry_view import EntryMarket
     from spxarb.core.execution import Outcome
     from spxarb.core.model import Check
     from spxarb.core.pnl import TradePnl
     from spxarb.core.results.enter import EntryOutcome
-    from spxarb.core.strategy import EntryMarket
     from spxarb.trading.connected import ConnectedJob
     from spxarb.trading.context import JobContext
 
@@ -85,47 +87,69 @@ def decide_offline(context: JobContext) -> Decision | None:
         asked_broker=False,
         record=day_record(context, today),
     )
-    checks = entry_checks(view, context.limits, context.fees)
+    checks = entry_checks(view, context.limits, context.fees, context.price_limits)
     if all(check.ok is not False for check in checks):
         return None
-    return Decision(view, (*checks, margin_not_asked("no order is considered")), None)
+    return Decision(
+        view, (*checks, second_look_not_needed(), margin_not_asked("no order is considered")), None
+    )
 
 
 async def decide(job: ConnectedJob) -> Decision:
-    """Look at the market and evaluate every check but the margin."""
+    """Look at the market and evaluate every check but the margin.
+
+    Where the first look allows an entry, a second one some seconds later must allow the same one.
+    """
+    why = "a dry run sends no what-if order" if job.dry_run else "another check failed already"
+    lines, settings = await _lines(job)
+    first = await _look(job, lines, settings)
+    if not allowed(first.checks, with_margin=False):
+        return replace(first, checks=(*first.checks, second_look_not_needed(), margin_not_asked(why)))
+    seconds = job.context.price_limits.second_look_seconds
+    await job.context.waits.sleep(seconds)
+    second = await _look(job, lines, settings)
+    agreed = second_look(first.view, second.view, second.checks, seconds)
+    return replace(second, checks=(*second.checks, agreed, margin_not_asked(why)))
+
+
+async def _lines(job: ConnectedJob) -> tuple[Listed | None, LookSettings]:
+    """The market data lines of this decision, None on a closed day, and what each look is told."""
+    timeout = job.context.config.execution.quote_timeout_seconds
+    ratios, limits = job.ledger.runs.measured_ratios(job.now), job.context.price_limits
+    settings = LookSettings(
+        timeout=timeout,
+        max_age=limits.max_quote_age_seconds,
+        max_uncertainty=limits.max_index_difference,
+        latest_ratio=ratios[0] if ratios else None,
+        recent_ratio=median(ratios) if ratios else None,
+    )
+    return None if job.day is None else await listed(job.broker, job.now.date(), timeout), settings
+
+
+async def _look(job: ConnectedJob, lines: Listed | None, settings: LookSettings) -> Decision:
+    """One look at the market and the ledger, and what its checks say."""
     context, ledger = job.context, job.ledger
-    today, day = job.now.date(), job.day
-    market = NO_MARKET
-    if day is not None:
-        timeout = context.config.execution.quote_timeout_seconds
-        market = await entry_market(job.broker, today, day, timeout)
+    today, market = job.now.date(), NO_MARKET
+    if lines is not None:
+        market = await entry_market(job.broker, lines, job.day, settings)
     now = await job.clock.ask(job.broker)
     marked_trades = await mark_trades(job, bookkeeping.open_trades(ledger))
     pnl = bookkeeping.pnl_of_day(ledger, today, [marked.pnl for marked in marked_trades])
     view = EntryView(
         now=now,
-        day=day,
+        day=job.day,
         trading_enabled=ledger.state.is_trading(),
         trading_reason=ledger.state.trading_reason(),
         trades_today=ledger.trades.count_filled(today),
         unfinished=_unfinished(job),
         daily_pnl=pnl,
-        asked_broker=day is not None,
-        market_doubt=_farm_trouble(job.broker.notices),
+        asked_broker=lines is not None,
+        market_doubt=job.broker.farm_trouble(),
         market=market,
         record=day_record(context, today, marked_trades),
     )
-    checks = entry_checks(view, context.limits, context.fees)
-    why = "a dry run sends no what-if order" if job.dry_run else "another check failed already"
-    return Decision(
-        view, (*checks, margin_not_asked(why)), quoted_credit(market, context.limits, context.fees)
-    )
-
-
-def _farm_trouble(notices: Iterable[str]) -> str:
-    """What the gateway said of its market data during this connection that makes quotes suspect."""
-    codes = {str(code) for code in FARM_TROUBLE}
-    return next((notice for notice in notices if notice.partition(" ")[0] in codes), "")
+    checks = entry_checks(view, context.limits, context.fees, context.price_limits)
+    return Decision(view, checks, quoted_credit(market, context.limits, context.fees))
 
 
 def _unfinished(job: ConnectedJob) -> str:
@@ -147,6 +171,13 @@ def _unfinished(job: ConnectedJob) -> str:
 
 
 # --- opening --------------------------------------------------------------------------------------
+
+
+def not_to_be_opened(job: ConnectedJob, market: EntryMarket) -> str:
+    """Why the calls may not be traded, asserted before every entry's orders; empty for nothing."""
+    legs = ((LegName.SPX, market.spx_call), (LegName.SPY, market.spy_call))
+    found = [contract_fault(call, leg, job.now.date()) for leg, call in legs if call is not None]
+    return "; ".join(filter(None, found))
 
 
 def open_plan(context: JobContext, market: EntryMarket) -> OpenPlan:
@@ -246,11 +277,24 @@ def entry_result(
         outcome=outcome,
         would=decision.would,
         checks=decision.checks,
-        prices=EntryPrices(market.spy_price, market.spx_price, market.ratio),
+        prices=_prices(context, decision.view),
         legs=_legs(context, market, pnl),
         credit=EntryCredit.of(credit),
         risk=risk_of(market, context.limits, credit),
         trade_id=trade.id if trade else None,
+    )
+
+
+def _prices(context: JobContext, view: EntryView) -> EntryPrices:
+    market = view.market
+    return EntryPrices(
+        market.spy_price,
+        market.spx_price,
+        market.ratio,
+        spx_source=market.source,
+        spx_uncertainty=market.spx_uncertainty,
+        spx_print=market.spx_index_quote.last,
+        ratio_measured=believable(view, context.price_limits) if view.asked_broker else None,
     )
 
 

@@ -17,9 +17,9 @@ from spxarb.trading import bookkeeping
 if TYPE_CHECKING:
     from spxarb.broker.broker import Broker
     from spxarb.config.load import Config
+    from spxarb.core.entry_view import EntryMarket
     from spxarb.core.margin import AccountValues
     from spxarb.core.model import Check, Contract
-    from spxarb.core.strategy import EntryMarket
     from spxarb.trading.connected import ConnectedJob
 
 log = logging.getLogger(__name__)

@@ -1,27 +1,39 @@
-"""The market that an entry is decided on: underlyings, today's chains, calls at the money, their quotes."""
+"""The market that an entry is decided on: underlyings, today's chains, calls at the money, their quotes.
+
+SPX is what call and put of the strikes around the money say (`core/parity`); the print of the index is only
+held against it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from spxarb.core.model import Quote
+from spxarb.core.entry_view import NO_QUOTE, EntryMarket, Evidence
+from spxarb.core.parity import PARITY_STRIKES, Pair, parity_price
 from spxarb.core.payoff import interpolate
-from spxarb.core.strategy import EntryMarket, nearest_strike, underlying_price
+from spxarb.core.strategy import nearest_strike, nearest_strikes, strike_doubt, underlying_price
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import date
-    from decimal import Decimal
 
-    from spxarb.broker.broker import Broker, Chain
-    from spxarb.core.model import Contract
+    from spxarb.broker.broker import Broker
+    from spxarb.broker.chains import Chain
+    from spxarb.core.model import Contract, Quote
+    from spxarb.core.parity import ParityPrice
     from spxarb.core.sessions import TradingDay, TradingHours
 
-NEIGHBOUR_SECONDS = 1.0
-"""How long to wait for quotes of the neighbouring strikes: they only serve to estimate the edge."""
+AROUND_SECONDS = 1.0
+"""How long to wait for quotes of the other strikes around the money, once the calls have theirs."""
+ROUGH_RATIO = Decimal(10)
+"""SPX / SPY, near enough to find strikes while the index has no print."""
+STEPS = {"SPX": Decimal(5), "SPY": Decimal(1)}
+"""Between two strikes at the money (Cboe contract specifications)."""
 CLOSE_TOLERANCE = timedelta(minutes=15)
 """SPX options of other expiries trade 15 minutes longer, and the gateway may send their hours."""
 
@@ -58,13 +70,40 @@ async def underlyings(
     return Underlyings(spx, spy, quotes[spx.con_id], quotes[spy.con_id])
 
 
-async def entry_market(
-    broker: Broker,
-    day: date,
-    timetable: TradingDay | None,
-    timeout: float,  # noqa: ASYNC109 -- its end is an answer
-) -> EntryMarket:
-    """The market for an entry on `day`, asked in parallel; quotes are awaited at most `timeout` seconds.
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What can be quoted: the underlyings, today's calls, and the puts around the money by strike.
+
+    `first_spx` (the print) and `first_spy` are the underlyings as they stood when it was asked.
+    """
+
+    spx: Contract
+    spy: Contract
+    spx_chain: Chain
+    spy_chain: Chain
+    around: tuple[Contract, ...]
+    puts: dict[Decimal, Contract]
+    first_spx: Decimal | None
+    first_spy: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class LookSettings:
+    """How long quotes are waited for, seconds, what parity may rest on, and what was measured before.
+
+    `max_age` is seconds, `max_uncertainty` index points. `latest_ratio` and `recent_ratio`: SPX / SPY as
+    measured in earlier runs.
+    """
+
+    timeout: float
+    max_age: float
+    max_uncertainty: Decimal
+    latest_ratio: Decimal | None = None
+    recent_ratio: Decimal | None = None
+
+
+async def listed(broker: Broker, day: date, timeout: float) -> Listed:  # noqa: ASYNC109 -- its end is an answer
+    """The contracts of an entry on `day`, asked in parallel; quotes of all that it needs begin to stream.
 
     Raises GatewayError when the gateway does not answer.
     """
@@ -73,30 +112,126 @@ async def entry_market(
         broker.option_chain("SPX", "SPXW", day),
         broker.option_chain("SPY", "SPY", day),
     )
-    spx_call = _at_the_money(spx_chain, under.spx_price)
+    guess = under.spx_price or (under.spy_price * ROUGH_RATIO if under.spy_price else None)
+    around = nearest_strikes(spx_chain.contracts, guess, PARITY_STRIKES)
     spy_call = _at_the_money(spy_chain, under.spy_price)
-    ratio = under.spx_price / under.spy_price if under.spx_price and under.spy_price else None
-    target = ratio * spy_call.strike if ratio and spy_call and spy_call.strike else None
-    beside = _neighbours(spx_chain.contracts, target)
-    calls = [call for call in (spx_call, spy_call) if call is not None]
-    broker.watch([*calls, *beside])
-    if calls:
-        await broker.quotes([under.spx, under.spy, *calls], timeout)
-    if beside:
-        await broker.quotes(beside, NEIGHBOUR_SECONDS)
+    broker.watch([*around, *([spy_call] if spy_call else [])])
+    puts = await _puts(broker, around, day)
+    broker.watch(puts.values())
+    first = under.spx_quote.last, under.spy_price
+    return Listed(under.spx, under.spy, spx_chain, spy_chain, tuple(around), puts, *first)
+
+
+async def _puts(broker: Broker, calls: Iterable[Contract], day: date) -> dict[Decimal, Contract]:
+    """The puts beside these calls, as far as they are listed: a question for each strike, in parallel."""
+    strikes = [call.strike for call in calls if call.strike is not None]
+    chains = await asyncio.gather(
+        *(broker.option_chain("SPX", "SPXW", day, "P", strike) for strike in strikes)
+    )
+    found = zip(strikes, chains, strict=True)
+    return {strike: chain.contracts[0] for strike, chain in found if len(chain.contracts) == 1}
+
+
+async def entry_market(
+    broker: Broker, lines: Listed, timetable: TradingDay | None, settings: LookSettings
+) -> EntryMarket:
+    """One look at the market. Raises GatewayError when the link is lost.
+
+    The price by parity chooses the calls. When the last quote has come, everything is read again at once, the
+    underlyings too.
+    """
+    spx_call, spy_call = _nearest(broker, lines, settings)
+    main = [call for call in (spx_call, spy_call) if call is not None]
+    await broker.quotes([lines.spx, lines.spy, *main], settings.timeout)
+    await broker.quotes([*lines.around, *lines.puts.values()], AROUND_SECONDS)
+    spx_call, spy_call = _nearest(broker, lines, settings)
+    beside = _neighbours(lines.spx_chain.contracts, _equivalent(broker, lines, settings, spy_call))
+    late = [call for call in (spx_call, spy_call) if call is not None and call not in main]
+    await broker.quotes(late, settings.timeout)
+    await broker.quotes(beside, AROUND_SECONDS)
+    return _read(broker, lines, timetable, settings, (spx_call, spy_call))
+
+
+def _read(
+    broker: Broker,
+    lines: Listed,
+    timetable: TradingDay | None,
+    settings: LookSettings,
+    calls: tuple[Contract | None, Contract | None],
+) -> EntryMarket:
+    """Every quote as it is now."""
+    spx_call, spy_call = calls
+    parity, spx_price, spy_price = _prices(broker, lines, settings)
+    target = _equivalent(broker, lines, settings, spy_call)
+    beside = _neighbours(lines.spx_chain.contracts, target)
+    widths = [broker.quote(call.con_id).width for call in beside]
     return EntryMarket(
-        spx_price=under.spx_price,
-        spy_price=under.spy_price,
-        spx_index_quote=broker.quote(under.spx.con_id),
-        spy_stock_quote=broker.quote(under.spy.con_id),
+        spx_price=spx_price,
+        spy_price=spy_price,
         spx_call=spx_call,
         spy_call=spy_call,
-        spx_quote=broker.quote(spx_call.con_id) if spx_call else Quote(),
-        spy_quote=broker.quote(spy_call.con_id) if spy_call else Quote(),
+        spx_index_quote=broker.quote(lines.spx.con_id),
+        spy_stock_quote=broker.quote(lines.spy.con_id),
+        spx_quote=_quote(broker, spx_call),
+        spy_quote=_quote(broker, spy_call),
         spx_equivalent_mid=_mid_between(broker, beside, target),
-        calendar_doubt=calendar_doubt(timetable, spx_chain.session, spy_chain.session),
-        spy_hours=spy_chain.session,
+        equivalent_uncertainty=max((width for width in widths if width is not None), default=Decimal(0)) / 2,
+        evidence=Evidence(
+            parity,
+            time.monotonic(),
+            lines.first_spx,
+            lines.first_spy,
+            settings.latest_ratio,
+            settings.recent_ratio,
+        ),
+        strike_doubts=tuple(
+            doubt
+            for symbol, chain, price in (
+                ("SPX", lines.spx_chain, spx_price),
+                ("SPY", lines.spy_chain, spy_price),
+            )
+            if (doubt := strike_doubt(symbol, chain.contracts, chain.doubts, price, STEPS[symbol]))
+        ),
+        calendar_doubt=calendar_doubt(timetable, lines.spx_chain.session, lines.spy_chain.session),
+        spy_hours=lines.spy_chain.session,
     )
+
+
+def _prices(
+    broker: Broker, lines: Listed, settings: LookSettings
+) -> tuple[ParityPrice, Decimal | None, Decimal | None]:
+    """SPX by parity, the price of SPX that is believed, the price of SPY; as quoted now."""
+    pairs = (
+        Pair(call.strike, broker.quote(call.con_id), broker.quote(put.con_id) if put else None)
+        for call in lines.around
+        if call.strike is not None
+        for put in [lines.puts.get(call.strike)]
+    )
+    parity = parity_price(pairs, time.monotonic(), settings.max_age, settings.max_uncertainty)
+    spx_price = parity.price or underlying_price(broker.quote(lines.spx.con_id))
+    return parity, spx_price, underlying_price(broker.quote(lines.spy.con_id))
+
+
+def _nearest(
+    broker: Broker, lines: Listed, settings: LookSettings
+) -> tuple[Contract | None, Contract | None]:
+    """The calls at the money by the prices as they are now."""
+    _, spx_price, spy_price = _prices(broker, lines, settings)
+    return _at_the_money(lines.spx_chain, spx_price), _at_the_money(lines.spy_chain, spy_price)
+
+
+def _equivalent(
+    broker: Broker, lines: Listed, settings: LookSettings, spy_call: Contract | None
+) -> Decimal | None:
+    """Where on the axis of SPX the SPY call is struck: ratio x strike."""
+    _, spx_price, spy_price = _prices(broker, lines, settings)
+    if not spx_price or not spy_price or spy_call is None or spy_call.strike is None:
+        return None
+    return spx_price / spy_price * spy_call.strike
+
+
+def _quote(broker: Broker, contract: Contract | None) -> Quote:
+    return broker.quote(contract.con_id) if contract else NO_QUOTE
 
 
 def _at_the_money(chain: Chain, price: Decimal | None) -> Contract | None:

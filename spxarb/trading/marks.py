@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spxarb.core.exits import SECOND_LOOK_SECONDS, closing_cost, current_pnl, worthless
 from spxarb.core.model import LegName, Quote
+from spxarb.core.price_state import SPX_CALL, SPY_CALL, blind, doubtful, price_state
 from spxarb.core.records import Mark
 from spxarb.core.strategy import underlying_price
 from spxarb.errors import GatewayError, HumanNeededError
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from spxarb.core.greeks import PositionGreeks
     from spxarb.core.model import Contract
+    from spxarb.core.price_state import PriceState
     from spxarb.core.records import Trade
     from spxarb.trading.connected import ConnectedJob
 
@@ -32,8 +35,8 @@ class MarkedTrade:
 
     `cost` is what closing it costs now, dollars. With contracts that others took away there is no `pnl`.
     `certain`, dollars, is the result as far as it is known: where SPY is closed and the price of the SPX call
-    is missing, what was paid and received so far. `booked`: that, whatever is still held. `doubts` say which
-    prices are not live.
+    is missing, what was paid and received so far. `booked`: that, whatever is still held. `states` are what
+    its prices are worth, `doubts` say which are none of now, `blind` which limits rest on such a one.
     """
 
     trade: Trade
@@ -47,7 +50,9 @@ class MarkedTrade:
     pnl: Decimal | None
     certain: Decimal | None
     booked: Decimal | None = None
+    states: tuple[PriceState, ...] = ()
     doubts: tuple[str, ...] = ()
+    blind: tuple[str, ...] = ()
 
     @property
     def quote_missing(self) -> bool:
@@ -61,7 +66,7 @@ class MarkedTrade:
     def mark(self, at: datetime, greeks: PositionGreeks, spy_iv: float | None, spx_iv: float | None) -> Mark:
         spy, spx = self.spy_quote, self.spx_quote
         prices = self.spy_price, self.spx_price, spy.bid, spy.ask, spx.bid, spx.ask
-        return Mark(self.trade.id, at, *prices, self.pnl, greeks, spy_iv, spx_iv)
+        return Mark(self.trade.id, at, *prices, self.pnl, greeks, spy_iv, spx_iv, self.states)
 
 
 async def mark_trades(job: ConnectedJob, trades: Sequence[Trade]) -> list[MarkedTrade]:
@@ -131,13 +136,17 @@ def mark_trade(job: ConnectedJob, trade: Trade) -> MarkedTrade:
     cost = closing_cost(spy, spx, -spy_held, spx_held, job.context.fees, spx_worthless=nothing)
     whole = not any(gone.values())  # else part of the result is unknown
     pnl = current_pnl(sums.entry_credit, sums.exit_cash, cost) if whole else None
+    states = _states(job, trade, spx_held, spy_held)
+    max_age = job.context.config.prices.max_quote_age_seconds
     booked = sums.entry_credit + sums.exit_cash if whole else None
     so_far = None if spy_held else booked
     return MarkedTrade(
         *(trade, spx_held, spy_held, spx_price, spy_price, spx, spy, cost, pnl),
         certain=so_far if pnl is None else pnl,
         booked=booked,
-        doubts=_doubts(job, trade, spx_held, spy_held),
+        states=states,
+        doubts=tuple(f"{kind} prices of {', '.join(of)}" for kind, of in doubtful(states, max_age).items()),
+        blind=tuple(blind(states, max_age)),
     )
 
 
@@ -146,22 +155,19 @@ def _looks_worthless(marked: MarkedTrade) -> bool:
     return marked.spx_held > 0 and worthless(marked.spx_quote, marked.trade.spx, marked.spx_price)
 
 
-NOT_LIVE = {2: "frozen", 3: "delayed", 4: "delayed and frozen"}
-"""By market data type (IBKR, EWrapper.marketDataType)."""
+def _states(job: ConnectedJob, trade: Trade, spx_held: Decimal, spy_held: Decimal) -> tuple[PriceState, ...]:
+    """What the prices of the legs that are held, and of the underlyings, are worth."""
+    legs = [(trade.spx, SPX_CALL)] * bool(spx_held) + [(trade.spy, SPY_CALL)] * bool(spy_held)
+    return price_states(job, [*legs, *((contract, contract.symbol) for contract in job.underlyings)])
 
 
-def _doubts(job: ConnectedJob, trade: Trade, spx_held: Decimal, spy_held: Decimal) -> tuple[str, ...]:
-    """Which prices of the trade, and of its underlyings, are used though they are not live; in words."""
-    legs = [(trade.spx, "the SPX call")] * bool(spx_held) + [(trade.spy, "the SPY call")] * bool(spy_held)
-    names = {contract.con_id: name for contract, name in legs}
-    names |= {contract.con_id: contract.symbol for contract in job.underlyings}
-    found: dict[str, list[str]] = {}
-    for con_id, name in names.items():
-        quote = job.broker.quote(con_id)
-        for kind in (NOT_LIVE.get(quote.data_type or 1), "halted" if quote.halted else None):
-            if kind is not None:
-                found.setdefault(kind, []).append(name)
-    return tuple(f"{kind} prices of {', '.join(whose)}" for kind, whose in found.items())
+def price_states(job: ConnectedJob, names: Iterable[tuple[Contract, str]]) -> tuple[PriceState, ...]:
+    """What the prices of these contracts are worth now, each under its name."""
+    looked_at, day = time.monotonic(), job.day
+    now = job.now if day is not None and job.now < day.close else None
+    return tuple(
+        price_state(name, job.broker.quote(contract.con_id), looked_at, now) for contract, name in names
+    )
 
 
 def closed_unseen(marked: MarkedTrade) -> HumanNeededError:
@@ -174,7 +180,14 @@ def closed_unseen(marked: MarkedTrade) -> HumanNeededError:
 def not_live(marked_trades: Iterable[MarkedTrade]) -> list[str]:
     """Sentences about prices that were used though they are not live: no exit waits for better ones."""
     return [
-        f"Trade {marked.trade.id} was looked at by {'; '.join(marked.doubts)}."
+        f"Trade {marked.trade.id} was looked at by {'; '.join(marked.doubts)}{_blind(marked)}."
         for marked in marked_trades
         if marked.doubts
     ]
+
+
+def _blind(marked: MarkedTrade) -> str:
+    """Which limits a trade that is held does not watch by such prices."""
+    if not marked.blind:
+        return ""
+    return f", so its {' and its '.join(marked.blind)} {'is' if len(marked.blind) == 1 else 'are'} blind"

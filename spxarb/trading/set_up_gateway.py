@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from spxarb.broker.broker import Endpoint, log_on
 from spxarb.broker.clock import Clock
+from spxarb.core.quality import LIVE
 from spxarb.core.results.doctor import DoctorMargin
 from spxarb.core.sessions import next_trading_day
-from spxarb.core.strategy import LIVE, nearest_strike, underlying_price
+from spxarb.core.strategy import nearest_strike, underlying_price
 from spxarb.errors import GatewayError, RefusedError, SpxarbError
 from spxarb.trading.context import READ_ONLY_CLIENT_ID_OFFSET
 from spxarb.trading.margin import what_if_pause
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from spxarb.broker.broker import Broker, Chain
+    from spxarb.broker.broker import Broker
+    from spxarb.broker.chains import Chain
     from spxarb.config.load import Config
     from spxarb.core.model import Contract, Quote
     from spxarb.core.sessions import TradingDay

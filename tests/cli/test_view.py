@@ -81,8 +81,9 @@ ITEMS = [
     (DayRow, DAY_COLUMNS),
 ]
 CHECKS = (
-    "time_window trading_enabled max_trades daily_loss market_data strikes tracking_ratio spx_spread "
-    "spy_spread net_credit margin"
+    "time_window trading_enabled max_trades daily_loss market_data halted quote_age legs_apart index_price "
+    "underlying_drift strikes tracking_ratio ratio_drift spx_spread spy_spread net_credit credit_plausible "
+    "second_look margin"
 ).split()
 
 

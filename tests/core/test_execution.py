@@ -24,6 +24,7 @@ from spxarb.core.execution import (
 )
 from spxarb.core.failsafe import failsafe
 from spxarb.core.fees import FeeSchedule
+from spxarb.core.limits import Limits
 from spxarb.core.model import (
     NEW_YORK,
     SPX_OPTION_TICKS,
@@ -51,7 +52,7 @@ from spxarb.core.model import (
 from spxarb.core.orders import OrderState, Presence
 from spxarb.core.records import OrderName, Purpose
 from spxarb.core.steps import Cancel, Place, Reprice, SpreadState, Tactics, TakeSnapshot, Wake, finish
-from spxarb.core.strategy import Limits, spx_price_cap, spy_price_floor
+from spxarb.core.strategy import spx_price_cap, spy_price_floor
 from spxarb.core.tracking import TrackedOrder
 from tests.effort import examples
 

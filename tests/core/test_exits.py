@@ -20,9 +20,9 @@ from spxarb.core.exits import (
     needs_second_look,
     worthless,
 )
+from spxarb.core.limits import Limits
 from spxarb.core.model import NEW_YORK, SPX_OPTION_TICKS, Contract, ExitReason, Quote
 from spxarb.core.sessions import TradingDay
-from spxarb.core.strategy import Limits
 
 CALL = Contract(61, "SPX", "OPT", strike=Decimal(6000), right="C", ticks=SPX_OPTION_TICKS)
 OUT, AT, IN = Decimal("5999.99"), Decimal(6000), Decimal(6054)

@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxarb.config.schema import RiskManagementSettings, TradingSettings
+from spxarb.config.schema import PricesSettings, RiskManagementSettings, TradingSettings
+from spxarb.core.checks import ENTRY_CHECKS
+from spxarb.core.entry_view import NO_QUOTE, EntryMarket, EntryView, Evidence
 from spxarb.core.exits import ExitView, closing_cost, current_pnl, exit_signal, settlement_cash
 from spxarb.core.fees import FeeSchedule
+from spxarb.core.limits import Limits, PriceLimits
 from spxarb.core.margin import margin_not_asked
 from spxarb.core.model import (
     NEW_YORK,
@@ -26,14 +29,10 @@ from spxarb.core.model import (
     TickRule,
     dec,
 )
+from spxarb.core.parity import ParityPrice
 from spxarb.core.sentences import sentence
 from spxarb.core.sessions import trading_day
 from spxarb.core.strategy import (
-    ENTRY_CHECKS,
-    NO_QUOTE,
-    EntryMarket,
-    EntryView,
-    Limits,
     Risk,
     allowed,
     entry_checks,
@@ -71,7 +70,7 @@ def at(clock, day=TODAY):
 
 def quote(bid, ask, **more):
     sides = {"bid": None if bid is None else dec(bid), "ask": None if ask is None else dec(ask)}
-    return Quote(**{"data_type": 1, **sides, **more})
+    return Quote(**{"data_type": 1, "received": 99.5, **sides, **more})
 
 
 def call(symbol, strike, con_id=1):
@@ -86,9 +85,18 @@ MARKET = EntryMarket(
     spy_call=call("SPY", 678, 2),
     spx_quote=quote("17.80", "18.00"),
     spy_quote=quote("2.30", "2.32"),
-    spx_index_quote=Quote(last=dec("6800.34"), data_type=1),
+    spx_index_quote=Quote(last=dec("6800.34"), data_type=1, received=99.5),
     spy_stock_quote=quote("677.99", "678.01"),
     spx_equivalent_mid=dec("22.40"),
+    equivalent_uncertainty=dec("0.10"),
+    evidence=Evidence(
+        parity=ParityPrice(dec("6800.34"), dec("0.20"), (dec(6795), dec(6800), dec(6805))),
+        looked_at=100.0,
+        first_spx=dec("6800.20"),
+        first_spy=dec(678),
+        latest_ratio=dec("10.031"),
+        recent_ratio=dec("10.029"),
+    ),
 )
 GOOD = EntryView(
     now=at("09:36:00"),
@@ -127,6 +135,7 @@ def test_the_limits_are_named_as_in_the_configuration_and_have_its_defaults():
     configured = TradingSettings().model_dump() | RiskManagementSettings().model_dump()
     for field in fields(Limits):
         assert getattr(LIMITS, field.name) == configured[field.name], field.name
+    assert PriceLimits(**PricesSettings().model_dump()) == PriceLimits()
 
 
 # --- what to trade ------------------------------------------------------------------------------
@@ -271,14 +280,24 @@ def test_each_check_says_what_it_found_in_one_sentence():
         "0 of at most 2 spreads were opened today.",
         "The day's net result is $0.00, within the loss limit of $1,000.00.",
         "All four quotes are live, complete and in order.",
+        "Nothing is halted.",
+        "The oldest price is 0.5 s old.",
+        "The quotes of the two calls are 0.0 s apart, within 5.",
+        (
+            "SPX by put-call parity of 3 strikes is 6800.34 within 0.2; the index print is 0 away, within 2; "
+            "the ratio last measured x SPY is 0.678 away, within 5."
+        ),
+        "While this was decided SPX moved 0.14 points and SPY $0, within 3 points.",
         (
             "The nearest SPX strike is 0.34 from the price, within 2.5; "
             "the nearest SPY strike is 0 from the price, within 0.5."
         ),
         "SPX / SPY is 10.0300, within 9.95 to 10.05.",
+        "SPX / SPY is 1.0 basis points from the 10.0290 measured lately, within 10.",
         "The SPX call is $0.20 wide, within $0.50.",
         "The SPY call is $0.02 wide, within $0.05.",
         "The spread would bring $488.20 net of $11.80 commissions, at least $400.00.",
+        ("The mismatch of the strikes explains $443.30 of the credit; the other $44.90 are within $750.00."),
     ]
 
 
@@ -461,7 +480,7 @@ def test_without_the_spx_ask_or_the_spy_bid_there_is_no_credit(missing):
 def test_where_the_market_was_not_asked_its_checks_say_so_and_none_passes():
     checks = entry_checks(replace(GOOD, asked_broker=False, now=at("12:00")), LIMITS, FEES)
     market = [check for check in checks if check.name in NAMES[4:]]
-    assert len(market) == 6
+    assert len(market) == len(NAMES) - 4
     assert {(check.ok, check.value) for check in market} == {(None, None)}
     assert {check.message for check in market} == {
         "The market was not asked, because nothing can be entered now."
@@ -513,7 +532,13 @@ def test_one_doubt_is_enough_to_allow_no_entry(doubts):
 
 prices = st.none() | st.decimals("-1", "30", places=2)
 any_quote = st.builds(
-    Quote, bid=prices, ask=prices, last=prices, halted=st.booleans(), data_type=st.none() | st.integers(0, 4)
+    Quote,
+    bid=prices,
+    ask=prices,
+    last=prices,
+    halted=st.booleans(),
+    data_type=st.none() | st.integers(0, 4),
+    received=st.none() | st.floats(80, 100),
 )
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 DAY = "2026-02-10"
 CHECKS = [
-    "time_window", "trading_enabled", "max_trades", "daily_loss", "market_data", "strikes", "tracking_ratio",
-    "spx_spread", "spy_spread", "net_credit", "margin",
+    "time_window", "trading_enabled", "max_trades", "daily_loss", "market_data", "halted", "quote_age",
+    "legs_apart", "index_price", "underlying_drift", "strikes", "tracking_ratio", "ratio_drift", "spx_spread",
+    "spy_spread", "net_credit", "credit_plausible", "second_look", "margin",
 ]  # fmt: skip
 TRADES = [
     "id", "trade_date", "spy_price", "spx_price", "spy_strike", "spx_strike", "spy_entry_bid", "spy_entry_ask",

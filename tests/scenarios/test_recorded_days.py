@@ -110,7 +110,7 @@ def expected_of_2026_01_29(tape: Tape) -> dict[str, Decimal]:
 
 @pytest.fixture
 def january(tmp_path: Path) -> Iterator[Stage]:
-    with RunningSim(day=recorded("2026-01-29.csv.gz"), at="09:30", speed=0) as sim:
+    with RunningSim(day=recorded("2026-01-29.csv.gz"), trust_last=True, at="09:30", speed=0) as sim:
         stage = Stage(tmp_path, sim)
         stage.write_config()
         yield stage
@@ -124,6 +124,27 @@ def test_the_gateway_says_how_it_quotes_a_file_that_has_only_last_trades(january
     assert re.search("one (legal tick|step) to each side", january.sim.market)
 
 
+def test_last_trades_alone_are_no_quotes_and_each_check_says_what_it_cannot_believe(tmp_path):
+    """The minute of the documented entry, by the file as it is: nothing was bid or asked in it."""
+    with RunningSim(day=recorded("2026-01-29.csv.gz"), at="09:40", speed=0) as sim:
+        stage = Stage(tmp_path, sim)
+        stage.write_config(
+            trading={"mode": "sim", "min_entry_credit": 200}, execution={"quote_timeout_seconds": 1}
+        )
+        done = stage.run("enter")
+    assert (done.code, done["outcome"]) == (0, "skipped"), done.err
+    checks = {check["name"]: check for check in done["checks"]}
+    assert (
+        "SPX call has no bid and no ask; SPY call has no bid and no ask" in checks["market_data"]["message"]
+    )
+    assert "6975: call has no bid and no ask; put has no bid and no ask" in checks["index_price"]["message"]
+    assert "SPX 6975 is not quoted: no bid and no ask" in checks["strikes"]["message"]
+    assert [
+        checks[name]["ok"] for name in ("index_price", "ratio_drift", "net_credit", "credit_plausible")
+    ] == [None] * 4
+    assert (done["prices"]["spx_source"], done["prices"]["spx"]) == ("index", 6977.13)
+
+
 def test_with_the_defaults_every_firing_of_the_morning_skips_with_its_reasons(january):
     tape = Tape(recorded("2026-01-29.csv.gz"))
     for minute in (35, 40, 45, 50, 55):
@@ -131,7 +152,8 @@ def test_with_the_defaults_every_firing_of_the_morning_skips_with_its_reasons(ja
         done = january.run("enter")
         assert (done.code, done["outcome"], done["would"]) == (0, "skipped", "skip"), done.err
         assert reasons(done), done["checks"]
-        assert done["prices"]["spx"] == float(tape.last(f"09:{minute}", "SPX"))
+        assert done["prices"]["spx_print"] == float(tape.last(f"09:{minute}", "SPX"))
+        assert abs(done["prices"]["spx"] - done["prices"]["spx_print"]) < 1
     assert january.positions() == {}
     assert january.sql("SELECT count(*) AS n FROM trades") == [{"n": 0}]
     kept = january.sql("SELECT outcome, checks FROM decisions ORDER BY id")
@@ -215,7 +237,8 @@ def test_a_dry_run_on_a_day_of_wide_quotes_lists_every_check_with_the_recorded_p
             }
             assert {side: leg[side] for side in ("bid", "ask")} == told
         checks = {check["name"]: check for check in done["checks"]}
-        assert len(checks) == 11
+        assert checks["index_price"]["ok"] is None
+        assert "no put is listed" in checks["index_price"]["message"]
         assert reasons(done)
         assert all(check["message"] for check in checks.values())
         assert sim.control.book()["orders"] == []

@@ -61,7 +61,15 @@ def test_every_fault_is_described_and_its_defaults_are_allowed(kind):
     assert kind.says.endswith(".")
     assert kind.acts
     given = {p.name: p.default for p in kind.parameters if p.default not in {None, REQUIRED, ""}}
-    wanted = {"seconds": 1, "fields": [9, 1, 5], "code": 399, "sizes": [1], "zone": "Asia/Tokyo", "by": 1}
+    wanted = {
+        "seconds": 1,
+        "fields": [9, 1, 5],
+        "code": 399,
+        "sizes": [1],
+        "zone": "Asia/Tokyo",
+        "by": 1,
+        "strike": 6975,
+    }
     given |= {p.name: wanted[p.name] for p in kind.parameters if p.required}
     when = {"message": "error"} if kind.needs_message else {"request": "ids"} if kind.needs_request else {}
     (entry,) = read_script([{"when": when, "what": {kind.name: given}}]).entries

@@ -356,6 +356,38 @@ def test_quotes_do_not_change(sim):
     assert ticks(later(gateway, 10, client))[2] == 16.6
 
 
+@claims("old_last")
+def test_the_last_price_says_that_it_is_old(sim):
+    stock = ("0", "SPY", "STK", "", "0.0", "", "", "SMART", "ARCA", "USD", "", "")
+    frames = watch(Client(sim({"what": {"old_last": {"seconds": 90}}})), contract=stock)
+    (told,) = [int(fields[4]) for fields in frames if fields[0] == "46" and fields[3] == "45"]
+    assert told == int(at("09:40").timestamp()) - 90
+
+
+@claims("zero_size")
+@pytest.mark.parametrize(
+    ("side", "sizes"), [("both", ["0", "0"]), ("bid", ["0", "50"]), ("ask", ["50", "0"])]
+)
+def test_a_price_is_shown_with_a_size_of_nothing(sim, side, sizes):
+    frames = watch(Client(sim({"what": {"zero_size": {"side": side}}})))
+    shown = ticks(frames)
+    assert (shown[1], shown[2]) == (17.5, 17.8)
+    assert [fields[5] for fields in frames if fields[0] == "1" and fields[3] in {"1", "2"}] == sizes
+
+
+@claims("odd_contract")
+@pytest.mark.parametrize("form", ["double", "missing", "unreadable", "multiplier"])
+def test_one_strike_is_listed_oddly_and_the_others_as_they_are(sim, form):
+    client = Client(sim({"what": {"odd_contract": {"strike": 6975, "form": form}}}))
+    rows = [fields for fields in client.ask(9, 8, 1, *CALL, 0, "", "", "") if fields[0] == "10"]
+    ids, multipliers = [fields[12] for fields in rows], [fields[14] for fields in rows]
+    assert len(rows) == len(set(ids)) == {"double": 2, "missing": 0}.get(form, 1)
+    assert [fields[13] for fields in rows] == (["n/a"] if form == "unreadable" else ["0.05"] * len(rows))
+    assert multipliers == (["10"] if form == "multiplier" else ["100"] * len(rows))
+    spy = client.ask(9, 8, 2, *SPY_CALL, 0, "", "", "")
+    assert [fields[14] for fields in spy if fields[0] == "10"] == ["100"]
+
+
 @claims("delayed")
 def test_data_is_delayed_from_a_moment_on(sim):
     gateway = sim({"when": {"at": "09:41:30"}, "what": "delayed"})

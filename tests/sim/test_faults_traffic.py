@@ -189,6 +189,14 @@ def test_a_lost_farm_freezes_quotes(sim):
     assert (errors(sent), ticks(sent)[2]) == ([(-1, 2104)], 16.6)
 
 
+def test_a_lost_farm_of_another_market_freezes_nothing(sim):
+    gateway = sim({"when": {"at": "09:40:30"}, "what": {"farm_lost": {"farm": "jfarm"}}, "for": 60})
+    client = Client(gateway)
+    watch(client)
+    sent = later(gateway, 65, client)
+    assert (errors(sent), ticks(sent)[2]) == ([(-1, 2103)], 16.6)
+
+
 @claims("rate_limit")
 def test_a_client_that_sends_too_fast_gets_100_and_is_cut(sim):
     gateway = sim({"when": {"request": "ids", "nth": 2}, "what": "rate_limit"})

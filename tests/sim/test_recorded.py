@@ -50,7 +50,7 @@ def sides(market, symbol, strike, clock, right="C"):
 
 @pytest.fixture
 def market(tmp_path):
-    return RecordedDay(written(tmp_path))
+    return RecordedDay(written(tmp_path), trust_last=True)
 
 
 def test_a_quote_is_the_newest_row_carried_forward(market):
@@ -64,6 +64,15 @@ def test_a_last_price_is_shown_as_one_legal_step_to_each_side(market):
     assert sides(market, "SPX", 6975.0, "09:31") == (17.7, 17.9)
     stock = market.quote(SPY_ID, at("09:30"))
     assert (stock.bid, stock.ask, stock.last) == (695.10, 695.12, 695.11)
+
+
+def test_without_trust_in_it_a_last_price_has_neither_bid_nor_ask(tmp_path):
+    market = RecordedDay(written(tmp_path))
+    assert sides(market, "SPX", 6975.0, "09:31") == (None, None)
+    assert sides(market, "SPY", 695.0, "09:31") == (2.05, 2.06)
+    stock = market.quote(SPY_ID, at("09:30"))
+    assert (stock.bid, stock.ask, stock.last, stock.bid_size) == (None, None, 695.11, 0)
+    assert "3 have only a last price, shown without bid and ask (see --trust-last)" in market.description
 
 
 def test_a_bid_of_nothing_is_no_bid(market):
@@ -109,7 +118,7 @@ def test_rows_may_stand_in_any_order_and_be_compressed(tmp_path, market):
     lines = ROWS.splitlines(keepends=True)
     file = tmp_path / "other.csv.gz"
     file.write_bytes(gzip.compress((HEADER + "\n" + "".join(reversed(lines))).encode()))
-    other = RecordedDay(file)
+    other = RecordedDay(file, trust_last=True)
     for clock in ("09:30", "09:31", "09:33", "09:34"):
         assert sides(other, "SPX", 6975.0, clock) == sides(market, "SPX", 6975.0, clock)
 
@@ -186,7 +195,7 @@ def recording(name):
     file = DAYS / name
     if not file.exists():
         pytest.skip(f"no recorded day {name}: set SPXARB_RECORDED_DAYS to the folder that holds it")
-    return RecordedDay(file)
+    return RecordedDay(file, trust_last=True)
 
 
 def test_the_day_of_last_trades_shows_what_was_traded():

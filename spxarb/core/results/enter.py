@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
-from spxarb.core.model import ENTRY_CHECKS, MARGIN, Check, LegName, Side
+from spxarb.core.checks import ENTRY_CHECKS, SECOND_LOOK
+from spxarb.core.model import MARGIN, Check, LegName, Side
 from spxarb.core.result import Result
 from spxarb.core.strategy import Risk
 
@@ -14,10 +15,13 @@ if TYPE_CHECKING:
     from datetime import date
     from decimal import Decimal
 
+    from spxarb.core.entry_view import PriceSource
     from spxarb.core.model import Contract, Quote
     from spxarb.core.strategy import Credit
 
-NOT_EVALUATED = tuple(Check(name, None, None, None, "Not evaluated.") for name in (*ENTRY_CHECKS, MARGIN))
+NOT_EVALUATED = tuple(
+    Check(name, None, None, None, "Not evaluated.") for name in (*ENTRY_CHECKS, SECOND_LOOK, MARGIN)
+)
 
 
 class EntryOutcome(StrEnum):
@@ -42,8 +46,17 @@ class EntryPrices:
 
     spy: Decimal | None = None
     spx: Decimal | None = None
+    """The price that strikes, ratio, mismatch and risk rest on."""
     ratio: Decimal | None = None
     """SPX / SPY."""
+    spx_source: PriceSource | None = None
+    """`parity`: of call and put around the money; `index`: the print, where parity is not known."""
+    spx_uncertainty: Decimal | None = None
+    """How far SPX may be from it by the widths of those quotes, index points; null for a print."""
+    spx_print: Decimal | None = None
+    """The print of the index."""
+    ratio_measured: bool | None = None
+    """Whether parity and print agree, so that later decisions are held against this ratio."""
 
 
 @dataclass(frozen=True)

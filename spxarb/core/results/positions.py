@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from spxarb.core.model import ExitReason, LegName, TradeStatus
+    from spxarb.core.price_state import PriceState
     from spxarb.core.records import Trade
 
 
@@ -54,6 +55,8 @@ class ManagedPosition(PositionResult):
     action: Action
     residual: tuple[LegName, ...]
     """Legs left to cash settlement; usually empty."""
+    prices: tuple[PriceState, ...] = ()
+    """What its P&L and its limits rest on."""
 
     @classmethod
     def managed(
@@ -63,10 +66,12 @@ class ManagedPosition(PositionResult):
         action: Action,
         reason: ExitReason | None,
         residual: Sequence[LegName],
+        prices: Sequence[PriceState] = (),
     ) -> Self:
         """The trade as it is afterwards; `pnl` was measured before."""
         reason = reason or trade.exit_reason
-        return cls(*_position(trade, pnl), reason, action, tuple(residual) or trade.residual)
+        left = tuple(residual) or trade.residual
+        return cls(*_position(trade, pnl), reason, action, left, tuple(prices))
 
 
 def _position(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from spxarb.core.greeks import PositionGreeks
     from spxarb.core.margin import AccountValues
     from spxarb.core.model import ExitReason, TradeStatus
+    from spxarb.core.price_state import PriceState
     from spxarb.core.records import Trade
     from spxarb.core.results.rows import MatterRow
     from spxarb.core.risk import LegGreeks, StressRow
@@ -109,6 +110,14 @@ class RiskResult:
 
 
 @dataclass(frozen=True)
+class PositionPrices:
+    """What the P&L and the limits of an open spread rest on."""
+
+    trade_id: int
+    prices: tuple[PriceState, ...]
+
+
+@dataclass(frozen=True)
 class TradeResult:
     """A trade of the day, dollars."""
 
@@ -151,6 +160,10 @@ class StatusResult(Result):
     session: SessionResult = field(default_factory=SessionResult)
     positions: tuple[StatusPosition, ...] = ()
     risk: RiskResult = field(default_factory=RiskResult)
+    market_prices: tuple[PriceState, ...] = ()
+    """What the prices of SPX and SPY are worth; empty without a connection."""
+    prices: tuple[PositionPrices, ...] = ()
+    """Of each position; without a connection those of its newest mark."""
     trades: tuple[TradeResult, ...] = ()
     """The trades of the day."""
     performance: PerformanceResult = field(default_factory=PerformanceResult)

@@ -8,6 +8,7 @@ a bid beside an ask price 0 with size 0: a gateway may send either (IBKR, EWrapp
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from spxarb.sim.api.wire import Say, frame
@@ -66,6 +67,8 @@ class ShownQuote:
     quote: MarketQuote
     moment: datetime
     kind: int
+    last_age: timedelta = timedelta()
+    """How long before that moment the last price was made."""
 
 
 class Stream:
@@ -87,7 +90,7 @@ class Stream:
 
         `under` is the underlying's price for the option computations.
         """
-        quote, now = shown.quote, shown.moment
+        quote, now = shown.quote, shown.moment - shown.last_age
         if quote.bid is None and quote.ask is not None and self.instrument.sec_type == "OPT":
             quote = replace(quote, bid=0.0)
         ticks: list[bytes] = []

@@ -26,6 +26,8 @@ _READ_ONLY_REFUSES = frozenset(
     }
 )
 """What a gateway with the Read-Only API setting refuses with 321."""
+_FARMS_HERE = {"usopt", "usfarm", "usfarm.nj"}
+"""The farms that SPX, SPY and their options come from."""
 
 
 def silent_accept(_: ActiveFault, request: ClientRequest) -> bool:
@@ -158,6 +160,11 @@ def freeze(fault: ActiveFault, view: QuoteView) -> bool:
     return True
 
 
+def freeze_farm(fault: ActiveFault, view: QuoteView) -> bool:
+    """As `freeze`; the farm of another market carries nothing that trades here."""
+    return fault.args["farm"] in _FARMS_HERE and freeze(fault, view)
+
+
 def restore_link(fault: ActiveFault) -> bool:
     """Send everyone 1102 or 1101, and let what was kept take effect."""
     lost = fault.args["data_lost"]
@@ -173,13 +180,13 @@ def restore_link(fault: ActiveFault) -> bool:
 
 def lose_farm(fault: ActiveFault) -> bool:
     """Send everyone 2103."""
-    _notify_all(fault, 2103, "Market data farm connection is broken:usopt")
+    _notify_all(fault, 2103, f"Market data farm connection is broken:{fault.args['farm']}")
     return True
 
 
 def restore_farm(fault: ActiveFault) -> bool:
     """Send everyone 2104."""
-    _notify_all(fault, 2104, "Market data farm connection is OK:usopt")
+    _notify_all(fault, 2104, f"Market data farm connection is OK:{fault.args['farm']}")
     return True
 
 
@@ -349,7 +356,8 @@ KINDS = (
     ),
     FaultKind(
         *("farm_lost", "2103: quotes freeze; at the end 2104."),
-        {Hook.NOW: lose_farm, Hook.QUOTE: freeze, Hook.END: restore_farm},
+        {Hook.NOW: lose_farm, Hook.QUOTE: freeze_farm, Hook.END: restore_farm},
+        (Parameter("farm", "text", "usopt", "which; of usopt, usfarm and usfarm.nj quotes freeze"),),
         lasting=True,
         everywhere=True,
     ),

@@ -327,7 +327,7 @@ class FaultEngine:
         quote = self._gateway.market.quote(item.con_id, view.moment)
         for change in view.changes:
             quote = change(quote)
-        return ShownQuote(quote, view.moment, view.kind)
+        return ShownQuote(quote, view.moment, view.kind, timedelta(seconds=view.last_age))
 
     # --- between an order and the market -----------------------------------------------------------------
 

@@ -284,4 +284,6 @@ class QuoteView:
     moment: datetime
     kind: int
     silent: bool = False
+    last_age: float = 0.0
+    """How many seconds before `moment` the last price is said to have been made."""
     changes: list[Callable[[MarketQuote], MarketQuote]] = field(default_factory=list)

@@ -61,6 +61,24 @@ def crossed(fault: ActiveFault, view: QuoteView) -> bool:
     return True
 
 
+def old_last(fault: ActiveFault, view: QuoteView) -> bool:
+    """Say of the last price that it was made some time ago."""
+    view.last_age = fault.args["seconds"]
+    return True
+
+
+def zero_size(fault: ActiveFault, view: QuoteView) -> bool:
+    """Show a price for which nothing can be traded."""
+    side = fault.args["side"]
+
+    def empty(quote: MarketQuote) -> MarketQuote:
+        bid_size = quote.bid_size if side == "ask" else 0
+        return replace(quote, bid_size=bid_size, ask_size=quote.ask_size if side == "bid" else 0)
+
+    view.changes.append(empty)
+    return True
+
+
 def delayed(fault: ActiveFault, view: QuoteView) -> bool:
     """Show delayed quotes; the first ones of a line come with 10167."""
     view.kind = int(fault.args["type"])
@@ -160,6 +178,18 @@ KINDS = (
         lasting=True,
     ),
     FaultKind(*("stale", "Quotes do not change."), {Hook.QUOTE: freeze}, lasting=True),
+    FaultKind(
+        *("old_last", "The time of the last price (tick 45) is old."),
+        {Hook.QUOTE: old_last},
+        (Parameter("seconds", "seconds", 60.0, "how old"),),
+        lasting=True,
+    ),
+    FaultKind(
+        *("zero_size", "A price is shown with a size of 0."),
+        {Hook.QUOTE: zero_size},
+        (Parameter("side", "text", "both", "which", ("both", "bid", "ask")),),
+        lasting=True,
+    ),
     FaultKind(
         *("delayed", "Market data is delayed: 10167, type 3, tick ids 66 and following."),
         {Hook.QUOTE: delayed},

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spxarb.sim.faults import closes, connections, fills, foreign, margin, messages, orders, positions, quotes
+from spxarb.sim.faults import (
+    closes,
+    connections,
+    contracts,
+    fills,
+    foreign,
+    margin,
+    messages,
+    orders,
+    positions,
+    quotes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +26,7 @@ GROUPS: Mapping[str, tuple[FaultKind, ...]] = {
     "Connections": connections.KINDS,
     "Messages": messages.KINDS,
     "Margin": margin.KINDS,
+    "Contracts": contracts.KINDS,
     "Orders": orders.KINDS,
     "Fills": fills.KINDS,
     "Positions": positions.KINDS,

@@ -38,12 +38,14 @@ Rows = dict[Instrument, list[tuple[float, _Row]]]
 class RecordedDay:
     """A market that plays a csv or csv.gz file of one day. Conforms to `instruments.Market`.
 
-    A row with bid or ask is shown as it is, moved outward to legal prices; one with a last price only is
-    shown with a bid one step below and an ask one step above it. A bid of 0 is no bid.
+    A row with bid or ask is shown as it is, moved outward to legal prices. A bid of 0 is no bid. One with a
+    last price only has neither, for nobody knows what was bid; with `trust_last` it is shown with a bid one
+    step below and an ask one step above that price.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, trust_last: bool = False) -> None:
         """Read the file. Raises ValueError naming the file and line, or why it cannot be read."""
+        self._trust_last = trust_last
         rows, times = _read(path)
         self._times = times
         self.day = datetime.fromtimestamp(times[0], NEW_YORK).date()
@@ -58,7 +60,7 @@ class RecordedDay:
         }
         self._stops = {item.con_id: stops(item, self.day).timestamp() for item in self._catalogue.all}
         self._cache: dict[tuple[int, int], MarketQuote] = {}
-        self.description = _describe(path.name, self.day, rows)
+        self.description = _describe(path.name, self.day, rows, trust_last=trust_last)
 
     def instruments(self) -> Sequence[Instrument]:
         """Every contract."""
@@ -96,7 +98,7 @@ class RecordedDay:
             return MarketQuote(last=rows[place].last)
         quote = self._cache.get((con_id, place))
         if quote is None:
-            quote = self._cache[con_id, place] = _shown(instrument, rows[place])
+            quote = self._cache[con_id, place] = _shown(instrument, rows[place], trust_last=self._trust_last)
         return quote
 
     def moments(self, after: datetime, until: datetime) -> Iterator[datetime]:
@@ -106,13 +108,14 @@ class RecordedDay:
             yield datetime.fromtimestamp(stamp, NEW_YORK)
 
 
-def _describe(name: str, day: date, rows: Rows) -> str:
+def _describe(name: str, day: date, rows: Rows, *, trust_last: bool) -> str:
     """One line: what was recorded and what is made up."""
     count = sum(map(len, rows.values()))
     shown = [(item, row) for item, seen in rows.items() if item.con_id != SPX_ID for _, row in seen]
     bare = sum(row.bid is None and row.ask is None for _, row in shown)
     moved = sum(_off_grid(item.market_rule_id, row) for item, row in shown)
-    sides = f"{bare} have only a last price, shown as one step to each side; " if bare else ""
+    how = "shown as one step to each side" if trust_last else "shown without bid and ask (see --trust-last)"
+    sides = f"{bare} have only a last price, {how}; " if bare else ""
     moves = f"{moved} are moved outward to legal prices; " if moved else ""
     return f"recorded day {day} from {name}, {count} rows; {sides}{moves}displayed sizes are made up"
 
@@ -121,12 +124,12 @@ def _off_grid(rule: int, row: _Row) -> bool:
     return any(price and not ticks.is_legal(rule, price) for price in (row.bid, row.ask))
 
 
-def _shown(instrument: Instrument, row: _Row) -> MarketQuote:
+def _shown(instrument: Instrument, row: _Row, *, trust_last: bool) -> MarketQuote:
     """A row as a quote."""
     if instrument.con_id == SPX_ID:
         return MarketQuote(last=row.last)
     rule, bid, ask = instrument.market_rule_id, row.bid, row.ask
-    if bid is None and ask is None:
+    if bid is None and ask is None and trust_last:
         last = row.last or 0.0
         bid, ask = ticks.below(rule, last), ticks.above(rule, last)
     bid = None if bid is None else ticks.at_or_below(rule, bid) or None

@@ -1,0 +1,291 @@
+"""Whether the market allows an entry: prices that can be believed, strikes at the money, narrow quotes. Pure.
+
+Each check has its value and its limit. What is not known is no yes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spxarb.core.entry_view import PriceSource
+from spxarb.core.model import ZERO, Check
+from spxarb.core.quality import age, missing_side, quote_faults
+from spxarb.core.sentences import plain, sentence, usd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from decimal import Decimal
+
+    from spxarb.core.entry_view import EntryMarket, EntryView
+    from spxarb.core.limits import Limits, PriceLimits
+    from spxarb.core.model import Contract, Quote
+
+NOT_ASKED = "the market was not asked, because nothing can be entered now"
+BASIS_POINTS = 10_000
+
+# --- the quotes ---------------------------------------------------------------------------------
+
+
+def market_data(view: EntryView) -> Check:
+    """Whether the four quotes are live, complete and in order, and nothing else makes them doubtful."""
+    name, market = "market_data", view.market
+    if not view.asked_broker:
+        return not_asked(name, 0)
+    faults = [
+        *quote_faults("SPX index", market.spx_index_quote, two_sided=False),
+        *quote_faults("SPY stock", market.spy_stock_quote),
+        *_call_faults("SPX call", market.spx_call, market.spx_quote),
+        *_call_faults("SPY call", market.spy_call, market.spy_quote),
+        *([view.market_doubt.rstrip(".")] if view.market_doubt else []),
+    ]
+    text = "; ".join(faults) if faults else "All four quotes are live, complete and in order"
+    return Check(name, not faults, len(faults), 0, sentence(text))
+
+
+def halted(view: EntryView) -> Check:
+    """Whether anything that the spread rests on is halted."""
+    if not view.asked_broker:
+        return not_asked("halted", 0)
+    quotes = _quotes(view.market)
+    found = [name for name, quote in quotes.items() if quote.halted]
+    unknown = [name for name, quote in quotes.items() if quote.received is None]
+    if unknown and not found:
+        return Check("halted", None, None, 0, f"Nothing has come of the {', the '.join(unknown)}.")
+    text = f"Trading is halted in {', '.join(found)}" if found else "Nothing is halted"
+    return Check("halted", not found, len(found), 0, sentence(text))
+
+
+def quote_age(view: EntryView, limits: PriceLimits) -> Check:
+    """Whether each quote is young, seconds since its newest tick, and the index since it was computed."""
+    name = "quote_age"
+    most = {
+        key: limits.max_index_age_seconds if key == _INDEX else limits.max_quote_age_seconds for key in _NAMES
+    }
+    if not view.asked_broker:
+        return not_asked(name, most)
+    looked_at = view.market.evidence.looked_at
+    ages = {key: _seconds(age(quote, looked_at)) for key, quote in _quotes(view.market).items()}
+    told = view.market.spx_index_quote.last_time
+    if told is not None:
+        ages[_INDEX] = max((view.now - told).total_seconds(), ages[_INDEX] or 0.0)
+    old = [f"{key} is {ages[key]:.0f} s old, more than {most[key]:g}" for key in _beyond(ages, most)]
+    unknown = [key for key, seconds in ages.items() if seconds is None]
+    if old or not unknown:
+        oldest = max((seconds for seconds in ages.values() if seconds is not None), default=0.0)
+        text = "; ".join(old) if old else f"The oldest price is {oldest:.1f} s old"
+        return Check(name, not old, ages, most, sentence(text))
+    return Check(name, None, ages, most, f"Nothing has come of the {', the '.join(unknown)}.")
+
+
+def legs_apart(view: EntryView, limits: PriceLimits) -> Check:
+    """Whether the quotes of both calls are of one moment, seconds between their newest ticks."""
+    name, most = "legs_apart", limits.max_legs_apart_seconds
+    if not view.asked_broker:
+        return not_asked(name, most)
+    spx, spy = view.market.spx_quote.received, view.market.spy_quote.received
+    if spx is None or spy is None:
+        return Check(name, None, None, most, "A call has no quote, so nothing can be compared.")
+    apart = round(abs(spx - spy), 3)
+    ok = apart <= most
+    where = "within" if ok else "more than"
+    text = f"The quotes of the two calls are {apart:.1f} s apart, {where} {most:g}."
+    return Check(name, ok, apart, most, text)
+
+
+# --- the underlyings ----------------------------------------------------------------------------
+
+
+def index_price(view: EntryView, limits: PriceLimits) -> Check:
+    """Whether SPX by parity, its print and the ratio last measured x SPY agree, index points."""
+    name = "index_price"
+    most = {
+        "uncertainty": limits.max_index_difference,
+        "print": limits.max_index_difference,
+        "ratio": limits.max_ratio_difference,
+    }
+    if not view.asked_broker:
+        return not_asked(name, most)
+    market, parity = view.market, view.market.evidence.parity
+    if parity.price is None:
+        why = "; ".join(parity.left_out) or "no strike has a call and a put"
+        text = f"SPX by put-call parity is not known ({why})"
+        return Check(name, None, None, most, sentence(text))
+    value = {
+        "uncertainty": parity.uncertainty,
+        "print": _apart(parity.price, market.spx_index_quote.last),
+        "ratio": _apart(parity.price, _by_ratio(market)),
+    }
+    asked = ["print", *(["ratio"] if market.evidence.latest_ratio is not None else [])]
+    found = ((key, value[key]) for key in asked)
+    answers = {key: None if gap is None else gap <= most[key] for key, gap in found}
+    text = f"SPX by put-call parity of {len(parity.strikes)} strikes is {plain(parity.price)}"
+    text = f"{text} within {plain(parity.uncertainty)}"
+    words = {"print": "the index print", "ratio": "the ratio last measured x SPY"}
+    also = [
+        f"{what} is {plain(value[key])} away, {'within' if answers[key] else 'more than'} {plain(most[key])}"
+        for key, what in words.items()
+        if answers.get(key) is not None
+    ]
+    also += ["the index has no print"] if value["print"] is None else []
+    return Check(name, _all_of(answers.values()), value, most, sentence("; ".join([text, *also])))
+
+
+def underlying_drift(view: EntryView, limits: PriceLimits) -> Check:
+    """Whether the underlyings stood still while the decision was made, index points."""
+    name, most, market = "underlying_drift", limits.max_underlying_drift, view.market
+    if not view.asked_broker:
+        return not_asked(name, most)
+    evidence, ratio = market.evidence, market.ratio
+    spx = _apart(market.spx_index_quote.last, evidence.first_spx)
+    spy = _apart(market.spy_price, evidence.first_spy)
+    if spx is None or spy is None or ratio is None:
+        return Check(name, None, None, most, "How far SPX and SPY have moved meanwhile is not known.")
+    moved = max(spx, spy * ratio)
+    ok = moved <= most
+    text = f"While this was decided SPX moved {plain(spx)} points and SPY ${plain(spy)}"
+    text = f"{text}, {'within' if ok else 'more than'} {plain(most)} points"
+    return Check(name, ok, moved, most, sentence(text))
+
+
+def ratio_drift(view: EntryView, limits: PriceLimits) -> Check:
+    """Whether SPX / SPY is what it was lately, basis points; a first measurement has nothing beside it."""
+    name, most, market = "ratio_drift", limits.max_ratio_drift, view.market
+    if not view.asked_broker:
+        return not_asked(name, most)
+    ratio, recent = market.ratio, market.evidence.recent_ratio
+    if ratio is None:
+        return Check(name, None, None, most, "SPX / SPY is not known, because a price is missing.")
+    if market.source is not PriceSource.PARITY:
+        return Check(name, None, None, most, "SPX / SPY rests on the index print, which is not believed.")
+    if recent is None:
+        return Check(name, True, None, most, "SPX / SPY was not measured before.")
+    drift = abs(ratio / recent - 1) * BASIS_POINTS
+    ok = drift <= most
+    text = (
+        f"SPX / SPY is {drift:.1f} basis points from the {recent:.4f} measured lately, "
+        f"{'within' if ok else 'more than'} {plain(most)}."
+    )
+    return Check(name, ok, drift, most, text)
+
+
+def believable(view: EntryView, limits: PriceLimits) -> bool:
+    """Whether SPX / SPY was measured: parity and print agree. Where it has jumped, that is its new value."""
+    value = index_price(view, limits).value
+    apart = value["print"] if isinstance(value, dict) else None
+    market = view.market
+    return apart is not None and apart <= limits.max_index_difference and market.ratio is not None
+
+
+def _by_ratio(market: EntryMarket) -> Decimal | None:
+    ratio, spy = market.evidence.latest_ratio, market.spy_price
+    return None if ratio is None or spy is None else ratio * spy
+
+
+# --- the strikes and what they cost -------------------------------------------------------------
+
+
+def strikes(view: EntryView, limits: Limits) -> Check:
+    """Whether both calls are at the money."""
+    name = "strikes"
+    most = {"spx": limits.max_strike_distance_spx, "spy": limits.max_strike_distance_spy}
+    if not view.asked_broker:
+        return not_asked(name, most)
+    distances = {
+        "spx": _distance(view.market.spx_call, view.market.spx_price),
+        "spy": _distance(view.market.spy_call, view.market.spy_price),
+    }
+    answers = [None if gap is None else gap <= most[key] for key, gap in distances.items()]
+    words = [_strike_words(key.upper(), gap, most[key]) for key, gap in distances.items()]
+    market = view.market
+    calls = ("SPX", market.spx_call, market.spx_quote), ("SPY", market.spy_call, market.spy_quote)
+    words += [*market.strike_doubts, *filter(None, (_unquoted(*call) for call in calls))]
+    return Check(name, _all_of(answers), distances, most, sentence("; ".join(words)))
+
+
+def _unquoted(symbol: str, call: Contract | None, quote: Quote) -> str:
+    """Which call at the money is not quoted, and what of it is missing; empty for one that is."""
+    if call is None or quote.two_sided:
+        return ""
+    return f"{symbol} {plain(call.strike)} is not quoted: no {missing_side(quote)}"
+
+
+def _strike_words(symbol: str, gap: Decimal | None, most: Decimal) -> str:
+    if gap is None:
+        return f"{symbol} has no price or no listed call"
+    where = "within" if gap <= most else "more than"
+    return f"the nearest {symbol} strike is {plain(gap)} from the price, {where} {plain(most)}"
+
+
+def tracking_ratio(view: EntryView, limits: Limits) -> Check:
+    """Whether SPX / SPY is what it can be at all."""
+    name, bounds, ratio = "tracking_ratio", (limits.min_ratio, limits.max_ratio), view.market.ratio
+    if not view.asked_broker:
+        return not_asked(name, bounds)
+    if ratio is None:
+        return Check(name, None, None, bounds, "SPX / SPY is not known, because a price is missing.")
+    ok = limits.min_ratio <= ratio <= limits.max_ratio
+    text = (
+        f"SPX / SPY is {ratio:.4f}, {'within' if ok else 'outside'} "
+        f"{plain(limits.min_ratio)} to {plain(limits.max_ratio)}."
+    )
+    return Check(name, ok, ratio, bounds, text)
+
+
+def width(name: str, symbol: str, view: EntryView, quote: Quote, most: Decimal) -> Check:
+    """Whether a call is quoted narrowly enough, dollars a share or index points."""
+    if not view.asked_broker:
+        return not_asked(name, most)
+    between = quote.width
+    if between is None or not quote.two_sided:
+        return Check(name, None, None, most, f"The {symbol} call has no two-sided quote.")
+    ok = ZERO <= between <= most
+    wide = f"The {symbol} call is {usd(between)} wide"
+    text = f"{wide}, {'within' if ok else 'more than'} {usd(most)}." if between >= 0 else f"{wide}: crossed."
+    return Check(name, ok, between, most, text)
+
+
+# --- common to them -----------------------------------------------------------------------------
+
+_INDEX = "SPX index"
+_NAMES = (_INDEX, "SPY stock", "SPX call", "SPY call")
+
+
+def _quotes(market: EntryMarket) -> dict[str, Quote]:
+    quotes = market.spx_index_quote, market.spy_stock_quote, market.spx_quote, market.spy_quote
+    return dict(zip(_NAMES, quotes, strict=True))
+
+
+def _seconds(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def _beyond(ages: Mapping[str, float | None], most: Mapping[str, float]) -> list[str]:
+    return [key for key, seconds in ages.items() if seconds is not None and seconds > most[key]]
+
+
+def _apart(one: Decimal | None, other: Decimal | None) -> Decimal | None:
+    return None if one is None or other is None else abs(one - other)
+
+
+def not_asked(name: str, limit: object) -> Check:
+    """The line of a check of the market where the market was not asked."""
+    return Check(name, None, None, limit, sentence(NOT_ASKED))
+
+
+def _call_faults(what: str, contract: Contract | None, quote: Quote) -> list[str]:
+    return [f"no {what} was found"] if contract is None else quote_faults(what, quote)
+
+
+def _distance(call: Contract | None, price: Decimal | None) -> Decimal | None:
+    """Between a call's strike and the price of its underlying, dollars or index points."""
+    if call is None or call.strike is None or price is None:
+        return None
+    return abs(call.strike - price)
+
+
+def _all_of(answers: Iterable[bool | None]) -> bool | None:
+    """No when one says no, else unknown when one is unknown, else yes."""
+    known = list(answers)
+    if False in known:
+        return False
+    return None if None in known else True
