@@ -10,7 +10,7 @@ letters", with an interest rate of 0.
 
 from __future__ import annotations
 
-from math import erfc, exp, isfinite, log, pi, sqrt
+from math import erfc, exp, inf, isfinite, log, pi, sqrt
 
 from spxarb.core.greeks import Greeks
 
@@ -61,15 +61,21 @@ def greeks(under: float, strike: float, volatility: float, years: float) -> Gree
     deviation = volatility * sqrt(years)
     if deviation < LEAST_DEVIATION or min(under, strike) <= 0:
         return None
-    d1 = log(under / strike) / deviation + deviation / 2
+    d1 = _log_ratio(under, strike) / deviation + deviation / 2
     density = exp(-d1 * d1 / 2) / sqrt(2 * pi)
     return Greeks(
         delta=_normal(d1),
-        gamma=density / (under * deviation),
+        gamma=density / under / deviation,
         theta=-under * density * volatility / (2 * sqrt(years)) / DAYS_A_YEAR,
         vega=under * density * sqrt(years) * VOLATILITY_POINT,
         volatility=volatility,
     )
+
+
+def _log_ratio(under: float, strike: float) -> float:
+    """log(under / strike), also where the quotient is too small or too large for a double."""
+    ratio = under / strike
+    return log(ratio) if 0 < ratio < inf else log(under) - log(strike)
 
 
 def _intrinsic(under: float, strike: float) -> float:
@@ -80,7 +86,7 @@ def _time_value(under: float, strike: float, deviation: float) -> float:
     """What a call is worth beyond its intrinsic value: by put-call parity the option out of the money."""
     if deviation <= 0 or min(under, strike) <= 0:
         return 0.0
-    d1 = log(under / strike) / deviation + deviation / 2
+    d1 = _log_ratio(under, strike) / deviation + deviation / 2
     d2 = d1 - deviation
     if under > strike:
         return max(strike * _normal(-d2) - under * _normal(-d1), 0.0)
