@@ -50,7 +50,7 @@ if TYPE_CHECKING:
         MonitorResult,
         PositionResult,
     )
-    from spxarb.core.results.reconcile import DifferenceRow, ReconcileResult
+    from spxarb.core.results.reconcile import ReconcileResult
     from spxarb.core.results.report import ReportResult
     from spxarb.core.results.rows import DayRow, MatterRow, SettlementRow, TradeRow
     from spxarb.core.results.settle import SettleResult
@@ -445,33 +445,9 @@ def _named(values: dict[str, Any]) -> list[tuple[str, Cell]]:
 
 
 def _reconcile(result: ReconcileResult) -> list[Block]:
-    read, agreed = result.statement, result.agreed
-    rows: list[tuple[str, Cell]] = [
-        ("account", words(read.account)),
-        ("days", f"{words(read.since)} to {words(read.until)}"),
-        ("kind", words(read.kind)),
-        ("trades of these days", words(agreed.trades)),
-        ("executions that agree", words(agreed.executions)),
-        ("commissions that agree", words(agreed.commissions)),
-        ("settlements that agree", words(agreed.settlements)),
-    ]
-    differ: list[list[Cell]] = [[_difference(row)] for row in result.differences]
-    unchecked: list[list[Cell]] = [[text] for text in result.unchecked]
-    supplied: list[list[Cell]] = [[text] for text in result.supplied]
-    same = "What this statement tells agrees." if result.unchecked else "Ledger and statement agree."
-    same = same if agreed.trades else "The ledger has no trade of these days."
-    return [
-        Pairs("Statement", rows),
-        *([Grid("Written into the ledger", ("what",), supplied)] if supplied else []),
-        *([Grid("Not checked", ("what",), unchecked)] if unchecked else []),
-        Grid("Differences between ledger and statement", ("what",), differ)
-        if differ
-        else Line(f"\n{same}", GOOD),
-    ]
+    from spxarb.cli import statement_screens  # noqa: PLC0415 -- no other command needs it
 
-
-def _difference(row: DifferenceRow) -> Cell:
-    return row.text, BAD if row.needs_human else WARN
+    return statement_screens.reconcile(result)
 
 
 def _ack(result: AckResult) -> list[Block]:
