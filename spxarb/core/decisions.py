@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from spxarb.core.checks import SECOND_LOOK
 from spxarb.core.events import EventKind, Explained, Row, count, number, picked, side, signed
+from spxarb.core.model import MARGIN
 from spxarb.core.sentences import lower_first, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-NOT_EVALUATED = ("margin",)
+ASKED_LAST = (SECOND_LOOK, MARGIN)
 """Checks that are not asked for once another one has failed: of these silence is no reason."""
 
 
@@ -120,7 +122,7 @@ def _entry(decision: StoredDecision, figures: dict[str, Any], stopping: list[dic
 def _stops(check: dict[str, Any]) -> bool:
     """Whether a check speaks against an entry: it failed, or could not be evaluated and should have been."""
     ok = check.get("ok")
-    return ok is False or (ok is None and check.get("name") not in NOT_EVALUATED)
+    return ok is False or (ok is None and check.get("name") not in ASKED_LAST)
 
 
 def _worth(figures: dict[str, Any]) -> str:

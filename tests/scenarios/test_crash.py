@@ -43,7 +43,7 @@ KINDS = [("message", "commit")] if STRIDE > 1 else [("message",), ("commit",)]
 @contextmanager
 def playing(folder: Path) -> Iterator[Stage]:
     """A standing market in which any spread is entered."""
-    with RunningSim(date="2026-02-10", regime="rich-spy", at="09:35", speed=0) as sim:
+    with RunningSim(date="2026-02-10", regime="rich-spy", at="09:45", speed=0) as sim:
         made = Stage(folder, sim)
         made.settings["trading"] = {
             "mode": "sim",
@@ -53,6 +53,7 @@ def playing(folder: Path) -> Iterator[Stage]:
             "max_spx_spread": 5,
             "entry_cutoff": "15:00",
         }
+        made.settings["prices"] = {"second_look_seconds": 0.01}  # before another strike is the nearest
         made.settings["execution"] = {"order_timeout_seconds": 0.7, "exit_rung_seconds": 0.4}
         made.write_config()
         yield made

@@ -127,7 +127,7 @@ def test_it_says_why_in_dollars_as_a_trader_would(stage, told):
     screen = " ".join(stage.run("report", "--day", DAY, "--explain", as_json=False).out.split())
     for sentence in (
         f"Every check passed: entered trade 1 for a credit of +${trade['entry_credit']:.2f}",
-        "seen: SPX 6,667.16, SPY 664.75, SPX 6,665 call",
+        f"seen: SPX {trade['spx_price']:,.2f}, SPY {trade['spy_price']:.2f}, SPX 6,665 call",
         "monitor: held trade 1, marked at +$306.47.",
         "No entry: time_window, net_credit; the credit would have been +$",
         "net_credit: The spread would bring $",

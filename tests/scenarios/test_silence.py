@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from harness import Done, Stage
 
 FAST = 10.0
+MID_STRIKE = "09:45"
+"""SPX is at a strike then, so that the clock may run fast and the second look finds the same calls."""
 ENTRY = {"SPX": 1, "SPY": 2}
 """Which order of an entry in a symbol's calls opens it: of SPY a what-if comes first."""
 CASES = [(12, "unanswered"), (53, "unknown"), (53, "late"), (119, "unknown")]
@@ -28,6 +30,7 @@ CASES = [(12, "unanswered"), (53, "unknown"), (53, "late"), (119, "unknown")]
 def stage(tmp_path) -> Iterator[Stage]:
     with playing(tmp_path) as stage:
         settings(stage, max_spreads_per_day=1, min_entry_credit=-100_000)
+        stage.at(MID_STRIKE)
         yield stage
 
 
