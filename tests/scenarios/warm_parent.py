@@ -18,10 +18,13 @@ import socket
 import sys
 import time
 from contextlib import nullcontext, suppress
+from datetime import date
 from importlib import import_module
 from typing import Any, NoReturn
 
 MOST_BYTES = 1 << 20
+DAY, REGIMES = date(2026, 2, 10), ("rich-spy", "quiet")
+"""The day that most scenarios play: its calendar and prices are drawn once for all gateways."""
 USED_WITHIN_FUNCTIONS = (
     ("", "_strptime"),
     ("", "encodings.idna"),
@@ -55,6 +58,10 @@ def imported() -> None:
     for library, name in USED_WITHIN_FUNCTIONS:
         with trimmed(library) if library else nullcontext():
             import_module(name)
+    from spxarb.sim.market.market import SyntheticDay
+
+    for regime in REGIMES:
+        SyntheticDay(DAY, regime=regime)
 
 
 def serve(requests: socket.socket) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import lru_cache
 from math import log, sqrt
 from random import Random
 from typing import TYPE_CHECKING
@@ -41,6 +42,13 @@ MEETING_SECONDS = 10
 _MASK = (1 << 64) - 1
 
 
+@lru_cache(maxsize=4)
+def drawn(date: date, seed: int, regime: str) -> Path:
+    """What all contracts of a day share, drawn once a process; nothing changes it afterwards."""
+    seconds = int((closing(date) - opening(date)).total_seconds())
+    return Path(regime_named(regime), Random(f"{date}/{seed}/{regime}"), seconds)  # noqa: S311  a market
+
+
 class SyntheticDay:
     """A synthetic trading day. Conforms to `instruments.Market`."""
 
@@ -52,7 +60,7 @@ class SyntheticDay:
         self.open, self.close = opening(date), closing(date)
         self._seconds = int((self.close - self.open).total_seconds())
         self._seed = seed
-        self._path = Path(self._regime, Random(f"{date}/{seed}/{regime}"), self._seconds)  # noqa: S311  a market
+        self._path = drawn(date, seed, regime)
         fall = -self._regime.slide[2] if self._regime.slide else 0.0
         self._catalogue = Catalogue(_options(date, self._path.previous, fall))
         self._stops = {i.con_id: self._stop(i) for i in self._catalogue.all}
