@@ -56,7 +56,7 @@ def imported() -> None:
         if not module.name.endswith("__main__"):
             import_module(module.name)
     for library, name in USED_WITHIN_FUNCTIONS:
-        with trimmed(library) if library else nullcontext():
+        with trimmed(library, but=name) if library else nullcontext():
             import_module(name)
     from spxarb.sim.market.market import SyntheticDay
 
