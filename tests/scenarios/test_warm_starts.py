@@ -47,7 +47,7 @@ def is_warm(**options: object) -> bool:
 @pytest.fixture(autouse=True)
 def _only_where_there_is_a_warm_parent() -> None:
     if not is_warm():
-        pytest.skip("starts are cold here: SPXARB_COLD_STARTS, or a system without subreapers")
+        pytest.skip("starts are cold here: COLD_STARTS, or a system without subreapers")
 
 
 @pytest.mark.parametrize("session", [False, True])

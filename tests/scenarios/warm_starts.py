@@ -4,7 +4,7 @@ The scenarios start some thousands of commands, and most of what one costs is Py
 While `warm()` lasts, ``python -m spxarb ...`` and ``python -m spxarb.sim ...`` that `subprocess` is asked for
 are forked by a parent that has imported them: see `tests/scenarios/warm_parent.py`. Everything else about such a process
 is its own. What the parent cannot give truly (another interpreter's options, a changed locale, limits, more
-descriptors) is started anew; so is everything with SPXARB_COLD_STARTS=1, and where the system lacks the means.
+descriptors) is started anew; so is everything with COLD_STARTS=1, and where the system lacks the means.
 The tests of starting itself (`tests/test_startup.py`, `tests/cli/`, the pages' examples) are never warm.
 """
 
@@ -154,7 +154,7 @@ def _parent() -> _Parent:
 @contextmanager
 def warm() -> Iterator[None]:
     """Until its end `subprocess` starts the program's processes warm."""
-    if os.environ.get("SPXARB_COLD_STARTS") or sys.platform != "linux" or SIGNATURE != KNOWN:
+    if os.environ.get("COLD_STARTS") or sys.platform != "linux" or SIGNATURE != KNOWN:
         yield
         return
     subprocess.Popen = Warm  # type: ignore[misc]
