@@ -435,6 +435,7 @@ def _evening(day: Day, cash: float) -> None:
         verb = "settle" if moment == "16:05" else "monitor"
         done = day.stage.run(verb, timeout=150)
         day.note(f"{verb}: exit {done.code} {done.err.strip()[-300:]}")
+        day.moved = day.moved or _was_taken_from(day)
         if done.code and not (day.moved and done.code == HUMAN and _matters(day)):
             day.problems.append(f"{moment} {verb} ended with {done.code}: {done.err.strip()[-600:]}")
     if day.moved:
@@ -451,6 +452,12 @@ def _evening(day: Day, cash: float) -> None:
 def _matters(day: Day) -> list[dict[str, Any]]:
     """What a human has not dealt with yet."""
     return day.stage.sql("SELECT * FROM matters WHERE resolved_at IS NULL AND acknowledged_at IS NULL")
+
+
+def _was_taken_from(day: Day) -> bool:
+    """Whether others traded against what we held: that is told until a human has dealt with it."""
+    taken = [matter for matter in _matters(day) if matter["key"].startswith("taken:")]
+    return bool(taken) and bool(_of_others(day))
 
 
 def _close_others(day: Day) -> float:
