@@ -277,16 +277,21 @@ def _step(step: Row) -> str:
     return f"{name}: {said.rstrip('.')}."
 
 
+def _cause(fill: Row) -> str:
+    """By which order: of ours its short name; of a human's his trade, and what he called it."""
+    ref = fill["order_ref"]
+    if fill.get("purpose") != Purpose.BY_HAND:
+        return _short(ref) if ref else ""
+    return f"trade {fill['trade_id']}, by hand{f', order {ref}' if ref else ''}"
+
+
 def _fill(fill: Row, order: Row | None, final: int | None, place: int) -> _Placed:
     """An execution. It cannot have been before its order, though its time is told to the second alone."""
     verb = "Bought" if fill["side"] == "BUY" else "Sold"
     call = f"{fill['leg']} call" if order is None else _call(order)
     fee = f"commission {usd(fill['commission'])}{' (estimated)' if fill['commission_estimated'] else ''}"
-    corrected = "; corrected since" if fill["superseded"] else ""
-    text = (
-        f"{verb} {count(fill['quantity'], call)} at {usd(fill['price'])}, {fee} "
-        f"({_short(fill['order_ref'])}{corrected})."
-    )
+    said = "; ".join(filter(None, [_cause(fill), "corrected since" if fill["superseded"] else ""]))
+    text = f"{verb} {count(fill['quantity'], call)} at {usd(fill['price'])}, {fee}{said and f' ({said})'}."
     names = "exec_id", "order_ref", "trade_id", "leg", "side", "quantity", "price", "commission", "superseded"
     when = datetime.fromisoformat(fill["time"])
     if order is not None:

@@ -221,6 +221,8 @@ POSITION = {"trade_id": 1, "current_pnl": -612.5, "exit_reason": "LOSS_LIMIT", "
             "2 trades and a net result of -$5.00, provisional",
         ),
         ("start", 0, {"is_trading": True}, "New entries are allowed."),
+        ("hand-over", 0, {"trade_id": 1, "complete": True}, "trade 1 is the human's, and no order of ours"),
+        ("hand-over", 0, {"trade_id": 1, "complete": False}, "hand-over: that of trade 1 is not complete."),
         ("reconcile", 0, {"statement": "x.xml", "rows": [1]}, "reconcile: done."),
     ],
 )
@@ -274,6 +276,26 @@ def test_an_order_whose_contract_cannot_be_read_is_told_by_its_leg():
 
 
 # --- the list of commands -------------------------------------------------------------------------
+
+
+def test_a_hand_over_that_is_not_complete_is_not_listed_as_done():
+    made = [
+        decision(number, "10:00:00", "hand-over", payload=payload(trade_id=1, complete=complete))
+        for number, complete in ((1, False), (2, True))
+    ]
+    entries = log_entries(DayRows(runs=[run(1, "10:00:00", "hand-over")], decisions=made))
+    assert [entry.outcome for entry in entries] == ["not complete", "done"]
+
+
+def test_what_a_human_traded_by_hand_is_told_with_its_trade():
+    """Its order is none of ours: TWS gives it no reference, or one of his own."""
+    by_hand = FILL | {"purpose": "h", "order_ref": ""}
+    named = FILL | {"purpose": "h", "order_ref": "mine", "superseded": 1}
+    unknown = FILL | {"purpose": "x", "order_ref": "", "trade_id": None}
+    first, second, third = texts(executions=[by_hand, named, unknown])
+    assert first.endswith("commission $1.64 (trade 1, by hand).")
+    assert second.endswith("commission $1.64 (trade 1, by hand, order mine; corrected since).")
+    assert third.endswith("commission $1.64.")
 
 
 def test_a_command_has_its_line_and_its_decision_is_in_it():
