@@ -298,6 +298,30 @@ def test_what_a_human_traded_by_hand_is_told_with_its_trade():
     assert third.endswith("commission $1.64.")
 
 
+def test_each_stage_of_a_settlement_is_told_and_a_later_one_with_its_difference():
+    """A statement may tell cash without a price."""
+    first = {"trade_id": 1, "leg": "SPX", "stage": "last print", "quantity": 1.0, "price": 6841.5}
+    first |= {"cash": 4150.0, "difference": None, "source": "SPX index", "at": at("16:05:00")}
+    official = {"stage": "official close", "price": 6840.0, "cash": 4000.0, "difference": -150.0}
+    official |= {"source": "daily bar", "at": at("18:00:00")}
+    statement = {"stage": "statement", "price": None, "source": "line 7", "at": at("19:00:00")}
+    stages = [first, first | official, first | official | statement]
+    against = "-$150.00 against the figure before"
+    assert texts(settlement_stages=stages) == [
+        "Trade 1: +1 SPX calls settled at 6,841.5 for +$4,150.00 by the last print (SPX index).",
+        f"Trade 1: +1 SPX calls settled at 6,840 for +$4,000.00 by the official close (daily bar), {against}.",
+        f"Trade 1: +1 SPX calls settled for +$4,000.00 by the statement (line 7), {against}.",
+    ]
+
+
+def test_that_a_days_entries_ended_is_told_with_its_reason_and_its_time():
+    stop = {"date": DAY, "at": at("11:30:00"), "reason": "the day had lost $1,034.50"}
+    (event,) = explain(DAY, DayRows(entry_stops=[stop]))
+    assert (event.what, event.at) == ("veto", stop["at"])
+    assert event.text == "No more entries on 2026-02-10: the day had lost $1,034.50."
+    assert event.figures == {"date": DAY, "reason": stop["reason"]}
+
+
 def test_a_command_has_its_line_and_its_decision_is_in_it():
     rows = DayRows(
         runs=[
