@@ -81,6 +81,8 @@ def outcome_of(row: Row) -> str:
             return "provisional" if decision.payload.get("provisional") else "final"
         case "start" | "stop":
             return "allowed" if decision.payload.get("is_trading") else "forbidden"
+        case "hand-over" if decision.payload.get("complete") is False:
+            return "not complete"
         case _:
             return "done"
 
@@ -191,6 +193,18 @@ def _switch(decision: StoredDecision) -> Iterator[Explained]:
     yield decision.event(EventKind.DECISION, text, picked(decision.payload, "is_trading", "reason"))
 
 
+def _hand_over(decision: StoredDecision) -> Iterator[Explained]:
+    """An order of ours may still trade until it is complete."""
+    trade = f"trade {decision.payload.get('trade_id')}"
+    text = f"hand-over: {trade} is the human's, and no order of ours works in it."
+    if decision.dry_run:
+        text = f"hand-over: dry run, {trade} was not handed over."
+    elif decision.payload.get("complete") is False:
+        text = f"hand-over: that of {trade} is not complete."
+    figures = picked(decision.payload, "trade_id", "complete", "handed_over_at")
+    yield decision.event(EventKind.DECISION, text, figures)
+
+
 def _other(decision: StoredDecision) -> Iterator[Explained]:
     """A command without words of its own here: what came of it, and its plain figures."""
     plain = {key: value for key, value in decision.payload.items() if not isinstance(value, list | dict)}
@@ -203,6 +217,7 @@ _OF: dict[str, Callable[[StoredDecision], Iterator[Explained]]] = {
     "monitor": _managed,
     "close-all": _managed,
     "settle": _settle,
+    "hand-over": _hand_over,
     "start": _switch,
     "stop": _switch,
 }

@@ -31,7 +31,7 @@ class EventKind(StrEnum):
     """Something needed a human, was resolved or acknowledged."""
     DECISION = "decision"
     VETO = "veto"
-    """A check that stopped an entry."""
+    """A check that stopped an entry, or a limit exceeded, after which the day has no more."""
     DIFFERENCE = "difference"
     """Ledger and broker disagreed."""
     NOTE = "note"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from spxarb.core.decisions import decision_events
 from spxarb.core.events import EventKind, Explained, Row, count, number, picked, side, signed, usd
 from spxarb.core.records import Purpose, order_name
-from spxarb.core.sentences import sentence
+from spxarb.core.sentences import lower_first, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,7 +42,8 @@ class DayRows:
     orders: Sequence[Row] = NOTHING
     order_steps: Sequence[Row] = NOTHING
     executions: Sequence[Row] = NOTHING
-    settlements: Sequence[Row] = NOTHING
+    settlement_stages: Sequence[Row] = NOTHING
+    entry_stops: Sequence[Row] = NOTHING
     marks: Sequence[Row] = NOTHING
     day_marks: Sequence[Row] = NOTHING
     baselines: Sequence[Row] = NOTHING
@@ -65,7 +66,18 @@ def explain(day: str, rows: DayRows) -> tuple[Explained, ...]:
     """The day's events in order; `day` is ISO text in New York."""
     found = [
         placed
-        for told in (_runs, _marks, _orders, _trades, _settlements, _account, _matters, _decisions, _alerts)
+        for told in (
+            _runs,
+            _marks,
+            _orders,
+            _trades,
+            _settlements,
+            _stops,
+            _account,
+            _matters,
+            _decisions,
+            _alerts,
+        )
         for placed in told(rows)
         if placed.event.at[:10] == day
     ]
@@ -277,16 +289,21 @@ def _step(step: Row) -> str:
     return f"{name}: {said.rstrip('.')}."
 
 
+def _cause(fill: Row) -> str:
+    """By which order: of ours its short name; of a human's his trade, and what he called it."""
+    ref = fill["order_ref"]
+    if fill.get("purpose") != Purpose.BY_HAND:
+        return _short(ref) if ref else ""
+    return f"trade {fill['trade_id']}, by hand{f', order {ref}' if ref else ''}"
+
+
 def _fill(fill: Row, order: Row | None, final: int | None, place: int) -> _Placed:
     """An execution. It cannot have been before its order, though its time is told to the second alone."""
     verb = "Bought" if fill["side"] == "BUY" else "Sold"
     call = f"{fill['leg']} call" if order is None else _call(order)
     fee = f"commission {usd(fill['commission'])}{' (estimated)' if fill['commission_estimated'] else ''}"
-    corrected = "; corrected since" if fill["superseded"] else ""
-    text = (
-        f"{verb} {count(fill['quantity'], call)} at {usd(fill['price'])}, {fee} "
-        f"({_short(fill['order_ref'])}{corrected})."
-    )
+    said = "; ".join(filter(None, [_cause(fill), "corrected since" if fill["superseded"] else ""]))
+    text = f"{verb} {count(fill['quantity'], call)} at {usd(fill['price'])}, {fee}{said and f' ({said})'}."
     names = "exec_id", "order_ref", "trade_id", "leg", "side", "quantity", "price", "commission", "superseded"
     when = datetime.fromisoformat(fill["time"])
     if order is not None:
@@ -317,14 +334,22 @@ def _trades(rows: DayRows) -> Iterator[_Placed]:
 
 
 def _settlements(rows: DayRows) -> Iterator[_Placed]:
-    for row in rows.settlements:
-        state = "provisional" if row["provisional"] else "final"
+    for row in rows.settlement_stages:
+        at = "" if row["price"] is None else f" at {number(row['price'])}"
+        changed = row["difference"]
+        against = "" if changed is None else f", {signed(changed)} against the figure before"
         text = (
-            f"Trade {row['trade_id']}: {number(row['quantity'])} {row['leg']} settled at "
-            f"{number(row['price'])} ({row['source']}): {signed(row['cash'])}, {state}."
+            f"Trade {row['trade_id']}: {row['quantity']:+g} {row['leg']} calls settled{at} for "
+            f"{signed(row['cash'])} by the {row['stage']} ({row['source']}){against}."
         )
-        names = "trade_id", "leg", "quantity", "price", "cash", "source", "provisional"
+        names = "trade_id", "leg", "stage", "quantity", "price", "cash", "difference", "source"
         yield _at(Explained(row["at"], EventKind.SETTLEMENT, text, picked(row, *names)), CAME)
+
+
+def _stops(rows: DayRows) -> Iterator[_Placed]:
+    for row in rows.entry_stops:
+        text = f"No more entries on {row['date']}: {lower_first(sentence(row['reason']))}"
+        yield _at(Explained(row["at"], EventKind.VETO, text, picked(row, "date", "reason")), CAME)
 
 
 def _matters(rows: DayRows) -> Iterator[_Placed]:

@@ -78,6 +78,13 @@ class HeldCall:
     mid: Decimal | None
     model: Greeks | None = None
 
+    @property
+    def time_value(self) -> Decimal | None:
+        """What the mid holds beyond the intrinsic value, in its own unit; None where that is not known."""
+        if self.under is None or self.mid is None:
+            return None
+        return self.mid - max(self.under - self.strike, Decimal(0))
+
     def own_volatility(self, years: float) -> float | None:
         """By the mid of its quote; None where that does not tell any."""
         if self.under is None or self.mid is None:
@@ -115,14 +122,19 @@ class HeldSpread:
 
     @property
     def volatilities(self) -> dict[LegName, float | None]:
-        """The volatility of each leg that is held.
+        """The volatility of each leg that is held: one for both, by the mid with more time value.
 
-        A mid below the intrinsic value, deep in the money the rule, tells none: the leg takes that of the
-        other one, which is on the same index and ends in the same minute.
+        Both are on one index and end in the same minute. Two mids would tell two volatilities, and what the
+        legs differ by would be the noise of their quotes. A mid below the intrinsic value, deep in the money
+        the rule, tells none.
         """
-        own = {name: leg.own_volatility(self.years) for name, leg in self.legs.items()}
-        known = next((volatility for volatility in own.values() if volatility is not None), None)
-        return {name: known if volatility is None else volatility for name, volatility in own.items()}
+        told: list[tuple[Decimal, float]] = []
+        for name, leg in self.legs.items():
+            volatility, worth = leg.own_volatility(self.years), leg.time_value
+            if volatility is not None and worth is not None:
+                told.append((worth * (self.ratio or 1) if name is LegName.SPY else worth, volatility))
+        one = max(told, key=lambda pair: pair[0])[1] if told else None
+        return dict.fromkeys(self.legs, one)
 
 
 def leg_greeks(spread: HeldSpread) -> tuple[GreekSource | None, dict[LegName, Greeks]]:

@@ -66,9 +66,15 @@ async def _online(context: JobContext, *, risk: bool) -> StatusResult:
 
     from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- ib_insync comes with it
     from spxarb.trading.failsafe import missing  # noqa: PLC0415
-    from spxarb.trading.greeks import dividend_note, spread_of  # noqa: PLC0415
+    from spxarb.trading.greeks import at_risk, dividend_note, spread_of  # noqa: PLC0415
     from spxarb.trading.market import calendar_doubt, underlyings  # noqa: PLC0415
-    from spxarb.trading.marks import enough, mark_trades, not_live, price_states  # noqa: PLC0415
+    from spxarb.trading.marks import (  # noqa: PLC0415
+        enough,
+        mark_trades,
+        not_live,
+        price_states,
+        print_in_doubt,
+    )
     from spxarb.trading.matters import not_acknowledged  # noqa: PLC0415
     from spxarb.trading.settlement import shares_in_doubt  # noqa: PLC0415
 
@@ -84,6 +90,8 @@ async def _online(context: JobContext, *, risk: bool) -> StatusResult:
         spx, spy = under.spx_price, under.spy_price
         shares = [matter.text for matter in not_acknowledged(job.ledger, shares_in_doubt(job))]
         told = not_live(marked_trades)
+        alive = [marked for marked in marked_trades if at_risk(marked.trade, job.now, context.config)]
+        told += print_in_doubt(alive, context.price_limits.max_ratio_difference)
         told += [note for trade in bookkeeping.open_trades(job.ledger) for note in missing(job, trade)]
         shown = _status(
             context,
@@ -109,6 +117,8 @@ async def _online(context: JobContext, *, risk: bool) -> StatusResult:
             market_prices=price_states(job, ((under.spx, "SPX"), (under.spy, "SPY"))),
         )
         if risk:
+            ids = [marked.trade.id for marked in alive]
+            spreads = [spread for spread in spreads if spread.trade_id in ids]
             told = dividend_note(job, spreads)
             status = replace(status, risk=_risk(spreads), notes=(*status.notes, *told))
         return context.finish(status, errors=errors)

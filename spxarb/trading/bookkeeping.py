@@ -44,6 +44,8 @@ def move(ledger: Ledger, trade: Trade, event: TradeEvent, **facts: object) -> Tr
         residual = {"residual": ()}
         if state is TradeState.EXPIRED:
             ledger.settlements.replace(known.id, ())  # what is held is what the executions say
+            if not known.is_open and known.exit_reason is ExitReason.EXPIRATION:
+                facts = {"exit_reason": None, "exit_time": None, **facts}  # as is why it is over
     figures = _figures(state, pnl_of_trade(ledger, known))
     return ledger.trades.move(trade.id, state, **figures, **residual, **facts)
 

@@ -254,13 +254,13 @@ class ConnectedJob:
         ]
 
     def _compared(self) -> account.Comparison:
-        own = [self._own(trade) for trade in self._comparable()]
         index = self.executor.own_orders(self._not_written())
-        found = account.compare(own, self.snapshot, index)
+        found = account.compare([self._own(trade) for trade in self._comparable()], self.snapshot, index)
         today = self.snapshot.time.date()
-        over = [self._own(trade) for trade in self.ledger.trades.of_day(today) if self._expired(trade)]
-        ended = account.taken(over, self.snapshot, index)
-        more = account.left_over(over, self.snapshot, index).findings
+        over = [trade for trade in self.ledger.trades.of_day(today) if self._expired(trade)]
+        ended = account.taken([self._own(trade) for trade in over], self.snapshot, index)
+        listed = [self._own(trade, settled=False) for trade in over]  # a settled call may be listed still
+        more = account.left_over(listed, self.snapshot, index).findings
         found = account.Comparison((*found.findings, *ended.findings, *more), {**found.lost, **ended.lost})
         records = self.ledger.orders.since(today)
         untold = account.untold_fills(
@@ -286,9 +286,9 @@ class ConnectedJob:
     def _expired(self, trade: Trade) -> bool:
         return self.now >= timetable_of(trade, self.context.config).close
 
-    def _own(self, trade: Trade) -> account.OwnTrade:
+    def _own(self, trade: Trade, *, settled: bool = True) -> account.OwnTrade:
         fills = self._fills_of(trade)
-        pnl = trade_pnl(trade, fills, self.ledger.settlements.of_trade(trade.id))
+        pnl = trade_pnl(trade, fills, self.ledger.settlements.of_trade(trade.id) if settled else ())
         spx, spy = (self._own_leg(trade, leg, pnl) for leg in LegName)
         # Once the fail-safe has bought SPY back, as it should, the SPX call stands alone by our own doing.
         bought_back = any(not fill.purpose.opens for fill in fills)

@@ -12,8 +12,10 @@ from spxarb.trading.market_calendar import closures_around, timetable_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
-    from spxarb.core.records import Mark
+    from spxarb.config.schema import Sections
+    from spxarb.core.records import Mark, Trade
     from spxarb.trading.connected import ConnectedJob
     from spxarb.trading.marks import MarkedTrade
 
@@ -30,6 +32,11 @@ def spread_of(job: ConnectedJob, marked: MarkedTrade) -> HeldSpread:
         pnl=marked.pnl,
         booked=marked.booked,
     )
+
+
+def at_risk(trade: Trade, now: datetime, config: Sections) -> bool:
+    """Whether its calls still trade, and the broker tells what is held of it."""
+    return trade.state.in_sight and now < timetable_of(trade, config).close
 
 
 def dividend_note(job: ConnectedJob, spreads: Sequence[HeldSpread]) -> list[str]:

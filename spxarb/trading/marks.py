@@ -186,6 +186,24 @@ def not_live(marked_trades: Iterable[MarkedTrade]) -> list[str]:
     ]
 
 
+def print_in_doubt(marked_trades: Iterable[MarkedTrade], most: Decimal) -> list[str]:
+    """Sentences about a print of SPX that is more than `most` index points from what SPY says.
+
+    The index may lag its market. Of an open trade no chain is asked, so no parity says better.
+    """
+    notes = []
+    for marked in marked_trades:
+        spx, spy, ratio = marked.spx_price, marked.spy_price, marked.trade.ratio
+        if spx is None or spy is None or ratio is None or abs(spx - ratio * spy) <= most:
+            continue
+        apart = f"{abs(spx - ratio * spy):,.2f} points from its ratio at entry times SPY, {ratio * spy:,.2f}"
+        notes.append(
+            f"Trade {marked.trade.id} is looked at by the print of SPX, {spx:,.2f}, which is {apart}: its "
+            "risk and its distance from the strike may be as wrong."
+        )
+    return notes
+
+
 def _blind(marked: MarkedTrade) -> str:
     """Which limits a trade that is held does not watch by such prices."""
     if not marked.blind:

@@ -74,6 +74,8 @@ def review(ledger: Ledger, at: datetime) -> None:
         unread = matter.trade_id in ledger.trades.unreadable  # of such a trade nothing is shown
         if by_evidence and not unread and matter.key not in standing:
             ledger.matters.resolve(matter.key, _how_it_ended(ledger, matter), at)
+        if kind in _OF_A_SETTLEMENT and not unread and _nothing_expired(ledger, matter):
+            ledger.matters.resolve(matter.key, "nothing of the trade was held at the close", at)
 
 
 def of_warning(message: Message, at: datetime) -> NewMatter:
@@ -178,6 +180,14 @@ _BY_STATE = {
     TradeState.UNPROVEN: (MatterKind.UNPROVEN, "what is held of it is not known"),
     TradeState.LOST: (MatterKind.LOST, "how its orders ended is not known"),
 }
+
+
+_OF_A_SETTLEMENT = frozenset({MatterKind.ASSIGNMENT, MatterKind.SETTLEMENT})
+
+
+def _nothing_expired(ledger: Ledger, matter: Matter) -> bool:
+    """Whether executions, maybe told after it was settled, show that nothing of the trade expired."""
+    return matter.trade_id is not None and ledger.trades.get(matter.trade_id).state is TradeState.CLOSED
 
 
 def _how_it_ended(ledger: Ledger, matter: Matter) -> str:

@@ -158,7 +158,8 @@ def _settle(job: ConnectedJob, expired: _Expired, closes: Closes) -> list[str]:
         bookkeeping.move(ledger, trade, TradeEvent.SESSION_OVER, note=why)
         return []
     if not any(expired.held.values()) and not expired.taken:
-        reason = ExitReason.ENTRY_UNWOUND if trade.state.entry_interrupted else ExitReason.EXPIRATION
+        over = ExitReason.HANDED_OVER if trade.handed_over else ExitReason.EXPIRATION
+        reason = ExitReason.ENTRY_UNWOUND if trade.state.entry_interrupted else over
         bookkeeping.closed(ledger, trade, reason, job.now)
         return [f"trade {trade.id} is closed: nothing of it was held at the close"]
     rows = _settlements(job, expired, closes)

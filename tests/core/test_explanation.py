@@ -221,6 +221,8 @@ POSITION = {"trade_id": 1, "current_pnl": -612.5, "exit_reason": "LOSS_LIMIT", "
             "2 trades and a net result of -$5.00, provisional",
         ),
         ("start", 0, {"is_trading": True}, "New entries are allowed."),
+        ("hand-over", 0, {"trade_id": 1, "complete": True}, "trade 1 is the human's, and no order of ours"),
+        ("hand-over", 0, {"trade_id": 1, "complete": False}, "hand-over: that of trade 1 is not complete."),
         ("reconcile", 0, {"statement": "x.xml", "rows": [1]}, "reconcile: done."),
     ],
 )
@@ -274,6 +276,50 @@ def test_an_order_whose_contract_cannot_be_read_is_told_by_its_leg():
 
 
 # --- the list of commands -------------------------------------------------------------------------
+
+
+def test_a_hand_over_that_is_not_complete_is_not_listed_as_done():
+    made = [
+        decision(number, "10:00:00", "hand-over", payload=payload(trade_id=1, complete=complete))
+        for number, complete in ((1, False), (2, True))
+    ]
+    entries = log_entries(DayRows(runs=[run(1, "10:00:00", "hand-over")], decisions=made))
+    assert [entry.outcome for entry in entries] == ["not complete", "done"]
+
+
+def test_what_a_human_traded_by_hand_is_told_with_its_trade():
+    """Its order is none of ours: TWS gives it no reference, or one of his own."""
+    by_hand = FILL | {"purpose": "h", "order_ref": ""}
+    named = FILL | {"purpose": "h", "order_ref": "mine", "superseded": 1}
+    unknown = FILL | {"purpose": "x", "order_ref": "", "trade_id": None}
+    first, second, third = texts(executions=[by_hand, named, unknown])
+    assert first.endswith("commission $1.64 (trade 1, by hand).")
+    assert second.endswith("commission $1.64 (trade 1, by hand, order mine; corrected since).")
+    assert third.endswith("commission $1.64.")
+
+
+def test_each_stage_of_a_settlement_is_told_and_a_later_one_with_its_difference():
+    """A statement may tell cash without a price."""
+    first = {"trade_id": 1, "leg": "SPX", "stage": "last print", "quantity": 1.0, "price": 6841.5}
+    first |= {"cash": 4150.0, "difference": None, "source": "SPX index", "at": at("16:05:00")}
+    official = {"stage": "official close", "price": 6840.0, "cash": 4000.0, "difference": -150.0}
+    official |= {"source": "daily bar", "at": at("18:00:00")}
+    statement = {"stage": "statement", "price": None, "source": "line 7", "at": at("19:00:00")}
+    stages = [first, first | official, first | official | statement]
+    against = "-$150.00 against the figure before"
+    assert texts(settlement_stages=stages) == [
+        "Trade 1: +1 SPX calls settled at 6,841.5 for +$4,150.00 by the last print (SPX index).",
+        f"Trade 1: +1 SPX calls settled at 6,840 for +$4,000.00 by the official close (daily bar), {against}.",
+        f"Trade 1: +1 SPX calls settled for +$4,000.00 by the statement (line 7), {against}.",
+    ]
+
+
+def test_that_a_days_entries_ended_is_told_with_its_reason_and_its_time():
+    stop = {"date": DAY, "at": at("11:30:00"), "reason": "the day had lost $1,034.50"}
+    (event,) = explain(DAY, DayRows(entry_stops=[stop]))
+    assert (event.what, event.at) == ("veto", stop["at"])
+    assert event.text == "No more entries on 2026-02-10: the day had lost $1,034.50."
+    assert event.figures == {"date": DAY, "reason": stop["reason"]}
 
 
 def test_a_command_has_its_line_and_its_decision_is_in_it():

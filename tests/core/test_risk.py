@@ -104,6 +104,18 @@ def test_a_call_deep_in_the_money_takes_the_volatility_of_the_other_leg():
     assert rows[LegName.SPX].delta == pytest.approx(leg_rows(held)[0].delta, abs=1e-6)
 
 
+@pytest.mark.parametrize(("apart", "taken"), [("0.05", LegName.SPX), ("-0.05", LegName.SPY)])
+def test_both_legs_have_one_volatility_that_of_the_leg_with_more_time_value(apart, taken):
+    """Where each mid told its own, the net would be noise: five cents of SPY are half a point of SPX."""
+    held = spread()
+    told = replace(held, spy=replace(held.spy, mid=held.spy.mid - Decimal(apart)))
+    rows = {row.symbol: row for row in leg_rows(told)}
+    own = {LegName.SPX: told.spx.own_volatility(YEARS), LegName.SPY: told.spy.own_volatility(YEARS)}
+    assert abs(own[LegName.SPX] - own[LegName.SPY]) > 0.002
+    assert {row.volatility for row in rows.values()} == {own[taken]}
+    assert position_greeks(told).vega == pytest.approx(position_greeks(held).vega, abs=0.05)
+
+
 @pytest.mark.parametrize(
     "held",
     [

@@ -17,6 +17,13 @@ def test_the_first_reason_of_a_day_stays_and_the_next_day_has_none(ledger):
     assert ledger.stops.reason(TODAY + timedelta(days=1)) == ""
 
 
+def test_a_day_looked_back_on_has_its_stop(ledger):
+    ledger.stops.add(TODAY, NOW, "the day had lost $1,034.50")
+    (row,) = ledger.history.of_day(TODAY).entry_stops
+    assert row["reason"] == "the day had lost $1,034.50"
+    assert ledger.history.of_day(TODAY + timedelta(days=1)).entry_stops == []
+
+
 @pytest.mark.parametrize(
     ("command", "exit_code", "counts"),
     [

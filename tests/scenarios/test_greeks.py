@@ -62,17 +62,21 @@ def test_the_gateways_model_is_in_the_mark_in_status_and_in_its_offline_look(sta
 
 @pytest.mark.parametrize("form", ["absent", "not_computed", "unset"])
 def test_where_the_gateway_computes_none_they_are_our_own_and_say_so(stage, form):
-    """Of one leg alone is enough: the volatility is then that of the mid, for both."""
+    """Of one leg alone is enough: the volatility is then that of one mid, for both."""
     stage.sim.control.script([fault("no_greeks", form=form, when=SPY_CALLS, lasts="always")])
     stage.run("monitor")
     mark = newest_mark(stage)
     assert mark["greeks_source"] == "black-scholes"
     assert None not in as_marked(mark).values()
     (trade,) = stage.sql("SELECT spx_strike, spy_strike FROM trades")
+    assert mark["spx_iv"] == mark["spy_iv"]
+    off = {}
     for leg in ("spx", "spy"):
         mid = (mark[f"{leg}_bid"] + mark[f"{leg}_ask"]) / 2
         worth = call_value(mark[leg], trade[f"{leg}_strike"], mark[f"{leg}_iv"], years_of(300))
-        assert worth == pytest.approx(mid, abs=1e-6)
+        off[leg] = abs(worth - mid)
+    assert min(off.values()) == pytest.approx(0, abs=1e-6), "that of one mid"
+    assert off["spy"] < 0.1, "which nearly explains the other one"
 
 
 def test_greeks_that_nobody_knows_are_null_and_stop_no_mark(stage):
@@ -107,6 +111,16 @@ def test_the_stress_table_is_told_on_request_and_fits_eighty_columns(stage):
     assert len(table) == 3 + len(moves) + 1, "a row has wrapped"
 
 
+def test_a_print_of_spx_that_spy_does_not_bear_out_is_told_beside_the_risk(stage):
+    near = stage.run("status", "--risk")
+    assert "print of SPX" not in " ".join(near["notes"])
+    index = {"symbol": "SPX", "sec_type": "IND"}
+    stage.sim.control.script([fault("wrong_tick", by=8, side="last", when=index, lasts="always")])
+    done = stage.run("status", "--risk")
+    assert done["market"]["spx_price"] == pytest.approx(near["market"]["spx_price"] + 8)
+    assert "Trade 1 is looked at by the print of SPX" in " ".join(done["notes"])
+
+
 def test_on_the_eve_of_an_ex_date_the_risk_names_the_dividend(tmp_path):
     with playing(tmp_path, date="2026-03-19") as stage:
         enter(stage)
@@ -119,3 +133,10 @@ def test_on_the_eve_of_an_ex_date_the_risk_names_the_dividend(tmp_path):
 def test_the_stress_table_wants_prices_of_now(stage):
     done = stage.run("status", "--risk", "--offline", as_json=False)
     assert (done.code, "leave out --offline" in done.err) == (2, True)
+
+
+def test_calls_that_have_expired_are_not_stressed(stage):
+    stage.at("16:02")
+    done = stage.run("status", "--risk")
+    assert done["positions"] != []
+    assert done["risk"] == {"legs": [], "stress": []}

@@ -226,6 +226,30 @@ def test_what_is_left_at_the_close_is_settled_and_watched_as_ours_would_be(held)
     assert sent(held) == orders
 
 
+def test_his_executions_that_show_after_the_settlement_close_the_trade_and_no_assignment_is_expected(held):
+    assert held.run("hand-over", "1").code == 0
+    held.at("15:58")
+    by_hand(held, "SPY", "BUY", 10)
+    by_hand(held, "SPX", "SELL", 1)
+    held.at("16:20")
+    late = fault("late_executions", seconds=86400, lasts="always")
+    held.sim.control.script([late, fault("foreign_position", flat=True)])
+    done = held.run("settle")
+    assert (trade(held)["state"], trade(held)["exit_reason"]) == ("provisional", "EXPIRATION")
+    assert "will be assigned overnight" in done.err
+    held.sim.control.script()
+    done = held.run("settle")
+    assert done.code == 0, done.err
+    after = trade(held)
+    assert (after["state"], after["exit_reason"], after["exit_time"][11:16]) == (
+        "closed",
+        "HANDED_OVER",
+        "15:58",
+    )
+    assert held.cash() == pytest.approx(1_000_000 + after["final_pnl"], abs=1e-6)
+    assert held.sql("SELECT key FROM matters WHERE resolved_at IS NULL") == []
+
+
 def test_what_others_took_before_the_hand_over_stays_the_matter_that_it_is(held):
     """Closed by hand without a hand-over: law 6. What the human closes afterwards counts, and no result is made up."""
     by_hand(held, "SPY", "BUY", 4)

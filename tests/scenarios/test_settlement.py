@@ -81,6 +81,19 @@ def test_close_all_buys_spy_back_after_the_close_while_it_trades_though_settle_h
     assert stage.sql("SELECT id FROM matters WHERE resolved_at IS NULL") == []
 
 
+def test_a_settled_spx_call_that_the_account_still_lists_is_no_call_too_many(tmp_path):
+    """SPY was bought back; the list of positions drops the SPX call some minutes after the close."""
+    with playing(tmp_path) as stage:
+        enter(stage)
+        stage.at("16:01")
+        for words in (("settle",), ("settle",), ("monitor",), ("status",)):
+            done = stage.run(*words)
+            assert done.code == 0, (words, done.err)
+            assert {name for name, _ in stage.positions()} == {"SPXW"}
+            assert trade_of(stage)["state"] == "provisional"
+        assert stage.sql("SELECT key FROM matters") == []
+
+
 def test_when_nothing_trades_any_more_close_all_is_not_flat_while_the_account_shows_short_calls(stage):
     stage.at("16:20")
     done = stage.run("close-all", "--yes")

@@ -120,3 +120,23 @@ def test_a_correction_that_came_after_the_figures_were_written_opens_the_trade_a
     bookkeeping.refresh_figures(ledger)
     again = ledger.trades.get(trade.id)
     assert (again.state, again.final_pnl) == (TradeState.EXITING, None)
+
+
+@pytest.mark.parametrize("proven", [False, True])
+def test_calls_that_are_found_not_to_have_expired_so_have_no_reason_and_time_of_it(ledger, trade, proven):
+    """Executions that show late leave another number held, or none: why it is over will be told anew."""
+    expired = bookkeeping.move(ledger, trade, TradeEvent.SESSION_OVER)
+    settled = bookkeeping.settled_provisionally(ledger, expired, NOON)
+    if proven:
+        settled = bookkeeping.move(ledger, settled, TradeEvent.SETTLEMENT_PROVEN)
+    assert (settled.exit_reason, settled.exit_time) == (ExitReason.EXPIRATION, NOON)
+    again = bookkeeping.move(ledger, settled, TradeEvent.HELD)
+    assert (again.state, again.exit_reason, again.exit_time) == (TradeState.EXPIRED, None, None)
+
+
+def test_a_settled_remainder_that_is_found_held_keeps_why_its_exit_was_begun(ledger, trade):
+    left = bookkeeping.left_to_settlement(ledger, trade, ExitReason.TIME, NOON)
+    expired = bookkeeping.move(ledger, left, TradeEvent.SESSION_OVER)
+    settled = bookkeeping.settled_provisionally(ledger, expired, NOON.replace(hour=16))
+    again = bookkeeping.move(ledger, settled, TradeEvent.HELD)
+    assert (again.state, again.exit_reason, again.exit_time) == (TradeState.EXPIRED, ExitReason.TIME, NOON)

@@ -139,3 +139,26 @@ def test_one_that_is_not_open_cannot_be_acknowledged_and_the_open_ones_are_named
     ledger.matters.raise_("lost:2", "x", None, NOW)
     with pytest.raises(UsageError, match="open: 1"):
         matters.acknowledge(ledger, 7, None, NOW)
+
+
+SETTLEMENTS = [MatterKind.ASSIGNMENT.key(1), MatterKind.SETTLEMENT.key("1:SPY")]
+
+
+@pytest.mark.parametrize(
+    ("event", "left"),
+    [
+        (TradeEvent.FLAT, []),
+        (TradeEvent.SESSION_OVER, SETTLEMENTS),
+        (TradeEvent.TAKEN_BY_OTHERS, SETTLEMENTS),
+    ],
+)
+def test_what_a_settlement_raised_is_over_once_executions_show_that_nothing_was_held(
+    ledger, trade, event, left
+):
+    """They may show after it. Shares, and what others took, stay for a human."""
+    others = [MatterKind.SHARES.key(1), MatterKind.TAKEN.key(1)]
+    for key in (*SETTLEMENTS, *others):
+        matters.needs_human(ledger, NewMatter(key, f"{key} is in doubt", 1), NOW)
+    bookkeeping.move(ledger, trade, event)
+    matters.review(ledger, LATER)
+    assert [key for key in keys(ledger) if not key.startswith("expired")] == [*left, *others]

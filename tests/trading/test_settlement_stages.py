@@ -129,3 +129,11 @@ def test_nothing_settles_before_its_last_day_nor_where_nothing_was_held(ledger, 
     bare = ledger.trades.create(Trade(0, DAY, TradeState.ENTERING, "DU1", SPX, SPY, 1, 10))
     with pytest.raises(ValueError, match="held no SPX calls"):
         settled_by_statement(ledger, bare, LegName.SPX, D(500), source=LINE, at=LATER)
+
+
+def test_a_day_looked_back_on_has_the_stages_that_became_known_on_it(ledger, provisional):
+    official = Settlement(provisional.id, LegName.SPX, D(1), D("6678.23"), D(1323), "daily bars", LATER)
+    record_stage(ledger, official, Stage.OFFICIAL)
+    evening, morning = (ledger.history.of_day(at.date()).settlement_stages for at in (EVENING, LATER))
+    assert [(row["leg"], row["stage"]) for row in evening] == [("SPX", "last print"), ("SPY", "last print")]
+    assert [(row["leg"], row["difference"]) for row in morning] == [("SPX", 823.0)]
