@@ -192,9 +192,10 @@ _MATTERS: Columns[MatterRow] = (
 def _price_states(prices: Sequence[PriceState]) -> Cell:
     """In few words what the prices are worth: live, and how old the oldest is, or which are not."""
     bad = [
-        f"{'halted' if price.halted else price.data or 'unknown'}: {price.of}"
+        f"{'halted' if price.halted else word}: {price.of}"
         for price in prices
-        if price.halted or price.data != "live"
+        for word in ["missing" if price.age_seconds is None else price.data or "unknown"]
+        if price.halted or word != "live"
     ]
     if bad:
         return "; ".join(bad), WARN

@@ -11,6 +11,7 @@ from spxarb.core.model import ZERO, Check
 from spxarb.core.sentences import sentence
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from decimal import Decimal
 
 
@@ -38,10 +39,10 @@ class OpenRisk:
     worst_case: Decimal | None
 
     @property
-    def may_still_cost(self) -> Decimal:
-        """How much worse than now it may become, dollars, not negative; 0 where that is not known."""
+    def may_still_cost(self) -> Decimal | None:
+        """How much worse than now it may become, dollars, not negative; None where that is not known."""
         if self.pnl is None or self.worst_case is None:
-            return ZERO
+            return None
         return max(self.pnl - self.worst_case, ZERO)
 
 
@@ -85,8 +86,7 @@ def daily_loss_check(
     text = f"{result}, {'within' if within else 'beyond'} the loss limit of {_usd(most)}"
     ok: bool | None = within and not obstacles
     if ok and later and limits.worst_case_within_daily_loss:
-        room = most + pnl - sum((spread.may_still_cost for spread in record.open), start=ZERO)
-        ok, why = _fits(room, new_worst_case)
+        ok, why = _fits(most + pnl, record.open, new_worst_case)
         obstacles += [why] if why else []
     return Check(name, ok, loss, most, " ".join(map(sentence, [text, *obstacles])))
 
@@ -108,14 +108,23 @@ def _obstacles(record: DayRecord, limits: LossLimits) -> list[str]:
     return found
 
 
-def _fits(room: Decimal, worst_case: Decimal | None) -> tuple[bool | None, str]:
-    """Whether the worst case of another spread fits into what the daily limit leaves, and why not."""
+def _fits(left: Decimal, spreads: Iterable[OpenRisk], worst_case: Decimal | None) -> tuple[bool | None, str]:
+    """Whether the worst case of another spread fits into what the daily limit leaves, and why not.
+
+    `left`: of the limit by the day's result so far, dollars. What is known of the open spreads may forbid it.
+    """
     if worst_case is None:
         return None, "the worst case of another spread is not known"
-    if -worst_case <= room:
-        return True, ""
-    left = f"at the worst of what is open, {_usd(max(room, ZERO))} of the limit remain"
-    return False, f"{left}, and another spread may lose {_usd(-worst_case)}"
+    costs = {spread.trade_id: spread.may_still_cost for spread in spreads}
+    room = left - sum((cost for cost in costs.values() if cost is not None), start=ZERO)
+    if -worst_case > room:
+        remain = f"at the worst of what is open, {_usd(max(room, ZERO))} of the limit remain"
+        return False, f"{remain}, and another spread would at worst come to {_usd(worst_case)}"
+    unknown = [f"trade {trade_id}" for trade_id, cost in costs.items() if cost is None]
+    if unknown:
+        of = ", ".join(unknown)
+        return None, f"what {of} may still cost is not known, so nobody can say if another spread fits in"
+    return True, ""
 
 
 def failed_jobs_obstacle(record: DayRecord, limits: LossLimits) -> str:

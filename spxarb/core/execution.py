@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.exits import SECOND_LOOK_SECONDS, worthless
 from spxarb.core.model import ZERO, LegName, Side, Timer
+from spxarb.core.quality import LIVE, data_word
 from spxarb.core.records import Purpose
 from spxarb.core.steps import Wake, finish, linked, take_snapshot, work_order
 from spxarb.core.strategy import underlying_price
@@ -105,7 +106,17 @@ def _no_purchase(spread: SpreadState, plan: OpenPlan) -> str:
     ask = spread.touch(plan.spx, Side.BUY)
     if ask is None or plan.spx_cap is None or ask > plan.spx_cap:
         return "the SPX ask left no credit"
-    return spread.stop
+    return spread.stop or _not_of_now(spread, plan.spx) or _not_of_now(spread, plan.spy)
+
+
+def _not_of_now(spread: SpreadState, call: Contract) -> str:
+    """Why a call's quote is none to enter by; empty when it is live and trades."""
+    quote = spread.quote(call)
+    if quote.halted:
+        return f"the {call.symbol} call is halted"
+    if quote.data_type != LIVE:
+        return f"the {call.symbol} call's data is {data_word(quote) or 'of an unknown kind'}, not live"
+    return ""
 
 
 def _buy_spx(spread: SpreadState, plan: OpenPlan) -> Steps[TrackedOrder]:
@@ -131,6 +142,8 @@ def _no_sale(spread: SpreadState, plan: OpenPlan, spx: TrackedOrder) -> str:
     bid, floor = spread.touch(plan.spy, Side.SELL), plan.spy_floor(spx.average_price or ZERO)
     if bid is None:
         return "the SPY bid vanished after SPX was bought"
+    if doubt := _not_of_now(spread, plan.spy):
+        return f"{doubt}, after SPX was bought"
     if floor is None or bid < floor:
         return f"with SPX bought at {spx.average_price} the SPY bid {bid} leaves too little credit"
     return ""

@@ -328,6 +328,27 @@ def second_look(first: EntryView, second: EntryView, again: Iterable[Check], sec
     return Check(SECOND_LOOK, ok, failed, [], sentence(text))
 
 
+def once_more(agreed: Check, view: EntryView, prices: PriceLimits = DEFAULT_PRICE_LIMITS) -> Check:
+    """The second look's check after the margin was asked: `view` is the market read again before the orders.
+
+    `agreed` where its quotes are still sound; else a no that says which of them is not, and why.
+    """
+    again = (
+        market_data(view),
+        halted(view),
+        quote_age(view, prices),
+        legs_apart(view, prices),
+        index_price(view, prices),
+        underlying_drift(view, prices),
+    )
+    failed = [check for check in again if check.ok is not True]
+    if not failed:
+        return agreed
+    names = [check.name for check in failed]
+    text = f"After the margin was asked the quotes say no by {', '.join(names)}"
+    return Check(SECOND_LOOK, False, names, [], " ".join([sentence(text), *(one.message for one in failed)]))
+
+
 def second_look_not_needed() -> Check:
     """The line of the second look where the first did not allow an entry."""
     return Check(SECOND_LOOK, None, None, [], "A second look was not needed: the first allows no entry.")

@@ -18,6 +18,7 @@ from spxarb.trading.entry import (
     decide_offline,
     entry_result,
     in_the_brokers_words,
+    looked_at_again,
     new_trade,
     not_to_be_opened,
     open_plan,
@@ -111,9 +112,12 @@ async def _attempt(job: ConnectedJob, decision: Decision, notes: list[str]) -> _
         return _Attempt(decision, EntryOutcome.SKIPPED, why=why, notes=notes)
     if why := not_to_be_opened(job, decision.view.market):
         return _Attempt(decision, EntryOutcome.SKIPPED, why=why, notes=notes)
+    decision, market = looked_at_again(job, decision)
+    if decision.would is not Verdict.ENTER:
+        return _Attempt(decision, EntryOutcome.SKIPPED, notes=notes)
     trade = job.ledger.trades.create(new_trade(job, decision))
     spread = job.spread(trade)
-    plan = open_plan(job.context, decision.view.market)
+    plan = open_plan(job.context, market)
     outcome = await job.drive(opening(spread, plan), spread, entering=True)
     outcome = in_the_brokers_words(job, trade, outcome)
     refused = job.heard.about(record.ref for record in job.ledger.orders.of_trade(trade.id))

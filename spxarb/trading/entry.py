@@ -8,6 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from spxarb.core.broker_words import with_words
+from spxarb.core.checks import SECOND_LOOK
 from spxarb.core.entry_view import NO_MARKET, EntryView
 from spxarb.core.execution import Ending, OpenPlan
 from spxarb.core.margin import margin_not_asked
@@ -22,6 +23,7 @@ from spxarb.core.strategy import (
     allowed,
     contract_fault,
     entry_checks,
+    once_more,
     quoted_credit,
     risk_of,
     second_look,
@@ -33,7 +35,7 @@ from spxarb.core.trades import TradeState
 from spxarb.errors import GatewayError
 from spxarb.trading import bookkeeping
 from spxarb.trading.day_record import day_record
-from spxarb.trading.market import Listed, LookSettings, entry_market, listed
+from spxarb.trading.market import Listed, LookSettings, entry_market, listed, read_again
 from spxarb.trading.market_calendar import timetable
 from spxarb.trading.marks import mark_trades
 from spxarb.trading.quiet import all_quiet
@@ -53,11 +55,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was seen, and what the checks say of it."""
+    """What was seen, and what the checks say of it; `lines` and `settings` are what it was seen by."""
 
     view: EntryView
     checks: tuple[Check, ...]
     credit: Credit | None
+    lines: Listed | None = None
+    settings: LookSettings | None = None
 
     @property
     def would(self) -> Verdict:
@@ -112,6 +116,22 @@ async def decide(job: ConnectedJob) -> Decision:
     return replace(second, checks=(*second.checks, agreed, margin_not_asked(why)))
 
 
+def looked_at_again(job: ConnectedJob, decision: Decision) -> tuple[Decision, EntryMarket]:
+    """The decision held against the quotes of now, without waiting, and the market as it is now.
+
+    Asking for the margin takes its time; where a quote is not sound any more, the second look says no.
+    """
+    lines, settings, view = decision.lines, decision.settings, decision.view
+    assert lines is not None and settings is not None  # noqa: PT018
+    market = read_again(job.broker, lines, job.day, settings, view.market)
+    now = replace(view, now=job.now, market=market, market_doubt=job.broker.farm_trouble())
+    limits = job.context.price_limits
+    checks = tuple(
+        once_more(check, now, limits) if check.name == SECOND_LOOK else check for check in decision.checks
+    )
+    return replace(decision, checks=checks), market
+
+
 async def _lines(job: ConnectedJob) -> tuple[Listed | None, LookSettings]:
     """The market data lines of this decision, None on a closed day, and what each look is told."""
     timeout = job.context.config.execution.quote_timeout_seconds
@@ -149,7 +169,7 @@ async def _look(job: ConnectedJob, lines: Listed | None, settings: LookSettings)
         record=day_record(context, today, marked_trades),
     )
     checks = entry_checks(view, context.limits, context.fees, context.price_limits)
-    return Decision(view, checks, quoted_credit(market, context.limits, context.fees))
+    return Decision(view, checks, quoted_credit(market, context.limits, context.fees), lines, settings)
 
 
 def _unfinished(job: ConnectedJob) -> str:

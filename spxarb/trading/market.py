@@ -152,6 +152,17 @@ async def entry_market(
     return _read(broker, lines, timetable, settings, (spx_call, spy_call))
 
 
+def read_again(
+    broker: Broker,
+    lines: Listed,
+    timetable: TradingDay | None,
+    settings: LookSettings,
+    seen: EntryMarket,
+) -> EntryMarket:
+    """The market of the same calls at the quotes of now; nothing is waited for."""
+    return _read(broker, lines, timetable, settings, (seen.spx_call, seen.spy_call))
+
+
 def _read(
     broker: Broker,
     lines: Listed,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.exits import SECOND_LOOK_SECONDS, closing_cost, current_pnl, worthless
 from spxarb.core.model import LegName, Quote
-from spxarb.core.price_state import SPX_CALL, SPY_CALL, blind, doubtful, price_state
+from spxarb.core.price_state import SPX, SPX_CALL, SPY, SPY_CALL, PriceState, blind, price_state, told
 from spxarb.core.records import Mark
 from spxarb.core.strategy import underlying_price
 from spxarb.errors import GatewayError, HumanNeededError
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from spxarb.core.greeks import PositionGreeks
     from spxarb.core.model import Contract
-    from spxarb.core.price_state import PriceState
     from spxarb.core.records import Trade
     from spxarb.trading.connected import ConnectedJob
 
@@ -36,7 +35,7 @@ class MarkedTrade:
     `cost` is what closing it costs now, dollars. With contracts that others took away there is no `pnl`.
     `certain`, dollars, is the result as far as it is known: where SPY is closed and the price of the SPX call
     is missing, what was paid and received so far. `booked`: that, whatever is still held. `states` are what
-    its prices are worth, `doubts` say which are none of now, `blind` which limits rest on such a one.
+    its prices are worth, `doubts` a phrase on those that are none of now, `blind` the limits resting on such.
     """
 
     trade: Trade
@@ -51,7 +50,7 @@ class MarkedTrade:
     certain: Decimal | None
     booked: Decimal | None = None
     states: tuple[PriceState, ...] = ()
-    doubts: tuple[str, ...] = ()
+    doubts: str = ""
     blind: tuple[str, ...] = ()
 
     @property
@@ -145,7 +144,7 @@ def mark_trade(job: ConnectedJob, trade: Trade) -> MarkedTrade:
         certain=so_far if pnl is None else pnl,
         booked=booked,
         states=states,
-        doubts=tuple(f"{kind} prices of {', '.join(of)}" for kind, of in doubtful(states, max_age).items()),
+        doubts=told(states, max_age),
         blind=tuple(blind(states, max_age)),
     )
 
@@ -158,16 +157,24 @@ def _looks_worthless(marked: MarkedTrade) -> bool:
 def _states(job: ConnectedJob, trade: Trade, spx_held: Decimal, spy_held: Decimal) -> tuple[PriceState, ...]:
     """What the prices of the legs that are held, and of the underlyings, are worth."""
     legs = [(trade.spx, SPX_CALL)] * bool(spx_held) + [(trade.spy, SPY_CALL)] * bool(spy_held)
-    return price_states(job, [*legs, *((contract, contract.symbol) for contract in job.underlyings)])
+    under = [(contract, contract.symbol) for contract in job.underlyings]
+    unqualified = () if under else tuple(PriceState(of, None, False, None) for of in (SPX, SPY))
+    return (*price_states(job, [*legs, *under]), *unqualified)
 
 
 def price_states(job: ConnectedJob, names: Iterable[tuple[Contract, str]]) -> tuple[PriceState, ...]:
     """What the prices of these contracts are worth now, each under its name."""
     looked_at, day = time.monotonic(), job.day
     now = job.now if day is not None and job.now < day.close else None
+    quotes = [(name, contract, job.broker.quote(contract.con_id)) for contract, name in names]
     return tuple(
-        price_state(name, job.broker.quote(contract.con_id), looked_at, now) for contract, name in names
+        price_state(name, quote, looked_at, now, priced=contract.sec_type == "OPT" or _has_price(quote))
+        for name, contract, quote in quotes
     )
+
+
+def _has_price(quote: Quote) -> bool:
+    return underlying_price(quote) is not None
 
 
 def closed_unseen(marked: MarkedTrade) -> HumanNeededError:
@@ -180,7 +187,7 @@ def closed_unseen(marked: MarkedTrade) -> HumanNeededError:
 def not_live(marked_trades: Iterable[MarkedTrade]) -> list[str]:
     """Sentences about prices that were used though they are not live: no exit waits for better ones."""
     return [
-        f"Trade {marked.trade.id} was looked at by {'; '.join(marked.doubts)}{_blind(marked)}."
+        f"Trade {marked.trade.id} was looked at {marked.doubts}{_blind(marked)}."
         for marked in marked_trades
         if marked.doubts
     ]

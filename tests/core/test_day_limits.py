@@ -49,7 +49,12 @@ def test_a_loss_beyond_the_limit_stops_entries_and_an_unknown_one_does(pnl, ok):
         ("-510", [("-510", "-300")], "-490", True),
         ("-510", [("-510", "-300")], "-490.01", False),
         ("-10", [("-10", "250")], "-990", True),
-        ("-10", [("-10", None)], "-990", True),
+        ("-10", [("-10", None)], "-990", None),
+        ("-10", [("-10", None)], "-990.01", False),
+        ("-10", [("-10", "-518"), ("-10", None)], "-482", None),
+        ("-10", [(None, "-518")], "-482", None),
+        ("-700", [("-700", "-700")], "618.11", True),
+        ("-700", [("-700", "-2000")], "618.11", False),
         ("0", [], "250", True),
         ("0", [], None, None),
     ],
@@ -63,6 +68,21 @@ def test_the_worst_case_of_a_later_spread_fits_into_what_the_limit_leaves(pnl, s
     for free in (check(pnl, new, limits, later=False, **record),
                  check(pnl, new, Limits(max_position_loss=dec(5000), worst_case_within_daily_loss=False), **record)):  # fmt: skip
         assert free.ok is True
+
+
+def test_whose_worst_case_is_not_known_is_told():
+    found = check("-10", "-100", open=(OpenRisk(7, dec("-10"), None), OpenRisk(8, dec("0"), dec("-1"))))
+    assert found.ok is None
+    assert (
+        "What trade 7 may still cost is not known, so nobody can say if another spread fits in."
+        in found.message
+    )
+
+
+@pytest.mark.parametrize(("new", "words"), [("618.11", "come to $618.11"), ("-618.11", "come to -$618.11")])
+def test_another_spread_at_its_worst_is_told_as_gain_or_loss(new, words):
+    found = check("-400", new, Limits(max_position_loss=dec(5000)), open=(spread("-400", "-2500"),))
+    assert (found.ok, f"another spread would at worst {words}." in found.message) == (False, True)
 
 
 def test_every_reason_is_told_and_each_alone_forbids():
@@ -91,7 +111,7 @@ def test_limits_that_are_not_set_stop_nothing():
     assert check(limits=unset, losses=99).ok is True
     assert failed_jobs_obstacle(DayRecord(failed_jobs=99), unset) == ""
     assert check(losses=1).ok is True
-    assert check(open=(spread("-500", None),)).ok is True
+    assert check(open=(spread("-500", "-500"),)).ok is True
 
 
 def test_failed_jobs_stop_entries_with_what_to_do():

@@ -746,6 +746,33 @@ def test_the_spy_bid_vanishes_after_spx_was_bought_and_spx_is_sold_again():
     assert scene.log == ["SPX e1: buy 1 at 18.00", "SPX u1: sell 1 at 17.80"]
 
 
+NOT_OF_NOW = [
+    ({"halted": True}, "call is halted"),
+    ({"data_type": 2}, "call's data is frozen, not live"),
+    ({"data_type": 3}, "call's data is delayed, not live"),
+    ({"data_type": None}, "call's data is of an unknown kind, not live"),
+]
+
+
+@pytest.mark.parametrize(("more", "words"), NOT_OF_NOW)
+def test_a_spy_quote_that_is_none_of_now_after_spx_was_bought_refuses_the_sale(more, words):
+    scene = Scene()
+    scene.broker.on_fill["SPX e1"] = lambda: scene.broker.mail.appendleft(
+        QuoteUpdate(SPY_CALL.con_id, quote("2.35", "2.37", **more))
+    )
+    assert scene.open() == Outcome(Ending.UNWOUND, f"the SPY {words}, after SPX was bought")
+    assert scene.log == ["SPX e1: buy 1 at 18.00", "SPX u1: sell 1 at 17.80"]
+
+
+@pytest.mark.parametrize("call", [SPX_CALL, SPY_CALL], ids=["SPX", "SPY"])
+@pytest.mark.parametrize(("more", "words"), NOT_OF_NOW)
+def test_nothing_is_bought_by_a_quote_that_is_none_of_now(call, more, words):
+    scene = Scene()
+    scene.spread.quotes[call.con_id] = replace(scene.spread.quotes[call.con_id], **more)
+    assert scene.open() == Outcome(Ending.NOTHING, f"the {call.symbol} {words}")
+    assert scene.log == []
+
+
 def test_the_spy_bid_falls_below_the_floor_and_spx_is_sold_again():
     scene = Scene()
     scene.broker.on_fill["SPX e1"] = lambda: scene.broker.mail.appendleft(

@@ -8,7 +8,17 @@ from itertools import product
 import pytest
 
 from spxarb.core.model import NEW_YORK, Quote
-from spxarb.core.price_state import SPX, SPX_CALL, SPY, SPY_CALL, PriceState, blind, doubtful, price_state
+from spxarb.core.price_state import (
+    SPX,
+    SPX_CALL,
+    SPY,
+    SPY_CALL,
+    PriceState,
+    blind,
+    doubtful,
+    price_state,
+    told,
+)
 
 NOW = datetime(2026, 11, 24, 11, 0, tzinfo=NEW_YORK)
 KINDS = {1: "live", 2: "frozen", 3: "delayed", 4: "delayed and frozen", None: None}
@@ -22,7 +32,25 @@ def test_a_price_is_doubted_for_its_data_type_its_age_and_a_halt(kind, halted, s
     state = price_state(SPY, Quote(data_type=kind, halted=halted, received=received), 100.0, NOW)
     assert state == PriceState(SPY, KINDS[kind], halted, seconds)
     late = KINDS[kind] if kind in {2, 3, 4} else "old" if seconds == 11 else None
+    late = "missing" if seconds is None else late
     assert state.doubts(10) == tuple(word for word in (late, "halted" if halted else None) if word)
+
+
+@pytest.mark.parametrize("of", [SPX, SPY, SPX_CALL, SPY_CALL])
+def test_an_underlying_that_makes_no_price_is_missing_however_live_it_is(of):
+    """A call without its quote is told as such: `quote_missing`."""
+    state = price_state(of, Quote(data_type=1, received=99.0), 100.0, NOW, priced=False)
+    assert state == PriceState(of, "live", False, None)
+    assert state.doubts(10) == (("missing",) if of in {SPX, SPY} else ())
+    assert blind([state], 10) == (["assignment threshold"] if of is SPY else [])
+
+
+def test_how_a_spread_was_looked_at_is_told_in_a_phrase():
+    missing, late = PriceState(SPY, None, False, None), PriceState(SPX, "delayed", True, 1.0)
+    assert told([missing], 10) == "without a price of SPY"
+    assert told([late], 10) == "by delayed prices of SPX; halted prices of SPX"
+    assert told([late, missing], 10).endswith("halted prices of SPX and without a price of SPY")
+    assert told([PriceState(SPY, "live", False, 1.0)], 10) == ""
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_a_second_spread_must_fit_into_what_the_daily_limit_leaves(tmp_path):
         settings(stage, **cheap, max_daily_loss=round(least - 1))
         skipped = stage.run("enter")
         assert failed(skipped) == ["daily_loss"]
-        assert "another spread may lose" in check_of(skipped, "daily_loss")["message"]
+        assert "another spread would at worst come to -$" in check_of(skipped, "daily_loss")["message"]
         settings(stage, **cheap, max_daily_loss=round(least - 1), worst_case_within_daily_loss=False)
         assert stage.run("enter", "--dry-run")["would"] == "enter"
         settings(stage, **cheap, max_daily_loss=round(least + 1))

@@ -212,6 +212,26 @@ def test_the_second_look_must_allow_it_too(stage):
     says(done, "second_look", "A second look 3 s later does not: it says no by market_data, halted")
 
 
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (fault("halted", lasts="always"), "halted"),
+        (fault("delayed", minutes=15, lasts="always"), "market_data"),
+    ],
+    ids=["halted", "delayed"],
+)
+def test_quotes_that_turn_bad_while_the_margin_is_asked_buy_nothing(tmp_path, broken, words):
+    with playing(tmp_path) as stage, moving(stage):
+        slow = fault("delay", seconds=1.5, when={"message": "open_order"}, lasts="always")
+        stage.sim.control.script([{**broken, "when": {"request": "place_order"}}, slow])
+        done = stage.run("enter")
+        assert (done.code, done["outcome"], done["would"]) == (0, "skipped", "skip"), done.err
+        says(done, "second_look", "After the margin was asked the quotes say no by")
+        assert words in check_of(done, "second_look")["value"]
+        assert stage.sql("SELECT * FROM trades") == []
+        assert (stage.positions(), stage.sim.control.book()["orders"]) == ({}, [])
+
+
 # --- while a spread is open ----------------------------------------------------------------------------------------------
 
 

@@ -197,6 +197,18 @@ NOT_LIVE = {
 }
 
 
+def test_without_a_price_of_spy_a_human_hears_that_its_threshold_is_blind(stage, sink):
+    """Every trade would be left at this threshold."""
+    settings(stage, assignment_risk_threshold=1, max_position_loss=5000, max_daily_loss=5000)
+    stage.sim.control.script([fault("no_data", when={**SPY, "request": "market_data"}, lasts="always")])
+    done = stage.run("monitor", env=sink.variables)
+    assert told(done) == (0, "held", None), done.err
+    words = "Trade 1 was looked at without a price of SPY, so its assignment threshold is blind"
+    assert [words in alert for alert in sink.alerts] == [True]
+    assert any(words in note for note in done["notes"])
+    assert any(words in note for note in stage.run("status")["notes"])
+
+
 @pytest.mark.parametrize("words", NOT_LIVE)
 def test_prices_that_are_not_live_are_used_and_told_and_stop_no_exit(stage, sink, words):
     stage.sim.control.script([NOT_LIVE[words]])
