@@ -5,6 +5,7 @@ Each check has its value and its limit. What is not known is no yes.
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from spxarb.core.entry_view import PriceSource
@@ -96,10 +97,14 @@ def legs_apart(view: EntryView, limits: PriceLimits) -> Check:
 
 
 def index_price(view: EntryView, limits: PriceLimits) -> Check:
-    """Whether SPX by parity, its print and the ratio last measured x SPY agree, index points."""
+    """Whether SPX by parity, its print and the ratio last measured x SPY agree, index points.
+
+    "mismatch" is how far r x the SPY strike may be off: a wide quote of the stock hides a wrong ratio.
+    """
     name = "index_price"
     most = {
         "uncertainty": limits.max_index_difference,
+        "mismatch": limits.max_index_difference,
         "print": limits.max_index_difference,
         "ratio": limits.max_ratio_difference,
     }
@@ -112,10 +117,11 @@ def index_price(view: EntryView, limits: PriceLimits) -> Check:
         return Check(name, None, None, most, sentence(text))
     value = {
         "uncertainty": parity.uncertainty,
+        "mismatch": market.mismatch_uncertainty,
         "print": _apart(parity.price, market.spx_index_quote.last),
         "ratio": _apart(parity.price, _by_ratio(market)),
     }
-    asked = ["print", *(["ratio"] if market.evidence.latest_ratio is not None else [])]
+    asked = ["print", "mismatch", *(["ratio"] if market.evidence.latest_ratio is not None else [])]
     found = ((key, value[key]) for key in asked)
     answers = {key: None if gap is None else gap <= most[key] for key, gap in found}
     text = f"SPX by put-call parity of {len(parity.strikes)} strikes is {plain(parity.price)}"
@@ -127,7 +133,15 @@ def index_price(view: EntryView, limits: PriceLimits) -> Check:
         if answers.get(key) is not None
     ]
     also += ["the index has no print"] if value["print"] is None else []
+    also.append(_mismatch_words(value["mismatch"], most["mismatch"]))
     return Check(name, _all_of(answers.values()), value, most, sentence("; ".join([text, *also])))
+
+
+def _mismatch_words(about: Decimal | None, most: Decimal) -> str:
+    if about is None:
+        return "how far the mismatch of the strikes may be off is not known"
+    where = "within" if about <= most else "more than"
+    return f"the mismatch of the strikes may be off by {about:.2f}, {where} {plain(most)}"
 
 
 def underlying_drift(view: EntryView, limits: PriceLimits) -> Check:
@@ -168,12 +182,29 @@ def ratio_drift(view: EntryView, limits: PriceLimits) -> Check:
     return Check(name, ok, drift, most, text)
 
 
-def believable(view: EntryView, limits: PriceLimits) -> bool:
-    """Whether SPX / SPY was measured: parity and print agree. Where it has jumped, that is its new value."""
-    value = index_price(view, limits).value
-    apart = value["print"] if isinstance(value, dict) else None
-    market = view.market
-    return apart is not None and apart <= limits.max_index_difference and market.ratio is not None
+class Ratio(StrEnum):
+    """What SPX / SPY of one look is to later ones."""
+
+    MEASURED = "measured"
+    JUMPED = "jumped"
+    UNKNOWN = "unknown"
+
+
+def measured_ratio(view: EntryView, limits: PriceLimits) -> Ratio:
+    """Whether SPX / SPY was measured, by the look's own checks.
+
+    JUMPED: all is sound, but it is not what it was: a dividend of SPY, or a wrong price. Which one, the same
+    morning cannot tell.
+    """
+    price, still = index_price(view, limits), underlying_drift(view, limits)
+    if not isinstance(price.value, dict) or not isinstance(price.limit, dict) or still.ok is not True:
+        return Ratio.UNKNOWN
+    sound = [price.value[key] for key in price.limit if key != "ratio"]
+    most = [price.limit[key] for key in price.limit if key != "ratio"]
+    if any(value is None or value > limit for value, limit in zip(sound, most, strict=True)):
+        return Ratio.UNKNOWN
+    same = price.ok is True and ratio_drift(view, limits).ok is True
+    return Ratio.MEASURED if same else Ratio.JUMPED
 
 
 def _by_ratio(market: EntryMarket) -> Decimal | None:

@@ -14,10 +14,11 @@ from spxarb.core.entry_view import NO_QUOTE, EntryMarket, EntryView, Evidence, P
 from spxarb.core.fees import FeeSchedule
 from spxarb.core.limits import Limits, PriceLimits
 from spxarb.core.market_checks import (
-    believable,
+    Ratio,
     halted,
     index_price,
     legs_apart,
+    measured_ratio,
     quote_age,
     ratio_drift,
     strikes,
@@ -156,7 +157,7 @@ def test_the_calls_may_be_quoted_as_far_apart_as_the_limit(spx, spy, ok):
 def test_parity_and_print_may_differ_by_the_limit(price, ok):
     found = index_price(but(parity=parity(price), latest_ratio=None), LIMITS)
     assert (found.ok, found.value["print"]) == (ok, abs(dec(price) - dec("6800.30")))
-    assert found.limit == {"uncertainty": 2, "print": 2, "ratio": 5}
+    assert found.limit == {"uncertainty": 2, "mismatch": 2, "print": 2, "ratio": 5}
 
 
 def test_a_first_print_ten_points_high_is_told_with_both_figures():
@@ -179,6 +180,19 @@ def test_a_print_that_is_missing_is_no_agreement_and_one_difference_is_a_no_all_
     bare = Quote(data_type=1, received=99.0)
     assert index_price(but(spx_index_quote=bare), LIMITS).ok is None
     assert index_price(but(spx_index_quote=bare, latest_ratio=dec("10.1")), LIMITS).ok is False
+
+
+@pytest.mark.parametrize(
+    ("bid", "ok"), [("677.99", True), ("677.66", True), ("677.60", False), ("676.60", False), (None, None)]
+)
+def test_a_wide_quote_of_the_stock_hides_a_wrong_ratio(bid, ok):
+    """At 0.35 wide r x strike is known within 0.20 + 10.03 x 0.175."""
+    stock = replace(MARKET.spy_stock_quote, bid=dec(bid) if bid else None)
+    found = index_price(but(spy_stock_quote=stock, latest_ratio=None), LIMITS)
+    assert found.ok is ok
+    if bid == "677.60":
+        assert found.value["mismatch"] == pytest.approx(dec("2.256"), abs=dec("0.001"))
+        assert "the mismatch of the strikes may be off by 2.26, more than 2" in found.message
 
 
 def test_without_parity_the_check_says_of_each_strike_why():
@@ -228,14 +242,25 @@ def test_a_first_measurement_has_nothing_beside_it_and_a_print_measures_nothing(
     assert ratio_drift(but(spy_price=None), LIMITS).ok is None
 
 
-def test_a_ratio_is_measured_where_parity_and_print_agree_whatever_was_measured_before():
-    """SPY went ex dividend: 18 points from the ratio of yesterday."""
-    jumped = but(latest_ratio=dec("10.003"), recent_ratio=dec("10.003"))
-    assert index_price(jumped, LIMITS).ok is False
-    assert believable(jumped, LIMITS)
-    assert not believable(but(parity=NO_PARITY), LIMITS)
-    assert not believable(but(parity=parity(6790)), LIMITS)
-    assert not believable(replace(VIEW, asked_broker=False), LIMITS)
+def test_a_ratio_is_measured_only_where_every_check_of_the_underlyings_believes_it():
+    assert measured_ratio(VIEW, LIMITS) is Ratio.MEASURED
+    assert measured_ratio(but(latest_ratio=None), LIMITS) is Ratio.MEASURED
+    for changes in (
+        {"parity": NO_PARITY},
+        {"parity": parity(6790)},
+        {"first_spy": dec("678.31")},
+        {"first_spx": None},
+        {"spy_stock_quote": quote("677.50", "678.50")},
+        {"spx_index_quote": Quote(data_type=1, received=99.0)},
+    ):
+        assert measured_ratio(but(**changes), LIMITS) is Ratio.UNKNOWN, changes
+    assert measured_ratio(replace(VIEW, asked_broker=False), LIMITS) is Ratio.UNKNOWN
+
+
+@pytest.mark.parametrize("field", ["latest_ratio", "recent_ratio"])
+def test_a_sound_ratio_that_is_not_the_one_of_lately_has_jumped(field):
+    """SPY went ex dividend, or is shown a dollar wrong: 18 points from the ratio of yesterday."""
+    assert measured_ratio(but(**{field: dec("10.003")}), LIMITS) is Ratio.JUMPED
 
 
 # --- strikes ------------------------------------------------------------------------------------------------

@@ -285,7 +285,8 @@ def test_each_check_says_what_it_found_in_one_sentence():
         "The quotes of the two calls are 0.0 s apart, within 5.",
         (
             "SPX by put-call parity of 3 strikes is 6800.34 within 0.2; the index print is 0 away, within 2; "
-            "the ratio last measured x SPY is 0.678 away, within 5."
+            "the ratio last measured x SPY is 0.678 away, within 5; "
+            "the mismatch of the strikes may be off by 0.30, within 2."
         ),
         "While this was decided SPX moved 0.14 points and SPY $0, within 3 points.",
         (

@@ -115,9 +115,17 @@ def test_spx_is_held_against_the_ratio_measured_before(stage):
     done = look(stage, fault("wrong_tick", by=1, when=SPY))
     says(done, "index_price", "the ratio last measured x SPY is")
     says(done, "ratio_drift", "basis points from the 10.02")
-    assert (
-        done["prices"]["ratio_measured"] is True
-    )  # parity and print agree: the next ones are held against it
+    assert (done["prices"]["ratio_measured"], done["prices"]["ratio_jumped"]) == (False, True)
+    stage.at("09:35:02")
+    again = look(stage, fault("wrong_tick", by=1, when=SPY))
+    assert {"index_price", "ratio_drift"} <= set(failed(again))
+    assert look(stage)["would"] == "enter"
+
+
+def test_a_wide_quote_of_spy_stock_is_no_price_to_hold_spx_against(stage):
+    done = look(stage, fault("wrong_tick", by=-1.4, side="bid", when=SPY))
+    says(done, "index_price", "the mismatch of the strikes may be off by")
+    assert check_of(done, "index_price")["value"]["mismatch"] > 2
 
 
 # --- quotes ----------------------------------------------------------------------------------------------------
