@@ -159,7 +159,7 @@ def test_ages_distances_and_credit_have_their_limits(stage):
 # --- contracts -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", ["double", "unreadable", "multiplier"])
+@pytest.mark.parametrize("form", ["double", "unreadable", "multiplier", "no_rule"])
 def test_an_odd_row_spoils_its_own_strike_and_no_other(stage, form):
     away = [
         fault("odd_contract", strike=6690, form=form),
@@ -179,6 +179,28 @@ def test_a_strike_at_the_money_that_is_missing_or_doubled_is_named_with_its_reas
     done = look(stage, fault("odd_contract", strike=6670, right="P", form="missing"))
     assert done["would"] == "enter"
     assert "parity of 4 strikes" in check_of(done, "index_price")["message"]
+
+
+def test_a_put_that_is_odd_or_cannot_be_asked_spoils_its_own_strike_and_says_why(stage):
+    """Of the five puts around the money one is refused, and the row of others is odd: too few are left."""
+    puts = [
+        fault("odd_contract", strike=strike, right="P", form=form)
+        for strike, form in ((6655, "no_rule"), (6660, "double"), (6665, "no_rule"), (6670, "unreadable"))
+    ]
+    assert look(stage, puts[2])["would"] == "enter"
+    refused = fault(
+        "refuse", code=322, text="Error processing request", when={"request": "contract_details", "nth": 9}
+    )
+    done = look(stage, refused)
+    assert (done["would"], failed(done)) == ("enter", [])
+    assert "parity of 4 strikes" in check_of(done, "index_price")["message"]
+    done = look(stage, *puts)
+    for words in (
+        "6660: its put is left out: 2 contracts have this strike",
+        "6665: its put is left out: the gateway sent no market rule (tick sizes) for it",
+        "6670: its put is left out: its row cannot be read",
+    ):
+        says(done, "index_price", words)
 
 
 def test_on_a_third_friday_the_class_is_spxw_and_the_expiry_today(tmp_path):
