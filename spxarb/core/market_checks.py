@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.entry_view import PriceSource
 from spxarb.core.model import ZERO, Check
-from spxarb.core.quality import age, missing_side, quote_faults
+from spxarb.core.quality import missing_side, price_age, quote_faults
 from spxarb.core.sentences import plain, sentence, usd
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def halted(view: EntryView) -> Check:
 
 
 def quote_age(view: EntryView, limits: PriceLimits) -> Check:
-    """Whether each quote is young, seconds since its newest tick, and the index since it was computed."""
+    """Whether each quote is young, seconds since its newest bid or ask; the index since it was computed."""
     name = "quote_age"
     most = {
         key: limits.max_index_age_seconds if key == _INDEX else limits.max_quote_age_seconds for key in _NAMES
@@ -65,7 +65,7 @@ def quote_age(view: EntryView, limits: PriceLimits) -> Check:
     if not view.asked_broker:
         return not_asked(name, most)
     looked_at = view.market.evidence.looked_at
-    ages = {key: _seconds(age(quote, looked_at)) for key, quote in _quotes(view.market).items()}
+    ages = {key: _seconds(price_age(quote, looked_at)) for key, quote in _quotes(view.market).items()}
     told = view.market.spx_index_quote.last_time
     if told is not None:
         ages[_INDEX] = max((view.now - told).total_seconds(), ages[_INDEX] or 0.0)
@@ -75,15 +75,15 @@ def quote_age(view: EntryView, limits: PriceLimits) -> Check:
         oldest = max((seconds for seconds in ages.values() if seconds is not None), default=0.0)
         text = "; ".join(old) if old else f"The oldest price is {oldest:.1f} s old"
         return Check(name, not old, ages, most, sentence(text))
-    return Check(name, None, ages, most, f"Nothing has come of the {', the '.join(unknown)}.")
+    return Check(name, None, ages, most, f"No price has come of the {', the '.join(unknown)}.")
 
 
 def legs_apart(view: EntryView, limits: PriceLimits) -> Check:
-    """Whether the quotes of both calls are of one moment, seconds between their newest ticks."""
+    """Whether the quotes of both calls are of one moment, seconds between their newest bid or ask."""
     name, most = "legs_apart", limits.max_legs_apart_seconds
     if not view.asked_broker:
         return not_asked(name, most)
-    spx, spy = view.market.spx_quote.received, view.market.spy_quote.received
+    spx, spy = view.market.spx_quote.priced, view.market.spy_quote.priced
     if spx is None or spy is None:
         return Check(name, None, None, most, "A call has no quote, so nothing can be compared.")
     apart = round(abs(spx - spy), 3)

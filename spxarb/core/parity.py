@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from spxarb.core.quality import age, quote_faults
+from spxarb.core.quality import price_age, quote_faults
 from spxarb.core.sentences import plain
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _faults(pair: Pair, looked_at: float | None, max_age: float | None) -> list[
         return [*quote_faults("call", pair.call), pair.no_put]
     found = [*quote_faults("call", pair.call), *quote_faults("put", pair.put)]
     for name, quote in (("call", pair.call), ("put", pair.put)):
-        seconds = age(quote, looked_at)
+        seconds = price_age(quote, looked_at)
         if max_age is not None and seconds is not None and seconds > max_age:
             found.append(f"{name} quote is {seconds:.0f} s old")
     return found

@@ -43,7 +43,9 @@ NOW = datetime(2026, 11, 24, 9, 36, tzinfo=NEW_YORK)
 
 
 def quote(bid, ask, **more):
-    return Quote(**{"bid": dec(bid), "ask": dec(ask), "data_type": 1, "received": 99.0, **more})
+    return Quote(
+        **{"bid": dec(bid), "ask": dec(ask), "data_type": 1, "received": 99.0, "priced": 99.0, **more}
+    )
 
 
 def call(symbol, strike):
@@ -57,7 +59,7 @@ MARKET = EntryMarket(
     spy_call=call("SPY", 678),
     spx_quote=quote("17.80", "18.00"),
     spy_quote=quote("2.30", "2.32"),
-    spx_index_quote=Quote(last=dec("6800.30"), data_type=1, received=99.0),
+    spx_index_quote=Quote(last=dec("6800.30"), data_type=1, received=99.0, priced=99.0),
     spy_stock_quote=quote("677.99", "678.01"),
     spx_equivalent_mid=dec("22.40"),
     equivalent_uncertainty=dec("0.10"),
@@ -118,8 +120,8 @@ def test_anything_that_is_halted_is_named(field):
 @pytest.mark.parametrize("field", QUOTES)
 @pytest.mark.parametrize(("seconds", "ok"), [(0, True), (10, True), (10.1, False), (None, None)])
 def test_every_quote_may_be_as_old_as_its_limit(field, seconds, ok):
-    received = None if seconds is None else 100.0 - seconds
-    view = but(**{field: replace(getattr(MARKET, field), received=received)})
+    priced = None if seconds is None else 100.0 - seconds
+    view = but(**{field: replace(getattr(MARKET, field), priced=priced)})
     limits = replace(LIMITS, max_index_age_seconds=10)
     assert quote_age(view, limits).ok is ok
 
@@ -133,7 +135,7 @@ def test_the_index_is_as_old_as_its_own_time_says_however_fresh_its_tick(seconds
 
 
 def test_one_old_quote_is_a_no_though_another_is_not_known():
-    old = replace(MARKET.spy_quote, received=10.0)
+    old = replace(MARKET.spy_quote, priced=10.0)
     found = quote_age(but(spy_quote=old, spx_quote=NO_QUOTE), LIMITS)
     assert (found.ok, found.message) == (False, "SPY call is 90 s old, more than 10.")
 
@@ -143,7 +145,7 @@ def test_one_old_quote_is_a_no_though_another_is_not_known():
 )
 def test_the_calls_may_be_quoted_as_far_apart_as_the_limit(spx, spy, ok):
     view = but(
-        spx_quote=replace(MARKET.spx_quote, received=spx), spy_quote=replace(MARKET.spy_quote, received=spy)
+        spx_quote=replace(MARKET.spx_quote, priced=spx), spy_quote=replace(MARKET.spy_quote, priced=spy)
     )
     assert legs_apart(view, LIMITS).ok is ok
 
@@ -177,7 +179,7 @@ def test_the_ratio_last_measured_times_spy_is_held_against_it(ratio, ok):
 
 
 def test_a_print_that_is_missing_is_no_agreement_and_one_difference_is_a_no_all_the_same():
-    bare = Quote(data_type=1, received=99.0)
+    bare = Quote(data_type=1, received=99.0, priced=99.0)
     assert index_price(but(spx_index_quote=bare), LIMITS).ok is None
     assert index_price(but(spx_index_quote=bare, latest_ratio=dec("10.1")), LIMITS).ok is False
 
@@ -251,7 +253,7 @@ def test_a_ratio_is_measured_only_where_every_check_of_the_underlyings_believes_
         {"first_spy": dec("678.31")},
         {"first_spx": None},
         {"spy_stock_quote": quote("677.50", "678.50")},
-        {"spx_index_quote": Quote(data_type=1, received=99.0)},
+        {"spx_index_quote": Quote(data_type=1, received=99.0, priced=99.0)},
     ):
         assert measured_ratio(but(**changes), LIMITS) is Ratio.UNKNOWN, changes
     assert measured_ratio(replace(VIEW, asked_broker=False), LIMITS) is Ratio.UNKNOWN

@@ -18,7 +18,7 @@ NOW = 100.0
 
 def quote(mid, width="0.20", **more):
     half = dec(width) / 2
-    return Quote(**{"bid": dec(mid) - half, "ask": dec(mid) + half, "data_type": 1, "received": 99.0, **more})
+    return Quote(**{"bid": dec(mid) - half, "ask": dec(mid) + half, "data_type": 1, "priced": 99.0, **more})
 
 
 def pair(strike, call, put, **more):
@@ -88,7 +88,7 @@ FAULTS = {
     "call has no ask": {"ask": None},
     "call has no ask (its size is 0)": {"ask": None, "no_size": ("ask",)},
     "call is crossed (bid 19 above ask 18.1)": {"bid": dec(19)},
-    "call quote is 11 s old": {"received": 89.0},
+    "call quote is 11 s old": {"priced": 89.0},
 }
 
 
@@ -182,7 +182,7 @@ any_quote = st.builds(
     ask=any_side,
     halted=st.booleans(),
     data_type=st.none() | st.integers(0, 4),
-    received=st.none() | st.floats(0, 100),
+    priced=st.none() | st.floats(0, 100),
 )
 
 
