@@ -162,21 +162,24 @@ def underlying_drift(view: EntryView, limits: PriceLimits) -> Check:
 
 
 def ratio_drift(view: EntryView, limits: PriceLimits) -> Check:
-    """Whether SPX / SPY is what it was lately, basis points; a first measurement has nothing beside it."""
+    """Whether SPX / SPY is what it was lately, basis points; the first against the last closes."""
     name, most, market = "ratio_drift", limits.max_ratio_drift, view.market
     if not view.asked_broker:
         return not_asked(name, most)
-    ratio, recent = market.ratio, market.evidence.recent_ratio
+    ratio, recent, words = market.ratio, market.evidence.recent_ratio, "measured lately"
     if ratio is None:
         return Check(name, None, None, most, "SPX / SPY is not known, because a price is missing.")
     if market.source is not PriceSource.PARITY:
         return Check(name, None, None, most, "SPX / SPY rests on the index print, which is not believed.")
     if recent is None:
-        return Check(name, True, None, most, "SPX / SPY was not measured before.")
+        recent, words = market.closing_ratio, "of the last closes"
+    if recent is None:
+        text = "SPX / SPY was not measured before, and the last closes of SPX and SPY are not told."
+        return Check(name, None, None, most, text)
     drift = abs(ratio / recent - 1) * BASIS_POINTS
     ok = drift <= most
     text = (
-        f"SPX / SPY is {drift:.1f} basis points from the {recent:.4f} measured lately, "
+        f"SPX / SPY is {drift:.1f} basis points from the {recent:.4f} {words}, "
         f"{'within' if ok else 'more than'} {plain(most)}."
     )
     return Check(name, ok, drift, most, text)

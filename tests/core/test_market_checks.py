@@ -238,15 +238,37 @@ def test_the_ratio_may_drift_by_ten_basis_points(recent, ok):
     assert ratio_drift(but(recent_ratio=dec(recent)), LIMITS).ok is ok
 
 
-def test_a_first_measurement_has_nothing_beside_it_and_a_print_measures_nothing():
-    assert ratio_drift(but(recent_ratio=None), LIMITS).ok is True
+@pytest.mark.parametrize(
+    ("spx", "spy", "ok"),
+    [
+        ("6770.25", 675, True),
+        ("6777.00", 675, True),
+        ("6777.10", 675, False),
+        (None, 675, None),
+        ("6770.25", None, None),
+        (0, 675, None),
+    ],
+)
+def test_a_first_measurement_is_held_against_the_last_closes(spx, spy, ok):
+    view = but(
+        recent_ratio=None,
+        latest_ratio=None,
+        spx_index_quote=replace(MARKET.spx_index_quote, close=None if spx is None else dec(spx)),
+        spy_stock_quote=replace(MARKET.spy_stock_quote, close=None if spy is None else dec(spy)),
+    )
+    found = ratio_drift(view, LIMITS)
+    assert found.ok is ok
+    assert ("of the last closes" in found.message) is (ok is not None)
+    assert measured_ratio(view, LIMITS) is (Ratio.MEASURED if ok else Ratio.JUMPED)
+
+
+def test_a_print_measures_no_ratio():
     assert ratio_drift(but(parity=NO_PARITY), LIMITS).ok is None
     assert ratio_drift(but(spy_price=None), LIMITS).ok is None
 
 
 def test_a_ratio_is_measured_only_where_every_check_of_the_underlyings_believes_it():
     assert measured_ratio(VIEW, LIMITS) is Ratio.MEASURED
-    assert measured_ratio(but(latest_ratio=None), LIMITS) is Ratio.MEASURED
     for changes in (
         {"parity": NO_PARITY},
         {"parity": parity(6790)},

@@ -122,6 +122,13 @@ def test_spx_is_held_against_the_ratio_measured_before(stage):
     assert look(stage)["would"] == "enter"
 
 
+def test_on_an_empty_ledger_spy_is_held_against_the_last_closes(tmp_path):
+    with playing(tmp_path) as stage:
+        done = look(stage, fault("wrong_tick", by=1, when=SPY))
+        assert {"ratio_drift"} <= set(failed(done)) <= {"ratio_drift", "net_credit"}
+        says(done, "ratio_drift", "basis points from the 10.0300 of the last closes")
+
+
 def test_a_wide_quote_of_spy_stock_is_no_price_to_hold_spx_against(stage):
     done = look(stage, fault("wrong_tick", by=-1.4, side="bid", when=SPY))
     says(done, "index_price", "the mismatch of the strikes may be off by")
