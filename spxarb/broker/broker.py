@@ -192,7 +192,7 @@ class Broker(AccountLists):
         odd = [row for row in found if isinstance(row, OddDetails)]
         rows = wanted(found, trading_class, expiry, right)
         ids = {convert.market_rule(row) for row, _ in rows}
-        if ids == {None}:
+        if ids == {None} and strike is None:
             raise self._no_tick_sizes()
         contracts, doubts = by_strike(rows, odd, await self._tick_rules(ids - {None}))
         if not rows:

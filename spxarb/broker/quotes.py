@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # Tick ids, live and delayed (IBKR API documentation, "Available Tick Types").
 _PRICES = {1: "bid", 2: "ask", 4: "last", 9: "close", 66: "bid", 67: "ask", 68: "last", 75: "close"}
 _SIZES = {0: "bid", 3: "ask", 69: "bid", 70: "ask"}
+_SIDES = frozenset({0, 1, 2, 3, 66, 67, 69, 70})
+_LASTS = frozenset({4, 68})
 _SIZE_OF_PRICE = {1: 0, 2: 3, 66: 69, 67: 70}
 # The model's computations, live and delayed: those of bid, ask and last jump with a wide quote.
 _MODEL = {13, 83}
@@ -45,7 +47,8 @@ class MarketDataLine:
     halted: bool = False
     last_time: datetime | None = None
     data_type: int | None = None
-    received: float | None = None  # monotonic seconds of the newest tick
+    received: float | None = None  # monotonic seconds of the newest tick of any kind
+    priced: float | None = None  # and of the newest of its price
     refused: str = ""  # the gateway's words when it refuses the data
 
     def quote(self) -> Quote:
@@ -60,6 +63,7 @@ class MarketDataLine:
             halted=self.halted,
             data_type=self.data_type,
             received=self.received,
+            priced=self.priced,
             bid_told="bid" in self.prices or "bid" in self.sizes,
             no_bid=self.no_bid,
             no_size=tuple(name for name in ("bid", "ask") if self.prices.get(name) and self._empty(name)),
@@ -78,8 +82,8 @@ class MarketDataLine:
         """Forget all prices: they are not current any more."""
         self.prices.clear()
         self.sizes.clear()
-        self.greeks, self.received, self.no_bid = None, None, False
-        self.last_time = None
+        self.greeks, self.no_bid = None, False
+        self.received = self.priced = self.last_time = None
 
 
 class Feed:
@@ -191,6 +195,8 @@ class Feed:
         if line:
             # No tick of a bid or ask carries the exchange's time: arrival is all that is known of its age.
             line.received = now
+            if kind in (_LASTS if line.contract.sec_type == "IND" else _SIDES):
+                line.priced = now
             if kind in _DELAYED and line.data_type in {None, 1}:
                 line.data_type = 3
             self._moved[int(req_id)] = None

@@ -180,13 +180,13 @@ class PricesSettings(Section):
     """What a price must be to be believed; each limit stops entries, and no exit."""
 
     max_quote_age_seconds: Seconds = Field(
-        default=10, gt=0, le=600, description="Maximum time since the newest tick of each quote."
+        default=10, gt=0, le=600, description="Maximum time since the newest bid or ask of each quote."
     )
     max_index_age_seconds: Seconds = Field(
         default=15, gt=0, le=600, description="Maximum time since the SPX index was last computed."
     )
     max_legs_apart_seconds: Seconds = Field(
-        default=5, gt=0, le=600, description="Maximum time between the newest ticks of the two calls."
+        default=5, gt=0, le=600, description="Maximum time between the newest bid or ask of the two calls."
     )
     max_index_difference: Number = Field(
         default=Decimal(2),

@@ -85,6 +85,12 @@ class EntryMarket:
         return self.spx_price / self.spy_price
 
     @property
+    def closing_ratio(self) -> Decimal | None:
+        """SPX / SPY by the closes of the day before (tick 9 of both); None when either is not told."""
+        spx, spy = self.spx_index_quote.close, self.spy_stock_quote.close
+        return spx / spy if spx and spy and spx > 0 and spy > 0 else None
+
+    @property
     def source(self) -> PriceSource | None:
         """Where `spx_price` comes from; None while there is none."""
         if self.spx_price is None:

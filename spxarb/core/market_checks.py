@@ -5,11 +5,12 @@ Each check has its value and its limit. What is not known is no yes.
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from spxarb.core.entry_view import PriceSource
 from spxarb.core.model import ZERO, Check
-from spxarb.core.quality import age, missing_side, quote_faults
+from spxarb.core.quality import missing_side, price_age, quote_faults
 from spxarb.core.sentences import plain, sentence, usd
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def halted(view: EntryView) -> Check:
 
 
 def quote_age(view: EntryView, limits: PriceLimits) -> Check:
-    """Whether each quote is young, seconds since its newest tick, and the index since it was computed."""
+    """Whether each quote is young, seconds since its newest bid or ask; the index since it was computed."""
     name = "quote_age"
     most = {
         key: limits.max_index_age_seconds if key == _INDEX else limits.max_quote_age_seconds for key in _NAMES
@@ -64,7 +65,7 @@ def quote_age(view: EntryView, limits: PriceLimits) -> Check:
     if not view.asked_broker:
         return not_asked(name, most)
     looked_at = view.market.evidence.looked_at
-    ages = {key: _seconds(age(quote, looked_at)) for key, quote in _quotes(view.market).items()}
+    ages = {key: _seconds(price_age(quote, looked_at)) for key, quote in _quotes(view.market).items()}
     told = view.market.spx_index_quote.last_time
     if told is not None:
         ages[_INDEX] = max((view.now - told).total_seconds(), ages[_INDEX] or 0.0)
@@ -74,15 +75,15 @@ def quote_age(view: EntryView, limits: PriceLimits) -> Check:
         oldest = max((seconds for seconds in ages.values() if seconds is not None), default=0.0)
         text = "; ".join(old) if old else f"The oldest price is {oldest:.1f} s old"
         return Check(name, not old, ages, most, sentence(text))
-    return Check(name, None, ages, most, f"Nothing has come of the {', the '.join(unknown)}.")
+    return Check(name, None, ages, most, f"No price has come of the {', the '.join(unknown)}.")
 
 
 def legs_apart(view: EntryView, limits: PriceLimits) -> Check:
-    """Whether the quotes of both calls are of one moment, seconds between their newest ticks."""
+    """Whether the quotes of both calls are of one moment, seconds between their newest bid or ask."""
     name, most = "legs_apart", limits.max_legs_apart_seconds
     if not view.asked_broker:
         return not_asked(name, most)
-    spx, spy = view.market.spx_quote.received, view.market.spy_quote.received
+    spx, spy = view.market.spx_quote.priced, view.market.spy_quote.priced
     if spx is None or spy is None:
         return Check(name, None, None, most, "A call has no quote, so nothing can be compared.")
     apart = round(abs(spx - spy), 3)
@@ -96,10 +97,14 @@ def legs_apart(view: EntryView, limits: PriceLimits) -> Check:
 
 
 def index_price(view: EntryView, limits: PriceLimits) -> Check:
-    """Whether SPX by parity, its print and the ratio last measured x SPY agree, index points."""
+    """Whether SPX by parity, its print and the ratio last measured x SPY agree, index points.
+
+    "mismatch" is how far r x the SPY strike may be off: a wide quote of the stock hides a wrong ratio.
+    """
     name = "index_price"
     most = {
         "uncertainty": limits.max_index_difference,
+        "mismatch": limits.max_index_difference,
         "print": limits.max_index_difference,
         "ratio": limits.max_ratio_difference,
     }
@@ -112,10 +117,11 @@ def index_price(view: EntryView, limits: PriceLimits) -> Check:
         return Check(name, None, None, most, sentence(text))
     value = {
         "uncertainty": parity.uncertainty,
+        "mismatch": market.mismatch_uncertainty,
         "print": _apart(parity.price, market.spx_index_quote.last),
         "ratio": _apart(parity.price, _by_ratio(market)),
     }
-    asked = ["print", *(["ratio"] if market.evidence.latest_ratio is not None else [])]
+    asked = ["print", "mismatch", *(["ratio"] if market.evidence.latest_ratio is not None else [])]
     found = ((key, value[key]) for key in asked)
     answers = {key: None if gap is None else gap <= most[key] for key, gap in found}
     text = f"SPX by put-call parity of {len(parity.strikes)} strikes is {plain(parity.price)}"
@@ -127,7 +133,15 @@ def index_price(view: EntryView, limits: PriceLimits) -> Check:
         if answers.get(key) is not None
     ]
     also += ["the index has no print"] if value["print"] is None else []
+    also.append(_mismatch_words(value["mismatch"], most["mismatch"]))
     return Check(name, _all_of(answers.values()), value, most, sentence("; ".join([text, *also])))
+
+
+def _mismatch_words(about: Decimal | None, most: Decimal) -> str:
+    if about is None:
+        return "how far the mismatch of the strikes may be off is not known"
+    where = "within" if about <= most else "more than"
+    return f"the mismatch of the strikes may be off by {about:.2f}, {where} {plain(most)}"
 
 
 def underlying_drift(view: EntryView, limits: PriceLimits) -> Check:
@@ -148,32 +162,52 @@ def underlying_drift(view: EntryView, limits: PriceLimits) -> Check:
 
 
 def ratio_drift(view: EntryView, limits: PriceLimits) -> Check:
-    """Whether SPX / SPY is what it was lately, basis points; a first measurement has nothing beside it."""
+    """Whether SPX / SPY is what it was lately, basis points; the first against the last closes."""
     name, most, market = "ratio_drift", limits.max_ratio_drift, view.market
     if not view.asked_broker:
         return not_asked(name, most)
-    ratio, recent = market.ratio, market.evidence.recent_ratio
+    ratio, recent, words = market.ratio, market.evidence.recent_ratio, "measured lately"
     if ratio is None:
         return Check(name, None, None, most, "SPX / SPY is not known, because a price is missing.")
     if market.source is not PriceSource.PARITY:
         return Check(name, None, None, most, "SPX / SPY rests on the index print, which is not believed.")
     if recent is None:
-        return Check(name, True, None, most, "SPX / SPY was not measured before.")
+        recent, words = market.closing_ratio, "of the last closes"
+    if recent is None:
+        text = "SPX / SPY was not measured before, and the last closes of SPX and SPY are not told."
+        return Check(name, None, None, most, text)
     drift = abs(ratio / recent - 1) * BASIS_POINTS
     ok = drift <= most
     text = (
-        f"SPX / SPY is {drift:.1f} basis points from the {recent:.4f} measured lately, "
+        f"SPX / SPY is {drift:.1f} basis points from the {recent:.4f} {words}, "
         f"{'within' if ok else 'more than'} {plain(most)}."
     )
     return Check(name, ok, drift, most, text)
 
 
-def believable(view: EntryView, limits: PriceLimits) -> bool:
-    """Whether SPX / SPY was measured: parity and print agree. Where it has jumped, that is its new value."""
-    value = index_price(view, limits).value
-    apart = value["print"] if isinstance(value, dict) else None
-    market = view.market
-    return apart is not None and apart <= limits.max_index_difference and market.ratio is not None
+class Ratio(StrEnum):
+    """What SPX / SPY of one look is to later ones."""
+
+    MEASURED = "measured"
+    JUMPED = "jumped"
+    UNKNOWN = "unknown"
+
+
+def measured_ratio(view: EntryView, limits: PriceLimits) -> Ratio:
+    """Whether SPX / SPY was measured, by the look's own checks.
+
+    JUMPED: all is sound, but it is not what it was: a dividend of SPY, or a wrong price. Which one, the same
+    morning cannot tell.
+    """
+    price, still = index_price(view, limits), underlying_drift(view, limits)
+    if not isinstance(price.value, dict) or not isinstance(price.limit, dict) or still.ok is not True:
+        return Ratio.UNKNOWN
+    sound = [price.value[key] for key in price.limit if key != "ratio"]
+    most = [price.limit[key] for key in price.limit if key != "ratio"]
+    if any(value is None or value > limit for value, limit in zip(sound, most, strict=True)):
+        return Ratio.UNKNOWN
+    same = price.ok is True and ratio_drift(view, limits).ok is True
+    return Ratio.MEASURED if same else Ratio.JUMPED
 
 
 def _by_ratio(market: EntryMarket) -> Decimal | None:

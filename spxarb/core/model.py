@@ -159,7 +159,8 @@ class Quote:
     greeks: Greeks | None = None  # of the gateway's model
     halted: bool = False
     data_type: int | None = None  # 1 live, 2 frozen, 3 delayed, 4 delayed-frozen
-    received: float | None = None  # monotonic seconds of the newest tick
+    received: float | None = None  # monotonic seconds of the newest tick of any kind
+    priced: float | None = None  # of the newest bid or ask, or their sizes; of an index its last price
     bid_told: bool = False  # the broker has sent something of the bid, be it only -1
     no_bid: bool = False  # the broker has sent a bid of 0: nobody bids. Of -1 nothing is known
     no_size: tuple[str, ...] = ()  # sides ("bid", "ask") that have a price and a size of 0: withdrawn

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from spxarb.core.quality import age, quote_faults
+from spxarb.core.quality import price_age, quote_faults
 from spxarb.core.sentences import plain
 
 if TYPE_CHECKING:
@@ -25,17 +25,19 @@ PARITY_STRIKES = 5
 """How many strikes around the money are asked."""
 LEAST_STRIKES = 3
 """With fewer a single wrong quote could decide."""
+NO_PUT = "no put is listed"
 WIDE = 2
 """A strike whose quotes are this many times as wide as the median's says nothing that the others do not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Call and put of one SPXW strike, index points; the put is None where none is listed."""
+    """Call and put of one SPXW strike, index points; `no_put` says why the put is None."""
 
     strike: Decimal
     call: Quote
     put: Quote | None
+    no_put: str = NO_PUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class ParityPrice:
     """SPX by parity, index points; `price` None where fewer than LEAST_STRIKES strikes are soundly quoted.
 
     `uncertainty` is half of what the bid-ask widths leave open, or how far the strikes disagree, whichever
-    is more. `strikes` are those that count; `left_out` says of each other why not, and why there is no price.
+    is more: one strike may be astray, a second one is no accident. `strikes` are those that count;
+    `left_out` says of each other why not, and why there is no price.
     """
 
     price: Decimal | None = None
@@ -89,7 +92,7 @@ def parity_price(
     if len(narrow) < LEAST_STRIKES:
         return ParityPrice(None, None, strikes, tuple(left_out))
     price = median(one.price for one in narrow)
-    apart = median(abs(one.price - price) for one in narrow)
+    apart = sorted(abs(one.price - price) for one in narrow)[-2]
     uncertainty = max(apart, *(one.half for one in narrow))
     if max_uncertainty is not None and uncertainty > max_uncertainty:
         left_out.append(
@@ -101,10 +104,10 @@ def parity_price(
 
 def _faults(pair: Pair, looked_at: float | None, max_age: float | None) -> list[str]:
     if pair.put is None:
-        return [*quote_faults("call", pair.call), "no put is listed"]
+        return [*quote_faults("call", pair.call), pair.no_put]
     found = [*quote_faults("call", pair.call), *quote_faults("put", pair.put)]
     for name, quote in (("call", pair.call), ("put", pair.put)):
-        seconds = age(quote, looked_at)
+        seconds = price_age(quote, looked_at)
         if max_age is not None and seconds is not None and seconds > max_age:
             found.append(f"{name} quote is {seconds:.0f} s old")
     return found

@@ -23,10 +23,20 @@ def data_word(quote: Quote) -> str | None:
 
 
 def age(quote: Quote, looked_at: float | None) -> float | None:
-    """Seconds from the newest tick to `looked_at`, both on the monotonic clock; None when not known."""
-    if quote.received is None or looked_at is None:
-        return None
-    return max(looked_at - quote.received, 0.0)
+    """Seconds from the newest tick to `looked_at`, both on the monotonic clock; None when not known.
+
+    Of any tick: the quote of an option that is worth nothing stands still for minutes.
+    """
+    return _seconds_between(quote.received, looked_at)
+
+
+def price_age(quote: Quote, looked_at: float | None) -> float | None:
+    """As `age`, of the price alone: greeks and last trades go on while a bid and ask stand still."""
+    return _seconds_between(quote.priced, looked_at)
+
+
+def _seconds_between(earlier: float | None, later: float | None) -> float | None:
+    return None if earlier is None or later is None else max(later - earlier, 0.0)
 
 
 def quote_faults(what: str, quote: Quote, *, two_sided: bool = True) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import spxarb
 from spxarb.core.model import dec
@@ -26,7 +26,6 @@ FAILED = (Exit.BUG, Exit.GATEWAY, Exit.REFUSED)
 JOBS = ("enter", "monitor", "settle", "close-all")
 RATIO_MEMORY = timedelta(days=7)
 """How far back a ratio is recent: SPY's dividend moves it once a quarter."""
-_LATEST_DECISIONS = 40
 ALERTS = "alerts"
 """The row of `meta` that holds which troubles were told."""
 
@@ -108,15 +107,31 @@ class Runs:
         self._file.insert("alerts", {**row, "sent_to": sent_to, "failure": failure})
 
     def measured_ratios(self, now: datetime, most: int = 5) -> list[Decimal]:
-        """SPX / SPY as earlier decisions to enter have measured it, newest first, of the last week alone."""
+        """SPX / SPY as earlier decisions to enter have measured it, newest first, of the last week alone.
+
+        A ratio that jumped counts from a later day on, where its own day measured nothing else: SPY's
+        dividend moves it at the open, and what was measured before that is past. On its own day it may be a
+        wrong price.
+        """
         rows = self._file.rows(
-            "SELECT payload FROM decisions WHERE command = 'enter' AND at > ? AND at < ?"
-            " ORDER BY id DESC LIMIT ?",
+            "SELECT at, payload FROM decisions WHERE command = 'enter' AND at > ? AND at < ?"
+            " ORDER BY id DESC",
             to_moment(now - RATIO_MEMORY),
             to_moment(now),
-            _LATEST_DECISIONS,
         )
-        found = [ratio for row in rows if (ratio := _measured_ratio(row["payload"])) is not None]
+        days: dict[date, list[_Ratio]] = {}
+        for row in rows:
+            ratio = _ratio(row["payload"])
+            if ratio is not None:
+                days.setdefault(from_moment(row["at"]).date(), []).append(ratio)
+        found: list[Decimal] = []
+        for day, ratios in days.items():
+            measured = [ratio.value for ratio in ratios if not ratio.jumped]
+            if measured or day == from_moment(to_moment(now)).date():
+                found += measured
+                continue
+            found += [ratio.value for ratio in ratios]
+            break
         return found[:most]
 
     def add_decision(
@@ -145,10 +160,17 @@ class Runs:
         return self._file.insert("decisions", row)
 
 
-def _measured_ratio(payload: str) -> Decimal | None:
+class _Ratio(NamedTuple):
+    value: Decimal
+    jumped: bool
+
+
+def _ratio(payload: str) -> _Ratio | None:
     """The ratio in a decision; None where it was not measured, or the row says nothing that can be read."""
     try:
         prices = json.loads(payload)["prices"]
-        return dec(prices["ratio"]) if prices["ratio_measured"] else None
+        value = dec(prices["ratio"])
+        counts = prices["ratio_measured"] or prices["ratio_jumped"]
+        return _Ratio(value, not prices["ratio_measured"]) if counts and value is not None else None
     except (ValueError, TypeError, LookupError, ArithmeticError):
         return None

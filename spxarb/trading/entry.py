@@ -12,7 +12,7 @@ from spxarb.core.checks import SECOND_LOOK
 from spxarb.core.entry_view import NO_MARKET, EntryView
 from spxarb.core.execution import Ending, OpenPlan
 from spxarb.core.margin import margin_not_asked
-from spxarb.core.market_checks import believable
+from spxarb.core.market_checks import Ratio, measured_ratio
 from spxarb.core.model import ExitReason, LegName
 from spxarb.core.records import Trade
 from spxarb.core.results.enter import EnterResult, EntryCredit, EntryLeg, EntryPrices, Verdict
@@ -307,6 +307,7 @@ def entry_result(
 
 def _prices(context: JobContext, view: EntryView) -> EntryPrices:
     market = view.market
+    ratio = measured_ratio(view, context.price_limits)
     return EntryPrices(
         market.spy_price,
         market.spx_price,
@@ -314,7 +315,8 @@ def _prices(context: JobContext, view: EntryView) -> EntryPrices:
         spx_source=market.source,
         spx_uncertainty=market.spx_uncertainty,
         spx_print=market.spx_index_quote.last,
-        ratio_measured=believable(view, context.price_limits) if view.asked_broker else None,
+        ratio_measured=ratio is Ratio.MEASURED if view.asked_broker else None,
+        ratio_jumped=ratio is Ratio.JUMPED if view.asked_broker else None,
     )
 
 

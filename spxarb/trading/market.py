@@ -14,9 +14,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from spxarb.core.entry_view import NO_QUOTE, EntryMarket, Evidence
-from spxarb.core.parity import PARITY_STRIKES, Pair, parity_price
+from spxarb.core.parity import NO_PUT, PARITY_STRIKES, Pair, parity_price
 from spxarb.core.payoff import interpolate
 from spxarb.core.strategy import nearest_strike, nearest_strikes, strike_doubt, underlying_price
+from spxarb.errors import GatewayError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -74,7 +75,8 @@ async def underlyings(
 class Listed:
     """What can be quoted: the underlyings, today's calls, and the puts around the money by strike.
 
-    `first_spx` (the print) and `first_spy` are the underlyings as they stood when it was asked.
+    `no_puts` says why a strike there has none. `first_spx` (the print) and `first_spy` are the underlyings as
+    they stood when it was asked.
     """
 
     spx: Contract
@@ -83,6 +85,7 @@ class Listed:
     spy_chain: Chain
     around: tuple[Contract, ...]
     puts: dict[Decimal, Contract]
+    no_puts: dict[Decimal, str]
     first_spx: Decimal | None
     first_spy: Decimal | None
 
@@ -116,20 +119,38 @@ async def listed(broker: Broker, day: date, timeout: float) -> Listed:  # noqa: 
     around = nearest_strikes(spx_chain.contracts, guess, PARITY_STRIKES)
     spy_call = _at_the_money(spy_chain, under.spy_price)
     broker.watch([*around, *([spy_call] if spy_call else [])])
-    puts = await _puts(broker, around, day)
+    puts, no_puts = await _puts(broker, around, day)
     broker.watch(puts.values())
     first = under.spx_quote.last, under.spy_price
-    return Listed(under.spx, under.spy, spx_chain, spy_chain, tuple(around), puts, *first)
+    return Listed(under.spx, under.spy, spx_chain, spy_chain, tuple(around), puts, no_puts, *first)
 
 
-async def _puts(broker: Broker, calls: Iterable[Contract], day: date) -> dict[Decimal, Contract]:
-    """The puts beside these calls, as far as they are listed: a question for each strike, in parallel."""
+async def _puts(
+    broker: Broker, calls: Iterable[Contract], day: date
+) -> tuple[dict[Decimal, Contract], dict[Decimal, str]]:
+    """The puts beside these calls, and why a strike has none: a question for each strike, in parallel.
+
+    A question that fails spoils its own strike; whether the link is lost shows at the next one.
+    """
     strikes = [call.strike for call in calls if call.strike is not None]
-    chains = await asyncio.gather(
-        *(broker.option_chain("SPX", "SPXW", day, "P", strike) for strike in strikes)
+    puts = await asyncio.gather(*(_put(broker, day, strike) for strike in strikes))
+    found = dict(zip(strikes, puts, strict=True))
+    return (
+        {strike: put for strike, put in found.items() if not isinstance(put, str)},
+        {strike: why for strike, why in found.items() if isinstance(why, str)},
     )
-    found = zip(strikes, chains, strict=True)
-    return {strike: chain.contracts[0] for strike, chain in found if len(chain.contracts) == 1}
+
+
+async def _put(broker: Broker, day: date, strike: Decimal) -> Contract | str:
+    """The put of one strike, or why there is none."""
+    try:
+        chain = await broker.option_chain("SPX", "SPXW", day, "P", strike)
+    except GatewayError as error:
+        return f"its put is not known ({error})"
+    if chain.contracts:
+        return chain.contracts[0]
+    doubt = chain.doubts.get(strike)
+    return f"its put is left out: {doubt}" if doubt else NO_PUT
 
 
 async def entry_market(
@@ -213,7 +234,12 @@ def _prices(
 ) -> tuple[ParityPrice, Decimal | None, Decimal | None]:
     """SPX by parity, the price of SPX that is believed, the price of SPY; as quoted now."""
     pairs = (
-        Pair(call.strike, broker.quote(call.con_id), broker.quote(put.con_id) if put else None)
+        Pair(
+            call.strike,
+            broker.quote(call.con_id),
+            broker.quote(put.con_id) if put else None,
+            lines.no_puts.get(call.strike, NO_PUT),
+        )
         for call in lines.around
         if call.strike is not None
         for put in [lines.puts.get(call.strike)]

@@ -172,6 +172,38 @@ def test_advice_on_delayed_data_leaves_the_prices(feed):
     assert (feed.line(7).quote().bid, feed.line(7).quote().data_type) == (5, 3)
 
 
+@pytest.mark.parametrize("kind", [1, 2, 0, 3, 66, 67, 69, 70])
+def test_bid_ask_and_their_sizes_make_a_quote_young(feed, kind):
+    if kind in {0, 3, 69, 70}:
+        feed.size(["2", "6", "1", str(kind), "5"], 2.5)
+    else:
+        price(feed, kind, "5", now=2.5)
+    assert feed.line(7).quote().priced == 2.5
+
+
+def test_greeks_trades_and_the_rest_do_not_make_a_bid_or_ask_young(feed):
+    price(feed, 1, "5", now=2.0)
+    price(feed, 4, "5", now=3.0)
+    price(feed, 9, "5", now=4.0)
+    feed.greeks(["21", "1", "13", "1", "0.2", "0.5", "5", "0", "0.01", "1", "-1", "6800"], 5.0)
+    feed.generic(["45", "6", "1", "49", "0"], 6.0)
+    feed.text(["46", "6", "1", "45", "1770734100"], 7.0)
+    quote = feed.line(7).quote()
+    assert (quote.priced, quote.received) == (2.0, 7.0)
+    feed.error(1, 10197, "competing session")
+    assert feed.line(7).quote().priced is None
+
+
+def test_an_index_is_young_by_its_last_price():
+    feed = Feed()
+    feed.add(1, Contract(7, "SPX", "IND"))
+    price(feed, 9, "6800", now=1.0)
+    assert feed.line(7).quote().priced is None
+    price(feed, 4, "6801", now=2.0)
+    price(feed, 1, "6801", now=3.0)
+    assert feed.line(7).quote().priced == 2.0
+
+
 def test_frames_of_unknown_lines_and_unknown_ticks_change_nothing(feed):
     feed.price(["1", "6", "99", "1", "5", "1", "0"], 1.0)
     price(feed, 37, "5")

@@ -14,10 +14,11 @@ from spxarb.core.entry_view import NO_QUOTE, EntryMarket, EntryView, Evidence, P
 from spxarb.core.fees import FeeSchedule
 from spxarb.core.limits import Limits, PriceLimits
 from spxarb.core.market_checks import (
-    believable,
+    Ratio,
     halted,
     index_price,
     legs_apart,
+    measured_ratio,
     quote_age,
     ratio_drift,
     strikes,
@@ -42,7 +43,9 @@ NOW = datetime(2026, 11, 24, 9, 36, tzinfo=NEW_YORK)
 
 
 def quote(bid, ask, **more):
-    return Quote(**{"bid": dec(bid), "ask": dec(ask), "data_type": 1, "received": 99.0, **more})
+    return Quote(
+        **{"bid": dec(bid), "ask": dec(ask), "data_type": 1, "received": 99.0, "priced": 99.0, **more}
+    )
 
 
 def call(symbol, strike):
@@ -56,7 +59,7 @@ MARKET = EntryMarket(
     spy_call=call("SPY", 678),
     spx_quote=quote("17.80", "18.00"),
     spy_quote=quote("2.30", "2.32"),
-    spx_index_quote=Quote(last=dec("6800.30"), data_type=1, received=99.0),
+    spx_index_quote=Quote(last=dec("6800.30"), data_type=1, received=99.0, priced=99.0),
     spy_stock_quote=quote("677.99", "678.01"),
     spx_equivalent_mid=dec("22.40"),
     equivalent_uncertainty=dec("0.10"),
@@ -117,8 +120,8 @@ def test_anything_that_is_halted_is_named(field):
 @pytest.mark.parametrize("field", QUOTES)
 @pytest.mark.parametrize(("seconds", "ok"), [(0, True), (10, True), (10.1, False), (None, None)])
 def test_every_quote_may_be_as_old_as_its_limit(field, seconds, ok):
-    received = None if seconds is None else 100.0 - seconds
-    view = but(**{field: replace(getattr(MARKET, field), received=received)})
+    priced = None if seconds is None else 100.0 - seconds
+    view = but(**{field: replace(getattr(MARKET, field), priced=priced)})
     limits = replace(LIMITS, max_index_age_seconds=10)
     assert quote_age(view, limits).ok is ok
 
@@ -132,7 +135,7 @@ def test_the_index_is_as_old_as_its_own_time_says_however_fresh_its_tick(seconds
 
 
 def test_one_old_quote_is_a_no_though_another_is_not_known():
-    old = replace(MARKET.spy_quote, received=10.0)
+    old = replace(MARKET.spy_quote, priced=10.0)
     found = quote_age(but(spy_quote=old, spx_quote=NO_QUOTE), LIMITS)
     assert (found.ok, found.message) == (False, "SPY call is 90 s old, more than 10.")
 
@@ -142,7 +145,7 @@ def test_one_old_quote_is_a_no_though_another_is_not_known():
 )
 def test_the_calls_may_be_quoted_as_far_apart_as_the_limit(spx, spy, ok):
     view = but(
-        spx_quote=replace(MARKET.spx_quote, received=spx), spy_quote=replace(MARKET.spy_quote, received=spy)
+        spx_quote=replace(MARKET.spx_quote, priced=spx), spy_quote=replace(MARKET.spy_quote, priced=spy)
     )
     assert legs_apart(view, LIMITS).ok is ok
 
@@ -156,7 +159,7 @@ def test_the_calls_may_be_quoted_as_far_apart_as_the_limit(spx, spy, ok):
 def test_parity_and_print_may_differ_by_the_limit(price, ok):
     found = index_price(but(parity=parity(price), latest_ratio=None), LIMITS)
     assert (found.ok, found.value["print"]) == (ok, abs(dec(price) - dec("6800.30")))
-    assert found.limit == {"uncertainty": 2, "print": 2, "ratio": 5}
+    assert found.limit == {"uncertainty": 2, "mismatch": 2, "print": 2, "ratio": 5}
 
 
 def test_a_first_print_ten_points_high_is_told_with_both_figures():
@@ -176,9 +179,22 @@ def test_the_ratio_last_measured_times_spy_is_held_against_it(ratio, ok):
 
 
 def test_a_print_that_is_missing_is_no_agreement_and_one_difference_is_a_no_all_the_same():
-    bare = Quote(data_type=1, received=99.0)
+    bare = Quote(data_type=1, received=99.0, priced=99.0)
     assert index_price(but(spx_index_quote=bare), LIMITS).ok is None
     assert index_price(but(spx_index_quote=bare, latest_ratio=dec("10.1")), LIMITS).ok is False
+
+
+@pytest.mark.parametrize(
+    ("bid", "ok"), [("677.99", True), ("677.66", True), ("677.60", False), ("676.60", False), (None, None)]
+)
+def test_a_wide_quote_of_the_stock_hides_a_wrong_ratio(bid, ok):
+    """At 0.35 wide r x strike is known within 0.20 + 10.03 x 0.175."""
+    stock = replace(MARKET.spy_stock_quote, bid=dec(bid) if bid else None)
+    found = index_price(but(spy_stock_quote=stock, latest_ratio=None), LIMITS)
+    assert found.ok is ok
+    if bid == "677.60":
+        assert found.value["mismatch"] == pytest.approx(dec("2.256"), abs=dec("0.001"))
+        assert "the mismatch of the strikes may be off by 2.26, more than 2" in found.message
 
 
 def test_without_parity_the_check_says_of_each_strike_why():
@@ -222,20 +238,53 @@ def test_the_ratio_may_drift_by_ten_basis_points(recent, ok):
     assert ratio_drift(but(recent_ratio=dec(recent)), LIMITS).ok is ok
 
 
-def test_a_first_measurement_has_nothing_beside_it_and_a_print_measures_nothing():
-    assert ratio_drift(but(recent_ratio=None), LIMITS).ok is True
+@pytest.mark.parametrize(
+    ("spx", "spy", "ok"),
+    [
+        ("6770.25", 675, True),
+        ("6777.00", 675, True),
+        ("6777.10", 675, False),
+        (None, 675, None),
+        ("6770.25", None, None),
+        (0, 675, None),
+    ],
+)
+def test_a_first_measurement_is_held_against_the_last_closes(spx, spy, ok):
+    view = but(
+        recent_ratio=None,
+        latest_ratio=None,
+        spx_index_quote=replace(MARKET.spx_index_quote, close=None if spx is None else dec(spx)),
+        spy_stock_quote=replace(MARKET.spy_stock_quote, close=None if spy is None else dec(spy)),
+    )
+    found = ratio_drift(view, LIMITS)
+    assert found.ok is ok
+    assert ("of the last closes" in found.message) is (ok is not None)
+    assert measured_ratio(view, LIMITS) is (Ratio.MEASURED if ok else Ratio.JUMPED)
+
+
+def test_a_print_measures_no_ratio():
     assert ratio_drift(but(parity=NO_PARITY), LIMITS).ok is None
     assert ratio_drift(but(spy_price=None), LIMITS).ok is None
 
 
-def test_a_ratio_is_measured_where_parity_and_print_agree_whatever_was_measured_before():
-    """SPY went ex dividend: 18 points from the ratio of yesterday."""
-    jumped = but(latest_ratio=dec("10.003"), recent_ratio=dec("10.003"))
-    assert index_price(jumped, LIMITS).ok is False
-    assert believable(jumped, LIMITS)
-    assert not believable(but(parity=NO_PARITY), LIMITS)
-    assert not believable(but(parity=parity(6790)), LIMITS)
-    assert not believable(replace(VIEW, asked_broker=False), LIMITS)
+def test_a_ratio_is_measured_only_where_every_check_of_the_underlyings_believes_it():
+    assert measured_ratio(VIEW, LIMITS) is Ratio.MEASURED
+    for changes in (
+        {"parity": NO_PARITY},
+        {"parity": parity(6790)},
+        {"first_spy": dec("678.31")},
+        {"first_spx": None},
+        {"spy_stock_quote": quote("677.50", "678.50")},
+        {"spx_index_quote": Quote(data_type=1, received=99.0, priced=99.0)},
+    ):
+        assert measured_ratio(but(**changes), LIMITS) is Ratio.UNKNOWN, changes
+    assert measured_ratio(replace(VIEW, asked_broker=False), LIMITS) is Ratio.UNKNOWN
+
+
+@pytest.mark.parametrize("field", ["latest_ratio", "recent_ratio"])
+def test_a_sound_ratio_that_is_not_the_one_of_lately_has_jumped(field):
+    """SPY went ex dividend, or is shown a dollar wrong: 18 points from the ratio of yesterday."""
+    assert measured_ratio(but(**{field: dec("10.003")}), LIMITS) is Ratio.JUMPED
 
 
 # --- strikes ------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ NOW = 100.0
 
 def quote(mid, width="0.20", **more):
     half = dec(width) / 2
-    return Quote(**{"bid": dec(mid) - half, "ask": dec(mid) + half, "data_type": 1, "received": 99.0, **more})
+    return Quote(**{"bid": dec(mid) - half, "ask": dec(mid) + half, "data_type": 1, "priced": 99.0, **more})
 
 
 def pair(strike, call, put, **more):
@@ -49,7 +49,22 @@ def test_one_strike_with_wrong_quotes_moves_nothing():
 def test_strikes_that_disagree_are_an_uncertain_price():
     """Each two points from its neighbour, though each is quoted 0.20 wide."""
     apart = [pair(6800 + 5 * n, 20 + 2 * n - 5 * n, 20) for n in range(5)]
-    assert parity_price(apart, NOW, 10).uncertainty == 2
+    assert parity_price(apart, NOW, 10).uncertainty == 4
+
+
+@pytest.mark.parametrize(("astray", "uncertainty"), [(0, "0.20"), (1, "0.20"), (2, "3.00")])
+def test_one_strike_may_be_astray_and_a_second_one_makes_the_price_uncertain(astray, uncertainty):
+    """The median of five hides two that agree with each other against the others."""
+    calls = [dec("15.60") + 3 * (astray > 1), dec("13.40") + 3 * (astray > 0)]
+    wrong = [*SOUND[:3], pair(6805, calls[0], "20.30"), pair(6810, calls[1], "23.10")]
+    found = parity_price(wrong, NOW, 10)
+    assert (found.price, found.uncertainty) == (dec("6800.30"), dec(uncertainty))
+
+
+def test_a_strike_without_a_put_says_why():
+    for why in ("no put is listed", "its put is left out: 2 contracts have this strike"):
+        found = parity_price([*SOUND[:4], Pair(dec(6810), SOUND[4].call, None, why)], NOW, 10)
+        assert found.left_out == (f"6810: {why}",)
 
 
 def test_a_strike_quoted_far_wider_than_the_others_is_left_out():
@@ -73,7 +88,7 @@ FAULTS = {
     "call has no ask": {"ask": None},
     "call has no ask (its size is 0)": {"ask": None, "no_size": ("ask",)},
     "call is crossed (bid 19 above ask 18.1)": {"bid": dec(19)},
-    "call quote is 11 s old": {"received": 89.0},
+    "call quote is 11 s old": {"priced": 89.0},
 }
 
 
@@ -167,7 +182,7 @@ any_quote = st.builds(
     ask=any_side,
     halted=st.booleans(),
     data_type=st.none() | st.integers(0, 4),
-    received=st.none() | st.floats(0, 100),
+    priced=st.none() | st.floats(0, 100),
 )
 
 

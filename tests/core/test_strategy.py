@@ -70,7 +70,7 @@ def at(clock, day=TODAY):
 
 def quote(bid, ask, **more):
     sides = {"bid": None if bid is None else dec(bid), "ask": None if ask is None else dec(ask)}
-    return Quote(**{"data_type": 1, "received": 99.5, **sides, **more})
+    return Quote(**{"data_type": 1, "received": 99.5, "priced": 99.5, **sides, **more})
 
 
 def call(symbol, strike, con_id=1):
@@ -85,7 +85,7 @@ MARKET = EntryMarket(
     spy_call=call("SPY", 678, 2),
     spx_quote=quote("17.80", "18.00"),
     spy_quote=quote("2.30", "2.32"),
-    spx_index_quote=Quote(last=dec("6800.34"), data_type=1, received=99.5),
+    spx_index_quote=Quote(last=dec("6800.34"), data_type=1, received=99.5, priced=99.5),
     spy_stock_quote=quote("677.99", "678.01"),
     spx_equivalent_mid=dec("22.40"),
     equivalent_uncertainty=dec("0.10"),
@@ -285,7 +285,8 @@ def test_each_check_says_what_it_found_in_one_sentence():
         "The quotes of the two calls are 0.0 s apart, within 5.",
         (
             "SPX by put-call parity of 3 strikes is 6800.34 within 0.2; the index print is 0 away, within 2; "
-            "the ratio last measured x SPY is 0.678 away, within 5."
+            "the ratio last measured x SPY is 0.678 away, within 5; "
+            "the mismatch of the strikes may be off by 0.30, within 2."
         ),
         "While this was decided SPX moved 0.14 points and SPY $0, within 3 points.",
         (
@@ -539,6 +540,7 @@ any_quote = st.builds(
     halted=st.booleans(),
     data_type=st.none() | st.integers(0, 4),
     received=st.none() | st.floats(80, 100),
+    priced=st.none() | st.floats(80, 100),
 )
 
 

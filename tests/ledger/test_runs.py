@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
+import pytest
 from samples import NOW, D
 
 from spxarb.core.model import (
@@ -68,3 +69,32 @@ def test_a_decision_is_kept_with_every_check(ledger):
         "at": "2026-02-13T09:35:00-05:00",
         "trade_id": None,
     }
+
+
+MEASURED, JUMPED, UNKNOWN = (True, False), (False, True), (False, False)
+
+
+@pytest.mark.parametrize(
+    ("decisions", "found"),
+    [
+        ([], []),
+        ([(0, "10.03", MEASURED), (0, "10.02", MEASURED)], ["10.02", "10.03"]),
+        # A wrong price on the same day, however often it comes
+        ([(0, "10.03", MEASURED), *[(0, "10.04", JUMPED)] * 50], ["10.03"]),
+        ([(1, "10.03", MEASURED), *[(0, "10.04", JUMPED)] * 9, (0, "9", UNKNOWN)], ["10.03"]),
+        # It was gone again that day
+        ([(1, "10.04", JUMPED), (1, "10.03", MEASURED), (1, "10.04", JUMPED)], ["10.03"]),
+        # A dividend: the whole day shows the new value, and the old one is past
+        ([(2, "10.00", MEASURED), (1, "10.03", JUMPED)], ["10.03"]),
+        ([(2, "10.00", MEASURED), (1, "10.03", JUMPED), (0, "10.04", MEASURED)], ["10.04", "10.03"]),
+        ([(9, "10.03", MEASURED)], []),
+    ],
+)
+def test_a_ratio_that_jumped_is_a_reference_from_the_next_day_on(ledger, decisions, found):
+    for days, ratio, (measured, jumped) in decisions:
+        prices = {"ratio": D(ratio), "ratio_measured": measured, "ratio_jumped": jumped}
+        at = NOW - timedelta(days=days, minutes=1)
+        ledger.runs.add_decision(
+            None, "enter", at, dry_run=False, outcome="skipped", would="skip", payload={"prices": prices}
+        )
+    assert ledger.runs.measured_ratios(NOW) == [D(ratio) for ratio in found]

@@ -115,9 +115,24 @@ def test_spx_is_held_against_the_ratio_measured_before(stage):
     done = look(stage, fault("wrong_tick", by=1, when=SPY))
     says(done, "index_price", "the ratio last measured x SPY is")
     says(done, "ratio_drift", "basis points from the 10.02")
-    assert (
-        done["prices"]["ratio_measured"] is True
-    )  # parity and print agree: the next ones are held against it
+    assert (done["prices"]["ratio_measured"], done["prices"]["ratio_jumped"]) == (False, True)
+    stage.at("09:35:02")
+    again = look(stage, fault("wrong_tick", by=1, when=SPY))
+    assert {"index_price", "ratio_drift"} <= set(failed(again))
+    assert look(stage)["would"] == "enter"
+
+
+def test_on_an_empty_ledger_spy_is_held_against_the_last_closes(tmp_path):
+    with playing(tmp_path) as stage:
+        done = look(stage, fault("wrong_tick", by=1, when=SPY))
+        assert {"ratio_drift"} <= set(failed(done)) <= {"ratio_drift", "net_credit"}
+        says(done, "ratio_drift", "basis points from the 10.0300 of the last closes")
+
+
+def test_a_wide_quote_of_spy_stock_is_no_price_to_hold_spx_against(stage):
+    done = look(stage, fault("wrong_tick", by=-1.4, side="bid", when=SPY))
+    says(done, "index_price", "the mismatch of the strikes may be off by")
+    assert check_of(done, "index_price")["value"]["mismatch"] > 2
 
 
 # --- quotes ----------------------------------------------------------------------------------------------------
@@ -151,7 +166,7 @@ def test_ages_distances_and_credit_have_their_limits(stage):
 # --- contracts -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", ["double", "unreadable", "multiplier"])
+@pytest.mark.parametrize("form", ["double", "unreadable", "multiplier", "no_rule"])
 def test_an_odd_row_spoils_its_own_strike_and_no_other(stage, form):
     away = [
         fault("odd_contract", strike=6690, form=form),
@@ -171,6 +186,28 @@ def test_a_strike_at_the_money_that_is_missing_or_doubled_is_named_with_its_reas
     done = look(stage, fault("odd_contract", strike=6670, right="P", form="missing"))
     assert done["would"] == "enter"
     assert "parity of 4 strikes" in check_of(done, "index_price")["message"]
+
+
+def test_a_put_that_is_odd_or_cannot_be_asked_spoils_its_own_strike_and_says_why(stage):
+    """Of the five puts around the money one is refused, and the row of others is odd: too few are left."""
+    puts = [
+        fault("odd_contract", strike=strike, right="P", form=form)
+        for strike, form in ((6655, "no_rule"), (6660, "double"), (6665, "no_rule"), (6670, "unreadable"))
+    ]
+    assert look(stage, puts[2])["would"] == "enter"
+    refused = fault(
+        "refuse", code=322, text="Error processing request", when={"request": "contract_details", "nth": 9}
+    )
+    done = look(stage, refused)
+    assert (done["would"], failed(done)) == ("enter", [])
+    assert "parity of 4 strikes" in check_of(done, "index_price")["message"]
+    done = look(stage, *puts)
+    for words in (
+        "6660: its put is left out: 2 contracts have this strike",
+        "6665: its put is left out: the gateway sent no market rule (tick sizes) for it",
+        "6670: its put is left out: its row cannot be read",
+    ):
+        says(done, "index_price", words)
 
 
 def test_on_a_third_friday_the_class_is_spxw_and_the_expiry_today(tmp_path):

@@ -376,7 +376,7 @@ def test_a_price_is_shown_with_a_size_of_nothing(sim, side, sizes):
 
 
 @claims("odd_contract")
-@pytest.mark.parametrize("form", ["double", "missing", "unreadable", "multiplier"])
+@pytest.mark.parametrize("form", ["double", "missing", "unreadable", "multiplier", "no_rule"])
 def test_one_strike_is_listed_oddly_and_the_others_as_they_are(sim, form):
     client = Client(sim({"what": {"odd_contract": {"strike": 6975, "form": form}}}))
     rows = [fields for fields in client.ask(9, 8, 1, *CALL, 0, "", "", "") if fields[0] == "10"]
@@ -384,6 +384,7 @@ def test_one_strike_is_listed_oddly_and_the_others_as_they_are(sim, form):
     assert len(rows) == len(set(ids)) == {"double": 2, "missing": 0}.get(form, 1)
     assert [fields[13] for fields in rows] == (["n/a"] if form == "unreadable" else ["0.05"] * len(rows))
     assert multipliers == (["10"] if form == "multiplier" else ["100"] * len(rows))
+    assert [fields[34] for fields in rows] == (["239,239"] if form != "no_rule" else [""]) * len(rows)
     spy = client.ask(9, 8, 2, *SPY_CALL, 0, "", "", "")
     assert [fields[14] for fields in spy if fields[0] == "10"] == ["100"]
 

@@ -56,7 +56,10 @@ class EntryPrices:
     spx_print: Decimal | None = None
     """The print of the index."""
     ratio_measured: bool | None = None
-    """Whether parity and print agree, so that later decisions are held against this ratio."""
+    """Whether every check of the underlyings believes it, so that later decisions are held against it."""
+    ratio_jumped: bool | None = None
+    """Whether parity and print agree on a ratio that is not the one of lately: it counts from the next
+    trading day on, where its own day measured nothing else."""
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from spxarb.sim.faults.kinds import REQUIRED, FaultKind, Hook, Parameter
 if TYPE_CHECKING:
     from spxarb.sim.faults.kinds import ActiveFault, OutgoingMessage
 
-_SYMBOL, _STRIKE, _RIGHT, _CON_ID, _MIN_TICK, _MULTIPLIER = 2, 5, 6, 12, 13, 14
+_SYMBOL, _STRIKE, _RIGHT, _CON_ID, _MIN_TICK, _MULTIPLIER, _RULES = 2, 5, 6, 12, 13, 14, 34
 """Where contractDetails hold them from the size rules on; before that all stand one place later."""
+FORMS = "double", "missing", "unreadable", "multiplier", "no_rule"
 _OTHER_ID = 1 << 29
 """Added to the id of a contract to make that of its double."""
 
@@ -39,6 +40,9 @@ def odd_contract(fault: ActiveFault, message: OutgoingMessage) -> bool:
     elif form == "unreadable":
         values[_MIN_TICK + old] = "n/a"
         message.rewrite(values)
+    elif form == "no_rule":
+        values[_RULES + old + old] = ""
+        message.rewrite(values)
     else:
         values[_MULTIPLIER + old + old] = "10"
         message.rewrite(values)
@@ -50,9 +54,7 @@ KINDS = (
         *("odd_contract", "One strike of the option chain is listed twice, not at all, or oddly."),
         {Hook.MESSAGE: odd_contract},
         (
-            Parameter(
-                "form", "text", "double", "what is odd", ("double", "missing", "unreadable", "multiplier")
-            ),
+            Parameter("form", "text", "double", "what is odd", FORMS),
             Parameter("symbol", "text", "SPX", "of the underlying", ("SPX", "SPY")),
             Parameter("strike", "number", REQUIRED, "its strike"),
             Parameter("right", "text", "C", "call or put", ("C", "P")),

@@ -7,6 +7,7 @@ import gzip
 import io
 import zlib
 from bisect import bisect_right
+from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -41,6 +42,8 @@ class RecordedDay:
     A row with bid or ask is shown as it is, moved outward to legal prices. A bid of 0 is no bid. One with a
     last price only has neither, for nobody knows what was bid; with `trust_last` it is shown with a bid one
     step below and an ask one step above that price.
+
+    The files hold no closes of the day before: the first prices of SPX and SPY stand for them.
     """
 
     def __init__(self, path: Path, *, trust_last: bool = False) -> None:
@@ -89,7 +92,14 @@ class RecordedDay:
             raise KeyError(con_id)
         if con_id not in self._rows:
             return MarketQuote()
-        at = moment.timestamp()
+        quote = self._quote(instrument, moment)
+        if con_id not in {SPX_ID, SPY_ID}:
+            return quote
+        later = moment.astimezone(NEW_YORK).date() > self.day
+        return replace(quote, close=self._rows[con_id][1][-1 if later else 0].last)
+
+    def _quote(self, instrument: Instrument, moment: datetime) -> MarketQuote:
+        con_id, at = instrument.con_id, moment.timestamp()
         times, rows = self._rows[con_id]
         place = bisect_right(times, at) - 1
         if place < 0:
