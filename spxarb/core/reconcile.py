@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.by_hand import brokers_id
 from spxarb.core.model import ZERO, Side, latest_revisions
-from spxarb.core.records import PREFIX, order_name
+from spxarb.core.records import PREFIX, FillSource, order_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -52,11 +52,13 @@ def lost_fills(fills: Iterable[Fill], snapshot: BrokerSnapshot, day: date) -> li
     if snapshot.time.date() != day:
         return []
     known = {execution.family for execution in snapshot.executions}
-    return [
-        fill
-        for fill in fills
-        if brokers_id(fill.execution.family) not in known and snapshot.reaches(fill.execution.time)
-    ]
+    return [fill for fill in fills if not _is_listed(fill, known) and snapshot.reaches(fill.execution.time)]
+
+
+def _is_listed(fill: Fill, families: Collection[str]) -> bool:
+    """Whether one of these families is the fill's; a statement's id may lack the last group."""
+    short = fill.source is FillSource.STATEMENT and brokers_id(fill.execution.exec_id) in families
+    return short or brokers_id(fill.execution.family) in families
 
 
 def completed(snapshot: BrokerSnapshot, fills: Iterable[Fill]) -> BrokerSnapshot:
@@ -74,7 +76,7 @@ def completed(snapshot: BrokerSnapshot, fills: Iterable[Fill]) -> BrokerSnapshot
     earlier = [
         fill.execution
         for fill in known
-        if brokers_id(fill.execution.family) not in listed
+        if not _is_listed(fill, listed)
         and fill.execution.time.date() == day
         and not snapshot.reaches(fill.execution.time)
     ]

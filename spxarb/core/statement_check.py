@@ -6,14 +6,23 @@ both have and say differently is a matter for a human. Executions of others are 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from spxarb.core.by_hand import brokers_id
 from spxarb.core.model import CENT, ZERO, LegName, cents
 from spxarb.core.reconcile import describe
-from spxarb.core.records import Fill, FillSource, Settlement, held, order_name
+from spxarb.core.records import Fill, FillSource, Purpose, held, order_name
 from spxarb.core.statement import Fate, booked, option_name, with_contract_ids
+from spxarb.core.statement_by_hand import compare_by_hand
+from spxarb.core.statement_findings import (
+    Claim,
+    SettledLeg,
+    StatementComparison,
+    TradeBook,
+    same_execution,
+    with_supplied,
+)
 from spxarb.core.trades import TradeState
 
 if TYPE_CHECKING:
@@ -24,78 +33,6 @@ if TYPE_CHECKING:
     from spxarb.core.model import Execution
     from spxarb.core.records import OrderRecord, Trade
     from spxarb.core.statement import Booked, Booking, Statement
-
-
-class Claim(StrEnum):
-    """What is compared."""
-
-    EXECUTION = "execution"
-    COMMISSION = "commission"
-    SETTLEMENT = "settlement"
-    EXERCISE = "exercise"
-
-
-@dataclass(frozen=True, slots=True)
-class StatementDifference:
-    """One difference; `ledger` and `statement` are its figures where it has any, dollars or contracts.
-
-    `can_be_supplied`: what the statement says can be written into the ledger. `needs_human`: False where the
-    ledger's figure is known to be an estimate, or a human has dealt with it.
-    """
-
-    claim: Claim
-    trade_id: int | None
-    text: str
-    ledger: Decimal | None = None
-    statement: Decimal | None = None
-    can_be_supplied: bool = False
-    needs_human: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class SettledLeg:
-    """What the statement says of a leg that expired: `cash` dollars for `quantity` contracts, signed."""
-
-    trade_id: int
-    leg: LegName
-    quantity: Decimal
-    cash: Decimal
-    how: str
-
-
-@dataclass(frozen=True, slots=True)
-class TradeBook:
-    """One trade as the ledger has it: its orders, the fills that stand, its settlements."""
-
-    trade: Trade
-    orders: Sequence[OrderRecord]
-    fills: Sequence[Fill]
-    settlements: Sequence[Settlement]
-
-
-@dataclass
-class StatementComparison:
-    """What was found. `agreed` counts what both say alike; `unchecked`: what this statement cannot tell.
-
-    To be supplied: `fills` that the ledger lacks, `commissions` by execution id, `settled` legs, and `ends`,
-    what orders filled whose day the statement shows whole.
-    """
-
-    differences: list[StatementDifference] = field(default_factory=list)
-    unchecked: list[str] = field(default_factory=list)
-    agreed: dict[Claim, int] = field(default_factory=lambda: dict.fromkeys(Claim, 0))
-    fills: list[Fill] = field(default_factory=list)
-    commissions: dict[str, Decimal] = field(default_factory=dict)
-    settled: list[SettledLeg] = field(default_factory=list)
-    ends: dict[str, Decimal] = field(default_factory=dict)
-    assigned: dict[int, Decimal] = field(default_factory=dict)
-    """Trade -> SPY calls of it that were assigned."""
-
-    def differs(self, claim: Claim, trade_id: int | None, text: str, **more: object) -> None:
-        self.differences.append(StatementDifference(claim, trade_id, text, **more))  # type: ignore[arg-type]
-
-    def agrees(self, claim: Claim) -> None:
-        self.agreed[claim] += 1
 
 
 def compare_statement(
@@ -130,7 +67,13 @@ class _Executions:
         self._statement, self._books, self._orders = statement, books, orders
         self._tag, self._found = tag, found
         self._records = {record.ref: record for book in books for record in book.orders}
-        self._fills = [fill for book in books for fill in book.fills]
+        fills = [fill for book in books for fill in book.fills]
+        self._fills = [fill for fill in fills if fill.purpose is not Purpose.BY_HAND]
+        self._by_hand = [
+            replace(fill.execution, exec_id=brokers_id(fill.execution.exec_id))
+            for fill in fills
+            if fill.purpose is Purpose.BY_HAND
+        ]
         self._filled: dict[str, Decimal] = dict.fromkeys(self._records, ZERO)
         self._lost = {book.trade.id for book in books if book.trade.state is TradeState.LOST}
         self._strays: list[Execution] = []
@@ -139,11 +82,18 @@ class _Executions:
     def compare(self, bookings: Sequence[Booking]) -> None:
         standing, orphans = booked(bookings)
         seen: set[str] = set()
+        others: list[Booked] = []
         for row in standing:
-            known = next((fill for fill in self._fills if _same(fill.execution, row.execution)), None)
+            if any(same_execution(execution, row.execution) for execution in self._by_hand):
+                others.append(row)
+                continue
+            known = next(
+                (fill for fill in self._fills if same_execution(fill.execution, row.execution)), None
+            )
             record = self._record_of(row.execution, known)
             if record is None:
                 self._name_unknown(row.execution)
+                others.append(row)
                 if row.execution.quantity and not row.execution.order_ref:
                     self._strays.append(row.execution)
                 continue
@@ -158,6 +108,7 @@ class _Executions:
         for fill in self._fills:
             if fill.execution.exec_id not in seen:
                 self._unconfirmed(fill)
+        compare_by_hand(self._statement, self._books, others, self._found, self._may_be_ours)
         self._ends()
 
     def _record_of(self, execution: Execution, known: Fill | None) -> OrderRecord | None:
@@ -266,6 +217,15 @@ class _Executions:
                 statement=cancel.execution.quantity,
             )
 
+    def _may_be_ours(self, execution: Execution) -> bool:
+        """Whether an execution of nobody's may be of an order of ours whose end is not known."""
+        return not execution.order_ref and any(
+            _may_be_of(execution, record)
+            and self._filled[ref] < record.ticket.quantity
+            and (not record.final or record.trade_id in self._lost)
+            for ref, record in self._records.items()
+        )
+
     def _ends(self) -> None:
         """What each order filled, where the statement shows the whole of its day.
 
@@ -282,13 +242,6 @@ class _Executions:
                     f"what order {ref} filled: executions in its contract name no order. Choose the field "
                     "Order Reference in the flex query"
                 )
-
-
-def _same(ours: Execution, theirs: Execution) -> bool:
-    """One execution by both ids. Flex has been seen to leave out the last group of the API's id."""
-    if ours.family == theirs.family:
-        return True
-    return theirs.exec_id in {ours.family, ours.exec_id} or ours.exec_id == theirs.family
 
 
 def _may_be_of(stray: Execution, record: OrderRecord) -> bool:
@@ -453,10 +406,3 @@ class _Settlements:
             statement=settled.cash,
             can_be_supplied=True,
         )
-
-
-def with_supplied(fills: Iterable[Fill], supplied: Iterable[Fill], trade_id: int) -> list[Fill]:
-    """The trade's fills with those that are to be supplied, each execution once, in its newest revision."""
-    newest = {fill.execution.family: fill for fill in fills}
-    newest |= {fill.execution.family: fill for fill in supplied if fill.trade_id == trade_id}
-    return list(newest.values())

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from spxarb.core.statement import Statement
-    from spxarb.core.statement_check import StatementComparison
+    from spxarb.core.statement_findings import StatementComparison
     from spxarb.trading.context import JobContext
 
 FETCH_SECONDS = 180.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import latest_revisions
+from spxarb.core.records import FillSource
 from spxarb.ledger.file import readable_only
 from spxarb.ledger.rows import day_range, fill_from_row, fill_to_row, from_real, to_real
 
@@ -27,8 +28,9 @@ class Fills:
     def record(self, fill: Fill) -> bool:
         """Keep an execution; whether that changed anything. The same one may come any number of times.
 
-        A correction supersedes its family's earlier executions, in whatever order they come. An estimated
-        commission never replaces a reported one.
+        A correction supersedes its family's earlier executions, in whatever order they come, and the API's
+        row that of a statement which gave its id without the last group. An estimated commission never
+        replaces a reported one.
         """
         execution = fill.execution
         with self._file.joined():
@@ -39,6 +41,7 @@ class Fills:
             if not known:
                 self._file.insert("executions", fill_to_row(fill))
                 self._supersede(execution.family)
+                self._supersede_short(execution.family, execution.exec_id)
                 return True
             row: dict[str, object] = {}
             if execution.perm_id and not known[0].execution.perm_id:
@@ -92,11 +95,16 @@ class Fills:
         return readable_only(rows, fill_from_row, self.unread)
 
     def reported_fee(self, family: str) -> Decimal | None:
-        """The commission last reported for an execution or a correction of it, dollars; None: for none."""
+        """The commission last reported for an execution or a correction of it, dollars; None: for none.
+
+        A statement's id may lack the last group: it is the family then.
+        """
         rows = self._file.rows(
-            "SELECT commission FROM executions WHERE family = ? AND commission_estimated = 0 "
-            "ORDER BY rowid DESC LIMIT 1",
+            "SELECT commission FROM executions WHERE (family = ? OR exec_id = ? AND source = ?) "
+            "AND commission_estimated = 0 ORDER BY rowid DESC LIMIT 1",
             family,
+            family,
+            FillSource.STATEMENT.value,
         )
         return from_real(rows[0]["commission"]) if rows else None
 
@@ -118,6 +126,17 @@ class Fills:
         (latest,) = latest_revisions(fill.execution for fill in fills)
         self._file.execute(
             "UPDATE executions SET superseded = (exec_id <> ?) WHERE family = ?", latest.exec_id, family
+        )
+
+    def _supersede_short(self, *exec_ids: str) -> None:
+        """Under such an id a statement's row stands only while no row has it as its family."""
+        self._file.execute(
+            "UPDATE executions SET superseded = 1 WHERE source = ? AND exec_id IN (?, ?) AND EXISTS ("
+            "SELECT 1 FROM executions AS longer WHERE longer.family = executions.exec_id "
+            "AND longer.trade_id = executions.trade_id AND longer.leg = executions.leg "
+            "AND longer.side = executions.side AND longer.purpose = executions.purpose)",
+            FillSource.STATEMENT.value,
+            *exec_ids,
         )
 
     def _fills(self, which: str, *values: object) -> list[Fill]:

@@ -15,7 +15,8 @@ from spxarb.core.reconcile import describe
 from spxarb.core.records import BY_STATEMENT, Purpose, held
 from spxarb.core.sentences import upper_first
 from spxarb.core.statement import BOOKED_WITHIN
-from spxarb.core.statement_check import Claim, TradeBook, compare_statement
+from spxarb.core.statement_check import compare_statement
+from spxarb.core.statement_findings import Claim, TradeBook
 from spxarb.core.trades import TradeEvent, TradeState
 from spxarb.trading import bookkeeping, matters
 from spxarb.trading.settlement_stages import SETTLED_STATES, settled_by_statement
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from spxarb.core.records import Fill, Trade
     from spxarb.core.statement import Statement
-    from spxarb.core.statement_check import SettledLeg, StatementComparison
+    from spxarb.core.statement_findings import SettledLeg, StatementComparison
     from spxarb.ledger.ledger import Ledger
 
 
@@ -93,6 +94,8 @@ class _Supplier:
         changed |= self._ends({fill.execution.order_ref for fill in fills})
         if self._trade.state is TradeState.LOST:
             self._found_again()
+        elif any(fill.purpose is Purpose.BY_HAND for fill in fills):
+            self._traded_by_hand()
         elif changed:
             bookkeeping.update_pnl(self._ledger, self._trade)
         for settled in self._found.settled:
@@ -104,10 +107,16 @@ class _Supplier:
         return self._told
 
     def _record(self, fill: Fill) -> None:
-        if self._ledger.fills.record(fill):
+        by_hand = fill.purpose is Purpose.BY_HAND  # how much of it counts may change
+        if self._ledger.fills.recount(fill) if by_hand else self._ledger.fills.record(fill):
             text = f"trade {fill.trade_id} {describe(fill.execution)}, by {self._source}"
-            self._ledger.orders.add_step(fill.execution.order_ref, "statement", self._at, text)
+            self._step(fill, text)
             self._told.append(text)
+
+    def _step(self, fill: Fill, text: str) -> None:
+        """A word in the life of the execution's order, where it is one of ours."""
+        if fill.purpose is not Purpose.BY_HAND:
+            self._ledger.orders.add_step(fill.execution.order_ref, "statement", self._at, text)
 
     def _commissions(self) -> bool:
         changed = False
@@ -117,7 +126,7 @@ class _Supplier:
                 continue
             changed = True
             text = f"commission {fill.commission:.4f} replaced by {paid:.4f}, by {self._source}"
-            self._ledger.orders.add_step(fill.execution.order_ref, "statement", self._at, text)
+            self._step(fill, text)
             if cents(paid) != cents(fill.commission):
                 self._told.append(
                     f"trade {self._trade.id}: commission {cents(fill.commission)} of execution "
@@ -137,6 +146,29 @@ class _Supplier:
             self._told.append(f"order {record.ref} is over: {filled.normalize():f} filled")
             changed = True
         return changed
+
+    # --- a trade that its human traded -----------------------------------------------------------------
+
+    def _traded_by_hand(self) -> None:
+        """Figures of a trade whose human traded it unseen: what he had closed was never settled.
+
+        One whose last session is over is closed by his executions, or settled anew from what they leave.
+        """
+        ledger, trade = self._ledger, self._ledger.trades.get(self._trade.id)
+        if trade.state is not TradeState.EXPIRED and trade.state not in SETTLED_STATES:
+            bookkeeping.update_pnl(ledger, trade)
+            return
+        reason = None if trade.exit_reason is ExitReason.EXPIRATION else trade.exit_reason
+        trade = bookkeeping.move(ledger, trade, TradeEvent.HELD, exit_reason=reason, exit_time=None)
+        fills = ledger.fills.of_trade(trade.id)
+        if not held(fills, LegName.SPY):
+            how = f"{self._source}: its SPY calls were bought back by hand"
+            ledger.matters.resolve(MatterKind.SHARES.key(trade.id), how, self._at)
+        orders_over = all(record.final for record in ledger.orders.of_trade(trade.id))
+        if orders_over and not any(held(fills, leg) for leg in LegName):
+            last = max(fill.execution.time for fill in fills)
+            bookkeeping.closed(ledger, trade, ExitReason.HANDED_OVER, last, note="")
+            self._told.append(f"trade {trade.id}, handed over, is closed by hand")
 
     # --- a trade that was lost from sight -------------------------------------------------------------
 
@@ -158,6 +190,8 @@ class _Supplier:
             bookkeeping.move(ledger, trade, TradeEvent.SESSION_OVER, note="")
         else:
             reason = ExitReason.TIME if entered else ExitReason.ENTRY_UNWOUND
+            if trade.handed_over:
+                reason = ExitReason.HANDED_OVER
             ended = max((fill.execution.time for fill in fills), default=self._at)
             bookkeeping.closed(ledger, ledger.trades.get(trade.id), reason, ended, note="")
         how = f"{self._source} supplied what its orders did"

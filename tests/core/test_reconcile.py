@@ -27,7 +27,7 @@ from spxarb.core.reconcile import (
     may_be_ours,
     unknown_holdings,
 )
-from spxarb.core.records import Fill, Purpose, Trade
+from spxarb.core.records import Fill, FillSource, Purpose, Trade
 from spxarb.core.trades import TradeState
 
 DAY = date(2026, 2, 10)
@@ -166,6 +166,16 @@ def test_a_fill_that_the_broker_lists_as_a_correction_is_not_lost():
     """Even one that was busted: its correction says zero, and that is an answer."""
     corrected = bought("0000e0d5.6554b4d5.01.02", 0, ref=BOUGHT, time=ENTERED)
     assert lost_fills(OWN_FILLS, snapshot(own=(corrected, OWN[1])), DAY) == []
+
+
+@pytest.mark.parametrize("source", FillSource)
+def test_a_fill_of_a_statement_is_listed_under_its_id_with_one_group_more(source):
+    short = [
+        replace(fill, source=source, execution=replace(fill.execution, exec_id=fill.execution.exec_id[:-3]))
+        for fill in OWN_FILLS
+    ]
+    of_statement = source is FillSource.STATEMENT
+    assert lost_fills(short, snapshot(), DAY) == ([] if of_statement else short)
 
 
 def test_fills_of_another_day_are_not_missed_in_a_list_of_one_day():

@@ -23,7 +23,8 @@ from spxarb.core.statement import (
     merged,
     option_name,
 )
-from spxarb.core.statement_check import Claim, TradeBook, compare_statement
+from spxarb.core.statement_check import compare_statement
+from spxarb.core.statement_findings import Claim, TradeBook
 from spxarb.core.trades import TradeState
 
 D = Decimal

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from samples import DAY, D, a_fill, a_trade
 
+from spxarb.core.records import FillSource, Purpose
 from tests.effort import examples
 
 
@@ -93,3 +96,29 @@ def test_whatever_the_order_of_the_news_the_same_fills_stand(ledger, data):
         (fill.execution.exec_id, fill.execution.price, fill.commission)
         for fill in ledger.fills.of_trade(trade.id)
     } == {(f"{trade.id}.{family}.03", D("17.7"), D("1.25")) for family in ("01", "02")}
+
+
+@pytest.mark.parametrize("purpose", [Purpose.ENTRY, Purpose.BY_HAND])
+@pytest.mark.parametrize("revision", ["01", "02"])
+@pytest.mark.parametrize("share", ["", "2:"])
+@pytest.mark.parametrize("first", ["statement", "api"])
+def test_the_row_of_a_statement_that_left_out_the_last_group_is_no_second_execution(
+    ledger, purpose, revision, share, first
+):
+    trade = ledger.trades.create(a_trade())
+    short = replace(
+        a_fill(trade, f"{share}0001.a.01", commission="1.31"), purpose=purpose, source=FillSource.STATEMENT
+    )
+    whole = replace(a_fill(trade, f"{share}0001.a.01.{revision}", estimated=True), purpose=purpose)
+    rows = [short, whole] if first == "statement" else [whole, short]
+    for fill in (*rows, *rows):
+        ledger.fills.record(fill)
+    assert [fill.execution.exec_id for fill in ledger.fills.of_trade(trade.id)] == [whole.execution.exec_id]
+    assert ledger.fills.reported_fee(whole.execution.family) == D("1.31")
+
+
+def test_an_execution_that_the_api_named_in_fewer_groups_is_one_of_its_own(ledger):
+    trade = ledger.trades.create(a_trade())
+    for exec_id in ("0001.a.01", "0001.a.01.01"):
+        ledger.fills.record(a_fill(trade, exec_id))
+    assert len(ledger.fills.of_trade(trade.id)) == 2

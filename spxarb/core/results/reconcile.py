@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from spxarb.core.result import Result
 from spxarb.core.statement import StatementKind
-from spxarb.core.statement_check import Claim
+from spxarb.core.statement_findings import Claim
 
 if TYPE_CHECKING:
     from datetime import date, datetime
     from decimal import Decimal
 
     from spxarb.core.statement import Statement
-    from spxarb.core.statement_check import StatementComparison, StatementDifference
+    from spxarb.core.statement_findings import StatementComparison, StatementDifference
 
 KindText = Annotated[str, StatementKind]
 ClaimText = Annotated[str, Claim]
