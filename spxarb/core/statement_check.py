@@ -7,6 +7,7 @@ both have and say differently is a matter for a human. Executions of others are 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from spxarb.core.by_hand import brokers_id
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from spxarb.core.model import Execution
     from spxarb.core.records import OrderRecord, Trade
     from spxarb.core.statement import Booked, Booking, Statement
+
+
+FRIDAY = 4
 
 
 def compare_statement(
@@ -345,10 +349,31 @@ class _Settlements:
                 f"has no section {lacking}" if lacking else "shows neither their cash nor what became of them"
             )
             self._found.unchecked.append(f"the settlement of the {calls}: the statement {why}")
+            self._not_shown(book, leg, calls)
             return
         if leg is LegName.SPY:
             self._found.agrees(Claim.EXERCISE)
         self._compare(book, SettledLeg(trade.id, leg, quantity, *cash), calls)
+
+    def _not_shown(self, book: TradeBook, leg: LegName, calls: str) -> None:
+        """A settlement of the ledger of which a statement says nothing that has its day and both sections.
+
+        Cash can be booked on the next business day: a human is needed once the statement has that day too.
+        """
+        known = next((row for row in book.settlements if row.leg is leg and row.quantity), None)
+        sections = self._statement.cash, self._statement.events
+        if known is None or None in sections or not self._statement.covers_day(book.trade.expiry):
+            return
+        weekday = book.trade.expiry.weekday()
+        days = 7 - weekday if weekday >= FRIDAY else 1
+        self._found.differs(
+            Claim.SETTLEMENT,
+            book.trade.id,
+            f"the {calls} are settled for {known.cash:+,.2f} dollars in the ledger; the statement of "
+            f"{self._statement.since} to {self._statement.until} shows no settlement of them",
+            ledger=known.cash,
+            needs_human=self._statement.covers_day(book.trade.expiry + timedelta(days=days)),
+        )
 
     def _fates(self, con_id: int) -> Mapping[Fate, Decimal]:
         """Contracts by what became of them, of the whole account."""

@@ -429,3 +429,15 @@ def test_the_parts_of_a_statement_that_is_broken_out_by_day_are_one():
     whole = merged([first, second])
     assert (whole.since, whole.until, len(whole.bookings)) == (DAY, DAY + timedelta(3), 2)
     assert merged([first, replace(second, cash=None)]).cash is None, "of one day nothing is known"
+
+
+@pytest.mark.parametrize("days", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("lacking", [None, "cash", "events"])
+def test_a_settlement_of_which_a_whole_statement_says_nothing_is_a_difference(days, lacking):
+    """The day is a Friday: its cash may be booked on Monday, and then a human is needed."""
+    settled = Settlement(7, LegName.SPX, D(1), D(6957), D(1200), "official close", AT)
+    sections = {lacking: None} if lacking else {}
+    told = statement(*map(booking, [*ENTRY, COVERED]), until=DAY + timedelta(days), **sections)
+    found = compare(told, book(*ENTRY, COVERED, settlements=(settled,)))
+    rows = [(row.claim, row.ledger, row.needs_human) for row in found.differences]
+    assert rows == ([] if lacking else [(Claim.SETTLEMENT, D(1200), days >= 3)])

@@ -300,3 +300,62 @@ def test_a_position_of_the_owner_in_the_same_contracts_is_no_difference(tmp_path
         stage.at("17:30")
         done = reconcile(stage, written(stage))
         assert (done["differences"], done["agreed"]["trades"]) == ([], 1), done.err
+
+
+# --- what its human traded of a trade that was handed over ----------------------------------------------
+
+
+def by_hand(stage: Stage, leg: str, side: str, quantity: int) -> None:
+    (row,) = stage.sql("SELECT DISTINCT con_id FROM orders WHERE leg = ?", leg)
+    stage.sim.control.script([fault("foreign_fill", con_id=row["con_id"], side=side, quantity=quantity)])
+    stage.sim.control.script()
+    stage.sim.control.advance(1)
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["seen by a command", "while no command ran"])
+def test_what_he_closed_by_hand_is_the_exit_to_the_cent_whether_or_not_a_command_saw_it(tmp_path, seen):
+    with playing(tmp_path) as stage:
+        enter(stage)
+        stage.at("12:00")
+        assert stage.run("hand-over", "1").code == 0
+        by_hand(stage, "SPY", "BUY", 10)
+        by_hand(stage, "SPX", "SELL", 1)
+        day = str(stage.day)
+        if seen:
+            assert stage.run("monitor").code == 0
+        next_morning(stage)
+        assert stage.run("settle", "--date", day).code == (0 if seen else 6)
+        file = written(stage, since=day, until=day)
+        read = reconcile(stage, file)
+        assert (read.code, len(read["differences"])) == ((0, 0) if seen else (6, 2)), read.err
+        done = reconcile(stage, file, "--supply", "--yes")
+        assert (done.code, done["differences"]) == (0, []), done.err
+        assert done["agreed"]["executions"] == done["agreed"]["commissions"] == 4
+        trade = the_trade(stage)
+        assert (trade["state"], trade["exit_reason"], trade["provisional"]) == ("closed", "HANDED_OVER", 0)
+        cash_is_the_result(stage)
+        rows = stage.sql("SELECT source FROM executions WHERE purpose = 'h' AND superseded = 0")
+        assert [row["source"] for row in rows] == ["api" if seen else "statement"] * 2
+        assert stage.sql("SELECT * FROM matters WHERE resolved_at IS NULL AND key LIKE 'shares:%'") == []
+        again = reconcile(stage, file, "--supply", "--yes")
+        assert (again.code, again["supplied"]) == (0, [])
+
+
+def test_an_execution_supplied_under_a_shorter_id_is_not_counted_again_when_the_api_lists_it(tmp_path):
+    with playing(tmp_path) as stage:
+        settings(stage, max_spreads_per_day=1)
+        enter(stage)
+        stage.at("12:00")
+        late = fault("late_executions", seconds=604800, lasts="always")
+        stage.sim.control.script([late, fault("withhold", messages=["execution"], lasts="always")])
+        assert stage.run("close-all", "--yes", timeout=150).code == 6
+        stage.sim.control.advance(1800)
+        file = written(stage, "confirms")
+        file.write_text(re.sub(r'(xecID="[0-9a-f.]+?)\.01"', r'\1"', file.read_text(encoding="utf-8")))
+        assert len(reconcile(stage, file, "--supply", "--yes")["supplied"]) == 1
+        stage.sim.control.script()
+        done = stage.run("monitor", timeout=150)
+        assert (done.code, the_trade(stage)["state"]) == (0, "closed"), done.err
+        cash_is_the_result(stage)
+        stood = stage.sql("SELECT exec_id FROM executions WHERE source = 'statement' AND superseded = 0")
+        assert stood == []

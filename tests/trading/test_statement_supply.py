@@ -291,3 +291,50 @@ def test_a_commission_that_the_api_never_reported_is_replaced_with_a_word_in_the
         for step, detail in ledger.orders.history(row.execution.order_ref)
         if step == "statement"
     )
+
+
+# --- what its human traded unseen -------------------------------------------------------------------------
+
+NOON = datetime(2026, 2, 13, 12, 0, tzinfo=NEW_YORK)
+
+
+def by_hand(trade, leg, side, quantity, exec_id, price, paid):
+    execution = Execution(
+        exec_id, "", 0, 0, 77, trade.contract(leg).con_id, str(leg), side, D(quantity), D(price), NOON, "DU1",
+        commission=D(paid),
+    )  # fmt: skip
+    return Fill(execution, trade.id, leg, Purpose.BY_HAND, D(paid), commission_estimated=False)
+
+
+@pytest.mark.parametrize("state", [S.EXPIRED, S.LOST, S.PROVISIONAL, S.SETTLED])
+@pytest.mark.parametrize("both", [True, False], ids=["both legs", "SPY alone"])
+def test_what_a_human_traded_while_no_command_ran_becomes_the_exit(ledger, trade, state, both):
+    """What was settled in its place was never settled: he had closed it."""
+    ledger.trades.update(trade.id, handed_over_at=NOON - timedelta(hours=1))
+    for event in WAYS[state]:
+        if event is E.PROVISIONALLY_SETTLED:
+            for leg, cash in ((LegName.SPX, "1200"), (LegName.SPY, "-200")):
+                held = D(1) if leg is LegName.SPX else D(-10)
+                ledger.settlements.record(
+                    Settlement(trade.id, leg, held, D(6957), D(cash), "last print", EVENING)
+                )
+        bookkeeping.move(ledger, trade, event)
+    ledger.matters.raise_(MatterKind.SHARES.key(trade.id), "shares may have been assigned", trade.id, LATER)
+    his = [
+        by_hand(trade, LegName.SPY, Side.BUY, 10, "0002.a.01.01", "2.00", "10.08"),
+        by_hand(trade, LegName.SPX, Side.SELL, 1, "0002.b.01.01", "15.00", "1.64"),
+    ][: 2 if both else 1]
+    told = statement(ledger, *his, cash=() if both else SETTLED_FOR)
+    supplied(ledger, told)
+    left = D(1500) - D("1.64") if both else D("1250.40")
+    ended = (S.CLOSED if both else S.SETTLED, D("498.26") - 2000 - D("10.08") + left)
+    assert state_of(ledger, trade) == ended
+    if both:
+        row = ledger.trades.get(trade.id)
+        assert (row.exit_reason, row.exit_time) == (ExitReason.HANDED_OVER, NOON)
+        assert ledger.settlements.of_trade(trade.id) == []
+    if state is not S.LOST:
+        assert ledger.matters.unresolved() == []
+    before = list(ledger._file._db.conn.iterdump())
+    assert supplied(ledger, told, LATER + timedelta(days=1)) == []
+    assert list(ledger._file._db.conn.iterdump()) == before
