@@ -185,8 +185,19 @@ def margin_check(
     ok = enough and not obstacles
     text = f"{wants}, {'within' if enough else 'more than'} the available {funds}"
     text = "; ".join([text, *obstacles])
-    warning = f" The broker warns: {sentence(answer.warning)}" if answer.warning else ""
-    return Check(MARGIN, ok, value, limit, f"{text}.{warning}")
+    told = [f"{text}.", *filter(None, [_untold(account)])]
+    told += [f"The broker warns: {sentence(answer.warning)}"] if answer.warning else []
+    return Check(MARGIN, ok, value, limit, " ".join(told))
+
+
+def _untold(account: AccountValues) -> str:
+    """What the order was not held against, as the broker did not tell it, a sentence; empty for nothing."""
+    names = {
+        "the equity of the day before": account.previous_day_equity,
+        "what is projected after expiration": account.post_expiration_excess,
+    }
+    missing = [name for name, amount in names.items() if amount is None]
+    return f"The broker did not tell {' nor '.join(missing)}, so that was not tested." if missing else ""
 
 
 def _obstacles(answer: MarginAnswer, account: AccountValues, need: Decimal) -> list[str]:
@@ -211,6 +222,11 @@ def _obstacles(answer: MarginAnswer, account: AccountValues, need: Decimal) -> l
 def margin_not_asked(reason: str) -> Check:
     """The margin's line when the broker was not asked, and why."""
     return Check(MARGIN, None, None, None, f"Margin was not asked: {reason.rstrip('.')}.")
+
+
+def margin_not_told(reason: str) -> Check:
+    """The margin's line when the broker was asked and did not answer, and how."""
+    return Check(MARGIN, None, None, None, f"Margin was asked and not told: {reason.rstrip('.')}.")
 
 
 # --- what-if orders are to be rare ------------------------------------------------------------------

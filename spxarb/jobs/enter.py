@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from spxarb.core.execution import Ending, opening
+from spxarb.core.margin import margin_not_told
 from spxarb.core.results.enter import EntryOutcome, Verdict
 from spxarb.core.sentences import lower_first, sentence, upper_first
 from spxarb.core.trades import TradeState
@@ -23,7 +24,7 @@ from spxarb.trading.entry import (
     not_to_be_opened,
     open_plan,
 )
-from spxarb.trading.escalation import escalated, human_needed
+from spxarb.trading.escalation import alarm_of, escalated, human_needed
 from spxarb.trading.failsafe import keep_failsafe, keep_failsafes
 from spxarb.trading.margin import ask_margin
 from spxarb.trading.marks import mark_trade
@@ -33,19 +34,24 @@ if TYPE_CHECKING:
 
     from spxarb.core.records import Trade
     from spxarb.core.results.enter import EnterResult
+    from spxarb.errors import SpxarbError
     from spxarb.trading.connected import ConnectedJob
     from spxarb.trading.context import JobContext
 
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """What came of a decision; `notes` are sentences on what was repaired before."""
+    """What came of a decision; `notes` are sentences on what was repaired before.
+
+    `error`: the broker did not answer, and nothing was sent.
+    """
 
     decision: Decision
     outcome: EntryOutcome
     trade_id: int | None = None
     why: str = ""
     notes: list[str] = field(default_factory=list)
+    error: GatewayError | None = None
 
 
 def run(context: JobContext, *, dry_run: bool) -> EnterResult:
@@ -103,10 +109,14 @@ def _spreads(job: ConnectedJob) -> list[Trade]:
 
 async def _attempt(job: ConnectedJob, decision: Decision, notes: list[str]) -> _Attempt:
     """Ask for the margin, then open the spread."""
-    margin = await ask_margin(job, decision.view.market)
+    error: GatewayError | None = None
+    try:
+        margin = await ask_margin(job, decision.view.market)
+    except GatewayError as silence:  # every other check is answered, and is kept
+        margin, error = margin_not_told(silence.what), silence
     decision = replace(decision, checks=(*decision.checks[:-1], margin))
     if margin.ok is not True:
-        return _Attempt(decision, EntryOutcome.SKIPPED, notes=notes)
+        return _Attempt(decision, EntryOutcome.SKIPPED, notes=notes, error=error)
     if (stopped := job.stop_reason()) is not None:  # while the broker was asked
         why = f"Trading was stopped meanwhile: {stopped}"
         return _Attempt(decision, EntryOutcome.SKIPPED, why=why, notes=notes)
@@ -171,7 +181,7 @@ def _finish(job: ConnectedJob, attempt: _Attempt) -> EnterResult:
 
     return context.finish(
         entry_result(context, attempt.decision, attempt.outcome, job.now, trade),
-        errors=_errors(job, attempt, trade),
+        errors=[*_unanswered(job, attempt), *_errors(job, attempt, trade)],
         notes=[*attempt.notes, *job.findings.all, *([attempt.why] if attempt.why else [])],
         decided=True,
         dry_run=job.dry_run,
@@ -182,6 +192,13 @@ def _finish(job: ConnectedJob, attempt: _Attempt) -> EnterResult:
 def _trade_of(job: ConnectedJob, attempt: _Attempt) -> Trade | None:
     """The trade that the attempt began, as it is now; None when it began none."""
     return None if attempt.trade_id is None else job.ledger.trades.get(attempt.trade_id)
+
+
+def _unanswered(job: ConnectedJob, attempt: _Attempt) -> list[SpxarbError]:
+    """The silence that ended the attempt; it needs a human while something is open that must not be."""
+    if attempt.error is None:
+        return []
+    return [alarm_of(job.context, attempt.error, everything=False) or attempt.error]
 
 
 def _errors(job: ConnectedJob, attempt: _Attempt, trade: Trade | None) -> list[HumanNeededError]:

@@ -150,10 +150,12 @@ async def _look(job: ConnectedJob, lines: Listed | None, settings: LookSettings)
     """One look at the market and the ledger, and what its checks say."""
     context, ledger = job.context, job.ledger
     today, market = job.now.date(), NO_MARKET
+    marked_trades = await mark_trades(
+        job, bookkeeping.open_trades(ledger)
+    )  # it may wait: the market comes last
     if lines is not None:
         market = await entry_market(job.broker, lines, job.day, settings)
     now = await job.clock.ask(job.broker)
-    marked_trades = await mark_trades(job, bookkeeping.open_trades(ledger))
     pnl = bookkeeping.pnl_of_day(ledger, today, [marked.pnl for marked in marked_trades])
     view = EntryView(
         now=now,

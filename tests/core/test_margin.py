@@ -81,7 +81,7 @@ def test_the_equity_of_the_day_before_carries_all_margin_too(yesterday, ok):
     equity = None if yesterday is None else dec(yesterday)
     found = margin_check(answer(initial_before=dec(10000)), account(previous_day_equity=equity))
     assert found.ok is ok
-    assert ("equity of the day before" in found.message) is not ok
+    assert ("tests the equity of the day before" in found.message) is not ok
 
 
 @pytest.mark.parametrize(("excess", "ok"), [("-0.01", False), ("0", True), ("5000", True), (None, True)])
@@ -89,6 +89,23 @@ def test_a_deficit_after_expiration_is_no_pass(excess, ok):
     projected = None if excess is None else dec(excess)
     found = margin_check(answer(), account(post_expiration_excess=projected))
     assert (found.ok, "deficit of $0.01" in found.message) == (ok, not ok)
+
+
+EQUITY, PROJECTED = "the equity of the day before", "what is projected after expiration"
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({}, f"did not tell {EQUITY} nor {PROJECTED}, so that was not tested."),
+        ({"previous_day_equity": dec(10**6)}, f"did not tell {PROJECTED}, so"),
+        ({"post_expiration_excess": dec(0)}, f"did not tell {EQUITY}, so"),
+        ({"previous_day_equity": dec(10**6), "post_expiration_excess": dec(0)}, ""),
+    ],
+)
+def test_what_the_broker_did_not_tell_is_named_and_decides_nothing(told, words):
+    found = margin_check(answer(), account(**told))
+    assert (found.ok, words in found.message, "did not tell" in found.message) == (True, True, bool(words))
 
 
 def test_a_warning_is_told_and_decides_nothing():

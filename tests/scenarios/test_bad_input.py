@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pwd
 import shutil
@@ -323,9 +324,14 @@ SILENCES = [
 ]
 
 
+OF_THE_MARGIN = [("enter", Say.OPEN_ORDER), ("enter", (Say.ACCOUNT_MULTI_END, Say.ACCOUNT_SUMMARY_END))]
+
+
 @pytest.mark.parametrize(("verb", "message"), SILENCES)
 def test_a_question_without_an_answer_is_exit_4_in_time_and_never_an_empty_answer(hurried, verb, message):
+    """Where all but the margin was answered, that much is a decision, and kept."""
     before, book = dump(hurried, "system_state", "decisions"), hurried.sim.control.book()
+    made = hurried.sql("SELECT max(id) AS newest FROM decisions")[0]["newest"] or 0
     hurried.sim.control.script([withheld(*(message if isinstance(message, tuple) else (message,)))])
     try:
         done = run(hurried, verb)
@@ -334,6 +340,13 @@ def test_a_question_without_an_answer_is_exit_4_in_time_and_never_an_empty_answe
     assert_told(done, 4, verb, "did not answer", "Try again")
     assert hurried.sim.control.book() == book
     assert dump(hurried, "system_state", "decisions") == before
+    kept = [json.loads(row["checks"]) for row in hurried.sql("SELECT * FROM decisions WHERE id > ?", made)]
+    assert len(kept) == ((verb, message) in OF_THE_MARGIN)
+    for checks in kept:
+        margin = checks[-1]
+        assert (margin["name"], margin["ok"]) == ("margin", None)
+        assert "did not answer" in margin["message"]
+        assert all(check["ok"] for check in checks[:-1])
 
 
 @pytest.mark.parametrize("message", [Say.EXECUTIONS_END, Say.POSITIONS_END])
