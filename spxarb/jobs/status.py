@@ -110,17 +110,14 @@ async def _online(context: JobContext, *, risk: bool) -> StatusResult:
             [*job.findings.unproven, *shares],
             mend="Compare the account at the broker with `spxarb report --csv --table executions`",
         )
+        at_stake = [spread_of(job, marked) for marked in alive] if risk else []
         status = replace(
             shown,
-            notes=(*shown.notes, *told, *filter(None, [account.note])),
+            notes=(*shown.notes, *told, *filter(None, [account.note]), *dividend_note(job, at_stake)),
             reconciliation=job.findings.all,
             market_prices=price_states(job, ((under.spx, "SPX"), (under.spy, "SPY"))),
+            risk=_risk(at_stake),
         )
-        if risk:
-            ids = [marked.trade.id for marked in alive]
-            spreads = [spread for spread in spreads if spread.trade_id in ids]
-            told = dividend_note(job, spreads)
-            status = replace(status, risk=_risk(spreads), notes=(*status.notes, *told))
         return context.finish(status, errors=errors)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime, timedelta
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,32 @@ def playing(
         stage = Stage(folder, sim, {"execution": {"quote_timeout_seconds": 1}})
         stage.write_config()
         yield stage
+
+
+@contextmanager
+def moving(stage: Stage) -> Iterator[None]:
+    """The gateway's clock moves, so that what lasts for seconds ends."""
+    stage.sim.control.speed(1)
+    try:
+        yield
+    finally:
+        stage.sim.control.speed(0)
+
+
+@contextmanager
+def held_terminal() -> Iterator[int]:
+    """As after Ctrl-S: a pipe that takes nothing more; its writing end."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"x" * 4096)
+    os.set_blocking(writer, True)
+    try:
+        yield writer
+    finally:
+        os.close(writer)
+        os.close(reader)
 
 
 def settings(stage: Stage, **more: Any) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from actions import enter, live_orders, playing, settings, wait_until
+from actions import enter, held_terminal, live_orders, playing, settings, wait_until
 from harness import Done, fault
 from sink import listening_sink
 from test_exit_matrix import LEDGER
@@ -72,48 +71,30 @@ def test_a_ledger_that_takes_no_intent_amid_an_entry_sells_no_spy_and_the_next_r
 def test_a_terminal_that_is_held_amid_an_entry_leaves_no_leg_alone(stage):
     """Ctrl-S: stderr takes nothing more, and the log goes there too; SPY is sold at once all the same."""
     stage.write_config(logging={"console": True, "level": "DEBUG"})
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    with suppress(BlockingIOError):
-        while True:
-            os.write(writer, b"x" * 4096)
-    os.set_blocking(writer, True)
-    try:
-        with entering(stage, stderr=writer) as process:
+    with held_terminal() as terminal:
+        with entering(stage, stderr=terminal) as process:
             pass
         out, _ = process.communicate(timeout=60)
-    finally:
-        os.close(writer)
-        os.close(reader)
     assert (process.returncode, calls(stage)) == (0, {"SPXW": 1, "SPY": -10}), out
 
 
 def test_a_standard_output_that_takes_nothing_stands_in_no_orders_way(stage):
     """The answer cannot be printed: the entry is whole before that, and the lock is free for the next job."""
     assert stage.run("start").code == 0
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    with suppress(BlockingIOError):
-        while True:
-            os.write(writer, b"x" * 4096)
-    os.set_blocking(writer, True)
-    process = subprocess.Popen(
-        stage.command("enter"),
-        stdout=writer,
-        stderr=subprocess.DEVNULL,
-        cwd=stage.folder,
-        env=stage.environment(),
-    )
-    try:
+    with held_terminal() as terminal:
+        process = subprocess.Popen(
+            stage.command("enter"),
+            stdout=terminal,
+            stderr=subprocess.DEVNULL,
+            cwd=stage.folder,
+            env=stage.environment(),
+        )
         wait_until(
             lambda: stage.sql("SELECT 1 FROM runs WHERE command = 'enter' AND ended_at IS NOT NULL") != [], 60
         )
         assert calls(stage) == {"SPXW": 1, "SPY": -10}
         assert stage.run("monitor").code == 0
-    finally:
-        os.close(writer)
-        os.close(reader)
-        process.wait(30)
+    process.wait(30)
 
 
 @pytest.mark.parametrize(

@@ -6,19 +6,18 @@ order. Once the trouble is over, the next `monitor` finishes what was left, and 
 
 from __future__ import annotations
 
-import os
 import resource
 import sqlite3
 import subprocess
 import tempfile
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from actions import enter, playing, settings, tapped
+from actions import enter, held_terminal, playing, settings, tapped
 from crash import broken_laws
 from harness import Done, fault, withheld
 from relay import listening
@@ -306,18 +305,9 @@ def test_a_log_that_cannot_be_written_stops_no_exit(held, spoil, verb):
 def test_a_terminal_that_is_held_stops_no_exit(held, verb):
     """Ctrl-S: stderr takes nothing more, and the log goes there too."""
     held.stage.write_config(logging={"console": True, "level": "DEBUG"})
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    with suppress(BlockingIOError):
-        while True:
-            os.write(writer, b"x" * 4096)
-    os.set_blocking(writer, True)
-    try:
-        process = started(held.stage, verb, {}, stderr=writer)
+    with held_terminal() as terminal:
+        process = started(held.stage, verb, {}, stderr=terminal)
         out, _ = process.communicate(timeout=60)
-    finally:
-        os.close(writer)
-        os.close(reader)
     assert (process.returncode, held.stage.positions()) == (0, {}), out
 
 

@@ -6,11 +6,10 @@ The rich-spy day at 9:35: SPX by parity is 6667.20, its print 6667.16; at the mo
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from actions import check_of, enter, failed, playing, settings
+from actions import check_of, enter, failed, moving, playing, settings
 from harness import Stage, fault
 from sink import listening_sink
 
@@ -33,16 +32,6 @@ def stage(tmp_path_factory) -> Iterator[Stage]:
     """9:35 on a day that would be entered; here it is only looked at."""
     with playing(tmp_path_factory.mktemp("prices")) as made:
         yield made
-
-
-@contextmanager
-def moving(stage: Stage) -> Iterator[None]:
-    """The gateway's clock moves, so that what lasts for seconds ends."""
-    stage.sim.control.speed(1)
-    try:
-        yield
-    finally:
-        stage.sim.control.speed(0)
 
 
 def look(stage: Stage, *faults: dict[str, Any], env: dict[str, str] | None = None, **prices: float) -> Done:

@@ -6,11 +6,10 @@ The rich-spy day at 11:00: SPX is 54 points above the strike of the call that is
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from actions import enter, playing, settings
+from actions import enter, moving, playing, settings
 from harness import fault
 from sink import Sink, listening_sink
 
@@ -35,16 +34,6 @@ def stage(tmp_path) -> Iterator[Stage]:
         enter(made)
         made.at("11:00")
         yield made
-
-
-@contextmanager
-def moving(stage: Stage) -> Iterator[None]:
-    """The gateway's clock moves, so that what lasts for seconds ends."""
-    stage.sim.control.speed(1)
-    try:
-        yield
-    finally:
-        stage.sim.control.speed(0)
 
 
 @pytest.fixture
@@ -140,6 +129,7 @@ def test_a_call_far_out_of_the_money_without_a_bid_is_left_to_settlement(tmp_pat
 
 
 def test_a_bid_that_is_missing_for_a_second_is_waited_for(stage):
+    stage.write_config(execution={"quote_timeout_seconds": 3})
     with moving(stage):
         stage.sim.control.script([fault("no_quotes", side="bid", when={**SPX_CALLS, "at": "11:00"}, lasts=1)])
         done = stage.run("monitor", env=PATIENT)
