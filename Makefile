@@ -38,7 +38,7 @@ check: lint
 test: setup
 	@$(MAKE) -s clients || echo "make test: goes on without these clients; their conversations are skipped" >&2
 	@$(MAKE) -s lint
-	@$(BIN)/python -m pytest -n 6 -rs --durations=10 tests
+	@$(BIN)/python -m pytest -n 6 --dist worksteal -rs --durations=10 tests
 
 clients: setup
 	@$(BIN)/python tests/scenarios/conversation/environments.py
