@@ -243,7 +243,11 @@ def test_the_second_look_must_allow_it_too(tmp_path):
 def test_a_dry_run_looks_once_and_says_so(stage):
     done = look(stage)
     assert (done["would"], failed(done)) == ("enter", [])
-    says(done, "second_look", "A dry run looks once; an entry looks again 3 s later, and both looks must allow it.")
+    says(
+        done,
+        "second_look",
+        "A dry run looks once; an entry looks again 3 s later, and both looks must allow it.",
+    )
 
 
 @pytest.mark.parametrize(
