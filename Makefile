@@ -52,7 +52,7 @@ bench: setup
 	@$(BIN)/python -m pytest benchmarks -o addopts= -q
 
 crash: setup
-	@SPXARB_CRASH_STRIDE=1 SPXARB_WITHHELD_STRIDE=1 $(BIN)/python -m pytest -n 2 -rP \
+	@SPXARB_CRASH_STRIDE=1 SPXARB_WITHHELD_STRIDE=1 $(BIN)/python -m pytest -n 6 --dist worksteal -rP \
 		tests/scenarios/test_crash.py tests/scenarios/test_withheld.py
 
 chaos: setup
