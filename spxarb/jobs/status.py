@@ -49,7 +49,8 @@ NEWEST_TRADES = 50
 class _Seen:
     """An open trade as it is worth now, or was when it was last marked; dollars, None where not known.
 
-    `at`: when. `at_broker`: SPY calls for which a buy-back should rest, and does; None: nobody asked.
+    `at`: when. `at_broker`: SPY calls for which a buy-back should rest, and does; None: nobody asked. `differs`:
+    the account does not bear it out.
     """
 
     pnl: Decimal | None = None
@@ -58,6 +59,7 @@ class _Seen:
     at: datetime | None = None
     spy_price: Decimal | None = None
     at_broker: tuple[int, int] | None = None
+    differs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,13 @@ def run(
     except GatewayError as error:
         context.clock = None  # what is shown now is what the ledger knows
         return context.finish(_offline(context), errors=[error])
+
+
+def held_link() -> HeldLink:
+    """A connection for `run` to hold over many looks; close it, or use it as a context manager."""
+    from spxarb.trading.held_link import HeldLink  # noqa: PLC0415 -- ib_insync comes with it
+
+    return HeldLink()
 
 
 async def _online(context: JobContext, *, risk: bool) -> StatusResult:
@@ -139,6 +148,7 @@ async def _at_broker(context: JobContext, job: ConnectedJob, *, risk: bool) -> S
                 job.now,
                 marked.spy_price,
                 at_broker(job, marked.trade) if marked.trade.state.in_sight else None,
+                bool(job.differences(marked.trade)),
             )
             for marked, spread in zip(marked_trades, spreads, strict=True)
         },
@@ -211,7 +221,11 @@ def _status(
         session=SessionResult.of(*session_on(day, config), look.doubt),
         positions=tuple(
             StatusPosition.at(
-                trade, one.pnl, one.greeks, needs_human=trade.id in of_trades, under_way=lock.pid is not None
+                trade,
+                one.pnl,
+                one.greeks,
+                needs_human=one.differs or trade.id in of_trades,
+                under_way=lock.pid is not None,
             )
             for trade in open_trades
             for one in [seen.get(trade.id, _Seen())]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from spxarb.broker.connect import quiet_library
 from spxarb.errors import GatewayError, SpxarbError
 from spxarb.trading.connected import ConnectedJob, connect_job
 from spxarb.trading.context import READ_ONLY_CLIENT_ID_OFFSET
@@ -26,6 +28,7 @@ class HeldLink:
     """
 
     def __init__(self) -> None:
+        logging.getLogger().addHandler(logging.NullHandler())  # between two looks nothing is logged to stderr
         self._runner = asyncio.Runner()
         self._stack: AsyncExitStack | None = None
         self._broker: Broker | None = None
@@ -60,6 +63,7 @@ class HeldLink:
 
     async def _connected(self, context: JobContext) -> ConnectedJob:
         if self._broker is not None and self._broker.link_up:
+            quiet_library()  # every command's set-up of the log makes it talk again
             # The time, orders, executions and positions of now, as over a new connection.
             self._broker.initial_snapshot = await self._broker.snapshot()
             return ConnectedJob(context, self._broker, dry_run=True)
