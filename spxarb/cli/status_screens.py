@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     )
 
 TRADES_SHOWN = 10
-WIDE = 100
+WIDE = 110
 """From so many columns on, words stand in full."""
 INDENT = 3
 
@@ -110,9 +110,9 @@ def upper(result: StatusResult, width: int, *, paths: bool = True) -> list[Parts
 
 def system(result: StatusResult, width: int, *, paths: bool = True) -> list[Parts]:
     rows: list[tuple[str, list[Cell]]] = [
-        ("connected", _connected(result)),
+        ("gateway", _connected(result)),
         ("trading", _trading(result)),
-        *((one.command, _routine(one, result.at)) for one in result.routines),
+        *((one.command, _routine(one, result.at, wide=width >= WIDE)) for one in result.routines),
     ]
     if result.lock.pid is not None:
         since = moment(result.lock.since, "%H:%M:%S")
@@ -121,7 +121,7 @@ def system(result: StatusResult, width: int, *, paths: bool = True) -> list[Part
         missing: list[Cell] = [] if result.paths.ledger_exists else [("there is none", WARN)]
         rows += [
             ("ledger", [result.paths.ledger, *missing]),
-            ("settings", [result.paths.configuration or "no file: the defaults"]),
+            ("config", [result.paths.configuration or "no file: the defaults"]),
         ]
     wide = max(len(name) for name, _ in rows) + 2
     lines = [title("System Status")]
@@ -140,7 +140,7 @@ def _connected(result: StatusResult) -> list[Cell]:
         return [DASH]
     if not is_up and result.error is None:
         return ["not asked", *where]
-    return [("yes", GOOD) if is_up else ("NO", BAD), *where]
+    return [("connected", GOOD) if is_up else ("NOT CONNECTED", BAD), *where]
 
 
 def _trading(result: StatusResult) -> list[Cell]:
@@ -161,12 +161,14 @@ def _same(reason: str, by: str | None) -> bool:
     return by is not None and by.endswith(reason)
 
 
-def _routine(one: RoutineResult, now: datetime) -> list[Cell]:
+def _routine(one: RoutineResult, now: datetime, *, wide: bool) -> list[Cell]:
     if one.last_run is None:
         said: Cell = "never ran"
     else:
         style = "" if one.exit_code == 0 else BAD if one.exit_code in {1, 6} else WARN
-        said = (f"{_when(one.last_run, now)} {one.said}", style)
+        words_of = one.said or DASH
+        told = words_of if wide else words_of.replace(" passed)", ")")
+        said = (f"{_when(one.last_run, now)} {told}", style)
     late: list[Cell] = [(f"DID NOT RUN at {one.missed:%H:%M}", BAD)] if one.missed else []
     due = [f"next {_when(one.next_due, now)}"] if one.next_due else []
     return [said, *late, *due]
@@ -316,20 +318,17 @@ def _position(
     if position.needs_human:
         status = (f"{position.status.value}: NEEDS A HUMAN", BAD)
     entered = [f"entered {moment(position.entry_time, '%H:%M:%S')}"] if width >= WIDE else []
-    head = flow(
-        [
-            [(f"#{position.trade_id}", HEAD), " ", status],
-            f"SPY {words(position.spy_strike)} SPX {words(position.spx_strike)}",
-            *entered,
-            f"credit {dollars(position.entry_credit)}",
-            ["P&L ", gain(position.current_pnl)],
-            ["worst ", gain(position.worst_case)]
-            if width < WIDE
-            else ["worst case ", gain(position.worst_case)],
-        ],
-        width,
-        INDENT,
-    )
+    first: list[Cell | Parts] = [
+        [(f"#{position.trade_id}", HEAD), " ", status],
+        f"SPY {words(position.spy_strike)} SPX {words(position.spx_strike)}",
+        *entered,
+        f"credit {dollars(position.entry_credit)}",
+        ["P&L ", gain(position.current_pnl)],
+    ]
+    worst = gain(position.worst_case)
+    head = flow([*first, ["worst case ", worst]], width, INDENT)
+    if len(head) > 1:
+        head = flow([*first, ["worst ", worst]], width, INDENT)
     what = prose(sentence(position.what), width, WARN, indent=" " * INDENT) if position.what else []
     rest = [*_behind(result, position, exits, width), *age]
     indented = [[" " * INDENT, *line] for line in flow(rest, width - INDENT)]
@@ -388,12 +387,18 @@ def _greeks(position: StatusPosition, *, wide: bool) -> Cell:
     values = (found.delta, found.gamma, found.theta, found.vega)
     if found.source is None:
         return "greeks not known"
-    places = (2, 4, 2, 2) if wide else (1, 3, 1, 1)
-    told = [
-        f"{name} {DASH if value is None else f'{value:+,.{digits}f}'}"
-        for name, value, digits in zip(names, values, places, strict=True)
-    ]
+    told = [f"{name} {_slope(value, wide=wide)}" for name, value in zip(names, values, strict=True)]
     return " ".join(told)
+
+
+def _slope(value: float | None, *, wide: bool) -> str:
+    """A greek with its sign: three digits, a large one whole."""
+    if value is None:
+        return DASH
+    if wide:
+        return f"{value:+,.2f}" if abs(value) >= 1 else f"{value:+.4f}"
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 1 else 3
+    return f"{value:+,.{digits}f}"
 
 
 def _old(result: StatusResult, exits: PositionExits | None) -> list[Cell]:

@@ -42,7 +42,7 @@ def dollars(value: float) -> str:
 def in_words(run: Row, decision: Row | None) -> str:
     """What a run came to; `decision`: the newest that it wrote down, None for none.
 
-    Never more than some forty characters, but for a credit of five digits.
+    Never more than some fifty characters.
     """
     code = run["exit_code"]
     if code is None:
@@ -78,7 +78,7 @@ def _entered(decision: StoredDecision, row: Row) -> str:
     if not failed:
         return outcome_of(row)
     passed = sum(1 for check in decision.checks if isinstance(check, dict) and check.get("ok"))
-    return f"no entry: {_check(failed[0])} ({passed} of {len(decision.checks)} passed)"
+    return f"skipped: {_check(failed[0])} ({passed} of {len(decision.checks)} passed)"
 
 
 def _fails(check: dict[str, Any]) -> bool:
@@ -89,7 +89,7 @@ def _fails(check: dict[str, Any]) -> bool:
 def _check(check: dict[str, Any]) -> str:
     name, value, limit = str(check.get("name")), check.get("value"), check.get("limit")
     if name == "net_credit" and isinstance(value, int | float) and isinstance(limit, int | float):
-        return f"{dollars(value)} < {dollars(limit)}"
+        return f"credit {dollars(value)} < {dollars(limit)}"
     return _CHECKS.get(name, name.replace("_", " "))
 
 

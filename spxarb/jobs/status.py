@@ -49,8 +49,8 @@ NEWEST_TRADES = 50
 class _Seen:
     """An open trade as it is worth now, or was when it was last marked; dollars, None where not known.
 
-    `at`: when. `at_broker`: SPY calls for which a buy-back should rest, and does; None: nobody asked. `differs`:
-    the account does not bear it out.
+    `at`: when. `at_broker`: SPY calls for which a buy-back should rest, and does; None: nobody asked.
+    `differs`: the account does not bear it out.
     """
 
     pnl: Decimal | None = None
