@@ -88,6 +88,8 @@ def _fails(check: dict[str, Any]) -> bool:
 
 def _check(check: dict[str, Any]) -> str:
     name, value, limit = str(check.get("name")), check.get("value"), check.get("limit")
+    if check.get("ok") is None:
+        return f"{name.replace('_', ' ')} not known"
     if name == "net_credit" and isinstance(value, int | float) and isinstance(limit, int | float):
         return f"credit {dollars(value)} < {dollars(limit)}"
     return _CHECKS.get(name, name.replace("_", " "))
