@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date  # noqa: TC003 -- typer reads the annotations
 from pathlib import Path  # noqa: TC003 -- likewise
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from spxarb.core.result import Result
     from spxarb.core.results.status import StatusResult
     from spxarb.trading.context import JobContext
-    from spxarb.trading.held_link import HeldLink
 
 DEFAULT_REFRESH = 5.0
 
@@ -42,7 +41,7 @@ def status(
     if risk and offline:
         raise UsageError("--risk wants prices of now: leave out --offline")
 
-    def job(context: JobContext, link: HeldLink | None = None) -> StatusResult:
+    def job(context: JobContext, link: Any = None) -> StatusResult:
         from spxarb.jobs import status  # noqa: PLC0415 -- only this command needs it
 
         return status.run(context, offline=offline, risk=risk, link=link)
@@ -65,7 +64,7 @@ def _watched(call: Call, job: Callable[..., StatusResult], *, offline: bool) -> 
 
     pace = DEFAULT_REFRESH
 
-    def look(link: HeldLink | None) -> tuple[StatusResult, float]:
+    def look(link: Any) -> tuple[StatusResult, float]:
         def once(context: JobContext) -> StatusResult:
             nonlocal pace
             pace = float(context.config.dashboard.refresh_interval_seconds)
