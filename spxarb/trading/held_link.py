@@ -64,6 +64,8 @@ class HeldLink:
     async def _connected(self, context: JobContext) -> ConnectedJob:
         if self._broker is not None and self._broker.link_up:
             quiet_library()  # every command's set-up of the log makes it talk again
+            said, account = self._broker.messages, self._broker.account
+            said[:] = [message for message in said if message.warns_of(account)]  # the rest was told once
             # The time, orders, executions and positions of now, as over a new connection.
             self._broker.initial_snapshot = await self._broker.snapshot()
             return ConnectedJob(context, self._broker, dry_run=True)
