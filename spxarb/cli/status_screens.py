@@ -92,7 +92,7 @@ def trouble(result: StatusResult, width: int, *, told: str = "") -> list[Parts]:
             lines += prose(text, width, BAD)
     for difference in result.reconciliation:
         if difference.casefold() not in known:
-            lines += prose(f"Ledger and broker differ: {sentence(difference)}", width, WARN)
+            lines += prose(f"Differences between ledger and broker: {sentence(difference)}", width, WARN)
     return lines
 
 

@@ -32,8 +32,6 @@ class HeldLink:
         self._runner = asyncio.Runner()
         self._stack: AsyncExitStack | None = None
         self._broker: Broker | None = None
-        self.connections = 0
-        """How many were made so far."""
 
     def __enter__(self) -> Self:
         return self
@@ -73,7 +71,7 @@ class HeldLink:
         self._stack = AsyncExitStack()
         made = connect_job(context, dry_run=True, client_id_offset=READ_ONLY_CLIENT_ID_OFFSET)
         job = await self._stack.enter_async_context(made)
-        self._broker, self.connections = job.broker, self.connections + 1
+        self._broker = job.broker
         return job
 
     async def _drop(self) -> None:
