@@ -6,7 +6,7 @@ Every panel is a list of lines (`cli/lines.py`). Missing is a dash, never 0; col
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from spxarb.cli.blocks import BAD, DASH, GOOD, HEAD, WARN, Fitted, amount, moment, words
@@ -16,7 +16,6 @@ from spxarb.core.sentences import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import datetime
     from decimal import Decimal
 
     from spxarb.cli.blocks import Block, Cell
@@ -85,7 +84,7 @@ def trouble(result: StatusResult, width: int, *, told: str = "") -> list[Parts]:
     known = told.casefold()
     for matter in result.matters:
         if matter.text.casefold() not in known:
-            since = f"since {moment(matter.since, '%Y-%m-%d %H:%M')}"
+            since = f"since {_when(datetime.fromisoformat(matter.since), result.at)}"
             text = (
                 f"NEEDS A HUMAN: {sentence(matter.text)} Matter {matter.id} {since}: spxarb ack {matter.id}."
             )
