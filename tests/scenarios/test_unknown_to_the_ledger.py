@@ -150,7 +150,7 @@ def test_a_spread_of_the_day_that_is_over_and_lost_is_named_and_its_number_is_no
 # --- what the gateway told ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("verb", [("status",), ("monitor", "--dry-run")], ids=" ".join)
+@pytest.mark.parametrize("verb", [("enter", "--dry-run"), ("monitor", "--dry-run")], ids=" ".join)
 def test_an_exit_that_is_due_by_the_newest_time_told_is_6_without_a_gateway(stage, verb):
     enter(stage)
     stage.at("15:45:05")
