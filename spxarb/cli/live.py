@@ -13,8 +13,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from spxarb.cli import view
-from spxarb.cli.blocks import Fitted
+from spxarb.cli.blocks import WARN, Fitted, Line
 from spxarb.cli.charts import pnl_chart
+from spxarb.cli.risk_screens import risk
 from spxarb.cli.status_screens import Frame, live
 from spxarb.errors import Exit
 
@@ -80,14 +81,20 @@ def _on_terminal(look: Look, wait: Wait, result: StatusResult, seconds: float) -
 
 def _leave(result: StatusResult) -> None:
     """Write the frame as lines that stay."""
-    sys.stdout.write(view.drawn([Fitted(lambda width: _lines(result, width, None))]))
+    whole = Fitted(lambda width: _lines(result, width, None))
+    sys.stdout.write(view.drawn([whole, *risk(result)]))
     sys.stdout.flush()
 
 
 def _draw(on: Live, result: StatusResult) -> None:
-    height = on.console.size.height
-    block = Fitted(lambda width: _lines(result, width, height))
-    on.update(view.group([block]), refresh=True)
+    """The frame; below it the tables of `--risk`, where they have room as they are."""
+    height, tables = on.console.size.height, risk(result)
+    rows = len(on.console.render_lines(view.group(tables))) if tables else 0
+    least = len(live(result, Frame(on.console.size.width, height)))
+    if rows and least + rows > height:
+        tables, rows = [Line("The tables of --risk: a taller window shows them.", WARN)], 1
+    block = Fitted(lambda width: _lines(result, width, height - rows))
+    on.update(view.group([block, *tables]), refresh=True)
 
 
 def _lines(result: StatusResult, width: int, height: int | None) -> list[Parts]:

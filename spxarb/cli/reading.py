@@ -51,8 +51,6 @@ def status(
         return run(call, job)
     if as_json:
         raise UsageError("--watch draws a screen: leave out --json, or call status again for every object")
-    if risk:
-        raise UsageError("--watch has no room for the tables of --risk: call status --risk")
     return _watched(call, job, offline=offline)
 
 

@@ -16,7 +16,8 @@ import pytest
 from spxarb.cli import live
 from spxarb.cli.charts import pnl_chart
 from spxarb.core.model import NEW_YORK
-from spxarb.core.results.status import PnlPoint, StatusResult
+from spxarb.core.results.status import PnlPoint, RiskResult, StatusResult
+from spxarb.core.risk import StressRow
 
 AT = datetime(2026, 2, 13, 9, 41, 5, tzinfo=NEW_YORK)
 
@@ -146,3 +147,12 @@ def test_nothing_is_drawn_of_a_single_mark_or_where_there_is_no_room():
 
 def test_a_day_on_which_nothing_moved_is_a_line_all_the_same():
     assert len(pnl_chart(points("0", "0"), 80, 8)) == 8
+
+
+def test_the_tables_of_risk_stand_below_the_frame(capsys):
+    row = StressRow(
+        Decimal(-1), Decimal(6700), Decimal(668), Decimal(-10), Decimal(-20), Decimal(-30), Decimal(5)
+    )
+    assert live.watch(looks(look(risk=RiskResult((), (row,))))) == 0
+    out, _ = capsys.readouterr()
+    assert out.index("Recent Trades") < out.index("P&L of all that is open") < out.index("-20.00")
