@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     )
 
 TRADES_SHOWN = 10
-WIDE = 110
+WIDE = 116
 """From so many columns on, words stand in full."""
 INDENT = 3
 
