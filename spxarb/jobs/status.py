@@ -81,7 +81,7 @@ async def _online(context: JobContext, *, risk: bool) -> StatusResult:
     async with connect_job(context, dry_run=True, client_id_offset=READ_ONLY_CLIENT_ID_OFFSET) as job:
         timeout = context.config.execution.quote_timeout_seconds
         await job.reconcile()
-        trades = job.ledger.trades.open()
+        trades = bookkeeping.may_be_held(job.ledger, job.now.date())
         account, under = await asyncio.gather(
             job.broker.account_values(), underlyings(job.broker, timeout, enough)
         )
@@ -127,7 +127,7 @@ def _offline(context: JobContext) -> StatusResult:
     day = now.date()
     if context.config.trading.mode == "sim":  # its days are not the machine's
         day = context.ledger.trades.last_day() or day
-    seen = {trade.id: _last_seen(context, trade) for trade in context.ledger.trades.open()}
+    seen = {trade.id: _last_seen(context, trade) for trade in bookkeeping.may_be_held(context.ledger, day)}
     return _status(context, now, day, seen, AccountResult(), MarketResult(), connected=False)
 
 
@@ -156,20 +156,30 @@ def _status(
     known = {trade_id: one.pnl for trade_id, one in seen.items()}
     ledger = context.ledger
     trades, open_trades = ledger.trades.of_day(day), ledger.trades.open()
+    held = {trade.id for trade in bookkeeping.may_be_held(ledger, day)}
     filled = ledger.trades.count_filled(day)
     matters, unread = readable_rows(MatterRow, ledger.matters.open_rows(), "Matter")
     reason = ledger.stops.reason(day)
     stopped = [f"Entries are stopped for today: {reason}."] if reason else []
-    by_hand = [f"Trade {t.id} is handed over, and yours to close." for t in open_trades if t.handed_over]
+    by_hand = [
+        f"Trade {t.id} is handed over, and yours to close."
+        for t in open_trades
+        if t.handed_over and t.id in held
+    ]
+    waiting = [
+        f"Trade {t.id} is not open any more: its calls are of {t.expiry}, and its result is not known yet."
+        for t in open_trades
+        if t.id not in held
+    ]
     return StatusResult(
         *context.head(now),
-        notes=(*unread, *by_hand, *stopped),
-        status=SystemResult(ledger.state.is_trading(), connected, len(open_trades), filled),
+        notes=(*unread, *by_hand, *waiting, *stopped),
+        status=SystemResult(ledger.state.is_trading(), connected, len(held), filled),
         account=account,
         market=market,
         session=SessionResult.of(*session_on(day, context.config), doubt),
         positions=tuple(
-            StatusPosition.at(trade, one.pnl, one.greeks)
+            StatusPosition.at(trade, one.pnl, one.greeks, may_be_held=trade.id in held)
             for trade in open_trades
             for one in [seen.get(trade.id, _Seen())]
         ),
@@ -180,7 +190,7 @@ def _status(
             unrealized=_sum_known(known),
             limit=context.limits.max_daily_loss,
             trades_count=filled,
-            active=sum(1 for trade in open_trades if trade.status is TradeStatus.ACTIVE),
+            active=sum(1 for t in open_trades if t.id in held and t.status is TradeStatus.ACTIVE),
         ),
         matters=matters,
     )

@@ -161,14 +161,20 @@ class _Supplier:
         reason = None if trade.exit_reason is ExitReason.EXPIRATION else trade.exit_reason
         trade = bookkeeping.move(ledger, trade, TradeEvent.HELD, exit_reason=reason, exit_time=None)
         fills = ledger.fills.of_trade(trade.id)
-        if not held(fills, LegName.SPY):
-            how = f"{self._source}: its SPY calls were bought back by hand"
-            ledger.matters.resolve(MatterKind.SHARES.key(trade.id), how, self._at)
+        self._no_shares(fills)
         orders_over = all(record.final for record in ledger.orders.of_trade(trade.id))
         if orders_over and not any(held(fills, leg) for leg in LegName):
             last = max(fill.execution.time for fill in fills)
             bookkeeping.closed(ledger, trade, ExitReason.HANDED_OVER, last, note="")
             self._told.append(f"trade {trade.id}, handed over, is closed by hand")
+
+    def _no_shares(self, fills: Sequence[Fill]) -> None:
+        """Of calls that were all bought back no shares come, whoever bought them."""
+        if not held(fills, LegName.SPY):
+            by = " by hand" if self._trade.handed_over else ""
+            how = f"{self._source}: its SPY calls were bought back{by}"
+            for kind in (MatterKind.SHARES, MatterKind.ASSIGNMENT):
+                self._ledger.matters.resolve(kind.key(self._trade.id), how, self._at)
 
     # --- a trade that was lost from sight -------------------------------------------------------------
 
@@ -183,6 +189,7 @@ class _Supplier:
         fills = ledger.fills.of_trade(trade.id)
         entered = all(_entered(fills, leg) >= trade.wanted(leg) for leg in LegName)
         ledger.trades.update(trade.id, entry_filled=entered)
+        self._no_shares(fills)
         if any(held(fills, leg) for leg in LegName):
             if not self._settled_legs(fills):
                 bookkeeping.update_pnl(ledger, trade)

@@ -123,6 +123,14 @@ def test_a_lost_trade_is_settled_by_the_statement_that_has_everything(ledger, lo
     assert ledger.trades.get(lost.id).exit_reason is ExitReason.EXPIRATION
 
 
+def test_of_a_lost_trade_whose_calls_were_bought_back_no_shares_came(ledger, lost, buy_back):
+    ledger.matters.raise_(MatterKind.SHARES.key(lost.id), "shares may have been assigned", lost.id, LATER)
+    supplied(ledger, statement(ledger, cash=()))
+    assert MatterKind.SHARES in {matter.kind for matter in ledger.matters.unresolved()}
+    supplied(ledger, statement(ledger, buy_back))
+    assert ledger.matters.unresolved() == []
+
+
 def test_supplying_twice_changes_nothing(ledger, lost, buy_back):
     told = statement(ledger, buy_back)
     supplied(ledger, told)
@@ -333,8 +341,7 @@ def test_what_a_human_traded_while_no_command_ran_becomes_the_exit(ledger, trade
         row = ledger.trades.get(trade.id)
         assert (row.exit_reason, row.exit_time) == (ExitReason.HANDED_OVER, NOON)
         assert ledger.settlements.of_trade(trade.id) == []
-    if state is not S.LOST:
-        assert ledger.matters.unresolved() == []
+    assert ledger.matters.unresolved() == []
     before = list(ledger._file._db.conn.iterdump())
     assert supplied(ledger, told, LATER + timedelta(days=1)) == []
     assert list(ledger._file._db.conn.iterdump()) == before

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from spxarb.core.results.rows import MatterRow
     from spxarb.core.risk import LegGreeks, StressRow
     from spxarb.core.sessions import TradingDay
+    from spxarb.core.trades import TradeState
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class SystemResult:
     """Whether new entries are allowed."""
     is_connected: bool | None = None
     open_positions: int | None = None
+    """Spreads of which the account may hold calls."""
     trades_today: int | None = None
     """Trades of the day with any fill."""
 
@@ -90,13 +92,17 @@ class SessionResult:
 
 @dataclass(frozen=True)
 class StatusPosition(PositionResult):
-    """An open spread, and its greeks."""
+    """A spread that has no result yet, and its greeks."""
 
     greeks: PositionGreeks
+    state: TradeState
+    may_be_held: bool
+    """False once it was lost from sight, or its calls expired on an earlier day: only its result is open."""
 
     @classmethod
-    def at(cls, trade: Trade, pnl: Decimal | None, greeks: PositionGreeks) -> Self:
-        return cls(**{**vars(PositionResult.of(trade, pnl)), "greeks": greeks})
+    def at(cls, trade: Trade, pnl: Decimal | None, greeks: PositionGreeks, *, may_be_held: bool) -> Self:
+        known = {"greeks": greeks, "state": trade.state, "may_be_held": may_be_held}
+        return cls(**{**vars(PositionResult.of(trade, pnl)), **known})
 
 
 @dataclass(frozen=True)
