@@ -326,3 +326,44 @@ def test_a_bust_after_the_trade_was_closed_opens_it_again(held, verb):
         assert done.code == 6
     else:
         assert (calls(held), done["flat"]) == ({}, True)
+
+
+@pytest.mark.parametrize("verb", [("monitor",), ("close-all", "--yes"), ("settle",)], ids=lambda words: words[0])
+@pytest.mark.parametrize("quantity", [10, 3])
+def test_calls_that_the_owner_and_the_fail_safe_both_bought_back_are_told_and_leave_no_result(
+    guarded, verb, quantity
+):
+    """He buys at 15:49, the fail-safe at 15:50, for nothing ran in between: the account holds calls the other way."""
+    guarded.at("15:49")
+    others(guarded, "foreign_fill", "spy", "BUY", quantity)
+    guarded.at("15:50:05")
+    guarded.at("16:06" if verb == ("settle",) else "15:52")
+    done = guarded.run(*verb)
+    assert (done.code, calls(guarded)) == (6, {"SPY": quantity}), done.out
+    words = f"thers closed {quantity} short SPY calls of trade 1 while its own orders did"
+    assert words in done["error"]
+    if verb[0] == "close-all":
+        assert done["flat"] is False
+    (row,) = guarded.sql("SELECT state, status, final_pnl FROM trades")
+    assert (row["state"], row["status"], row["final_pnl"]) == ("unknown", "CLOSED", None)
+    again = guarded.run("monitor")
+    assert (again.code, guarded.sql("SELECT state FROM trades")[0]["state"]) == (6, "unknown")
+    assert guarded.run("status").code == 6
+
+
+@pytest.mark.parametrize("quantity", [10, 4])
+def test_calls_that_the_owner_bought_back_after_they_were_settled_leave_no_result(held, quantity):
+    """SPY calls trade until 16:15; `settle` at 16:05 took them for expired."""
+    held.sim.control.script([fault("expired_gone")])
+    held.at("15:59")
+    contract = held.sql("SELECT con_id FROM orders WHERE leg = 'SPY'")[0]["con_id"]
+    late = fault("late_executions", seconds=600)
+    hand = fault("foreign_fill", side="BUY", quantity=quantity, con_id=contract)
+    held.sim.control.script([fault("expired_gone"), late, hand])
+    held.at("16:06")
+    held.run("settle")
+    held.at("16:12")
+    done = held.run("settle")
+    assert done.code == 6
+    assert f"thers closed {quantity} short SPY calls of trade 1" in done["error"]
+    assert held.sql("SELECT final_pnl FROM trades")[0]["final_pnl"] is None
