@@ -142,7 +142,9 @@ def _finish(
                 [*failed, *job.findings.unproven],
                 mend=f"{off}Look at the broker now, then run `spxarb close-all` again",
             ),
-            *human_needed(kept, mend=f"{off}Close both legs at the broker: spxarb does not trade them"),
+            *human_needed(
+                kept, mend=f"{off}Close what is left of it at the broker: spxarb does not trade it"
+            ),
             *unseen,
         ],
         notes=[

@@ -324,7 +324,7 @@ class ConnectedJob:
         trades = {trade.id: trade for trade in (*self.ledger.trades.open(), *of_today)}
         own = [self._own(trade) for trade in trades.values()]
         shown = account.not_flat(own, self.snapshot, self.executor.own_orders())
-        return [*shown, *reconcile.unknown_holdings(self.snapshot, self.ledger.tag, self._known_refs())]
+        return [*shown, *reconcile.unknown_contracts(self.snapshot, self.ledger.tag, self._known_refs())]
 
     def gone(self, trade: Trade, leg: LegName) -> int:
         """Contracts of a leg, signed, that the ledger holds and the account does not."""

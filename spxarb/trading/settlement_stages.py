@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spxarb.core.matters import MatterKind
-from spxarb.core.model import LegName
-from spxarb.core.records import Settlement, held
+from spxarb.core.model import ExitReason, LegName
+from spxarb.core.records import Purpose, Settlement, held
+from spxarb.core.sessions import STORED_TIMETABLE, day_from_stored
 from spxarb.core.settlement import Stage, figure_of
 from spxarb.core.trades import TradeEvent, TradeState
 from spxarb.trading import bookkeeping
@@ -81,11 +84,40 @@ def _conclude(ledger: Ledger, trade: Trade, at: datetime) -> None:
         bookkeeping.update_pnl(ledger, trade)
         return
     if trade.state is TradeState.EXPIRED:
-        trade = bookkeeping.settled_provisionally(ledger, trade, at)
+        ended = at
+        if not held(ledger.fills.of_trade(trade.id), LegName.SPY):
+            reason, ended = how_it_ended(ledger, trade, at)
+            trade = replace(trade, exit_reason=reason)
+        trade = bookkeeping.settled_provisionally(ledger, trade, ended)
     if any(row.provisional for row in ledger.settlements.of_trade(trade.id)):
         bookkeeping.update_pnl(ledger, trade)
     else:
         bookkeeping.move(ledger, trade, TradeEvent.SETTLEMENT_PROVEN)
+
+
+def how_it_ended(ledger: Ledger, trade: Trade, now: datetime) -> tuple[ExitReason, datetime]:
+    """Why and when a trade whose SPY calls were bought back was left: by its executions, however late heard.
+
+    What the fail-safe, or an exit whose reason was given up, bought back before the close was left by time.
+    """
+    fills = ledger.fills.of_trade(trade.id)
+    at = max((fill.execution.time for fill in fills if fill.purpose is not Purpose.ENTRY), default=None)
+    if trade.handed_over:
+        reason = ExitReason.HANDED_OVER
+    elif trade.state.entry_interrupted:
+        reason = ExitReason.ENTRY_UNWOUND
+    else:
+        begun = trade.exit_reason if trade.exit_reason is not ExitReason.EXPIRATION else None
+        in_time = at is not None and at < _close(trade, now)
+        reason = begun or (ExitReason.TIME if in_time else ExitReason.EXPIRATION)
+    return reason, at or now
+
+
+def _close(trade: Trade, otherwise: datetime) -> datetime:
+    """The close of the trade's last session by the timetable stored with it."""
+    with suppress(KeyError, TypeError, ValueError):
+        return day_from_stored(trade.limits[STORED_TIMETABLE]).close
+    return otherwise
 
 
 def described(figure: SettlementFigure) -> str:

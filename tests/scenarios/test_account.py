@@ -328,7 +328,9 @@ def test_a_bust_after_the_trade_was_closed_opens_it_again(held, verb):
         assert (calls(held), done["flat"]) == ({}, True)
 
 
-@pytest.mark.parametrize("verb", [("monitor",), ("close-all", "--yes"), ("settle",)], ids=lambda words: words[0])
+@pytest.mark.parametrize(
+    "verb", [("monitor",), ("close-all", "--yes"), ("settle",)], ids=lambda words: words[0]
+)
 @pytest.mark.parametrize("quantity", [10, 3])
 def test_calls_that_the_owner_and_the_fail_safe_both_bought_back_are_told_and_leave_no_result(
     guarded, verb, quantity

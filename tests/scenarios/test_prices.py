@@ -114,7 +114,11 @@ def test_spx_is_held_against_the_ratio_measured_before(stage):
 def test_on_an_empty_ledger_spy_is_held_against_the_last_closes(tmp_path):
     with playing(tmp_path) as stage:
         done = look(stage, fault("wrong_tick", by=1, when=SPY))
-        assert {"ratio_drift", "index_price"} <= set(failed(done)) <= {"ratio_drift", "index_price", "net_credit"}
+        assert (
+            {"ratio_drift", "index_price"}
+            <= set(failed(done))
+            <= {"ratio_drift", "index_price", "net_credit"}
+        )
         says(done, "ratio_drift", "basis points from the 10.0300 of the last closes")
         done = look(stage, fault("wrong_tick", by=0.6, when=SPY))
         says(done, "index_price", "the ratio of the last closes x SPY is")
