@@ -10,6 +10,7 @@ from spxarb.core.sentences import sentence
 from spxarb.core.statement import merged
 from spxarb.errors import ConfigError, HumanNeededError, RefusedError, UsageError
 from spxarb.trading import bookkeeping
+from spxarb.trading.market_calendar import closures_around
 from spxarb.trading.statement_supply import compare_with_ledger, supply
 
 if TYPE_CHECKING:
@@ -35,14 +36,15 @@ def run(context: JobContext, *, file: Path | None, supplying: bool) -> Reconcile
     data = _fetched(context) if file is None else _read(file)
     source = SERVICE if file is None else str(file)
     statement = _of_our_account(context, _parsed(data, source))
+    closed = closures_around(statement.since, context.config).closed
     if not supplying:
-        trades, found = compare_with_ledger(context.ledger, statement)
+        trades, found = compare_with_ledger(context.ledger, statement, closed)
         return _finish(context, statement, source, trades, found)
     with context.locked():
         ledger = context.ledger
-        _, lacking = compare_with_ledger(ledger, statement)
+        _, lacking = compare_with_ledger(ledger, statement, closed)
         told = supply(ledger, statement, lacking, context.now())
-        trades, found = compare_with_ledger(ledger, statement)
+        trades, found = compare_with_ledger(ledger, statement, closed)
         return _finish(context, statement, source, trades, found, told)
 
 

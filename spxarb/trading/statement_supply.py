@@ -22,8 +22,8 @@ from spxarb.trading import bookkeeping, matters
 from spxarb.trading.settlement_stages import SETTLED_STATES, settled_by_statement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
+    from collections.abc import Collection, Sequence
+    from datetime import date, datetime
     from decimal import Decimal
 
     from spxarb.core.records import Fill, Trade
@@ -32,10 +32,13 @@ if TYPE_CHECKING:
     from spxarb.ledger.ledger import Ledger
 
 
-def compare_with_ledger(ledger: Ledger, statement: Statement) -> tuple[int, StatementComparison]:
+def compare_with_ledger(
+    ledger: Ledger, statement: Statement, closed: Collection[date] = frozenset()
+) -> tuple[int, StatementComparison]:
     """How many trades the ledger has of the statement's days, and the comparison with them.
 
-    Trades of the days before are there for their settlements, which may be booked later.
+    Trades of the days before are there for their settlements, which may be booked later. `closed`: days
+    without trading, weekends aside.
     """
     trades = _trades_of(ledger, statement)
     books = [
@@ -49,7 +52,7 @@ def compare_with_ledger(ledger: Ledger, statement: Statement) -> tuple[int, Stat
     ]
     orders = OrderIndex(ledger.orders.since(statement.since - BOOKED_WITHIN))
     own_days = [trade for trade in trades if trade.trade_date >= statement.since]
-    return len(own_days), compare_statement(statement, books, orders, ledger.tag)
+    return len(own_days), compare_statement(statement, books, orders, ledger.tag, closed)
 
 
 def _trades_of(ledger: Ledger, statement: Statement) -> list[Trade]:

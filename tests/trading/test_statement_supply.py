@@ -120,7 +120,7 @@ def test_a_lost_trade_is_settled_by_the_statement_that_has_everything(ledger, lo
     assert (record.status, record.filled) == (BY_STATEMENT, D(10))
     assert "statement" in [step for step, _ in ledger.orders.history(record.ref)]
     assert ledger.matters.unresolved() == []
-    assert ledger.trades.get(lost.id).exit_reason is ExitReason.EXPIRATION
+    assert ledger.trades.get(lost.id).exit_reason is ExitReason.TIME
 
 
 def test_of_a_lost_trade_whose_calls_were_bought_back_no_shares_came(ledger, lost, buy_back):
