@@ -249,7 +249,26 @@ def worth_hearing(job: ConnectedJob, managed: Sequence[Managed]) -> list[str]:
     if unknown and (known or realised) and job.context.limits.emergency_exit_enabled:
         without = ", ".join(unknown)
         blind.append(f"The day's loss limit is checked without {without}: what it makes is not known.")
-    return [*blind, *not_live(one.marked for one in watched), *_other_hours(job, watched)]
+    return [
+        *blind,
+        *_breach_held(job, watched),
+        *not_live(one.marked for one in watched),
+        *_other_hours(job, watched),
+    ]
+
+
+def _breach_held(job: ConnectedJob, watched: Sequence[Managed]) -> list[str]:
+    """That the day is beyond its limit while spreads are held, for the emergency exit is off."""
+    breach = job.ledger.stops.reason(job.now.date())
+    held = ", ".join(
+        f"trade {one.marked.trade.id}"
+        for one in watched
+        if one.reason is None and not job.context.exit_limits(one.marked.trade).emergency_exit_enabled
+    )
+    if not breach or not held:
+        return []
+    off = "risk_management.emergency_exit_enabled is off"
+    return [f"Entries are stopped for today: {breach}. It is {held} that stays open, for {off}."]
 
 
 def _other_hours(job: ConnectedJob, watched: Sequence[Managed]) -> list[str]:
