@@ -194,7 +194,7 @@ def refresh_state(
 
     A day whose closed trades have lost more than the limit has no more entries.
     """
-    ledger.state.refresh(at, len(may_be_held(ledger, day)), pnl, ledger.trades.count_filled(day))
+    ledger.state.refresh(at, len(ledger.trades.open()), pnl, ledger.trades.count_filled(day))
     lost = -realized(ledger.trades.of_day(day))
     if lost > max_daily_loss:
         stop_entries(ledger, day, at, lost, max_daily_loss)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from spxarb.core.account import UNHEDGED, Break
+from spxarb.core.account import BY_OTHERS, UNHEDGED, Break
 from spxarb.core.exits import (
     ExitView,
     confirmed_signal,
@@ -178,13 +178,22 @@ def _reason(
         due = exit_signal(first[trade.id], limits)
     else:
         due = confirmed_signal(first[trade.id], second[trade.id], limits)
-    return ExitReason.EMERGENCY if due is None and _unhedged(job, trade) else due
+    return (
+        ExitReason.EMERGENCY if due is None and (_unhedged(job, trade) or _taken_whole(job, marked)) else due
+    )
 
 
 def _unhedged(job: ConnectedJob, trade: Trade) -> bool:
     """Whether a leg is without the other. SPX is not alone because the account hides SPY from one look."""
     kinds = {finding.kind for finding in job.differences(trade)} & UNHEDGED
     return bool(kinds - {Break.ALONE}) or (bool(kinds) and not job.hidden(trade))
+
+
+def _taken_whole(job: ConnectedJob, marked: MarkedTrade) -> bool:
+    """Whether others closed all that was held of a spread, by their executions: it is over."""
+    found = job.differences(marked.trade)
+    by_others = bool(found) and all(finding.kind in BY_OTHERS for finding in found)
+    return by_others and not (marked.spx_held or marked.spy_held)
 
 
 def _views(job: ConnectedJob, marked_trades: Sequence[MarkedTrade]) -> dict[int, ExitView]:

@@ -52,6 +52,26 @@ def test_calls_that_others_bought_back_are_not_bought_again_and_spx_is_sold_at_o
     assert "Others closed 10 short SPY calls of trade 1" in done["error"]
 
 
+@pytest.mark.parametrize("failsafe", [True, False])
+def test_a_spread_of_which_others_closed_both_legs_is_over_at_once_and_has_no_result(tmp_path, failsafe):
+    """Both legs closed by hand without a hand-over: nothing is traded, and the fail-safe is ended."""
+    with playing(tmp_path) as stage:
+        settings(stage, max_spreads_per_day=1, broker_side_failsafe=failsafe)
+        enter(stage)
+        stage.at("12:00")
+        others(stage, "foreign_fill", "spy", "BUY", 10)
+        others(stage, "foreign_fill", "spx", "SELL", 1)
+        stage.sim.control.script()
+        sent = our_orders(stage)
+        stage.at("12:01")
+        done = stage.run("monitor")
+        assert (done.code, calls(stage), our_orders(stage), live_orders(stage)) == (6, {}, sent, [])
+        (row,) = stage.sql("SELECT state, exit_reason, exit_time, final_pnl FROM trades")
+        assert (row["state"], row["exit_reason"], row["final_pnl"]) == ("unknown", "EMERGENCY", None)
+        assert row["exit_time"] == "2026-02-10T12:01:00-05:00"
+        assert stage.run("status")["status"]["open_positions"] == 0
+
+
 def test_a_part_that_others_bought_back_stays_theirs_when_the_exit_is_due(held):
     others(held, "foreign_fill", "spy", "BUY", 4)
     done = held.run("monitor")
