@@ -26,7 +26,7 @@ from spxarb.trading import bookkeeping, matters
 from spxarb.trading.assignment import doubt_about_shares, expect_shares, shares_came, spy_shares
 from spxarb.trading.closing_prices import closing_prices
 from spxarb.trading.market_calendar import closures_around, timetable, timetable_of
-from spxarb.trading.settlement_stages import described, how_it_ended, record_stage
+from spxarb.trading.settlement_stages import described, left_by_executions, record_stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -158,8 +158,8 @@ def _settle(job: ConnectedJob, expired: _Expired, closes: Closes) -> list[str]:
         bookkeeping.move(ledger, trade, TradeEvent.SESSION_OVER, note=why)
         return []
     if not any(expired.held.values()) and not expired.taken:
-        reason, at = how_it_ended(ledger, trade, job.now)
-        bookkeeping.closed(ledger, replace(trade, exit_reason=reason), reason, at, note=_note(trade))
+        left, at = left_by_executions(ledger, trade, job.now)
+        bookkeeping.closed(ledger, left, ExitReason.EXPIRATION, at, note=_note(trade))
         return [f"trade {trade.id} is closed: nothing of it was held at the close"]
     rows = _settlements(job, expired, closes)
     if rows is None:
@@ -177,8 +177,7 @@ def _settle(job: ConnectedJob, expired: _Expired, closes: Closes) -> list[str]:
     elif expired.held[LegName.SPY]:
         bookkeeping.settled_provisionally(ledger, _as_expired(job, trade), job.now)
     else:
-        reason, at = how_it_ended(ledger, trade, job.now)
-        bookkeeping.settled_provisionally(ledger, replace(trade, exit_reason=reason), at)
+        bookkeeping.settled_provisionally(ledger, *left_by_executions(ledger, trade, job.now))
     return [f"trade {trade.id}: {described(figure)}" for figure in figures]
 
 

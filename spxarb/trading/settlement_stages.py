@@ -86,8 +86,7 @@ def _conclude(ledger: Ledger, trade: Trade, at: datetime) -> None:
     if trade.state is TradeState.EXPIRED:
         ended = at
         if not held(ledger.fills.of_trade(trade.id), LegName.SPY):
-            reason, ended = how_it_ended(ledger, trade, at)
-            trade = replace(trade, exit_reason=reason)
+            trade, ended = left_by_executions(ledger, trade, at)
         trade = bookkeeping.settled_provisionally(ledger, trade, ended)
     if any(row.provisional for row in ledger.settlements.of_trade(trade.id)):
         bookkeeping.update_pnl(ledger, trade)
@@ -95,22 +94,23 @@ def _conclude(ledger: Ledger, trade: Trade, at: datetime) -> None:
         bookkeeping.move(ledger, trade, TradeEvent.SETTLEMENT_PROVEN)
 
 
-def how_it_ended(ledger: Ledger, trade: Trade, now: datetime) -> tuple[ExitReason, datetime]:
-    """Why and when a trade whose SPY calls were bought back was left: by its executions, however late heard.
+def left_by_executions(ledger: Ledger, trade: Trade, now: datetime) -> tuple[Trade, datetime]:
+    """The trade with why its SPY calls were bought back, and when: by its executions, however late heard.
 
     What the fail-safe, or an exit whose reason was given up, bought back before the close was left by time.
     """
     fills = ledger.fills.of_trade(trade.id)
-    at = max((fill.execution.time for fill in fills if fill.purpose is not Purpose.ENTRY), default=None)
+    last = max((fill.execution.time for fill in fills if fill.purpose is not Purpose.ENTRY), default=None)
+    at = last or now
     if trade.handed_over:
-        reason = ExitReason.HANDED_OVER
-    elif trade.state.entry_interrupted:
-        reason = ExitReason.ENTRY_UNWOUND
-    else:
-        begun = trade.exit_reason if trade.exit_reason is not ExitReason.EXPIRATION else None
-        in_time = at is not None and at < _close(trade, now)
-        reason = begun or (ExitReason.TIME if in_time else ExitReason.EXPIRATION)
-    return reason, at or now
+        return replace(trade, exit_reason=ExitReason.HANDED_OVER), at
+    if trade.state.entry_interrupted:
+        return replace(trade, exit_reason=ExitReason.ENTRY_UNWOUND), at
+    if trade.exit_reason not in {None, ExitReason.EXPIRATION}:
+        return trade, at
+    in_time = last is not None and last < _close(trade, now)
+    reason = ExitReason.TIME if in_time else ExitReason.EXPIRATION
+    return replace(trade, exit_reason=reason, exit_time=at), at
 
 
 def _close(trade: Trade, otherwise: datetime) -> datetime:

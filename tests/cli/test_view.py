@@ -38,6 +38,7 @@ from spxarb.core.results.status import (
 )
 from spxarb.core.statistics import Statistics
 from spxarb.core.strategy import Risk
+from spxarb.core.trades import TradeState
 
 AT = datetime(2026, 2, 13, 9, 41, 5, tzinfo=NEW_YORK)
 
@@ -380,7 +381,7 @@ def test_the_dashboard_shows_a_breached_limit(capsys):
             performance=PerformanceResult(
                 daily_realized_pnl=Decimal(-1200), max_daily_loss=Decimal(1000), risk_breached=True
             ),
-            positions=(StatusPosition(*POSITION_NOW, UNKNOWN_GREEKS),),
+            positions=(StatusPosition(*POSITION_NOW, UNKNOWN_GREEKS, TradeState.OPEN, may_be_held=True),),
         ),
     )
     for text in ("Account DU1", "1,000,000.00", "-1,200.00", "6800"):
