@@ -13,7 +13,6 @@ from spxarb.core.by_hand import brokers_id
 from spxarb.core.model import CENT, ZERO, LegName, cents
 from spxarb.core.reconcile import describe
 from spxarb.core.records import Fill, FillSource, Purpose, held, order_name
-from spxarb.core.sessions import next_trading_day
 from spxarb.core.statement import Fate, booked, option_name, with_contract_ids
 from spxarb.core.statement_by_hand import compare_by_hand
 from spxarb.core.statement_findings import (
@@ -27,7 +26,7 @@ from spxarb.core.statement_findings import (
 from spxarb.core.trades import TradeState
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import date
     from decimal import Decimal
 
@@ -42,11 +41,11 @@ def compare_statement(
     books: Sequence[TradeBook],
     orders: OrderIndex,
     tag: str,
-    closed: Collection[date] = frozenset(),
+    following: Callable[[date], date],
 ) -> StatementComparison:
     """Compare the statement with these trades. `orders`: all of the ledger's; `tag`: its own name.
 
-    `closed`: days without trading, weekends aside: nothing is booked on them.
+    `following`: the trading day after a day: cash may be booked on it. It is asked only where it matters.
     """
     contracts = [book.trade.contract(leg) for book in books for leg in LegName]
     statement = with_contract_ids(statement, contracts)
@@ -55,7 +54,7 @@ def compare_statement(
         found.unchecked.append("executions and commissions: the statement has no section Trades for them")
     else:
         _Executions(statement, books, orders, tag, found).compare(statement.bookings)
-    _Settlements(statement, books, found, closed).compare()
+    _Settlements(statement, books, found, following).compare()
     return found
 
 
@@ -306,9 +305,9 @@ class _Settlements:
         statement: Statement,
         books: Sequence[TradeBook],
         found: StatementComparison,
-        closed: Collection[date],
+        following: Callable[[date], date],
     ) -> None:
-        self._statement, self._found, self._closed = statement, found, closed
+        self._statement, self._found, self._following = statement, found, following
         self._held = {
             (book.trade.id, leg): held(with_supplied(book.fills, found.fills, book.trade.id), leg)
             for book in books
@@ -375,7 +374,7 @@ class _Settlements:
         sections = self._statement.cash, self._statement.events
         if known is None or None in sections or not self._statement.covers_day(book.trade.expiry):
             return
-        booked_by = next_trading_day(book.trade.expiry, closed=self._closed)
+        booked_by = self._following(book.trade.expiry)
         self._found.differs(
             Claim.SETTLEMENT,
             book.trade.id,

@@ -22,7 +22,7 @@ from spxarb.trading import bookkeeping, matters
 from spxarb.trading.settlement_stages import SETTLED_STATES, settled_by_statement
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import date, datetime
     from decimal import Decimal
 
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 
 def compare_with_ledger(
-    ledger: Ledger, statement: Statement, closed: Collection[date] = frozenset()
+    ledger: Ledger, statement: Statement, following: Callable[[date], date]
 ) -> tuple[int, StatementComparison]:
     """How many trades the ledger has of the statement's days, and the comparison with them.
 
-    Trades of the days before are there for their settlements, which may be booked later. `closed`: days
-    without trading, weekends aside.
+    Trades of the days before are there for their settlements, which may be booked later. `following`: the
+    trading day after a day.
     """
     trades = _trades_of(ledger, statement)
     books = [
@@ -52,7 +52,7 @@ def compare_with_ledger(
     ]
     orders = OrderIndex(ledger.orders.since(statement.since - BOOKED_WITHIN))
     own_days = [trade for trade in trades if trade.trade_date >= statement.since]
-    return len(own_days), compare_statement(statement, books, orders, ledger.tag, closed)
+    return len(own_days), compare_statement(statement, books, orders, ledger.tag, following)
 
 
 def _trades_of(ledger: Ledger, statement: Statement) -> list[Trade]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from spxarb.core.identity import OrderIndex
 from spxarb.core.model import NEW_YORK, Contract, Execution, LegName, OrderTicket, Side
 from spxarb.core.records import Fill, FillSource, OrderRecord, Purpose, Settlement, Trade
+from spxarb.core.sessions import next_trading_day
 from spxarb.core.statement import (
     Booking,
     CashLine,
@@ -30,6 +32,7 @@ from spxarb.core.trades import TradeState
 D = Decimal
 DAY = date(2026, 2, 13)
 PRESIDENTS_DAY = date(2026, 2, 16)
+FOLLOWING = partial(next_trading_day, closed=())
 AT = datetime(2026, 2, 13, 9, 41, 5, tzinfo=NEW_YORK)
 SPX = Contract(11, "SPX", "OPT", trading_class="SPXW", expiry=DAY, strike=D(6945), right="C", multiplier=100)
 SPY = Contract(12, "SPY", "OPT", trading_class="SPY", expiry=DAY, strike=D(694), right="C", multiplier=100)
@@ -94,7 +97,7 @@ def book(*fills: Fill, trade: Trade = TRADE, settlements: tuple[Settlement, ...]
 
 
 def compare(told: Statement, *books: TradeBook, closed=()):
-    return compare_statement(told, books, OrderIndex(ORDERS), TAG, closed)
+    return compare_statement(told, books, OrderIndex(ORDERS), TAG, partial(FOLLOWING, closed=closed))
 
 
 def texts(found) -> list[str]:
@@ -335,7 +338,7 @@ def test_two_trades_of_one_contract_share_its_line():
     told = statement(
         *map(booking, [*HELD, more]), cash=(line("2500.80"),), events=(event(Fate.EXERCISED, 2),)
     )
-    found = compare_statement(told, books, OrderIndex([*ORDERS, record]), TAG)
+    found = compare_statement(told, books, OrderIndex([*ORDERS, record]), TAG, FOLLOWING)
     assert [(row.trade_id, row.cash) for row in found.settled] == [(7, D("1250.40")), (8, D("1250.40"))]
 
 
