@@ -24,7 +24,7 @@ from spxarb.core.model import BrokerSnapshot, Quote, TickRule
 from spxarb.errors import GatewayError, RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from datetime import date, datetime
     from decimal import Decimal
 
@@ -161,7 +161,10 @@ class Broker(AccountLists):
         rule = convert.market_rule(details)
         if rule is None:
             raise self._no_tick_sizes()
-        return convert.contract(details, (await self._tick_rules([rule]))[rule])
+        rules, failed = await self._tick_rules([rule])
+        if rule in failed:
+            raise failed[rule]
+        return convert.contract(details, rules[rule])
 
     async def option_chain(
         self,
@@ -194,7 +197,10 @@ class Broker(AccountLists):
         ids = {convert.market_rule(row) for row, _ in rows}
         if ids == {None} and strike is None:
             raise self._no_tick_sizes()
-        contracts, doubts = by_strike(rows, odd, await self._tick_rules(ids - {None}))
+        rules, failed = await self._tick_rules(ids)
+        contracts, doubts = by_strike(rows, odd, rules, failed)
+        if failed and not contracts and strike is None:  # nothing is left: that is no odd row
+            raise next(iter(failed.values()))
         if not rows:
             return Chain((), None, doubts)
         session, doubt = convert.session(rows[0][0], expiry)
@@ -234,16 +240,18 @@ class Broker(AccountLists):
                 return []
             raise
 
-    async def _tick_rules(self, ids: Iterable[int | None]) -> dict[int | None, TickRule]:
-        """Tick sizes by market rule id, each rule requested once a connection.
+    async def _tick_rules(
+        self, ids: Iterable[int | None]
+    ) -> tuple[Mapping[int, TickRule], Mapping[int, GatewayError]]:
+        """Tick sizes by market rule id, and why others are not known; each is asked once a connection.
 
         They come from the market rule because minTick of SPXW is 0.05 at every price, while 0.05 is refused
         with 110 from 3.00 up (ib_async issue 55).
         """
-        known = {rule for rule in ids if rule is not None}
-        new = sorted(known - self._rules.keys())
-        self._rules.update(zip(new, await together(*map(self._tick_rule, new)), strict=True))
-        return {rule: self._rules[rule] for rule in known}
+        new = sorted({rule for rule in ids if rule is not None} - self._rules.keys())
+        answers = dict(zip(new, await together(*map(self._tick_rule, new)), strict=True))
+        self._rules |= {rule: found for rule, found in answers.items() if not isinstance(found, GatewayError)}
+        return self._rules, {rule: no for rule, no in answers.items() if isinstance(no, GatewayError)}
 
     def _no_tick_sizes(self) -> GatewayError:
         return GatewayError(
@@ -251,10 +259,14 @@ class Broker(AccountLists):
             mend="Try again; if this persists, restart the Gateway",
         )
 
-    async def _tick_rule(self, rule: int) -> TickRule:
-        rows: list[TickRule] = await self._wire.ask(
-            ("market rule", rule), f"market rule {rule}", lambda c: c.reqMarketRule(rule), self._deadline
-        )
+    async def _tick_rule(self, rule: int) -> TickRule | GatewayError:
+        """A market rule, or why it is not known: that concerns the contracts that name it, and no other."""
+        try:
+            rows: list[TickRule] = await self._wire.ask(
+                ("market rule", rule), f"market rule {rule}", lambda c: c.reqMarketRule(rule), self._deadline
+            )
+        except GatewayError as error:
+            return error
         return rows[0]
 
     async def daily_closes(self, contract: Contract, days: int) -> dict[date, Decimal]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from spxarb.broker.convert import ContractDetails
     from spxarb.core.model import Contract, TickRule
     from spxarb.core.sessions import TradingHours
+    from spxarb.errors import GatewayError
 
 OPTION_MULTIPLIER = 100
 WITHOUT_VERSION = 164
@@ -71,9 +72,13 @@ def wanted(
 def by_strike(
     rows: Iterable[tuple[ContractDetails, Contract]],
     odd: Iterable[OddDetails],
-    rules: Mapping[int | None, TickRule],
+    rules: Mapping[int, TickRule],
+    failed: Mapping[int, GatewayError],
 ) -> tuple[tuple[Contract, ...], dict[Decimal, str]]:
-    """The contracts by strike, with their ticks, and why a strike is left out."""
+    """The contracts by strike, with their ticks, and why a strike is left out.
+
+    `rules` are the market rules known, `failed` why others are not.
+    """
     doubts = {row.strike: f"its row cannot be read ({row.why})" for row in odd if row.strike is not None}
     at: dict[Decimal, dict[int, Contract]] = defaultdict(dict)
     for row, contract in rows:
@@ -84,6 +89,8 @@ def by_strike(
             doubts[contract.strike] = f"its multiplier is {contract.multiplier}, not {OPTION_MULTIPLIER}"
         elif rule is None:
             doubts[contract.strike] = "the gateway sent no market rule (tick sizes) for it"
+        elif rule in failed:
+            doubts[contract.strike] = f"its market rule (tick sizes) is not known ({failed[rule]})"
         else:
             at[contract.strike][contract.con_id] = replace(contract, ticks=rules[rule])
     doubts |= {

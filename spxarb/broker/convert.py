@@ -299,6 +299,8 @@ def market_rule(details: ibc.ContractDetails) -> int | None:
     Increment").
     """
     ids = [part for part in details.marketRuleIds.split(",") if part]
+    if not all(part.isdecimal() for part in ids):
+        return None  # as good as none
     exchanges = details.validExchanges.split(",")
     exchange = details.contract.exchange if details.contract else ""
     if len(ids) == len(exchanges) and exchange in exchanges:

@@ -8,6 +8,7 @@ others took away since is not ours any more, and no order may trade more of a le
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,9 @@ BY_OTHERS = frozenset({Break.LIQUIDATED, Break.TAKEN})
 """An execution of somebody else explains it."""
 UNHEDGED = frozenset({Break.NAKED, Break.ALONE})
 """A leg without the other is itself a reason to exit."""
+
+AT_THE_SAME_TIME = timedelta(minutes=1)
+"""After our last order closed a contract, whoever else closes it so soon took it for open still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,15 @@ def compare(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: OrderI
     return Comparison(tuple(findings), lost)
 
 
+def after_the_close(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: OrderIndex) -> Comparison:
+    """Compare trades whose calls have expired with the account; `held` leaves their settlements out."""
+    gone = taken(trades, snapshot, orders)
+    more = left_over(trades, snapshot, orders).findings
+    legs = [leg for trade in trades for leg in (trade.spx, trade.spy)]
+    both = [finding for own in _by_contract(legs) for finding in _crossed(own, snapshot, orders)]
+    return Comparison((*gone.findings, *more, *both), gone.lost)
+
+
 def taken(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: OrderIndex) -> Comparison:
     """What others closed of trades whose calls have expired, by the day's executions alone.
 
@@ -192,6 +205,11 @@ def left_over(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: Orde
     return Comparison(tuple(findings))
 
 
+def not_flat(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: OrderIndex) -> list[str]:
+    """What the account shows in our contracts that came of our trades, in words; nothing when it is flat."""
+    return [*still_there(trades, snapshot, orders), *_the_other_way(trades, snapshot, orders)]
+
+
 def still_there(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: OrderIndex) -> list[str]:
     """Calls of ours that the account shows, in words; what others added to the same contract is theirs.
 
@@ -209,6 +227,19 @@ def still_there(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: Or
         elif (beyond := min(-there, sum(map(_beyond, own)))) > 0:
             kind = "short" if first.direction > 0 else "long"
             found.append(f"{_counted(beyond, kind, first)} ({first.contract})")
+    return found
+
+
+def _the_other_way(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: OrderIndex) -> list[str]:
+    """Calls that the account shows the other way because others closed ours as well, in words."""
+    found = []
+    for own in _by_contract([leg for trade in trades for leg in (trade.spx, trade.spy)]):
+        first = own[0]
+        early, _ = _others(first.contract.con_id, snapshot, orders)
+        there = -_there(first, early, snapshot) - sum(map(_beyond, own))
+        if (both := min(there, _closed_by_both(own, snapshot, orders))) > 0:
+            kind = "short" if first.direction > 0 else "long"
+            found.append(f"{_counted(both, kind, first)} ({first.contract})")
     return found
 
 
@@ -308,24 +339,34 @@ def _not_beyond(leg: OwnLeg, missing: int) -> Finding:
 def _crossed(own: Sequence[OwnLeg], snapshot: BrokerSnapshot, orders: OrderIndex) -> list[Finding]:
     """Contracts that others closed while our orders closed them too: the account may hold them the other way.
 
-    Told by executions between our first and our last one there, of a contract in which we hold nothing now.
+    Both took them for open, so whose result is which nobody can say.
+    """
+    closed = _closed_by_both(own, snapshot, orders)
+    if not closed:
+        return []
+    first, newest = own[0], own[-1]
+    text = (
+        f"others closed {_calls(closed, newest)} of trade {newest.trade_id} while its own orders did: the "
+        f"account may hold {closed} {first.contract} the other way"
+    )
+    return [Finding(Break.TAKEN, newest.trade_id, newest.leg, closed, text)]
+
+
+def _closed_by_both(own: Sequence[OwnLeg], snapshot: BrokerSnapshot, orders: OrderIndex) -> int:
+    """How many contracts others closed between our first order and our last, or at the same time as that.
+
+    Told by executions, of a contract in which we hold nothing now. What others trade there later is theirs.
     """
     first = own[0]
     if any(leg.held for leg in own):
-        return []
+        return 0
     rows = list(latest_revisions(row for row in snapshot.executions if row.con_id == first.contract.con_id))
     ours = sorted(row.time for row in rows if orders.of_execution(row) is not None)
+    if not ours:
+        return 0
     others = orders.of_others(rows)
-    between = [row for row in others if ours and ours[0] < row.time <= ours[-1]]
-    closed = int(sum(map(_signed, between), start=ZERO)) * -first.direction
-    if closed <= 0:
-        return []
-    newest = own[-1]
-    text = (
-        f"others closed {_calls(closed, newest)} of trade {newest.trade_id} while its own orders did: the "
-        f"account may hold {closed} {newest.contract} the other way"
-    )
-    return [Finding(Break.TAKEN, newest.trade_id, newest.leg, closed, text)]
+    between = [row for row in others if ours[0] < row.time <= ours[-1] + AT_THE_SAME_TIME]
+    return max(int(sum(map(_signed, between), start=ZERO)) * -first.direction, 0)
 
 
 def _signed(execution: Execution) -> Decimal:

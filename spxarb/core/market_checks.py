@@ -97,7 +97,7 @@ def legs_apart(view: EntryView, limits: PriceLimits) -> Check:
 
 
 def index_price(view: EntryView, limits: PriceLimits) -> Check:
-    """Whether SPX by parity, its print and the ratio last measured x SPY agree, index points.
+    """Whether SPX by parity, its print and r x SPY agree, index points; r as `_by_ratio` says.
 
     "mismatch" is how far r x the SPY strike may be off: a wide quote of the stock hides a wrong ratio.
     """
@@ -121,12 +121,15 @@ def index_price(view: EntryView, limits: PriceLimits) -> Check:
         "print": _apart(parity.price, market.spx_index_quote.last),
         "ratio": _apart(parity.price, _by_ratio(market)),
     }
-    asked = ["print", "mismatch", *(["ratio"] if market.evidence.latest_ratio is not None else [])]
+    measured = market.evidence.latest_ratio is not None
+    known = measured or market.closing_ratio is not None
+    asked = ["print", "mismatch", *(["ratio"] if known else [])]
     found = ((key, value[key]) for key in asked)
     answers = {key: None if gap is None else gap <= most[key] for key, gap in found}
     text = f"SPX by put-call parity of {len(parity.strikes)} strikes is {plain(parity.price)}"
     text = f"{text} within {plain(parity.uncertainty)}"
-    words = {"print": "the index print", "ratio": "the ratio last measured x SPY"}
+    by_ratio = f"the ratio {'last measured' if measured else 'of the last closes'} x SPY"
+    words = {"print": "the index print", "ratio": by_ratio}
     also = [
         f"{what} is {plain(value[key])} away, {'within' if answers[key] else 'more than'} {plain(most[key])}"
         for key, what in words.items()
@@ -211,7 +214,8 @@ def measured_ratio(view: EntryView, limits: PriceLimits) -> Ratio:
 
 
 def _by_ratio(market: EntryMarket) -> Decimal | None:
-    ratio, spy = market.evidence.latest_ratio, market.spy_price
+    """SPX as SPY says it, by the ratio measured last; where none was, by that of the last closes."""
+    ratio, spy = market.evidence.latest_ratio or market.closing_ratio, market.spy_price
     return None if ratio is None or spy is None else ratio * spy
 
 

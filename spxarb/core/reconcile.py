@@ -16,7 +16,7 @@ from spxarb.core.records import PREFIX, FillSource, order_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
-    from datetime import date
+    from datetime import date, datetime
     from decimal import Decimal
 
     from spxarb.core.model import BrokerSnapshot, Execution, Position
@@ -84,21 +84,36 @@ def completed(snapshot: BrokerSnapshot, fills: Iterable[Fill]) -> BrokerSnapshot
 
 
 def unknown_holdings(snapshot: BrokerSnapshot, tag: str, known_refs: Collection[str]) -> list[str]:
-    """Contracts held by orders in spxarb's name that this ledger never sent; one sentence each.
+    """As `unknown_contracts`, in sentences."""
+    found = unknown_contracts(snapshot, tag, known_refs)
+    return [f"the broker shows {contract}, which this ledger knows nothing of" for contract in found]
 
-    They belong to another ledger, or to one that was lost. Orders that add up to nothing are not named.
+
+def unknown_contracts(snapshot: BrokerSnapshot, tag: str, known_refs: Collection[str]) -> list[str]:
+    """Contracts held by orders in spxarb's name that this ledger never sent, in words.
+
+    They belong to another ledger, or to one that was lost. What adds up to nothing is not named, nor what
+    others have closed since by their executions.
     """
     net: defaultdict[tuple[int, str], Decimal] = defaultdict(lambda: ZERO)
-    for execution in latest_revisions(snapshot.executions):
+    since: dict[int, datetime] = {}
+    rows = sorted(latest_revisions(snapshot.executions), key=lambda row: row.time)
+    for execution in rows:
         if _is_unknown(execution.order_ref, known_refs):
             whose = _whose(execution.order_ref, tag)
             key = execution.con_id, f"{execution.symbol} contract {execution.con_id} in {whose}"
             net[key] += _signed(execution)
-    return [
-        f"the broker shows {quantity.normalize():+f} of {contract}, which this ledger knows nothing of"
-        for (_, contract), quantity in net.items()
-        if quantity
-    ]
+            since.setdefault(execution.con_id, execution.time)
+    by_others: defaultdict[int, Decimal] = defaultdict(lambda: ZERO)
+    for execution in rows:
+        opened = since.get(execution.con_id)
+        if opened is not None and execution.time >= opened and not execution.order_ref.startswith(PREFIX):
+            by_others[execution.con_id] += _signed(execution)
+    for key, quantity in net.items():
+        closed = min(abs(quantity), max(-by_others[key[0]] * (1 if quantity > 0 else -1), ZERO))
+        net[key] -= closed if quantity > 0 else -closed
+        by_others[key[0]] += closed if quantity > 0 else -closed
+    return [f"{quantity.normalize():+f} of {contract}" for (_, contract), quantity in net.items() if quantity]
 
 
 def unknown_orders(snapshot: BrokerSnapshot, tag: str, known_refs: Collection[str]) -> list[str]:

@@ -7,7 +7,6 @@ both have and say differently is a matter for a human. Executions of others are 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from spxarb.core.by_hand import brokers_id
@@ -27,7 +26,8 @@ from spxarb.core.statement_findings import (
 from spxarb.core.trades import TradeState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import date
     from decimal import Decimal
 
     from spxarb.core.identity import OrderIndex
@@ -36,13 +36,17 @@ if TYPE_CHECKING:
     from spxarb.core.statement import Booked, Booking, Statement
 
 
-FRIDAY = 4
-
-
 def compare_statement(
-    statement: Statement, books: Sequence[TradeBook], orders: OrderIndex, tag: str
+    statement: Statement,
+    books: Sequence[TradeBook],
+    orders: OrderIndex,
+    tag: str,
+    following: Callable[[date], date],
 ) -> StatementComparison:
-    """Compare the statement with these trades. `orders`: all of the ledger's; `tag`: its own name."""
+    """Compare the statement with these trades. `orders`: all of the ledger's; `tag`: its own name.
+
+    `following`: the trading day after a day: cash may be booked on it. It is asked only where it matters.
+    """
     contracts = [book.trade.contract(leg) for book in books for leg in LegName]
     statement = with_contract_ids(statement, contracts)
     found = StatementComparison(unchecked=list(statement.gaps))
@@ -50,7 +54,7 @@ def compare_statement(
         found.unchecked.append("executions and commissions: the statement has no section Trades for them")
     else:
         _Executions(statement, books, orders, tag, found).compare(statement.bookings)
-    _Settlements(statement, books, found).compare()
+    _Settlements(statement, books, found, following).compare()
     return found
 
 
@@ -296,8 +300,14 @@ class _Settlements:
     The statement's figures are the account's: where others held the same contract, ours are a share of them.
     """
 
-    def __init__(self, statement: Statement, books: Sequence[TradeBook], found: StatementComparison) -> None:
-        self._statement, self._found = statement, found
+    def __init__(
+        self,
+        statement: Statement,
+        books: Sequence[TradeBook],
+        found: StatementComparison,
+        following: Callable[[date], date],
+    ) -> None:
+        self._statement, self._found, self._following = statement, found, following
         self._held = {
             (book.trade.id, leg): held(with_supplied(book.fills, found.fills, book.trade.id), leg)
             for book in books
@@ -358,21 +368,20 @@ class _Settlements:
     def _not_shown(self, book: TradeBook, leg: LegName, calls: str) -> None:
         """A settlement of the ledger of which a statement says nothing that has its day and both sections.
 
-        Cash can be booked on the next business day: a human is needed once the statement has that day too.
+        Cash can be booked on the next trading day: a human is needed once the statement has that day too.
         """
         known = next((row for row in book.settlements if row.leg is leg and row.quantity), None)
         sections = self._statement.cash, self._statement.events
         if known is None or None in sections or not self._statement.covers_day(book.trade.expiry):
             return
-        weekday = book.trade.expiry.weekday()
-        days = 7 - weekday if weekday >= FRIDAY else 1
+        booked_by = self._following(book.trade.expiry)
         self._found.differs(
             Claim.SETTLEMENT,
             book.trade.id,
             f"the {calls} are settled for {known.cash:+,.2f} dollars in the ledger; the statement of "
             f"{self._statement.since} to {self._statement.until} shows no settlement of them",
             ledger=known.cash,
-            needs_human=self._statement.covers_day(book.trade.expiry + timedelta(days=days)),
+            needs_human=self._statement.covers_day(booked_by),
         )
 
     def _fates(self, con_id: int) -> Mapping[Fate, Decimal]:

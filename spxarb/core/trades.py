@@ -197,6 +197,7 @@ TRANSITIONS: Mapping[TradeState, Mapping[TradeEvent, TradeState]] = {
         _E.HELD: _S.EXITING,
         _E.HELD_BY_HAND: _S.HANDED_OVER,
         _E.FLAT: _S.CLOSED,
+        _E.TAKEN_BY_OTHERS: _S.UNKNOWN,  # others closed at the same time what its own orders did
         _E.SIGHT_LOST: _S.LOST,
     },
     _S.UNWOUND: {_E.HELD: _S.ENTERING, _E.FLAT: _S.UNWOUND, _E.SIGHT_LOST: _S.LOST},

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from spxarb.core.matters import MatterKind
-from spxarb.core.model import ExitReason
+from spxarb.core.model import ExitReason, LegName
 from spxarb.core.results.positions import Action, CloseAllResult, ManagedPosition
 from spxarb.core.sentences import sentence
 from spxarb.errors import GatewayError, LockedError
@@ -21,6 +21,7 @@ from spxarb.trading.marks import closed_unseen, mark_trades, not_live
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from spxarb.core.records import Trade
     from spxarb.trading.connected import ConnectedJob
     from spxarb.trading.context import JobContext
     from spxarb.trading.marks import MarkedTrade
@@ -132,6 +133,7 @@ def _finish(
         and not settlement.has_expired(job, marked.trade)
     ]
     failed = [exited.why for _, exited in exits if exited.failed]
+    kept = [exited.why for marked, exited in exits if _left_to_a_human(job, marked.trade, exited)]
     off = "" if job.dry_run else "Trading is off. "
     return context.finish(
         result,
@@ -140,18 +142,32 @@ def _finish(
                 [*failed, *job.findings.unproven],
                 mend=f"{off}Look at the broker now, then run `spxarb close-all` again",
             ),
+            *human_needed(
+                kept, mend=f"{off}Close what is left of it at the broker: spxarb does not trade it"
+            ),
             *unseen,
         ],
         notes=[
             *notes,
             *told,
-            *(exited.why for _, exited in exits if not exited.failed),
+            *(exited.why for _, exited in exits if not exited.failed and exited.why not in kept),
             *_remaining(shown, exits),
         ],
         decided=True,
         dry_run=job.dry_run,
         daily_pnl=lambda: bookkeeping.pnl_known(ledger, job.now.date()),
     )
+
+
+def _left_to_a_human(job: ConnectedJob, trade: Trade, exited: ExitResult) -> bool:
+    """Whether the trade stays open because a human has taken it.
+
+    An SPX call alone that trades no more is only waiting for its cash.
+    """
+    if job.dry_run or not trade.handed_over or exited.action is not Action.HELD:
+        return False
+    spy_held = job.spread(job.ledger.trades.get(trade.id)).held(LegName.SPY)
+    return bool(spy_held) or not settlement.has_expired(job, trade)
 
 
 def _shares(job: ConnectedJob) -> list[str]:

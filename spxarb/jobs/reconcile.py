@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 from spxarb.broker.flex import MOST_BYTES, FlexFileError, read_statements
 from spxarb.core.results.reconcile import Agreement, DifferenceRow, ReconcileResult, StatementRead
 from spxarb.core.sentences import sentence
+from spxarb.core.sessions import next_trading_day
 from spxarb.core.statement import merged
 from spxarb.errors import ConfigError, HumanNeededError, RefusedError, UsageError
 from spxarb.trading import bookkeeping
+from spxarb.trading.market_calendar import closures_around
 from spxarb.trading.statement_supply import compare_with_ledger, supply
 
 if TYPE_CHECKING:
+    from datetime import date
     from pathlib import Path
 
     from spxarb.core.statement import Statement
@@ -35,14 +38,18 @@ def run(context: JobContext, *, file: Path | None, supplying: bool) -> Reconcile
     data = _fetched(context) if file is None else _read(file)
     source = SERVICE if file is None else str(file)
     statement = _of_our_account(context, _parsed(data, source))
+
+    def following(day: date) -> date:
+        return next_trading_day(day, closed=closures_around(day, context.config).closed)
+
     if not supplying:
-        trades, found = compare_with_ledger(context.ledger, statement)
+        trades, found = compare_with_ledger(context.ledger, statement, following)
         return _finish(context, statement, source, trades, found)
     with context.locked():
         ledger = context.ledger
-        _, lacking = compare_with_ledger(ledger, statement)
+        _, lacking = compare_with_ledger(ledger, statement, following)
         told = supply(ledger, statement, lacking, context.now())
-        trades, found = compare_with_ledger(ledger, statement)
+        trades, found = compare_with_ledger(ledger, statement, following)
         return _finish(context, statement, source, trades, found, told)
 
 

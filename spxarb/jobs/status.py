@@ -123,7 +123,7 @@ async def _at_broker(context: JobContext, job: ConnectedJob, *, risk: bool) -> S
 
     timeout = context.config.execution.quote_timeout_seconds
     await job.reconcile()
-    trades = job.ledger.trades.open()
+    trades = bookkeeping.may_be_held(job.ledger, job.now.date())
     account, under = await asyncio.gather(
         job.broker.account_values(), underlyings(job.broker, timeout, enough)
     )
@@ -180,7 +180,8 @@ def _offline(context: JobContext) -> StatusResult:
     day = now.date()
     if context.config.trading.mode == "sim":  # its days are not the machine's
         day = context.ledger.trades.last_day() or day
-    marks = {trade.id: context.ledger.trades.marks(trade.id) for trade in context.ledger.trades.open()}
+    held = bookkeeping.may_be_held(context.ledger, day)
+    marks = {trade.id: context.ledger.trades.marks(trade.id) for trade in held}
     shown = _status(context, now, day, {trade: _last_seen(found) for trade, found in marks.items()}, _Look())
     newest = [found[-1] for found in marks.values() if found]
     return replace(shown, last_prices=overview.last_prices(newest))
@@ -204,18 +205,28 @@ def _status(
     """The ledger's part beside the broker's; `seen`: what is known of each open trade."""
     ledger, config = context.ledger, context.config
     trades, open_trades = ledger.trades.of_day(day), ledger.trades.open()
+    held = {trade.id for trade in bookkeeping.may_be_held(ledger, day)}
     filled = ledger.trades.count_filled(day)
     matters, unread = readable_rows(MatterRow, ledger.matters.open_rows(), "Matter")
     reason = ledger.stops.reason(day)
     stopped = [f"Entries are stopped for today: {reason}."] if reason else []
-    by_hand = [f"Trade {t.id} is handed over, and yours to close." for t in open_trades if t.handed_over]
+    by_hand = [
+        f"Trade {t.id} is handed over, and yours to close."
+        for t in open_trades
+        if t.handed_over and t.id in held
+    ]
+    waiting = [
+        f"Trade {t.id} is not open any more: its calls are of {t.expiry}, and its result is not known yet."
+        for t in open_trades
+        if t.id not in held
+    ]
     expected = ConnectionResult(config.ib.host, config.ib.port, None, ledger.account or config.ib.account)
     lock = overview.lock_holder(context)
     of_trades = {matter.trade_id for matter in matters}
     return StatusResult(
         *context.head(now),
-        notes=(*unread, *by_hand, *stopped),
-        status=SystemResult(ledger.state.is_trading(), look.connection is not None, len(open_trades), filled),
+        notes=(*unread, *by_hand, *waiting, *stopped),
+        status=SystemResult(ledger.state.is_trading(), look.connection is not None, len(held), filled),
         account=look.account,
         market=look.market,
         session=SessionResult.of(*session_on(day, config), look.doubt),
@@ -224,6 +235,7 @@ def _status(
                 trade,
                 one.pnl,
                 one.greeks,
+                may_be_held=trade.id in held,
                 needs_human=one.differs or trade.id in of_trades,
                 under_way=lock.pid is not None,
             )
@@ -238,7 +250,7 @@ def _status(
             unrealized=_sum_known({trade_id: one.pnl for trade_id, one in seen.items()}),
             limit=context.limits.max_daily_loss,
             trades_count=filled,
-            active=sum(1 for trade in open_trades if trade.status is TradeStatus.ACTIVE),
+            active=sum(1 for t in open_trades if t.id in held and t.status is TradeStatus.ACTIVE),
         ),
         matters=matters,
         connection=look.connection or expected,

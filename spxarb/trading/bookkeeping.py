@@ -85,6 +85,14 @@ def open_trades(ledger: Ledger) -> list[Trade]:
     return [trade for trade in ledger.trades.open() if trade.state.in_sight]
 
 
+def may_be_held(ledger: Ledger, day: date) -> list[Trade]:
+    """The open trades of which the account may still hold calls on `day`.
+
+    Those that were lost from sight, or whose calls expired before, wait for their result and hold nothing.
+    """
+    return [trade for trade in open_trades(ledger) if trade.expiry >= day]
+
+
 def refresh_figures(ledger: Ledger, trades: Iterable[Trade] = ()) -> None:
     """Bring the rows of trades, and of their days, up to the executions and commissions known by now.
 

@@ -257,11 +257,10 @@ class ConnectedJob:
         index = self.executor.own_orders(self._not_written())
         found = account.compare([self._own(trade) for trade in self._comparable()], self.snapshot, index)
         today = self.snapshot.time.date()
-        over = [trade for trade in self.ledger.trades.of_day(today) if self._expired(trade)]
-        ended = account.taken([self._own(trade) for trade in over], self.snapshot, index)
-        listed = [self._own(trade, settled=False) for trade in over]  # a settled call may be listed still
-        more = account.left_over(listed, self.snapshot, index).findings
-        found = account.Comparison((*found.findings, *ended.findings, *more), {**found.lost, **ended.lost})
+        of_today = self.ledger.trades.of_day(today)  # a settled call may be listed still
+        over = [self._own(trade, settled=False) for trade in of_today if self._expired(trade)]
+        ended = account.after_the_close(over, self.snapshot, index)
+        found = account.Comparison((*found.findings, *ended.findings), {**found.lost, **ended.lost})
         records = self.ledger.orders.since(today)
         untold = account.untold_fills(
             records, account.known_fills(records, self._own_executions()), self.snapshot, index
@@ -324,8 +323,8 @@ class ConnectedJob:
         of_today = self.ledger.trades.of_day(self.snapshot.time.date())
         trades = {trade.id: trade for trade in (*self.ledger.trades.open(), *of_today)}
         own = [self._own(trade) for trade in trades.values()]
-        shown = account.still_there(own, self.snapshot, self.executor.own_orders())
-        return [*shown, *reconcile.unknown_holdings(self.snapshot, self.ledger.tag, self._known_refs())]
+        shown = account.not_flat(own, self.snapshot, self.executor.own_orders())
+        return [*shown, *reconcile.unknown_contracts(self.snapshot, self.ledger.tag, self._known_refs())]
 
     def gone(self, trade: Trade, leg: LegName) -> int:
         """Contracts of a leg, signed, that the ledger holds and the account does not."""

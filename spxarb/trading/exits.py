@@ -129,9 +129,7 @@ async def _exit(job: ConnectedJob, trade: Trade, reason: ExitReason, purpose: Pu
 
 
 def _gone(job: ConnectedJob, trade: Trade) -> str:
-    """What of the trade others ended, in words; empty when all that it held was traded by spxarb."""
-    if not (job.gone(trade, LegName.SPX) or job.gone(trade, LegName.SPY)):
-        return ""
+    """What of the trade others ended, in words; empty when all that it held was traded by spxarb alone."""
     return "; ".join(finding.text for finding in job.differences(trade) if finding.kind in GONE)
 
 

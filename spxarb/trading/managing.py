@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from spxarb.core.account import UNHEDGED, Break
+from spxarb.core.account import BY_OTHERS, UNHEDGED, Break
 from spxarb.core.exits import (
     ExitView,
     confirmed_signal,
@@ -178,13 +178,22 @@ def _reason(
         due = exit_signal(first[trade.id], limits)
     else:
         due = confirmed_signal(first[trade.id], second[trade.id], limits)
-    return ExitReason.EMERGENCY if due is None and _unhedged(job, trade) else due
+    return (
+        ExitReason.EMERGENCY if due is None and (_unhedged(job, trade) or _taken_whole(job, marked)) else due
+    )
 
 
 def _unhedged(job: ConnectedJob, trade: Trade) -> bool:
     """Whether a leg is without the other. SPX is not alone because the account hides SPY from one look."""
     kinds = {finding.kind for finding in job.differences(trade)} & UNHEDGED
     return bool(kinds - {Break.ALONE}) or (bool(kinds) and not job.hidden(trade))
+
+
+def _taken_whole(job: ConnectedJob, marked: MarkedTrade) -> bool:
+    """Whether others closed all that was held of a spread, by their executions: it is over."""
+    found = job.differences(marked.trade)
+    by_others = bool(found) and all(finding.kind in BY_OTHERS for finding in found)
+    return by_others and not (marked.spx_held or marked.spy_held)
 
 
 def _views(job: ConnectedJob, marked_trades: Sequence[MarkedTrade]) -> dict[int, ExitView]:
@@ -249,7 +258,26 @@ def worth_hearing(job: ConnectedJob, managed: Sequence[Managed]) -> list[str]:
     if unknown and (known or realised) and job.context.limits.emergency_exit_enabled:
         without = ", ".join(unknown)
         blind.append(f"The day's loss limit is checked without {without}: what it makes is not known.")
-    return [*blind, *not_live(one.marked for one in watched), *_other_hours(job, watched)]
+    return [
+        *blind,
+        *_breach_held(job, watched),
+        *not_live(one.marked for one in watched),
+        *_other_hours(job, watched),
+    ]
+
+
+def _breach_held(job: ConnectedJob, watched: Sequence[Managed]) -> list[str]:
+    """That the day is beyond its limit while spreads are held, for the emergency exit is off."""
+    breach = job.ledger.stops.reason(job.now.date())
+    held = ", ".join(
+        f"trade {one.marked.trade.id}"
+        for one in watched
+        if one.reason is None and not job.context.exit_limits(one.marked.trade).emergency_exit_enabled
+    )
+    if not breach or not held:
+        return []
+    off = "risk_management.emergency_exit_enabled is off"
+    return [f"Entries are stopped for today: {breach}. It is {held} that stays open, for {off}."]
 
 
 def _other_hours(job: ConnectedJob, watched: Sequence[Managed]) -> list[str]:

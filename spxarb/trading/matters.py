@@ -14,8 +14,9 @@ from spxarb.core.matters import MatterKind, NewMatter
 from spxarb.core.model import ZERO
 from spxarb.core.records import ACKNOWLEDGED
 from spxarb.core.sentences import sentence, trouble_of
-from spxarb.core.trades import TradeState
+from spxarb.core.trades import TradeEvent, TradeState
 from spxarb.errors import HumanNeededError, UsageError
+from spxarb.trading import bookkeeping
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -54,7 +55,19 @@ def compared(ledger: Ledger, findings: Iterable[NewMatter], at: datetime) -> lis
             ledger.matters.resolve(matter.key, AGREE_AGAIN, at)
         if matter.kind is MatterKind.FAILSAFE and matter.trade_id not in not_over:
             ledger.matters.resolve(matter.key, "its trade is over", at)
+    for finding in found.values():
+        _withdraw_result(ledger, finding)
     return [finding for finding in found.values() if needs_human(ledger, finding, at)]
+
+
+def _withdraw_result(ledger: Ledger, finding: NewMatter) -> None:
+    """A trade that was closed by its own orders, and by others at the same time, has no known result."""
+    taken = finding.key.startswith(MatterKind.TAKEN.key(""))
+    if taken and finding.trade_id is not None and finding.trade_id not in ledger.trades.unreadable:
+        trade = ledger.trades.get(finding.trade_id)
+        if trade.state is TradeState.CLOSED:
+            bookkeeping.move(ledger, trade, TradeEvent.TAKEN_BY_OTHERS, note=finding.text)
+            bookkeeping.summarize(ledger, trade.trade_date)
 
 
 def not_acknowledged(ledger: Ledger, findings: Iterable[NewMatter]) -> list[NewMatter]:

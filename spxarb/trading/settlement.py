@@ -26,7 +26,7 @@ from spxarb.trading import bookkeeping, matters
 from spxarb.trading.assignment import doubt_about_shares, expect_shares, shares_came, spy_shares
 from spxarb.trading.closing_prices import closing_prices
 from spxarb.trading.market_calendar import closures_around, timetable, timetable_of
-from spxarb.trading.settlement_stages import described, record_stage
+from spxarb.trading.settlement_stages import described, left_by_executions, record_stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -158,16 +158,14 @@ def _settle(job: ConnectedJob, expired: _Expired, closes: Closes) -> list[str]:
         bookkeeping.move(ledger, trade, TradeEvent.SESSION_OVER, note=why)
         return []
     if not any(expired.held.values()) and not expired.taken:
-        over = ExitReason.HANDED_OVER if trade.handed_over else ExitReason.EXPIRATION
-        reason = ExitReason.ENTRY_UNWOUND if trade.state.entry_interrupted else over
-        bookkeeping.closed(ledger, trade, reason, job.now)
+        left, at = left_by_executions(ledger, trade, job.now)
+        bookkeeping.closed(ledger, left, ExitReason.EXPIRATION, at, note=_note(trade))
         return [f"trade {trade.id} is closed: nothing of it was held at the close"]
     rows = _settlements(job, expired, closes)
     if rows is None:
         bookkeeping.move(ledger, trade, TradeEvent.SESSION_OVER, note="its closing prices are not known")
         return []
-    waited = trade.state is TradeState.EXPIRED
-    trade = bookkeeping.move(ledger, trade, TradeEvent.SESSION_OVER, note="" if waited else trade.note)
+    trade = bookkeeping.move(ledger, trade, TradeEvent.SESSION_OVER, note=_note(trade))
     ledger.settlements.replace(trade.id, [row for row, _ in rows])
     figures = [record_stage(ledger, row, stage) for row, stage in rows]
     spy = next((row for row, _ in rows if row.leg is LegName.SPY), None)
@@ -176,9 +174,16 @@ def _settle(job: ConnectedJob, expired: _Expired, closes: Closes) -> list[str]:
         bookkeeping.ended_by_others(
             ledger, _as_expired(job, trade), ExitReason.EXPIRATION, job.now, expired.taken
         )
-    else:
+    elif expired.held[LegName.SPY]:
         bookkeeping.settled_provisionally(ledger, _as_expired(job, trade), job.now)
+    else:
+        bookkeeping.settled_provisionally(ledger, *left_by_executions(ledger, trade, job.now))
     return [f"trade {trade.id}: {described(figure)}" for figure in figures]
+
+
+def _note(trade: Trade) -> str:
+    """The trade's note without what it was waiting for: that is known by now."""
+    return "" if trade.state is TradeState.EXPIRED or trade.state.is_unproven else trade.note
 
 
 def _settlements(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spxarb.core.matters import MatterKind
-from spxarb.core.model import LegName
-from spxarb.core.records import Settlement, held
+from spxarb.core.model import ExitReason, LegName
+from spxarb.core.records import Purpose, Settlement, held
+from spxarb.core.sessions import STORED_TIMETABLE, day_from_stored
 from spxarb.core.settlement import Stage, figure_of
 from spxarb.core.trades import TradeEvent, TradeState
 from spxarb.trading import bookkeeping
@@ -81,11 +84,40 @@ def _conclude(ledger: Ledger, trade: Trade, at: datetime) -> None:
         bookkeeping.update_pnl(ledger, trade)
         return
     if trade.state is TradeState.EXPIRED:
-        trade = bookkeeping.settled_provisionally(ledger, trade, at)
+        ended = at
+        if not held(ledger.fills.of_trade(trade.id), LegName.SPY):
+            trade, ended = left_by_executions(ledger, trade, at)
+        trade = bookkeeping.settled_provisionally(ledger, trade, ended)
     if any(row.provisional for row in ledger.settlements.of_trade(trade.id)):
         bookkeeping.update_pnl(ledger, trade)
     else:
         bookkeeping.move(ledger, trade, TradeEvent.SETTLEMENT_PROVEN)
+
+
+def left_by_executions(ledger: Ledger, trade: Trade, now: datetime) -> tuple[Trade, datetime]:
+    """The trade with why its SPY calls were bought back, and when: by its executions, however late heard.
+
+    What the fail-safe, or an exit whose reason was given up, bought back before the close was left by time.
+    """
+    fills = ledger.fills.of_trade(trade.id)
+    last = max((fill.execution.time for fill in fills if fill.purpose is not Purpose.ENTRY), default=None)
+    at = last or now
+    if trade.handed_over:
+        return replace(trade, exit_reason=ExitReason.HANDED_OVER), at
+    if trade.state.entry_interrupted:
+        return replace(trade, exit_reason=ExitReason.ENTRY_UNWOUND), at
+    if trade.exit_reason not in {None, ExitReason.EXPIRATION}:
+        return trade, at
+    in_time = last is not None and last < _close(trade, now)
+    reason = ExitReason.TIME if in_time else ExitReason.EXPIRATION
+    return replace(trade, exit_reason=reason, exit_time=at), at
+
+
+def _close(trade: Trade, otherwise: datetime) -> datetime:
+    """The close of the trade's last session by the timetable stored with it."""
+    with suppress(KeyError, TypeError, ValueError):
+        return day_from_stored(trade.limits[STORED_TIMETABLE]).close
+    return otherwise
 
 
 def described(figure: SettlementFigure) -> str:

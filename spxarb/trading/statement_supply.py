@@ -22,8 +22,8 @@ from spxarb.trading import bookkeeping, matters
 from spxarb.trading.settlement_stages import SETTLED_STATES, settled_by_statement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
+    from collections.abc import Callable, Sequence
+    from datetime import date, datetime
     from decimal import Decimal
 
     from spxarb.core.records import Fill, Trade
@@ -32,10 +32,13 @@ if TYPE_CHECKING:
     from spxarb.ledger.ledger import Ledger
 
 
-def compare_with_ledger(ledger: Ledger, statement: Statement) -> tuple[int, StatementComparison]:
+def compare_with_ledger(
+    ledger: Ledger, statement: Statement, following: Callable[[date], date]
+) -> tuple[int, StatementComparison]:
     """How many trades the ledger has of the statement's days, and the comparison with them.
 
-    Trades of the days before are there for their settlements, which may be booked later.
+    Trades of the days before are there for their settlements, which may be booked later. `following`: the
+    trading day after a day.
     """
     trades = _trades_of(ledger, statement)
     books = [
@@ -49,7 +52,7 @@ def compare_with_ledger(ledger: Ledger, statement: Statement) -> tuple[int, Stat
     ]
     orders = OrderIndex(ledger.orders.since(statement.since - BOOKED_WITHIN))
     own_days = [trade for trade in trades if trade.trade_date >= statement.since]
-    return len(own_days), compare_statement(statement, books, orders, ledger.tag)
+    return len(own_days), compare_statement(statement, books, orders, ledger.tag, following)
 
 
 def _trades_of(ledger: Ledger, statement: Statement) -> list[Trade]:
@@ -161,14 +164,20 @@ class _Supplier:
         reason = None if trade.exit_reason is ExitReason.EXPIRATION else trade.exit_reason
         trade = bookkeeping.move(ledger, trade, TradeEvent.HELD, exit_reason=reason, exit_time=None)
         fills = ledger.fills.of_trade(trade.id)
-        if not held(fills, LegName.SPY):
-            how = f"{self._source}: its SPY calls were bought back by hand"
-            ledger.matters.resolve(MatterKind.SHARES.key(trade.id), how, self._at)
+        self._no_shares(fills)
         orders_over = all(record.final for record in ledger.orders.of_trade(trade.id))
         if orders_over and not any(held(fills, leg) for leg in LegName):
             last = max(fill.execution.time for fill in fills)
             bookkeeping.closed(ledger, trade, ExitReason.HANDED_OVER, last, note="")
             self._told.append(f"trade {trade.id}, handed over, is closed by hand")
+
+    def _no_shares(self, fills: Sequence[Fill]) -> None:
+        """Of calls that were all bought back no shares come, whoever bought them."""
+        if not held(fills, LegName.SPY):
+            by = " by hand" if self._trade.handed_over else ""
+            how = f"{self._source}: its SPY calls were bought back{by}"
+            for kind in (MatterKind.SHARES, MatterKind.ASSIGNMENT):
+                self._ledger.matters.resolve(kind.key(self._trade.id), how, self._at)
 
     # --- a trade that was lost from sight -------------------------------------------------------------
 
@@ -183,6 +192,7 @@ class _Supplier:
         fills = ledger.fills.of_trade(trade.id)
         entered = all(_entered(fills, leg) >= trade.wanted(leg) for leg in LegName)
         ledger.trades.update(trade.id, entry_filled=entered)
+        self._no_shares(fills)
         if any(held(fills, leg) for leg in LegName):
             if not self._settled_legs(fills):
                 bookkeeping.update_pnl(ledger, trade)

@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxarb.core.account import Break, OwnLeg, OwnTrade, compare, left_over, still_there, untold_fills
+from spxarb.core.account import (
+    Break,
+    OwnLeg,
+    OwnTrade,
+    after_the_close,
+    compare,
+    left_over,
+    not_flat,
+    still_there,
+    untold_fills,
+)
 from spxarb.core.identity import OrderIndex
 from spxarb.core.model import (
     NEW_YORK,
@@ -332,3 +342,24 @@ def test_after_the_close_calls_that_no_execution_leaves_are_told(
     others = [fill(SPY, Side.BUY, bought_by_others)] if bought_by_others else []
     found = left_over([trade(0, held, spy_before=before)], seen(0, account, others), ORDERS)
     assert [f.text.removeprefix("the account shows ").partition(" after")[0] for f in found.findings] == told
+
+
+BOUGHT_BACK = order(1, LegName.SPY, Side.BUY, 10, Purpose.FAILSAFE)
+AFTER_US = timedelta(seconds=30)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "apart", "told"),
+    [(10, -AFTER_US, 10), (3, -AFTER_US, 3), (10, AFTER_US, 10), (10, timedelta(minutes=2), 0)],
+    ids=["all, before ours", "three of ten", "just after ours", "minutes later: his own"],
+)
+def test_calls_that_we_and_others_both_bought_back_are_told_and_are_not_flat(quantity, apart, told):
+    ours = fill(SPY, Side.BUY, 10, BOUGHT_BACK.ref, LATER, order_id=103, client_id=1)
+    his = fill(SPY, Side.BUY, quantity, time=LATER + apart, exec_id="9.1.01.01")
+    account, index = seen(0, quantity, [his], (*OURS, ours)), OrderIndex([BOUGHT, SOLD, BOUGHT_BACK])
+    closed = [trade(0, 0, whole=False)]
+    expected = [(Break.TAKEN, LegName.SPY, told)] if told else []
+    assert kinds(compare(closed, account, index)) == expected
+    assert kinds(after_the_close([trade(1, 0, whole=False)], account, index)) == expected
+    shown = not_flat(closed, account, index)
+    assert [text.partition(" (")[0] for text in shown] == ([f"{told} long SPY calls"] if told else [])

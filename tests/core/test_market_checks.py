@@ -179,6 +179,17 @@ def test_the_ratio_last_measured_times_spy_is_held_against_it(ratio, ok):
     assert index_price(but(latest_ratio=latest), LIMITS).ok is ok
 
 
+@pytest.mark.parametrize(
+    ("close", "ok"), [("678.05", True), ("677.55", True), ("677.50", False), ("678.55", False), (None, True)]
+)
+def test_where_no_ratio_was_measured_that_of_the_last_closes_is_held_against_it(close, ok):
+    """6800.34 of SPX closed beside SPY; 678.00 is quoted now."""
+    index = replace(MARKET.spx_index_quote, close=dec("6800.34"))
+    stock = replace(MARKET.spy_stock_quote, close=dec(close) if close else None)
+    found = index_price(but(spx_index_quote=index, spy_stock_quote=stock, latest_ratio=None), LIMITS)
+    assert (found.ok, "of the last closes" in found.message) == (ok, close is not None)
+
+
 def test_a_print_that_is_missing_is_no_agreement_and_one_difference_is_a_no_all_the_same():
     bare = Quote(data_type=1, received=99.0, priced=99.0)
     assert index_price(but(spx_index_quote=bare), LIMITS).ok is None
@@ -240,17 +251,19 @@ def test_the_ratio_may_drift_by_ten_basis_points(recent, ok):
 
 
 @pytest.mark.parametrize(
-    ("spx", "spy", "ok"),
+    ("spx", "spy", "ok", "measured"),
     [
-        ("6770.25", 675, True),
-        ("6777.00", 675, True),
-        ("6777.10", 675, False),
-        (None, 675, None),
-        ("6770.25", None, None),
-        (0, 675, None),
+        ("6770.25", 675, True, Ratio.MEASURED),
+        ("6773.50", 675, True, Ratio.MEASURED),
+        ("6777.00", 675, True, Ratio.JUMPED),
+        ("6777.10", 675, False, Ratio.JUMPED),
+        (None, 675, None, Ratio.JUMPED),
+        ("6770.25", None, None, Ratio.JUMPED),
+        (0, 675, None, Ratio.JUMPED),
     ],
 )
-def test_a_first_measurement_is_held_against_the_last_closes(spx, spy, ok):
+def test_a_first_measurement_is_held_against_the_last_closes(spx, spy, ok, measured):
+    """Ten basis points of the ratio, and five points of SPX, which are fewer."""
     view = but(
         recent_ratio=None,
         latest_ratio=None,
@@ -260,7 +273,7 @@ def test_a_first_measurement_is_held_against_the_last_closes(spx, spy, ok):
     found = ratio_drift(view, LIMITS)
     assert found.ok is ok
     assert ("of the last closes" in found.message) is (ok is not None)
-    assert measured_ratio(view, LIMITS) is (Ratio.MEASURED if ok else Ratio.JUMPED)
+    assert measured_ratio(view, LIMITS) is measured
 
 
 def test_a_print_measures_no_ratio():

@@ -246,6 +246,19 @@ def test_known_orders_orders_of_others_and_what_adds_up_to_nothing_are_not_named
     )
 
 
+@pytest.mark.parametrize(("by_hand", "left"), [(10, None), (7, "-3"), (12, None)])
+def test_what_a_human_has_closed_of_them_is_not_named(by_hand, left):
+    """The first of them, before, was his own: it closed nothing."""
+    rows = [
+        bought("1.01", 5, contract=SPY, ref=""),
+        sold("2.01", 10, contract=SPY, ref="spxarb:beef:3:SPY:e1"),
+        bought("3.01", by_hand, contract=SPY, ref=""),
+    ]
+    rows = [replace(row, time=row.time + timedelta(minutes=n)) for n, row in enumerate(rows)]
+    found = [sentence.partition(" of ")[0] for sentence in unknown(*rows)]
+    assert found == ([f"the broker shows {left}"] if left else [])
+
+
 def test_holdings_of_two_contracts_and_two_ledgers_are_named_apart():
     sentences = unknown(
         bought("1.01", 1, ref=f"spxarb:{TAG}:3:SPX:e1"),

@@ -21,6 +21,7 @@ from tests.core.test_statement_check import (
     COVER,
     DAY,
     ENTRY,
+    FOLLOWING,
     ORDERS,
     SPX,
     SPY,
@@ -58,7 +59,7 @@ HIS = (BOUGHT_BACK, SOLD)
 
 
 def compare(told: Statement, *books: TradeBook) -> StatementComparison:
-    return compare_statement(told, books, OrderIndex(OVER), TAG)
+    return compare_statement(told, books, OrderIndex(OVER), TAG, FOLLOWING)
 
 
 def taken(*fills: Fill, trade: Trade = TAKEN, orders: tuple[OrderRecord, ...] = OVER) -> TradeBook:
@@ -201,7 +202,7 @@ def test_other_executions_of_others_are_no_difference(trade, cut):
 def test_one_that_names_no_order_and_may_be_the_fail_safes_is_named_and_not_supplied():
     lost = tuple(replace(row, perm_id=0, final=False) if row.ref == COVER.ref else row for row in OVER)
     stray = booking(BOUGHT_BACK)
-    found = compare_statement(day(stray), [taken(*ENTRY, orders=lost)], OrderIndex(lost), TAG)
+    found = compare_statement(day(stray), [taken(*ENTRY, orders=lost)], OrderIndex(lost), TAG, FOLLOWING)
     assert [(row.needs_human, row.can_be_supplied) for row in found.differences] == [(True, False)]
     assert found.fills == []
 

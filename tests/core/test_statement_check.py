@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from spxarb.core.identity import OrderIndex
 from spxarb.core.model import NEW_YORK, Contract, Execution, LegName, OrderTicket, Side
 from spxarb.core.records import Fill, FillSource, OrderRecord, Purpose, Settlement, Trade
+from spxarb.core.sessions import next_trading_day
 from spxarb.core.statement import (
     Booking,
     CashLine,
@@ -29,6 +31,8 @@ from spxarb.core.trades import TradeState
 
 D = Decimal
 DAY = date(2026, 2, 13)
+PRESIDENTS_DAY = date(2026, 2, 16)
+FOLLOWING = partial(next_trading_day, closed=())
 AT = datetime(2026, 2, 13, 9, 41, 5, tzinfo=NEW_YORK)
 SPX = Contract(11, "SPX", "OPT", trading_class="SPXW", expiry=DAY, strike=D(6945), right="C", multiplier=100)
 SPY = Contract(12, "SPY", "OPT", trading_class="SPY", expiry=DAY, strike=D(694), right="C", multiplier=100)
@@ -92,8 +96,8 @@ def book(*fills: Fill, trade: Trade = TRADE, settlements: tuple[Settlement, ...]
     return TradeBook(trade, [record for record in ORDERS if record.trade_id == trade.id], fills, settlements)
 
 
-def compare(told: Statement, *books: TradeBook):
-    return compare_statement(told, books, OrderIndex(ORDERS), TAG)
+def compare(told: Statement, *books: TradeBook, closed=()):
+    return compare_statement(told, books, OrderIndex(ORDERS), TAG, partial(FOLLOWING, closed=closed))
 
 
 def texts(found) -> list[str]:
@@ -334,7 +338,7 @@ def test_two_trades_of_one_contract_share_its_line():
     told = statement(
         *map(booking, [*HELD, more]), cash=(line("2500.80"),), events=(event(Fate.EXERCISED, 2),)
     )
-    found = compare_statement(told, books, OrderIndex([*ORDERS, record]), TAG)
+    found = compare_statement(told, books, OrderIndex([*ORDERS, record]), TAG, FOLLOWING)
     assert [(row.trade_id, row.cash) for row in found.settled] == [(7, D("1250.40")), (8, D("1250.40"))]
 
 
@@ -433,11 +437,14 @@ def test_the_parts_of_a_statement_that_is_broken_out_by_day_are_one():
 
 @pytest.mark.parametrize("days", [0, 1, 2, 3, 4])
 @pytest.mark.parametrize("lacking", [None, "cash", "events"])
-def test_a_settlement_of_which_a_whole_statement_says_nothing_is_a_difference(days, lacking):
-    """The day is a Friday: its cash may be booked on Monday, and then a human is needed."""
+@pytest.mark.parametrize(("closed", "booked_after"), [((), 3), ((PRESIDENTS_DAY,), 4)])
+def test_a_settlement_of_which_a_whole_statement_says_nothing_is_a_difference(
+    days, lacking, closed, booked_after
+):
+    """The day is a Friday: its cash may be booked on the next trading day, and then a human is needed."""
     settled = Settlement(7, LegName.SPX, D(1), D(6957), D(1200), "official close", AT)
     sections = {lacking: None} if lacking else {}
     told = statement(*map(booking, [*ENTRY, COVERED]), until=DAY + timedelta(days), **sections)
-    found = compare(told, book(*ENTRY, COVERED, settlements=(settled,)))
+    found = compare(told, book(*ENTRY, COVERED, settlements=(settled,)), closed=closed)
     rows = [(row.claim, row.ledger, row.needs_human) for row in found.differences]
-    assert rows == ([] if lacking else [(Claim.SETTLEMENT, D(1200), days >= 3)])
+    assert rows == ([] if lacking else [(Claim.SETTLEMENT, D(1200), days >= booked_after)])

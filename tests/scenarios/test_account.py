@@ -52,6 +52,26 @@ def test_calls_that_others_bought_back_are_not_bought_again_and_spx_is_sold_at_o
     assert "Others closed 10 short SPY calls of trade 1" in done["error"]
 
 
+@pytest.mark.parametrize("failsafe", [True, False])
+def test_a_spread_of_which_others_closed_both_legs_is_over_at_once_and_has_no_result(tmp_path, failsafe):
+    """Both legs closed by hand without a hand-over: nothing is traded, and the fail-safe is ended."""
+    with playing(tmp_path) as stage:
+        settings(stage, max_spreads_per_day=1, broker_side_failsafe=failsafe)
+        enter(stage)
+        stage.at("12:00")
+        others(stage, "foreign_fill", "spy", "BUY", 10)
+        others(stage, "foreign_fill", "spx", "SELL", 1)
+        stage.sim.control.script()
+        sent = our_orders(stage)
+        stage.at("12:01")
+        done = stage.run("monitor")
+        assert (done.code, calls(stage), our_orders(stage), live_orders(stage)) == (6, {}, sent, [])
+        (row,) = stage.sql("SELECT state, exit_reason, exit_time, final_pnl FROM trades")
+        assert (row["state"], row["exit_reason"], row["final_pnl"]) == ("unknown", "EMERGENCY", None)
+        assert row["exit_time"] == "2026-02-10T12:01:00-05:00"
+        assert stage.run("status")["status"]["open_positions"] == 0
+
+
 def test_a_part_that_others_bought_back_stays_theirs_when_the_exit_is_due(held):
     others(held, "foreign_fill", "spy", "BUY", 4)
     done = held.run("monitor")
@@ -326,3 +346,46 @@ def test_a_bust_after_the_trade_was_closed_opens_it_again(held, verb):
         assert done.code == 6
     else:
         assert (calls(held), done["flat"]) == ({}, True)
+
+
+@pytest.mark.parametrize(
+    "verb", [("monitor",), ("close-all", "--yes"), ("settle",)], ids=lambda words: words[0]
+)
+@pytest.mark.parametrize("quantity", [10, 3])
+def test_calls_that_the_owner_and_the_fail_safe_both_bought_back_are_told_and_leave_no_result(
+    guarded, verb, quantity
+):
+    """He buys at 15:49, the fail-safe at 15:50, for nothing ran in between: the account holds calls the other way."""
+    guarded.at("15:49")
+    others(guarded, "foreign_fill", "spy", "BUY", quantity)
+    guarded.at("15:50:05")
+    guarded.at("16:06" if verb == ("settle",) else "15:52")
+    done = guarded.run(*verb)
+    assert (done.code, calls(guarded)) == (6, {"SPY": quantity}), done.out
+    words = f"thers closed {quantity} short SPY calls of trade 1 while its own orders did"
+    assert words in done["error"]
+    if verb[0] == "close-all":
+        assert done["flat"] is False
+    (row,) = guarded.sql("SELECT state, status, final_pnl FROM trades")
+    assert (row["state"], row["status"], row["final_pnl"]) == ("unknown", "CLOSED", None)
+    again = guarded.run("monitor")
+    assert (again.code, guarded.sql("SELECT state FROM trades")[0]["state"]) == (6, "unknown")
+    assert guarded.run("status").code == 6
+
+
+@pytest.mark.parametrize("quantity", [10, 4])
+def test_calls_that_the_owner_bought_back_after_they_were_settled_leave_no_result(held, quantity):
+    """SPY calls trade until 16:15; `settle` at 16:05 took them for expired."""
+    held.sim.control.script([fault("expired_gone")])
+    held.at("15:59")
+    contract = held.sql("SELECT con_id FROM orders WHERE leg = 'SPY'")[0]["con_id"]
+    late = fault("late_executions", seconds=600)
+    hand = fault("foreign_fill", side="BUY", quantity=quantity, con_id=contract)
+    held.sim.control.script([fault("expired_gone"), late, hand])
+    held.at("16:06")
+    held.run("settle")
+    held.at("16:12")
+    done = held.run("settle")
+    assert done.code == 6
+    assert f"thers closed {quantity} short SPY calls of trade 1" in done["error"]
+    assert held.sql("SELECT final_pnl FROM trades")[0]["final_pnl"] is None

@@ -512,3 +512,33 @@ def test_the_rule_stands_in_no_exits_way(stage, verb):
     stage.sim.control.script([fault("both_sides", rule="all", lasts="always")])
     stage.at("15:46")
     assert (stage.run(*VERBS[verb]).code, stage.positions(), resting(stage)) == (0, {}, [])
+
+
+# --- a fill that is heard after the settlement -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("settled_before", [False, True], ids=["waited for", "settled by a human's word"])
+def test_a_fill_that_is_heard_after_the_close_is_why_and_when_the_trade_was_left(stage, settled_before):
+    """At 15:50 it bought all ten back; who looks before 16:10 hears nothing of it."""
+    before = stage.cash()
+    enter(stage)
+    stage.at("15:48")
+    unheard = [fault(what, seconds=1200, lasts="always") for what in ("late_executions", "late_completed")]
+    stage.sim.control.script(unheard)
+    stage.at("16:06")
+    assert stage.run("settle").code == 6
+    if settled_before:
+        (order,) = stage.sql("SELECT id FROM matters WHERE key LIKE 'order:%'")
+        assert stage.run("ack", str(order["id"])).code == 0
+        stage.run("settle")
+        (row,) = stage.sql("SELECT state, exit_reason FROM trades")
+        assert (row["state"], row["exit_reason"]) == ("provisional", "EXPIRATION")
+    stage.at("16:12")
+    done = stage.run("settle")
+    assert done.code == 0, done.err
+    (row,) = stage.sql("SELECT * FROM trades")
+    assert (row["state"], row["exit_reason"]) == ("provisional", "TIME")
+    assert (row["exit_time"], row["spy_exit_price"]) == ("2026-02-10T15:50:00-05:00", 2.51)
+    assert row["note"] in {None, ""}
+    assert row["final_pnl"] == pytest.approx(stage.cash() - before)
+    assert {leg["leg"] for leg in stage.sql("SELECT leg FROM settlements")} == {"SPX"}

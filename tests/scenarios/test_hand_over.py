@@ -83,8 +83,13 @@ def test_a_trade_that_is_handed_over_is_the_humans_until_he_has_closed_it(held):
     assert (done.code, action(done), calls(held)) == (0, "held", {"SPXW": 1, "SPY": -10}), done.err
     assert "yours to close: TIME is due" in " ".join(done["notes"])
     shut = held.run("close-all", "--yes")
-    assert (shut.code, shut["flat"], action(shut)) == (0, False, "held"), shut.err
-    assert "Trade 1 is handed over, and yours to close." in shut["notes"]
+    assert (shut.code, shut["flat"], action(shut)) == (6, False, "held"), shut.err
+    assert (
+        "Trade 1 is handed over, and yours to close. Trading is off. Close what is left of it"
+        in shut["error"]
+    )
+    dry = held.run("close-all", "--dry-run")
+    assert (dry.code, dry["flat"], action(dry)) == (0, False, "held"), dry.err
 
     by_hand(held, "SPY", "BUY", 4)
     peek = held.run("monitor", "--dry-run")
@@ -322,5 +327,5 @@ def test_a_correction_of_his_execution_opens_the_trade_for_him_and_not_for_us(he
     held.run("status")  # its question for executions sets the correction off
     assert calls(held) == {"SPXW": 1}
     done = held.run("close-all", "--yes")
-    assert (done.code, trade(held)["state"], sent(held)) == (0, "handed over", orders), done.err
+    assert (done.code, trade(held)["state"], sent(held)) == (6, "handed over", orders), done.err
     assert trade(held)["final_pnl"] is None

@@ -8,6 +8,7 @@ import pytest
 from actions import check_of, enter, failed, playing, settings, tomorrow
 from contract import DAY
 from harness import fault
+from sink import listening_sink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,8 +61,15 @@ def test_without_the_emergency_exit_a_breach_ends_the_entries_alone(stage):
     settings(stage, **RICH, max_daily_loss=50, emergency_exit_enabled=False)
     stage.run("monitor", "--dry-run")
     assert stops(stage) == []
-    assert [position["action"] for position in stage.run("monitor")["positions"]] == ["held"]
-    assert len(stops(stage)) == 1
+    with listening_sink() as sink:
+        done = stage.run("monitor", env=sink.variables)
+    assert ([position["action"] for position in done["positions"]], done.code) == (["held"], 0)
+    ((_, reason),) = stops(stage)
+    (note,) = done["notes"]
+    assert f"Entries are stopped for today: {reason}" in note
+    assert "It is trade 1 that stays open, for risk_management.emergency_exit_enabled is off." in note
+    (alert,) = stage.sql("SELECT text FROM alerts")
+    assert note in alert["text"]
     settings(stage, **RICH)
     assert failed(stage.run("enter")) == ["daily_loss"]
 

@@ -114,8 +114,15 @@ def test_spx_is_held_against_the_ratio_measured_before(stage):
 def test_on_an_empty_ledger_spy_is_held_against_the_last_closes(tmp_path):
     with playing(tmp_path) as stage:
         done = look(stage, fault("wrong_tick", by=1, when=SPY))
-        assert {"ratio_drift"} <= set(failed(done)) <= {"ratio_drift", "net_credit"}
+        assert (
+            {"ratio_drift", "index_price"}
+            <= set(failed(done))
+            <= {"ratio_drift", "index_price", "net_credit"}
+        )
         says(done, "ratio_drift", "basis points from the 10.0300 of the last closes")
+        done = look(stage, fault("wrong_tick", by=0.6, when=SPY))
+        says(done, "index_price", "the ratio of the last closes x SPY is")
+        assert "ratio_drift" not in failed(done)
 
 
 def test_a_wide_quote_of_spy_stock_is_no_price_to_hold_spx_against(stage):
@@ -155,7 +162,7 @@ def test_ages_distances_and_credit_have_their_limits(stage):
 # --- contracts -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", ["double", "unreadable", "multiplier", "no_rule"])
+@pytest.mark.parametrize("form", ["double", "unreadable", "multiplier", "no_rule", "unknown_rule"])
 def test_an_odd_row_spoils_its_own_strike_and_no_other(stage, form):
     away = [
         fault("odd_contract", strike=6690, form=form),
@@ -175,6 +182,14 @@ def test_a_strike_at_the_money_that_is_missing_or_doubled_is_named_with_its_reas
     done = look(stage, fault("odd_contract", strike=6670, right="P", form="missing"))
     assert done["would"] == "enter"
     assert "parity of 4 strikes" in check_of(done, "index_price")["message"]
+
+
+def test_a_call_whose_tick_sizes_the_gateway_does_not_tell_spoils_its_own_strike_and_says_why(stage):
+    """The request for its market rule is answered by nothing that names it; every other strike has its own."""
+    for symbol, strike, row in (("SPX", 6665, "SPX 6665"), ("SPY", 665, "SPY 665")):
+        done = look(stage, fault("odd_contract", strike=strike, symbol=symbol, form="unknown_rule"))
+        says(done, "strikes", f"{row} is left out: its market rule (tick sizes) is not known (")
+        assert done["would"] == "skip"
 
 
 def test_a_put_that_is_odd_or_cannot_be_asked_spoils_its_own_strike_and_says_why(stage):

@@ -392,6 +392,28 @@ def test_a_ledger_that_another_database_replaced_is_told(stage):
     assert stage.run("monitor").code == 6
 
 
+@pytest.mark.parametrize("legs", [("SPY", "SPX"), ("SPY",)], ids="+".join)
+def test_calls_of_a_ledger_that_was_deleted_are_held_until_a_human_has_closed_them(stage, legs):
+    enter(stage)
+    stage.at("12:00")
+    con_ids = {row["leg"]: row["con_id"] for row in stage.sql("SELECT leg, con_id FROM orders")}
+    for path in stage.folder.glob("trading.db*"):
+        path.unlink()
+    assert stage.run("monitor").code == 6
+    for leg in legs:
+        side, quantity = ("BUY", 10) if leg == "SPY" else ("SELL", 1)
+        by_hand = fault("foreign_fill", side=side, quantity=quantity, con_id=con_ids[leg])
+        stage.sim.control.script([by_hand])
+        stage.sim.control.advance(1)
+    stage.sim.control.script()
+    left = len(legs) == 1
+    for verb in ("monitor", "status", "close-all"):
+        done = stage.run(*VERBS[verb])
+        assert done.code == (6 if left else 0), done.err
+    assert done["flat"] is not left
+    assert ("The account still shows +1 of SPX contract" in " ".join(done["notes"])) is left
+
+
 def test_a_copy_of_this_ledger_is_no_other_ledger(stage):
     enter(stage)
     with (

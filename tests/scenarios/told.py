@@ -107,9 +107,10 @@ def _exits_passed_over(stage: Stage, run: dict[str, Any]) -> list[str]:
         return []
     due = stage.sql(
         "SELECT id, state FROM trades WHERE status <> 'CLOSED' AND state <> 'residual' "
-        "AND handed_over_at IS NULL "
-        "AND (exit_reason IS NOT NULL OR ? = 'close-all')",
+        "AND ((handed_over_at IS NULL AND exit_reason IS NOT NULL) "
+        "OR (? = 'close-all' AND (handed_over_at IS NULL OR ?)))",
         run["command"],
+        stage.sim.control.time().hour < CLOSE_HOUR,
     )
     return [
         f"`{run['command']}` ended with {run['exit_code']}, and the exit of trade {row['id']} ({row['state']}) is due"

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
 from spxarb.core.matters import MatterKind
 from spxarb.core.model import NEW_YORK, Contract, Execution, ExitReason, LegName, OrderTicket, Side
 from spxarb.core.records import BY_STATEMENT, Fill, OrderRecord, Purpose, Settlement, Trade
+from spxarb.core.sessions import next_trading_day
 from spxarb.core.statement import Booking, CashLine, Fate, OptionEvent, Statement, StatementKind
 from spxarb.core.trades import TradeEvent, TradeState
 from spxarb.ledger.ledger import Ledger
@@ -18,6 +20,7 @@ from spxarb.trading import bookkeeping, matters
 from spxarb.trading.statement_supply import compare_with_ledger, supply
 
 D, S, E = Decimal, TradeState, TradeEvent
+FOLLOWING = partial(next_trading_day, closed=())
 DAY = date(2026, 2, 13)
 MORNING = datetime(2026, 2, 13, 9, 41, tzinfo=NEW_YORK)
 EVENING = datetime(2026, 2, 13, 15, 50, tzinfo=NEW_YORK)
@@ -97,7 +100,7 @@ def statement(ledger, *more, cash=SETTLED_FOR, events=(), kind=StatementKind.ACT
 
 
 def supplied(ledger, told, at=LATER):
-    _, found = compare_with_ledger(ledger, told)
+    _, found = compare_with_ledger(ledger, told, FOLLOWING)
     return supply(ledger, told, found, at)
 
 
@@ -120,7 +123,15 @@ def test_a_lost_trade_is_settled_by_the_statement_that_has_everything(ledger, lo
     assert (record.status, record.filled) == (BY_STATEMENT, D(10))
     assert "statement" in [step for step, _ in ledger.orders.history(record.ref)]
     assert ledger.matters.unresolved() == []
-    assert ledger.trades.get(lost.id).exit_reason is ExitReason.EXPIRATION
+    assert ledger.trades.get(lost.id).exit_reason is ExitReason.TIME
+
+
+def test_of_a_lost_trade_whose_calls_were_bought_back_no_shares_came(ledger, lost, buy_back):
+    ledger.matters.raise_(MatterKind.SHARES.key(lost.id), "shares may have been assigned", lost.id, LATER)
+    supplied(ledger, statement(ledger, cash=()))
+    assert MatterKind.SHARES in {matter.kind for matter in ledger.matters.unresolved()}
+    supplied(ledger, statement(ledger, buy_back))
+    assert ledger.matters.unresolved() == []
 
 
 def test_supplying_twice_changes_nothing(ledger, lost, buy_back):
@@ -169,9 +180,11 @@ def test_an_execution_that_names_no_order_proves_nothing_about_one_that_nobody_h
     ref = buy_back.execution.order_ref
     unnamed = replace(buy_back, execution=replace(buy_back.execution, order_ref="", perm_id=77))
     told = statement(ledger, unnamed, events=(OptionEvent(12, "", Fate.EXPIRED, D(10), DAY),))
-    assert compare_with_ledger(ledger, told)[1].ends[ref] == 0, "by another permanent id it is another's"
+    assert compare_with_ledger(ledger, told, FOLLOWING)[1].ends[ref] == 0, (
+        "by another permanent id it is another's"
+    )
     ledger._file.execute("UPDATE orders SET perm_id = 0 WHERE order_ref = ?", ref)
-    _, found = compare_with_ledger(ledger, told)
+    _, found = compare_with_ledger(ledger, told, FOLLOWING)
     assert [ref in text for text in found.unchecked] == [True]
     supplied(ledger, told)
     assert state_of(ledger, lost) == (S.LOST, None)
@@ -250,7 +263,7 @@ def test_in_whatever_state_the_trade_is_its_figures_become_the_statements(
         assert (found, pnl) == (S.UNKNOWN, None), "others ended it: not all of it was its own"
     else:
         assert (found, pnl) == (S.SETTLED, EVERYTHING)
-    _, again = compare_with_ledger(ledger, told)
+    _, again = compare_with_ledger(ledger, told, FOLLOWING)
     assert again.differences == []
 
 
@@ -333,8 +346,7 @@ def test_what_a_human_traded_while_no_command_ran_becomes_the_exit(ledger, trade
         row = ledger.trades.get(trade.id)
         assert (row.exit_reason, row.exit_time) == (ExitReason.HANDED_OVER, NOON)
         assert ledger.settlements.of_trade(trade.id) == []
-    if state is not S.LOST:
-        assert ledger.matters.unresolved() == []
+    assert ledger.matters.unresolved() == []
     before = list(ledger._file._db.conn.iterdump())
     assert supplied(ledger, told, LATER + timedelta(days=1)) == []
     assert list(ledger._file._db.conn.iterdump()) == before

@@ -34,6 +34,7 @@ class SystemResult:
     """Whether new entries are allowed."""
     is_connected: bool | None = None
     open_positions: int | None = None
+    """Spreads of which the account may hold calls."""
     trades_today: int | None = None
     """Trades of the day with any fill."""
 
@@ -101,6 +102,8 @@ class StatusPosition(PositionResult):
     """Where the trade stands; `status` is derived from it: see trade-life.md."""
     needs_human: bool = False
     """Whether a matter of it is open, or what is held of it cannot be shown."""
+    may_be_held: bool = True
+    """False once it was lost from sight, or its calls expired on an earlier day: only its result is open."""
     what: str | None = None
     """What the state means, where it is not simply open; null where it is."""
     spx_contracts: int | None = None
@@ -117,6 +120,7 @@ class StatusPosition(PositionResult):
         pnl: Decimal | None,
         greeks: PositionGreeks,
         *,
+        may_be_held: bool = True,
         needs_human: bool = False,
         under_way: bool = False,
     ) -> Self:
@@ -129,6 +133,7 @@ class StatusPosition(PositionResult):
             **vars(PositionResult.of(trade, pnl)),
             greeks=greeks,
             state=trade.state,
+            may_be_held=may_be_held,
             needs_human=needs_human or (unsettled and not under_way),
             what="a job works on it now" if under_way and unsettled else STATES.get(trade.state),
             spx_contracts=trade.spx_contracts,

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
 _SYMBOL, _STRIKE, _RIGHT, _CON_ID, _MIN_TICK, _MULTIPLIER, _RULES = 2, 5, 6, 12, 13, 14, 34
 """Where contractDetails hold them from the size rules on; before that all stand one place later."""
-FORMS = "double", "missing", "unreadable", "multiplier", "no_rule"
+FORMS = "double", "missing", "unreadable", "multiplier", "no_rule", "unknown_rule"
 _OTHER_ID = 1 << 29
 """Added to the id of a contract to make that of its double."""
+_NO_SUCH_RULE = "4711"
+"""A market rule that the gateway does not know: the request for it gets a 321 that names no request."""
 
 
 def odd_contract(fault: ActiveFault, message: OutgoingMessage) -> bool:
@@ -40,8 +42,8 @@ def odd_contract(fault: ActiveFault, message: OutgoingMessage) -> bool:
     elif form == "unreadable":
         values[_MIN_TICK + old] = "n/a"
         message.rewrite(values)
-    elif form == "no_rule":
-        values[_RULES + old + old] = ""
+    elif form in {"no_rule", "unknown_rule"}:
+        values[_RULES + old + old] = "" if form == "no_rule" else _NO_SUCH_RULE
         message.rewrite(values)
     else:
         values[_MULTIPLIER + old + old] = "10"
