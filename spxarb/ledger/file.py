@@ -48,6 +48,8 @@ class LedgerFile:
         self.path = path
         self.read_only = read_only
         self.tag = schema.read_meta(db)["tag"]
+        self.orphans: tuple[str, ...] = ()
+        """Sentences about rows without what they point at, where this opening has upgraded the file."""
         self._waits = BUSY_SECONDS
         self._db = db
 
@@ -83,10 +85,13 @@ class LedgerFile:
                 prepare(db, path, mode, upgrade=version < schema.newest_version(), frozen=frozen)
                 if read_only:
                     db.execute("PRAGMA query_only = ON")
-                return cls(db, path, read_only=read_only)
+                file = cls(db, path, read_only=read_only)
+                if 0 < version < schema.newest_version():
+                    file.orphans = tuple(schema.orphans(db))
             except BaseException:
                 db.close()
                 raise
+            return file
 
     def close(self) -> None:
         self._db.close()
