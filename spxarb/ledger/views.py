@@ -4,7 +4,7 @@ They are made anew after the last migration of every version of the tables, so t
 the way of a table that is rebuilt. Nothing of the program reads them.
 
 Times are New York's, `2026-03-09 09:35:00` without an offset: the same form on both sides of a clock change,
-which a program that reads columns of one type needs. In trading hours no such time exists twice.
+which a program that reads columns of one type needs. In trading hours no such time exists twice. The newest row comes first.
 """
 
 # ruff: noqa: S608 -- every word of the SQL is ours
@@ -89,7 +89,7 @@ VIEWS = {
             round(t.edge, 2) AS edge, round(t.worst_case, 2) AS worst_case,
             {_clock("t.handed_over_at")} AS handed_over_at,
             t.account, t.note
-        FROM trades AS t
+        FROM trades AS t ORDER BY t.trade_date DESC, t.id DESC
         """,
     "v_days": """
         SELECT s.date,
@@ -104,7 +104,7 @@ VIEWS = {
             round(sum(s.net_pnl) OVER (ORDER BY s.date), 2) AS net_pnl_so_far,
             round(s.max_drawdown, 2) AS max_drawdown,
             CASE s.provisional WHEN 1 THEN 'yes' WHEN 0 THEN 'no' END AS provisional
-        FROM daily_summary AS s
+        FROM daily_summary AS s ORDER BY s.date DESC
         """,
     "v_decisions": f"""
         SELECT d.id, {_clock("d.at")} AS at, d.command, {_yes("d.dry_run")} AS dry_run, d.outcome, d.would,
@@ -121,7 +121,7 @@ VIEWS = {
             (SELECT group_concat(json_extract(c.value, '$.message'), '; ') FROM {_CHECKS}
                 WHERE json_extract(c.value, '$.ok') = 0) AS why,
             r.exit_code, r.error
-        FROM decisions AS d LEFT JOIN runs AS r ON r.id = d.run_id
+        FROM decisions AS d LEFT JOIN runs AS r ON r.id = d.run_id ORDER BY d.id DESC
         """,
     "v_orders": f"""
         SELECT o.order_ref, o.trade_id, {_clock("o.created_at")} AS sent_at, o.leg,
@@ -144,7 +144,7 @@ VIEWS = {
                 round(sum(price * quantity) / sum(quantity), 4) AS average_price,
                 round(sum(commission), 2) AS commission, max(time) AS last_fill
             FROM executions WHERE superseded = 0 GROUP BY own_order
-        ) AS f ON f.own_order = o.order_ref
+        ) AS f ON f.own_order = o.order_ref ORDER BY o.created_at DESC, o.rowid DESC
         """,
 }
 """Name -> what it selects."""

@@ -782,6 +782,7 @@ def test_the_day_in_one_row_means_what_the_contract_says(stage):
     assert done["trades"] == [
         {
             **trade,
+            "trade_date": trade["trade_date"][:10],  # the day alone, as in every other object
             **{
                 name: json.loads(trade[name])
                 for name in ("spx_contract", "spy_contract", "residual", "limits")
