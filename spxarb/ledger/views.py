@@ -4,7 +4,8 @@ They are made anew after the last migration of every version of the tables, so t
 the way of a table that is rebuilt. Nothing of the program reads them.
 
 Times are New York's, `2026-03-09 09:35:00` without an offset: the same form on both sides of a clock change,
-which a program that reads columns of one type needs. In trading hours no such time exists twice. The newest row comes first.
+which a program that reads columns of one type needs. In trading hours no such time exists twice.
+The newest row comes first.
 """
 
 # ruff: noqa: S608 -- every word of the SQL is ours
