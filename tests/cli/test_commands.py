@@ -85,7 +85,6 @@ def test_the_version_is_the_packages(spxarb):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "Missing command"),
         (["entr"], "enter"),
         (["closeall"], "close-all"),
         (["enter", "--dry-rnu"], "Did you mean --dry-run?"),

@@ -158,7 +158,9 @@ def test_a_decision_that_something_else_spoilt_hides_no_other(ledger):
     for outcome in ("skipped", "entered"):
         ledger.runs.add_decision(None, "enter", NOW, dry_run=False, outcome=outcome, would=None, payload={})
     ledger._file.execute("UPDATE decisions SET payload = '{', checks = 'none' WHERE id = 1")
-    assert [row["outcome"] for row in rows(ledger, "SELECT * FROM v_decisions")] == ["entered", "skipped"], "the newest first"
+    assert [row["outcome"] for row in rows(ledger, "SELECT * FROM v_decisions")] == ["entered", "skipped"], (
+        "the newest first"
+    )
 
 
 def test_an_order_has_its_contract_and_its_fills_beside_it(ledger):
