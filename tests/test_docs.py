@@ -79,7 +79,7 @@ def parse(line: str) -> None:
     root = tree()
     if given[:1] == ["--config"]:
         given = given[2:]
-    if given in ([], ["--version"], ["--help"]):
+    if given in ([], ["--version"], ["--help"], ["--install-completion"], ["--show-completion"]):
         return
     verb, *rest = given
     assert verb in root.commands, f"{line!r}: there is no command {verb!r}"
@@ -117,7 +117,7 @@ def test_a_command_line_that_does_not_exist_would_be_found(wrong):
 def test_the_gateway_as_a_program_takes_the_same_options(document):
     for line in command_lines(document):
         verb, *given = shlex.split(line, comments=True)[1:] or [""]
-        if verb == "sim" and "--help" not in given:
+        if verb == "sim" and not {"--help", "set-time", "step"} & {*given}:
             assert sim_parser().parse_args(given), line
 
 

@@ -57,7 +57,7 @@ def test_help_fits_80_columns_and_cuts_no_sentence_short(spxarb):
     for words in ((), *((verb,) for verb in commands.tree().commands)):
         _, out, _ = spxarb(*words, "--help")
         assert not [line for line in out.splitlines() if len(line) > 80], words
-        assert "..." not in out, words
+        assert not [line for line in out.splitlines()[1:] if line.endswith("...")], words
 
 
 def test_every_exit_code_has_its_meaning_in_help():
