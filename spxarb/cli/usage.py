@@ -95,7 +95,10 @@ USAGE = {
         LEDGER,
     ),
     "config": Usage(
-        (("spxarb config", "every setting in force, and where it came from"),),
+        (
+            ("spxarb config", "every setting in force, and where it came from"),
+            ("spxarb config --example", "a configuration to begin with"),
+        ),
         "shown",
         (3,),
     ),
@@ -117,7 +120,17 @@ USAGE = {
         READS,
     ),
     "backup": Usage((("spxarb backup", "a verified copy, while jobs run"),), "written", LEDGER),
-    "restore": Usage((), "restored, or the copy is good", ALL),
+    "restore": Usage(
+        (
+            (
+                "spxarb restore --check spxarb-2026-02-10.tar.gz",
+                "restores elsewhere, compares, changes nothing",
+            ),
+            ("spxarb restore spxarb-2026-02-10.tar.gz", "puts it in the ledger's place"),
+        ),
+        "restored, or the copy is good",
+        ALL,
+    ),
     "ack": Usage(
         (
             ("spxarb ack", "the open matters, with their numbers"),
