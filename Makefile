@@ -9,6 +9,8 @@
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
+# Stands in a virtual environment that make made. Another is used if its Python fits, and never removed.
+MADE := $(VENV)/made-by-make
 FITS := import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 python; do \
 	$$p -c '$(FITS)' >/dev/null 2>&1 && { echo $$p; break; }; done)
@@ -24,8 +26,14 @@ setup: $(VENV)/ready
 $(VENV)/ready: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "spxarb needs Python 3.11-3.14 with venv and pip: none found (try: make PYTHON=/path/to/python3.12)" >&2; exit 1; }
 	@$(PYTHON) -c '$(FITS)' 2>/dev/null || { echo "spxarb needs Python 3.11-3.14 with venv and pip: $(PYTHON) does not fit" >&2; exit 1; }
-	@echo "setting up $(VENV) with $$($(PYTHON) -V)"
-	@rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
+	@if [ -e $(VENV) -o -L $(VENV) ] && [ ! -e $(MADE) ]; then \
+		$(BIN)/python -c '$(FITS)' 2>/dev/null || { echo "$(VENV) was not made by make, and its Python does not fit (3.11-3.14): it stays. Move it away, or name another folder: make VENV=.venv-spxarb" >&2; exit 1; }; \
+		echo "setting up in the $(VENV) that is there, with $$($(BIN)/python -V)"; \
+		$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null; \
+	else \
+		echo "setting up $(VENV) with $$($(PYTHON) -V)"; \
+		rm -rf $(VENV) && mkdir -p $(VENV) && touch $(MADE) && $(PYTHON) -m venv $(VENV); \
+	fi
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
@@ -59,4 +67,5 @@ chaos: setup
 	@$(BIN)/python tests/scenarios/chaos.py $(if $(SEED),--seed $(SEED)) --days $(DAYS)
 
 clean:
-	rm -rf $(VENV) .venv-ib_async .venv-ibapi .venv-ibapi-2020 .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	@if [ -e $(MADE) ]; then rm -rf $(VENV); elif [ -e $(VENV) ]; then echo "$(VENV) was not made by make: it stays"; fi
+	rm -rf .venv-ib_async .venv-ibapi .venv-ibapi-2020 .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

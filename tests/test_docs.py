@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import socket
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,6 +40,7 @@ from spxarb.sim.market.regimes import REGIMES
 from tests.markdown import DOCS, DOCUMENTS, README, ROOT, anchors, blocks, prose, spans, table, text_of, words
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 BY_NAME = {"ids": lambda path: path.name}
@@ -79,7 +81,7 @@ def parse(line: str) -> None:
     root = tree()
     if given[:1] == ["--config"]:
         given = given[2:]
-    if given in ([], ["--version"], ["--help"]):
+    if given in ([], ["--version"], ["--help"], ["--install-completion"], ["--show-completion"]):
         return
     verb, *rest = given
     assert verb in root.commands, f"{line!r}: there is no command {verb!r}"
@@ -117,7 +119,7 @@ def test_a_command_line_that_does_not_exist_would_be_found(wrong):
 def test_the_gateway_as_a_program_takes_the_same_options(document):
     for line in command_lines(document):
         verb, *given = shlex.split(line, comments=True)[1:] or [""]
-        if verb == "sim" and "--help" not in given:
+        if verb == "sim" and not {"--help", "set-time", "step"} & {*given}:
             assert sim_parser().parse_args(given), line
 
 
@@ -175,7 +177,7 @@ def ledger(tmp_path):
         yield db
 
 
-def test_the_document_of_the_ledger_has_every_table_with_every_column_in_order(ledger):
+def test_the_document_of_the_ledger_has_every_table_and_view_with_every_column(ledger):
     documented = {}
     for name, body in re.findall(
         r"^## (\w+)\n(.*?)(?=^## )", text_of(DOCS / "ledger.md"), re.MULTILINE | re.DOTALL
@@ -183,9 +185,11 @@ def test_the_document_of_the_ledger_has_every_table_with_every_column_in_order(l
         rows = re.findall(r"^\| (`.*?) \|", body, re.MULTILINE)
         if rows:
             documented[name] = [column for cell in rows for column in words(cell)]
-    tables = [name for (name,) in ledger.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    tables = [
+        name for (name,) in ledger.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
+    ]
     real = {
-        name: [row[1] for row in ledger.execute(f"PRAGMA table_info({name})")]
+        name: [row[1] for row in ledger.execute(f"PRAGMA table_xinfo({name})")]
         for name in tables
         if not name.startswith("sqlite_")
     }
@@ -264,31 +268,75 @@ def test_every_script_of_faults_is_accepted(document):
 # --- trying it by hand --------------------------------------------------------------------------------
 
 
+def free_ports(count: int) -> list[str]:
+    with ExitStack() as open_until_all_are_known:
+        sockets = [open_until_all_are_known.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [str(one.getsockname()[1]) for one in sockets]
+
+
+@pytest.fixture
+def newcomer(tmp_path):
+    """An empty folder of somebody who has nothing but the installed command: folder, environment."""
+    command, folder = tmp_path / "bin" / "spxarb", tmp_path / "new"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m spxarb "$@"\n')
+    command.chmod(0o755)
+    folder.mkdir()
+    return folder, {"PATH": f"{command.parent}:/usr/local/bin:/usr/bin:/bin", "HOME": str(folder)}
+
+
+@contextmanager
+def first_terminal(line: str, folder: Path, environment: dict[str, str]) -> Iterator[None]:
+    """The gateway as the document starts it, until the block ends."""
+    running = subprocess.Popen(
+        shlex.split(line), cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert running.stdout.readline().startswith("listening on 127.0.0.1:")
+        yield
+    finally:
+        running.terminate()
+        running.communicate(timeout=60)
+
+
 @pytest.mark.timeout(180)
-def test_the_day_by_hand_goes_as_the_readme_says(tmp_path):
+def test_the_day_by_hand_goes_from_an_empty_folder_as_the_readme_says(newcomer):
+    folder, environment = newcomer
+    client, control_port = free_ports(2)
     (settings,) = [block for block in blocks(README, "yaml") if "mode: sim" in block]
-    (session,) = [block for block in blocks(README, "sh") if "control()" in block]
+    (session,) = [block for block in blocks(README, "sh") if "spxarb sim set-time" in block]
     (start,) = [
-        line for block in blocks(README, "sh") for line in block.splitlines() if line.startswith("spxarb sim")
+        line
+        for block in blocks(README, "sh")
+        for line in block.splitlines()
+        if line.startswith("spxarb sim --")
     ]
-    options = {name[2:]: value for name, value in zip(*[iter(shlex.split(start)[2:])] * 2, strict=True)}
-    with RunningSim(**{**options, "port": 0, "control": 0}) as sim:
-        (tmp_path / "config.yaml").write_text(settings.replace("4010", str(sim.port)))
-        script = f'spxarb() {{ "{sys.executable}" -m spxarb "$@"; }}\nset -e\n' + session.replace(
-            "4011", str(sim.control_port)
-        )
+    (queries,) = [block for block in blocks(README, "sql") if "v_today" in block]
+
+    def mine(text: str) -> str:
+        return text.replace("4010", client).replace("4011", control_port)
+
+    (folder / "config.yaml").write_text(mine(settings))
+    with first_terminal(mine(start), folder, environment):
         done = subprocess.run(
-            ["bash", "-c", script],
+            ["bash", "-e", "-c", mine(session)],
             capture_output=True,
             text=True,
             check=False,
-            cwd=tmp_path,
-            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(tmp_path)},
+            cwd=folder,
+            env=environment,
         )
         assert done.returncode == 0, done.stderr
-        assert [position["quantity"] for position in sim.control.book()["positions"]] == []
+        with control.Control(int(control_port)) as steering:
+            assert [position["quantity"] for position in steering.book()["positions"]] == []
     for said in ("Dry run: would enter", "Entered: trade 1", "held", "TIME", "1 trade"):
         assert said in done.stdout, said
+    with closing(sqlite3.connect(folder / "sandbox" / "trading.db")) as db:
+        today, days = (db.execute(query).fetchall() for query in queries.split(";")[:2])
+    assert (len(today), len(days)) == (1, 1)
+    assert {path.name for path in folder.iterdir()} == {"config.yaml", "sandbox"}, "nothing else was left"
 
 
 # --- names in the code --------------------------------------------------------------------------------

@@ -50,6 +50,15 @@ DOORS = {
         "import pydantic.plugin._loader",
         {"pydantic.plugin._loader"},
     ),
+    "typer": (
+        (
+            "import os; os.environ |= {'_SPXARB_COMPLETE': 'complete_zsh', '_TYPER_COMPLETE_ARGS': 'spxarb st'}\n"
+            "from spxarb.cli.commands import main\n"
+            "try: main([])\nexcept SystemExit: pass"
+        ),
+        "import typer._completion_classes as zsh; zsh._sanitize_help_text('')",
+        {"typer._completion_classes"},
+    ),
     "yaml": ("import spxarb.config.file", "import yaml.loader", {"yaml.loader"}),
 }
 

@@ -5,7 +5,9 @@ Jobs and everything heavy are imported inside the commands: `--help` costs no mo
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import nullcontext
 from copy import copy
 from datetime import date, time  # noqa: TC003 -- typer reads the annotations
 from pathlib import Path  # noqa: TC003 -- likewise
@@ -15,11 +17,13 @@ import typer
 
 from spxarb import __version__, interruption
 from spxarb.cli import reading, view
-from spxarb.cli.calls import confirm, run, serve_until_stopped
+from spxarb.cli.calls import Call, confirm, run, serve_until_stopped
 from spxarb.cli.options import AsJson, CommandLine, ConfigFile, DryRun, call_of, day_option
-from spxarb.cli.values import Margin, clock_time
+from spxarb.cli.usage import epilog, root_epilog
+from spxarb.cli.values import ClockMove, Margin, clock_time
 from spxarb.cli.wrong_use import WRONG_USE, wrong
 from spxarb.errors import Exit, UsageError, as_failure
+from spxarb.imports import trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,13 +35,15 @@ if TYPE_CHECKING:
     from spxarb.sim.server import Listening
     from spxarb.trading.context import JobContext
 
+COMPLETION = "_SPXARB_COMPLETE"
+"""In the environment when the shell asks what a word may become; set by the library's own scripts."""
 
 app = typer.Typer(
     name="spxarb",
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
+    epilog=root_epilog(),
     help="One SPX/SPY same-day options strategy at Interactive Brokers; on paper unless told otherwise.",
 )
 
@@ -275,6 +281,20 @@ def record(
 @app.command()
 def sim(
     ctx: typer.Context,
+    move: Annotated[
+        ClockMove | None,
+        typer.Argument(
+            metavar="set-time|step",
+            help="Do not run a gateway, but move the clock of the one whose control port is --control.",
+        ),
+    ] = None,
+    value: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="TIME|DURATION",
+            help="set-time: 15:45 or 2026-02-10T15:45, New York. step: 90, 90s, 5m, 1h; without it a minute.",
+        ),
+    ] = None,
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Loopback address to listen on.")
     ] = "127.0.0.1",
@@ -309,7 +329,9 @@ def sim(
     faults: Annotated[Path | None, typer.Option(metavar="FILE", help="What goes wrong (YAML).")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Run the simulated gateway until Ctrl-C."""
+    """Run the simulated gateway until Ctrl-C; or move the clock of one that runs."""
+    if move is not None:
+        return _move_clock(call_of(ctx, None, as_json), move, value, host, control)
 
     def job(announce: Callable[[Listening], None]) -> None:
         from spxarb.sim.server import SimOptions, serve  # noqa: PLC0415 -- only this command needs it
@@ -335,6 +357,21 @@ def sim(
     return serve_until_stopped(call_of(ctx, None, as_json), job)
 
 
+def _move_clock(call: Call, move: ClockMove, value: str | None, host: str, port: int) -> int:
+    """`sim set-time` and `sim step`: of a gateway that runs."""
+    if not port:
+        raise UsageError(
+            f"{move} wants the gateway's control port, which `spxarb sim` printed: --control PORT"
+        )
+
+    def job(_: object) -> Result:
+        from spxarb.jobs import sim  # noqa: PLC0415 -- only this command needs it
+
+        return sim.set_time(host, port, value) if move is ClockMove.SET_TIME else sim.step(host, port, value)
+
+    return run(call, job, sandbox=True)
+
+
 @app.command()
 def demo(ctx: typer.Context, as_json: AsJson = False) -> int:
     """Play a whole simulated trading day in a sandbox of its own."""
@@ -358,13 +395,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(given: Sequence[str]) -> int:
+    bare = not given and COMPLETION not in os.environ
+    given = ["--help"] if bare else given  # shown; that no command was named is wrong use all the same
     try:
-        code = tree(given).main(given, prog_name="spxarb", standalone_mode=False, obj=tuple(given))
+        with trimmed("typer") if COMPLETION in os.environ else nullcontext():
+            code = tree(given).main(given, prog_name="spxarb", standalone_mode=False, obj=tuple(given))
     except UsageError as error:
         view.complain(str(error))
         return Exit.USAGE
     except WRONG_USE as error:
-        view.complain(wrong(error))
+        view.complain(wrong(error, tree))
         return Exit.USAGE
     except (typer.Abort, KeyboardInterrupt):  # the library makes an Abort of an interruption
         view.complain("interrupted.")
@@ -372,15 +412,23 @@ def _main(given: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 -- the last door: whatever it is, one line tells it
         view.complain(str(as_failure(error)))
         return Exit.BUG
+    if bare:
+        view.complain("name a command, such as `spxarb status`.")
+        return Exit.USAGE
     return int(code or 0)
 
 
 def tree(words: Sequence[str] = ()) -> Any:
     """The commands and their options, as the parser has them; where `words` begin with one, of that alone."""
     asked = [command for command in app.registered_commands if _name(command) == _first(words)]
+    for command in asked or app.registered_commands:
+        command.epilog = epilog(_name(command))
+        # Else the library cuts the sentence short in the list of commands.
+        command.short_help = command.callback and command.callback.__doc__
     if not asked:
         return typer.main.get_command(app)
     only = copy(app)
+    only._add_completion = False  # noqa: SLF001 -- the root's alone, and no command shall pay for it
     only.registered_commands = asked
     return typer.main.get_command(only)
 

@@ -17,6 +17,13 @@ class Table(StrEnum):
     SETTLEMENTS = "settlements"
 
 
+class ClockMove(StrEnum):
+    """What `sim` can tell a gateway that runs already."""
+
+    SET_TIME = "set-time"
+    STEP = "step"
+
+
 class Margin(StrEnum):
     """The simulated broker's margin rules."""
 

@@ -10,7 +10,7 @@ import sqlite3
 import stat
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import NEW_YORK, TradeStatus
@@ -101,4 +101,9 @@ def _exits(rows: Iterable[Mapping[str, str]]) -> Iterator[datetime]:
             yield day_from_stored(json.loads(row["limits"])[STORED_TIMETABLE]).exit_at
         except (KeyError, TypeError, ValueError):
             with suppress(TypeError, ValueError):
-                yield datetime.fromisoformat(row["trade_date"]).replace(hour=16, tzinfo=NEW_YORK)
+                yield _close_of(row["trade_date"])
+
+
+def _close_of(day: str) -> datetime:
+    """When the regular session ends of a day, with or without a time beside it."""
+    return datetime.combine(datetime.fromisoformat(day), time(16), NEW_YORK)

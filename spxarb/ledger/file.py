@@ -51,6 +51,8 @@ class LedgerFile:
         self.note = ""
         """A sentence where this is not the file itself as it is; empty otherwise."""
         self.tag = schema.read_meta(db)["tag"]
+        self.orphans: tuple[str, ...] = ()
+        """Sentences about rows without what they point at, where this opening has upgraded the file."""
         self._waits = BUSY_SECONDS
         self._db = db
 
@@ -91,7 +93,10 @@ class LedgerFile:
             try:
                 if not read_only:
                     prepare(db, path, mode, upgrade=version < schema.newest_version())
-                    return cls(db, path, read_only=False)
+                    file = cls(db, path, read_only=False)
+                    if 0 < version < schema.newest_version():
+                        file.orphans = tuple(schema.orphans(db))
+                    return file
                 return cls._to_read(db, path, mode, version)
             except BaseException:
                 db.close()

@@ -83,6 +83,11 @@ class Ledger:
         return self._file.note
 
     @property
+    def orphans(self) -> tuple[str, ...]:
+        """Sentences about rows without what they point at, for the command that upgraded an older file."""
+        return self._file.orphans
+
+    @property
     def tag(self) -> str:
         """Six hexadecimal digits that tell this ledger's orders from those of every other."""
         return self._file.tag

@@ -380,6 +380,30 @@ def price_states(db: Database) -> None:
     db.execute("ALTER TABLE marks ADD COLUMN states TEXT NOT NULL DEFAULT '[]'")
 
 
+def ledger_for_people(db: Database) -> None:
+    """A trade's day with its time, which earlier versions left out; each execution points at its order.
+
+    The time is that of the first order, which went out at once; without one that of the entry, else 00:00:00.
+    """
+    db.execute(
+        """
+        UPDATE trades SET trade_date = trade_date || ' ' || coalesce(
+            (SELECT time(substr(min(created_at), 12, 8)) FROM orders
+             WHERE trade_id = trades.id AND substr(created_at, 1, 10) = trade_date),
+            CASE WHEN substr(entry_time, 1, 10) = trade_date THEN time(substr(entry_time, 12, 8)) END,
+            '00:00:00')
+        WHERE length(trade_date) = 10 AND trade_date IS date(trade_date)
+        """
+    )
+    db.execute(
+        """
+        ALTER TABLE executions ADD COLUMN own_order TEXT
+        GENERATED ALWAYS AS (CASE WHEN purpose <> 'h' THEN order_ref END) VIRTUAL
+        REFERENCES orders (order_ref)
+        """
+    )
+
+
 MIGRATIONS: list[Callable[[Database], None]] = [
     first_tables,
     overnight_positions,
@@ -394,5 +418,6 @@ MIGRATIONS: list[Callable[[Database], None]] = [
     greeks_and_alerts,
     entry_limits,
     price_states,
+    ledger_for_people,
 ]
 """The nth, counted from 1, turns version n - 1 into version n."""

@@ -150,12 +150,12 @@ def prepare(db: Database, path: Path, mode: str, *, upgrade: bool) -> None:
     """The settings of a connection that writes, and this version's tables."""
     _use_wal(db, path)
     db.execute("PRAGMA synchronous = FULL")
-    db.execute("PRAGMA foreign_keys = ON")
     if upgrade:
         try:
             schema.upgrade(db, path, mode)
         except OSError as error:
             raise _unusable(path, f"no backup could be made before its upgrade: {error}") from error
+    db.execute("PRAGMA foreign_keys = ON")
     _check_meta(path, schema.read_meta(db), mode)
 
 

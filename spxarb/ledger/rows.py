@@ -1,7 +1,8 @@
 """Rows of the ledger and the values of the core: each field's column, and how it is written and read.
 
 Numbers are REAL with eight decimals, so that each comes back as the same number; days are ISO text, moments
-ISO 8601 with New York's offset, booleans 0 or 1; lists and objects are JSON. None is NULL, never 0.
+ISO 8601 with New York's offset, booleans 0 or 1; lists and objects are JSON. None is NULL, never 0. A trade's
+day has the time of its entry beside it, `2026-01-19 09:35:00` in New York, so that SQL sorts by it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import dataclass, fields
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,21 @@ def to_moment(value: datetime) -> str:
 
 def from_moment(value: str) -> datetime:
     return datetime.fromisoformat(value).astimezone(NEW_YORK)
+
+
+def to_day_and_time(trade: Trade) -> str:
+    """The trade's day and when its entry was decided, New York, whole seconds; 00:00:00: not known."""
+    at = trade.entry_time and trade.entry_time.astimezone(NEW_YORK)
+    known = at is not None and at.date() == trade.trade_date
+    return f"{trade.trade_date.isoformat()} {at if known else time():%H:%M:%S}"
+
+
+def from_day_and_time(value: str) -> date:
+    """The day of `2026-01-19 09:35:00`, or of `2026-01-19` alone. Raises ValueError for any other text."""
+    moment = datetime.fromisoformat(value)
+    if value not in {f"{moment:%Y-%m-%d}", f"{moment:%Y-%m-%d %H:%M:%S}"}:
+        raise ValueError(f"{value} is not a day with its time")
+    return moment.date()
 
 
 def day_range(since: date | None, until: date | None) -> tuple[str, str]:
@@ -164,7 +180,8 @@ def _named(*columns: Column) -> dict[str, Column]:
 
 
 TRADE: dict[str, Column] = {
-    **_named(_whole("id"), _day("trade_date"), Column("state", str, TradeState), _text("account")),
+    **_named(_whole("id"), Column("trade_date", date.isoformat, from_day_and_time)),
+    **_named(Column("state", str, TradeState), _text("account")),
     "spx": _contract("spx_contract"),
     "spy": _contract("spy_contract"),
     **_named(
@@ -346,7 +363,7 @@ def trade_columns(values: Mapping[str, object]) -> Row:
 
 def trade_to_row(trade: Trade) -> Row:
     """Without the id, which the database gives."""
-    return trade_columns(_fields(trade, TRADE.keys() - {"id"}))
+    return trade_columns(_fields(trade, TRADE.keys() - {"id"})) | {"trade_date": to_day_and_time(trade)}
 
 
 def trade_from_row(row: Mapping[str, Any]) -> Trade:
@@ -409,8 +426,10 @@ def matter_from_row(row: Mapping[str, Any]) -> Matter:
 
 
 def readable(row: Mapping[str, Any]) -> dict[str, object]:
-    """A row for a report: every column as stored, JSON opened where it is JSON."""
-    opened = {}
+    """A row of `trades` for a report: every column as stored, JSON opened where it is JSON, the day alone."""
+    opened: dict[str, object] = {}
+    with suppress(TypeError, ValueError):
+        opened["trade_date"] = from_day_and_time(row["trade_date"]).isoformat()
     for name in JSON_COLUMNS:
         with suppress(TypeError, ValueError):  # what is none stays as it stands there
             opened[name] = json.loads(row[name])

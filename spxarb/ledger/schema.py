@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import NEW_YORK
+from spxarb.ledger import views
 from spxarb.ledger.migrations import MIGRATIONS
 from spxarb.ledger.rows import to_moment
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlite_utils.db import Database
+
+
+ROWS_NAMED = 5
 
 
 def newest_version() -> int:
@@ -44,8 +48,11 @@ def version_of(meta: dict[str, str]) -> int:
 def upgrade(db: Database, path: Path, mode: str, *, saved: bool = True) -> None:
     """Bring the ledger to this version; an empty file becomes a ledger. `saved`: with a copy beside it first.
 
-    Another process may be doing the same: each step reads the version again once it may write.
+    Another process may be doing the same: each step reads the version again once it may write. Foreign keys
+    are not enforced meanwhile, or a row whose parent something else deleted would keep a table from being
+    rebuilt; `orphans` finds it afterwards.
     """
+    db.execute("PRAGMA foreign_keys = OFF")
     copied = not saved
     while version_of(read_meta(db)) < newest_version():
         with immediate(db):
@@ -53,11 +60,27 @@ def upgrade(db: Database, path: Path, mode: str, *, saved: bool = True) -> None:
             if done >= newest_version():
                 return
             with contextlib.nullcontext() if copied or done == 0 else _saved(path, done):
+                views.drop(db)
                 MIGRATIONS[done](db)
+            if done + 1 == newest_version():
+                views.create(db)
             if done == 0:
                 _write_facts(db, mode)
             put_meta(db, "schema_version", str(done + 1))
         copied = True
+
+
+def orphans(db: Database) -> list[str]:
+    """A sentence for each table in which rows point at a row that does not exist."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for table, row, parent, _ in db.execute("PRAGMA foreign_key_check").fetchall():
+        found.setdefault((table, parent), []).append(row)
+    return [
+        f"The ledger's {table} has {len(rows)} row{'s' * (len(rows) > 1)} without its row in {parent} "
+        f"(rowid {', '.join(map(str, rows[:ROWS_NAMED]))}{', ...' if len(rows) > ROWS_NAMED else ''}): "
+        "something else has written there; no command counts them."
+        for (table, parent), rows in found.items()
+    ]
 
 
 @contextmanager

@@ -82,6 +82,7 @@ class Settlements:
         """As stored, for reports, of the trades of these days, oldest first; both days inclusive."""
         return self._file.rows(
             "SELECT settlement_stages.* FROM settlement_stages JOIN trades ON trades.id = trade_id "
-            "WHERE trade_date BETWEEN ? AND ? ORDER BY trade_id, leg, at, settlement_stages.rowid",
+            "WHERE substr(trade_date, 1, 10) BETWEEN ? AND ? "
+            "ORDER BY trade_id, leg, at, settlement_stages.rowid",
             *day_range(since, until),
         )

@@ -47,7 +47,8 @@ class UnreadableTrade:
         return f"Trade {self.id} cannot be read: {lower_first(self.why)}"
 
 
-OF_DAYS = "(trade_date BETWEEN ? AND ? OR trade_date IS NOT date(trade_date))"
+DAY = "substr(trade_date, 1, 10)"
+OF_DAYS = f"({DAY} BETWEEN ? AND ? OR {DAY} IS NOT date(trade_date))"
 """What cannot be read as a day may be any: such a row is named wherever days are asked for."""
 
 
@@ -118,18 +119,18 @@ class Trades:
     def handed_over(self, day: date) -> list[Trade]:
         """The day's trades that a human took, whatever became of them, in the order of their hand-over."""
         return self._trades(
-            "WHERE handed_over_at IS NOT NULL AND trade_date = ? ORDER BY handed_over_at, id", day.isoformat()
+            f"WHERE handed_over_at IS NOT NULL AND {DAY} = ? ORDER BY handed_over_at, id", day.isoformat()
         )
 
     def last_day(self) -> date | None:
         """The newest trade's day, None without any trade."""
-        day = self._file.value("SELECT max(trade_date) FROM trades WHERE trade_date IS date(trade_date)")
+        day = self._file.value(f"SELECT max({DAY}) FROM trades WHERE {DAY} IS date(trade_date)")  # noqa: S608
         return None if day is None else date.fromisoformat(day)
 
     def count_filled(self, day: date) -> int:
         """How many of the day's trades had any execution: each counts toward the day's maximum."""
         count = self._file.value(
-            "SELECT count(*) FROM trades WHERE trade_date = ? AND id IN (SELECT trade_id FROM executions)",
+            f"SELECT count(*) FROM trades WHERE {DAY} = ? AND id IN (SELECT trade_id FROM executions)",  # noqa: S608
             day.isoformat(),
         )
         return int(count)

@@ -53,6 +53,8 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
             try:
                 ledger = stack.enter_context(_ledger(config, read_only=command in READERS))
                 context = JobContext(command, config, ledger, 0, problem)
+                for sentence in ledger.orphans:
+                    log.warning("%s", sentence)
                 if command not in READERS:
                     context.run_id = _begin(context, arguments)
                 context.open_at_start = tuple(ledger.trades.open())

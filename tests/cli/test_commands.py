@@ -85,7 +85,6 @@ def test_the_version_is_the_packages(spxarb):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "Missing command"),
         (["entr"], "enter"),
         (["closeall"], "close-all"),
         (["enter", "--dry-rnu"], "Did you mean --dry-run?"),
@@ -350,6 +349,17 @@ def test_the_schemas_are_the_ones_that_the_result_types_write():
 
 
 @pytest.mark.parametrize("command", RESULT_TYPES)
+def test_every_key_of_every_object_is_described(command):
+    whole = schema(command)
+    for name, one in {command: whole, **whole.get("$defs", {})}.items():
+        assert one["description"], name
+        for key, kind in one["properties"].items():
+            assert kind.get("description"), (
+                f"{name}.{key}: a sentence below it, or in tools/docs/json_words.py"
+            )
+
+
+@pytest.mark.parametrize("command", RESULT_TYPES)
 def test_a_result_without_any_figure_is_as_its_schema_says_and_a_key_too_few_or_too_many_is_not(command):
     Draft202012Validator.check_schema(schema(command))
     fits = Draft202012Validator(schema(command)).is_valid
@@ -365,7 +375,8 @@ def test_every_option_has_a_sentence_in_the_reference_and_in_help(spxarb):
         _, text, _ = spxarb(verb, "--help")
         for option in command.params:
             assert option.help, f"{verb} {option.name}"
-            assert option.opts[0] in text
+            name = option.opts[0] if option.opts[0].startswith("-") else option.metavar
+            assert name in text
 
 
 def test_the_exit_codes_are_all_documented_in_order():

@@ -16,6 +16,7 @@ from spxarb.core.model import (
 )
 from spxarb.core.records import Fill, OrderRecord, Purpose, Trade
 from spxarb.core.trades import TradeState
+from spxarb.ledger.rows import order_to_row
 
 D = Decimal
 DAY = date(2026, 2, 13)
@@ -58,6 +59,20 @@ def a_fill(trade, exec_id="0001.01.01", *, commission="1.30", estimated=False, *
         D(commission),
         estimated,
     )
+
+
+def record(ledger, fill):
+    """Record the execution, its order before it: none of ours fills an order that is not in the ledger."""
+    execution = fill.execution
+    known = ledger._file.rows("SELECT 1 FROM orders WHERE order_ref = ?", execution.order_ref)
+    if fill.purpose is not Purpose.BY_HAND and not known:
+        contract = ledger.trades.get(fill.trade_id).contract(fill.leg)
+        ticket = OrderTicket(execution.order_ref, contract, execution.side, 1, None)
+        order = OrderRecord(
+            ticket, fill.trade_id, fill.leg, fill.purpose, 1, 1, 0, execution.time, final=True
+        )
+        ledger._file.insert("orders", order_to_row(order))
+    return ledger.fills.record(fill)
 
 
 def steps_of(ledger, ref):

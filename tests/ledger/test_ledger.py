@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from disk import contents, refused
-from samples import NOW, a_fill, a_trade
+from samples import NOW, a_fill, a_trade, record
 
 from spxarb.errors import RefusedError
 from spxarb.ledger.ledger import Ledger
@@ -73,7 +73,7 @@ def test_methods_that_write_join_the_open_transaction(ledger):
     def several():
         with ledger.write():
             trade = ledger.trades.create(a_trade())
-            ledger.fills.record(a_fill(trade))
+            record(ledger, a_fill(trade))
             ledger.trades.update(trade.id, note="x")
             ledger.state.refresh(NOW, 1, None, 1)
             ledger.bind_account("DU1")

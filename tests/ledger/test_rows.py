@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from samples import DAY, NOW, D, a_trade
+from samples import DAY, NOW, D, a_trade, record
 
 from spxarb.core.model import (
     NEW_YORK,
@@ -45,7 +45,7 @@ def test_a_trade_is_stored_in_plain_sql_types(ledger, path):
             "exit_reason, final_pnl, status FROM trades"
         ).fetchone()
     assert row == (
-        "2026-02-13", 683.12, 683.0, 6835.0, 412.35, "2026-02-13T09:35:00-05:00", 1, "TIME", None, "ACTIVE",
+        "2026-02-13 09:35:00", 683.12, 683.0, 6835.0, 412.35, "2026-02-13T09:35:00-05:00", 1, "TIME", None, "ACTIVE",
     )  # fmt: skip
 
 
@@ -255,11 +255,11 @@ def test_an_order_comes_back_exactly(ledger, record):
 @roundtrip
 @given(fill=fills)
 def test_an_execution_comes_back_exactly(ledger, fill):
-    emptied(ledger, "executions", "trades")
+    emptied(ledger, "executions", "orders", "trades")
     ledger._file._db.execute("DELETE FROM sqlite_sequence")
     assert ledger.trades.create(a_trade()).id == 1
-    assert ledger.fills.record(fill)
-    assert not ledger.fills.record(fill)
+    assert record(ledger, fill)
+    assert not record(ledger, fill)
     assert ledger.fills.of_trade(1) == [fill]
     day = fill.execution.time.date()
     assert [row["exec_id"] for row in ledger.fills.rows(day, day)] == [fill.execution.exec_id]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from disk import as_nobody, mode_of, python, refused
-from samples import DAY, NOW, D, a_fill, a_trade, an_order, commands
+from samples import DAY, NOW, D, a_fill, a_trade, an_order, commands, record
 
 from spxarb.core.model import LegName
 from spxarb.core.results.rows import DayRow, ExecutionRow, MatterRow, SettlementRow, TradeRow
@@ -42,7 +42,7 @@ def test_the_promised_columns_come_first_in_their_order(ledger, table, promised)
 
 def test_every_column_of_a_table_is_a_field_of_its_row_in_a_report(ledger):
     trade = ledger.trades.create(a_trade())
-    ledger.fills.record(a_fill(trade))
+    record(ledger, a_fill(trade))
     ledger.days.write_summary({"date": DAY})
     ledger.matters.raise_("lost:1", "compare", trade.id, NOW)
     ledger.settlements.add_figure(
@@ -74,7 +74,7 @@ def test_users_own_statements_work(ledger, path):
             "SELECT date, trades_count, total_pnl, net_pnl FROM daily_summary ORDER BY date DESC LIMIT 10;"
         ).fetchall()
     assert [row[0] for row in trades] == [1]
-    assert trades[0][1] == today.isoformat()
+    assert trades[0][1] == f"{today} 00:00:00"
     assert len(days) == 10
     assert days[0] == (today.isoformat(), 1, 40.5, 30.0)
 

@@ -6,7 +6,7 @@ import dataclasses
 from datetime import timedelta
 
 import pytest
-from samples import DAY, NOW, SPY, D, a_fill, a_trade
+from samples import DAY, NOW, SPY, D, a_fill, a_trade, record
 
 from spxarb.core.greeks import GreekSource, PositionGreeks
 from spxarb.core.records import Mark
@@ -80,9 +80,9 @@ def test_any_fill_counts_a_trade_once_toward_the_days_maximum(ledger):
     filled, unfilled, yesterday = (
         ledger.trades.create(a_trade(trade_date=day)) for day in (DAY, DAY, DAY - timedelta(days=1))
     )
-    ledger.fills.record(a_fill(filled, "1.01"))
-    ledger.fills.record(a_fill(filled, "2.01"))
-    ledger.fills.record(a_fill(yesterday, "3.01"))
+    record(ledger, a_fill(filled, "1.01"))
+    record(ledger, a_fill(filled, "2.01"))
+    record(ledger, a_fill(yesterday, "3.01"))
     assert ledger.trades.count_filled(DAY) == 1
     assert ledger.fills.of_trade(unfilled.id) == []
 

@@ -206,7 +206,7 @@ def test_a_trade_lost_from_sight_gets_its_executions_and_its_result_from_the_sta
             assert (shown["status"]["open_positions"], shown["performance"]["active_positions"]) == (0, 0)
             assert (position["current_pnl"], shown["performance"]["unrealized_pnl"]) == (None, 0)
             assert "Trade 1 is not open any more: its calls are of" in " ".join(shown["notes"])
-        day = str(the_trade(stage)["trade_date"])
+        day = str(the_trade(stage)["trade_date"])[:10]
         file = written(stage, since=day, until=day, references=references)
         before = dump(stage, "system_state")
         read = reconcile(stage, file)

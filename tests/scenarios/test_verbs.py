@@ -112,7 +112,11 @@ def test_fill_prices_and_credit_are_the_executions_and_the_account_agrees_to_the
 def test_after_an_entry_the_ledger_knows_the_trade_its_orders_its_decision_and_the_run(entered):
     stage, done = entered
     (trade,) = stage.sql(f"SELECT {', '.join(TRADES)} FROM trades")
-    assert (trade["id"], trade["trade_date"], trade["status"]) == (done["trade_id"], DAY, "ACTIVE")
+    assert (trade["id"], trade["trade_date"], trade["status"]) == (
+        done["trade_id"],
+        f"{DAY} 09:35:00",
+        "ACTIVE",
+    )
     assert trade["entry_credit"] == done["credit"]["net"]
     assert trade["commissions"] == done["credit"]["commissions"]
     assert (trade["spy_price"], trade["spx_price"]) == (done["prices"]["spy"], done["prices"]["spx"])
@@ -778,6 +782,7 @@ def test_the_day_in_one_row_means_what_the_contract_says(stage):
     assert done["trades"] == [
         {
             **trade,
+            "trade_date": trade["trade_date"][:10],  # the day alone, as in every other object
             **{
                 name: json.loads(trade[name])
                 for name in ("spx_contract", "spy_contract", "residual", "limits")
@@ -1139,7 +1144,11 @@ def test_the_users_own_sql_works_as_written(traded, tmp_path):
     assert (day, count) == (DAY, 2)
     assert total > net
     with closing(sqlite3.connect(copy)) as db:
-        assert {row[0] for row in db.execute("SELECT trade_date FROM trades")} == {DAY}
+        assert {row[0] for row in db.execute("SELECT date(trade_date) FROM trades")} == {DAY}
+        today = (
+            "SELECT id FROM trades WHERE date(trade_date) = (SELECT today FROM v_today) ORDER BY trade_date"
+        )
+        assert db.execute(today).fetchall() == [(1,), (2,)], "the simulator's day is the gateway's"
         db.execute("UPDATE trades SET trade_date = date('now')")
         found = db.execute(
             "SELECT * FROM trades WHERE date(trade_date) = date('now') ORDER BY trade_date DESC;"

@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from samples import record
 
 from spxarb.core.model import NEW_YORK, Contract, Execution, ExitReason, LegName, Side
 from spxarb.core.records import Fill, Purpose, Trade
@@ -44,7 +45,7 @@ def trade_fill(ledger, trade, exec_id, leg, side, quantity, price, purpose=Purpo
         exec_id, f"spxarb:4f1c:{trade.id}:{leg}:{purpose}1", 1, 1, 9, contract.con_id, contract.symbol, side,
         D(quantity), D(price), NOON, "DU1", commission=D(1),
     )  # fmt: skip
-    ledger.fills.record(Fill(execution, trade.id, leg, purpose, D(1), commission_estimated=False))
+    record(ledger, Fill(execution, trade.id, leg, purpose, D(1), commission_estimated=False))
 
 
 def test_no_other_code_changes_the_state_of_a_trade():

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 import pytest
+from samples import record
 
 from spxarb.config.load import Config
 from spxarb.core.model import NEW_YORK, Contract, Execution, LegName, Side
@@ -45,8 +46,8 @@ def closed_trade(context: JobContext) -> None:
         execution = Execution(
             f"{number}.01", ref, 1, 1, 9, 1, "SPX", side, D(1), D(20), at("09:36"), "DU1", commission=D(1)
         )  # fmt: skip
-        ledger.fills.record(
-            Fill(execution, trade.id, LegName.SPX, Purpose.ENTRY, D(1), commission_estimated=False)
+        record(
+            ledger, Fill(execution, trade.id, LegName.SPX, Purpose.ENTRY, D(1), commission_estimated=False)
         )
 
 

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 import pytest
+from samples import record
 
 from spxarb.core.model import NEW_YORK, Contract, Execution, LegName, Side
 from spxarb.core.records import Fill, Purpose, Settlement, Trade
@@ -36,7 +37,7 @@ def fill(ledger, trade, leg, side, quantity, price):
         f"{leg}.01", f"spxarb:4f1c:{trade.id}:{leg}:e1", 1, 1, 9, contract.con_id, contract.symbol, side,
         D(quantity), D(price), EVENING.replace(hour=9), "DU1", commission=D(1),
     )  # fmt: skip
-    ledger.fills.record(Fill(execution, trade.id, leg, Purpose.ENTRY, D(1), commission_estimated=False))
+    record(ledger, Fill(execution, trade.id, leg, Purpose.ENTRY, D(1), commission_estimated=False))
 
 
 @pytest.fixture

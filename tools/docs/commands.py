@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spxarb.cli.commands import tree
+from spxarb.cli.usage import ROOT, USAGE, codes_of
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LIBRARYS_OWN = ("install_completion", "show_completion")
+"""Options of the program itself that the parser's library brings, in words of its own version."""
 _INTRO = """\
 # Commands
 
@@ -16,22 +22,39 @@ Generated from the command line's own parser; `spxarb COMMAND --help` says the s
 `spxarb [--config FILE] COMMAND [OPTIONS]`. `--config` may also stand after the command. With `--json` a
 command prints one JSON object on stdout, with all its keys, on every exit but 2; the schema of each is in
 `docs/json/`. Logs and the one line of a failure go to stderr. [Exit codes](exit-codes.md) mean the same for
-all commands; the [glossary](glossary.md) explains the words.
+all commands; the [glossary](glossary.md) explains the words. The same as a manual page: `spxarb.1`.
+
+`spxarb` alone shows its help, and is exit 2: a timer whose command was forgotten must not look well.
+`spxarb --install-completion` teaches bash, zsh or fish to complete commands, options and their values.
 """
 
 
 def commands() -> str:
     """The text of `docs/commands.md`."""
     root = tree()
-    parts = [_INTRO, "\n## spxarb\n\n", root.help, "\n\n", _table(root)]
+    parts = [_INTRO, "\n## spxarb\n\n", root.help, "\n\n", _table(root), _examples(ROOT)]
     for name, command in root.commands.items():
         link = f"With `--json`: [json/{name}.json](json/{name}.json)."
         parts += [f"\n## {name}\n\n", command.help, f" {link}\n\n", _table(command)]
+        parts += [_examples(USAGE[name].examples), _codes(name)]
     return "".join(parts)
 
 
+def _examples(examples: Sequence[tuple[str, str]]) -> str:
+    if not examples:
+        return ""
+    width = max(len(line) for line, _ in examples)
+    lines = [f"{line:<{width}}  # {says}\n" for line, says in examples]
+    return "".join(["\n```sh\n", *lines, "```\n"])
+
+
+def _codes(command: str) -> str:
+    (_, done), *others = codes_of(command)
+    return f"\nExit codes: 0, {done}; else [{', '.join(str(code) for code, _ in others)}](exit-codes.md).\n"
+
+
 def _table(command: Any) -> str:
-    rows = [_row(option) for option in command.params]
+    rows = [_row(option) for option in command.params if option.name not in LIBRARYS_OWN]
     return "".join(["| option | meaning | default |\n|---|---|---|\n", *rows])
 
 

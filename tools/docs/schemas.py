@@ -22,6 +22,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from spxarb.core.result import RESULT_TYPES, result_type
+from tools.docs.json_words import words_of
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 FOLDER = Path("docs") / "json"
@@ -47,20 +48,20 @@ def schemas() -> dict[str, str]:
 def schema(command: str) -> Schema:
     """The schema of a command's JSON object."""
     definitions: dict[str, Schema] = {}
-    body = _object(result_type(command), definitions)
-    body["properties"]["command"] = {"const": command}
+    body = _object(result_type(command), definitions, command)
+    body["properties"]["command"] = {"const": command, "description": "The command that ran."}
     head = {"$schema": DIALECT, "title": f"spxarb {command} --json"}
     return {**head, **body, **({"$defs": dict(sorted(definitions.items()))} if definitions else {})}
 
 
-def _object(cls: type, definitions: dict[str, Schema]) -> Schema:
-    """Every field required, none beside them."""
+def _object(cls: type, definitions: dict[str, Schema], owner: str = "") -> Schema:
+    """Every field required, none beside them. `owner`: how `json_words` calls it, if not by its class."""
     hints, said = _hints(cls), _descriptions(cls)
     properties = {}
     for part in fields(cls):
         properties[part.name] = dict(_of_type(hints[part.name], definitions))
-        if part.name in said:
-            properties[part.name]["description"] = said[part.name]
+        if text := said.get(part.name) or words_of(owner or cls.__name__, part.name):
+            properties[part.name]["description"] = text
     return {
         "description": " ".join((cls.__doc__ or "").split()),
         "type": "object",

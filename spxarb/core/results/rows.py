@@ -235,3 +235,5 @@ class ExecutionRow(Row):
     """What the schedule of fees expected, kept beside what was reported."""
     source: SourceText
     """api: the gateway reported it; statement: it was supplied from the account's statement."""
+    own_order: str | None
+    """The order of ours that it filled; null: a human's, by hand."""

@@ -1,19 +1,26 @@
-"""What `sim` answers once it listens."""
+"""What `sim` answers once it listens, or once its clock was moved."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from spxarb.core.result import Result
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 @dataclass(frozen=True, kw_only=True)
 class SimResult(Result):
-    """Where the simulated gateway listens."""
+    """Where the simulated gateway listens; of `set-time` and `step`, what its clock shows then."""
 
     host: str | None = None
     port: int | None = None
     """For clients of the API."""
     control_port: int | None = None
+    """For `sim set-time`, `sim step` and the control protocol."""
     market: str | None = None
     """The day that it plays, in words."""
+    time: datetime | None = None
+    """The market's time, after the clock was moved."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 
 
@@ -65,5 +66,7 @@ REGIMES: dict[str, Regime] = {
 def regime(name: str) -> Regime:
     """The regime of a name. Raises ValueError with the known names."""
     if name not in REGIMES:
-        raise ValueError(f"unknown regime {name!r}; known: {', '.join(REGIMES)}")
+        near = difflib.get_close_matches(name, REGIMES, 1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"unknown regime {name!r}; known: {', '.join(REGIMES)}{meant}")
     return REGIMES[name]

@@ -1,0 +1,72 @@
+"""`sim set-time` and `sim step`: the clock of a gateway in another terminal, moved by a command."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from spxarb.sim.control import RunningSim
+from tools.docs.schemas import schema
+
+
+def spxarb(*words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "spxarb", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def sim():
+    with RunningSim(date="2026-02-10", at="09:35", speed=0) as running:
+        yield running
+
+
+def test_the_clock_goes_where_it_is_told_and_never_back(sim):
+    control = "--control", sim.control_port
+    moves = {
+        ("set-time", "09:40"): "09:40:00",
+        ("set-time", "2026-02-10T09:41:30"): "09:41:30",
+        ("set-time", "2026-02-10 14:42:00+00:00"): "09:42:00",
+        ("step",): "09:43:00",
+        ("step", "90"): "09:44:30",
+        ("step", "30s"): "09:45:00",
+        ("step", "5m"): "09:50:00",
+        ("step", "0.5h"): "10:20:00",
+        ("set-time", "15:45"): "15:45:00",
+    }
+    for words, clock in moves.items():
+        done = spxarb("sim", *words, *control)
+        assert (done.returncode, done.stderr) == (0, ""), words
+        assert clock in done.stdout, words
+        assert f"{sim.control.time():%H:%M:%S}" == clock
+    back = spxarb("sim", "set-time", "09:35", *control)
+    assert (back.returncode, back.stdout) == (2, "")
+    assert "shows 2026-02-10 15:45:00 and never goes back" in back.stderr
+    told = spxarb("sim", "step", "1m", *control, "--json")
+    found = json.loads(told.stdout)
+    Draft202012Validator(schema("sim")).validate(found)
+    assert (found["time"], found["control_port"]) == ("2026-02-10T15:46:00-05:00", sim.control_port)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("set-time", "11:00"), 2, "--control PORT"),
+        (("set-time", "--control", "4011"), 2, "set-time wants a New York time"),
+        (("set-time", "noon", "--control", "sim"), 2, "'noon' is no time such as 15:45"),
+        (("step", "a while", "--control", "sim"), 2, "'a while' is no duration such as 90"),
+        (("step", "-5", "--control", "sim"), 2, "-5"),
+        (("step", "--control", "1"), 4, "No simulated gateway answers at the control port 127.0.0.1:1"),
+        (("step", "--control", "client"), 4, "Name the control port that `spxarb sim` printed"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_moves_nothing(sim, words, code, said):
+    before = sim.control.time()
+    ports = {"sim": sim.control_port, "client": sim.port}
+    done = spxarb("sim", *(ports.get(word, word) for word in words))
+    assert (done.returncode, done.stderr.count("\n")) == (code, 1), done.stderr
+    assert said in done.stderr
+    assert sim.control.time() == before

@@ -1,0 +1,77 @@
+"""`make setup` and `make clean` leave a virtual environment alone that they did not make."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.markdown import ROOT
+
+pytestmark = [
+    pytest.mark.outside,
+    pytest.mark.skipif(shutil.which("make") is None, reason="no make here"),
+]
+PYTHON = """\
+#!/bin/sh
+echo "$@" >> "$(dirname "$0")/../called"
+case "$*" in *version_info*) exit {unfit};; *) exit 0;; esac
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The project's Makefile, and nothing that it could install."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "pyproject.toml").touch()
+    return tmp_path
+
+
+def make(folder, *words):
+    command = ["make", "-C", folder, *words, f"PYTHON={sys.executable}"]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def environment(folder, *, unfit=0):
+    """A virtual environment of the user's, in which something of his lies."""
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    python = folder / ".venv" / "bin" / "python"
+    python.write_text(PYTHON.format(unfit=unfit))
+    python.chmod(0o755)
+    kept = folder / ".venv" / "mine"
+    kept.touch()
+    return kept
+
+
+def test_an_environment_that_is_there_is_used_and_not_removed(folder):
+    kept = environment(folder)
+    for words in (["setup"], ["-B", "setup"], ["clean"]):
+        done = make(folder, *words)
+        assert (done.returncode, kept.exists()) == (0, True), done.stderr
+    assert "-m pip install" in (folder / ".venv" / "called").read_text()
+    assert "it stays" in done.stdout
+
+
+def test_one_whose_python_does_not_fit_stays_and_the_line_says_what_to_do(folder):
+    kept = environment(folder, unfit=1)
+    done = make(folder, "setup")
+    assert (done.returncode, kept.exists()) == (2, True)
+    assert "make VENV=" in done.stderr
+
+
+def test_a_link_to_an_environment_elsewhere_is_not_removed(folder):
+    (folder / ".venv").symlink_to(folder / "gone")
+    assert make(folder, "setup").returncode == 2
+    assert (folder / ".venv").is_symlink()
+
+
+def test_one_that_make_made_is_made_anew_and_removed(folder):
+    kept = environment(folder)
+    (folder / ".venv" / "made-by-make").touch()
+    make(folder, "setup")  # there is nothing to install here
+    assert not kept.exists()
+    assert (folder / ".venv" / "pyvenv.cfg").exists()
+    assert make(folder, "clean").returncode == 0
+    assert not (folder / ".venv").exists()
