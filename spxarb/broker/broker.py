@@ -20,6 +20,7 @@ from spxarb.broker.lists import AccountLists, ask_time, together
 from spxarb.broker.questions import RefusalError
 from spxarb.core.broker_codes import NO_SUCH_CONTRACT
 from spxarb.core.broker_words import Message, told
+from spxarb.core.masks import quoted
 from spxarb.core.model import BrokerSnapshot, Quote, TickRule
 from spxarb.errors import GatewayError, RefusedError
 
@@ -434,11 +435,11 @@ async def _logged_on(
 
 def chosen_account(endpoint: Endpoint, managed: Sequence[str]) -> str:
     """The account to trade, of those that the gateway manages; RefusedError when it does not fit the mode."""
-    where, names = f"{endpoint.host}:{endpoint.port}", ", ".join(managed)
+    where, names = f"{endpoint.host}:{endpoint.port}", ", ".join(map(quoted, managed))
     if endpoint.account:
         if endpoint.account not in managed:
             raise RefusedError(
-                f"The gateway at {where} manages {names}, not the configured account {endpoint.account}",
+                f"The gateway at {where} manages {names}, not the configured account {quoted(endpoint.account)}",
                 mend="Set ib.account, or log the Gateway in as the right user",
             )
         account = endpoint.account
@@ -450,7 +451,7 @@ def chosen_account(endpoint: Endpoint, managed: Sequence[str]) -> str:
     kind = "sim" if account.startswith("SIM") else "paper" if account.startswith("D") else "live"
     if kind != endpoint.mode:
         raise RefusedError(
-            f"Account {account} at {where} is a {kind} account, and trading.mode is {endpoint.mode}",
+            f"Account {quoted(account)} at {where} is a {kind} account, and trading.mode is {endpoint.mode}",
             risk="Nothing was sent",
             mend="Connect to the right port (4002 paper, 4001 live) or set trading.mode",
         )

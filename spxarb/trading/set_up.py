@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from spxarb.config.load import CONFIG_VARIABLE, load
+from spxarb.config.load import load
+from spxarb.config.variables import CONFIG_VARIABLE
 from spxarb.core.model import NEW_YORK
 from spxarb.core.results.doctor import DoctorLine
 from spxarb.core.sentences import sentence, upper_first

@@ -8,7 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spxarb.config.load import (
+from spxarb.config.schema import SECTIONS, expected
+from spxarb.config.variables import (
     CONFIG_VARIABLE,
     ENVIRONMENT,
     FLEX_QUERY_VARIABLE,
@@ -16,7 +17,6 @@ from spxarb.config.load import (
     NOTIFY_VARIABLE,
     WAIT_VARIABLE,
 )
-from spxarb.config.schema import SECTIONS, expected
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
