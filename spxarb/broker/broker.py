@@ -439,7 +439,8 @@ def chosen_account(endpoint: Endpoint, managed: Sequence[str]) -> str:
     if endpoint.account:
         if endpoint.account not in managed:
             raise RefusedError(
-                f"The gateway at {where} manages {names}, not the configured account {quoted(endpoint.account)}",
+                f"The gateway at {where} manages {names}, "
+                f"not the configured account {quoted(endpoint.account)}",
                 mend="Set ib.account, or log the Gateway in as the right user",
             )
         account = endpoint.account

@@ -75,6 +75,11 @@ def show_csv(result: Result, table: str, output: Path | None, *, quiet: bool = F
     return 0
 
 
+def show_text(text: str, command: str) -> int:
+    """A text as it is, to stdout. Returns the exit code."""
+    return _unwritten(write(text), command)
+
+
 def say(line: str, *, stderr: bool = False) -> None:
     """One line of progress to stdout, or to stderr where stdout belongs to JSON."""
     write(_clean(line) + "\n", sys.stderr if stderr else sys.stdout)

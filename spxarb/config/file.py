@@ -266,8 +266,12 @@ def text_as_value(text: str, kind: str) -> object:
         return {word: on for on, words in _BOOLEANS.items() for word in words}.get(bare.lower(), text)
     if kind == "whole" and _INT.match(bare):
         return int(bare)
-    if kind == "number" and _FLOAT.match(bare):
-        return int(bare) if _INT.match(bare) else float(bare)
+    if kind == "number" and _FLOAT.match(bare.lower()):
+        return (
+            int(bare)
+            if _INT.match(bare)
+            else float(bare.lower().replace(".inf", "inf").replace(".nan", "nan"))
+        )
     return bare
 
 

@@ -102,7 +102,7 @@ class Config(Sections):
         Raises ConfigError when this version cannot use what was stored.
         """
         settings = [
-            Setting(f"{section}.{name}", value, f"{section}.{name}", Source.DEFAULT, "the trade")
+            Setting(f"{section}.{name}", value, f"{section}.{name}", Source.DEFAULT)
             for section in LIMIT_SECTIONS
             for name, value in limits.get(section, {}).items()
         ]
@@ -133,6 +133,8 @@ class Reading:
     config: Config
     sources: Sources
     problems: tuple[Problem, ...]
+    accepted: tuple[tuple[Setting, object], ...] = ()
+    """Each good setting with its value, the weakest first."""
     lost_ledger: Path | None = None
 
     def stopping(self, verb: str = "") -> list[Problem]:
@@ -154,11 +156,11 @@ def load(
     """
     reading = read(path, environ, overrides)
     if reading.stopping(verb):
-        raise _invalid(reading.sources.file, reading.problems)
+        raise invalid(reading.sources.file, reading.problems)
     return reading.config
 
 
-def _invalid(source: Path | None, problems: Sequence[Problem]) -> ConfigError:
+def invalid(source: Path | None, problems: Sequence[Problem]) -> ConfigError:
     where = f"The configuration {source}" if source else "The configuration"
     return ConfigError(
         f"{where} is invalid: {'; '.join(map(str, problems))}", mend="Fix this and run it again"
@@ -167,7 +169,7 @@ def _invalid(source: Path | None, problems: Sequence[Problem]) -> ConfigError:
 
 def without_settings(config: Config) -> ConfigError:
     """What to tell of a file found in a default place that holds no setting."""
-    return _invalid(config.source, [Problem(NO_SETTING)])
+    return invalid(config.source, [Problem(NO_SETTING)])
 
 
 def salvage(
@@ -256,7 +258,7 @@ def read(
         overruled=tuple(_overruled(built)),
         advice=tuple(_advice(usable, problems)),
     )
-    return Reading(config, sources, problems, _lost_ledger(sources, built))
+    return Reading(config, sources, problems, built.accepted, _lost_ledger(sources, built))
 
 
 def _without_bad_dashboard(built: _Built, problems: Sequence[Problem]) -> Sections:

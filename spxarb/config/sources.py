@@ -42,16 +42,24 @@ class Source(StrEnum):
 class Setting:
     """One value as it was given.
 
-    `where`: for problems, in words. `place`: the file with its line, or the variable. `folder`: what a
-    relative path counts from; None: the working folder.
+    `where`: for problems, in words. `file` and `line`, `variable`: where it stands. `folder`: what a relative
+    path counts from; None: the working folder.
     """
 
     key: str
     value: object
     where: str
     source: Source
-    place: str
+    file: Path | None = None
+    line: int | None = None
+    variable: str = ""
     folder: Path | None = None
+
+    @property
+    def place(self) -> str:
+        """Where it stands, in words."""
+        line = f" (line {self.line})" if self.line else ""
+        return " in ".join(filter(None, [self.variable, f"{self.file}{line}" if self.file else ""]))
 
     @property
     def is_path(self) -> bool:
@@ -105,8 +113,8 @@ def gather(
     return Sources(
         settings=(
             *from_file,
-            *_from_variables(local.values, Source.DOTENV, str(local.path)),
-            *_from_variables(real, Source.ENVIRONMENT, ""),
+            *_from_variables(local.values, Source.DOTENV, local.path),
+            *_from_variables(real, Source.ENVIRONMENT, None),
             *_from_options(overrides or {}),
         ),
         problems=(*([] if hollow else file_problems), *local.problems),
@@ -149,7 +157,7 @@ def _env_file(file: Path | None) -> _EnvFile:
     return found
 
 
-def _from_variables(text: Mapping[str, str], source: Source, file: str) -> list[Setting]:
+def _from_variables(text: Mapping[str, str], source: Source, file: Path | None) -> list[Setting]:
     beside = " in .env" if source is Source.DOTENV else ""
     return [
         Setting(
@@ -157,7 +165,8 @@ def _from_variables(text: Mapping[str, str], source: Source, file: str) -> list[
             text_as_value(text[name], kind),
             f"{name}{beside} ({key})",
             source,
-            f"{name} in {file}" if file else name,
+            file=file,
+            variable=name,
         )
         for name, (key, kind) in ENVIRONMENT.items()
         if name in text
@@ -169,7 +178,7 @@ def _from_options(overrides: Mapping[str, object]) -> list[Setting]:
     for key in overrides:
         field_of(key)
     return [
-        Setting(key, value, f"option {key}", Source.OPTION, f"option {key}")
+        Setting(key, value, f"option {key}", Source.OPTION, variable=f"option {key}")
         for key, value in overrides.items()
         if value is not None
     ]
@@ -199,9 +208,15 @@ def _from_file(file: Path, named_by: str) -> tuple[list[Setting], list[Problem]]
 
 
 def _setting(key: str, value: object, document: Document, file: Path) -> Setting:
-    line = document.lines.get(key)
-    place = f"{file} (line {line})" if line else str(file)
-    return Setting(key, value, _where(key, document), Source.YAML, place, file.parent)
+    return Setting(
+        key,
+        value,
+        _where(key, document),
+        Source.YAML,
+        file=file,
+        line=document.lines.get(key),
+        folder=file.parent,
+    )
 
 
 def _where(key: str, document: Document) -> str:
