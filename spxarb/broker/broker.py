@@ -26,7 +26,7 @@ from spxarb.errors import GatewayError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-    from datetime import date, datetime
+    from datetime import date, datetime, tzinfo
     from decimal import Decimal
 
     from spxarb.broker.convert import ContractDetails
@@ -106,6 +106,16 @@ class Broker(AccountLists):
     def messages(self) -> list[Message]:
         """What the gateway said of nothing that we asked or sent, such as of the account, oldest first."""
         return self._wire.messages
+
+    @property
+    def zones(self) -> set[tzinfo | None]:
+        """Time zones that the gateway may live in; None: one that is not known."""
+        return self._wire.zones
+
+    def data_refusal(self, con_id: int) -> str:
+        """The gateway's code and words where it refuses the data of a watched contract, else empty."""
+        line = self._wire.feed.line(con_id)
+        return line.refused if line else ""
 
     def farm_trouble(self) -> str:
         """What the gateway last said of a broken farm that SPX or SPY may come from; empty for none."""

@@ -128,6 +128,9 @@ def doctor(
             "--margin", help="Ask the broker by what-if orders what one spread needs; takes a minute."
         ),
     ] = False,
+    send_test: Annotated[
+        bool, typer.Option("--send-test", help="Send an alert, to see that it arrives.")
+    ] = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> int:
@@ -137,7 +140,7 @@ def doctor(
     def job(_: object) -> Result:
         from spxarb.jobs import doctor  # noqa: PLC0415 -- only this command needs it
 
-        return doctor.run(call.config, margin=margin)
+        return doctor.run(call.config, margin=margin, send_test=send_test)
 
     return run(call, job, sandbox=True)
 

@@ -201,6 +201,19 @@ def connect(path: Path, *, frozen: bool) -> Database:
     return db
 
 
+def connect_to_look(path: Path) -> Database:
+    """A connection that changes nothing, and after which no file is there that was not there before.
+
+    One that may not write leaves the files behind that SQLite makes beside a ledger in WAL mode. One that may
+    write removes them; where no log holds anything it has nothing else to do.
+    """
+    if _log_bytes(path) or not writable(path):
+        return connect(path, frozen=True)
+    db = _connected(path, "mode=rw")
+    db.execute("PRAGMA query_only = ON")
+    return db
+
+
 def _connected(path: Path, options: str) -> Database:
     uri = f"{path.as_uri()}?{options}"
     return _database(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None))
