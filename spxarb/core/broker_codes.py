@@ -184,7 +184,7 @@ BITING = PRESET_REFUSALS | {
     VALIDATION_FAILED,
     NO_TRADING_PERMISSION,
 }
-"""A setting is behind it, of the Gateway's API or of the account: presets, dialogs, read-only, permissions."""
+"""A setting is behind it, of the Gateway's API or the account: presets, dialogs, read-only, permissions."""
 
 HARMLESS = WARNINGS | CHANGE_REFUSALS | DATA_ADVISORIES
 """What may stand beside a live order and says nothing of its end."""
