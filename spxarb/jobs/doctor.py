@@ -20,7 +20,7 @@ from spxarb.trading.set_up import look_at_machine
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from spxarb.trading.set_up import SetUp
+    from spxarb.trading.set_up_found import SetUp
 
 
 def run(config_file: Path | None, *, margin: bool, send_test: bool = False) -> DoctorResult:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,14 +11,13 @@ from spxarb.config.load import invalid, read
 from spxarb.config.variables import CONFIG_VARIABLE
 from spxarb.core.broker_codes import BITING
 from spxarb.core.model import NEW_YORK
-from spxarb.core.results.doctor import DoctorLine
-from spxarb.core.sentences import sentence, upper_first
-from spxarb.errors import Exit, SpxarbError, as_failure
+from spxarb.errors import Exit, SpxarbError
 from spxarb.ledger.integrity import faults, is_older, messages_of_orders
 from spxarb.ledger.ledger import Ledger
 from spxarb.ledger.opening import writable
 from spxarb.lock import holder
 from spxarb.trading.day_record import blackout_on
+from spxarb.trading.set_up_found import SetUp
 from spxarb.trading.set_up_machine import (
     look_at_alerts,
     look_at_disk,
@@ -37,55 +35,6 @@ if TYPE_CHECKING:
 MEND_MATTER = "Look at the account; once it is dealt with, `spxarb ack ID`"
 HUNG = timedelta(hours=1)
 """No job works so long: one that has held the lock longer hangs."""
-
-
-@dataclass
-class SetUp:
-    """What was found so far. `account` and `last_what_if` are what the ledger says; None where it is new.
-
-    `now`: the market's time, once a gateway has told it.
-    """
-
-    config: Config | None = None
-    lines: list[DoctorLine] = field(default_factory=list)
-    account: str | None = None
-    last_what_if: datetime | None = None
-    now: datetime | None = None
-    bitten: list[tuple[str, str]] = field(default_factory=list)
-    """When and how the broker answered earlier orders because of a setting of the API."""
-
-    def passed(self, name: str, message: str, mend: str = "") -> None:
-        self.lines.append(
-            DoctorLine(name, ok=True, verdict="passed", message=sentence(message), mend=_mend(mend))
-        )
-
-    def unchecked(self, name: str, message: str, mend: str = "") -> None:
-        """It could not be checked, or it stops nothing that a job must do."""
-        self.lines.append(
-            DoctorLine(name, ok=None, verdict="warning", message=sentence(message), mend=_mend(mend))
-        )
-
-    def failed(self, name: str, message: str, mend: str, code: Exit = Exit.REFUSED) -> None:
-        self.lines.append(
-            DoctorLine(
-                name,
-                ok=False,
-                verdict="failed",
-                message=sentence(message),
-                mend=_mend(mend),
-                exit_code=int(code),
-            )
-        )
-
-    def failed_by(self, name: str, error: Exception) -> None:
-        failure = as_failure(error)
-        self.failed(
-            name, failure.what, failure.mend or "Read the message and run this again", failure.exit_code
-        )
-
-
-def _mend(text: str) -> str | None:
-    return upper_first(text).rstrip(".") or None
 
 
 def look_at_machine(config_file: Path | None, *, send_test: bool = False) -> SetUp:

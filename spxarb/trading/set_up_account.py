@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from spxarb.broker.broker import Broker
     from spxarb.core.margin import AccountValues
-    from spxarb.trading.set_up import SetUp
+    from spxarb.trading.set_up_found import SetUp
 
 RESTART = time(23, 45)
 """When a Gateway restarts by itself unless it was told otherwise, in its own zone (IBKR, Auto restart)."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from spxarb.config.load import Config
     from spxarb.core.model import Contract, Quote
     from spxarb.core.sessions import TradingDay
-    from spxarb.trading.set_up import SetUp
+    from spxarb.trading.set_up_found import SetUp
 
 PARTS = (
     *("gateway", "account", "mode", "login", "api", "balance", "clock", "calendar", "market_data_spx"),

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from spxarb.config.load import Config
-    from spxarb.trading.set_up import SetUp
+    from spxarb.trading.set_up_found import SetUp
 
 OTHERS_READ, OTHERS_WRITE = 0o044, 0o022
-PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
+PRIVATE_FILE, GROUP_READS, PRIVATE_FOLDER = 0o600, 0o640, 0o700
 FULL_BYTES, SCARCE_BYTES = 50_000_000, 1_000_000_000
 """Free bytes below which the ledger and its copies do not fit, and below which it is time to look."""
 TIMERS = ("spxarb-enter.timer", "spxarb-monitor.timer", "spxarb-settle.timer")
@@ -131,7 +131,7 @@ def _files(config: Config) -> Iterator[tuple[Path, int, str]]:
     if config.source is not None:
         yield config.source.absolute(), 0o777 & ~OTHERS_WRITE, "change every limit"
     if (env := env_path(config.source)) is not None:
-        yield env.absolute(), PRIVATE_FILE, "read its secrets"
+        yield env.absolute(), GROUP_READS, "read its secrets or change settings"
     yield database.parent, PRIVATE_FOLDER, "list the ledger's folder"
     for path in (database, database.with_suffix(".lock"), config.log_path()):
         yield path, PRIVATE_FILE, "read or change it"

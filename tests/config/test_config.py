@@ -535,7 +535,11 @@ def test_the_import_brings_no_library_that_it_does_not_need():
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("config.example.yaml", configuration.example), ("docs/configuration.md", configuration.table)],
+    [
+        ("config.example.yaml", configuration.example),
+        ("env.example", configuration.env_example),
+        ("docs/configuration.md", configuration.table),
+    ],
 )
 def test_the_documents_are_what_the_schema_says(name, text):
     if os.environ.get("UPDATE_DOCS"):

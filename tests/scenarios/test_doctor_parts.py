@@ -44,11 +44,23 @@ USUAL = {"alerts", "timers", "permissions"}
 @pytest.mark.parametrize(
     ("trouble", "verdict", "names", "message", "mend"),
     [
-        (fault("farm_lost", when=AT_WORK), "warning", {"login"}, "data farm is broken: 2103", "run this again"),
+        (
+            fault("farm_lost", when=AT_WORK),
+            "warning",
+            {"login"},
+            "data farm is broken: 2103",
+            "run this again",
+        ),
         (fault("link_lost", lasts="always"), "failed", {"api"}, "lost", ""),
         (fault("disclaimer"), "failed", {"api"}, "10141", "accept the paper trading disclaimer"),
         (fault("read_only", lasts="always"), "failed", {"api"}, "321", "Read-Only API"),
-        (fault("error", code=2139, when=AT_WORK), "failed", {"api"}, "2139", "accept the paper trading disclaimer"),
+        (
+            fault("error", code=2139, when=AT_WORK),
+            "failed",
+            {"api"},
+            "2139",
+            "accept the paper trading disclaimer",
+        ),
         (
             fault("line_limit", lines=3),
             "failed",
@@ -103,7 +115,7 @@ def test_whoever_may_read_or_change_the_files_is_told_and_nothing_is_changed(sta
     assert (done.code, told["verdict"]) == (0, "warning")
     for mend in (
         f"chmod 0600 {stage.database}",
-        f"chmod 0600 {stage.folder}/.env",
+        f"chmod 0640 {stage.folder}/.env",
         f"chmod 0755 {stage.config}",
     ):
         assert mend in told["mend"]
