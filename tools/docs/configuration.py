@@ -41,14 +41,14 @@ of `./config.yaml`, `~/.config/spxarb/config.yaml`, `/etc/spxarb/config.yaml`. A
 counts as not set. Relative paths in the file are relative to the file's folder, those in the environment to
 the working folder.
 
-All problems are reported at once, in one line, with exit code 3; `spxarb config` shows them beside every setting,
-its value and where it comes from. Problems of `dashboard.*` stop no verb but `dashboard`: the others go on with its
-defaults, and say so.
+All problems are reported at once, in one line, with exit code 3; `spxarb config` shows them beside every
+setting, its value and where it comes from. Problems of `dashboard.*` stop no verb but `dashboard`: the
+others go on with its defaults, and say so.
 
-Nothing is expanded: a path that holds `$`, quotation marks, blanks at the ends of a name, characters that cannot
-be seen, a URL, or a `~` that leads nowhere is refused. So is a name in `.env` that is almost one of the variables
-below, or that of a key without a variable; other programs' names are left alone. Where a variable wins over another
-value in the file, `spxarb config`, `doctor` and `enter` name both.
+Nothing is expanded: a path that holds `$`, quotation marks, blanks at the ends of a name, characters that
+cannot be seen, a URL, or a `~` that leads nowhere is refused. So is a name in `.env` that is almost one of
+the variables below, or that of a key without a variable; other programs' names are left alone. Where a
+variable wins over another value in the file, `spxarb config`, `doctor` and `enter` name both.
 """
 
 _ENVIRONMENT_ONLY = {
