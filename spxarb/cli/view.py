@@ -190,7 +190,9 @@ class _Sheet(io.StringIO):
 def _console(file: TextIO) -> Console:
     from rich.console import Console  # noqa: PLC0415 -- only where it is drawn
 
-    return Console(file=file, markup=False, highlight=False, emoji=False, width=_width())
+    # It would read these itself, and fail at a number beyond all bounds; the width is known here.
+    environ = {name: text for name, text in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+    return Console(file=file, markup=False, highlight=False, emoji=False, width=_width(), _environ=environ)
 
 
 def _width() -> int | None:

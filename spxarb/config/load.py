@@ -114,13 +114,25 @@ class Config(Sections):
         return cls(**{**dict(base or cls()), **stored})
 
 
+_MEND_PLACE = "Set storage.database, $STATE_DIRECTORY or $HOME to a path that begins with /"
+
+
 def state_folder(state_directory: Path | None = None) -> Path:
-    """$STATE_DIRECTORY as systemd sets it, else spxarb's folder in the user's state folder."""
+    """$STATE_DIRECTORY as systemd sets it, else spxarb's folder in the user's state folder.
+
+    Raises ConfigError where there is no such folder.
+    """
     if state_directory is not None:
         return state_directory
     import platformdirs  # noqa: PLC0415 -- only needed without a configured place
 
-    return Path(platformdirs.user_state_dir("spxarb"))
+    why = path_problem("~/x")
+    with suppress(RuntimeError, KeyError, OSError):  # it knows no home either
+        folder = platformdirs.user_state_dir("spxarb")
+        why = path_problem(folder) or ("" if folder.startswith("/") else f"{folder} is relative")
+        if not why:
+            return Path(folder)
+    raise ConfigError(f"There is no default place for the ledger: {why or HOME_MISSING}", mend=_MEND_PLACE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +211,12 @@ def ledger_candidates(
     if config.storage.database is not None:
         return (config.storage.database,)
     first, lost = config.trading.mode, reading.lost_ledger
-    folder = state_folder(config.state_directory)
     order = (first, *(mode for mode in ("live", "paper", "sim") if mode != first))
-    return (*([lost] if lost else []), *(folder / mode / LEDGER_NAME for mode in order))
+    found = [lost] if lost else []
+    with suppress(ConfigError):
+        folder = state_folder(config.state_directory)
+        found += [folder / mode / LEDGER_NAME for mode in order]
+    return tuple(found)
 
 
 def other_places(config: Config) -> list[Path]:
@@ -209,8 +224,10 @@ def other_places(config: Config) -> list[Path]:
 
     Only what there is, the likeliest first.
     """
-    folder = state_folder(config.state_directory)
-    places = [folder / mode / LEDGER_NAME for mode in ("live", "paper", "sim")]
+    places: list[Path] = []
+    with suppress(ConfigError):
+        folder = state_folder(config.state_directory)
+        places = [folder / mode / LEDGER_NAME for mode in ("live", "paper", "sim")]
     own = config.storage.database
     if own is not None:
         with suppress(OSError):
@@ -313,20 +330,17 @@ def _state_directory(text: str, built: _Built) -> tuple[Path | None, list[Proble
     named = text.partition(":")[0]
     if named:
         why = path_problem(named) or ("" if named.startswith("/") else "it must begin with /")
-        place, problem = STATE_VARIABLE, f"{shown(named)} is not the path of a folder: {why}"
-    elif {"storage.database"} & {setting.key for setting, _ in built.accepted} or built.bad:
+        if not why:
+            return Path(named), []
+        what = f"{STATE_VARIABLE}: {shown(named)} is not the path of a folder: {why}"
+        return None, [Problem(what, "storage.database")]
+    if built.bad or any(setting.key == "storage.database" for setting, _ in built.accepted):
         return None, []
-    else:
-        folder = str(state_folder())
-        home = path_problem("~/x")
-        relative = (
-            "" if folder.startswith("/") else HOME_MISSING if folder.startswith("~") else "it is relative"
-        )
-        why = home or path_problem(folder) or relative
-        place, problem = "storage.database", f"it is not set, and there is no default for it: {why}"
-    if not why:
-        return (Path(named) if named else None), []
-    return None, [Problem(f"{place}: {problem}", "storage.database")]
+    try:
+        state_folder()
+    except ConfigError as error:
+        return None, [Problem(f"storage.database is not set. {str(error).rstrip('.')}", "storage.database")]
+    return None, []
 
 
 def _wait_scale(text: str | None, mode: str | None) -> tuple[float, list[Problem]]:

@@ -91,7 +91,7 @@ def _tell_settings(found: SetUp, reading: Reading) -> None:
 
 
 def _look_at_ledger(found: SetUp, config: Config) -> None:
-    path, mode = config.database_path(), config.trading.mode
+    path, mode = config.database_path().absolute(), config.trading.mode
     try:
         if not Ledger.exists(path):
             _look_at_place(found, path)
@@ -177,7 +177,9 @@ def _look_at_entries(found: SetUp, config: Config, ledger: Ledger, day: date) ->
 
 def _look_at_lock(found: SetUp, path: Path) -> None:
     who = holder(path)
-    if path.exists() and not os.access(path, os.W_OK, effective_ids=True):
+    if path.exists() and not path.is_file():
+        found.failed("lock", f"{path} is not a regular file", "move it away: the first job makes the lock")
+    elif path.exists() and not os.access(path, os.W_OK, effective_ids=True):
         found.failed("lock", f"this user may not write {path}", f"give this user the file: chown {path}")
     elif who is None:
         found.passed("lock", "no job holds it")

@@ -131,17 +131,6 @@ def test_a_state_folder_that_nobody_meant_is_refused_too(environ, why):
     assert why in complaint(environ=environ)
 
 
-def test_without_a_home_folder_the_ledgers_place_must_be_named(monkeypatch, tmp_path, elsewhere):
-    """Else a folder of the name ~ would be made wherever the command runs."""
-    monkeypatch.setenv("HOME", "~")  # what `expanduser` leaves behind where nothing knows a home
-    said = complaint()
-    assert "storage.database: it is not set" in said
-    assert load(environ={"SPXARB_DATABASE": str(tmp_path / "l.db")}).database_path() == tmp_path / "l.db"
-    assert load(environ={"STATE_DIRECTORY": "/s"}).database_path() == Path("/s/paper/trading.db")
-    monkeypatch.setenv("HOME", "home")
-    assert "no default for it" in complaint()
-
-
 def test_a_ledger_at_a_path_that_is_refused_now_is_still_looked_for(tmp_path):
     """A spread may be open in it."""
     place = tmp_path / "$HOME" / "trading.db"
