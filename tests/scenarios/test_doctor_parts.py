@@ -103,6 +103,17 @@ def test_no_account_number_is_told_and_the_mode_and_the_money_are(stage):
     assert "SPX 6665 call is live: " in line(done, "market_data_spx_call")["message"]
 
 
+def test_a_blank_in_the_accounts_name_is_seen(stage):
+    stage.write_config(ib={"account": "SIM0000001 "})
+    try:
+        for words in (("monitor",), ("doctor",)):
+            done = stage.run(*words)
+            assert done.code == 5
+            assert "manages SIM0000001, not the configured account 'SIM0000001 '" in done.err
+    finally:
+        settings(stage, broker_side_failsafe=False)
+
+
 def test_whoever_may_read_or_change_the_files_is_told_and_nothing_is_changed(stage):
     stage.run("monitor")
     names = sorted(path.name for path in stage.folder.iterdir())

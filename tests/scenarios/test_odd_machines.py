@@ -213,11 +213,3 @@ def test_a_pipe_or_a_folder_in_a_files_place_is_told_and_never_waited_for(stage)
     stage.write_config(trading={"mode": "paper", "blackout_file": "dates.csv"}, execution=QUICK)
     assert run(stage, "monitor").code == 4
     assert "dates.csv cannot be read (it is not a regular file)" in run(stage, "doctor").err
-
-
-def test_a_blank_in_an_accounts_name_is_seen(stage):
-    stage.write_config(
-        trading={"mode": "paper"}, ib={"account": "DU1234567 ", "port": free_port()}, execution=QUICK
-    )
-    (account,) = [row for row in run(stage, "config", "--json")["settings"] if row["key"] == "ib.account"]
-    assert account["value"] == "DU1234567 "
