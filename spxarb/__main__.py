@@ -19,6 +19,7 @@ COLLECTED_ABOVE = 50_000
 
 def main() -> NoReturn:
     """Run the command of this process's words, and end the process with its exit code."""
+    _open_standard_descriptors()
     if sys.argv[1:] == ["--version"]:
         if sys.stdout is not None:
             with suppress(OSError):
@@ -32,6 +33,18 @@ def main() -> NoReturn:
 
         code = run_command()
     _end(code)
+
+
+def _open_standard_descriptors() -> None:
+    """A descriptor that was closed leads nowhere: else the next file, the log or the lock, would get it.
+
+    Whatever then writes to stdout or stderr by number would write into that file. The streams stay closed.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest that is free: this one
 
 
 def _end(code: int) -> NoReturn:

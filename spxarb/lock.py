@@ -13,6 +13,7 @@ import json
 import os
 import select
 import signal
+import stat
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 POLL_SECONDS = 0.05
+SIGNATURE_BYTES = 10_000
 KILL_SECONDS = 5.0  # after SIGKILL a process is gone at once, unless the kernel itself hangs
 
 
@@ -150,9 +152,13 @@ def _acquire(path: Path, deadline: float, on_wait: Callable[[Holder | None], Non
 def _open(path: Path) -> int:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        handle = os.open(path, flags, 0o600)
     except OSError as error:
         raise _unusable(path, error) from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise _unusable(path, OSError(errno.EINVAL, "it is not a regular file"))
     with contextlib.suppress(OSError):  # a file of another user: locking it works all the same
         os.fchmod(handle, 0o600)
     return handle
@@ -191,7 +197,11 @@ def _sign(handle: int, command: str) -> None:
 def _read(path: Path) -> Holder | None:
     """The holder named in the file; None when it is empty, half written or not ours."""
     try:
-        signature = json.loads(path.read_text(encoding="utf-8"))
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe keeps nobody waiting
+        with os.fdopen(handle, encoding="utf-8") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                return None
+            signature = json.loads(file.read(SIGNATURE_BYTES))
         started = signature["started"]
         return Holder(
             int(signature["pid"]),

@@ -17,16 +17,16 @@ import yaml
 
 from spxarb.cli.commands import tree
 from spxarb.cli.wrong_use import WRONG_USE
-from spxarb.config.load import (
+from spxarb.config.load import load
+from spxarb.config.schema import SECTIONS, every_key
+from spxarb.config.variables import (
     CONFIG_VARIABLE,
     ENVIRONMENT,
     FLEX_QUERY_VARIABLE,
     FLEX_TOKEN_VARIABLE,
     NOTIFY_VARIABLE,
     WAIT_VARIABLE,
-    load,
 )
-from spxarb.config.schema import SECTIONS, every_key
 from spxarb.core.checks import ENTRY_CHECKS, SECOND_LOOK
 from spxarb.core.model import MARGIN, ExitReason
 from spxarb.ledger.ledger import Ledger

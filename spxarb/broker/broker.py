@@ -20,12 +20,13 @@ from spxarb.broker.lists import AccountLists, ask_time, together
 from spxarb.broker.questions import RefusalError
 from spxarb.core.broker_codes import NO_SUCH_CONTRACT
 from spxarb.core.broker_words import Message, told
+from spxarb.core.masks import quoted
 from spxarb.core.model import BrokerSnapshot, Quote, TickRule
 from spxarb.errors import GatewayError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-    from datetime import date, datetime
+    from datetime import date, datetime, tzinfo
     from decimal import Decimal
 
     from spxarb.broker.convert import ContractDetails
@@ -105,6 +106,16 @@ class Broker(AccountLists):
     def messages(self) -> list[Message]:
         """What the gateway said of nothing that we asked or sent, such as of the account, oldest first."""
         return self._wire.messages
+
+    @property
+    def zones(self) -> set[tzinfo | None]:
+        """Time zones that the gateway may live in; None: one that is not known."""
+        return self._wire.zones
+
+    def data_refusal(self, con_id: int) -> str:
+        """The gateway's code and words where it refuses the data of a watched contract, else empty."""
+        line = self._wire.feed.line(con_id)
+        return line.refused if line else ""
 
     def farm_trouble(self) -> str:
         """What the gateway last said of a broken farm that SPX or SPY may come from; empty for none."""
@@ -446,11 +457,12 @@ async def _logged_on(
 
 def chosen_account(endpoint: Endpoint, managed: Sequence[str]) -> str:
     """The account to trade, of those that the gateway manages; RefusedError when it does not fit the mode."""
-    where, names = f"{endpoint.host}:{endpoint.port}", ", ".join(managed)
+    where, names = f"{endpoint.host}:{endpoint.port}", ", ".join(map(quoted, managed))
     if endpoint.account:
         if endpoint.account not in managed:
             raise RefusedError(
-                f"The gateway at {where} manages {names}, not the configured account {endpoint.account}",
+                f"The gateway at {where} manages {names}, "
+                f"not the configured account {quoted(endpoint.account)}",
                 mend="Set ib.account, or log the Gateway in as the right user",
             )
         account = endpoint.account
@@ -462,7 +474,7 @@ def chosen_account(endpoint: Endpoint, managed: Sequence[str]) -> str:
     kind = "sim" if account.startswith("SIM") else "paper" if account.startswith("D") else "live"
     if kind != endpoint.mode:
         raise RefusedError(
-            f"Account {account} at {where} is a {kind} account, and trading.mode is {endpoint.mode}",
+            f"Account {quoted(account)} at {where} is a {kind} account, and trading.mode is {endpoint.mode}",
             risk="Nothing was sent",
             mend="Connect to the right port (4002 paper, 4001 live) or set trading.mode",
         )

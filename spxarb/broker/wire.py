@@ -491,6 +491,6 @@ _QUESTION_OF: dict[str, str | int] = {"10": 1, "17": 1, "49": TIME, "63": 2, "73
 
 def _read_only(where: str) -> GatewayError:
     return GatewayError(
-        f"The gateway at {where} has Read-Only API set: it lists no orders and accepts none",
+        f"The gateway at {where} has Read-Only API set (321): it lists no orders and accepts none",
         mend='Clear "Read-Only API" in the Gateway under Configure, Settings, API, Settings',
     )

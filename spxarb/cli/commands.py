@@ -198,6 +198,7 @@ def reconcile(
 
 
 app.command()(reading.doctor)
+app.command()(reading.config)
 
 
 @app.command()

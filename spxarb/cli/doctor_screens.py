@@ -4,19 +4,40 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spxarb.cli.blocks import BAD, DASH, GOOD, WARN, Block, Cell, Grid, Line, Pairs, amount, words
+from spxarb.cli.blocks import BAD, GOOD, WARN, Block, Cell, Grid, Line, Pairs, amount, words
 
 if TYPE_CHECKING:
-    from spxarb.core.results.doctor import DoctorMargin, DoctorResult
+    from collections.abc import Sequence
+
+    from spxarb.core.results.doctor import DoctorLine, DoctorMargin, DoctorResult
 
 
 def doctor(result: DoctorResult) -> list[Block]:
-    marks: dict[bool | None, Cell] = {True: ("ok", GOOD), False: ("FAILED", BAD), None: (DASH, WARN)}
-    rows: list[list[Cell]] = [
-        [marks[line.ok], line.name, f"{line.message}{f' {line.mend}.' if line.mend else ''}"]
-        for line in result.checks
+    """How many lines of each verdict, then the lines, the worst first."""
+    by_verdict = {name: [line for line in result.checks if line.verdict == name] for name in STYLES}
+    counts = [f"{len(lines)} {_noun(name, len(lines))}" for name, lines in by_verdict.items()]
+    worst = next((name for name, lines in by_verdict.items() if lines), "passed")
+    return [
+        Line(", ".join(counts) + ".", STYLES[worst]),
+        *(_lines(name, lines) for name, lines in by_verdict.items() if lines),
+        *_margin(result.margin),
     ]
-    return [Grid("Set-up", ("", "what", "found, and how to mend it"), rows), *_margin(result.margin)]
+
+
+STYLES = {"failed": BAD, "warning": WARN, "passed": GOOD}
+_TITLES = {"failed": "Failed", "warning": "Warnings", "passed": "Passed"}
+
+
+def _noun(verdict: str, count: int) -> str:
+    return "warnings" if verdict == "warning" and count != 1 else verdict
+
+
+def _lines(verdict: str, lines: Sequence[DoctorLine]) -> Grid:
+    style = STYLES[verdict]
+    rows: list[list[Cell]] = [
+        [(line.name, style), f"{line.message}{f' {line.mend}.' if line.mend else ''}"] for line in lines
+    ]
+    return Grid(_TITLES[verdict], ("what", "found, and how to mend it"), rows)
 
 
 def _margin(margin: DoctorMargin) -> list[Block]:

@@ -1,4 +1,4 @@
-"""The commands that only look: `status`, `report`, `log`, `doctor`. They change nothing."""
+"""The commands that only look: `status`, `report`, `log`, `doctor`, `config`. They change nothing."""
 
 from __future__ import annotations
 
@@ -153,6 +153,9 @@ def doctor(
             "--margin", help="Ask the broker by what-if orders what one spread needs; takes a minute."
         ),
     ] = False,
+    send_test: Annotated[
+        bool, typer.Option("--send-test", help="Send an alert, to see that it arrives.")
+    ] = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> int:
@@ -162,6 +165,33 @@ def doctor(
     def job(_: object) -> Result:
         from spxarb.jobs import doctor  # noqa: PLC0415 -- only this command needs it
 
-        return doctor.run(call.config, margin=margin)
+        return doctor.run(call.config, margin=margin, send_test=send_test)
 
     return run(call, job, sandbox=True)
+
+
+def config(
+    ctx: typer.Context,
+    example: Annotated[
+        bool, typer.Option("--example", help="Print a configuration to begin with, each key explained.")
+    ] = False,
+    env: Annotated[bool, typer.Option("--env", help="With --example: a .env instead.")] = False,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> int:
+    """Show every setting, its value, and where it comes from."""
+    if env and not example:
+        raise UsageError("--env belongs to --example: add it")
+    call = call_of(ctx, config, as_json)
+
+    def job(_: object) -> Result:
+        from spxarb.jobs import config  # noqa: PLC0415 -- only this command needs it
+
+        return config.example(env=env) if example else config.run(call.config)
+
+    if not example or as_json:
+        return run(call, job, sandbox=True)
+    result = interruptible(call, job, sandbox=True)
+    if result.exit_code:
+        return view.show(result)
+    return view.show_text(str(result.own()["example"]), call.command)

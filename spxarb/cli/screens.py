@@ -8,6 +8,7 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+from spxarb.cli import config_screens, doctor_screens
 from spxarb.cli.blocks import (
     BAD,
     DASH,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from spxarb.core.model import Check
     from spxarb.core.result import Result
     from spxarb.core.results.ack import AckResult
-    from spxarb.core.results.doctor import DoctorResult
     from spxarb.core.results.enter import EnterResult, EntryLeg
     from spxarb.core.results.hand_over import EndedOrder, HandedLeg, HandOverResult
     from spxarb.core.results.log import LogResult
@@ -379,12 +379,6 @@ def _open_matters(matters: Sequence[MatterRow]) -> list[Block]:
     return [grid("Matters for a human: spxarb ack ID", _MATTERS, matters)] if matters else []
 
 
-def _doctor(result: DoctorResult) -> list[Block]:
-    from spxarb.cli import doctor_screens  # noqa: PLC0415 -- no other command needs it
-
-    return doctor_screens.doctor(result)
-
-
 def _anything(result: Result) -> list[Block]:
     """A command without a screen of its own: its fields."""
     return [Pairs("", _named(result.own()))]
@@ -400,7 +394,8 @@ _SCREENS: dict[str, Callable[[Any], list[Block]]] = {
     "reconcile": _reconcile,
     "ack": _ack,
     "hand-over": _hand_over,
-    "doctor": _doctor,
+    "doctor": doctor_screens.doctor,
+    "config": config_screens.config,
     "status": _status,
     "report": _report,
     "log": _log,

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH = 160
 """Columns of a table where the output is no terminal and COLUMNS says nothing."""
+NARROWEST, TERMINAL_WIDTH, WIDEST = 40, 80, 500
+"""Columns at the least and at the most, whatever COLUMNS says; and those of a terminal that tells none."""
 RICH_VARIABLES = ("COLUMNS", "FORCE_COLOR", "TTY_COMPATIBLE")
 """They tell rich to draw for something else than a pipe of PIPE_WIDTH columns."""
 
@@ -74,9 +76,14 @@ def show_csv(result: Result, table: str, output: Path | None, *, quiet: bool = F
     return 0
 
 
+def show_text(text: str, command: str) -> int:
+    """A text as it is, to stdout. Returns the exit code."""
+    return _unwritten(write(text), command)
+
+
 def say(line: str, *, stderr: bool = False) -> None:
     """One line of progress to stdout, or to stderr where stdout belongs to JSON."""
-    write(_clean(line) + "\n", sys.stderr if stderr else sys.stdout)
+    write(_clean(line) + "\n", stderr=stderr)
 
 
 def complain(sentence: str, command: str = "") -> None:
@@ -89,18 +96,21 @@ def ask(question: str) -> bool | None:
     if not is_terminal(sys.stdin):
         return None
     with suppress(KeyboardInterrupt):
-        write(f"{question} [y/N] ", sys.stderr)
+        write(f"{question} [y/N] ", stderr=True)
         return sys.stdin.readline().strip().lower() in {"y", "yes"}
     return False
 
 
-def write(text: str, stream: TextIO | None = None) -> str:
-    """Write to stdout, or to `stream`. Returns why that failed, empty when it did not or nobody reads."""
-    stream = stream or sys.stdout
+def write(text: str, *, stderr: bool = False) -> str:
+    """Write to stdout, or to stderr. Returns why that failed, empty when it did not or nobody reads.
+
+    What one of them cannot take never goes to the other: stdout may belong to a program.
+    """
+    stream = sys.stderr if stderr else sys.stdout
     if stream is None:  # how Python tells that the descriptor was closed at the start
         return "it is closed"
     encoding = stream.encoding or "utf-8"
-    if stream is sys.stderr and _has_descriptor(stream):
+    if stderr and _has_descriptor(stream):
         from spxarb.logs import write_to_stderr  # noqa: PLC0415 -- --help does not need it
 
         write_to_stderr(text.encode(encoding, "replace").decode(encoding))
@@ -153,8 +163,21 @@ class _Sheet(io.StringIO):
 def console(file: TextIO) -> Console:
     from rich.console import Console  # noqa: PLC0415 -- only where it is drawn
 
-    wide = None if is_terminal(sys.stdout) or os.environ.get("COLUMNS") else PIPE_WIDTH
-    return Console(file=file, markup=False, highlight=False, emoji=False, width=wide)
+    # It would read these itself, and fail at a number beyond all bounds; the width is known here.
+    environ = {name: text for name, text in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+    return Console(file=file, markup=False, highlight=False, emoji=False, width=_width(), _environ=environ)
+
+
+def _width() -> int | None:
+    """Columns to draw; None: as many as the terminal has. A COLUMNS that is no such number says nothing."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isascii() and told.isdigit() and 0 < len(told) <= len(str(WIDEST)) and int(told):
+        return min(max(int(told), NARROWEST), WIDEST)
+    if not is_terminal(sys.stdout):
+        return PIPE_WIDTH
+    with suppress(OSError, ValueError):
+        return os.get_terminal_size(sys.stdout.fileno()).columns or TERMINAL_WIDTH
+    return TERMINAL_WIDTH
 
 
 def drawn(blocks: Sequence[Block]) -> str:

@@ -6,10 +6,14 @@ leading zero means nothing. A key given twice is a problem, not a silent choice.
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from spxarb.config.problems import Problem
 from spxarb.imports import trimmed
 
 with trimmed("yaml"):
@@ -18,9 +22,15 @@ with trimmed("yaml"):
     from yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from pathlib import Path
 
     from yaml.nodes import Node
+
+MOST_BYTES = 1_000_000
+"""No configuration is as large."""
+LONGEST_NUMBER = 4000
+"""Digits; Python itself makes no whole number of more than 4,300."""
 
 _INT = re.compile(r"^[-+]?[0-9]+(?:_[0-9]+)*$")
 _FLOAT = re.compile(
@@ -51,13 +61,24 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
-def _whole(loader: SafeLoader, node: ScalarNode) -> int:
-    return int(loader.construct_scalar(node))
+def _whole(loader: SafeLoader, node: ScalarNode) -> int | str:
+    """A whole number; one too long to be any stays text, and its key says so."""
+    text = str(loader.construct_scalar(node))
+    return text if len(text) > LONGEST_NUMBER else int(text)
+
+
+def _date(loader: SafeLoader, node: ScalarNode) -> object:
+    """A date; one that does not exist stays text, and its key says so."""
+    try:
+        return loader.construct_yaml_timestamp(node)
+    except ValueError:
+        return str(loader.construct_scalar(node))
 
 
 _Loader.add_implicit_resolver("tag:yaml.org,2002:int", _INT, list("-+0123456789"))
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
 _Loader.add_constructor("tag:yaml.org,2002:int", _whole)
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _date)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +91,34 @@ class Document:
 
     values: dict[str, Any] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
-    problems: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
     empty: bool = False
 
 
 def read_document(path: Path) -> Document:
     """The file at `path`. Never raises: what is wrong with it is in `problems`."""
     try:
-        raw = path.read_bytes()
+        raw = read_regular(path)
     except OSError as error:
-        return Document(problems=(f"{path} cannot be read: {error.strerror or error}",))
+        return Document(problems=(Problem(f"{path} cannot be read: {error.strerror or error}"),))
     try:
         return _parse(raw)
     except YAMLError as error:
-        return Document(_single_lines(raw), problems=(_syntax_problem(error),))
+        return Document(_single_lines(raw), problems=(Problem(_syntax_problem(error)),))
     except (RecursionError, ValueError) as error:
-        return Document(problems=(f"not usable YAML: {error}",))
+        return Document(problems=(Problem(f"not usable YAML: {error}"),))
+
+
+def read_regular(path: Path) -> bytes:
+    """The bytes of a regular file. Raises OSError, also for what would never end: a pipe, a device."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        if found.st_size > MOST_BYTES:
+            raise OSError(errno.EFBIG, f"it is larger than {MOST_BYTES:,} bytes")
+        return file.read(MOST_BYTES)
 
 
 def _parse(raw: bytes) -> Document:
@@ -97,7 +130,7 @@ def _parse(raw: bytes) -> Document:
         if not isinstance(root, MappingNode):
             line = root.start_mark.line + 1
             return Document(
-                problems=(f"line {line}: expected sections such as `trading:`, not {_shape(root)}",)
+                problems=(Problem(f"line {line}: expected sections such as `trading:`, not {_shape(root)}"),)
             )
         lines, problems = _survey(root)
         values = loader.construct_document(root)
@@ -134,10 +167,10 @@ def _value_of(text: str) -> object:
         return None
 
 
-def _survey(root: MappingNode) -> tuple[dict[str, int], list[str]]:
+def _survey(root: MappingNode) -> tuple[dict[str, int], list[Problem]]:
     """The lines of all sections and keys, and a sentence for each key that occurs twice."""
     lines: dict[str, int] = {}
-    problems: list[str] = []
+    problems: list[Problem] = []
     _survey_mapping(root, "", lines, problems)
     for key, value in root.value:
         if isinstance(key, ScalarNode) and isinstance(value, MappingNode):
@@ -145,13 +178,13 @@ def _survey(root: MappingNode) -> tuple[dict[str, int], list[str]]:
     return lines, problems
 
 
-def _survey_mapping(node: MappingNode, prefix: str, lines: dict[str, int], problems: list[str]) -> None:
+def _survey_mapping(node: MappingNode, prefix: str, lines: dict[str, int], problems: list[Problem]) -> None:
     for key, _ in node.value:
         if not isinstance(key, ScalarNode) or key.value == "<<":
             continue
         name, line = f"{prefix}{key.value}", key.start_mark.line + 1
         if name in lines:
-            problems.append(f"{name} is set twice (lines {lines[name]} and {line}): keep one")
+            problems.append(Problem(f"{name} is set twice (lines {lines[name]} and {line}): keep one", name))
         lines.setdefault(name, line)
 
 
@@ -176,48 +209,69 @@ def exists(path: Path) -> bool:
     return True
 
 
-def read_env_file(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The `KEY=value` lines of a `.env` file, and what is wrong with them.
+def read_env_file(path: Path, ours: Container[str] = ()) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The `KEY=value` lines of a `.env` file, and what is wrong with them; `ours` may be set once.
 
-    Understands blank lines, `#` comments, a leading `export` and quotes around a value; expands nothing.
+    Understands blank lines, `#` comments, a leading `export`, quotes around a value, a byte order mark and
+    the line ends of Windows; expands nothing.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        return {}, (f"{path} cannot be read: {getattr(error, 'strerror', None) or error}",)
+        text = read_regular(path).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return {}, (f"{path} cannot be read: it is not UTF-8 text (save it as UTF-8)",)
+    except OSError as error:
+        return {}, (f"{path} cannot be read: {error.strerror or error}",)
     values: dict[str, str] = {}
+    lines: dict[str, int] = {}
     problems: list[str] = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(re.split(r"\r\n|\n|\r", text), start=1):
         bare = line.strip()
         if not bare or bare.startswith("#"):
             continue
         found = _ENV_LINE.match(bare)
+        value = _unquote(found[2]) if found else None
         if found is None:
             problems.append(f"{path} line {number}: expected KEY=value")
+        elif value is None:
+            problems.append(f"{path} line {number}: the quotation marks around {found[1]} do not fit")
+        elif found[1] in ours and values.get(found[1], value) != value:
+            was = lines[found[1]]
+            problems.append(f"{path}: {found[1]} is set twice (lines {was} and {number}): keep one")
         else:
-            values[found[1]] = _unquote(found[2])
+            values[found[1]], lines[found[1]] = value, number
     return values, tuple(problems)
 
 
-def _unquote(text: str) -> str:
+def _unquote(text: str) -> str | None:
+    """The value without its quotes and what is a remark after it; None where the quotes do not fit."""
     if text[:1] in {"'", '"'}:
         end = text.find(text[0], 1)
-        return text[1:end] if end > 0 else text
+        rest = text[end + 1 :].strip()
+        return text[1:end] if end > 0 and (not rest or rest.startswith("#")) else None
     return re.split(r"(?:^|\s)#", text, maxsplit=1)[0].strip()
 
 
 def text_as_value(text: str, kind: str) -> object:
-    """The text of an environment variable as its key's kind: `number`, `whole`, `bool` or `text`.
+    """The text of an environment variable as its key's kind: `number`, `whole`, `bool`, `text` or `path`.
 
-    Text that does not fit is returned unchanged: the key's own check then reports it.
+    Text that does not fit is returned unchanged: the key's own check then reports it. A path keeps the blanks
+    around it: they name another file.
     """
+    if kind == "path":
+        return text
     bare = text.strip()
+    if len(bare) > LONGEST_NUMBER:
+        return bare
     if kind == "bool":
         return {word: on for on, words in _BOOLEANS.items() for word in words}.get(bare.lower(), text)
     if kind == "whole" and _INT.match(bare):
         return int(bare)
-    if kind == "number" and _FLOAT.match(bare):
-        return int(bare) if _INT.match(bare) else float(bare)
+    if kind == "number" and _FLOAT.match(bare.lower()):
+        return (
+            int(bare)
+            if _INT.match(bare)
+            else float(bare.lower().replace(".inf", "inf").replace(".nan", "nan"))
+        )
     return bare
 
 

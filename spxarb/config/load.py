@@ -6,10 +6,6 @@ working folder > YAML file > default. All problems are reported at once, in one 
 
 from __future__ import annotations
 
-import difflib
-import ipaddress
-import os
-import reprlib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,42 +13,30 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from spxarb.config.file import Document, exists, read_document, read_env_file, text_as_value
-from spxarb.config.schema import SECTIONS, Sections, choices, every_key, expected, field_of, user_path
-from spxarb.core.sessions import CLOSE, OPEN
+from spxarb.config.file import exists, text_as_value
+from spxarb.config.paths import HOME_MISSING, path_problem
+from spxarb.config.problems import Problem, near_key, near_word, shown
+from spxarb.config.rules import contradictions, moved
+from spxarb.config.schema import SECTIONS, Sections, choices, expected, field_of
+from spxarb.config.sources import NO_SETTING, Setting, Source, Sources, env_path, gather
+from spxarb.config.variables import (
+    FLEX_QUERY_VARIABLE,
+    FLEX_TOKEN_VARIABLE,
+    NOTIFY_VARIABLE,
+    STATE_VARIABLE,
+    WAIT_VARIABLE,
+)
+from spxarb.core.masks import masked_account
 from spxarb.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 LEDGER_NAME = "trading.db"
 LOG_NAME = "trading.log"
 MODES = choices(field_of("trading.mode"))
 LIMIT_SECTIONS = ("ib", "trading", "risk_management", "execution")
 
-# Environment variable -> (key, kind of its text).
-ENVIRONMENT: dict[str, tuple[str, str]] = {
-    "IB_HOST": ("ib.host", "text"),
-    "IB_PORT": ("ib.port", "whole"),
-    "IB_CLIENT_ID": ("ib.client_id", "whole"),
-    "IB_ACCOUNT": ("ib.account", "text"),
-    "TRADING_MODE": ("trading.mode", "text"),
-    "MAX_SPREADS_PER_DAY": ("trading.max_spreads_per_day", "whole"),
-    "MIN_ENTRY_CREDIT": ("trading.min_entry_credit", "number"),
-    "MAX_DAILY_LOSS": ("risk_management.max_daily_loss", "number"),
-    "DASHBOARD_HOST": ("dashboard.host", "text"),
-    "DASHBOARD_PORT": ("dashboard.port", "whole"),
-    "EMAIL_ENABLED": ("notifications.email_enabled", "bool"),
-    "EMAIL_ADDRESS": ("notifications.email_address", "text"),
-    "SPXARB_DATABASE": ("storage.database", "text"),
-}
-_PATHS = frozenset({"storage.database", "logging.path", "trading.blackout_file"})
-NO_SETTING = "it holds no setting (it is empty, or all of it is comments)"
-CONFIG_VARIABLE = "SPXARB_CONFIG"
-NOTIFY_VARIABLE = "SPXARB_NOTIFY_URL"
-WAIT_VARIABLE = "SPXARB_WAIT_SCALE"
-FLEX_TOKEN_VARIABLE = "SPXARB_FLEX_TOKEN"  # noqa: S105 -- its name alone
-FLEX_QUERY_VARIABLE = "SPXARB_FLEX_QUERY_ID"
 READABLE_BY_ALL = 0o007
 """Permissions that a file with a secret must not have."""
 
@@ -81,6 +65,12 @@ class Config(Sections):
     notify_url: SecretStr | None = Field(
         default=None, exclude=True, description="$SPXARB_NOTIFY_URL, a secret."
     )
+    overruled: tuple[str, ...] = Field(
+        default=(), exclude=True, description="Values that differ from the one that wins, both named."
+    )
+    advice: tuple[str, ...] = Field(
+        default=(), exclude=True, description="What is not as it was set, and stops nothing, in sentences."
+    )
     flex: FlexAccess | None = Field(
         default=None, exclude=True, description="$SPXARB_FLEX_TOKEN, a secret, and $SPXARB_FLEX_QUERY_ID."
     )
@@ -95,6 +85,12 @@ class Config(Sections):
         """The log file: `logging.path`, else `trading.log` beside the ledger."""
         return self.logging.path or self.database_path().with_name(LOG_NAME)
 
+    def notes_of(self, command: str) -> tuple[str, ...]:
+        """What the command tells of the configuration beside its result."""
+        if command == "enter":
+            return (*self.overruled, *self.advice)
+        return self.advice if command == "monitor" else ()
+
     def limits(self) -> dict[str, Any]:
         """Limits and connection in JSON's types: stored with a trade, read back by `from_limits`."""
         return self.model_dump(mode="json", include=set(LIMIT_SECTIONS))
@@ -106,49 +102,86 @@ class Config(Sections):
         Raises ConfigError when this version cannot use what was stored.
         """
         settings = [
-            _Setting(f"{section}.{name}", value, f"{section}.{name}")
+            Setting(f"{section}.{name}", value, f"{section}.{name}", Source.DEFAULT)
             for section in LIMIT_SECTIONS
             for name, value in limits.get(section, {}).items()
         ]
-        sections, _, problems = _build(settings)
-        if problems:
-            raise ConfigError(f"The limits stored with the trade cannot be used: {'; '.join(problems)}")
-        stored = {name: getattr(sections, name) for name in LIMIT_SECTIONS}
+        built = _build(settings)
+        if built.problems:
+            told = "; ".join(map(str, built.problems))
+            raise ConfigError(f"The limits stored with the trade cannot be used: {told}")
+        stored = {name: getattr(built.sections, name) for name in LIMIT_SECTIONS}
         return cls(**{**dict(base or cls()), **stored})
 
 
+_MEND_PLACE = "Set storage.database, $STATE_DIRECTORY or $HOME to a path that begins with /"
+
+
 def state_folder(state_directory: Path | None = None) -> Path:
-    """$STATE_DIRECTORY as systemd sets it, else spxarb's folder in the user's state folder."""
+    """$STATE_DIRECTORY as systemd sets it, else spxarb's folder in the user's state folder.
+
+    Raises ConfigError where there is no such folder.
+    """
     if state_directory is not None:
         return state_directory
     import platformdirs  # noqa: PLC0415 -- only needed without a configured place
 
-    return Path(platformdirs.user_state_dir("spxarb"))
+    why = path_problem("~/x")
+    with suppress(RuntimeError, KeyError, OSError):  # it knows no home either
+        folder = platformdirs.user_state_dir("spxarb")
+        why = path_problem(folder) or ("" if folder.startswith("/") else f"{folder} is relative")
+        if not why:
+            return Path(folder)
+    raise ConfigError(f"There is no default place for the ledger: {why or HOME_MISSING}", mend=_MEND_PLACE)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A configuration as it was read: what is in force, what was given, and what is wrong with it.
+
+    `lost_ledger`: where a ledger is whose path is not accepted any more.
+    """
+
+    config: Config
+    sources: Sources
+    problems: tuple[Problem, ...]
+    accepted: tuple[tuple[Setting, object], ...] = ()
+    """Each good setting with its value, the weakest first."""
+    lost_ledger: Path | None = None
+
+    def stopping(self, verb: str = "") -> list[Problem]:
+        """The problems with which the verb does not begin."""
+        return [problem for problem in self.problems if problem.stops(verb)]
 
 
 def load(
     path: Path | None = None,
     environ: Mapping[str, str] | None = None,
     overrides: Mapping[str, object] | None = None,
+    *,
+    verb: str = "",
 ) -> Config:
     """The configuration in force. `overrides`: command-line options, dotted key -> value (None: not given).
 
-    Raises ConfigError naming every problem, in one line.
+    Raises ConfigError naming every problem, in one line. What is wrong with the dashboard's settings alone
+    stops no verb but `dashboard`: its defaults are in force, and `advice` says so.
     """
-    config, problems, source = _read(path, environ, overrides)
-    if problems:
-        raise _invalid(source, problems)
-    return config
+    reading = read(path, environ, overrides)
+    if reading.stopping(verb):
+        raise invalid(reading.sources.file, reading.problems)
+    return reading.config
 
 
-def _invalid(source: Path | None, problems: Sequence[str]) -> ConfigError:
+def invalid(source: Path | None, problems: Sequence[Problem]) -> ConfigError:
     where = f"The configuration {source}" if source else "The configuration"
-    return ConfigError(f"{where} is invalid: {'; '.join(problems)}", mend="Fix this and run it again")
+    return ConfigError(
+        f"{where} is invalid: {'; '.join(map(str, problems))}", mend="Fix this and run it again"
+    )
 
 
 def without_settings(config: Config) -> ConfigError:
     """What to tell of a file found in a default place that holds no setting."""
-    return _invalid(config.source, [NO_SETTING])
+    return invalid(config.source, [Problem(NO_SETTING)])
 
 
 def salvage(
@@ -161,7 +194,7 @@ def salvage(
     Enough to find the ledger and to send an alert, never to decide about money: limits then come from
     `Config.from_limits`.
     """
-    return _read(path, environ, overrides)[0]
+    return read(path, environ, overrides).config
 
 
 def ledger_candidates(
@@ -173,13 +206,17 @@ def ledger_candidates(
 
     The mode itself may be what is invalid, so the folders of the other modes follow.
     """
-    config = salvage(path, environ, overrides)
+    reading = read(path, environ, overrides)
+    config = reading.config
     if config.storage.database is not None:
         return (config.storage.database,)
-    first = config.trading.mode
-    folder = state_folder(config.state_directory)
+    first, lost = config.trading.mode, reading.lost_ledger
     order = (first, *(mode for mode in ("live", "paper", "sim") if mode != first))
-    return tuple(folder / mode / LEDGER_NAME for mode in order)
+    found = [lost] if lost else []
+    with suppress(ConfigError):
+        folder = state_folder(config.state_directory)
+        found += [folder / mode / LEDGER_NAME for mode in order]
+    return tuple(found)
 
 
 def other_places(config: Config) -> list[Path]:
@@ -187,8 +224,10 @@ def other_places(config: Config) -> list[Path]:
 
     Only what there is, the likeliest first.
     """
-    folder = state_folder(config.state_directory)
-    places = [folder / mode / LEDGER_NAME for mode in ("live", "paper", "sim")]
+    places: list[Path] = []
+    with suppress(ConfigError):
+        folder = state_folder(config.state_directory)
+        places = [folder / mode / LEDGER_NAME for mode in ("live", "paper", "sim")]
     own = config.storage.database
     if own is not None:
         with suppress(OSError):
@@ -196,281 +235,166 @@ def other_places(config: Config) -> list[Path]:
     return [path for path in places if exists(path)]
 
 
-def find_file(path: Path | None, environ: Mapping[str, str]) -> tuple[Path | None, str]:
-    """The YAML file to read (None: there is none) and what named it (empty: found in a default place)."""
-    if path is not None:
-        return path, "--config"
-    if named := environ.get(CONFIG_VARIABLE):
-        return user_path(named), CONFIG_VARIABLE
-    for place in ("config.yaml", "~/.config/spxarb/config.yaml", "/etc/spxarb/config.yaml"):
-        if exists(user_path(place)):
-            return user_path(place), ""
-    return None, ""
-
-
 # --- from sources to values ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class _Setting:
-    """One value, its key, and where it was set, in words."""
+class _Built:
+    """The sections made of the good values, the keys of the bad ones, and a sentence about each of those."""
 
-    key: str
-    value: object
-    where: str
+    sections: Sections
+    bad: frozenset[str]
+    problems: tuple[Problem, ...]
+    accepted: tuple[tuple[Setting, object], ...]
+    """Each good setting with its value, the weakest first."""
 
 
-def _read(
-    path: Path | None, environ: Mapping[str, str] | None, overrides: Mapping[str, object] | None
-) -> tuple[Config, list[str], Path | None]:
-    real = {name: text for name, text in (os.environ if environ is None else environ).items() if text.strip()}
-    file, named_by = find_file(path, {**_env_file(None)[0], **real})
-    from_file, file_problems = _from_file(file, named_by) if file else ([], [])
-    hollow = file_problems == [NO_SETTING] and not named_by
-    if hollow:
-        file_problems = []
-    local, env_problems = _env_file(file)
-    text = {**local, **real}
-    settings = [*from_file, *_from_environment(text, real), *_from_options(overrides or {})]
-    sections, bad, value_problems = _build(settings)
-    state = text.get("STATE_DIRECTORY", "").partition(":")[0]
-    mode = None if "trading.mode" in bad else sections.trading.mode
-    scale, scale_problems = _wait_scale(real.get(WAIT_VARIABLE), mode)
+def read(
+    path: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, object] | None = None,
+) -> Reading:
+    """The configuration whatever is wrong with it: what cannot be used has its default, and is a problem."""
+    sources = gather(path, environ, overrides)
+    built, text = _build(sources.settings), sources.text
+    mode = None if "trading.mode" in built.bad else built.sections.trading.mode
+    scale, scale_problems = _wait_scale(sources.real.get(WAIT_VARIABLE), mode)
+    state, state_problems = _state_directory(text.get(STATE_VARIABLE, ""), built)
+    notify_url = text.get(NOTIFY_VARIABLE)
+    rules = contradictions(built.sections, built.bad, notified=bool(notify_url))
+    problems = (*sources.problems, *built.problems, *scale_problems, *state_problems, *rules)
+    usable = _without_bad_dashboard(built, problems)
     config = Config(
-        **dict(sections),
-        source=file,
-        hollow=hollow,
-        state_directory=Path(state) if state else None,
+        **dict(usable),
+        source=sources.file,
+        hollow=sources.hollow,
+        state_directory=state,
         wait_scale=scale,
-        notify_url=SecretStr(text[NOTIFY_VARIABLE]) if text.get(NOTIFY_VARIABLE) else None,
-        flex=_flex(text, real, file),
+        notify_url=SecretStr(notify_url) if notify_url else None,
+        flex=_flex(sources),
+        overruled=tuple(_overruled(built)),
+        advice=tuple(_advice(usable, problems)),
     )
-    problems = [*file_problems, *env_problems, *value_problems, *scale_problems]
-    return config, [*problems, *_contradictions(config, bad)], file
+    return Reading(config, sources, problems, built.accepted, _lost_ledger(sources, built))
 
 
-def _wait_scale(text: str | None, mode: str | None) -> tuple[float, list[str]]:
+def _without_bad_dashboard(built: _Built, problems: Sequence[Problem]) -> Sections:
+    """The sections; those of the dashboard are its defaults where one contradicts another."""
+    rules = [problem for problem in problems if problem not in built.problems]
+    if any(problem.key == "dashboard.host" for problem in rules):
+        host = type(built.sections.dashboard)().host
+        dashboard = built.sections.dashboard.model_copy(update={"host": host})
+        return built.sections.model_copy(update={"dashboard": dashboard})
+    return built.sections
+
+
+def _overruled(built: _Built) -> list[str]:
+    """A sentence for each value that differs from a stronger one of its key."""
+    last: dict[str, tuple[Setting, object]] = {}
+    sentences = []
+    for setting, value in built.accepted:
+        weaker = last.get(setting.key)
+        last[setting.key] = setting, value
+        if weaker is not None and weaker[1] != value:
+            wins, loses = (_told(setting.key, one) for one in (setting.value, weaker[0].value))
+            sentences.append(
+                f"{setting.key} is {wins} by {setting.place}, which wins over {loses} in {weaker[0].place}."
+            )
+    return sentences
+
+
+def _told(key: str, value: object) -> str:
+    """A value in a sentence for anybody's eyes."""
+    return masked_account(str(value)) if key == "ib.account" else str(value)
+
+
+def _advice(sections: Sections, problems: Sequence[Problem]) -> list[str]:
+    ignored = [problem for problem in problems if not problem.stops("")]
+    told = [f"{problem}. The dashboard's default is in force." for problem in ignored]
+    return [*told, *moved(sections)]
+
+
+def _lost_ledger(sources: Sources, built: _Built) -> Path | None:
+    """The ledger at a path that is not accepted, where there is one: with open trades it must be found."""
+    if "storage.database" not in built.bad:
+        return None
+    given = [s for s in sources.settings if s.key == "storage.database" and s.is_path]
+    with suppress(OSError, ValueError):
+        places = [Path(str(setting.anchored)) for setting in reversed(given)]
+        return next((place for place in places if place.is_file()), None)
+    return None
+
+
+def _state_directory(text: str, built: _Built) -> tuple[Path | None, list[Problem]]:
+    """$STATE_DIRECTORY, and what is wrong with the folder in which the ledger would be made."""
+    named = text.partition(":")[0]
+    if named:
+        why = path_problem(named) or ("" if named.startswith("/") else "it must begin with /")
+        if not why:
+            return Path(named), []
+        what = f"{STATE_VARIABLE}: {shown(named)} is not the path of a folder: {why}"
+        return None, [Problem(what, "storage.database")]
+    if built.bad or any(setting.key == "storage.database" for setting, _ in built.accepted):
+        return None, []
+    try:
+        state_folder()
+    except ConfigError as error:
+        return None, [Problem(f"storage.database is not set. {str(error).rstrip('.')}", "storage.database")]
+    return None, []
+
+
+def _wait_scale(text: str | None, mode: str | None) -> tuple[float, list[Problem]]:
     """Real seconds for each second of the program's own waits, and what is wrong with shortening them."""
     if text is None or mode is None:
         return 1.0, []
     if mode != "sim":
-        return 1.0, [f"{WAIT_VARIABLE} is for trading.mode sim alone, not for {mode}: unset it"]
+        return 1.0, [Problem(f"{WAIT_VARIABLE} is for trading.mode sim alone, not for {mode}: unset it")]
     value = text_as_value(text, "number")
     if not isinstance(value, int | float) or not 0 < value <= 1:
-        return 1.0, [f"{WAIT_VARIABLE}: {_show(text)} is not a number above 0 and at most 1"]
+        return 1.0, [Problem(f"{WAIT_VARIABLE}: {shown(text)} is not a number above 0 and at most 1")]
     return float(value), []
 
 
-def _flex(text: Mapping[str, str], real: Mapping[str, str], file: Path | None) -> FlexAccess | None:
+def _flex(sources: Sources) -> FlexAccess | None:
     """Access to the Flex web service; None where one of its two parts is missing."""
+    text = sources.text
     token, query_id = text.get(FLEX_TOKEN_VARIABLE, ""), text.get(FLEX_QUERY_VARIABLE, "")
     if not token.strip() or not query_id.strip():
         return None
-    place = None if FLEX_TOKEN_VARIABLE in real else _env_path(file)
+    place = None if FLEX_TOKEN_VARIABLE in sources.real else env_path(sources.file)
     with suppress(OSError):
         if place is not None and not place.stat().st_mode & READABLE_BY_ALL:
             place = None
     return FlexAccess(token=SecretStr(token.strip()), query_id=query_id.strip(), exposed_in=place)
 
 
-def _env_path(file: Path | None) -> Path | None:
-    """The `.env` beside the configuration file, else the one in the working folder; None: there is none."""
-    folders = [*([file.parent] if file else []), Path()]
-    return next((folder / ".env" for folder in folders if exists(folder / ".env")), None)
-
-
-def _env_file(file: Path | None) -> tuple[dict[str, str], list[str]]:
-    """What stands in the `.env` that is read, and what is wrong with it."""
-    path = _env_path(file)
-    if path is None:
-        return {}, []
-    values, problems = read_env_file(path)
-    return {name: text for name, text in values.items() if text.strip()}, list(problems)
-
-
-def _from_environment(text: Mapping[str, str], real: Mapping[str, str]) -> list[_Setting]:
-    return [
-        _Setting(key, text_as_value(text[name], kind), f"{name} {'' if name in real else 'in .env '}({key})")
-        for name, (key, kind) in ENVIRONMENT.items()
-        if name in text
-    ]
-
-
-def _from_options(overrides: Mapping[str, object]) -> list[_Setting]:
-    """Raises KeyError for a key that does not exist: the caller's bug, not the user's."""
-    for key in overrides:
-        field_of(key)
-    return [_Setting(key, value, f"option {key}") for key, value in overrides.items() if value is not None]
-
-
-def _from_file(file: Path, named_by: str) -> tuple[list[_Setting], list[str]]:
-    """The settings of a YAML file and what is wrong with its structure; values are checked later."""
-    if not exists(file):
-        return [], [f"{file} does not exist ({named_by} names it)"]
-    document = read_document(file)
-    if document.empty:
-        return [], [NO_SETTING]
-    settings: list[_Setting] = []
-    problems = list(document.problems)
-    for section, content in document.values.items():
-        where = _where(section, document)
-        if section not in SECTIONS:
-            problems.append(f"{where}: no such section{_near_section(section)}")
-        elif isinstance(content, dict):
-            settings.extend(
-                _Setting(key, _anchored(key, value, file), _where(key, document))
-                for key, value in ((f"{section}.{name}", value) for name, value in content.items())
-            )
-        elif content is not None:
-            problems.append(f"{where}: {_show(content)} is not a section; expected keys below `{section}:`")
-    return settings, problems
-
-
-def _where(key: str, document: Document) -> str:
-    line = document.lines.get(key)
-    return f"{key} (line {line})" if line else key
-
-
-def _anchored(key: str, value: object, file: Path) -> object:
-    """A relative path in the file counts from the file's own folder: timers run in another."""
-    if key in _PATHS and isinstance(value, str) and value.strip():
-        return str(file.parent / user_path(value))
-    return value
-
-
-def _build(settings: Sequence[_Setting]) -> tuple[Sections, frozenset[str], list[str]]:
-    """The sections made of the good values, the keys of the bad ones, and a sentence about each of those."""
+def _build(settings: Sequence[Setting]) -> _Built:
     good: dict[str, dict[str, object]] = {}
-    bad: set[str] = set()
-    problems: list[str] = []
+    accepted: list[tuple[Setting, object]] = []
+    problems: list[Problem] = []
     for setting in settings:
-        if problem := _problem_of(setting):
-            problems.append(problem)
-            bad.add(setting.key)
+        value, problem = _checked(setting)
+        if problem:
+            problems.append(Problem(problem, setting.key))
         else:
             section, _, name = setting.key.partition(".")
-            good.setdefault(section, {})[name] = setting.value
+            good.setdefault(section, {})[name] = setting.anchored
+            accepted.append((setting, value))
     models = {name: SECTIONS[name].model_validate(values) for name, values in good.items()}
-    return Sections.model_validate(models), frozenset(bad), problems
+    bad = frozenset(problem.key for problem in problems)
+    return _Built(Sections.model_validate(models), bad, tuple(problems), tuple(accepted))
 
 
-def _problem_of(setting: _Setting) -> str:
-    """What is wrong with one setting; empty when nothing is."""
+def _checked(setting: Setting) -> tuple[object, str]:
+    """The setting's value, and what is wrong with it; empty when nothing is."""
     section, _, name = setting.key.partition(".")
     if name not in SECTIONS[section].model_fields:
-        return f"{setting.where}: no such key{_near_key(setting.key)}"
+        return None, f"{setting.where}: no such key{near_key(setting.key)}"
+    if setting.is_path and (why := path_problem(str(setting.value))):
+        return None, f"{setting.where}: {shown(setting.value)} is not the path of a file: {why}"
     try:
-        SECTIONS[section].model_validate({name: setting.value})
+        return getattr(SECTIONS[section].model_validate({name: setting.anchored}), name), ""
     except ValidationError:
         field = field_of(setting.key)
-        return (
-            f"{setting.where}: {_show(setting.value)} is not {expected(field)}"
-            f"{_near_word(setting.value, choices(field))}"
-        )
-    return ""
-
-
-def _show(value: object) -> str:
-    """A short form of any value; text keeps its quotes, so that `"4002"` differs from 4002."""
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    return " ".join(reprlib.repr(value).split())
-
-
-def _near_section(section: str) -> str:
-    """A misspelt section, or a key outside its section."""
-    homes = [key for key in every_key() if key.partition(".")[2] == section]
-    return _suggest(homes or difflib.get_close_matches(section, SECTIONS, 1, 0.6))
-
-
-def _near_key(key: str) -> str:
-    """The same name in another section, else the nearest name in this one, else the nearest anywhere."""
-    section, _, name = key.partition(".")
-    keys = every_key()
-    elsewhere = [known for known in keys if known.partition(".")[2] == name]
-    siblings = [known for known in keys if known.startswith(f"{section}.")]
-    near = difflib.get_close_matches(key, siblings, 1, 0.75) or difflib.get_close_matches(key, keys, 1, 0.75)
-    return _suggest(elsewhere or near)
-
-
-def _near_word(value: object, words: Sequence[str]) -> str:
-    return _suggest(difflib.get_close_matches(str(value).lower(), words, 1, 0.5))
-
-
-def _suggest(names: Sequence[str]) -> str:
-    return f" (did you mean {' or '.join(names)}?)" if names else ""
-
-
-# --- values that contradict each other -------------------------------------------------------------
-
-
-def _contradictions(config: Config, bad: frozenset[str]) -> list[str]:
-    """What is wrong between values; a rule about a bad key is skipped, that key is reported already."""
-    return [sentence for keys, wrong, sentence in _rules(config) if wrong and not bad.intersection(keys)]
-
-
-def _rules(config: Config) -> Iterator[tuple[tuple[str, ...], bool, str]]:
-    """(keys, whether they contradict each other, what to say then)."""
-    trading, notify = config.trading, config.notifications
-    first, cutoff, time_exit = trading.entry_time, trading.entry_cutoff, trading.exit_check_time
-    spy, spx = trading.spy_contracts_per_spread, trading.spx_contracts_per_spread
-    yield (
-        ("trading.min_ratio", "trading.max_ratio"),
-        trading.min_ratio >= trading.max_ratio,
-        f"trading.min_ratio {trading.min_ratio} must be below trading.max_ratio {trading.max_ratio}",
-    )
-    yield (
-        ("trading.entry_time", "trading.entry_cutoff"),
-        first >= cutoff,
-        f"trading.entry_time {first:%H:%M} must be before trading.entry_cutoff {cutoff:%H:%M}",
-    )
-    yield (
-        ("trading.entry_cutoff", "trading.exit_check_time"),
-        cutoff >= time_exit,
-        f"trading.entry_cutoff {cutoff:%H:%M} must be before trading.exit_check_time {time_exit:%H:%M}",
-    )
-    yield (
-        ("trading.entry_time",),
-        first < OPEN,
-        f"trading.entry_time {first:%H:%M} must not be before the market opens at {OPEN:%H:%M}",
-    )
-    yield (
-        ("trading.exit_check_time",),
-        time_exit >= CLOSE,
-        f"trading.exit_check_time {time_exit:%H:%M} must be before the market closes at {CLOSE:%H:%M}",
-    )
-    yield (
-        ("trading.spy_contracts_per_spread", "trading.spx_contracts_per_spread"),
-        spy > 10 * spx,
-        f"trading.spy_contracts_per_spread {spy} must be at most 10 x trading.spx_contracts_per_spread {spx}",
-    )
-    yield (
-        ("trading.mode", "ib.account"),
-        trading.mode == "live" and config.ib.account is None,
-        "ib.account must name the account when trading.mode is live",
-    )
-    yield (
-        ("dashboard.host",),
-        not _is_loopback(config.dashboard.host),
-        f"dashboard.host {_show(config.dashboard.host)} must be a loopback address such as 127.0.0.1",
-    )
-    yield (
-        ("notifications.email_enabled", "notifications.email_address"),
-        notify.email_enabled and notify.email_address is None and config.notify_url is None,
-        f"notifications.email_address (or {NOTIFY_VARIABLE}) must be set when email_enabled is true",
-    )
-    both = sorted(set(config.calendar.closed) & set(config.calendar.early_close))
-    yield (
-        ("calendar.closed", "calendar.early_close"),
-        bool(both),
-        f"calendar: {', '.join(map(str, both))} cannot be both closed and early_close",
-    )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        near = near_word(setting.value, choices(field))
+        return None, f"{setting.where}: {shown(setting.value)} is not {expected(field)}{near}"

@@ -6,13 +6,14 @@ Values are checked strictly: `port: "4002"` is text and not a number, `true` is 
 
 from __future__ import annotations
 
-import os
 from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from spxarb.config.paths import user_path
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -52,11 +53,6 @@ def _day(value: object) -> object:
 
 def _days(value: object) -> object:
     return tuple(_day(item) for item in value) if isinstance(value, list) else value
-
-
-def user_path(text: str) -> Path:
-    """A path with `~` expanded; without a home folder (a bare service account) it stays as it is."""
-    return Path(os.path.expanduser(text))  # noqa: PTH111 -- Path.expanduser raises there
 
 
 def _path(value: object) -> object:

@@ -165,5 +165,26 @@ REFUSALS = frozenset(
 )
 """An order was refused, or, once a change of it was sent, perhaps only the change."""
 
+PRESET_REFUSALS = frozenset(
+    {
+        PRICE_OUT_OF_RANGE,
+        PRICE_PERCENTAGE,
+        NO_DATA_FOR_PERCENTAGE,
+        TICKS_CONSTRAINT,
+        SIZE_CONSTRAINT,
+        VALUE_CONSTRAINT,
+    }
+)
+"""A preset of the Gateway refuses the order."""
+BITING = PRESET_REFUSALS | {
+    PRESET_DEFAULTS,
+    TIF_FROM_PRESET,
+    DISCLAIMER_NOT_ACCEPTED,
+    PAPER_NOT_ACKNOWLEDGED,
+    VALIDATION_FAILED,
+    NO_TRADING_PERMISSION,
+}
+"""A setting is behind it, of the Gateway's API or the account: presets, dialogs, read-only, permissions."""
+
 HARMLESS = WARNINGS | CHANGE_REFUSALS | DATA_ADVISORIES
 """What may stand beside a live order and says nothing of its end."""

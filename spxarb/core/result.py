@@ -28,6 +28,7 @@ RESULT_TYPES = {
     "log": "log:LogResult",
     "reconcile": "reconcile:ReconcileResult",
     "doctor": "doctor:DoctorResult",
+    "config": "config:ConfigResult",
     "ack": "ack:AckResult",
     "hand-over": "hand_over:HandOverResult",
     "record": "record:RecordResult",

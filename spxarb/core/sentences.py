@@ -18,7 +18,10 @@ def sentence(text: str) -> str:
 
 
 def upper_first(text: str) -> str:
-    """The text with a capital at its beginning."""
+    """The text with a capital at its beginning; the name of a setting or a file keeps its own."""
+    first = text.split(maxsplit=1)[0].rstrip(".,:;") if text else ""
+    if re.search(r"[._/]", first):
+        return text
     return f"{text[:1].upper()}{text[1:]}"
 
 

@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spxarb.config.load import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE
+from spxarb.config.variables import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE
 from spxarb.core.model import NEW_YORK
 from spxarb.core.results.report import DemoResult
 from spxarb.core.results.rows import DayRow, ExecutionRow, TradeRow

@@ -20,13 +20,16 @@ from spxarb.trading.set_up import look_at_machine
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from spxarb.trading.set_up import SetUp
+    from spxarb.trading.set_up_found import SetUp
 
 
-def run(config_file: Path | None, *, margin: bool) -> DoctorResult:
-    """Look at everything; `margin`: with what-if orders, which change nothing at the broker."""
+def run(config_file: Path | None, *, margin: bool, send_test: bool = False) -> DoctorResult:
+    """Look at everything; `margin`: with what-if orders, which change nothing at the broker.
+
+    `send_test`: an alert is really sent.
+    """
     logging.getLogger("spxarb").addHandler(logging.NullHandler())  # what is found is in the result
-    found = look_at_machine(config_file)
+    found = look_at_machine(config_file, send_test=send_test)
     answer = DoctorMargin()
     if found.config is not None:
         from spxarb.trading.set_up_gateway import look_at_gateway  # noqa: PLC0415 -- ib_insync comes with it

@@ -14,6 +14,7 @@ from spxarb.ledger import schema
 from spxarb.ledger.opening import (
     BUSY_SECONDS,
     connect,
+    connect_to_look,
     create,
     empty,
     exists,
@@ -81,6 +82,18 @@ class LedgerFile:
         found = cls(empty(path, mode), path, read_only=True)
         found.note = f"There is no ledger at {path}: nothing was traded with it yet, or it is elsewhere."
         return found
+
+    @classmethod
+    def look(cls, path: Path, *, mode: str) -> Self:
+        """The file at `path` as it is; nothing is changed, not even its permissions or an older version.
+
+        Raises RefusedError as `open` does.
+        """
+        path = path.absolute()
+        with sqlite_errors_as_refusals(path):
+            inspect(path, mode)
+            db = connect_to_look(path)
+        return cls(db, path, read_only=True)
 
     @classmethod
     def _opened(cls, path: Path, mode: str, *, read_only: bool, frozen: bool) -> Self:

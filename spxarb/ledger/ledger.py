@@ -61,6 +61,14 @@ class Ledger:
         """
         return cls(LedgerFile.open(path, mode=mode, read_only=read_only))
 
+    @classmethod
+    def look(cls, path: Path, *, mode: str) -> Self:
+        """The ledger at `path` as it is: not even its version or its permissions are changed.
+
+        Raises RefusedError as `open` does. An older version's tables lack columns of a newer one's.
+        """
+        return cls(LedgerFile.look(path, mode=mode))
+
     def close(self) -> None:
         self._file.close()
 

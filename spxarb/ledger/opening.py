@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import stat
 import time
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from sqlite_utils.db import Database
 
 BUSY_SECONDS = 10.0
+FULL_BYTES = 100_000  # less than SQLite needs beside a ledger to write one row
 CHECKED_BYTES = 20_000_000  # a file up to this size is checked whole at every opening, in milliseconds
 
 
@@ -85,7 +87,7 @@ def writable(path: Path) -> bool:
 def require_writable(path: Path) -> None:
     """Raise RefusedError unless the file is `writable`; close it to other users."""
     if not writable(path):
-        raise _unusable(path, "this user may not write the file or its folder")
+        raise _not_writable(path)
     with contextlib.suppress(OSError):  # another user's file, which this one may write
         for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
             file = path.with_name(name)
@@ -197,6 +199,19 @@ def connect(path: Path, *, frozen: bool) -> Database:
     return db
 
 
+def connect_to_look(path: Path) -> Database:
+    """A connection that changes nothing, and after which no file is there that was not there before.
+
+    One that may not write leaves the files behind that SQLite makes beside a ledger in WAL mode. One that may
+    write removes them; where no log holds anything it has nothing else to do.
+    """
+    if _log_bytes(path) or not writable(path):
+        return connect(path, frozen=True)
+    db = _connected(path, "mode=rw")
+    db.execute("PRAGMA query_only = ON")
+    return db
+
+
 def _connected(path: Path, options: str) -> Database:
     uri = f"{path.as_uri()}?{options}"
     return _database(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None))
@@ -236,7 +251,7 @@ def sqlite_errors_as_refusals(path: Path) -> Iterator[None]:
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
                 why = f"another program has kept it locked for {BUSY_SECONDS:.0f} seconds"
                 raise _unusable(path, why, mend="Close what holds it (an SQL shell, a copy)") from error
-            case sqlite3.SQLITE_FULL:
+            case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR if _is_full(path, error):
                 raise _unusable(path, "the disk is full", mend="Free some space") from error
             case sqlite3.SQLITE_IOERR:
                 raise _unusable(path, f"{error}", mend="Check the disk and its log") from error
@@ -245,6 +260,15 @@ def sqlite_errors_as_refusals(path: Path) -> Iterator[None]:
             case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
                 raise _damaged(path, str(error)) from error
         raise
+
+
+def _is_full(path: Path, error: sqlite3.Error) -> bool:
+    """Whether the disk is; beside a ledger in WAL mode that can show as a failure of its shared memory."""
+    if _result_code(error) == sqlite3.SQLITE_FULL:
+        return True
+    with contextlib.suppress(OSError):
+        return shutil.disk_usage(path.parent).free < FULL_BYTES
+    return False
 
 
 def _result_code(error: sqlite3.Error) -> int:
@@ -258,6 +282,14 @@ def _unusable(path: Path, why: str, *, mend: str = "") -> RefusedError:
         risk="It was not changed",
         mend=mend or "Give this user the right to write the file and its folder, on a local disk",
     )
+
+
+def _not_writable(path: Path) -> RefusedError:
+    """That file system, or this user's rights."""
+    with contextlib.suppress(OSError):
+        if os.statvfs(path.parent).f_flag & os.ST_RDONLY:
+            return _unusable(path, "its file system is mounted read-only", mend="Mount it writable")
+    return _unusable(path, "this user may not write the file or its folder")
 
 
 def _damaged(path: Path, why: str) -> RefusedError:

@@ -320,7 +320,8 @@ class JobContext:
                 most, day = self.config.risk_management.max_daily_loss, result.at.date()
                 bookkeeping.refresh_state(self.ledger, day, result.at, daily_pnl(), most)
         trades = self.ledger.trades
-        told = [f"{row}." for row in trades.unreadable.values() if row.settled]
+        settled = (f"{row}." for row in trades.unreadable.values() if row.settled)
+        told = [*self.config.notes_of(self.command), *settled]
         told += [*trades.misspelt.values(), *self.ledger.orphans]
         found += self._unread_matters()
         if self.clock is not None:  # it has connected: it tells what no human has dealt with yet

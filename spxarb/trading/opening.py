@@ -48,6 +48,8 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
     config, problem = _configuration(command, config_file)
     os.umask(0o077)
     logs.setup(config, makes_file=command not in READERS)
+    for text in (*config.overruled, *config.advice):
+        log.info("%s", text)
     try:
         with ExitStack() as stack:
             try:
@@ -161,7 +163,7 @@ def _configuration(command: str, config_file: Path | None) -> tuple[Config, str]
     A file that was found and holds no setting is as good as none, unless a trade is open: then one is lost.
     """
     try:
-        config = load(config_file)
+        config = load(config_file, verb=command)
         if not config.hollow:
             return config, ""
         stored = _stored_configuration(config_file)

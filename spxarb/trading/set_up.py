@@ -3,79 +3,60 @@
 from __future__ import annotations
 
 import os
-import stat
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from spxarb.config.load import CONFIG_VARIABLE, load
+from spxarb.config.load import invalid, read
+from spxarb.config.variables import CONFIG_VARIABLE
+from spxarb.core.broker_codes import BITING
 from spxarb.core.model import NEW_YORK
-from spxarb.core.results.doctor import DoctorLine
-from spxarb.core.sentences import sentence, upper_first
-from spxarb.errors import ConfigError, Exit, SpxarbError, as_failure
+from spxarb.errors import Exit, SpxarbError
+from spxarb.ledger.integrity import faults, is_older, messages_of_orders
 from spxarb.ledger.ledger import Ledger
 from spxarb.ledger.opening import writable
 from spxarb.lock import holder
 from spxarb.trading.day_record import blackout_on
+from spxarb.trading.set_up_found import SetUp
+from spxarb.trading.set_up_machine import (
+    look_at_alerts,
+    look_at_disk,
+    look_at_files,
+    look_at_program,
+    look_at_timers,
+)
 
 if TYPE_CHECKING:
     from datetime import date
     from pathlib import Path
 
-    from spxarb.config.load import Config
+    from spxarb.config.load import Config, Reading
 
 MEND_MATTER = "Look at the account; once it is dealt with, `spxarb ack ID`"
 HUNG = timedelta(hours=1)
 """No job works so long: one that has held the lock longer hangs."""
 
 
-@dataclass
-class SetUp:
-    """What was found so far. `account` and `last_what_if` are what the ledger says; None where it is new.
+def look_at_machine(config_file: Path | None, *, send_test: bool = False) -> SetUp:
+    """Program, configuration, files, ledger, lock, timers, alerts; `send_test`: an alert is really sent.
 
-    `now`: the market's time, once a gateway has told it.
+    Without a valid configuration nothing that depends on it can be found.
     """
-
-    config: Config | None = None
-    lines: list[DoctorLine] = field(default_factory=list)
-    account: str | None = None
-    last_what_if: datetime | None = None
-    now: datetime | None = None
-
-    def passed(self, name: str, message: str, mend: str = "") -> None:
-        self.lines.append(DoctorLine(name, ok=True, message=sentence(message), mend=_mend(mend)))
-
-    def unchecked(self, name: str, message: str, mend: str = "") -> None:
-        """It could not be checked, or it stops nothing that a job must do."""
-        self.lines.append(DoctorLine(name, ok=None, message=sentence(message), mend=_mend(mend)))
-
-    def failed(self, name: str, message: str, mend: str, code: Exit = Exit.REFUSED) -> None:
-        line = DoctorLine(name, ok=False, message=sentence(message), mend=_mend(mend), exit_code=int(code))
-        self.lines.append(line)
-
-    def failed_by(self, name: str, error: Exception) -> None:
-        failure = as_failure(error)
-        self.failed(
-            name, failure.what, failure.mend or "Read the message and run this again", failure.exit_code
-        )
-
-
-def _mend(text: str) -> str | None:
-    return upper_first(text).rstrip(".") or None
-
-
-def look_at_machine(config_file: Path | None) -> SetUp:
-    """Configuration, ledger and lock; without a valid configuration nothing else can be found."""
     found = SetUp()
-    try:
-        found.config = load(config_file)
-    except ConfigError as error:
-        found.failed_by("configuration", error)
-        return found
-    _tell_source(found, found.config, config_file)
-    _look_at_ledger(found, found.config)
-    _look_at_lock(found, found.config.database_path().with_suffix(".lock"))
+    look_at_program(found)
+    reading = read(config_file)
+    if stopping := reading.stopping():
+        found.failed_by("configuration", invalid(reading.sources.file, stopping))
+    else:
+        found.config = config = reading.config
+        _tell_source(found, config, config_file)
+        _tell_settings(found, reading)
+        look_at_files(found, config)
+        _look_at_ledger(found, config)
+        _look_at_lock(found, config.database_path().with_suffix(".lock"))
+        look_at_disk(found, config)
+        look_at_alerts(found, config, send_test=send_test)
+    look_at_timers(found)
     return found
 
 
@@ -90,19 +71,51 @@ def _tell_source(found: SetUp, config: Config, named: Path | None) -> None:
     found.passed("configuration", f"{where}.{hollow}")
 
 
+def _tell_settings(found: SetUp, reading: Reading) -> None:
+    """What is set twice, is not as it was set, or sets nothing."""
+    config, foreign = reading.config, ", ".join(reading.sources.foreign)
+    told = [*config.overruled, *config.advice]
+    if foreign:
+        told.append(
+            f"{reading.sources.env_file} holds names that are not spxarb's, and are not read: {foreign}."
+        )
+    if told:
+        mend = "set each value in one place; `spxarb config` shows where every one comes from"
+        found.unchecked("settings", " ".join(told), mend)
+    else:
+        message = "no value is set in two places, and all are in force as they were set"
+        found.passed("settings", message, "`spxarb config` shows each with its source")
+
+
 # --- the ledger -----------------------------------------------------------------------------------
 
 
 def _look_at_ledger(found: SetUp, config: Config) -> None:
-    path, mode = config.database_path(), config.trading.mode
+    path, mode = config.database_path().absolute(), config.trading.mode
     try:
         if not Ledger.exists(path):
             _look_at_place(found, path)
             return
-        with Ledger.open(path, mode=mode, read_only=True) as ledger:
+        older = is_older(path, mode)
+        _look_at_pages(found, path)
+        if older:
+            mend = "the next job brings it up to date"
+            found.unchecked("ledger", f"{path} was made by an older spxarb", mend)
+            return
+        with Ledger.look(path, mode=mode) as ledger:
             _look_into(found, config, ledger)
     except SpxarbError as error:
         found.failed_by("ledger", error)
+
+
+def _look_at_pages(found: SetUp, path: Path) -> None:
+    """The whole file, page by page and reference by reference."""
+    if wrong := faults(path):
+        mend = "keep the file as it is, and restore a backup"
+        found.failed("integrity", f"the ledger {path} is damaged: {'; '.join(wrong)}", mend)
+    else:
+        size = path.stat().st_size / 1e6
+        found.passed("integrity", f"every page and every reference of the ledger is whole ({size:,.1f} MB)")
 
 
 def _look_at_place(found: SetUp, path: Path) -> None:
@@ -122,14 +135,12 @@ def _look_into(found: SetUp, config: Config, ledger: Ledger) -> None:
     path = config.database_path()
     found.account, found.last_what_if = ledger.account, ledger.runs.last_what_if()
     trades = len(ledger.trades.open())
+    found.bitten = messages_of_orders(path, BITING)
     whose = f"of account {ledger.account}" if ledger.account else "of no account yet"
-    message = f"{path}, mode {config.trading.mode}, {whose}, {trades} open trades"
-    open_to = stat.S_IMODE(path.stat().st_mode)
+    message = f"{path}, mode {config.trading.mode}, {whose}, {trades} open trade{'' if trades == 1 else 's'}"
     if not writable(path):
         mend = "give this user the right to write the file and its folder"
         found.failed("ledger", f"{message}; this user may not write it", mend)
-    elif open_to & 0o077:
-        found.passed("ledger", f"{message}; others may read it ({open_to:o})", f"chmod 600 {path}")
     else:
         found.passed("ledger", message)
     heard = ledger.looks.heard() if config.trading.mode == "sim" else None
@@ -166,7 +177,9 @@ def _look_at_entries(found: SetUp, config: Config, ledger: Ledger, day: date) ->
 
 def _look_at_lock(found: SetUp, path: Path) -> None:
     who = holder(path)
-    if path.exists() and not os.access(path, os.W_OK, effective_ids=True):
+    if path.exists() and not path.is_file():
+        found.failed("lock", f"{path} is not a regular file", "move it away: the first job makes the lock")
+    elif path.exists() and not os.access(path, os.W_OK, effective_ids=True):
         found.failed("lock", f"this user may not write {path}", f"give this user the file: chown {path}")
     elif who is None:
         found.passed("lock", "no job holds it")

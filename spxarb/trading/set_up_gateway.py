@@ -17,6 +17,7 @@ from spxarb.trading.context import READ_ONLY_CLIENT_ID_OFFSET
 from spxarb.trading.margin import what_if_pause
 from spxarb.trading.market import calendar_doubt
 from spxarb.trading.market_calendar import closures_around, timetable
+from spxarb.trading.set_up_account import tell_account, tell_api, tell_balance, tell_login, tell_restart
 from spxarb.trading.set_up_margin import margin_of_spread
 
 if TYPE_CHECKING:
@@ -28,9 +29,13 @@ if TYPE_CHECKING:
     from spxarb.config.load import Config
     from spxarb.core.model import Contract, Quote
     from spxarb.core.sessions import TradingDay
-    from spxarb.trading.set_up import SetUp
+    from spxarb.trading.set_up_found import SetUp
 
-PARTS = ("gateway", "account", "api", "clock", "calendar", "market_data_spx", "market_data_spy", "contracts")
+PARTS = (
+    *("gateway", "account", "mode", "login", "api", "balance", "clock", "calendar", "market_data_spx"),
+    *("market_data_spy", "contracts", "market_data_spx_call", "market_data_spy_call", "market_data_lines"),
+    "auto_restart",
+)
 """In the order in which they are looked at; what an earlier failure keeps from being looked at is said so."""
 _KINDS = {2: "frozen", 3: "delayed", 4: "delayed and frozen"}
 _SUBSCRIBE = (
@@ -38,6 +43,9 @@ _SUBSCRIBE = (
     "paper account, and log no second session in"
 )
 """What each stream needs: IBKR, market data subscriptions for the API."""
+_FREE_LINES = "close other programs and watch lists of this login, or book more lines (Quote Booster)"
+LINES = 4
+"""SPX, SPY, and a call of each."""
 
 
 class GatewayLook:
@@ -48,6 +56,7 @@ class GatewayLook:
         self.now: datetime | None = None
         self.calls: dict[str, Contract] = {}
         self.under: dict[str, Quote] = {}
+        self.watched: tuple[Contract, ...] = ()
 
     @property
     def _day(self) -> TradingDay | None:
@@ -63,12 +72,12 @@ class GatewayLook:
         """Everything that a connection shows."""
         with self._part("api"):
             await self.broker.snapshot()
-            version = self.broker.server_version
-            self._found.passed(
-                "api", f"positions, orders and executions are listed, so it is not read-only (API {version})"
-            )
+            tell_api(self._found, self.broker)
+        with self._part("balance"):
+            tell_balance(self._found, await self.broker.account_values())
         with self._part("clock"):
             await self._look_at_clock()
+        tell_login(self._found, self.broker)
         if self.now is None:
             return
         chains = await self._chains()
@@ -77,6 +86,10 @@ class GatewayLook:
             await self._look_at_quotes()
         if chains is not None:
             self._look_at_contracts(chains)
+            with self._part("market_data_spx_call", "market_data_spy_call"):
+                await self._look_at_calls()
+        self._look_at_lines()
+        tell_restart(self._found, self.broker.zones, self.now)
 
     @contextmanager
     def _part(self, *names: str) -> Iterator[None]:
@@ -136,26 +149,63 @@ class GatewayLook:
             self._found.passed("calendar", told)
 
     async def _look_at_quotes(self) -> None:
-        spx, spy = await self.broker.underlyings()
+        self.watched = spx, spy = await self.broker.underlyings()
         timeout = self._config.execution.quote_timeout_seconds
         quotes = await self.broker.quotes([spx, spy], timeout)
         for contract in (spx, spy):
             quote = self.under[contract.symbol] = quotes[contract.con_id]
-            self._look_at_quote(f"market_data_{contract.symbol.lower()}", contract, quote)
+            price = underlying_price(quote)
+            shown = "" if price is None else f"{price:f}"
+            self._look_at_quote(f"market_data_{contract.symbol.lower()}", contract, quote, shown)
 
-    def _look_at_quote(self, name: str, contract: Contract, quote: Quote) -> None:
-        price = underlying_price(quote)
-        if quote.data_type in _KINDS:
-            what = f"{contract.symbol} is {_KINDS[quote.data_type]}, not live"
+    async def _look_at_calls(self) -> None:
+        """The two calls at the money: with the underlyings, the lines that an entry needs."""
+        timeout = self._config.execution.quote_timeout_seconds
+        quotes = await self.broker.quotes(list(self.calls.values()), timeout) if self.calls else {}
+        for symbol in ("SPX", "SPY"):
+            name = f"market_data_{symbol.lower()}_call"
+            if (call := self.calls.get(symbol)) is None:
+                what = f"no call of {symbol} is at the money while its price is not known"
+                self._found.unchecked(name, what, "run this in trading hours")
+                continue
+            quote = quotes[call.con_id]
+            two_sided = quote.bid is not None and quote.ask is not None
+            shown = f"{quote.bid:.2f} to {quote.ask:.2f}" if two_sided else ""
+            self._look_at_quote(name, call, quote, shown)
+
+    def _look_at_lines(self) -> None:
+        """Whether the lines of an entry were all served; how many more there are no request tells."""
+        lines = [contract.con_id for contract in (*self.watched, *self.calls.values())]
+        refused = [text for con_id in lines if (text := self.broker.data_refusal(con_id)).startswith("101 ")]
+        left = "how many are left the API does not tell, only error 101 that none is (100 without boosters)"
+        if refused:
+            what = f"{len(refused)} of the {len(lines)} lines that an entry needs were refused: {refused[0]}"
+            self._found.failed("market_data_lines", what, _FREE_LINES)
+        elif len(lines) < LINES:
+            what = f"{len(lines)} of the {LINES} lines that an entry needs were asked for"
+            self._found.unchecked("market_data_lines", what, "run this in trading hours")
+        else:
+            self._found.passed(
+                "market_data_lines", f"the {LINES} lines that an entry needs were served; {left}"
+            )
+
+    def _look_at_quote(self, name: str, contract: Contract, quote: Quote, price: str) -> None:
+        refused = self.broker.data_refusal(contract.con_id)
+        of = f"{contract.symbol} {contract.strike:f} call" if contract.strike is not None else contract.symbol
+        if refused:
+            mend = _FREE_LINES if refused.startswith("101 ") else _SUBSCRIBE
+            self._found.failed(name, f"{of} is refused: {refused}", mend)
+        elif quote.data_type in _KINDS:
+            what = f"{of} is {_KINDS[quote.data_type]}, not live"
             self._found.failed(name, f"{what}, so nothing can be entered", _SUBSCRIBE)
-        elif price is not None:
+        elif price:
             kind = "live" if quote.data_type == LIVE else "without a word on its kind"
-            self._found.passed(name, f"{contract.symbol} is {kind}: {price:f}")
+            self._found.passed(name, f"{of} is {kind}: {price}")
         elif self.is_open:
-            self._found.failed(name, f"no price of {contract.symbol} came", _SUBSCRIBE)
+            self._found.failed(name, f"no price of {of} came", _SUBSCRIBE)
         else:
             self._found.unchecked(
-                name, f"no price of {contract.symbol} came; the session is not on", "run this while it is"
+                name, f"no price of {of} came; the session is not on", "run this while it is"
             )
 
     def _look_at_contracts(self, chains: tuple[Chain, Chain]) -> None:
@@ -193,7 +243,7 @@ async def look_at_gateway(found: SetUp, config: Config, *, margin: bool) -> Doct
             ) as broker,
         ):
             found.passed("gateway", f"it answers at {where}")
-            _look_at_account(found, broker.account, config.trading.mode)
+            tell_account(found, broker.account, config.trading.mode)
             look = GatewayLook(found, config, broker)
             await look.look()
             if margin:
@@ -219,11 +269,3 @@ def _budget(config: Config) -> float:
     e = config.execution
     waits = e.connect_timeout_seconds + 15 * e.question_timeout_seconds + 3 * e.quote_timeout_seconds
     return waits + 3 * what_if_pause(config)
-
-
-def _look_at_account(found: SetUp, account: str, mode: str) -> None:
-    if found.account not in {None, account}:
-        what = f"the gateway trades account {account}, and the ledger belongs to {found.account}"
-        found.failed("account", what, "use a separate ledger for each account (storage.database)")
-    else:
-        found.passed("account", f"{account} fits mode {mode}")

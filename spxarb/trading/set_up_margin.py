@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from spxarb.config.load import Config
     from spxarb.core.margin import AccountValues, MarginAnswer
     from spxarb.core.model import Contract, Quote
-    from spxarb.trading.set_up import SetUp
+    from spxarb.trading.set_up_found import SetUp
 
 NO_QUOTES = "the calls at the money have no prices now, so no what-if can be sent"
 MEND_FUNDS = (

@@ -39,6 +39,7 @@ VERBS = [
     "log",
     "reconcile",
     "doctor",
+    "config",
     "ack",
     "hand-over",
     "record",

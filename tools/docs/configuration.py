@@ -1,4 +1,4 @@
-"""The example file and the table of all keys, generated from the schema."""
+"""The example files and the table of all keys, generated from the schema."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spxarb.config.load import (
+from spxarb.config.schema import SECTIONS, expected, field_of
+from spxarb.config.variables import (
     CONFIG_VARIABLE,
     ENVIRONMENT,
     FLEX_QUERY_VARIABLE,
@@ -16,7 +17,6 @@ from spxarb.config.load import (
     NOTIFY_VARIABLE,
     WAIT_VARIABLE,
 )
-from spxarb.config.schema import SECTIONS, expected
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -41,7 +41,14 @@ of `./config.yaml`, `~/.config/spxarb/config.yaml`, `/etc/spxarb/config.yaml`. A
 counts as not set. Relative paths in the file are relative to the file's folder, those in the environment to
 the working folder.
 
-All problems are reported at once, in one line, with exit code 3.
+All problems are reported at once, in one line, with exit code 3; `spxarb config` shows them beside every
+setting, its value and where it comes from. Problems of `dashboard.*` stop no verb but `dashboard`: the
+others go on with its defaults, and say so.
+
+Nothing is expanded: a path that holds `$`, quotation marks, blanks at the ends of a name, characters that
+cannot be seen, a URL, or a `~` that leads nowhere is refused. So is a name in `.env` that is almost one of
+the variables below, or that of a key without a variable; other programs' names are left alone. Where a
+variable wins over another value in the file, `spxarb config`, `doctor` and `enter` name both.
 """
 
 _ENVIRONMENT_ONLY = {
@@ -55,6 +62,17 @@ _ENVIRONMENT_ONLY = {
     "such as 0.1; those that are configured stay. Refused in every mode but `sim`.",
     "STATE_DIRECTORY": "The state folder, as systemd sets it; else `spxarb` in the user's state folder.",
 }
+
+
+_IN_ENV = [
+    (name, said) for name, said in _ENVIRONMENT_ONLY.items() if name not in {WAIT_VARIABLE, "STATE_DIRECTORY"}
+]
+"""What may stand in a `.env` and has no key."""
+_ENV_HEAD = """\
+# Environment variables of spxarb: save this as .env beside config.yaml, and let nobody else read it
+# (chmod 600 .env). Take the # away where a value is to be set. What stands here wins over config.yaml, and a
+# variable of the process wins over this; `spxarb config` shows which is in force. Nothing is expanded.
+"""
 
 
 def example() -> str:
@@ -109,8 +127,24 @@ def _remark(field: FieldInfo) -> str:
     return f"{field.description} ({expected(field)})"
 
 
+def env_example() -> str:
+    """The text of `env.example`, which becomes a `.env`."""
+    parts = [_ENV_HEAD]
+    for name, (key, _) in ENVIRONMENT.items():
+        field = field_of(key)
+        default = "" if field.default is None else as_yaml(field.default)
+        parts.append("\n".join(["", *_wrapped(f"{key}: {_remark(field)}"), f"#{name}={default}", ""]))
+    parts += ["\n".join(["", *_wrapped(said.replace("`", "")), f"#{name}=", ""]) for name, said in _IN_ENV]
+    return "".join(parts)
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, 100, initial_indent="# ", subsequent_indent="# ")
+
+
 def write(folder: Path) -> None:
-    """Write both files below `folder`, the project's root."""
+    """Write the files below `folder`, the project's root."""
+    (folder / "env.example").write_text(env_example(), encoding="utf-8")
     (folder / "config.example.yaml").write_text(example(), encoding="utf-8")
     (folder / "docs").mkdir(exist_ok=True)
     (folder / "docs" / "configuration.md").write_text(table(), encoding="utf-8")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from spxarb import __version__
 from spxarb.cli.commands import tree
 from spxarb.cli.usage import MEANINGS, ROOT, USAGE, codes_of
-from spxarb.config.load import CONFIG_VARIABLE, ENVIRONMENT
+from spxarb.config.variables import CONFIG_VARIABLE, ENVIRONMENT
 from tools.docs.commands import LIBRARYS_OWN
 
 if TYPE_CHECKING:

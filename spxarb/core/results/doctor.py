@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from spxarb.core.result import Result
 
@@ -18,6 +18,8 @@ class DoctorLine:
     name: str
     ok: bool | None
     """Null: it was not checked, or it stops nothing but is worth knowing."""
+    verdict: Literal["passed", "warning", "failed"]
+    """The same in a word: true is `passed`, null `warning`, false `failed`."""
     message: str
     mend: str | None = None
     """What to do about it; null when nothing is to be done."""

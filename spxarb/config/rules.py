@@ -1,0 +1,107 @@
+"""What is wrong between settings that are right alone, and which of them is moved."""
+
+from __future__ import annotations
+
+import ipaddress
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+from spxarb.config.problems import Problem, shown
+from spxarb.config.variables import NOTIFY_VARIABLE
+from spxarb.core.sessions import CLOSE, LAST_EXIT_BEFORE_CLOSE, OPEN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from spxarb.config.schema import Sections
+
+
+def contradictions(sections: Sections, bad: frozenset[str], *, notified: bool) -> list[Problem]:
+    """What is wrong between values; a rule about a bad key is skipped, that key is reported already.
+
+    `notified`: a secret address says where alerts go.
+    """
+    return [
+        Problem(sentence, keys[0])
+        for keys, wrong, sentence in _rules(sections, notified=notified)
+        if wrong and not bad.intersection(keys)
+    ]
+
+
+def _rules(config: Sections, *, notified: bool) -> Iterator[tuple[tuple[str, ...], bool, str]]:
+    """(keys, whether they contradict each other, what to say then)."""
+    trading, notify = config.trading, config.notifications
+    first, cutoff, time_exit = trading.entry_time, trading.entry_cutoff, trading.exit_check_time
+    spy, spx = trading.spy_contracts_per_spread, trading.spx_contracts_per_spread
+    yield (
+        ("trading.min_ratio", "trading.max_ratio"),
+        trading.min_ratio >= trading.max_ratio,
+        f"trading.min_ratio {trading.min_ratio} must be below trading.max_ratio {trading.max_ratio}",
+    )
+    yield (
+        ("trading.entry_time", "trading.entry_cutoff"),
+        first >= cutoff,
+        f"trading.entry_time {first:%H:%M} must be before trading.entry_cutoff {cutoff:%H:%M}",
+    )
+    yield (
+        ("trading.entry_cutoff", "trading.exit_check_time"),
+        cutoff >= time_exit,
+        f"trading.entry_cutoff {cutoff:%H:%M} must be before trading.exit_check_time {time_exit:%H:%M}",
+    )
+    yield (
+        ("trading.entry_time",),
+        first < OPEN,
+        f"trading.entry_time {first:%H:%M} must not be before the market opens at {OPEN:%H:%M}",
+    )
+    yield (
+        ("trading.exit_check_time",),
+        time_exit >= CLOSE,
+        f"trading.exit_check_time {time_exit:%H:%M} must be before the market closes at {CLOSE:%H:%M}",
+    )
+    yield (
+        ("trading.spy_contracts_per_spread", "trading.spx_contracts_per_spread"),
+        spy > 10 * spx,
+        f"trading.spy_contracts_per_spread {spy} must be at most 10 x trading.spx_contracts_per_spread {spx}",
+    )
+    yield (
+        ("trading.mode", "ib.account"),
+        trading.mode == "live" and config.ib.account is None,
+        "ib.account must name the account when trading.mode is live",
+    )
+    yield (
+        ("dashboard.host",),
+        not _is_loopback(config.dashboard.host),
+        f"dashboard.host {shown(config.dashboard.host)} must be a loopback address such as 127.0.0.1",
+    )
+    yield (
+        ("notifications.email_enabled", "notifications.email_address"),
+        notify.email_enabled and notify.email_address is None and not notified,
+        f"notifications.email_address (or {NOTIFY_VARIABLE}) must be set when email_enabled is true",
+    )
+    both = sorted(set(config.calendar.closed) & set(config.calendar.early_close))
+    yield (
+        ("calendar.closed", "calendar.early_close"),
+        bool(both),
+        f"calendar: {', '.join(map(str, both))} cannot be both closed and early_close",
+    )
+
+
+def moved(sections: Sections) -> Iterator[str]:
+    """A sentence for each value that is right and is not used as it stands."""
+    latest = (datetime.combine(date.min, CLOSE) - LAST_EXIT_BEFORE_CLOSE).time()
+    time_exit = sections.trading.exit_check_time
+    if time_exit > latest:
+        minutes = int(LAST_EXIT_BEFORE_CLOSE.total_seconds() // 60)
+        yield (
+            f"trading.exit_check_time {time_exit:%H:%M} is less than {minutes} minutes before the close: the "
+            f"time exit is at {latest:%H:%M}."
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,224 @@
+"""Where settings stand: options, environment, `.env` and YAML, each value with its place.
+
+Precedence: command-line option > environment variable > `.env` beside the configuration file, else in the
+working folder > YAML file > default.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spxarb.config.file import Document, exists, read_document, read_env_file, text_as_value
+from spxarb.config.paths import path_problem, user_path
+from spxarb.config.problems import Problem, near_section, shown
+from spxarb.config.schema import SECTIONS, field_of
+from spxarb.config.variables import CONFIG_VARIABLE, ENVIRONMENT, known_variables, unknown_names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NO_SETTING = "it holds no setting (it is empty, or all of it is comments)"
+PLACES = ("config.yaml", "~/.config/spxarb/config.yaml", "/etc/spxarb/config.yaml")
+"""Where a configuration is looked for when nobody names one."""
+PATHS = frozenset({"storage.database", "logging.path", "trading.blackout_file"})
+"""The keys whose values are files."""
+
+
+class Source(StrEnum):
+    """What sets a value, from the weakest to the strongest."""
+
+    DEFAULT = "default"
+    YAML = "yaml"
+    DOTENV = "dotenv"
+    ENVIRONMENT = "environment"
+    OPTION = "option"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One value as it was given.
+
+    `where`: for problems, in words. `file` and `line`, `variable`: where it stands. `folder`: what a relative
+    path counts from; None: the working folder.
+    """
+
+    key: str
+    value: object
+    where: str
+    source: Source
+    file: Path | None = None
+    line: int | None = None
+    variable: str = ""
+    folder: Path | None = None
+
+    @property
+    def place(self) -> str:
+        """Where it stands, in words."""
+        line = f" (line {self.line})" if self.line else ""
+        return " in ".join(filter(None, [self.variable, f"{self.file}{line}" if self.file else ""]))
+
+    @property
+    def is_path(self) -> bool:
+        return self.key in PATHS and isinstance(self.value, str) and bool(self.value.strip())
+
+    @property
+    def anchored(self) -> object:
+        """The value; a relative path in a file counts from the file's own folder: timers run in another."""
+        if self.is_path and self.folder is not None:
+            return str(self.folder / user_path(str(self.value)))
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """All that was given, the weakest first. `text`: the variables in force, those of `.env` included.
+
+    `hollow`: the file that was found holds no setting. `foreign`: names in `.env` that are not ours.
+    """
+
+    settings: tuple[Setting, ...]
+    problems: tuple[Problem, ...]
+    file: Path | None
+    named_by: str
+    env_file: Path | None
+    text: Mapping[str, str]
+    real: Mapping[str, str]
+    hollow: bool = False
+    foreign: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _EnvFile:
+    """What stands in the `.env` that is read."""
+
+    path: Path | None
+    values: dict[str, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+
+def gather(
+    path: Path | None, environ: Mapping[str, str] | None, overrides: Mapping[str, object] | None
+) -> Sources:
+    """Everything that sets something, and what is wrong with the files' form."""
+    real = {name: text for name, text in (os.environ if environ is None else environ).items() if text.strip()}
+    file, named_by = find_file(path, {**_env_file(None).values, **real})
+    from_file, file_problems = _from_file(file, named_by) if file else ([], [])
+    hollow = [problem.text for problem in file_problems] == [NO_SETTING] and not named_by
+    local = _env_file(file)
+    return Sources(
+        settings=(
+            *from_file,
+            *_from_variables(local.values, Source.DOTENV, local.path),
+            *_from_variables(real, Source.ENVIRONMENT, None),
+            *_from_options(overrides or {}),
+        ),
+        problems=(*([] if hollow else file_problems), *local.problems),
+        file=file,
+        named_by=named_by,
+        env_file=local.path,
+        text={**local.values, **real},
+        real=real,
+        hollow=hollow,
+        foreign=tuple(local.foreign),
+    )
+
+
+def find_file(path: Path | None, environ: Mapping[str, str]) -> tuple[Path | None, str]:
+    """The YAML file to read (None: there is none) and what named it (empty: found in a default place)."""
+    if path is not None:
+        return user_path(str(path)), "--config"
+    if named := environ.get(CONFIG_VARIABLE):
+        return user_path(named), CONFIG_VARIABLE
+    for place in PLACES:
+        if not path_problem(place) and exists(user_path(place)):
+            return user_path(place), ""
+    return None, ""
+
+
+def env_path(file: Path | None) -> Path | None:
+    """The `.env` beside the configuration file, else the one in the working folder; None: there is none."""
+    folders = [*([file.parent] if file else []), Path()]
+    return next((folder / ".env" for folder in folders if exists(folder / ".env")), None)
+
+
+def _env_file(file: Path | None) -> _EnvFile:
+    found = _EnvFile(env_path(file))
+    if found.path is None:
+        return found
+    values, problems = read_env_file(found.path, known_variables())
+    misspelt, found.foreign = unknown_names(values, found.path)
+    found.values = {name: text for name, text in values.items() if text.strip()}
+    found.problems = [*map(Problem, problems), *misspelt]
+    return found
+
+
+def _from_variables(text: Mapping[str, str], source: Source, file: Path | None) -> list[Setting]:
+    beside = " in .env" if source is Source.DOTENV else ""
+    return [
+        Setting(
+            key,
+            text_as_value(text[name], kind),
+            f"{name}{beside} ({key})",
+            source,
+            file=file,
+            variable=name,
+        )
+        for name, (key, kind) in ENVIRONMENT.items()
+        if name in text
+    ]
+
+
+def _from_options(overrides: Mapping[str, object]) -> list[Setting]:
+    """Raises KeyError for a key that does not exist: the caller's bug, not the user's."""
+    for key in overrides:
+        field_of(key)
+    return [
+        Setting(key, value, f"option {key}", Source.OPTION, variable=f"option {key}")
+        for key, value in overrides.items()
+        if value is not None
+    ]
+
+
+def _from_file(file: Path, named_by: str) -> tuple[list[Setting], list[Problem]]:
+    """The settings of a YAML file and what is wrong with its structure; values are checked later."""
+    if not exists(file):
+        return [], [Problem(f"{file} does not exist ({named_by} names it)")]
+    document = read_document(file)
+    if document.empty:
+        return [], [Problem(NO_SETTING)]
+    settings: list[Setting] = []
+    problems = list(document.problems)
+    for section, content in document.values.items():
+        where = _where(section, document)
+        if section not in SECTIONS:
+            problems.append(Problem(f"{where}: no such section{near_section(section)}", section))
+        elif isinstance(content, dict):
+            settings += [
+                _setting(f"{section}.{name}", value, document, file) for name, value in content.items()
+            ]
+        elif content is not None:
+            what = f"{shown(content)} is not a section; expected keys below `{section}:`"
+            problems.append(Problem(f"{where}: {what}", section))
+    return settings, problems
+
+
+def _setting(key: str, value: object, document: Document, file: Path) -> Setting:
+    return Setting(
+        key,
+        value,
+        _where(key, document),
+        Source.YAML,
+        file=file,
+        line=document.lines.get(key),
+        folder=file.parent,
+    )
+
+
+def _where(key: str, document: Document) -> str:
+    line = document.lines.get(key)
+    return f"{key} (line {line})" if line else key
