@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spxarb import __version__, interruption
-from spxarb.cli import reading, view
+from spxarb.cli import keeping, reading, view
 from spxarb.cli.calls import confirm, run, serve_until_stopped
 from spxarb.cli.options import AsJson, CommandLine, ConfigFile, DryRun, call_of, day_option
 from spxarb.cli.values import Margin, clock_time
@@ -192,6 +192,8 @@ def reconcile(
 
 
 app.command()(reading.doctor)
+app.command()(keeping.backup)
+app.command()(keeping.restore)
 
 
 @app.command()

@@ -5,6 +5,7 @@ Every function takes the command's result. Missing is a dash, never 0.
 
 from __future__ import annotations
 
+from importlib import import_module
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from spxarb.core.price_state import PriceState
     from spxarb.core.result import Result
     from spxarb.core.results.ack import AckResult
-    from spxarb.core.results.doctor import DoctorResult
     from spxarb.core.results.enter import EnterResult, EntryLeg
     from spxarb.core.results.hand_over import EndedOrder, HandedLeg, HandOverResult
     from spxarb.core.results.log import LogResult
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
         MonitorResult,
         PositionResult,
     )
-    from spxarb.core.results.reconcile import ReconcileResult
     from spxarb.core.results.report import ReportResult
     from spxarb.core.results.rows import DayRow, MatterRow, SettlementRow, TradeRow
     from spxarb.core.results.settle import SettleResult
@@ -445,10 +444,14 @@ def _named(values: dict[str, Any]) -> list[tuple[str, Cell]]:
     return [(name.replace("_", " "), words(value)) for name, value in values.items()]
 
 
-def _reconcile(result: ReconcileResult) -> list[Block]:
-    from spxarb.cli import statement_screens  # noqa: PLC0415 -- no other command needs it
+def _elsewhere(module: str, name: str) -> Callable[[Any], list[Block]]:
+    """The screen of a command in a file of its own, which no other command needs."""
 
-    return statement_screens.reconcile(result)
+    def draw(result: Any) -> list[Block]:
+        blocks: list[Block] = getattr(import_module(f"spxarb.cli.{module}"), name)(result)
+        return blocks
+
+    return draw
 
 
 def _ack(result: AckResult) -> list[Block]:
@@ -471,12 +474,6 @@ def _open_matters(matters: Sequence[MatterRow]) -> list[Block]:
     return [grid("Matters for a human: spxarb ack ID", _MATTERS, matters)] if matters else []
 
 
-def _doctor(result: DoctorResult) -> list[Block]:
-    from spxarb.cli import doctor_screens  # noqa: PLC0415 -- no other command needs it
-
-    return doctor_screens.doctor(result)
-
-
 def _anything(result: Result) -> list[Block]:
     """A command without a screen of its own: its fields."""
     return [Pairs("", _named(result.own()))]
@@ -489,10 +486,12 @@ _SCREENS: dict[str, Callable[[Any], list[Block]]] = {
     "start": _switch,
     "stop": _switch,
     "settle": _settle,
-    "reconcile": _reconcile,
+    "reconcile": _elsewhere("statement_screens", "reconcile"),
     "ack": _ack,
     "hand-over": _hand_over,
-    "doctor": _doctor,
+    "doctor": _elsewhere("doctor_screens", "doctor"),
+    "backup": _elsewhere("backup_screens", "backup"),
+    "restore": _elsewhere("backup_screens", "restore"),
     "status": _status,
     "report": _report,
     "log": _log,

@@ -46,7 +46,7 @@ ENVIRONMENT: dict[str, tuple[str, str]] = {
     "EMAIL_ADDRESS": ("notifications.email_address", "text"),
     "SPXARB_DATABASE": ("storage.database", "text"),
 }
-_PATHS = frozenset({"storage.database", "logging.path", "trading.blackout_file"})
+_PATHS = frozenset({"storage.database", "logging.path", "trading.blackout_file", "backup.folder"})
 NO_SETTING = "it holds no setting (it is empty, or all of it is comments)"
 CONFIG_VARIABLE = "SPXARB_CONFIG"
 NOTIFY_VARIABLE = "SPXARB_NOTIFY_URL"
@@ -266,14 +266,14 @@ def _flex(text: Mapping[str, str], real: Mapping[str, str], file: Path | None) -
     token, query_id = text.get(FLEX_TOKEN_VARIABLE, ""), text.get(FLEX_QUERY_VARIABLE, "")
     if not token.strip() or not query_id.strip():
         return None
-    place = None if FLEX_TOKEN_VARIABLE in real else _env_path(file)
+    place = None if FLEX_TOKEN_VARIABLE in real else env_path(file)
     with suppress(OSError):
         if place is not None and not place.stat().st_mode & READABLE_BY_ALL:
             place = None
     return FlexAccess(token=SecretStr(token.strip()), query_id=query_id.strip(), exposed_in=place)
 
 
-def _env_path(file: Path | None) -> Path | None:
+def env_path(file: Path | None) -> Path | None:
     """The `.env` beside the configuration file, else the one in the working folder; None: there is none."""
     folders = [*([file.parent] if file else []), Path()]
     return next((folder / ".env" for folder in folders if exists(folder / ".env")), None)
@@ -281,7 +281,7 @@ def _env_path(file: Path | None) -> Path | None:
 
 def _env_file(file: Path | None) -> tuple[dict[str, str], list[str]]:
     """What stands in the `.env` that is read, and what is wrong with it."""
-    path = _env_path(file)
+    path = env_path(file)
     if path is None:
         return {}, []
     values, problems = read_env_file(path)

@@ -30,6 +30,8 @@ RESULT_TYPES = {
     "doctor": "doctor:DoctorResult",
     "ack": "ack:AckResult",
     "hand-over": "hand_over:HandOverResult",
+    "backup": "backup:BackupResult",
+    "restore": "backup:RestoreResult",
     "record": "record:RecordResult",
     "sim": "sim:SimResult",
     "demo": "report:DemoResult",

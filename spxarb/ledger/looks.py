@@ -2,7 +2,7 @@
 
 A look counts only with the mark that it left in a file beside the ledger. A ledger that was put back from an
 older copy does not know what happened since: its newest look is not the marked one, so the account is asked
-again.
+again. One that `restore` put in place says so itself, until such a look has been made.
 """
 
 from __future__ import annotations
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from spxarb.ledger.file import LedgerFile
 
 
+_RESTORED = "restored_at"
+
+
 class Looks:
-    """The columns `account_seen` and `market_time` of the table `runs`."""
+    """The columns `account_seen` and `market_time` of the table `runs`, and when the ledger was restored."""
 
     def __init__(self, file: LedgerFile) -> None:
         self._file = file
@@ -36,14 +39,28 @@ class Looks:
 
         A mark that cannot be written is none: the next command looks again.
         """
-        self._file.update("runs", {"account_seen": to_moment(at)}, id=run_id)
+        with self._file.joined():
+            self._file.update("runs", {"account_seen": to_moment(at)}, id=run_id)
+            self._file.execute("DELETE FROM meta WHERE key = ?", _RESTORED)
         with suppress(OSError):
             handle = os.open(self.mark, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(self._text(run_id, to_moment(at)))
 
+    def note_restored(self, at: datetime) -> None:
+        """The ledger was restored from a copy: what happened since the copy was made it does not know."""
+        self._file.upsert("meta", {"key": _RESTORED, "value": to_moment(at)}, "key")
+        self.mark.unlink(missing_ok=True)
+
+    def restored(self) -> datetime | None:
+        """When it was restored; None when the account has been compared with it since, or it never was."""
+        moment = self._file.value("SELECT value FROM meta WHERE key = ?", _RESTORED)
+        return None if moment is None else from_moment(moment)
+
     def last(self) -> datetime | None:
         """When the account was compared last; None: never, or the ledger is not the one that knows of it."""
+        if self.restored() is not None:
+            return None
         rows = self._file.rows(
             "SELECT id, account_seen FROM runs WHERE account_seen IS NOT NULL ORDER BY id DESC LIMIT 1"
         )

@@ -64,7 +64,7 @@ def refuse_orphan(path: Path) -> None:
         raise RefusedError(
             f"The ledger {path} is missing or empty, but its write-ahead log {name} holds data",
             risk="Nothing was changed",
-            mend=f"Put the ledger back, restore a backup, or move {name} away",
+            mend=f"Put the ledger back, `spxarb restore FILE` a backup, or move {name} away",
         )
 
 
@@ -135,7 +135,7 @@ def _check_meta(path: Path, meta: dict[str, str], mode: str) -> int:
         raise RefusedError(
             f"The ledger {path} was made by a newer spxarb (version {version}; this one knows {newest})",
             risk="Nothing was changed",
-            mend="Install that version again, or restore an older backup",
+            mend="Install that version again, or `spxarb restore FILE` an older backup",
         )
     if own_mode != mode:
         raise RefusedError(
@@ -259,5 +259,5 @@ def _damaged(path: Path, why: str) -> RefusedError:
     return RefusedError(
         f"The ledger {path} is damaged: {why}",
         risk="It was not changed",
-        mend="Keep the file, and restore a backup",
+        mend="`spxarb restore FILE` puts a backup in its place and keeps this file",
     )

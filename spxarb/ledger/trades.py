@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 PARTS = {"orders": order_from_row, "executions": fill_from_row, "settlements": settlement_from_row}
 """Without any of these rows a trade is not known: what is held of it, and what may still fill."""
-MEND_ROW = "Set the value right in the ledger, or restore a backup"
+MEND_ROW = "Set the value right in the ledger, or `spxarb restore FILE` a backup"
 
 
 @dataclass(frozen=True, slots=True)

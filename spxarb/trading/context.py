@@ -72,10 +72,10 @@ SHORTEST_BUDGET = 120.0
 """A job's budget is not cut below this many seconds for the sake of the next exit."""
 OBEYED_AT_ONCE = 3
 """The signal after which a job is not asked any more: it is ended where it stands."""
-MEND_ROW = "Set the value right in the ledger, or restore a backup"
+MEND_ROW = "Set the value right in the ledger, or `spxarb restore FILE` a backup"
 WRITERS = frozenset({"enter", "monitor", "settle", "close-all", "hand-over"})
 """Verbs that bring the ledger up to date with the broker."""
-READERS = frozenset({"log"})
+READERS = frozenset({"log", "backup"})
 """Verbs that read the ledger and nothing else: they make none and leave no row among the runs."""
 EXITS = frozenset({"monitor", "close-all"})
 """Verbs that exit positions: they go on with the limits stored with the trades."""
