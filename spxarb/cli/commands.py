@@ -241,8 +241,15 @@ def hand_over(
 def record(
     ctx: typer.Context,
     output: Annotated[
-        Path, typer.Option("--output", metavar="FILE", help="Where to (.csv, .csv.gz); goes on with today's.")
-    ],
+        Path | None,
+        typer.Option(
+            "--output", metavar="FILE", help="Quotes into FILE (.csv, .csv.gz); goes on with today's."
+        ),
+    ] = None,
+    wire: Annotated[
+        Path | None,
+        typer.Option("--wire", metavar="FILE", help="Every message of the connection into FILE, redacted."),
+    ] = None,
     until: Annotated[
         time | None,
         typer.Option(
@@ -264,12 +271,14 @@ def record(
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> int:
-    """Record the quotes of SPX, SPY and today's options around the money, for `sim --day`; reads only."""
+    """Record the quotes of SPX, SPY and today's options around the money, or the wire itself; reads only."""
+    if output is None and wire is None:
+        raise UsageError("name a file: --output for quotes (`sim --day` plays them), --wire for the wire")
 
     def job(context: JobContext) -> Result:
         from spxarb.jobs.record import RecordOptions, run  # noqa: PLC0415 -- only this command needs it
 
-        return run(context, RecordOptions(output, until, seconds, strikes, every, reconnect))
+        return run(context, RecordOptions(output, until, seconds, strikes, every, reconnect, wire))
 
     return run(call_of(ctx, config, as_json), job)
 

@@ -11,12 +11,35 @@ if TYPE_CHECKING:
 
 
 def doctor(result: DoctorResult) -> list[Block]:
+    if result.facts:
+        return _facts(result)
     marks: dict[bool | None, Cell] = {True: ("ok", GOOD), False: ("FAILED", BAD), None: (DASH, WARN)}
     rows: list[list[Cell]] = [
         [marks[line.ok], line.name, f"{line.message}{f' {line.mend}.' if line.mend else ''}"]
         for line in result.checks
     ]
     return [Grid("Set-up", ("", "what", "found, and how to mend it"), rows), *_margin(result.margin)]
+
+
+def _facts(result: DoctorResult) -> list[Block]:
+    """The verdict, then what is contradicted, then the rest."""
+    counts = {word: sum(fact.evidence.value == word for fact in result.facts) for word in _EVIDENCE}
+    told = ", ".join(f"{count} {word}" for word, count in counts.items())
+    gateway = result.gateway
+    where = f"server version {words(gateway.server_version)}, recorded {words(gateway.started)}"
+    rows: list[list[Cell]] = [
+        [(fact.evidence.value, style), fact.name, f"{fact.claim}{f': {fact.what}' if fact.what else ''}"]
+        for word, style in _EVIDENCE.items()
+        for fact in result.facts
+        if fact.evidence.value == word
+    ]
+    return [
+        Line(f"Of {len(result.facts)} assumptions: {told}.", BAD if counts["contradicted"] else GOOD),
+        Grid(f"Gateway: {where}", ("", "assumption", "what is assumed, and what was seen"), rows),
+    ]
+
+
+_EVIDENCE = {"contradicted": BAD, "not seen": WARN, "seen": GOOD}
 
 
 def _margin(margin: DoctorMargin) -> list[Block]:

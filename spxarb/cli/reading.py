@@ -128,15 +128,23 @@ def doctor(
             "--margin", help="Ask the broker by what-if orders what one spread needs; takes a minute."
         ),
     ] = False,
+    facts: Annotated[
+        Path | None,
+        typer.Option(
+            "--facts", metavar="FILE", help="Judge what is assumed of gateways by a recorded wire, alone."
+        ),
+    ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> int:
     """Check the whole set-up, and say how to mend it."""
+    if margin and facts:
+        raise UsageError("--facts reads a file and asks no broker: leave out --margin")
     call = call_of(ctx, config, as_json)
 
     def job(_: object) -> Result:
         from spxarb.jobs import doctor  # noqa: PLC0415 -- only this command needs it
 
-        return doctor.run(call.config, margin=margin)
+        return doctor.run(call.config, margin=margin) if facts is None else doctor.judge(facts)
 
     return run(call, job, sandbox=True)

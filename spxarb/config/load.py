@@ -51,6 +51,7 @@ NO_SETTING = "it holds no setting (it is empty, or all of it is comments)"
 CONFIG_VARIABLE = "SPXARB_CONFIG"
 NOTIFY_VARIABLE = "SPXARB_NOTIFY_URL"
 WAIT_VARIABLE = "SPXARB_WAIT_SCALE"
+WIRE_VARIABLE = "SPXARB_WIRE_FOLDER"
 FLEX_TOKEN_VARIABLE = "SPXARB_FLEX_TOKEN"  # noqa: S105 -- its name alone
 FLEX_QUERY_VARIABLE = "SPXARB_FLEX_QUERY_ID"
 READABLE_BY_ALL = 0o007
@@ -77,6 +78,9 @@ class Config(Sections):
     )
     wait_scale: float = Field(
         default=1.0, exclude=True, description="$SPXARB_WAIT_SCALE, see `trading/waits`."
+    )
+    wire_folder: Path | None = Field(
+        default=None, exclude=True, description="$SPXARB_WIRE_FOLDER: where every command records its wire."
     )
     notify_url: SecretStr | None = Field(
         default=None, exclude=True, description="$SPXARB_NOTIFY_URL, a secret."
@@ -242,6 +246,7 @@ def _read(
         hollow=hollow,
         state_directory=Path(state) if state else None,
         wait_scale=scale,
+        wire_folder=user_path(text[WIRE_VARIABLE]) if text.get(WIRE_VARIABLE) else None,
         notify_url=SecretStr(text[NOTIFY_VARIABLE]) if text.get(NOTIFY_VARIABLE) else None,
         flex=_flex(text, real, file),
     )

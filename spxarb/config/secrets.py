@@ -18,6 +18,7 @@ from spxarb.config.load import (
     ENVIRONMENT,
     FLEX_QUERY_VARIABLE,
     WAIT_VARIABLE,
+    WIRE_VARIABLE,
     env_path,
 )
 from spxarb.config.schema import SECTIONS
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 
     from spxarb.config.load import Config
 
-_HARMLESS = frozenset({*ENVIRONMENT, CONFIG_VARIABLE, FLEX_QUERY_VARIABLE, WAIT_VARIABLE, "STATE_DIRECTORY"})
+_HARMLESS = frozenset(
+    {*ENVIRONMENT, CONFIG_VARIABLE, FLEX_QUERY_VARIABLE, WAIT_VARIABLE, WIRE_VARIABLE, "STATE_DIRECTORY"}
+)
 """Variables of a `.env` that are no secrets; what any other one holds is not known."""
 _SECRET_NAME = re.compile(r"token|passw|secret|credential|key|url|webhook", re.IGNORECASE)
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)

@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING
 from spxarb.core.model import NEW_YORK
 from spxarb.errors import RefusedError
 from spxarb.ledger import schema
-from spxarb.ledger.opening import connect, inspect, sqlite_errors_as_refusals
+from spxarb.ledger.opening import connect, inspect, log_bytes, sqlite_errors_as_refusals, writable
 from spxarb.ledger.rows import from_moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
     from pathlib import Path
+
+    from sqlite_utils.db import Database
 
 BESIDE = ("-wal", "-shm", "-journal")
 """What SQLite keeps beside a database while it is open."""
@@ -46,7 +48,7 @@ class LedgerCopy:
 
 def copy_ledger(path: Path, target: Path) -> None:
     """A copy of the ledger at `path` as a new file, 0600. Raises RefusedError, OSError."""
-    with sqlite_errors_as_refusals(path), closing(connect(path, frozen=True)) as source:
+    with sqlite_errors_as_refusals(path), closing(_reading(path)) as source:
         schema.new_file(target)
         try:
             with closing(sqlite3.connect(target, isolation_level=None)) as copy:
@@ -66,7 +68,7 @@ def proven(path: Path, mode: str) -> LedgerCopy:
         version = inspect(path, mode)
         if version == 0:
             raise RefusedError(f"{path.name} holds no ledger", risk="Nothing was changed")
-        with closing(connect(path, frozen=True)) as db:
+        with closing(_reading(path)) as db:
             problems = [str(row[0]) for row in db.execute("PRAGMA integrity_check(3)").fetchall()]
             if problems != ["ok"]:
                 raise RefusedError(
@@ -80,6 +82,16 @@ def proven(path: Path, mode: str) -> LedgerCopy:
     with suppress(ValueError, TypeError, RefusedError):
         moment = None if newest is None else from_moment(newest).astimezone(NEW_YORK)
     return LedgerCopy(mode, meta["tag"], meta.get("account"), version, digest, broken, moment)
+
+
+def _reading(path: Path) -> Database:
+    """A connection that reads, and leaves nothing beside the file that was not there before.
+
+    What SQLite makes there while it is open only a connection that may write takes away again.
+    """
+    db = connect(path, frozen=bool(log_bytes(path)) or not writable(path))
+    db.execute("PRAGMA query_only = ON")
+    return db
 
 
 def _digest(db: sqlite3.Connection) -> str:

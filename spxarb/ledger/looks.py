@@ -2,7 +2,7 @@
 
 A look counts only with the mark that it left in a file beside the ledger. A ledger that was put back from an
 older copy does not know what happened since: its newest look is not the marked one, so the account is asked
-again. One that `restore` put in place says so itself, until such a look has been made.
+again. One that `restore` put in place says so itself, until the broker's lists have been replayed into it.
 """
 
 from __future__ import annotations
@@ -39,9 +39,7 @@ class Looks:
 
         A mark that cannot be written is none: the next command looks again.
         """
-        with self._file.joined():
-            self._file.update("runs", {"account_seen": to_moment(at)}, id=run_id)
-            self._file.execute("DELETE FROM meta WHERE key = ?", _RESTORED)
+        self._file.update("runs", {"account_seen": to_moment(at)}, id=run_id)
         with suppress(OSError):
             handle = os.open(self.mark, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -52,8 +50,13 @@ class Looks:
         self._file.upsert("meta", {"key": _RESTORED, "value": to_moment(at)}, "key")
         self.mark.unlink(missing_ok=True)
 
+    def note_replayed(self) -> None:
+        """What the broker lists of the day has been looked through for what the restored ledger lost."""
+        if self.restored() is not None:
+            self._file.execute("DELETE FROM meta WHERE key = ?", _RESTORED)
+
     def restored(self) -> datetime | None:
-        """When it was restored; None when the account has been compared with it since, or it never was."""
+        """When it was restored; None when the broker's lists have been replayed since, or it never was."""
         moment = self._file.value("SELECT value FROM meta WHERE key = ?", _RESTORED)
         return None if moment is None else from_moment(moment)
 

@@ -59,7 +59,7 @@ def create(path: Path) -> None:
 
 def refuse_orphan(path: Path) -> None:
     """Refuse a write-ahead log without its database: SQLite would delete it, and with it what it holds."""
-    if _log_bytes(path):
+    if log_bytes(path):
         name = f"{path.name}-wal"
         raise RefusedError(
             f"The ledger {path} is missing or empty, but its write-ahead log {name} holds data",
@@ -68,7 +68,7 @@ def refuse_orphan(path: Path) -> None:
         )
 
 
-def _log_bytes(path: Path) -> int:
+def log_bytes(path: Path) -> int:
     """The size of the write-ahead log; 0 where there is none."""
     try:
         return path.with_name(path.name + "-wal").stat().st_size
@@ -185,7 +185,7 @@ def connect(path: Path, *, frozen: bool) -> Database:
     full disk) and no log holds anything, the file alone is the whole ledger.
     """
     options = "mode=ro" if frozen else "mode=rw"
-    alone = not _log_bytes(path)
+    alone = not log_bytes(path)
     if frozen and alone and not writable(path):
         options += "&immutable=1"
     db = _connected(path, options)

@@ -76,6 +76,14 @@ class Trades:
             elif last is not None and up_to > last:
                 self._file.update("sqlite_sequence", {"seq": up_to}, name="trades")
 
+    def next_id(self, trade_id: int) -> bool:
+        """Give the next trade this id; False where it, or a higher one, was given before."""
+        last = self._file.value("SELECT seq FROM sqlite_sequence WHERE name = 'trades'") or 0
+        if last >= trade_id:
+            return False
+        self.skip_ids(trade_id - 1)
+        return True
+
     def get(self, trade_id: int) -> Trade:
         """Raises KeyError when there is none, RefusedError when it cannot be read."""
         trades = self._trades("WHERE id = ?", trade_id)
