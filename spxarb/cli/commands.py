@@ -318,6 +318,9 @@ def sim(
     cash: Annotated[float, typer.Option(metavar="DOLLARS", help="Cash at the start.")] = 1_000_000.0,
     margin: Annotated[Margin, typer.Option(metavar="RULES", help="reg-t or portfolio.")] = Margin.REG_T,
     faults: Annotated[Path | None, typer.Option(metavar="FILE", help="What goes wrong (YAML).")] = None,
+    wire: Annotated[
+        Path | None, typer.Option("--wire", metavar="FILE", help="Play a recorded wire instead of a day.")
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Run the simulated gateway until Ctrl-C."""
@@ -340,6 +343,7 @@ def sim(
             cash=cash,
             margin=margin.value,
             faults=faults,
+            wire=wire,
         )
         serve(options, announce)
 

@@ -143,6 +143,12 @@ CLAIMS = (
         evidence.no_bid,
     ),
     Claim(
+        "acknowledged",
+        "An order is first heard of within 60 s",
+        "how long a silent order is waited for",
+        evidence.acknowledged,
+    ),
+    Claim(
         "order_reference",
         "An open order is listed with the whole reference that it was sent with",
         "which orders are ours",
@@ -168,12 +174,6 @@ CLAIMS = (
     ),
     Claim(
         "commission", "The commission of an execution comes within 30 s", "final figures", evidence.commission
-    ),
-    Claim(
-        "position_first",
-        "On a fill the position moves before its execution is told",
-        "a difference that only lags is looked at again",
-        evidence.position_first,
     ),
     Claim(
         "good_after_form",

@@ -212,19 +212,28 @@ def commission(record: WireRecord) -> Iterator[Piece]:
             yield Piece(holds=False, what=f"execution {row.at(14)}: no commission within 30 s")
 
 
-def position_first(record: WireRecord) -> Iterator[Piece]:
-    """Only positions that stream, while an execution comes live (request id -1)."""
-    for row in record.received("execDetails"):
-        if row.at(1) != "-1":
-            continue
-        near = [
-            m
-            for m in record.received("position")
-            if abs(m.seconds - row.seconds) < 5 and m.at(3) == row.at(3)
+def acknowledged(record: WireRecord) -> Iterator[Piece]:
+    """What was first heard of an order, against the time at which it was first sent."""
+    last = max((row.seconds for row in record.messages), default=0.0)
+    first: dict[tuple[int, str], WireMessage] = {}
+    for row in record.sent("placeOrder"):
+        if row.at(85) != "1":
+            first.setdefault((row.connection, row.at(1)), row)
+    for (connection, order_id), sent in first.items():
+        heard = [
+            row.seconds - sent.seconds
+            for row in record.received("openOrder", "orderStatus", "error")
+            if row.connection == connection and row.seconds >= sent.seconds
+            if row.at(2 if row.name == "error" else 1) == order_id
         ]
-        if near:
-            before = any(message.seconds <= row.seconds for message in near)
-            yield Piece(before, "position before its execution" if before else "position after its execution")
+        if heard:
+            yield Piece(heard[0] <= ACKNOWLEDGED_WITHIN, f"heard of after {heard[0]:.1f} s")
+        elif last - sent.seconds > ACKNOWLEDGED_WITHIN:
+            yield Piece(holds=False, what=f"order {order_id} was not heard of in {last - sent.seconds:.0f} s")
+
+
+ACKNOWLEDGED_WITHIN = 60.0
+"""Seconds; an order of a real gateway was first heard of after 53 s, while others were answered at once."""
 
 
 def good_after(record: WireRecord) -> Iterator[Piece]:
