@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spxarb.core.records import order_name
+from spxarb.core.wire_record import GREETING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +30,8 @@ class Piece:
 
 
 def version(record: WireRecord) -> Iterator[Piece]:
-    if (version := record.server_version) is not None:
-        yield Piece(157 <= version <= 176, f"server version {version}")
+    for row in record.received(GREETING):
+        yield Piece(157 <= _whole(row.at(0)) <= 176, f"server version {row.at(0)}")
 
 
 def next_id(record: WireRecord) -> Iterator[Piece]:
@@ -203,18 +204,18 @@ def execution_time(record: WireRecord) -> Iterator[Piece]:
 
 
 def commission(record: WireRecord) -> Iterator[Piece]:
-    told = {row.at(2) for row in record.received("commissionReport")}
-    last = max((row.seconds for row in record.messages), default=0.0)
+    told = {(row.file, row.at(2)) for row in record.received("commissionReport")}
+    last = _ends(record)
     for row in record.received("execDetails"):
-        if row.at(14) in told:
+        if (row.file, row.at(14)) in told:
             yield Piece(holds=True, what=f"execution {row.at(14)} and its commission")
-        elif last - row.seconds >= 30:
+        elif last[row.connection] - row.seconds >= 30:
             yield Piece(holds=False, what=f"execution {row.at(14)}: no commission within 30 s")
 
 
 def acknowledged(record: WireRecord) -> Iterator[Piece]:
     """What was first heard of an order, against the time at which it was first sent."""
-    last = max((row.seconds for row in record.messages), default=0.0)
+    last = _ends(record)
     first: dict[tuple[int, str], WireMessage] = {}
     for row in record.sent("placeOrder"):
         if row.at(85) != "1":
@@ -228,8 +229,8 @@ def acknowledged(record: WireRecord) -> Iterator[Piece]:
         ]
         if heard:
             yield Piece(heard[0] <= ACKNOWLEDGED_WITHIN, f"heard of after {heard[0]:.1f} s")
-        elif last - sent.seconds > ACKNOWLEDGED_WITHIN:
-            yield Piece(holds=False, what=f"order {order_id} was not heard of in {last - sent.seconds:.0f} s")
+        elif (waited := last[connection] - sent.seconds) > ACKNOWLEDGED_WITHIN:
+            yield Piece(holds=False, what=f"order {order_id} was not heard of in {waited:.0f} s")
 
 
 ACKNOWLEDGED_WITHIN = 60.0
@@ -272,8 +273,7 @@ def cancel(record: WireRecord) -> Iterator[Piece]:
         told = bool({"Cancelled", "ApiCancelled", "Filled", "Inactive"} & {*ends}) or bool(
             {"202", "10147", "10148", "161"} & {*codes}
         )
-        over = any(row.seconds > sent.seconds + 30 for row in record.messages)
-        if told or over:
+        if told or _ends(record)[sent.connection] > sent.seconds + 30:
             yield Piece(told, f"cancel answered by {', '.join((*ends, *codes)) or 'nothing within 30 s'}")
 
 
@@ -300,7 +300,7 @@ def what_if(record: WireRecord) -> Iterator[Piece]:
 
 def _answered(record: WireRecord, asked: str, ended: str) -> Iterator[Piece]:
     """Each request of a list against its end, within 30 s."""
-    last = max((row.seconds for row in record.messages), default=0.0)
+    last = _ends(record)
     for sent in record.sent(asked):
         came = [
             row.seconds - sent.seconds
@@ -309,7 +309,7 @@ def _answered(record: WireRecord, asked: str, ended: str) -> Iterator[Piece]:
         ]
         if came:
             yield Piece(holds=True, what=f"ended after {came[0]:.1f} s")
-        elif last - sent.seconds > 30:
+        elif last[sent.connection] - sent.seconds > 30:
             yield Piece(holds=False, what="no end within 30 s")
 
 
@@ -323,11 +323,11 @@ def completed_end(record: WireRecord) -> Iterator[Piece]:
 
 def executions_whole(record: WireRecord) -> Iterator[Piece]:
     """What came live is in every list that is asked for later."""
-    live = {row.at(14): row.seconds for row in record.received("execDetails") if row.at(1) == "-1"}
+    live = [row for row in record.received("execDetails") if row.at(1) == "-1"]
     for sent in record.sent("reqExecutions"):
         rows = record.received("execDetails")
         listed = {row.at(14) for row in rows if (row.connection, row.at(1)) == (sent.connection, sent.at(2))}
-        wanted = {exec_id for exec_id, seconds in live.items() if seconds < sent.seconds - 1}
+        wanted = {row.at(14) for row in live if row.file == sent.file and row.seconds < sent.seconds - 1}
         if wanted:
             missing = sorted(wanted - listed)
             yield Piece(not missing, f"{len(listed)} listed, {len(missing)} of {len(wanted)} missing")
@@ -363,6 +363,14 @@ def post_expiration(record: WireRecord) -> Iterator[Piece]:
 # --- helpers --------------------------------------------------------------------------------------------
 
 _UNSET = "1.7976931348623157E308"
+
+
+def _ends(record: WireRecord) -> dict[int, float]:
+    """When each connection was heard last: what it did not hear after that is no evidence."""
+    found: dict[int, float] = {}
+    for row in record.messages:
+        found[row.connection] = max(found.get(row.connection, 0.0), row.seconds)
+    return found
 
 
 def _errors(record: WireRecord, code: int) -> Iterator[WireMessage]:
