@@ -192,8 +192,6 @@ def reconcile(
 
 
 app.command()(reading.doctor)
-app.command()(keeping.backup)
-app.command()(keeping.restore)
 
 
 @app.command()
@@ -235,6 +233,10 @@ def hand_over(
         return hand_over.run(context, trade_id=trade)
 
     return run(call_of(ctx, config, as_json), job)
+
+
+app.command()(keeping.backup)
+app.command()(keeping.restore)
 
 
 @app.command()

@@ -39,7 +39,9 @@ def backup(
 
 def restore(
     ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A backup, or a copy of the ledger.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A backup, or any file that is a copy of the ledger.")
+    ],
     check: Annotated[
         bool, typer.Option("--check", help="Restore elsewhere and compare the digest; change nothing.")
     ] = False,

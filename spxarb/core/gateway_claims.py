@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from spxarb.core.wire_record import WireRecord
 
 
-class Evidence(StrEnum):
+class Sighting(StrEnum):
     """What a recording says of a claim."""
 
     SEEN = "seen"
@@ -28,7 +28,7 @@ class Evidence(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Assumption:
     """An assumption. `why`: what of the program rests on it."""
 
     name: str
@@ -41,21 +41,21 @@ class Claim:
 class Judged:
     """A claim by one recording. `times`: how many pieces of evidence say so, `what` is the first."""
 
-    claim: Claim
-    evidence: Evidence
+    claim: Assumption
+    evidence: Sighting
     what: str
     times: int
 
 
-def judge(claim: Claim, record: WireRecord) -> Judged:
+def judge(claim: Assumption, record: WireRecord) -> Judged:
     """What the recording says of the claim: any contradiction outweighs what bears it out."""
     found = list(claim.pieces(record))
     against = [piece for piece in found if not piece.holds]
     if against:
-        return Judged(claim, Evidence.CONTRADICTED, against[0].what, len(against))
+        return Judged(claim, Sighting.CONTRADICTED, against[0].what, len(against))
     if found:
-        return Judged(claim, Evidence.SEEN, found[0].what, len(found))
-    return Judged(claim, Evidence.NOT_SEEN, "", 0)
+        return Judged(claim, Sighting.SEEN, found[0].what, len(found))
+    return Judged(claim, Sighting.NOT_SEEN, "", 0)
 
 
 def judge_all(record: WireRecord) -> tuple[Judged, ...]:
@@ -64,163 +64,169 @@ def judge_all(record: WireRecord) -> tuple[Judged, ...]:
 
 
 CLAIMS = (
-    Claim(
+    Assumption(
         "server_version",
         "The gateway agrees on a server version from 157 to 176 with this client",
         "ib_insync speaks no newer one",
         evidence.version,
     ),
-    Claim(
+    Assumption(
         "next_order_id",
         "A later connection is told a nextValidId above every order that the gateway has of its client id",
         "whether a silent order was received at all",
         evidence.next_id,
     ),
-    Claim(
+    Assumption(
         "duplicate_client_id",
         "A client id in use is told 326, and neither accounts nor an order id",
         "a logon is tried again without harm",
         evidence.duplicate_id,
     ),
-    Claim(
+    Assumption(
         "option_expiry",
         "Contract details of options give the last trading day as a bare date",
         "the expiry is today",
         evidence.option_expiry,
     ),
-    Claim(
+    Assumption(
         "spxw_zone",
         "Contract details of SPXW give their hours in Chicago's or New York's zone",
         "the calendar check",
         evidence.spxw_zone,
     ),
-    Claim(
+    Assumption(
         "hours_form",
         "Liquid hours are dates with times or CLOSED, such as 20260213:0830-20260213:1500",
         "the calendar check",
         evidence.hours_form,
     ),
-    Claim(
+    Assumption(
         "spxw_last_minute",
         "An SPXW option's liquid hours end at 16:00 or 16:15 on its last day (13:00 or 13:15 on a short one)",
         "the exit by time, the settlement",
         evidence.spxw_end,
     ),
-    Claim(
+    Assumption(
         "spy_last_minute",
         "A SPY option's liquid hours end at 16:00 or 16:15 on its last day (13:00 or 13:15 on a short one)",
         "how long SPY can be bought back",
         evidence.spy_end,
     ),
-    Claim(
+    Assumption(
         "spxw_ticks",
         "The market rule of SPXW has steps of 0.05 below 3.00 and of 0.10 from there on",
         "no order of a price that is refused",
         evidence.ticks,
     ),
-    Claim(
+    Assumption(
         "spx_no_sides",
         "SPX has a last price and neither bid nor ask",
         "which price counts",
         evidence.spx_without_sides,
     ),
-    Claim(
+    Assumption(
         "spx_time",
         "The line of SPX carries the time of each price (tick 45)",
         "the age of the index",
         evidence.spx_time,
     ),
-    Claim(
+    Assumption(
         "data_type",
         "The type of a line's data is told before its first price",
         "delayed prices are never taken for live",
         evidence.data_type,
     ),
-    Claim(
+    Assumption(
         "no_bid",
         "An option without a bid has a bid of 0 or -1 and a size of 0",
         "an SPX call that nobody bids for counts as worthless",
         evidence.no_bid,
     ),
-    Claim(
+    Assumption(
         "acknowledged",
         "An order is first heard of within 60 s",
         "how long a silent order is waited for",
         evidence.acknowledged,
     ),
-    Claim(
+    Assumption(
         "order_reference",
         "An open order is listed with the whole reference that it was sent with",
         "which orders are ours",
         evidence.whole_reference,
     ),
-    Claim(
+    Assumption(
         "execution_reference",
         "An execution carries the reference of its order",
         "which fills are ours; without it the permanent id decides",
         evidence.reference_in_execution,
     ),
-    Claim(
+    Assumption(
         "completed_reference",
         "A completed order is listed with the reference of the order",
         "the proof that an order is over",
         evidence.reference_in_completed,
     ),
-    Claim(
+    Assumption(
         "execution_time",
         "The time of an execution can be read: a date, a time, a zone by name or none",
         "the order of fills",
         evidence.execution_time,
     ),
-    Claim(
+    Assumption(
         "commission", "The commission of an execution comes within 30 s", "final figures", evidence.commission
     ),
-    Claim(
+    Assumption(
         "good_after_form",
         "A good-after time is read back as a date, a time and a zone",
         "the fail-safe",
         evidence.good_after,
     ),
-    Claim(
+    Assumption(
         "good_after_waits",
         "An order with a good-after time is never listed as Inactive",
         "the fail-safe that rests counts as live",
         evidence.inactive_until,
     ),
-    Claim(
+    Assumption(
         "order_statuses", "An order's status is one of nine words", "the life of an order", evidence.statuses
     ),
-    Claim("cancel_answered", "A cancel is answered within 30 s", "an order's end is proven", evidence.cancel),
-    Claim(
+    Assumption(
+        "cancel_answered", "A cancel is answered within 30 s", "an order's end is proven", evidence.cancel
+    ),
+    Assumption(
         "refused_order",
         "An order that is refused (201) has the status Inactive or Cancelled",
         "a refused order is over",
         evidence.refused,
     ),
-    Claim(
+    Assumption(
         "what_if",
         "A what-if order is answered with an initial margin",
         "the check `margin`",
         evidence.what_if,
     ),
-    Claim(
+    Assumption(
         "executions_end",
         "The list of executions ends within 30 s",
         "every comparison",
         evidence.executions_end,
     ),
-    Claim(
+    Assumption(
         "executions_whole",
         "The list of executions has every execution that was told live",
         "an empty list is no proof alone",
         evidence.executions_whole,
     ),
-    Claim(
+    Assumption(
         "completed_end", "The list of completed orders ends within 30 s", "an entry", evidence.completed_end
     ),
-    Claim("position_fields", "A position has 16 fields", "what the account holds", evidence.position_fields),
-    Claim("daily_bars", "Daily bars are dated as YYYYMMDD", "the official close of SPX", evidence.daily_bars),
-    Claim(
+    Assumption(
+        "position_fields", "A position has 16 fields", "what the account holds", evidence.position_fields
+    ),
+    Assumption(
+        "daily_bars", "Daily bars are dated as YYYYMMDD", "the official close of SPX", evidence.daily_bars
+    ),
+    Assumption(
         "post_expiration",
         "Account updates tell PostExpirationMargin",
         "`doctor --margin` tells what expiration would need",

@@ -40,12 +40,12 @@ def judge(file: Path) -> DoctorResult:
 
     Raises UsageError for a file that is none.
     """
-    from spxarb.core.gateway_claims import Evidence, judge_all  # noqa: PLC0415 -- only `--facts` needs them
+    from spxarb.core.gateway_claims import Sighting, judge_all  # noqa: PLC0415 -- only `--facts` needs them
     from spxarb.trading.wire_file import read_wire  # noqa: PLC0415 -- likewise
 
     record = read_wire(file)
     judged = judge_all(record)
-    against = [found for found in judged if found.evidence is Evidence.CONTRADICTED]
+    against = [found for found in judged if found.evidence is Sighting.CONTRADICTED]
     told = "; ".join(f"{found.claim.name} ({found.what})" for found in against)
     error = RefusedError(
         f"This gateway contradicts {len(against)} of {len(judged)} assumptions: {told}",

@@ -6,10 +6,8 @@ command that connects compares the account with the restored ledger before anyth
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
-from spxarb import logs
 from spxarb.config.load import load
 from spxarb.errors import SpxarbError
 from spxarb.lock import job_lock
@@ -31,18 +29,14 @@ def run(config_file: Path | None, file: Path, *, check: bool, force: bool) -> Re
     for open trades, LockedError while another job works, ConfigError.
     """
     config = load(config_file)
-    os.umask(0o077)
-    logs.setup(config)
     try:
         restoring = Restoring(config, file)
-        if check:
-            return restoring.check()
-        with job_lock(
-            config.database_path().with_suffix(".lock"), command="spxarb restore", timeout=LOCK_SECONDS
-        ):
-            return restoring.restore(force=force)
+        with restoring.logged():
+            if check:
+                return restoring.check()
+            lock = config.database_path().with_suffix(".lock")
+            with job_lock(lock, command="spxarb restore", timeout=LOCK_SECONDS):
+                return restoring.restore(force=force)
     except SpxarbError as error:
         error.mode = config.trading.mode
         raise
-    finally:
-        logs.shutdown()

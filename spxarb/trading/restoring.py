@@ -6,14 +6,17 @@ until a job that may act has compared the account with it, nothing counts as qui
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spxarb import logs
 from spxarb.core.model import NEW_YORK
 from spxarb.core.results.backup import RestoreResult
 from spxarb.core.sentences import lower_first
@@ -23,7 +26,7 @@ from spxarb.ledger.ledger import Ledger
 from spxarb.trading import archive
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from spxarb.config.load import Config
 
@@ -51,6 +54,16 @@ class Restoring:
         self._path = config.database_path().absolute()
         self._mode = config.trading.mode
         self._now = datetime.now(NEW_YORK)
+
+    @contextmanager
+    def logged(self) -> Iterator[None]:
+        """The log as configured, and files that are the owner's alone."""
+        os.umask(0o077)
+        logs.setup(self._config)
+        try:
+            yield
+        finally:
+            logs.shutdown()
 
     def check(self) -> RestoreResult:
         """Restore elsewhere and compare the digest. Raises RefusedError for a copy that is not whole."""

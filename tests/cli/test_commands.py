@@ -41,6 +41,8 @@ VERBS = [
     "doctor",
     "ack",
     "hand-over",
+    "backup",
+    "restore",
     "record",
     "sim",
     "demo",

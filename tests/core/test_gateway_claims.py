@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spxarb.core.gateway_claims import CLAIMS, Evidence, judge, judge_all
+from spxarb.core.gateway_claims import CLAIMS, Sighting, judge, judge_all
 from spxarb.core.wire_record import SENT_NAMES, WireMessage, WireRecord
 
 REF = "spxarb:abc123:1:SPX:e1"
@@ -187,10 +187,10 @@ def test_every_claim_has_a_recording_of_each_kind():
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
 def test_a_claim_is_seen_contradicted_or_not_seen(claim):
     seen, against = SAMPLES[claim.name]
-    assert judge(claim, record(seen)).evidence is Evidence.SEEN, judge(claim, record(seen))
+    assert judge(claim, record(seen)).evidence is Sighting.SEEN, judge(claim, record(seen))
     found = judge(claim, record(against))
-    assert (found.evidence, bool(found.what)) == (Evidence.CONTRADICTED, True)
-    assert judge(claim, record([])).evidence is Evidence.NOT_SEEN
+    assert (found.evidence, bool(found.what)) == (Sighting.CONTRADICTED, True)
+    assert judge(claim, record([])).evidence is Sighting.NOT_SEEN
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
@@ -201,7 +201,7 @@ def test_one_contradiction_outweighs_what_bears_a_claim_out(claim):
     ]
     if claim.name in {"spx_time", "post_expiration"}:  # what came once does come
         return
-    assert judge(claim, record([*seen, *later])).evidence is Evidence.CONTRADICTED
+    assert judge(claim, record([*seen, *later])).evidence is Sighting.CONTRADICTED
 
 
 def test_what_a_message_lacks_breaks_no_judge():

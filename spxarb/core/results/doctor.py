@@ -10,7 +10,7 @@ from spxarb.core.result import Result
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from spxarb.core.gateway_claims import Evidence
+    from spxarb.core.gateway_claims import Sighting
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class GatewayFact:
 
     name: str
     claim: str
-    evidence: Evidence
+    evidence: Sighting
     what: str | None
     """The first piece of evidence; null when none was seen."""
     times: int
