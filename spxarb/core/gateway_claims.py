@@ -149,6 +149,12 @@ CLAIMS = (
         evidence.acknowledged,
     ),
     Assumption(
+        "both_sides",
+        "A sale of SPY calls is accepted while a buy-back of the same call rests with a good-after time",
+        "a second spread at the strike of the first",
+        evidence.both_sides,
+    ),
+    Assumption(
         "order_reference",
         "An open order is listed with the whole reference that it was sent with",
         "which orders are ours",

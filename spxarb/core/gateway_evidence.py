@@ -213,6 +213,25 @@ def commission(record: WireRecord) -> Iterator[Piece]:
             yield Piece(holds=False, what=f"execution {row.at(14)}: no commission within 30 s")
 
 
+def both_sides(record: WireRecord) -> Iterator[Piece]:
+    """Sales of a call of which a buy-back of ours rests, inactive."""
+    for sale in record.sent("placeOrder"):
+        if sale.at(16) != "SELL" or sale.at(85) == "1":
+            continue
+        rests = any(
+            row.at(2) == sale.at(2) and row.at(29) and row.at(13) == "BUY" and row.at(94) == "PreSubmitted"
+            for row in record.received("openOrder")
+            if row.seconds < sale.seconds and order_name(row.at(23))
+        )
+        own = [m for m in record.messages if m.connection == sale.connection and m.seconds >= sale.seconds]
+        refused = [m.at(4) for m in own if m.name == "error" and (m.at(2), m.at(3)) == (sale.at(1), "201")]
+        works = {m.at(2) for m in own if m.name == "orderStatus" and m.at(1) == sale.at(1)}
+        if any("both sides" in text for text in refused):
+            yield Piece(holds=False, what=f"refused: {refused[0][:80]}")
+        elif rests and works & {"Submitted", "Filled"}:
+            yield Piece(holds=True, what=f"order {sale.at(1)} was accepted beside it")
+
+
 def acknowledged(record: WireRecord) -> Iterator[Piece]:
     """What was first heard of an order, against the time at which it was first sent."""
     last = _ends(record)

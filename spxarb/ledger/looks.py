@@ -11,6 +11,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from spxarb.errors import RefusedError
 from spxarb.ledger.rows import from_moment, to_moment
 
 if TYPE_CHECKING:
@@ -59,6 +60,14 @@ class Looks:
         """When it was restored; None when the broker's lists have been replayed since, or it never was."""
         moment = self._file.value("SELECT value FROM meta WHERE key = ?", _RESTORED)
         return None if moment is None else from_moment(moment)
+
+    def warning(self) -> list[str]:
+        """A sentence while a restored ledger does not know what happened since its copy was made."""
+        with suppress(RefusedError):
+            if (at := self.restored()) is not None:
+                since = f"The ledger was restored at {at:%Y-%m-%d %H:%M}, and the broker was not asked since"
+                return [f"{since} what it lacks: run `spxarb monitor`."]
+        return []
 
     def last(self) -> datetime | None:
         """When the account was compared last; None: never, or the ledger is not the one that knows of it."""

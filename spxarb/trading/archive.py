@@ -30,7 +30,7 @@ MEMBERS = (MANIFEST, LEDGER, CONFIG, DOTENV, LOG)
 FORMAT = 1
 MOST_BYTES = 4_000_000_000
 """No member may be larger: a damaged header must not fill the disk."""
-_DAMAGE = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, OSError, ValueError, KeyError, TypeError)
+_DAMAGE = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, KeyError, TypeError)
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def _member(name: str, size: int) -> tarfile.TarInfo:
 def unpack(path: Path, ledger: Path) -> Manifest:
     """The backup's ledger into the new file `ledger`; every member's digest is compared.
 
-    Raises RefusedError for what is no backup, or a damaged one.
+    Raises RefusedError for what is no backup, or a damaged one, OSError.
     """
     found: dict[str, str] = {}
     manifest: Manifest | None = None

@@ -321,7 +321,7 @@ class JobContext:
                 bookkeeping.refresh_state(self.ledger, day, result.at, daily_pnl(), most)
         trades = self.ledger.trades
         told = [f"{row}." for row in trades.unreadable.values() if row.settled]
-        told += trades.misspelt.values()
+        told += [*trades.misspelt.values(), *self.ledger.looks.warning()]
         found += self._unread_matters()
         if self.clock is not None:  # it has connected: it tells what no human has dealt with yet
             keep = self.holds_lock and not dry_run

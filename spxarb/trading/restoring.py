@@ -67,12 +67,19 @@ class Restoring:
 
     def check(self) -> RestoreResult:
         """Restore elsewhere and compare the digest. Raises RefusedError for a copy that is not whole."""
-        with tempfile.TemporaryDirectory(prefix="spxarb-check-") as scratch:
-            copy, manifest = self._unpacked(Path(scratch))
-            what = self._proven(copy, manifest, force=False)
-            present = self._present(look_into=False)
-            self._must_be_ours(what, present)
-            return self._result(copy, what, manifest, present, check=True)
+        try:
+            with tempfile.TemporaryDirectory(prefix="spxarb-check-") as scratch:
+                copy, manifest = self._unpacked(Path(scratch))
+                what = self._proven(copy, manifest, force=False)
+                present = self._present(look_into=False)
+                self._must_be_ours(what, present)
+                return self._result(copy, what, manifest, present, check=True)
+        except OSError as error:
+            raise RefusedError(
+                f"{self._file} could not be checked: {error.strerror or error}",
+                risk="Nothing was changed",
+                mend="Free some space in the folder for temporary files ($TMPDIR), and run this again",
+            ) from error
 
     def restore(self, *, force: bool) -> RestoreResult:
         """Put the copy in place, under the lock. Raises RefusedError, and has changed nothing then."""

@@ -119,6 +119,19 @@ SAMPLES: dict[str, tuple[list[WireMessage], list[WireMessage]]] = {
         [line("OPT", "SPX"), price("1", "-1", "5")],
     ),
     "acknowledged": ([PLACED, order()], [PLACED, LATER]),
+    "both_sides": (
+        [
+            order(f2="11", f13="BUY", f29="20260213 15:50:00 UTC", f94="PreSubmitted"),
+            sent("placeOrder", at=2.0, f1="8", f2="11", f16="SELL", f26=REF),
+            got("orderStatus", "3", "8", "Filled", at=3.0),
+        ],
+        [
+            sent("placeOrder", at=2.0, f1="8", f2="11", f16="SELL", f26=REF),
+            got(
+                "error", "4", "2", "8", "201", "Cannot have open orders on both sides of the same", "", at=3.0
+            ),
+        ],
+    ),
     "order_reference": ([PLACED, order()], [PLACED, order(f23=REF[:20])]),
     "execution_reference": ([order(), execution()], [order(), execution(f26="")]),
     "completed_reference": (
