@@ -517,3 +517,23 @@ def test_while_a_job_works_nothing_is_restored(desk):
     with job_lock(desk.database.with_suffix(".lock"), command="spxarb monitor", timeout=1):
         done = desk.run("restore", str(file), timeout=60)
     assert (done.code, "holds the lock" in done.err) == (7, True)
+
+
+@pytest.mark.parametrize(
+    ("clock", "verb", "status"),
+    [("12:00", ("close-all", "--yes"), "CLOSED"), ("16:06", ("settle",), "ACTIVE")],
+)
+def test_every_job_that_may_act_replays_what_the_restored_ledger_lost(stage, clock, verb, status):
+    settings(stage, max_spreads_per_day=1, broker_side_failsafe=False)
+    keep_the_morning(stage)
+    enter(stage)
+    restored_morning(stage)
+    stage.at(clock)
+    looked = stage.run("status")
+    assert (looked.code, stage.sql("SELECT * FROM trades")) == (6, [])  # it only looks
+    assert any("restored at" in note for note in looked["notes"])
+    done = stage.run(*verb)
+    assert stage.sql("SELECT id, status FROM trades") == [{"id": 1, "status": status}], done.err
+    if verb[0] == "close-all":
+        assert (done.code, done["flat"], stage.positions()) == (0, True, {})
+    assert not any("restored at" in note for note in stage.run("monitor")["notes"])
