@@ -9,6 +9,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from spxarb.core.broker_codes import (
+    CANCEL_ID_NOT_FOUND,
+    CANCEL_STATE_REFUSES,
+    CANCELLATION,
+    CLIENT_ID_IN_USE,
+    NOT_IN_CANCELLABLE_STATE,
+    ORDER_REJECTED,
+)
 from spxarb.core.records import order_name
 from spxarb.core.wire_record import GREETING
 
@@ -48,7 +56,7 @@ def next_id(record: WireRecord) -> Iterator[Piece]:
 
 
 def duplicate_id(record: WireRecord) -> Iterator[Piece]:
-    for row in _errors(record, 326):
+    for row in _errors(record, CLIENT_ID_IN_USE):
         after = [m for m in record.messages if m.connection == row.connection and m.seconds > row.seconds]
         more = any(message.name in {"managedAccounts", "nextValidId"} for message in after)
         yield Piece(not more, "326, and the logon went on" if more else "326, and nothing more")
@@ -224,7 +232,11 @@ def both_sides(record: WireRecord) -> Iterator[Piece]:
             if row.seconds < sale.seconds and order_name(row.at(23))
         )
         own = [m for m in record.messages if m.connection == sale.connection and m.seconds >= sale.seconds]
-        refused = [m.at(4) for m in own if m.name == "error" and (m.at(2), m.at(3)) == (sale.at(1), "201")]
+        refused = [
+            m.at(4)
+            for m in own
+            if m.name == "error" and (m.at(2), m.at(3)) == (sale.at(1), str(ORDER_REJECTED))
+        ]
         works = {m.at(2) for m in own if m.name == "orderStatus" and m.at(1) == sale.at(1)}
         if any("both sides" in text for text in refused):
             yield Piece(holds=False, what=f"refused: {refused[0][:80]}")
@@ -279,6 +291,11 @@ def statuses(record: WireRecord) -> Iterator[Piece]:
         yield Piece(row.at(2) in _STATUSES, f"status {row.at(2)}")
 
 
+_CANCEL_ANSWERS = {
+    str(code) for code in (CANCELLATION, CANCEL_ID_NOT_FOUND, CANCEL_STATE_REFUSES, NOT_IN_CANCELLABLE_STATE)
+}
+
+
 def cancel(record: WireRecord) -> Iterator[Piece]:
     """The end of an order whose cancel was sent, within 30 s."""
     for sent in record.sent("cancelOrder"):
@@ -290,14 +307,14 @@ def cancel(record: WireRecord) -> Iterator[Piece]:
         ends = [row.at(2) for row in later if row.name == "orderStatus" and row.at(1) == sent.at(2)]
         codes = [row.at(3) for row in later if row.name == "error" and row.at(2) == sent.at(2)]
         told = bool({"Cancelled", "ApiCancelled", "Filled", "Inactive"} & {*ends}) or bool(
-            {"202", "10147", "10148", "161"} & {*codes}
+            _CANCEL_ANSWERS & {*codes}
         )
         if told or _ends(record)[sent.connection] > sent.seconds + 30:
             yield Piece(told, f"cancel answered by {', '.join((*ends, *codes)) or 'nothing within 30 s'}")
 
 
 def refused(record: WireRecord) -> Iterator[Piece]:
-    for row in _errors(record, 201):
+    for row in _errors(record, ORDER_REJECTED):
         same = [m for m in record.received("orderStatus") if m.at(1) == row.at(2)]
         near = [m.at(2) for m in same if abs(m.seconds - row.seconds) < 30]
         if near:
