@@ -40,15 +40,18 @@ LIBRARIES = ("ib_insync", "eventkit", "asyncio", "apprise")
 _ours: list[_Queued] = []
 
 
-def setup(config: Config) -> str | None:
-    """Log as configured, replacing what an earlier call set up. Returns None, or why there is no log file."""
+def setup(config: Config, *, makes_file: bool = True) -> str | None:
+    """Log as configured, replacing what an earlier call set up. Returns None, or why there is no log file.
+
+    A command that only reads makes none (`makes_file`): it goes on with the one that is there.
+    """
     shutdown()
     secrets = [config.notify_url.get_secret_value()] if config.notify_url else []
     problem = None
     if config.logging.console:
         _add(_Console(), secrets).addFilter(_not_a_library)
-    if config.logging.file:
-        path = config.log_path()
+    path = config.log_path()
+    if config.logging.file and (makes_file or path.is_file()):
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             _add(_File(path), secrets)

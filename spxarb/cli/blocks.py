@@ -61,7 +61,14 @@ class Beside:
     blocks: tuple[Pairs, ...]
 
 
-Block = Line | Grid | Pairs | Beside
+@dataclass(frozen=True)
+class Fitted:
+    """Lines made for the columns at hand, each of one or more cells: they are drawn as they are."""
+
+    draw: Callable[[int], Sequence[Sequence[Cell]]]
+
+
+Block = Line | Grid | Pairs | Beside | Fitted
 
 
 # --- cells ----------------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
     """
     config, problem = _configuration(command, config_file)
     os.umask(0o077)
-    logs.setup(config)
+    logs.setup(config, makes_file=command not in READERS)
     try:
         with ExitStack() as stack:
             try:
