@@ -26,6 +26,7 @@ from spxarb.config.variables import (
     FLEX_TOKEN_VARIABLE,
     NOTIFY_VARIABLE,
     WAIT_VARIABLE,
+    WIRE_VARIABLE,
 )
 from spxarb.core.checks import ENTRY_CHECKS, SECOND_LOOK
 from spxarb.core.model import MARGIN, ExitReason
@@ -160,7 +161,8 @@ def test_every_piece_of_configuration_is_accepted(document, tmp_path):
 
 @every_document
 def test_every_environment_variable_that_is_named_is_read(document):
-    own = {CONFIG_VARIABLE, NOTIFY_VARIABLE, WAIT_VARIABLE, FLEX_TOKEN_VARIABLE, FLEX_QUERY_VARIABLE}
+    own = {CONFIG_VARIABLE, NOTIFY_VARIABLE, WAIT_VARIABLE, WIRE_VARIABLE}
+    own |= {FLEX_TOKEN_VARIABLE, FLEX_QUERY_VARIABLE}
     known = {*ENVIRONMENT, *own}
     for name in re.findall(r"\b(?:SPXARB|IB)_[A-Z_]+\b", text_of(document)):
         assert name in known, f"{document.name}: {name}"

@@ -9,6 +9,7 @@ from functools import cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from spxarb.broker.tap import attach
 from spxarb.core.model import NEW_YORK, Contract, OrderTicket
 from spxarb.imports import trimmed
 
@@ -111,6 +112,7 @@ def make_client(
             if len(fields) > 2:
                 greeted(fields[1])
 
+    attach(client.conn)
     client.conn.hasData.disconnect(client._onSocketHasData)  # noqa: SLF001 (it must come second)
     client.conn.hasData += read_greeting
     client.conn.hasData += client._onSocketHasData  # noqa: SLF001

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spxarb import __version__, interruption
-from spxarb.cli import reading, view
+from spxarb.cli import keeping, reading, view
 from spxarb.cli.calls import Call, confirm, run, serve_until_stopped
 from spxarb.cli.options import AsJson, CommandLine, ConfigFile, DryRun, call_of, day_option
 from spxarb.cli.usage import epilog, root_epilog
@@ -242,12 +242,23 @@ def hand_over(
     return run(call_of(ctx, config, as_json), job)
 
 
+app.command()(keeping.backup)
+app.command()(keeping.restore)
+
+
 @app.command()
 def record(
     ctx: typer.Context,
     output: Annotated[
-        Path, typer.Option("--output", metavar="FILE", help="Where to (.csv, .csv.gz); goes on with today's.")
-    ],
+        Path | None,
+        typer.Option(
+            "--output", metavar="FILE", help="Quotes into FILE (.csv, .csv.gz); goes on with today's."
+        ),
+    ] = None,
+    wire: Annotated[
+        Path | None,
+        typer.Option("--wire", metavar="FILE", help="Every message of the connection into FILE, redacted."),
+    ] = None,
     until: Annotated[
         time | None,
         typer.Option(
@@ -269,12 +280,14 @@ def record(
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> int:
-    """Record the quotes of SPX, SPY and today's options around the money, for `sim --day`; reads only."""
+    """Record the quotes of SPX, SPY and today's options around the money, or the wire itself; reads only."""
+    if output is None and wire is None:
+        raise UsageError("name a file: --output for quotes (`sim --day` plays them), --wire for the wire")
 
     def job(context: JobContext) -> Result:
         from spxarb.jobs.record import RecordOptions, run  # noqa: PLC0415 -- only this command needs it
 
-        return run(context, RecordOptions(output, until, seconds, strikes, every, reconnect))
+        return run(context, RecordOptions(output, until, seconds, strikes, every, reconnect, wire))
 
     return run(call_of(ctx, config, as_json), job)
 
@@ -328,6 +341,9 @@ def sim(
     cash: Annotated[float, typer.Option(metavar="DOLLARS", help="Cash at the start.")] = 1_000_000.0,
     margin: Annotated[Margin, typer.Option(metavar="RULES", help="reg-t or portfolio.")] = Margin.REG_T,
     faults: Annotated[Path | None, typer.Option(metavar="FILE", help="What goes wrong (YAML).")] = None,
+    wire: Annotated[
+        Path | None, typer.Option("--wire", metavar="FILE", help="Play a recorded wire instead of a day.")
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Run the simulated gateway until Ctrl-C; or move the clock of one that runs."""
@@ -352,6 +368,7 @@ def sim(
             cash=cash,
             margin=margin.value,
             faults=faults,
+            wire=wire,
         )
         serve(options, announce)
 

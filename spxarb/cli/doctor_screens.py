@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 def doctor(result: DoctorResult) -> list[Block]:
     """How many lines of each verdict, then the lines, the worst first."""
+    if result.facts:
+        return _facts(result)
     by_verdict = {name: [line for line in result.checks if line.verdict == name] for name in STYLES}
     counts = [f"{len(lines)} {_noun(name, len(lines))}" for name, lines in by_verdict.items()]
     worst = next((name for name, lines in by_verdict.items() if lines), "passed")
@@ -38,6 +40,27 @@ def _lines(verdict: str, lines: Sequence[DoctorLine]) -> Grid:
         [(line.name, style), f"{line.message}{f' {line.mend}.' if line.mend else ''}"] for line in lines
     ]
     return Grid(_TITLES[verdict], ("what", "found, and how to mend it"), rows)
+
+
+def _facts(result: DoctorResult) -> list[Block]:
+    """The verdict, then what is contradicted, then the rest."""
+    counts = {word: sum(fact.evidence.value == word for fact in result.facts) for word in _EVIDENCE}
+    told = ", ".join(f"{count} {word}" for word, count in counts.items())
+    gateway = result.gateway
+    where = f"server version {words(gateway.server_version)}, recorded {words(gateway.started)}"
+    rows: list[list[Cell]] = [
+        [(fact.evidence.value, style), fact.name, f"{fact.claim}{f': {fact.what}' if fact.what else ''}"]
+        for word, style in _EVIDENCE.items()
+        for fact in result.facts
+        if fact.evidence.value == word
+    ]
+    return [
+        Line(f"Of {len(result.facts)} assumptions: {told}.", BAD if counts["contradicted"] else GOOD),
+        Grid(f"Gateway: {where}", ("", "assumption", "what is assumed, and what was seen"), rows),
+    ]
+
+
+_EVIDENCE = {"contradicted": BAD, "not seen": WARN, "seen": GOOD}
 
 
 def _margin(margin: DoctorMargin) -> list[Block]:

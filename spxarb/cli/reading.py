@@ -156,15 +156,25 @@ def doctor(
     send_test: Annotated[
         bool, typer.Option("--send-test", help="Send an alert, to see that it arrives.")
     ] = False,
+    facts: Annotated[
+        Path | None,
+        typer.Option(
+            "--facts", metavar="FILE", help="Judge what is assumed of gateways by a recorded wire, alone."
+        ),
+    ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> int:
     """Check the whole set-up, and say how to mend it."""
+    if margin and facts:
+        raise UsageError("--facts reads a file and asks no broker: leave out --margin")
     call = call_of(ctx, config, as_json)
 
     def job(_: object) -> Result:
         from spxarb.jobs import doctor  # noqa: PLC0415 -- only this command needs it
 
+        if facts is not None:
+            return doctor.judge(facts)
         return doctor.run(call.config, margin=margin, send_test=send_test)
 
     return run(call, job, sandbox=True)

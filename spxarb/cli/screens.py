@@ -5,10 +5,10 @@ Every function takes the command's result. Missing is a dash, never 0.
 
 from __future__ import annotations
 
+from importlib import import_module
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from spxarb.cli import config_screens, doctor_screens
 from spxarb.cli.blocks import (
     BAD,
     DASH,
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
         MonitorResult,
         PositionResult,
     )
-    from spxarb.core.results.reconcile import ReconcileResult
     from spxarb.core.results.report import ReportResult
     from spxarb.core.results.rows import DayRow, MatterRow, SettlementRow, TradeRow
     from spxarb.core.results.settle import SettleResult
@@ -353,10 +352,14 @@ def _named(values: dict[str, Any]) -> list[tuple[str, Cell]]:
     return [(name.replace("_", " "), words(value)) for name, value in values.items()]
 
 
-def _reconcile(result: ReconcileResult) -> list[Block]:
-    from spxarb.cli import statement_screens  # noqa: PLC0415 -- no other command needs it
+def _elsewhere(module: str, name: str) -> Callable[[Any], list[Block]]:
+    """The screen of a command in a file of its own, which no other command needs."""
 
-    return statement_screens.reconcile(result)
+    def draw(result: Any) -> list[Block]:
+        blocks: list[Block] = getattr(import_module(f"spxarb.cli.{module}"), name)(result)
+        return blocks
+
+    return draw
 
 
 def _ack(result: AckResult) -> list[Block]:
@@ -391,11 +394,13 @@ _SCREENS: dict[str, Callable[[Any], list[Block]]] = {
     "start": _switch,
     "stop": _switch,
     "settle": _settle,
-    "reconcile": _reconcile,
+    "reconcile": _elsewhere("statement_screens", "reconcile"),
     "ack": _ack,
     "hand-over": _hand_over,
-    "doctor": doctor_screens.doctor,
-    "config": config_screens.config,
+    "doctor": _elsewhere("doctor_screens", "doctor"),
+    "config": _elsewhere("config_screens", "config"),
+    "backup": _elsewhere("backup_screens", "backup"),
+    "restore": _elsewhere("backup_screens", "restore"),
     "status": _status,
     "report": _report,
     "log": _log,

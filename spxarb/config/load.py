@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from spxarb.config.file import exists, text_as_value
-from spxarb.config.paths import HOME_MISSING, path_problem
+from spxarb.config.paths import HOME_MISSING, path_problem, user_path
 from spxarb.config.problems import Problem, near_key, near_word, shown
 from spxarb.config.rules import contradictions, moved
 from spxarb.config.schema import SECTIONS, Sections, choices, expected, field_of
@@ -25,6 +25,7 @@ from spxarb.config.variables import (
     NOTIFY_VARIABLE,
     STATE_VARIABLE,
     WAIT_VARIABLE,
+    WIRE_VARIABLE,
 )
 from spxarb.core.masks import masked_account
 from spxarb.errors import ConfigError
@@ -61,6 +62,9 @@ class Config(Sections):
     )
     wait_scale: float = Field(
         default=1.0, exclude=True, description="$SPXARB_WAIT_SCALE, see `trading/waits`."
+    )
+    wire_folder: Path | None = Field(
+        default=None, exclude=True, description="$SPXARB_WIRE_FOLDER: where every command records its wire."
     )
     notify_url: SecretStr | None = Field(
         default=None, exclude=True, description="$SPXARB_NOTIFY_URL, a secret."
@@ -260,9 +264,10 @@ def read(
     mode = None if "trading.mode" in built.bad else built.sections.trading.mode
     scale, scale_problems = _wait_scale(sources.real.get(WAIT_VARIABLE), mode)
     state, state_problems = _state_directory(text.get(STATE_VARIABLE, ""), built)
+    wire, wire_problems = _wire_folder(text.get(WIRE_VARIABLE, ""))
     notify_url = text.get(NOTIFY_VARIABLE)
     rules = contradictions(built.sections, built.bad, notified=bool(notify_url))
-    problems = (*sources.problems, *built.problems, *scale_problems, *state_problems, *rules)
+    problems = (*sources.problems, *built.problems, *scale_problems, *state_problems, *wire_problems, *rules)
     usable = _without_bad_dashboard(built, problems)
     config = Config(
         **dict(usable),
@@ -270,6 +275,7 @@ def read(
         hollow=sources.hollow,
         state_directory=state,
         wait_scale=scale,
+        wire_folder=wire,
         notify_url=SecretStr(notify_url) if notify_url else None,
         flex=_flex(sources),
         overruled=tuple(_overruled(built)),
@@ -355,6 +361,15 @@ def _wait_scale(text: str | None, mode: str | None) -> tuple[float, list[Problem
     return float(value), []
 
 
+def _wire_folder(text: str) -> tuple[Path | None, list[Problem]]:
+    """Where every command records its wire, and what is wrong with it; None: nowhere."""
+    if not text:
+        return None, []
+    if why := path_problem(text.rstrip("/")):
+        return None, [Problem(f"{WIRE_VARIABLE}: {shown(text)} is not the path of a folder: {why}")]
+    return user_path(text), []
+
+
 def _flex(sources: Sources) -> FlexAccess | None:
     """Access to the Flex web service; None where one of its two parts is missing."""
     text = sources.text
@@ -390,7 +405,7 @@ def _checked(setting: Setting) -> tuple[object, str]:
     section, _, name = setting.key.partition(".")
     if name not in SECTIONS[section].model_fields:
         return None, f"{setting.where}: no such key{near_key(setting.key)}"
-    if setting.is_path and (why := path_problem(str(setting.value))):
+    if why := setting.path_problem:
         return None, f"{setting.where}: {shown(setting.value)} is not the path of a file: {why}"
     try:
         return getattr(SECTIONS[section].model_validate({name: setting.anchored}), name), ""

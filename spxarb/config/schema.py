@@ -344,6 +344,21 @@ class StorageSettings(Section):
     )
 
 
+class BackupSettings(Section):
+    """Copies of the ledger that `backup` makes, and `settle` once a day."""
+
+    daily: bool = Field(default=True, description="`settle` makes a backup, one a day.")
+    folder: FilePath | None = Field(
+        default=None, description="Where backups go; null: `backups` beside the ledger."
+    )
+    keep_days: int = Field(
+        default=30,
+        ge=1,
+        le=36500,
+        description="A backup older than this many days is deleted; the newest never.",
+    )
+
+
 class NotificationsSettings(Section):
     """Alerts."""
 
@@ -369,10 +384,7 @@ class FeesSettings(Section):
         description="Cboe fee of an SPXW option, premium 1.00 and above.",
     )
     spx_exchange_low_premium: Number = Field(
-        default=Decimal("0.49"),
-        ge=0,
-        le=100,
-        description="Cboe fee of an SPXW option, premium below 1.00.",
+        default=Decimal("0.49"), ge=0, le=100, description="Cboe fee of an SPXW option, premium below 1.00."
     )
     spy_exchange: Number = Field(
         default=Decimal("0.30"),
@@ -386,10 +398,7 @@ class FeesSettings(Section):
         default=Decimal("0.005"), ge=0, le=100, description="Consolidated audit trail fee of a SPY option."
     )
     spy_taf: Number = Field(
-        default=Decimal("0.003"),
-        ge=0,
-        le=100,
-        description="FINRA trading activity fee of a SPY option sold.",
+        default=Decimal("0.003"), ge=0, le=100, description="FINRA trading activity fee of a SPY option sold."
     )
     spy_sec_rate: Number = Field(
         default=Decimal("0.0000206"),
@@ -421,6 +430,7 @@ class Sections(BaseModel):
     dashboard: DashboardSettings = Field(default_factory=DashboardSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
     storage: StorageSettings = Field(default_factory=StorageSettings)
+    backup: BackupSettings = Field(default_factory=BackupSettings)
     notifications: NotificationsSettings = Field(default_factory=NotificationsSettings)
     fees: FeesSettings = Field(default_factory=FeesSettings)
     calendar: CalendarSettings = Field(default_factory=CalendarSettings)

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 NO_SETTING = "it holds no setting (it is empty, or all of it is comments)"
 PLACES = ("config.yaml", "~/.config/spxarb/config.yaml", "/etc/spxarb/config.yaml")
 """Where a configuration is looked for when nobody names one."""
-PATHS = frozenset({"storage.database", "logging.path", "trading.blackout_file"})
-"""The keys whose values are files."""
+FOLDERS = frozenset({"backup.folder"})
+PATHS = frozenset({"storage.database", "logging.path", "trading.blackout_file", *FOLDERS})
+"""The keys whose values are files or, of them, folders."""
 
 
 class Source(StrEnum):
@@ -71,6 +72,12 @@ class Setting:
         if self.is_path and self.folder is not None:
             return str(self.folder / user_path(str(self.value)))
         return self.value
+
+    @property
+    def path_problem(self) -> str:
+        """Why its value cannot be meant as a path, in words; empty for any other value."""
+        text = str(self.value)
+        return path_problem(text.rstrip("/") if self.key in FOLDERS else text) if self.is_path else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,8 @@ RESULT_TYPES = {
     "config": "config:ConfigResult",
     "ack": "ack:AckResult",
     "hand-over": "hand_over:HandOverResult",
+    "backup": "backup:BackupResult",
+    "restore": "backup:RestoreResult",
     "record": "record:RecordResult",
     "sim": "sim:SimResult",
     "demo": "report:DemoResult",

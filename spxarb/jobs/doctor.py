@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import NEW_YORK
-from spxarb.core.results.doctor import DoctorMargin, DoctorResult
+from spxarb.core.results.doctor import DoctorMargin, DoctorResult, GatewayFact, RecordedGateway
 from spxarb.core.sentences import sentence
-from spxarb.errors import worst
+from spxarb.errors import RefusedError, worst
 from spxarb.trading.set_up import look_at_machine
 
 if TYPE_CHECKING:
@@ -36,6 +36,52 @@ def run(config_file: Path | None, *, margin: bool, send_test: bool = False) -> D
 
         answer = asyncio.run(look_at_gateway(found, found.config, margin=margin))
     return _result(found, answer)
+
+
+def judge(file: Path) -> DoctorResult:
+    """Judge what is assumed of a real gateway by a recorded wire. Exit 5 when something is contradicted.
+
+    Raises UsageError for a file that is none.
+    """
+    from spxarb.core.gateway_claims import Sighting, judge_all  # noqa: PLC0415 -- only `--facts` needs them
+    from spxarb.trading.wire_file import read_wire  # noqa: PLC0415 -- likewise
+
+    record = read_wire(file)
+    judged = judge_all(record)
+    against = [found for found in judged if found.evidence is Sighting.CONTRADICTED]
+    told = "; ".join(f"{found.claim.name} ({found.what})" for found in against)
+    error = RefusedError(
+        f"This gateway contradicts {len(against)} of {len(judged)} assumptions: {told}",
+        risk="What rests on them may fail with it",
+        mend="Do not trade with it, and report them with the file",
+    )
+    return DoctorResult(
+        "doctor",
+        datetime.now(NEW_YORK),
+        None,
+        exit_code=error.exit_code if against else 0,
+        error=str(error) if against else None,
+        notes=("The last line of the file was cut off, and is left out.",) if record.torn else (),
+        gateway=RecordedGateway(
+            file=str(file),
+            server_version=record.server_version,
+            started=record.started,
+            mode=record.mode,
+            messages=len(record.messages),
+            connections=len({message.connection for message in record.messages}),
+        ),
+        facts=tuple(
+            GatewayFact(
+                found.claim.name,
+                found.claim.text,
+                found.evidence,
+                found.what or None,
+                found.times,
+                found.claim.why,
+            )
+            for found in judged
+        ),
+    )
 
 
 def _result(found: SetUp, margin: DoctorMargin) -> DoctorResult:

@@ -1,4 +1,4 @@
-"""`record`: today's quotes of SPX, SPY and both chains around the money into a file, for replay.
+"""`record`: today's quotes of SPX, SPY and both chains around the money, and the wire itself, into files.
 
 Reads only. It sleeps between two samples; the gateway is asked for its time at each of them, which proves
 that the link is alive. A link that was lost is made anew within bounds; nothing is written meanwhile.
@@ -10,13 +10,14 @@ import asyncio
 import signal
 import time
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from spxarb.core.model import NEW_YORK, LinkChange
 from spxarb.core.results.record import RecordingEnd, RecordResult
 from spxarb.errors import GatewayError, RefusedError
+from spxarb.trading.context import with_errors
 from spxarb.trading.recording import Recording, check_name, line_of
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from spxarb.trading.connected import ConnectedJob
     from spxarb.trading.context import JobContext
     from spxarb.trading.recording import Row
+    from spxarb.trading.wire_tour import WireTour
 
 OWN_CLIENT_ID_ABOVE = 2
 """Beside a job that works and a status that looks, it has a client id of its own."""
@@ -45,14 +47,18 @@ _LATE = 0.005  # a timer may ring a little before its time
 
 @dataclass(frozen=True, slots=True)
 class RecordOptions:
-    """What to record: `until` a New York time of day, `seconds` and `patience` on the machine's clock."""
+    """What to record: quotes into `output`, the connection itself into `wire`, either or both.
 
-    output: Path
+    `until` is a New York time of day, `seconds` and `patience` are on the machine's clock.
+    """
+
+    output: Path | None = None
     until: clock_time | None = None
     seconds: float | None = None
     strikes: int = 10
     every: float = 60.0
     patience: float = 300.0
+    wire: Path | None = None
 
 
 def run(context: JobContext, options: RecordOptions) -> RecordResult:
@@ -61,8 +67,87 @@ def run(context: JobContext, options: RecordOptions) -> RecordResult:
     Raises UsageError for an output that cannot be, RefusedError on a day without trading or after its end
     and for a file that is something else, GatewayError when nothing could be recorded at all.
     """
-    check_name(options.output)
-    return asyncio.run(_Recorder(context, options).record())
+    if options.output is not None:
+        check_name(options.output)
+    if options.wire is None:
+        return asyncio.run(_Recorder(context, options).record())
+    from spxarb.trading.wire_file import recorded_wire  # noqa: PLC0415 -- only `--wire` needs it
+
+    with recorded_wire(options.wire, context.config.trading.mode) as file:
+        recorder = _Recorder(context, options) if options.output else _WireRecorder(context, options)
+        result = asyncio.run(recorder.record())
+    wire, counts = str(options.wire), (file.messages, file.connections)
+    if file.why:
+        what = f"{options.wire} can no longer be written: {file.why}"
+        result = with_errors(result, [RefusedError(what, risk="What was recorded so far is intact")])
+    return replace(result, wire=wire, messages=counts[0], connections=counts[1])
+
+
+class _WireRecorder:
+    """One connection, recorded as it is: all questions once, then the account's lists in every interval."""
+
+    def __init__(self, context: JobContext, options: RecordOptions) -> None:
+        self._context, self._options = context, options
+        self._woken = asyncio.Event()
+        self._interrupted = False
+
+    async def record(self) -> RecordResult:
+        """Until `seconds`, `until`, the close or Ctrl-C; on a closed day one round. Raises GatewayError."""
+        from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- ib_insync comes with it
+        from spxarb.trading.wire_tour import WireTour  # noqa: PLC0415
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._interrupt)
+        stop_at = None if self._options.seconds is None else time.monotonic() + self._options.seconds
+        async with connect_job(self._context, dry_run=True, client_id_offset=OWN_CLIENT_ID_ABOVE) as job:
+            tour = WireTour(job.broker, self._context.config.execution.quote_timeout_seconds)
+            await tour.once(job.now)
+            listener = asyncio.create_task(_forget_events(job))
+            try:
+                ended_by = await self._rounds(job, tour, stop_at)
+            finally:
+                listener.cancel()
+            return self._finish(ended_by, tour, job)
+
+    def _interrupt(self) -> None:
+        self._interrupted = True
+        self._woken.set()
+
+    async def _rounds(self, job: ConnectedJob, tour: WireTour, stop_at: float | None) -> RecordingEnd:
+        while True:
+            await tour.again()
+            if self._interrupted:
+                return RecordingEnd.INTERRUPTED
+            if not job.broker.link_up:
+                return RecordingEnd.GATEWAY
+            left = self._options.every
+            if stop_at is not None:
+                left = min(left, stop_at - time.monotonic())
+            if self._over(job) or left <= 0:
+                return RecordingEnd.TIME
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), left)
+
+    def _over(self, job: ConnectedJob) -> bool:
+        """Whether `until`, or without any other end the close, is reached."""
+        if self._options.until is not None:
+            return job.now >= datetime.combine(job.now.date(), self._options.until, NEW_YORK)
+        return self._options.seconds is None and (job.day is None or job.now >= job.day.close)
+
+    def _finish(self, ended_by: RecordingEnd, tour: WireTour, job: ConnectedJob) -> RecordResult:
+        lost = [GatewayError("The link was lost; what was recorded until then is kept")]
+        return self._context.finish(
+            RecordResult(*self._context.head(), ended_by=ended_by),
+            errors=lost if ended_by is RecordingEnd.GATEWAY else (),
+            notes=[*tour.notes, *job.broker.notices],
+        )
+
+
+async def _forget_events(job: ConnectedJob) -> None:
+    """So that none pile up: they are recorded already."""
+    while True:
+        await job.broker.events.get()
 
 
 class _Recorder:
@@ -83,6 +168,11 @@ class _Recorder:
         self._heard = time.monotonic()
         self._reconnects = 0
         self._notes: dict[str, None] = {}
+
+    @property
+    def _output(self) -> Path:
+        assert self._options.output is not None  # else there is nothing to record quotes into
+        return self._options.output
 
     async def record(self) -> RecordResult:
         """Connection after connection until the end."""
@@ -119,7 +209,7 @@ class _Recorder:
                 if not self._lines and not await self._choose(job, day):
                     return self._end()
                 if self._file is None:
-                    self._file = stack.enter_context(Recording(self._options.output, job.now))
+                    self._file = stack.enter_context(Recording(self._output, job.now))
                 timeout = self._context.config.execution.quote_timeout_seconds
                 await job.broker.quotes(self._lines, timeout, lambda _, quote: quote.received is not None)
                 return await self._sample(job, day)
@@ -241,14 +331,14 @@ class _Recorder:
         """Exit 4: with what was recorded. Raises the error when nothing was."""
         if self._file is None:
             raise error
-        kept = f"What was recorded until then is in {self._options.output}"
+        kept = f"What was recorded until then is in {self._output}"
         risk = ". ".join(filter(None, (error.risk.rstrip("."), kept)))
         return self._finish(RecordingEnd.GATEWAY, [GatewayError(error.what, risk=risk, mend=error.mend)])
 
     def _finish(self, ended_by: RecordingEnd, errors: Sequence[GatewayError] = ()) -> RecordResult:
         result = RecordResult(
             *self._context.head(),
-            file=str(self._options.output),
+            file=str(self._output),
             rows=self._file.rows if self._file else 0,
             lines=len(self._lines),
             left_out=len(self._left_out),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import time, timedelta
 from typing import TYPE_CHECKING
 
 from spxarb.core.results.rows import DayRow, SettlementRow, TradeRow, readable_rows
 from spxarb.core.results.settle import SettleResult
-from spxarb.errors import UsageError
+from spxarb.errors import GatewayError, HumanNeededError, RefusedError, UsageError
 from spxarb.trading import bookkeeping, hand_over, recovery, settlement
 from spxarb.trading.escalation import escalated, human_needed
 from spxarb.trading.market_calendar import timetable, timetable_of
@@ -29,11 +30,31 @@ def run(context: JobContext, *, day: date | None) -> SettleResult:
     Raises UsageError for a day without trading or one that has not begun; GatewayError, RefusedError,
     LockedError, and HumanNeededError when a trade is open that must not be.
     """
-    with escalated(context), context.locked():
-        now = context.now()
-        if context.config.trading.mode != "sim" and all_quiet(context, now):
-            return _finish(context, _the_day(context, day, now), now)
-        return context.in_time(_settle(context, day))
+    try:
+        with escalated(context), context.locked():
+            now = context.now()
+            if context.config.trading.mode != "sim" and all_quiet(context, now):
+                result = _finish(context, _the_day(context, day, now), now)
+            else:
+                result = context.in_time(_settle(context, day))
+    except (GatewayError, RefusedError, HumanNeededError):
+        _daily_backup(context)  # a day in trouble is one to keep
+        raise
+    file, told = _daily_backup(context)
+    return replace(result, backup=file, notes=(*result.notes, *filter(None, [told])))
+
+
+def _daily_backup(context: JobContext) -> tuple[str | None, str]:
+    """The day's backup: its file, and what to tell. Whatever comes of it, what was settled is settled."""
+    from spxarb.trading.backups import daily_backup  # noqa: PLC0415 -- only this verb needs it
+
+    now = context.now()
+    hours = _hours(context, now.date())
+    close = hours.close.time() if hours else time.min
+    file, told = daily_backup(context.config, context.ledger, now, close)
+    if told and file is None:
+        context.alert(told)
+    return (None if file is None else str(file)), told
 
 
 async def _settle(context: JobContext, day: date | None) -> SettleResult:

@@ -2,7 +2,7 @@
 
 A look counts only with the mark that it left in a file beside the ledger. A ledger that was put back from an
 older copy does not know what happened since: its newest look is not the marked one, so the account is asked
-again.
+again. One that `restore` put in place says so itself, until the broker's lists have been replayed into it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from spxarb.errors import RefusedError
 from spxarb.ledger.rows import from_moment, to_moment
 
 if TYPE_CHECKING:
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from spxarb.ledger.file import LedgerFile
 
 
+_RESTORED = "restored_at"
+
+
 class Looks:
-    """The columns `account_seen` and `market_time` of the table `runs`."""
+    """The columns `account_seen` and `market_time` of the table `runs`, and when the ledger was restored."""
 
     def __init__(self, file: LedgerFile) -> None:
         self._file = file
@@ -42,8 +46,33 @@ class Looks:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(self._text(run_id, to_moment(at)))
 
+    def note_restored(self, at: datetime) -> None:
+        """The ledger was restored from a copy: what happened since the copy was made it does not know."""
+        self._file.upsert("meta", {"key": _RESTORED, "value": to_moment(at)}, "key")
+        self.mark.unlink(missing_ok=True)
+
+    def note_replayed(self) -> None:
+        """What the broker lists of the day has been looked through for what the restored ledger lost."""
+        if self.restored() is not None:
+            self._file.execute("DELETE FROM meta WHERE key = ?", _RESTORED)
+
+    def restored(self) -> datetime | None:
+        """When it was restored; None when the broker's lists have been replayed since, or it never was."""
+        moment = self._file.value("SELECT value FROM meta WHERE key = ?", _RESTORED)
+        return None if moment is None else from_moment(moment)
+
+    def warning(self) -> list[str]:
+        """A sentence while a restored ledger does not know what happened since its copy was made."""
+        with suppress(RefusedError):
+            if (at := self.restored()) is not None:
+                since = f"The ledger was restored at {at:%Y-%m-%d %H:%M}, and the broker was not asked since"
+                return [f"{since} what it lacks: run `spxarb monitor`."]
+        return []
+
     def last(self) -> datetime | None:
         """When the account was compared last; None: never, or the ledger is not the one that knows of it."""
+        if self.restored() is not None:
+            return None
         rows = self._file.rows(
             "SELECT id, account_seen FROM runs WHERE account_seen IS NOT NULL ORDER BY id DESC LIMIT 1"
         )

@@ -61,16 +61,16 @@ def create(path: Path) -> None:
 
 def refuse_orphan(path: Path) -> None:
     """Refuse a write-ahead log without its database: SQLite would delete it, and with it what it holds."""
-    if _log_bytes(path):
+    if log_bytes(path):
         name = f"{path.name}-wal"
         raise RefusedError(
             f"The ledger {path} is missing or empty, but its write-ahead log {name} holds data",
             risk="Nothing was changed",
-            mend=f"Put the ledger back, restore a backup, or move {name} away",
+            mend=f"Put the ledger back, `spxarb restore FILE` a backup, or move {name} away",
         )
 
 
-def _log_bytes(path: Path) -> int:
+def log_bytes(path: Path) -> int:
     """The size of the write-ahead log; 0 where there is none."""
     try:
         return path.with_name(path.name + "-wal").stat().st_size
@@ -137,7 +137,7 @@ def _check_meta(path: Path, meta: dict[str, str], mode: str) -> int:
         raise RefusedError(
             f"The ledger {path} was made by a newer spxarb (version {version}; this one knows {newest})",
             risk="Nothing was changed",
-            mend="Install that version again, or restore an older backup",
+            mend="Install that version again, or `spxarb restore FILE` an older backup",
         )
     if own_mode != mode:
         raise RefusedError(
@@ -183,7 +183,7 @@ def connect(path: Path, *, frozen: bool) -> Database:
     full disk) and no log holds anything, the file alone is the whole ledger.
     """
     options = "mode=ro" if frozen else "mode=rw"
-    alone = not _log_bytes(path)
+    alone = not log_bytes(path)
     if frozen and alone and not writable(path):
         options += "&immutable=1"
     db = _connected(path, options)
@@ -205,7 +205,7 @@ def connect_to_look(path: Path) -> Database:
     One that may not write leaves the files behind that SQLite makes beside a ledger in WAL mode. One that may
     write removes them; where no log holds anything it has nothing else to do.
     """
-    if _log_bytes(path) or not writable(path):
+    if log_bytes(path) or not writable(path):
         return connect(path, frozen=True)
     db = _connected(path, "mode=rw")
     db.execute("PRAGMA query_only = ON")
@@ -296,5 +296,5 @@ def _damaged(path: Path, why: str) -> RefusedError:
     return RefusedError(
         f"The ledger {path} is damaged: {why}",
         risk="It was not changed",
-        mend="Keep the file, and restore a backup",
+        mend="`spxarb restore FILE` puts a backup in its place and keeps this file",
     )

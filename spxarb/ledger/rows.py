@@ -340,7 +340,7 @@ def from_row(columns: Mapping[str, Column], row: Mapping[str, Any]) -> Row:
             raise RefusedError(
                 f"The ledger's {column.name} {stored!r} cannot be read",
                 risk="The row was left as it is",
-                mend="Set the value right in the ledger, or restore a backup",
+                mend="Set the value right in the ledger, or `spxarb restore FILE` a backup",
             ) from error
     return values
 

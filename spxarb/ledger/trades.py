@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 PARTS = {"orders": order_from_row, "executions": fill_from_row, "settlements": settlement_from_row}
 """Without any of these rows a trade is not known: what is held of it, and what may still fill."""
-MEND_ROW = "Set the value right in the ledger, or restore a backup"
+MEND_ROW = "Set the value right in the ledger, or `spxarb restore FILE` a backup"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,14 @@ class Trades:
                 self._file.insert("sqlite_sequence", {"name": "trades", "seq": up_to})
             elif last is not None and up_to > last:
                 self._file.update("sqlite_sequence", {"seq": up_to}, name="trades")
+
+    def next_id(self, trade_id: int) -> bool:
+        """Give the next trade this id; False where it, or a higher one, was given before."""
+        last = self._file.value("SELECT seq FROM sqlite_sequence WHERE name = 'trades'") or 0
+        if last >= trade_id:
+            return False
+        self.skip_ids(trade_id - 1)
+        return True
 
     def get(self, trade_id: int) -> Trade:
         """Raises KeyError when there is none, RefusedError when it cannot be read."""

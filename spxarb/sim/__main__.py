@@ -61,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
         help="margin rules (default %(default)s)",
     )
     add("--faults", type=Path, help="script of what goes wrong (YAML)")
+    add("--wire", type=Path, help="recorded wire to play back instead of a simulated day")
     add("--json", action="store_true", help="print where it listens as one line of JSON")
     add(
         "--end-with-input",

@@ -47,7 +47,8 @@ class SimOptions:
     `day_file` plays a recorded day, with `trust_last` its last trades as quotes; without it a synthetic one
     is made from `date`, `seed` and `regime`. Without a date it is today's, or the next trading day's when the
     exchange is closed today.
-    `at` is the New York time of day at which the clock starts. `faults` is a script of faults.
+    `at` is the New York time of day at which the clock starts. `faults` is a script of faults. `wire` plays a
+    recorded connection back instead of all that: then there is no market and no control.
     """
 
     host: str = "127.0.0.1"
@@ -64,6 +65,7 @@ class SimOptions:
     cash: float = 1_000_000.0
     margin: str = "reg-t"
     faults: Path | None = None
+    wire: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ class Listening:
 
     def __str__(self) -> str:
         """The line that is printed once clients may connect."""
-        return f"listening on {self.host}:{self.port}, control {self.host}:{self.control_port}, {self.market}"
+        control = f" control {self.host}:{self.control_port}," if self.control_port else ""
+        return f"listening on {self.host}:{self.port},{control} {self.market}"
 
 
 class MarketClock:
@@ -296,8 +299,25 @@ def serve(options: SimOptions, announce: Callable[[Listening], None]) -> None:
     Raises ValueError for options that make no sense and OSError for a port that is taken.
     """
     check_loopback(options.host)
+    if options.wire is not None:
+        asyncio.run(_play(options.wire, options, announce))
+        return
     gateway = build_gateway(options)
     asyncio.run(_serve(gateway, options, announce))
+
+
+async def _play(wire: Path, options: SimOptions, announce: Callable[[Listening], None]) -> None:
+    from spxarb.sim.wire_replay import serve_recording  # noqa: PLC0415  a simulated day does not need it
+
+    check_speed(options.speed)
+    host = "127.0.0.1" if options.host == "localhost" else options.host
+    await serve_recording(
+        wire,
+        host,
+        options.port,
+        options.speed,
+        lambda port: announce(Listening(options.host, port, 0, f"the recorded wire {wire}")),
+    )
 
 
 async def _serve(gateway: Gateway, options: SimOptions, announce: Callable[[Listening], None]) -> None:

@@ -40,7 +40,8 @@ def alarm_by_account(config: Config, error: Exception) -> SpxarbError:
     return HumanNeededError(
         f"{failure.what}, and the account shows what may be ours: {'; '.join(shown)}",
         risk="An exit may be due, and nothing looks after it",
-        mend=f"{failure.mend}. Close it by hand, or run `spxarb monitor` once a backup is restored",
+        mend=f"{failure.mend}. Close it by hand, or restore a backup (`spxarb restore FILE`), then `spxarb "
+        "monitor`",
     )
 
 

@@ -26,6 +26,7 @@ from spxarb.trading.executor import OrderExecutor
 from spxarb.trading.heard import Heard
 from spxarb.trading.market_calendar import timetable, timetable_of
 from spxarb.trading.order_tracks import tracks_of
+from spxarb.trading.replay import replay
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable
@@ -39,9 +40,7 @@ if TYPE_CHECKING:
     from spxarb.core.tracking import TrackedOrder
     from spxarb.trading.context import JobContext
 
-
 T = TypeVar("T")
-
 FEE_SECONDS = 3.0
 FEE_PAUSE_SECONDS = 0.5
 """How long, and how often, commissions that are not reported yet are asked for."""
@@ -160,6 +159,9 @@ class ConnectedJob:
 
         A dry run compares and writes nothing. Raises GatewayError when the broker does not answer.
         """
+        if not self.dry_run:
+            with self.context.beside():
+                await replay(self.context, self.executor, self.snapshot, self.day)
         new = self._missing_fills()
         estimated = self.ledger.fills.estimated()
         what = "not in the ledger yet" if self.dry_run else "added to the ledger"
@@ -168,8 +170,6 @@ class ConnectedJob:
             beside = self.context.beside
             with beside():
                 self.executor.record_snapshot(self.snapshot)
-            with beside():
-                old_orders.skip_lost_trades(self.ledger, self._todays_refs() - self._known_refs())
             with beside():
                 old_orders.give_up_old_orders(self.ledger, self.snapshot, self.now)
             with beside():

@@ -72,10 +72,10 @@ SHORTEST_BUDGET = 120.0
 """A job's budget is not cut below this many seconds for the sake of the next exit."""
 OBEYED_AT_ONCE = 3
 """The signal after which a job is not asked any more: it is ended where it stands."""
-MEND_ROW = "Set the value right in the ledger, or restore a backup"
+MEND_ROW = "Set the value right in the ledger, or `spxarb restore FILE` a backup"
 WRITERS = frozenset({"enter", "monitor", "settle", "close-all", "hand-over"})
 """Verbs that bring the ledger up to date with the broker."""
-READERS = frozenset({"log", "report", "status"})
+READERS = frozenset({"log", "report", "status", "backup"})
 """Verbs that write nothing: no ledger, no row among the runs, no alert."""
 EXITS = frozenset({"monitor", "close-all"})
 """Verbs that exit positions: they go on with the limits stored with the trades."""
@@ -321,8 +321,8 @@ class JobContext:
                 bookkeeping.refresh_state(self.ledger, day, result.at, daily_pnl(), most)
         trades = self.ledger.trades
         settled = (f"{row}." for row in trades.unreadable.values() if row.settled)
-        told = [*self.config.notes_of(self.command), *settled]
-        told += [*trades.misspelt.values(), *self.ledger.orphans]
+        told = [*self.config.notes_of(self.command), *settled, *trades.misspelt.values()]
+        told += [*self.ledger.orphans, *self.ledger.looks.warning()]
         found += self._unread_matters()
         if self.clock is not None:  # it has connected: it tells what no human has dealt with yet
             keep = self.holds_lock and not dry_run

@@ -177,6 +177,8 @@ def _unfinished(job: ConnectedJob) -> str:
     """Why an earlier trade, or the account, forbids another; empty when all is in order."""
     if warning := job.account_warning():
         return upper_first(warning)
+    if job.ledger.looks.restored() and not job.dry_run:
+        return "The ledger was restored, and the account has not been compared with it since"
     if job.findings.unproven:
         return f"Ledger and broker disagree: {job.findings.unproven[0]}"
     for unread in job.ledger.trades.unreadable.values():

@@ -66,6 +66,10 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
                 if alarm is None:
                     raise
                 raise alarm from error
+            if config.wire_folder is not None:
+                from spxarb.trading.wire_file import wire_in_folder  # noqa: PLC0415 -- seldom wanted
+
+                stack.enter_context(wire_in_folder(config.wire_folder, command, config.trading.mode))
             yield context
     except SpxarbError as error:
         error.mode = config.trading.mode

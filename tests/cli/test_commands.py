@@ -42,6 +42,8 @@ VERBS = [
     "config",
     "ack",
     "hand-over",
+    "backup",
+    "restore",
     "record",
     "sim",
     "demo",

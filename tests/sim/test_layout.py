@@ -76,7 +76,17 @@ def test_no_folder_imports_itself_by_way_of_others():
 
 
 def test_the_market_is_at_the_bottom_and_every_folder_knows_only_those_below():
-    order = ["market", "exchange", "api", "faults", "gateway", "controller", "server", "__main__"]
+    order = [
+        "market",
+        "exchange",
+        "api",
+        "faults",
+        "gateway",
+        "controller",
+        "wire_replay",
+        "server",
+        "__main__",
+    ]
     for room, targets in ROOMS.items():
         below = set(order[: order.index(room)]) if room in order else set()
         assert targets - {"control"} <= below, room

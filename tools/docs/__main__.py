@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tools.docs import commands, configuration, faults, house, manual, order_life, schemas, trade_life
+from tools.docs import (
+    claims,
+    commands,
+    configuration,
+    faults,
+    house,
+    manual,
+    order_life,
+    schemas,
+    trade_life,
+)
 
-for writer in (commands, configuration, faults, house, manual, order_life, schemas, trade_life):
+for writer in (claims, commands, configuration, faults, house, manual, order_life, schemas, trade_life):
     writer.write(Path.cwd())

@@ -16,6 +16,7 @@ from spxarb.config.variables import (
     FLEX_TOKEN_VARIABLE,
     NOTIFY_VARIABLE,
     WAIT_VARIABLE,
+    WIRE_VARIABLE,
 )
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ _ENVIRONMENT_ONLY = {
     FLEX_TOKEN_VARIABLE: "The token of IB's Flex web service, for `spxarb reconcile --fetch`. A secret: read "
     "only from the environment or a `.env` that not everybody can read (0600), never logged.",
     FLEX_QUERY_VARIABLE: "The number of the flex query that `spxarb reconcile --fetch` asks for.",
+    WIRE_VARIABLE: "A folder: every command that connects records its wire into a file of its own there, "
+    "redacted ([paper.md](paper.md)).",
     WAIT_VARIABLE: "For tests and simulation only: real seconds for each second of the program's own waits, "
     "such as 0.1; those that are configured stay. Refused in every mode but `sim`.",
     "STATE_DIRECTORY": "The state folder, as systemd sets it; else `spxarb` in the user's state folder.",

@@ -10,6 +10,8 @@ from spxarb.core.result import Result
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from spxarb.core.gateway_claims import Sighting
+
 
 @dataclass(frozen=True)
 class DoctorLine:
@@ -67,9 +69,41 @@ class DoctorMargin:
     """The figures in sentences."""
 
 
+@dataclass(frozen=True)
+class GatewayFact:
+    """What a recorded wire says of one thing that is assumed of gateways."""
+
+    name: str
+    claim: str
+    evidence: Sighting
+    what: str | None
+    """The first piece of evidence; null when none was seen."""
+    times: int
+    """How many pieces of evidence say so."""
+    why: str
+    """What of spxarb rests on it."""
+
+
+@dataclass(frozen=True)
+class RecordedGateway:
+    """The gateway of a recorded wire; all null without `--facts`."""
+
+    file: str | None = None
+    server_version: int | None = None
+    """Of its API, as agreed on."""
+    started: str | None = None
+    """When the recording began."""
+    mode: str | None = None
+    messages: int | None = None
+    connections: int | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class DoctorResult(Result):
     """The whole set-up, part by part."""
 
     checks: tuple[DoctorLine, ...] = ()
     margin: DoctorMargin = field(default_factory=DoctorMargin)
+    gateway: RecordedGateway = field(default_factory=RecordedGateway)
+    facts: tuple[GatewayFact, ...] = ()
+    """With `--facts`: every claim, judged."""

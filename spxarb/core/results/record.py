@@ -37,3 +37,9 @@ class RecordResult(Result):
     """Time of the newest row."""
     ended_by: RecordingEnd | None = None
     reconnects: int | None = None
+    wire: str | None = None
+    """The file of the recorded wire; null without `--wire`."""
+    messages: int | None = None
+    """Messages in it."""
+    connections: int | None = None
+    """Connections in it."""

@@ -23,3 +23,5 @@ class SettleResult(Result):
     summary: DayRow = field(default_factory=DayRow)
     provisional: bool = True
     """Whether a later look may change the figures: true until shown otherwise."""
+    backup: str | None = None
+    """The day's backup; null when none was made, and the notes say why."""
