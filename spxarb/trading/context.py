@@ -75,7 +75,7 @@ OBEYED_AT_ONCE = 3
 MEND_ROW = "Set the value right in the ledger, or restore a backup"
 WRITERS = frozenset({"enter", "monitor", "settle", "close-all", "hand-over"})
 """Verbs that bring the ledger up to date with the broker."""
-READERS = frozenset({"log"})
+READERS = frozenset({"log", "report"})
 """Verbs that read the ledger and nothing else: they make none and leave no row among the runs."""
 EXITS = frozenset({"monitor", "close-all"})
 """Verbs that exit positions: they go on with the limits stored with the trades."""
