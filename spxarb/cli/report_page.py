@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from spxarb.core.result import Result
     from spxarb.core.results.report import ReportResult
+    from spxarb.core.statistics import Statistics
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 STYLE = """
@@ -56,9 +57,15 @@ svg{width:100%;height:auto;display:block}.label{fill:var(--soft);font-size:12px}
 .grid{stroke:var(--line)}.axis{stroke:var(--soft)}.curve{fill:none;stroke:var(--curve);stroke-width:2}
 .area{fill:var(--curve);fill-opacity:.12}.gain{fill:var(--gain)}.loss{fill:var(--loss)}
 .none{fill:var(--none)}.zero{fill:var(--soft)}
-@media(max-width:30rem){.label{font-size:19px}.calendar .label{font-size:12px}}
+@media(max-width:30rem){.label{font-size:19px}.calendar .label{font-size:17px}}
+@media(max-width:34rem){.many thead{display:none}.many tr{display:block;padding:.35rem 0;
+border-bottom:1px solid var(--line)}.many td{display:flex;justify-content:space-between;gap:1rem;
+border:0;padding:.05rem 0;text-align:right;white-space:normal}.many td:before{content:attr(data-of);
+color:var(--soft);text-align:left}.many td:empty{display:none}}
 @media print{.wide{overflow:visible}}
 """
+FEW_COLUMNS = 3
+MARKS = ">!"
 ALIGNED = {">": "n", "!": "k"}
 TONES = {"green": "good", "bold red": "bad", "yellow": "warn"}
 
@@ -81,7 +88,7 @@ def page(result: Result) -> str:
         '<meta name="viewport" content="width=device-width,initial-scale=1">',
         '<meta name="robots" content="noindex">',
         f"<title>{escape(title)}</title><style>{STYLE}</style></head><body><main>",
-        f"<h1>{escape(span)}</h1>",
+        f"<h1>{' to '.join(f'<span class=k>{escape(day)}</span>' for day in span.split(' to '))}</h1>",
         (
             f'<p class="soft">spxarb report · mode {escape(str(result.mode))} · '
             f"{escape(result.at.strftime('%Y-%m-%d %H:%M:%S ET'))} · {period.trading_days} trading days</p>"
@@ -105,22 +112,26 @@ def page(result: Result) -> str:
 def _td(cell: Cell, head: str) -> str:
     text, tone = (cell, "") if isinstance(cell, str) else cell
     kinds = " ".join(filter(None, [ALIGNED.get(head[:1], ""), tone]))
-    return f'<td class="{kinds}">{escape(text)}</td>' if kinds else f"<td>{escape(text)}</td>"
+    return f'<td class="{kinds}" data-of="{escape(head.lstrip(MARKS))}">{escape(text)}</td>'
 
 
 def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[Cell]]) -> list[str]:
-    """A table under its title; none where there is no row. > aligns a column right, ! keeps it in one line."""
+    """A table under its title; none where there is no row. > aligns a column right, ! keeps it in one line.
+
+    On a phone a table of many columns is a list: each cell below the other, under the name of its column.
+    """
     body = [
         f"<tr>{''.join(_td(cell, head) for cell, head in zip(row, heads, strict=True))}</tr>" for row in rows
     ]
     if not body:
         return []
     names = "".join(
-        f'<th class="{ALIGNED.get(head[:1], "")}">{escape(head.lstrip(">!"))}</th>' for head in heads
+        f'<th class="{ALIGNED.get(head[:1], "")}">{escape(head.lstrip(MARKS))}</th>' for head in heads
     )
+    kind = "many" if len(heads) > FEW_COLUMNS else "few"
     return [
         f"<h2>{escape(title)}</h2>",
-        f'<div class="wide"><table><thead><tr>{names}</tr></thead>',
+        f'<div class="wide"><table class="{kind}"><thead><tr>{names}</tr></thead>',
         f"<tbody>{''.join(body)}</tbody></table></div>",
     ]
 
@@ -143,10 +154,16 @@ def _cards(result: ReportResult) -> str:
         ),
         ("profit factor", _ratio(figures.profit_factor), "won for each dollar lost"),
         ("worst day", _money(figures.worst_day), str(figures.worst_day_on or "")),
-        ("drawdown", dollars(figures.max_drawdown), f"{figures.drawdown_days or 0} trading days"),
+        ("drawdown", *_drawdown(figures)),
         ("Sharpe, Sortino", f"{_ratio(figures.sharpe)}, {_ratio(figures.sortino)}", "yearly, of days"),
     ]
     return f'<div class="cards">{"".join(map(_card, cards))}</div>'
+
+
+def _drawdown(figures: Statistics) -> tuple[str, str]:
+    """The depth, and the rest of it."""
+    depth, _, rest = drawdown(figures).partition(", ")
+    return depth, rest
 
 
 def _card(card: tuple[str, Cell, str]) -> str:
@@ -215,7 +232,6 @@ def _results(result: ReportResult) -> list[str]:
         ["best trade", _money(figures.best)],
         ["worst trade", _money(figures.worst)],
         ["mean of the worst 5 %", _money(figures.worst_5pct_mean)],
-        ["drawdown", drawdown(figures)],
         ["slippage at the entry, a trade", _money(found.entry_slippage)],
         ["slippage at the exit, a trade", _money(found.exit_slippage)],
         ["edge at entry, a trade", _money(figures.average_edge)],
