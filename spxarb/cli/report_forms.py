@@ -70,14 +70,12 @@ class Forms:
             raise UsageError("--output and --table belong to --csv: add it")
         if self.table is Table.TAX and self.tax is None:
             raise UsageError("--table tax is of one year: name it with --tax")
-        to_stdout = {
-            "--json": self.as_json,
-            "--csv": self.as_csv and self.output in {None, STDOUT},
-            "--html -": self.html == STDOUT,
-        }
-        wanted = [option for option, there in to_stdout.items() if there]
-        if len(wanted) > 1:
-            raise UsageError(f"{' and '.join(wanted)} cannot both have stdout: name a file")
+        csv, html = self.as_csv and self.output in {None, STDOUT}, self.html == STDOUT
+        if csv and (self.as_json or html):
+            other = "--json" if self.as_json else "--html"
+            raise UsageError(f"--csv and {other} cannot both have stdout: add --output FILE")
+        if html and self.as_json:
+            raise UsageError("--html and --json cannot both have stdout: name a file with --html")
         if len({file.resolve() for file in self.files}) < len(self.files):
             raise UsageError("--output and --html name one file: name two")
 

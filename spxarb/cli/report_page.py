@@ -186,8 +186,8 @@ def _ratio(value: Decimal | None) -> str:
 def _charts(result: ReportResult) -> list[str]:
     pnls = [analysis.net_pnl for analysis in result.analyses if analysis.net_pnl is not None]
     charts = [
-        ("Running total over trading days", "", report_charts.equity_curve(result.daily)),
-        ("Results of trades", "", report_charts.histogram(pnls)),
+        ("Equity curve: net P&L over trading days", "", report_charts.equity_curve(result.daily)),
+        ("Histogram of the trades' results", "", report_charts.histogram(pnls)),
         ("Calendar", "calendar", report_charts.calendar(result.daily)),
     ]
     return [

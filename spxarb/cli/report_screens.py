@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from spxarb.core.attribution import Attribution, TradeAnalysis
-    from spxarb.core.claims import Claim
+    from spxarb.core.claims import DocumentClaim
     from spxarb.core.entry_reasons import QuietDay, SkipReason
     from spxarb.core.fees import FeeComparison
     from spxarb.core.issues import Issue
@@ -107,7 +107,7 @@ def alike(days: Sequence[QuietDay]) -> list[tuple[str, str]]:
     return found
 
 
-def documented(claim: Claim) -> str:
+def documented(claim: DocumentClaim) -> str:
     return DOCUMENTED.get(claim.name, DASH)
 
 
@@ -148,7 +148,7 @@ _DAYS: Columns[DayResult] = (
     (">trades", lambda day: str(day.trades)),
     (">net P&L", lambda day: money(day.net_pnl)),
 )
-_CLAIMS: Columns[Claim] = (
+_CLAIMS: Columns[DocumentClaim] = (
     ("claim", lambda claim: claim.name.replace("average profit a trade", "average profit")),
     (">documented", documented),
     (">measured", lambda claim: figure(claim.measured, claim.unit)),

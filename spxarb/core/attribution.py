@@ -5,10 +5,11 @@ parts add up to its P&L to the cent, `pricing` being what the others leave. The 
 that it was decided by, those of an exit the last mark of `monitor` before its orders.
 
 The market's parts are values by Black-Scholes at the volatility that the mid of the SPX call implied, at the
-entry and at the exit, the ratio r kept as it was at the entry. The mismatch is worth 100 (c(K) - c(r k)) a
-long call, what is left of the legs are calls at one strike, r k: 100 q_spx - 100 q_spy / r of them, nearly
-none. So a spread whose strikes match owes its P&L to nothing but pricing, widths, slippage and fees, and what
-the market does to a spread is, but for cents, what it does to the mismatch.
+entry and at the exit; where it implies none at the exit, that of the entry. The ratio r is kept as it was at
+the entry. The mismatch is worth 100 (c(K) - c(r k)) a long call; what is left of the legs are calls at one
+strike, r k: 100 q_spx - 100 q_spy / r of them, nearly none. So a spread whose strikes match owes its P&L to
+nothing but pricing, widths, slippage and fees, and what the market does to a spread is, but for some dollars,
+what it does to the mismatch.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class TradeAnalysis:
     """Why the parts are null; null where they are not."""
 
 
-class _Seen(NamedTuple):
+class _QuotesSeen(NamedTuple):
     """The prices of one end of a trade."""
 
     at: datetime
@@ -106,7 +107,7 @@ def analyse(
     settled: bool,
 ) -> TradeAnalysis:
     """Where the trade's P&L came from; `close`: of its session. `settled`: a leg of it was."""
-    entry = _Seen(
+    entry = _QuotesSeen(
         trade.entry_time or close,
         *(trade.spx_price, trade.spx_entry_bid, trade.spx_entry_ask),
         *(trade.spy_entry_bid, trade.spy_entry_ask),
@@ -151,7 +152,7 @@ def _why_not(trade: Trade, fills: Sequence[Fill], *, settled: bool, known: bool)
 
 def _seen_at_exit(
     marks: Iterable[Mark], orders: Iterable[OrderRecord], closing: Sequence[Fill]
-) -> _Seen | None:
+) -> _QuotesSeen | None:
     """The last mark before the first of the exit's orders; None where it is too old, or none was taken."""
     sent = [order.created_at for order in orders if order.purpose is Purpose.EXIT]
     filled = [fill.execution.time for fill in closing]
@@ -162,10 +163,10 @@ def _seen_at_exit(
     if not before or began - before[-1].at > OLDEST_MARK:
         return None
     last = before[-1]
-    return _Seen(last.at, last.spx, last.spx_bid, last.spx_ask, last.spy_bid, last.spy_ask)
+    return _QuotesSeen(last.at, last.spx, last.spx_bid, last.spx_ask, last.spy_bid, last.spy_ask)
 
 
-def _touch(seen: _Seen, fill: Fill) -> Decimal | None:
+def _touch(seen: _QuotesSeen, fill: Fill) -> Decimal | None:
     """The side of the quote that an order of this side takes."""
     spx = fill.leg is LegName.SPX
     bought = fill.signed_quantity > 0
@@ -173,7 +174,7 @@ def _touch(seen: _Seen, fill: Fill) -> Decimal | None:
     return None if side is None or side < 0 else side
 
 
-def _slippage(trade: Trade, fills: Sequence[Fill], seen: _Seen | None) -> Decimal | None:
+def _slippage(trade: Trade, fills: Sequence[Fill], seen: _QuotesSeen | None) -> Decimal | None:
     """What the fills brought beyond the touch that was decided by, dollars; None without fills or quotes."""
     if seen is None or not fills:
         return None
@@ -198,7 +199,7 @@ def _mid(bid: Decimal | None, ask: Decimal | None) -> Decimal | None:
 def _parts(
     trade: Trade,
     fills: Sequence[Fill],
-    ends: tuple[_Seen, _Seen | None],
+    ends: tuple[_QuotesSeen, _QuotesSeen | None],
     slips: tuple[Decimal | None, Decimal | None],
     close: datetime,
 ) -> tuple[Parts, str | None]:
@@ -222,7 +223,7 @@ def _parts(
     return Parts(**named, pricing=pricing, width=width, slippage=slippage, fees=fees), None
 
 
-def _half_width(trade: Trade, fills: Sequence[Fill], seen: _Seen, *, opens: bool) -> Decimal | None:
+def _half_width(trade: Trade, fills: Sequence[Fill], seen: _QuotesSeen, *, opens: bool) -> Decimal | None:
     """What it costs to trade at the touch in place of the mid, dollars to us; None without both quotes."""
     total = ZERO
     for fill in fills:
@@ -240,15 +241,16 @@ def _half_width(trade: Trade, fills: Sequence[Fill], seen: _Seen, *, opens: bool
 Effects = tuple[tuple[Decimal, ...], tuple[Decimal, ...]]
 
 
-def _effects(trade: Trade, entry: _Seen, leaving: _Seen, close: datetime) -> Effects | None:
+def _effects(trade: Trade, entry: _QuotesSeen, leaving: _QuotesSeen, close: datetime) -> Effects | None:
     """What the index, time and volatility did, one after the other: to the mismatch, and to the rest."""
     strike, ratio = trade.spx.strike, trade.ratio
     if strike is None or not ratio or trade.spy.strike is None or not entry.spx or not leaving.spx:
         return None
     start, end = _state(entry, trade.spx, close), _state(leaving, trade.spx, close)
-    if start is None or end is None:
+    if start is None or end is None or start[1] is None:
         return None
-    (spot, volatility, years), (spot_now, volatility_now, years_now) = start, end
+    (spot, volatility, years), (spot_now, implied, years_now) = start, end
+    volatility_now = volatility if implied is None else implied
     steps = [
         (spot, volatility, years),
         (spot_now, volatility, years),
@@ -268,14 +270,17 @@ def _changes(values: Sequence[float]) -> tuple[Decimal, ...]:
     return tuple(cents(Decimal(str(round(now - before, 6)))) for before, now in itertools.pairwise(values))
 
 
-def _state(seen: _Seen, call: Contract, close: datetime) -> tuple[float, float, float] | None:
-    """Index, implied volatility and years to the close; None where the mid of the call implies none."""
+def _state(seen: _QuotesSeen, call: Contract, close: datetime) -> tuple[float, float | None, float] | None:
+    """Index, implied volatility and years to the close; None without the call's mid.
+
+    A mid at its intrinsic value implies no volatility, as that of a call deep in the money near the close.
+    """
     mid = _mid(seen.spx_bid, seen.spx_ask)
     if mid is None or not seen.spx or call.strike is None:
         return None
     years = years_of(max((close - seen.at).total_seconds() / 60, 0.0))
     volatility = implied_volatility(float(mid), float(seen.spx), float(call.strike), years)
-    return None if volatility is None else (float(seen.spx), volatility, years)
+    return float(seen.spx), volatility, years
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.model import ZERO, cents
 from spxarb.core.performance import YEAR_DAYS
-from spxarb.core.sequential import mean_sequence, rate_sequence
+from spxarb.core.sequential import Supposed, mean_sequence, rate_sequence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,14 @@ TRADES_A_DAY = (Decimal(1), Decimal(2))
 YEARLY = (Decimal(126_000), Decimal(403_000))
 """252 days of one trade at $500, and of two at $800."""
 RUIN = Decimal("0.01")
+FEW_DAYS = 30
+"""With fewer days nothing is said of the risk of ruin: it rests on how far days lie apart, too."""
+
+TRADE = Supposed(*map(Decimal, (-5_000, 2_000, -1_000, 1_500)))
+"""No spread loses more than ten times the limit of a position, or wins more than $2,000."""
+WIN = Supposed(*map(Decimal, (0, 2_000, 0, 1_500)))
+LOSS = Supposed(*map(Decimal, (-5_000, 0, -1_000, 0)))
+DAY = TRADE.times(int(TRADES_A_DAY[1]))
 _RATE = Decimal("0.0001")
 _RISK = Decimal("0.000001")
 
@@ -52,7 +60,7 @@ class ClaimVerdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Claim:
+class DocumentClaim:
     """One claim of the strategy's document beside what was measured."""
 
     name: str
@@ -74,19 +82,19 @@ class Claim:
 
 def claims(
     pnls: Sequence[Decimal], daily: Sequence[Decimal], trades_a_day: Sequence[int], capital: Decimal = CAPITAL
-) -> tuple[Claim, ...]:
+) -> tuple[DocumentClaim, ...]:
     """Every claim, from the net results of trades, of trading days, and how many were entered on each day."""
     wins = [pnl for pnl in pnls if pnl > 0]
     losses = [pnl for pnl in pnls if pnl < 0]
     rate = _quotient(len(wins), len(pnls))
     scale = capital / CAPITAL
-    yearly = tuple(end if end is None else cents(end * YEAR_DAYS) for end in mean_sequence(daily))
+    yearly = tuple(end if end is None else cents(end * YEAR_DAYS) for end in mean_sequence(daily, DAY))
     mean = _mean(daily)
     return (
         _from("win rate", Unit.RATE, WIN_RATE, rate, rate_sequence(len(wins), len(pnls)), len(pnls)),
-        _of_mean("average profit a trade", AVERAGE_PROFIT, pnls),
-        _of_mean("average win", (AVERAGE_WIN, None), wins),
-        _of_mean("average loss", (AVERAGE_LOSS, None), losses),
+        _of_mean("average profit a trade", AVERAGE_PROFIT, pnls, TRADE),
+        _of_mean("average win", (AVERAGE_WIN, None), wins, WIN),
+        _of_mean("average loss", (AVERAGE_LOSS, None), losses, LOSS),
         _trades_a_day(trades_a_day),
         _from(
             "P&L a year",
@@ -100,13 +108,13 @@ def claims(
     )
 
 
-def _of_mean(name: str, claimed: Sequence95, results: Sequence[Decimal]) -> Claim:
+def _of_mean(name: str, claimed: Sequence95, results: Sequence[Decimal], supposed: Supposed) -> DocumentClaim:
     mean = _mean(results)
     measured = None if mean is None else cents(mean)
-    return _from(name, Unit.DOLLARS, claimed, measured, mean_sequence(results), len(results))
+    return _from(name, Unit.DOLLARS, claimed, measured, mean_sequence(results, supposed), len(results))
 
 
-def _trades_a_day(counts: Sequence[int]) -> Claim:
+def _trades_a_day(counts: Sequence[int]) -> DocumentClaim:
     """By the days' trades, counted up to the two that are claimed, so that a rate's sequence tells."""
     most = int(TRADES_A_DAY[1])
     ends = rate_sequence(Decimal(sum(min(count, most) for count in counts)) / most, len(counts))
@@ -115,16 +123,16 @@ def _trades_a_day(counts: Sequence[int]) -> Claim:
     return _from("trades a day", Unit.TRADES, TRADES_A_DAY, mean, (low, high), len(counts))
 
 
-def _ruin(daily: Sequence[Decimal], capital: Decimal) -> Claim:
+def _ruin(daily: Sequence[Decimal], capital: Decimal) -> DocumentClaim:
     """The measured mean gives the figure, the ends of its sequence the interval."""
-    mean, low_mean, high_mean = _mean(daily), *mean_sequence(daily)
+    mean, low_mean, high_mean = _mean(daily), *mean_sequence(daily, DAY)
     figure: Decimal | None = None
     ends: list[Decimal | None] = [None, None]
     if mean is not None and len(daily) > 1:
         variance = sum(((pnl - mean) ** 2 for pnl in daily), start=ZERO) / (len(daily) - 1)
         figure = risk_of_ruin(mean, variance.sqrt(), capital)
         ends = [
-            None if end is None else risk_of_ruin(end, variance.sqrt(), capital)
+            None if end is None or len(daily) < FEW_DAYS else risk_of_ruin(end, variance.sqrt(), capital)
             for end in (high_mean, low_mean)
         ]
     verdict = ClaimVerdict.OPEN
@@ -132,7 +140,7 @@ def _ruin(daily: Sequence[Decimal], capital: Decimal) -> Claim:
         verdict = ClaimVerdict.HOLDS
     elif ends[0] is not None and ends[0] >= RUIN:
         verdict = ClaimVerdict.FAILS
-    return Claim("risk of ruin", Unit.RATE, None, RUIN, figure, ends[0], ends[1], len(daily), verdict)
+    return DocumentClaim("risk of ruin", Unit.RATE, None, RUIN, figure, ends[0], ends[1], len(daily), verdict)
 
 
 def risk_of_ruin(mean: Decimal, deviation: Decimal, capital: Decimal, days: int = YEAR_DAYS) -> Decimal:
@@ -166,7 +174,7 @@ def _from(
     measured: Decimal | None,
     interval: Sequence95,
     observations: int,
-) -> Claim:
+) -> DocumentClaim:
     """A claim that something is at least `claimed[0]`: more than `claimed[1]` refutes nobody."""
     low, high = interval
     least = claimed[0]
@@ -175,7 +183,7 @@ def _from(
         verdict = ClaimVerdict.HOLDS
     elif least is not None and high is not None and high < least:
         verdict = ClaimVerdict.FAILS
-    return Claim(name, unit, *claimed, measured, low, high, observations, verdict)
+    return DocumentClaim(name, unit, *claimed, measured, low, high, observations, verdict)
 
 
 def _mean(values: Sequence[Decimal]) -> Decimal | None:

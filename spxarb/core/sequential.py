@@ -7,8 +7,9 @@ probability the truth is in every one of them, so that a verdict may be drawn as
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
-from math import inf, lgamma, log, sqrt
+from math import lgamma, log, log1p, sqrt
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import cents
@@ -18,11 +19,9 @@ if TYPE_CHECKING:
 
 ALPHA = 0.05
 """How often a sequence may ever miss the truth."""
-FEWEST = 30
-"""With fewer results the sequence for a mean of dollars, which is asymptotic, is not believed."""
-TUNED_FOR = 250
-"""Results, about a year of them, at which the sequence for a mean is narrowest."""
-_HALVINGS = 60
+LARGEST_STAKE = 0.9
+"""Of a capital: what is bet on one result can never lose all of it."""
+_HALVINGS = 40
 _RATE = Decimal("0.0001")
 
 Sequence95 = tuple[Decimal | None, Decimal | None]
@@ -67,22 +66,74 @@ def _edge(excluded: Callable[[float], bool], outer: float, inner: float) -> floa
     return outer
 
 
-def mean_sequence(results: Sequence[Decimal]) -> Sequence95:
-    """The confidence sequence of a mean, dollars; None with fewer than 30 results.
+@dataclass(frozen=True)
+class Supposed:
+    """What a result is supposed to be at most and at least, dollars, and where it may be cut off beforehand.
 
-    Asymptotic: it supposes no distribution, and comes true as results become many, the more slowly the longer
-    their tail. Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, "Time-uniform central limit theory and
-    asymptotic confidence sequences", Annals of Statistics 52 (2024), theorem 2.2, with rho by their rule.
+    The lower end of a mean rests on `least`, the upper one on `most`. On the other side a cut only makes the
+    interval wider in the end, but is much the sooner narrow: what is cut off cannot make a mean less.
     """
-    count = len(results)
-    if count < FEWEST:
+
+    least: Decimal
+    most: Decimal
+    cut_below: Decimal
+    """For the upper end a loss counts as this at most."""
+    cut_above: Decimal
+    """For the lower end a win counts as this at most."""
+
+    def times(self, number: int) -> Supposed:
+        """Of a sum of so many results."""
+        return Supposed(*(end * number for end in (self.least, self.most, self.cut_below, self.cut_above)))
+
+
+def mean_sequence(results: Sequence[Decimal], supposed: Supposed) -> Sequence95:
+    """The confidence sequence of a mean, dollars; an end is None where a result was beyond what it supposes.
+
+    No distribution is supposed, nor that results are independent of each other: only their ends. A normal, or
+    an asymptotic, interval misses a rare large loss that has not been seen yet; this one does not.
+    """
+    if not results:
         return None, None
-    values = [float(result) for result in results]
-    mean = sum(values) / count
-    deviation = sqrt(sum((value - mean) ** 2 for value in values) / count)
-    rho = sqrt((-2 * log(ALPHA) + log(-2 * log(ALPHA) + 1)) / TUNED_FOR)
-    spread = count * rho * rho
-    reach = deviation * sqrt(2 * (spread + 1) / (count * spread) * log(sqrt(spread + 1) / ALPHA))
-    if reach == inf:
-        return None, None
-    return cents(Decimal(str(mean - reach))), cents(Decimal(str(mean + reach)))
+    low = high = None
+    if min(results) >= supposed.least:
+        cut = [min(result, supposed.cut_above) for result in results]
+        low = _lower(cut, supposed.least, supposed.cut_above)
+    if max(results) <= supposed.most:
+        mirrored = [-max(result, supposed.cut_below) for result in results]
+        high = -_lower(mirrored, -supposed.most, -supposed.cut_below)
+    return low, high
+
+
+def _lower(results: Sequence[Decimal], least: Decimal, most: Decimal) -> Decimal:
+    """The lower end of the mean of results between `least` and `most`, at half of alpha.
+
+    Who bets on every result being above m, with stakes that he chooses from the results before it, has a
+    capital that is a supermartingale if the mean is m or less: a mean at which it came to 2 / alpha is
+    excluded. I. Waudby-Smith and A. Ramdas, "Estimating means of bounded random variables by betting",
+    Journal of the Royal Statistical Society B 86 (2024), section 4; stakes by their equation 26.
+    """
+    span = float(most - least)
+    if not span:
+        return cents(least)
+    values = [float(result - least) / span for result in results]
+    stakes = _stakes(values)
+    wanted = log(2 / ALPHA)
+
+    def excluded(mean: float) -> bool:
+        pairs = zip(stakes, values, strict=True)
+        return sum(log1p(stake * (value - mean)) for stake, value in pairs) >= wanted
+
+    seen = sum(values) / len(values)
+    low = _edge(excluded, 0.0, seen) if excluded(0.0) else 0.0
+    return cents(least + Decimal(str(low * span)))
+
+
+def _stakes(values: Sequence[float]) -> list[float]:
+    """The stake on each value, parts of one, from those before it."""
+    stakes, total, squares = [], 0.5, 0.25
+    for number, value in enumerate(values, start=1):
+        variance = squares / number
+        stakes.append(min(sqrt(2 * log(2 / ALPHA) / (variance * number * log(number + 1))), LARGEST_STAKE))
+        total += value
+        squares += (value - total / (number + 1)) ** 2
+    return stakes

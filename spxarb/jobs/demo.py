@@ -13,14 +13,13 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spxarb.config.load import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE, Config
+from spxarb.config.load import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE
 from spxarb.core.model import NEW_YORK
 from spxarb.core.results.report import DemoResult
 from spxarb.errors import Exit, SpxarbError
 from spxarb.jobs import report
-from spxarb.ledger.ledger import Ledger
 from spxarb.sim.control import ControlError, RunningSim
-from spxarb.trading.context import JobContext
+from spxarb.trading.sandbox import looking_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,9 +85,8 @@ def _play(day: _Day, began: float) -> DemoResult:
 
 def _result(day: _Day, seconds: float) -> DemoResult:
     """The day's report, as `report` makes it from the sandbox's ledger."""
-    config = Config.model_validate({"trading": {"mode": "sim"}, "storage": {"database": str(day.ledger)}})
-    with Ledger.open(day.ledger, mode="sim", read_only=True) as ledger:
-        made = report.run(JobContext("demo", config, ledger, 0))
+    with looking_at(day.ledger, "demo", "sim") as context:
+        made = report.run(context)
     return DemoResult(
         "demo",
         made.at,

@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spxarb.cli import reading, screens, shapes, view
+from spxarb.cli.blocks import sparkline
 from spxarb.core.greeks import UNKNOWN_GREEKS
 from spxarb.core.model import NEW_YORK, Check, ExitReason, LegName, Side, TradeStatus
 from spxarb.core.plain import plain
@@ -36,7 +37,6 @@ from spxarb.core.results.status import (
     SystemResult,
     TradeResult,
 )
-from spxarb.core.statistics import Statistics
 from spxarb.core.strategy import Risk
 
 AT = datetime(2026, 2, 13, 9, 41, 5, tzinfo=NEW_YORK)
@@ -388,18 +388,9 @@ def test_the_dashboard_shows_a_breached_limit(capsys):
     assert line_with(out, "limit breached")[-1] == "yes"
 
 
-def test_a_report_draws_the_days_in_order_and_names_every_figure(capsys):
-    days = (DayRow(date="2026-02-17", net_pnl=-80), DayRow(date="2026-02-13", net_pnl=40))
-    statistics = Statistics(trades=2, win_rate=Decimal("0.5"), win_rate_low=Decimal("0.095"))
-    out, _, _ = shown(capsys, result("report", days=days, statistics=statistics))
-    assert "█▁ -40.00" in out
-    assert line_with(out, "win rate low")[-1] == "0.095"
-    assert line_with(out, "profit factor")[-1] == "–"
-
-
 @pytest.mark.parametrize(("values", "bars"), [([1.0, 1.0], "▁▁"), ([-10, 60, 25], "▁█▅"), ([5], "▁")])
 def test_the_line_of_bars_reaches_from_least_to_greatest(values, bars):
-    assert screens.sparkline(values) == bars
+    assert sparkline(values) == bars
 
 
 def test_a_command_without_a_screen_of_its_own_is_shown_all_the_same(capsys):

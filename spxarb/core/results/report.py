@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from spxarb.core.attribution import Attribution, TradeAnalysis
-from spxarb.core.claims import CAPITAL, Claim
+from spxarb.core.claims import CAPITAL, DocumentClaim
 from spxarb.core.fees import FeeComparison
 from spxarb.core.result import Result
 from spxarb.core.results.rows import DayRow, ExecutionRow, SettlementRow, TradeRow
@@ -104,7 +104,7 @@ class ReportResult(Result):
     """Trades whose result is not known here: they are in no statistic."""
     capital: Decimal = CAPITAL
     """Dollars: what the yearly claim and the risk of ruin stand on."""
-    claims: tuple[Claim, ...] = ()
+    claims: tuple[DocumentClaim, ...] = ()
     """What the strategy's document promises, beside what was measured."""
     fees: FeeComparison = field(default_factory=FeeComparison)
     """The schedule's estimates beside the commissions reported."""
