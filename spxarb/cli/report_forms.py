@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spxarb.cli import view
-from spxarb.cli.values import Table
+from spxarb.cli.values import Days, Table
 from spxarb.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from spxarb.cli.values import Days
     from spxarb.core.result import Result
 
 STDOUT = Path("-")
@@ -31,10 +30,10 @@ def period(
 ) -> tuple[date | None, date | None]:
     """The first and the last day; None: without an end. Raises UsageError for two periods at once."""
     named = {
-        "--day": day and (day, day),
+        "--day": Days(day, day) if day else None,
         "--month": month,
-        "--year": year and (date(year, 1, 1), date(year, 12, 31)),
-        "--tax": tax and (date(tax, 1, 1), date(tax, 12, 31)),
+        "--year": _year(year),
+        "--tax": _year(tax),
     }
     given = {option: days for option, days in named.items() if days}
     if len(given) > 1:
@@ -42,10 +41,14 @@ def period(
     for option, days in given.items():
         if since or until:
             raise UsageError(f"{option} is a period: leave out --since and --until")
-        return days
+        return days.first, days.last
     if since and until and since > until:
         raise UsageError(f"--since {since} is after --until {until}: exchange them")
     return since, until
+
+
+def _year(year: int | None) -> Days | None:
+    return None if year is None else Days(date(year, 1, 1), date(year, 12, 31))
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
 import typer
 
-Days = tuple[date, date]
-"""The first and the last day of a period."""
+
+@dataclass(frozen=True)
+class Days:
+    """The first and the last day of a period."""
+
+    first: date
+    last: date
 
 
 class Table(StrEnum):
@@ -42,7 +48,7 @@ def month(text: str) -> Days:
         first = date.fromisoformat(f"{text}-01")
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a month such as 2026-02") from None
-    return first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+    return Days(first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1))
 
 
 def year(text: str) -> int:

@@ -247,11 +247,13 @@ def _effects(trade: Trade, entry: _QuotesSeen, leaving: _QuotesSeen, close: date
     if strike is None or not ratio or trade.spy.strike is None or not entry.spx or not leaving.spx:
         return None
     start, end = _state(entry, trade.spx, close), _state(leaving, trade.spx, close)
-    if start is None or end is None or start[1] is None:
+    if start is None or end is None:
         return None
     (spot, volatility, years), (spot_now, implied, years_now) = start, end
+    if volatility is None:
+        return None
     volatility_now = volatility if implied is None else implied
-    steps = [
+    steps: list[tuple[float, float, float]] = [
         (spot, volatility, years),
         (spot_now, volatility, years),
         (spot_now, volatility, years_now),
@@ -260,8 +262,8 @@ def _effects(trade: Trade, entry: _QuotesSeen, leaving: _QuotesSeen, close: date
     level = float(ratio * trade.spy.strike)
     long_slope = OPTION_MULTIPLIER * trade.spx_contracts
     rest_slope = long_slope - OPTION_MULTIPLIER * trade.spy_contracts / float(ratio)
-    upper = [call_value(spot, float(strike), volatility, years) for spot, volatility, years in steps]
-    lower = [call_value(spot, level, volatility, years) for spot, volatility, years in steps]
+    upper = [call_value(under, float(strike), deviation, left) for under, deviation, left in steps]
+    lower = [call_value(under, level, deviation, left) for under, deviation, left in steps]
     mismatch = _changes([long_slope * (at_k - at_rk) for at_k, at_rk in zip(upper, lower, strict=True)])
     return mismatch, _changes([rest_slope * value for value in lower])
 
