@@ -102,7 +102,7 @@ def report(
     forms = Forms(as_csv, output, table, html, tax, as_json)
     forms.check()
     if explain and (day is None or as_csv or html):
-        raise UsageError("--explain tells one day, and on the screen or as JSON: name it with --day")
+        raise UsageError("--explain tells one day, and not as CSV or HTML: name it with --day")
 
     def job(context: JobContext) -> Result:
         from spxarb.core.claims import CAPITAL  # noqa: PLC0415 -- only this command needs it

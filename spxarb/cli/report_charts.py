@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 640, 260
 LEFT, RIGHT, TOP, BOTTOM = 70, 12, 12, 28
 MOST_BARS = 24
+LEAST_SPAN = 5.0
 CELL, GAP = 16, 3
 WEEKDAYS = 5
 MONTHS_IN_ROW = 6
@@ -50,12 +51,12 @@ def _dollars(value: float) -> str:
 
 
 def round_steps(low: float, high: float, most: int = 5) -> list[float]:
-    """Round numbers from at most `low` to at least `high`: 1, 2 or 5 times a power of ten apart."""
-    span = (high - low) or 1.0
-    rough = span / most
+    """Two or more round sums from at most `low` to at least `high`: 1, 2 or 5 times a power of ten apart."""
+    rough = max(high - low, LEAST_SPAN) / most
     power = 10.0 ** floor(log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
-    first, last = floor(low / step), ceil(high / step)
+    first = floor(low / step)
+    last = max(ceil(high / step), first + 1)
     return [number * step for number in range(first, last + 1)]
 
 

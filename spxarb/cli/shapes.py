@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from spxarb.core.result import Result
 
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+FORMULA = ("=", "+", "-", "@", "\t", "\n")
 """What a formula begins with."""
 
 
@@ -42,7 +42,13 @@ def as_csv(result: Result, table: str) -> str:
 
 
 def _field(value: Any) -> object:
-    """A text that a spreadsheet would take for a formula begins with an apostrophe (OWASP, CSV injection)."""
+    """A text that a spreadsheet would take for a formula begins with an apostrophe (OWASP, CSV injection).
+
+    A carriage return ends a row for most readers, and Python's writer leaves it without quotes: a line break it is.
+    """
     if isinstance(value, list | dict):
         return json.dumps(value)
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\r\n", "\n").replace("\r", "\n")
+    return f"'{text}" if text.startswith(FORMULA) else text

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import pty
@@ -391,6 +392,19 @@ def test_the_dashboard_shows_a_breached_limit(capsys):
 @pytest.mark.parametrize(("values", "bars"), [([1.0, 1.0], "▁▁"), ([-10, 60, 25], "▁█▅"), ([5], "▁")])
 def test_the_line_of_bars_reaches_from_least_to_greatest(values, bars):
     assert sparkline(values) == bars
+
+
+@given(st.text())
+def test_no_text_in_a_csv_begins_like_a_formula(text):
+    day = DayRow(date=text)
+    (_, row) = csv.reader(io.StringIO(shapes.as_csv(result("report", days=(day,)), "days"), newline=""))
+    assert row[1][:1] not in {"=", "+", "-", "@", "\t", "\r", "\n"}
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    assert row[1] in {lines, f"'{lines}"}
+
+
+def test_a_negative_number_in_a_csv_stays_one():
+    assert "-80.5" in shapes.as_csv(result("report", days=(DayRow(net_pnl=-80.5),)), "days")
 
 
 def test_a_command_without_a_screen_of_its_own_is_shown_all_the_same(capsys):

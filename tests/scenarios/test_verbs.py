@@ -970,7 +970,7 @@ def test_live_begins_switched_off_and_the_others_on(tmp_path):
         folder.mkdir()
         stage = lonely(folder, free_port(), mode)
         stage.write_config(trading={"mode": mode}, ib={"account": "U1234567" if mode == "live" else None})
-        done = stage.run("report")
+        done = stage.run("ack")
         assert (done.code, done["mode"]) == (0, mode)
         assert stage.sql("SELECT is_trading FROM system_state") == [{"is_trading": on}]
 
@@ -1219,7 +1219,7 @@ def test_every_command_leaves_its_run_with_its_exit_code(tmp_path):
         (("stop",), 0),
         (("status",), 4),
         (("status", "--offline"), 0),
-        (("report",), 0),
+        (("ack",), 0),
     ):
         done = stage.run(*words)
         assert (done.code, done["exit_code"]) == (code, code), (words, done.err)
