@@ -44,7 +44,8 @@ def as_csv(result: Result, table: str) -> str:
 def _field(value: Any) -> object:
     """A text that a spreadsheet would take for a formula begins with an apostrophe (OWASP, CSV injection).
 
-    A carriage return ends a row for most readers, and Python's writer leaves it without quotes: a line break it is.
+    A carriage return ends a row for most readers, and Python's writer leaves it without quotes: it becomes a
+    line break.
     """
     if isinstance(value, list | dict):
         return json.dumps(value)
