@@ -13,7 +13,7 @@ from spxarb.cli import view
 from spxarb.cli.calls import frame, interruptible, run
 from spxarb.cli.options import AsJson, ConfigFile, call_of, day_option, month_option, year_option
 from spxarb.cli.report_forms import Forms, period
-from spxarb.cli.values import Days, Table, dollars
+from spxarb.cli.values import DaySpan, Table, dollars
 from spxarb.errors import UsageError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def report(
     since: Annotated[date | None, day_option("--since", "First day; without it the ledger's first.")] = None,
     until: Annotated[date | None, day_option("--until", "Last day; without it the ledger's last.")] = None,
     day: Annotated[date | None, day_option("--day", "This day alone.")] = None,
-    of_month: Annotated[Days | None, month_option("--month", "This month alone.")] = None,
+    of_month: Annotated[DaySpan | None, month_option("--month", "This month alone.")] = None,
     of_year: Annotated[int | None, year_option("--year", "This year alone.")] = None,
     last: Annotated[
         int | None,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spxarb.cli import view
-from spxarb.cli.values import Days, Table
+from spxarb.cli.values import DaySpan, Table
 from spxarb.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ STDOUT = Path("-")
 def period(
     *,
     day: date | None,
-    month: Days | None,
+    month: DaySpan | None,
     year: int | None,
     tax: int | None,
     since: date | None,
@@ -30,7 +30,7 @@ def period(
 ) -> tuple[date | None, date | None]:
     """The first and the last day; None: without an end. Raises UsageError for two periods at once."""
     named = {
-        "--day": Days(day, day) if day else None,
+        "--day": DaySpan(day, day) if day else None,
         "--month": month,
         "--year": _year(year),
         "--tax": _year(tax),
@@ -47,8 +47,8 @@ def period(
     return since, until
 
 
-def _year(year: int | None) -> Days | None:
-    return None if year is None else Days(date(year, 1, 1), date(year, 12, 31))
+def _year(year: int | None) -> DaySpan | None:
+    return None if year is None else DaySpan(date(year, 1, 1), date(year, 12, 31))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import typer
 
 
 @dataclass(frozen=True)
-class Days:
+class DaySpan:
     """The first and the last day of a period."""
 
     first: date
@@ -42,13 +42,13 @@ def day(text: str) -> date:
         raise typer.BadParameter(f"{text!r} is not a date such as 2026-02-13") from None
 
 
-def month(text: str) -> Days:
+def month(text: str) -> DaySpan:
     """The first and the last day of `2026-02`."""
     try:
         first = date.fromisoformat(f"{text}-01")
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a month such as 2026-02") from None
-    return Days(first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1))
+    return DaySpan(first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1))
 
 
 def year(text: str) -> int:
