@@ -162,8 +162,9 @@ def _cards(result: ReportResult) -> str:
 
 def _drawdown(figures: Statistics) -> tuple[str, str]:
     """The depth, and the rest of it."""
-    depth, _, rest = drawdown(figures).partition(", ")
-    return depth, rest
+    length = drawdown(figures).rpartition(", ")[2] if figures.drawdown_low else ""
+    over = f", over {figures.drawdown_over}" if figures.drawdown_over else ", not over"
+    return dollars(figures.max_drawdown), f"{length}, low {figures.drawdown_low}{over}" if length else ""
 
 
 def _card(card: tuple[str, Cell, str]) -> str:

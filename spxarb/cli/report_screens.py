@@ -279,6 +279,7 @@ def _figures(figures: Statistics) -> list[tuple[str, Cell]]:
         ("best day", _on(figures.best_day, figures.best_day_on)),
         ("worst day", _on(figures.worst_day, figures.worst_day_on)),
         ("drawdown", drawdown(figures)),
+        ("  from its highest total, low, over", fallen(figures)),
         ("Sharpe, Sortino (yearly)", f"{_plain(figures.sharpe)}, {_plain(figures.sortino)}"),
         ("edge at entry, realized", _edges(figures)),
     ]
@@ -303,9 +304,15 @@ def drawdown(figures: Statistics) -> str:
     """Depth and length of the deepest fall."""
     if figures.max_drawdown is None or figures.drawdown_low is None:
         return dollars(figures.max_drawdown)
-    end = f"over {figures.drawdown_over}" if figures.drawdown_over else "not over"
-    length = counted(figures.drawdown_days or 0, "trading day")
-    return f"{dollars(figures.max_drawdown)}, {length}, low {figures.drawdown_low}, {end}"
+    return f"{dollars(figures.max_drawdown)}, {counted(figures.drawdown_days or 0, 'trading day')}"
+
+
+def fallen(figures: Statistics) -> str:
+    """When the deepest fall began, was at its lowest, and was over."""
+    if figures.drawdown_low is None:
+        return DASH
+    began = figures.drawdown_began or "the beginning"
+    return f"{began}, {figures.drawdown_low}, {figures.drawdown_over or 'not yet'}"
 
 
 def _claims(result: ReportResult) -> list[Block]:

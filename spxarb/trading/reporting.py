@@ -98,6 +98,7 @@ def covered(context: JobContext, since: date | None, until: date | None, last: i
         made = [trade for trade in trades if fills[trade.id] or trade.is_open or not trade.state.result_known]
         trades = sorted(made, key=lambda trade: (day_of(trade), trade.id))[-last:]
         first = day_of(trades[0]) if trades else since
+        fills = {trade.id: fills[trade.id] for trade in trades}
     ends = _ends(context, first, until)
     days = [] if ends is None else trading_days(context, *ends)
     first_day, last_day = ends or (None, None)

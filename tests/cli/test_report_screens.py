@@ -8,7 +8,7 @@ from datetime import date, datetime
 import pytest
 
 from spxarb.cli.blocks import Grid, Line, Pairs
-from spxarb.cli.report_screens import alike, between, drawdown, figure, percent, report
+from spxarb.cli.report_screens import alike, between, drawdown, fallen, figure, percent, report
 from spxarb.core.claims import Unit, claims
 from spxarb.core.entry_reasons import QuietDay
 from spxarb.core.model import NEW_YORK, dec
@@ -74,7 +74,9 @@ def test_a_drawdown_has_depth_and_length():
         drawdown_days=12,
         drawdown_over=date(2026, 2, 20),
     )
-    assert drawdown(figures) == "$340.00, 12 trading days, low 2026-02-11, over 2026-02-20"
+    assert drawdown(figures) == "$340.00, 12 trading days"
+    assert fallen(figures) == "the beginning, 2026-02-11, 2026-02-20"
+    assert fallen(Statistics()) == "–"
     assert drawdown(Statistics(max_drawdown=dec(0))) == "$0.00"
     assert drawdown(Statistics()) == "–"
 

@@ -167,6 +167,7 @@ def test_a_period_can_be_named_in_many_ways(stage, words, trades):
     assert done.code == 0
     assert [trade["id"] for trade in done["trades"]] == trades
     assert {row["trade_id"] for row in done["executions"]} == set(trades)
+    assert done["fees"]["executions"] == 4 * len(trades)
     assert [one["trade_id"] for one in done["analyses"]] == trades
 
 
