@@ -45,6 +45,12 @@ def test_a_new_high_does_not_end_a_fall_that_was_over_before():
     assert (fall.depth, fall.over) == (50, DAYS[2])
 
 
+def test_a_fall_begins_on_the_last_day_of_its_highest_total():
+    fall = deepest_fall(dated(100, 0, -60, 10, 0))
+    assert (fall.began, fall.low) == (DAYS[1], DAYS[2])
+    assert length(fall, DAYS) == 3
+
+
 def test_who_never_loses_has_no_drawdown():
     fall = deepest_fall(dated(10, 0, 5))
     assert (fall.depth, fall.low, length(fall, DAYS)) == (0, None, None)
