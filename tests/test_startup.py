@@ -185,10 +185,10 @@ def test_no_metadata_of_installed_packages_is_read_to_find_plugins(imports_of):
 
 @pytest.mark.parametrize("words", [("report",), ("status", "--offline")])
 def test_what_the_ledger_alone_tells_is_told_without_a_connection(imports_of, words):
+    """The calendar is: `status` shows today's session, `report` counts the exchange's days."""
     imported = imports_of(*words)
     assert imported & MACHINE == set()
-    calendar = {"holidays"} if words[0] == "report" else set()  # `status` shows today's session
-    unwanted = {"ib_insync", "eventkit", "asyncio", "apprise", "numpy"} | calendar
+    unwanted = {"ib_insync", "eventkit", "asyncio", "apprise", "numpy"}
     assert unwanted & libraries(imported) == set()
 
 

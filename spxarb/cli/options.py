@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from spxarb.cli.calls import Call
-from spxarb.cli.values import day
+from spxarb.cli.values import day, month, year
 
 ConfigFile = Annotated[
     Path | None,  # one that cannot be read is an invalid configuration, not a wrong command line
@@ -21,6 +21,14 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Decide and record, but 
 
 def day_option(name: str, text: str) -> Any:
     return typer.Option(name, metavar="YYYY-MM-DD", parser=day, help=text)
+
+
+def month_option(name: str, text: str) -> Any:
+    return typer.Option(name, metavar="YYYY-MM", parser=month, help=text)
+
+
+def year_option(name: str, text: str) -> Any:
+    return typer.Option(name, metavar="YYYY", parser=year, help=text)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date  # noqa: TC003 -- typer reads the annotations
+from decimal import Decimal  # noqa: TC003 -- likewise
 from pathlib import Path  # noqa: TC003 -- likewise
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,8 +11,9 @@ import typer
 
 from spxarb.cli import view
 from spxarb.cli.calls import frame, interruptible, run
-from spxarb.cli.options import AsJson, ConfigFile, call_of, day_option
-from spxarb.cli.values import Table
+from spxarb.cli.options import AsJson, ConfigFile, call_of, day_option, month_option, year_option
+from spxarb.cli.report_forms import Forms, period
+from spxarb.cli.values import DaySpan, Table, dollars
 from spxarb.errors import UsageError
 
 if TYPE_CHECKING:
@@ -83,47 +85,66 @@ def report(
     since: Annotated[date | None, day_option("--since", "First day; without it the ledger's first.")] = None,
     until: Annotated[date | None, day_option("--until", "Last day; without it the ledger's last.")] = None,
     day: Annotated[date | None, day_option("--day", "This day alone.")] = None,
+    of_month: Annotated[DaySpan | None, month_option("--month", "This month alone.")] = None,
+    of_year: Annotated[int | None, year_option("--year", "This year alone.")] = None,
+    last: Annotated[
+        int | None,
+        typer.Option("--last", metavar="NUMBER", min=1, help="Of these days only the last so many trades."),
+    ] = None,
+    capital: Annotated[
+        Decimal | None,
+        typer.Option(
+            "--capital",
+            metavar="DOLLARS",
+            parser=dollars,
+            help="What the yearly claim and the risk of ruin stand on; without it $50,000.",
+        ),
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="With --day: what happened on it, event by event, and why.")
     ] = False,
+    tax: Annotated[
+        int | None, year_option("--tax", "For the tax return: one row an execution of this year.")
+    ] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Write one table as CSV.")] = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", metavar="FILE", help="With --csv: write to FILE, not to stdout."),
+        typer.Option("--output", metavar="FILE", help="With --csv: write to FILE, - for stdout."),
     ] = None,
     table: Annotated[
         Table | None,
-        typer.Option("--table", metavar="NAME", help="trades (default), days, executions, settlements."),
+        typer.Option("--table", metavar="NAME", help="trades (default), days, executions, settlements, tax."),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write the report as one page, - for stdout."),
     ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> int:
     """Show trades, days and statistics."""
-    if not as_csv and (output or table):
-        raise UsageError("--output and --table belong to --csv: add it")
-    if as_csv and as_json and not output:
-        raise UsageError("--csv and --json cannot both have stdout: add --output FILE")
-    if day and (since or until):
-        raise UsageError("--day is one day: leave out --since and --until")
-    if explain and (day is None or as_csv):
-        raise UsageError("--explain tells one day, and not as CSV: name it with --day")
-    if since and until and since > until:
-        raise UsageError(f"--since {since} is after --until {until}: exchange them")
+    days = period(day=day, month=of_month, year=of_year, tax=tax, since=since, until=until)
+    forms = Forms(as_csv, output, table, html, tax, as_json)
+    forms.check()
+    if explain and (day is None or as_csv or html):
+        raise UsageError("--explain tells one day, and not as CSV or HTML: name it with --day")
 
     def job(context: JobContext) -> Result:
-        from spxarb.jobs import report  # noqa: PLC0415 -- only this command needs it
+        from spxarb.core.claims import CAPITAL  # noqa: PLC0415 -- only this command needs it
+        from spxarb.jobs import report  # noqa: PLC0415 -- likewise
 
-        asked = day if explain else None
-        return report.run(context, since=day or since, until=day or until, explained=asked)
+        return report.run(
+            context,
+            since=days[0],
+            until=days[1],
+            last=last,
+            capital=capital or CAPITAL,
+            tax_year=tax,
+            explained=day if explain else None,
+            outputs=forms.files,
+        )
 
-    result = interruptible(call_of(ctx, config, as_json), job)
-    if not as_csv:
-        return view.show(result, json=as_json)
-    try:
-        code = view.show_csv(result, table or Table.TRADES, output, quiet=as_json)
-    except OSError as error:
-        raise UsageError(f"{output} cannot be written: {error.strerror or error}") from None
-    return view.show(result, json=True) if as_json else code
+    return forms.show(interruptible(call_of(ctx, config, as_json), job))
 
 
 def log(

@@ -6,7 +6,6 @@ Every function takes the command's result. Missing is a dash, never 0.
 from __future__ import annotations
 
 from importlib import import_module
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from spxarb.cli.blocks import (
@@ -26,16 +25,13 @@ from spxarb.cli.blocks import (
     grid,
     moment,
     money,
-    sparkline,
     words,
 )
-from spxarb.core.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from decimal import Decimal
 
-    from spxarb.core.fees import FeeComparison
     from spxarb.core.model import Check
     from spxarb.core.result import Result
     from spxarb.core.results.ack import AckResult
@@ -315,35 +311,17 @@ def _log(result: LogResult) -> list[Block]:
 
 
 def _report(result: ReportResult) -> list[Block]:
+    from spxarb.cli import history_screens, report_screens  # noqa: PLC0415 -- likewise
+
     if result.explained is not None:
-        from spxarb.cli import history_screens  # noqa: PLC0415 -- likewise
-
         return history_screens.explanation(result)
-    blocks: list[Block] = [
-        grid("Trades", _TRADES, result.trades),
+    if result.tax_year is not None:
+        return report_screens.tax(result)
+    return [
+        *report_screens.report(result),
         *_settlements(result.settlements),
-        grid("Days", _DAYS, result.days),
-    ]
-    dated = [(day.date or "", day.net_pnl) for day in result.days if day.net_pnl is not None]
-    curve = list(accumulate(net for _, net in sorted(dated)))
-    if len(curve) > 1:
-        blocks.append(Line(f"\nNet P&L, summed over the days: {sparkline(curve)} {curve[-1]:+,.2f}"))
-    figures = _named(plain(result.statistics))
-    return [
-        *blocks,
-        Line(""),
-        Pairs("Statistics of the closed trades", figures),
-        *_fees(result.fees),
+        *report_screens.fees(result.fees),
         *_open_matters(result.matters),
-    ]
-
-
-def _fees(fees: FeeComparison) -> list[Block]:
-    if not fees.executions:
-        return []
-    of = f"Fees of {fees.executions} executions, estimated and reported"
-    return [
-        Pairs(of, [(name, amount(getattr(fees, name))) for name in ("estimated", "reported", "difference")])
     ]
 
 

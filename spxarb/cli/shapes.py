@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from spxarb.core.result import Result
 
 
+FORMULA = ("=", "+", "-", "@", "\t", "\n")
+"""What a formula begins with."""
+
+
 def as_json(result: Result, *, indent: int | None = None) -> str:
     """The result as one JSON object in ASCII, which no terminal's or pipe's encoding can spoil."""
     return json.dumps(plain(result), indent=indent, allow_nan=False)
@@ -25,7 +29,7 @@ def as_json(result: Result, *, indent: int | None = None) -> str:
 def as_csv(result: Result, table: str) -> str:
     """One of a report's tables (`core/results/report.py`) with a header, also when it has no rows.
 
-    Null is an empty field; what has parts is JSON.
+    Null is an empty field; what has parts is JSON; no text is a formula.
     """
     from spxarb.core.results.report import TABLES  # noqa: PLC0415 -- only a report needs it
 
@@ -38,4 +42,14 @@ def as_csv(result: Result, table: str) -> str:
 
 
 def _field(value: Any) -> object:
-    return json.dumps(value) if isinstance(value, list | dict) else value
+    """A text that a spreadsheet would take for a formula begins with an apostrophe (OWASP, CSV injection).
+
+    A carriage return ends a row for most readers, and Python's writer leaves it without quotes: it becomes a
+    line break.
+    """
+    if isinstance(value, list | dict):
+        return json.dumps(value)
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\r\n", "\n").replace("\r", "\n")
+    return f"'{text}" if text.startswith(FORMULA) else text

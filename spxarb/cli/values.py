@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import date, time
+from dataclasses import dataclass
+from datetime import date, time, timedelta
+from decimal import Decimal
 from enum import StrEnum
 
 import typer
+
+
+@dataclass(frozen=True)
+class DaySpan:
+    """The first and the last day of a period."""
+
+    first: date
+    last: date
 
 
 class Table(StrEnum):
@@ -15,6 +25,7 @@ class Table(StrEnum):
     DAYS = "days"
     EXECUTIONS = "executions"
     SETTLEMENTS = "settlements"
+    TAX = "tax"
 
 
 class ClockMove(StrEnum):
@@ -36,6 +47,32 @@ def day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a date such as 2026-02-13") from None
+
+
+def month(text: str) -> DaySpan:
+    """The first and the last day of `2026-02`."""
+    try:
+        first = date.fromisoformat(f"{text}-01")
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a month such as 2026-02") from None
+    return DaySpan(first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1))
+
+
+def year(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) == 4 and text > "1900"):
+        raise typer.BadParameter(f"{text!r} is not a year such as 2026")
+    return int(text)
+
+
+def dollars(text: str) -> Decimal:
+    """An amount above 0, with or without a dollar sign and thousands separators."""
+    try:
+        value = Decimal(text.strip().removeprefix("$").replace(",", "").replace("_", ""))
+    except ArithmeticError:
+        value = Decimal("NaN")
+    if not value.is_finite() or not 1 <= value <= 10**12:
+        raise typer.BadParameter(f"{text!r} is no amount of dollars such as 50000")
+    return value
 
 
 def clock_time(text: str) -> time:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import io
 import os
-import stat
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
+from spxarb.cli.atomic import write_whole
 from spxarb.cli.blocks import HEAD, Beside, Block, Cell, Fitted, Grid, Line, Pairs
 from spxarb.cli.screens import screen
 from spxarb.cli.shapes import as_csv, as_json
@@ -68,11 +68,25 @@ def show_csv(result: Result, table: str, output: Path | None, *, quiet: bool = F
     text = as_csv(result, table)
     if output is None:
         return _unwritten(write(text), result.command)
-    handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-        if stat.S_ISREG(os.fstat(handle).st_mode):
-            os.fchmod(handle, 0o600)
-        file.write(text)
+    write_whole(output, text)
+    return 0
+
+
+def show_page(result: Result, output: Path | None, *, quiet: bool = False) -> int:
+    """Write a report as one page of HTML to stdout, or to `output`, readable by its owner alone.
+
+    Returns the exit code; a job that failed gives no page, and `quiet` leaves it to others to tell why.
+    Raises OSError when `output` cannot be written.
+    """
+    from spxarb.cli.report_page import page  # noqa: PLC0415 -- only a page needs it
+
+    if result.exit_code:
+        if not quiet:
+            complain(result.error or "the report could not be made.", result.command)
+        return result.exit_code
+    if output is None:
+        return _unwritten(write(page(result)), result.command)
+    write_whole(output, page(result))
     return 0
 
 

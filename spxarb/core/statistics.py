@@ -5,12 +5,14 @@ What cannot be known is None and never 0. Money is dollars a trade, rates are fr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 from math import ceil
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import ZERO, cents
+from spxarb.core.performance import DayResult, deepest_fall, length, sharpe, sortino
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,6 +22,8 @@ FEW_TRADES = 30
 
 TAIL_TRADES = 20
 """With fewer trades the worst 5 % is less than one of them."""
+
+NO_DAY = DayResult(date.min, ZERO, 0)
 
 Interval = tuple[Decimal | None, Decimal | None]
 
@@ -50,10 +54,14 @@ class Statistics:
     unknown: int | None = None
     """Trades whose result only the account's statement knows: neither won nor lost, in no other figure."""
     win_rate: Decimal | None = None
+    """Wins of all closed trades; one at exactly 0 is no win."""
     win_rate_low: Decimal | None = None
+    """Wilson's interval."""
     win_rate_high: Decimal | None = None
     expectancy: Decimal | None = None
+    """The mean."""
     expectancy_low: Decimal | None = None
+    """Student's t interval; null with fewer than two trades."""
     expectancy_high: Decimal | None = None
     median: Decimal | None = None
     best: Decimal | None = None
@@ -62,8 +70,31 @@ class Statistics:
     profit_factor: Decimal | None = None
     """Dollars won for each dollar lost; null without a loss."""
     max_drawdown: Decimal | None = None
+    """The deepest fall of the running total over closed trades from its highest point, which may be 0."""
     worst_5pct_mean: Decimal | None = None
     """Null with fewer than 20 trades."""
+    average_win: Decimal | None = None
+    average_loss: Decimal | None = None
+    days: int | None = None
+    """Trading days of the period; the figures of days rest on them, a day without a trade counting as 0."""
+    days_traded: int | None = None
+    average_day: Decimal | None = None
+    best_day: Decimal | None = None
+    best_day_on: date | None = None
+    worst_day: Decimal | None = None
+    worst_day_on: date | None = None
+    drawdown_began: date | None = None
+    """Of `max_drawdown`, the day of the highest total; null: the total fell from its beginning at 0."""
+    drawdown_low: date | None = None
+    """The day of the lowest total after it; null without a drawdown."""
+    drawdown_over: date | None = None
+    """The day on which the total was as high again; null: not yet."""
+    drawdown_days: int | None = None
+    """Trading days from its beginning until it was over, or the period's last; null without a drawdown."""
+    sharpe: Decimal | None = None
+    """Of daily P&L, yearly."""
+    sortino: Decimal | None = None
+    """Of daily P&L, yearly; null without a losing day."""
     edge_trades: int | None = None
     """Trades whose edge at entry is known: the next two figures are theirs."""
     average_edge: Decimal | None = None
@@ -103,11 +134,46 @@ def statistics(
         profit_factor=profit_factor(pnls),
         max_drawdown=max_drawdown(_running(pnls)) if pnls else None,
         worst_5pct_mean=worst_mean(pnls),
+        average_win=_cents_or_none(_mean([pnl for pnl in pnls if pnl > 0])),
+        average_loss=_cents_or_none(_mean([pnl for pnl in pnls if pnl < 0])),
         edge_trades=len(known),
         average_edge=_cents_or_none(_mean([edge for edge, _ in known])),
         average_realized=_cents_or_none(_mean([pnl for _, pnl in known])),
         note=significance_note(len(pnls), (mean_low, mean_high)),
     )
+
+
+def with_days(
+    figures: Statistics, results: Sequence[tuple[date, Decimal]], daily: Sequence[DayResult]
+) -> Statistics:
+    """The figures with those of days.
+
+    `results`: the closed trades' days and net results in the order in which they ended, dollars; `daily`: the
+    trading days of the period whose results are all known.
+    """
+    pnls = [day.net_pnl for day in daily]
+    best, worst = max(daily, key=_net, default=NO_DAY), min(daily, key=_net, default=NO_DAY)
+    fall = deepest_fall(results)
+    return replace(
+        figures,
+        days=len(daily),
+        days_traded=sum(1 for day in daily if day.trades),
+        average_day=_cents_or_none(_mean(pnls)),
+        best_day=best.net_pnl if daily else None,
+        best_day_on=best.day if daily else None,
+        worst_day=worst.net_pnl if daily else None,
+        worst_day_on=worst.day if daily else None,
+        drawdown_began=fall.began,
+        drawdown_low=fall.low,
+        drawdown_over=fall.over,
+        drawdown_days=length(fall, [day.day for day in daily]),
+        sharpe=sharpe(pnls),
+        sortino=sortino(pnls),
+    )
+
+
+def _net(day: DayResult) -> Decimal:
+    return day.net_pnl
 
 
 def win_rate_interval(wins: int, trades: int) -> Interval:

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from spxarb.config.variables import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE
 from spxarb.core.model import NEW_YORK
 from spxarb.core.results.report import DemoResult
-from spxarb.core.results.rows import DayRow, ExecutionRow, TradeRow
-from spxarb.core.statistics import Statistics
 from spxarb.errors import Exit, SpxarbError
+from spxarb.jobs import report
 from spxarb.sim.control import ControlError, RunningSim
+from spxarb.trading.sandbox import looking_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,6 +55,10 @@ class _Day:
     def config(self) -> Path:
         return self.folder / "config.yaml"
 
+    @property
+    def ledger(self) -> Path:
+        return self.folder / "trading.db"
+
 
 def run(progress: Callable[[str], None]) -> DemoResult:
     """Play the day and return the day's report. Raises SpxarbError when the gateway does not start."""
@@ -68,20 +72,24 @@ def run(progress: Callable[[str], None]) -> DemoResult:
 
 
 def _play(day: _Day, began: float) -> DemoResult:
-    text = CONFIG.format(port=day.sim.port, database=day.folder / "trading.db")
+    text = CONFIG.format(port=day.sim.port, database=day.ledger)
     day.config.write_text(text, encoding="utf-8")
     day.say(f"A simulated {DAY:%A}, {DAY}: {day.sim.market}.")
     day.say("The commands are the real ones, in the order of the timers; only the broker is made up.")
     for at, verb in timetable():
         day.sim.control.set_time(at)
         _tell(day, at, verb, _run(day, verb))
-    return _result(day, _run(day, "report"), time.monotonic() - began)
+    _run(day, "report")
+    return _result(day, time.monotonic() - began)
 
 
-def _result(day: _Day, report: dict[str, Any], seconds: float) -> DemoResult:
+def _result(day: _Day, seconds: float) -> DemoResult:
+    """The day's report, as `report` makes it from the sandbox's ledger."""
+    with looking_at(day.ledger, "demo", "sim") as context:
+        made = report.run(context)
     return DemoResult(
         "demo",
-        datetime.fromisoformat(report["at"]),
+        made.at,
         "sim",
         exit_code=Exit.BUG if day.failures or not day.entered else Exit.DONE,
         error="; ".join(day.failures) or (None if day.entered else "no spread was entered"),
@@ -89,10 +97,7 @@ def _result(day: _Day, report: dict[str, Any], seconds: float) -> DemoResult:
             f"{day.commands} commands in {seconds:.0f} s. This day's credit is made up: {day.sim.market}.",
             "With honest quotes the credit only pays for the mismatch of the strikes; see README.md.",
         ),
-        trades=tuple(map(TradeRow.of, report["trades"])),
-        days=tuple(map(DayRow.of, report["days"])),
-        executions=tuple(map(ExecutionRow.of, report["executions"])),
-        statistics=Statistics(**report["statistics"]),
+        **made.own(),  # type: ignore[arg-type]
     )
 
 

@@ -17,6 +17,7 @@ from spxarb.ledger.looks import Looks
 from spxarb.ledger.matters import Matters
 from spxarb.ledger.opening import exists
 from spxarb.ledger.orders import Orders
+from spxarb.ledger.periods import Periods
 from spxarb.ledger.runs import Runs
 from spxarb.ledger.settlements import Settlements
 from spxarb.ledger.state import TradingState
@@ -48,6 +49,7 @@ class Ledger:
         self.runs = Runs(file, self.state)
         self.looks = Looks(file)
         self.history = History(file)
+        self.periods = Periods(file)
         self.stops = EntryStops(file)
 
     exists = staticmethod(exists)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import subprocess
@@ -17,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spxarb.cli import reading, screens, shapes, view
+from spxarb.cli.blocks import sparkline
 from spxarb.core.model import NEW_YORK, Check, ExitReason, LegName, Side, TradeStatus
 from spxarb.core.plain import plain
 from spxarb.core.result import RESULT_TYPES, Result, result_type
@@ -29,7 +31,6 @@ from spxarb.core.results.status import (
     SystemResult,
     TradeResult,
 )
-from spxarb.core.statistics import Statistics
 from spxarb.core.strategy import Risk
 
 AT = datetime(2026, 2, 13, 9, 41, 5, tzinfo=NEW_YORK)
@@ -363,18 +364,22 @@ def test_a_settled_day_is_provisional_until_the_next_morning(capsys):
     assert "Final." in out
 
 
-def test_a_report_draws_the_days_in_order_and_names_every_figure(capsys):
-    days = (DayRow(date="2026-02-17", net_pnl=-80), DayRow(date="2026-02-13", net_pnl=40))
-    statistics = Statistics(trades=2, win_rate=Decimal("0.5"), win_rate_low=Decimal("0.095"))
-    out, _, _ = shown(capsys, result("report", days=days, statistics=statistics))
-    assert "█▁ -40.00" in out
-    assert line_with(out, "win rate low")[-1] == "0.095"
-    assert line_with(out, "profit factor")[-1] == "–"
-
-
 @pytest.mark.parametrize(("values", "bars"), [([1.0, 1.0], "▁▁"), ([-10, 60, 25], "▁█▅"), ([5], "▁")])
 def test_the_line_of_bars_reaches_from_least_to_greatest(values, bars):
-    assert screens.sparkline(values) == bars
+    assert sparkline(values) == bars
+
+
+@given(st.text())
+def test_no_text_in_a_csv_begins_like_a_formula(text):
+    day = DayRow(date=text)
+    (_, row) = csv.reader(io.StringIO(shapes.as_csv(result("report", days=(day,)), "days"), newline=""))
+    assert row[1][:1] not in {"=", "+", "-", "@", "\t", "\r", "\n"}
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    assert row[1] in {lines, f"'{lines}"}
+
+
+def test_a_negative_number_in_a_csv_stays_one():
+    assert "-80.5" in shapes.as_csv(result("report", days=(DayRow(net_pnl=-80.5),)), "days")
 
 
 def test_a_command_without_a_screen_of_its_own_is_shown_all_the_same(capsys):

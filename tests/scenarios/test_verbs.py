@@ -1230,6 +1230,7 @@ def test_every_command_leaves_its_run_with_its_exit_code(tmp_path):
         (("status", "--offline"), 0),
         (("report",), 0),
         (("log",), 0),
+        (("ack",), 0),
     ):
         done = stage.run(*words)
         assert (done.code, done["exit_code"]) == (code, code), (words, done.err)
