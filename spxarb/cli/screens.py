@@ -18,10 +18,10 @@ from spxarb.cli.blocks import (
     Block,
     Cell,
     Columns,
-    Grid,
     Line,
     Pairs,
     amount,
+    dollars,
     grid,
     moment,
     money,
@@ -32,27 +32,23 @@ from spxarb.core.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from decimal import Decimal
 
     from spxarb.core.fees import FeeComparison
-    from spxarb.core.model import Check
     from spxarb.core.price_state import PriceState
     from spxarb.core.result import Result
     from spxarb.core.results.ack import AckResult
     from spxarb.core.results.doctor import DoctorResult
-    from spxarb.core.results.enter import EnterResult, EntryLeg
+    from spxarb.core.results.enter import EnterResult
     from spxarb.core.results.hand_over import EndedOrder, HandedLeg, HandOverResult
     from spxarb.core.results.log import LogResult
     from spxarb.core.results.positions import (
-        Action,
         CloseAllResult,
-        ManagedPosition,
         MonitorResult,
         PositionResult,
     )
     from spxarb.core.results.reconcile import ReconcileResult
-    from spxarb.core.results.report import ReportResult
-    from spxarb.core.results.rows import DayRow, MatterRow, SettlementRow, TradeRow
+    from spxarb.core.results.report import DemoResult, ReportResult
+    from spxarb.core.results.rows import MatterRow
     from spxarb.core.results.settle import SettleResult
     from spxarb.core.results.status import PositionPrices, SessionResult, StatusResult, TradeResult
     from spxarb.core.results.switch import SwitchResult
@@ -76,39 +72,13 @@ def _has_content(result: Result) -> bool:
 # --- cells ----------------------------------------------------------------------------------------
 
 
-def _verdict(ok: bool | None) -> Cell:
-    return DASH if ok is None else ("ok", GOOD) if ok else ("NO", BAD)
-
-
 def _yes(value: bool | None, *, bad: bool = False) -> Cell:
     """Yes or no; the answer `bad` is red."""
     return DASH if value is None else (words(value), BAD if value is bad else GOOD)
 
 
-def _action(action: Action) -> Cell:
-    return action, BAD if action is type(action).FAILED else ""
-
-
 # --- columns --------------------------------------------------------------------------------------
 
-_CHECKS: Columns[Check] = (
-    ("check", lambda check: check.name),
-    ("", lambda check: _verdict(check.ok)),
-    (">value", lambda check: words(check.value)),
-    (">limit", lambda check: words(check.limit)),
-    ("why", lambda check: words(check.message)),
-)
-_LEGS: Columns[EntryLeg] = (
-    ("", lambda leg: leg.action),
-    (">quantity", lambda leg: words(leg.quantity)),
-    ("class", lambda leg: words(leg.trading_class)),
-    ("expiry", lambda leg: words(leg.expiration)),
-    (">strike", lambda leg: words(leg.strike)),
-    ("", lambda leg: words(leg.right)),
-    (">bid", lambda leg: amount(leg.bid)),
-    (">ask", lambda leg: amount(leg.ask)),
-    (">filled at", lambda leg: amount(leg.fill_price)),
-)
 _POSITIONS: Columns[PositionResult] = (
     (">trade", lambda position: words(position.trade_id)),
     ("entered", lambda position: moment(position.entry_time)),
@@ -117,12 +87,6 @@ _POSITIONS: Columns[PositionResult] = (
     (">credit", lambda position: money(position.entry_credit)),
     (">P&L now", lambda position: money(position.current_pnl)),
     ("status", lambda position: position.status),
-)
-_MANAGED: Columns[ManagedPosition] = (
-    *_POSITIONS,
-    ("exit reason", lambda position: words(position.exit_reason)),
-    ("action", lambda position: _action(position.action)),
-    ("left to settlement", lambda position: words(position.residual)),
 )
 _HANDED: Columns[HandedLeg] = (
     ("leg", lambda leg: leg.leg),
@@ -137,18 +101,6 @@ _ENDED: Columns[EndedOrder] = (
     (">filled", lambda order: words(order.filled)),
     ("over", lambda order: _yes(order.proven)),
 )
-_TRADES: Columns[TradeRow] = (
-    (">id", lambda trade: words(trade.id)),
-    ("date", lambda trade: trade.trade_date),
-    (">SPY strike", lambda trade: words(trade.spy_strike)),
-    (">SPX strike", lambda trade: words(trade.spx_strike)),
-    (">credit", lambda trade: money(trade.entry_credit)),
-    (">exit cost", lambda trade: amount(trade.exit_cost)),
-    (">P&L", lambda trade: money(trade.final_pnl)),
-    (">commissions", lambda trade: amount(trade.commissions)),
-    ("exit reason", lambda trade: words(trade.exit_reason)),
-    ("status", lambda trade: trade.status),
-)
 _TODAY: Columns[TradeResult] = (
     (">id", lambda trade: words(trade.id)),
     ("date", lambda trade: words(trade.trade_date)),
@@ -157,27 +109,6 @@ _TODAY: Columns[TradeResult] = (
     ("exit reason", lambda trade: words(trade.exit_reason)),
     ("status", lambda trade: trade.status),
 )
-_DAYS: Columns[DayRow] = (
-    ("date", lambda day: words(day.date)),
-    (">trades", lambda day: words(day.trades_count)),
-    (">won", lambda day: words(day.winning_trades)),
-    (">lost", lambda day: words(day.losing_trades)),
-    (">before commissions", lambda day: money(day.total_pnl)),
-    (">commissions", lambda day: amount(day.total_commissions)),
-    (">net", lambda day: money(day.net_pnl)),
-    (">drawdown", lambda day: amount(day.max_drawdown)),
-)
-_SETTLEMENTS: Columns[SettlementRow] = (
-    (">trade", lambda row: words(row.trade_id)),
-    ("leg", lambda row: row.leg),
-    (">quantity", lambda row: words(row.quantity)),
-    ("stage", lambda row: row.stage),
-    (">price", lambda row: amount(row.price)),
-    (">cash", lambda row: money(row.cash)),
-    (">against the one before", lambda row: money(row.difference)),
-    ("source", lambda row: row.source),
-)
-
 _PRICES: Columns[PositionPrices] = (
     (">trade", lambda one: words(one.trade_id)),
     ("prices", lambda one: _price_states(one.prices)),
@@ -185,7 +116,7 @@ _PRICES: Columns[PositionPrices] = (
 _MATTERS: Columns[MatterRow] = (
     (">id", lambda matter: words(matter.id)),
     ("since", lambda matter: moment(matter.since, "%Y-%m-%d %H:%M")),
-    ("what", lambda matter: (matter.text, WARN)),
+    ("what", lambda matter: (matter.text, BAD)),
 )
 
 
@@ -203,99 +134,37 @@ def _price_states(prices: Sequence[PriceState]) -> Cell:
     return f"live, {max(ages):.0f} s" if ages else DASH
 
 
-def _about(value: Decimal | None, uncertainty: Decimal | None) -> str:
-    """A figure, and how far it may be off."""
-    text = amount(value)
-    return text if value is None or uncertainty is None else f"{text} ± {amount(uncertainty)}"
-
-
 # --- screens --------------------------------------------------------------------------------------
 
 
 def _enter(result: EnterResult) -> list[Block]:
-    prices, credit, risk = result.prices, result.credit, result.risk
-    quotes: list[tuple[str, Cell]] = [
-        ("SPX", _about(prices.spx, prices.spx_uncertainty)),
-        ("SPX by", words(prices.spx_source)),
-        ("index print", amount(prices.spx_print)),
-        ("SPY", amount(prices.spy)),
-        ("ratio", amount(prices.ratio, 4)),
-    ]
-    earned: list[tuple[str, Cell]] = [
-        ("gross", money(credit.gross)),
-        ("commissions", amount(credit.commissions)),
-        ("net", money(credit.net)),
-    ]
-    behind: list[tuple[str, Cell]] = [
-        ("strike mismatch, index points", _about(risk.strike_mismatch_points, risk.mismatch_uncertainty)),
-        ("edge, dollars", money(risk.edge)),
-        ("worst case, dollars", money(risk.worst_case)),
-    ]
-    return [
-        _entry_headline(result),
-        grid("Checks", _CHECKS, result.checks),
-        grid("Legs", _LEGS, result.legs),
-        Line(""),
-        Beside(
-            (
-                Pairs("Prices", quotes),
-                Pairs("Credit, dollars", earned),
-                Pairs("What stands behind the credit", behind),
-            )
-        ),
-        *_edge(risk.edge),
-    ]
+    from spxarb.cli import enter_screens  # noqa: PLC0415 -- no other command needs it
 
-
-def _entry_headline(result: EnterResult) -> Line:
-    from spxarb.core.results.enter import EntryOutcome  # noqa: PLC0415 -- loaded with the result
-
-    match result.outcome:
-        case EntryOutcome.ENTERED:
-            return Line(f"Entered: trade {words(result.trade_id)}", GOOD)
-        case EntryOutcome.SKIPPED:
-            failed = [check.name for check in result.checks if check.ok is False]
-            return Line(f"No entry: {', '.join(failed) or 'see the notes'}", WARN)
-        case EntryOutcome.ABORTED:
-            return Line("Aborted: begun and undone", BAD)
-        case EntryOutcome.DRY_RUN:
-            return Line(f"Dry run: would {words(result.would)}", WARN)
-        case None:
-            return Line("No decision", BAD)
-
-
-def _edge(edge: Decimal | None) -> list[Block]:
-    """Whether the credit is a gain or the price of a risk."""
-    if edge is None:
-        return []
-    if edge <= 0:
-        return [Line("\nNo edge: the credit only pays for the mismatch of the strikes and for costs.", WARN)]
-    return [Line(f"\nOf the credit {amount(edge)} dollars are more than the strikes' mismatch is worth.")]
+    return enter_screens.enter(result)
 
 
 def _monitor(result: MonitorResult) -> list[Block]:
-    return [grid("Positions", _MANAGED, result.positions), _differences(result.reconciliation)]
+    from spxarb.cli import position_screens  # noqa: PLC0415 -- likewise
 
-
-def _differences(sentences: Sequence[str]) -> Grid:
-    rows: list[list[Cell]] = [[(sentence, WARN)] for sentence in sentences]
-    return Grid("Differences between ledger and broker", ("what",), rows)
+    return position_screens.monitor(result)
 
 
 def _close_all(result: CloseAllResult) -> list[Block]:
-    return [grid("Positions", _MANAGED, result.positions), _flatness(result)]
+    from spxarb.cli import position_screens  # noqa: PLC0415 -- likewise
+
+    return position_screens.close_all(result)
 
 
-def _flatness(result: CloseAllResult) -> Line:
-    if result.flat:
-        seen = "Flat, seen at the broker." if result.asked_broker else "Nothing is open."
-        return Line(f"\n{seen}", GOOD)
-    from spxarb.core.results.positions import Action  # noqa: PLC0415 -- loaded with the result
+def _settle(result: SettleResult) -> list[Block]:
+    from spxarb.cli import day_screens  # noqa: PLC0415 -- likewise
 
-    actions = {position.action for position in result.positions}
-    if actions == {Action.CLOSED}:
-        return Line("\nOnly worthless SPX calls are left, to cash settlement.", WARN)
-    return Line("\nNot seen flat.", "" if actions == {Action.WOULD_CLOSE} else BAD)
+    return day_screens.settle(result)
+
+
+def _demo(result: DemoResult) -> list[Block]:
+    from spxarb.cli import day_screens  # noqa: PLC0415 -- likewise
+
+    return day_screens.demo(result)
 
 
 def _switch(result: SwitchResult) -> list[Block]:
@@ -305,27 +174,9 @@ def _switch(result: SwitchResult) -> list[Block]:
     return [Line(f"New entries are {'allowed' if result.is_trading else 'forbidden'}{reason}; exits go on.")]
 
 
-def _settle(result: SettleResult) -> list[Block]:
-    summary = [result.summary] if result.summary.date else []
-    state = (
-        Line("\nProvisional: final once the next morning shows the official closes and no new shares.", WARN)
-        if result.provisional
-        else Line("\nFinal.", GOOD)
-    )
-    return [
-        grid("Trades", _TRADES, result.trades),
-        *_settlements(result.settlements),
-        grid("Day", _DAYS, summary),
-        state,
-    ]
-
-
-def _settlements(rows: Sequence[SettlementRow]) -> list[Block]:
-    return [grid("Settlements", _SETTLEMENTS, rows)] if rows else []
-
-
 def _status(result: StatusResult) -> list[Block]:
     from spxarb.cli import risk_screens  # noqa: PLC0415 -- no other command needs it
+    from spxarb.cli.position_screens import differences  # noqa: PLC0415 -- likewise
 
     return [
         Line(_session(result.session), WARN if result.session.doubt else ""),
@@ -335,7 +186,7 @@ def _status(result: StatusResult) -> list[Block]:
         *risk_screens.greeks(result),
         *risk_screens.risk(result),
         grid("Trades", _TODAY, result.trades),
-        *([_differences(result.reconciliation)] if result.reconciliation else []),
+        *differences(result.reconciliation),
         *_open_matters(result.matters),
     ]
 
@@ -408,14 +259,16 @@ def _log(result: LogResult) -> list[Block]:
 
 
 def _report(result: ReportResult) -> list[Block]:
+    from spxarb.cli import day_screens  # noqa: PLC0415 -- likewise
+
     if result.explained is not None:
         from spxarb.cli import history_screens  # noqa: PLC0415 -- likewise
 
         return history_screens.explanation(result)
     blocks: list[Block] = [
-        grid("Trades", _TRADES, result.trades),
-        *_settlements(result.settlements),
-        grid("Days", _DAYS, result.days),
+        grid("Trades", day_screens.TRADES, result.trades),
+        *day_screens.settlements(result.settlements),
+        grid("Days", day_screens.DAYS, result.days),
     ]
     dated = [(day.date or "", day.net_pnl) for day in result.days if day.net_pnl is not None]
     curve = list(accumulate(net for _, net in sorted(dated)))
@@ -436,7 +289,7 @@ def _fees(fees: FeeComparison) -> list[Block]:
         return []
     of = f"Fees of {fees.executions} executions, estimated and reported"
     return [
-        Pairs(of, [(name, amount(getattr(fees, name))) for name in ("estimated", "reported", "difference")])
+        Pairs(of, [(name, dollars(getattr(fees, name))) for name in ("estimated", "reported", "difference")])
     ]
 
 
@@ -496,5 +349,5 @@ _SCREENS: dict[str, Callable[[Any], list[Block]]] = {
     "status": _status,
     "report": _report,
     "log": _log,
-    "demo": _report,
+    "demo": _demo,
 }

@@ -1,8 +1,8 @@
-"""What people see: a Result as rich tables, as JSON or as CSV. Alone in the program may print.
+"""What people see: a Result as a screen, as JSON or as CSV. Alone in the program may print.
 
-rich is imported where a table is first drawn, so that a timer's `--json` never pays for it. All text enters
-tables as text, never as markup: a broker's words can neither colour nor hide anything. Missing is a dash,
-never 0.
+`cli/layout.py` makes lines of the terminal's width; rich colours them on a terminal and is imported there
+alone. All text is text, never markup: a broker's words can neither colour nor hide anything. Missing is a
+dash, never 0.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
-from spxarb.cli.blocks import BAD, HEAD, Beside, Block, Cell, Grid, Line, Pairs
+from spxarb.cli.blocks import BAD, Block, Line
+from spxarb.cli.layout import clean, lines, text_of, wrapped
 from spxarb.cli.screens import screen
 from spxarb.cli.shapes import as_csv, as_json
 
@@ -23,16 +24,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from rich.console import Console, Group, RenderableType
-    from rich.table import Table
-    from rich.text import Text
+    from rich.console import Console, Group
 
     from spxarb.core.result import Result
 
 PIPE_WIDTH = 160
 """Columns of a table where the output is no terminal and COLUMNS says nothing."""
-RICH_VARIABLES = ("COLUMNS", "FORCE_COLOR", "TTY_COMPATIBLE")
-"""They tell rich to draw for something else than a pipe of PIPE_WIDTH columns."""
+PLAIN_TERMINAL = 80
+"""Columns of a terminal that does not tell."""
+LEAST_WIDTH = 40
+"""Nothing is drawn for less."""
+RICH_VARIABLES = ("FORCE_COLOR", "TTY_COMPATIBLE")
+"""They tell rich to colour what goes into a pipe."""
 
 
 # --- printing -------------------------------------------------------------------------------------
@@ -76,8 +79,11 @@ def show_csv(result: Result, table: str, output: Path | None, *, quiet: bool = F
 
 
 def say(line: str, *, stderr: bool = False) -> None:
-    """One line of progress to stdout, or to stderr where stdout belongs to JSON."""
-    write(_clean(line) + "\n", sys.stderr if stderr else sys.stdout)
+    """One line of progress to stdout, or to stderr where stdout belongs to JSON; a terminal breaks no word."""
+    stream, text = sys.stderr if stderr else sys.stdout, clean(line)
+    if _is_terminal(stream):
+        text = "\n".join(wrapped(text, screen_width(stream)))
+    write(text + "\n", stream)
 
 
 def complain(sentence: str, command: str = "") -> None:
@@ -177,112 +183,45 @@ class _Sheet(io.StringIO):
         return _is_terminal(sys.stdout)
 
 
+def screen_width(stream: TextIO | None = None) -> int:
+    """Columns to draw for on stdout, or on `stream`: COLUMNS, else the terminal's, else those of a pipe."""
+    stream = stream or sys.stdout
+    told = os.environ.get("COLUMNS", "")
+    wide = int(told) if told.isdecimal() and len(told) < len("100000") else 0
+    if not wide and stream is not None and _is_terminal(stream):
+        with suppress(OSError, ValueError):
+            wide = os.get_terminal_size(stream.fileno()).columns
+        wide = wide or PLAIN_TERMINAL
+    return max(wide or PIPE_WIDTH, LEAST_WIDTH)
+
+
 def _console(file: TextIO) -> Console:
     from rich.console import Console  # noqa: PLC0415 -- only where it is drawn
 
-    wide = None if _is_terminal(sys.stdout) or os.environ.get("COLUMNS") else PIPE_WIDTH
-    return Console(file=file, markup=False, highlight=False, emoji=False, width=wide)
+    return Console(file=file, markup=False, highlight=False, emoji=False, width=screen_width())
 
 
 def _drawn(blocks: Sequence[Block]) -> str:
-    """The blocks as stdout wants them: coloured on a terminal, else plain and without trailing blanks."""
+    """The blocks as stdout wants them: coloured on a terminal, else plain."""
     if not blocks:
         return ""
-    if (text := _plain(blocks)) is not None:
-        return text
+    plain = not _is_terminal(sys.stdout) and not any(os.environ.get(name) for name in RICH_VARIABLES)
+    if plain:
+        return "".join(f"{text_of(line)}\n" for line in lines(blocks, screen_width()))
     sheet = _Sheet()
-    console = _console(sheet)
-    console.print(_group(blocks))
-    text = sheet.getvalue()
-    return text if console.is_terminal else "".join(f"{line.rstrip()}\n" for line in text.splitlines())
-
-
-def _plain(blocks: Sequence[Block]) -> str | None:
-    """What rich would make of lines and empty tables, where it neither colours nor wraps; else None."""
-    if _is_terminal(sys.stdout) or any(os.environ.get(name) for name in RICH_VARIABLES):
-        return None
-    lines: list[str] = []
-    for block in blocks:
-        match block:
-            case Line():
-                lines += _clean(block.text).split("\n")
-            case Grid() if not block.rows:
-                lines += _clean(_empty(block)).split("\n")
-            case _:
-                return None
-    if any(len(line) > PIPE_WIDTH // 2 for line in lines):  # a character is at most two columns wide
-        return None
-    return "".join(f"{line.rstrip()}\n" for line in lines)
-
-
-def _empty(grid: Grid) -> str:
-    return f"\n{grid.title}: none"
+    _console(sheet).print(_group(blocks))
+    return sheet.getvalue()
 
 
 def _group(blocks: Sequence[Block]) -> Group:
+    """The lines as rich prints them: each as it is, coloured."""
     from rich.console import Group  # noqa: PLC0415 -- only where it is drawn
+    from rich.text import Text  # noqa: PLC0415 -- likewise
 
-    return Group(*map(_block, blocks))
-
-
-def _block(block: Block) -> RenderableType:
-    match block:
-        case Line():
-            return _text((block.text, block.style))
-        case Grid():
-            return _grid(block)
-        case Pairs():
-            return _pairs(block)
-        case Beside():
-            from rich.columns import Columns  # noqa: PLC0415 -- only where it is drawn
-
-            return Columns(map(_pairs, block.blocks), padding=(1, 4))
-
-
-def _text(cell: Cell) -> Text:
-    from rich.text import Text  # noqa: PLC0415 -- only where it is drawn
-
-    text, style = (cell, "") if isinstance(cell, str) else cell
-    return Text(_clean(text), style=style, overflow="fold")
-
-
-def _grid(grid: Grid) -> RenderableType:
-    from rich import box  # noqa: PLC0415 -- only where it is drawn
-    from rich.table import Table  # noqa: PLC0415 -- likewise
-
-    if not grid.rows:
-        return _text(_empty(grid))
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for name in grid.columns:
-        table.add_column(name.lstrip(">"), justify="right" if name.startswith(">") else "left")
-    for row in grid.rows:
-        table.add_row(*map(_text, row))
-    return _under(f"\n{grid.title}", table)
-
-
-def _pairs(pairs: Pairs) -> RenderableType:
-    from rich.table import Table  # noqa: PLC0415 -- only where it is drawn
-
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="dim")
-    table.add_column(justify="right")
-    for name, cell in pairs.rows:
-        table.add_row(_text(name), _text(cell))
-    return _under(pairs.title, table) if pairs.title else table
-
-
-def _under(title: str, table: Table) -> Group:
-    """A table under its title, which may be wider."""
-    from rich.console import Group  # noqa: PLC0415 -- only where it is drawn
-
-    return Group(_text((title, HEAD)), table)
+    drawn = lines(blocks, screen_width())
+    return Group(*(Text.assemble(*line, no_wrap=True, overflow="ignore", end="\n") for line in drawn))
 
 
 def _frame(result: Result) -> list[Block]:
     """A screen of its own: the error, if any, below the rest."""
     return [*screen(result), *([Line(f"\n{result.error}", BAD)] if result.error else [])]
-
-
-def _clean(text: str) -> str:
-    """Without control characters, that could move the cursor or hide text; a line break stays."""
-    return "".join(each if each.isprintable() or each == "\n" else "?" for each in text)

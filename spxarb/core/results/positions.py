@@ -86,6 +86,8 @@ class MonitorResult(Result):
     """The open spreads, and what was done with each."""
 
     positions: tuple[ManagedPosition, ...] = ()
+    asked_broker: bool = False
+    """Whether the broker was asked: only then do no differences mean that there are none."""
     reconciliation: tuple[str, ...] = ()
     """Differences found between ledger and broker, a sentence each; empty when there were none."""
 
