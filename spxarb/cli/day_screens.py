@@ -40,11 +40,11 @@ DAYS: Columns[DayRow] = (
 _SETTLEMENTS: Columns[SettlementRow] = (
     (">trade", lambda row: words(row.trade_id)),
     ("leg", lambda row: row.leg),
-    (">quantity", lambda row: words(row.quantity)),
+    (">calls", lambda row: words(row.quantity)),
     ("stage", lambda row: row.stage),
     (">price", lambda row: dollars(row.price) if row.leg == "SPY" else words(row.price)),
     (">cash", lambda row: money(row.cash)),
-    (">against the one before", lambda row: money(row.difference)),
+    (">difference", lambda row: money(row.difference)),
     ("source", lambda row: row.source),
 )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spxarb.cli.blocks import (
     BAD,
+    DASH,
     GOOD,
     HEAD,
     WARN,
@@ -25,41 +26,42 @@ from spxarb.core.credit_words import edge_sentence
 from spxarb.core.entry_verdict import ASKED_LAST, SortedChecks, why_not
 from spxarb.core.model import dec
 from spxarb.core.results.enter import EntryOutcome, Verdict
-from spxarb.core.sentences import upper_first
+from spxarb.core.sentences import lower_first
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from decimal import Decimal
 
     from spxarb.core.model import Check
     from spxarb.core.results.enter import EnterResult, EntryLeg, EntryPrices
 
-EXPLAINED = 4
+EXPLAINED = 3
 """So many reasons are told in full; with more of them the verdict would leave the screen."""
-MEASURED = frozenset(
-    {
-        "time_window",
-        "legs_apart",
-        "underlying_drift",
-        "tracking_ratio",
-        "ratio_drift",
-        "spx_spread",
-        "spy_spread",
-        "credit_plausible",
-    }
-)
-"""Checks whose value says something beside their name."""
+MEASURED: dict[str, Callable[[Any], str]] = {
+    "time_window": words,
+    "legs_apart": lambda seconds: f"{words(seconds)} s",
+    "underlying_drift": lambda points: f"{words(points)} points",
+    "tracking_ratio": words,
+    "ratio_drift": lambda points: f"{words(points)} basis points",
+    "spx_spread": dollars,
+    "spy_spread": dollars,
+    "credit_plausible": dollars,
+}
+"""Checks whose value says something beside their name, and how it is told."""
+
+
+def _call(leg: EntryLeg) -> str:
+    of = (leg.trading_class or leg.symbol, leg.expiration, leg.strike, leg.right)
+    return " ".join(words(part) for part in of)
+
 
 _LEGS: Columns[EntryLeg] = (
-    ("leg", lambda leg: leg.action),
-    (">contracts", lambda leg: words(leg.quantity)),
-    ("class", lambda leg: words(leg.trading_class)),
-    ("expires", lambda leg: words(leg.expiration)),
-    (">strike", lambda leg: words(leg.strike)),
-    ("right", lambda leg: words(leg.right)),
-    (">bid", lambda leg: amount(leg.bid)),
-    (">ask", lambda leg: amount(leg.ask)),
-    (">filled at", lambda leg: amount(leg.fill_price)),
+    ("", lambda leg: leg.action),
+    (">", lambda leg: words(leg.quantity)),
+    ("", _call),
+    (">", lambda leg: f"bid {amount(leg.bid)}"),
+    (">", lambda leg: f"ask {amount(leg.ask)}"),
+    ("?>", lambda leg: DASH if leg.fill_price is None else f"filled {amount(leg.fill_price)}"),
 )
 
 
@@ -70,7 +72,7 @@ def enter(result: EnterResult) -> list[Block]:
         Line(text, style or HEAD),
         *_otherwise(result, checks),
         Line(f"{checks.counted()}."),
-        *_against(checks),
+        *_against(checks, text),
         *_rest(checks),
         *_legs(result.legs),
         *_market(result),
@@ -123,13 +125,14 @@ def _otherwise(result: EnterResult, checks: SortedChecks) -> list[Block]:
 # --- the checks -----------------------------------------------------------------------------------
 
 
-def _against(checks: SortedChecks) -> list[Block]:
-    """What failed, in full; where that is too much, the rest by name."""
-    if not checks.failed:
+def _against(checks: SortedChecks, verdict: str) -> list[Block]:
+    """What failed, in full, but for what the verdict has told; where that is too much, the rest by name."""
+    failed = [check for check in checks.failed if lower_first(check.message.rstrip(".")) not in verdict]
+    if not failed:
         return []
-    told, others = checks.failed, checks.failed[EXPLAINED:]
+    told, others = failed, failed[EXPLAINED:]
     if others:
-        told = checks.failed[:EXPLAINED]
+        told = failed[:EXPLAINED]
     rows: list[list[Cell]] = [[("NO", BAD), check.name, check.message] for check in told]
     blocks: list[Block] = [Line(""), Grid("", ("", "", ""), rows)]
     if others:
@@ -139,28 +142,30 @@ def _against(checks: SortedChecks) -> list[Block]:
 
 def _rest(checks: SortedChecks) -> list[Block]:
     """What could not be or was not evaluated, by its reason; then what passed, with what was measured."""
-    blocks: list[Block] = []
     reasons: dict[str, list[Check]] = {}
+    after = [check for check in checks.unknown if check.name in ASKED_LAST and checks.against]
     for check in checks.unknown:
-        reasons.setdefault(check.message, []).append(check)
+        if check not in after:
+            reasons.setdefault(check.message, []).append(check)
+    lines: list[Block] = [Line(f"Not asked after that: {_names(after)}.")] if after else []
     for message, together in list(reasons.items())[:EXPLAINED]:
-        expected = all(check.name in ASKED_LAST for check in together) or len(reasons) == 1
-        blocks.append(Line(f"{_names(together)}: {message}", "" if expected else WARN))
+        style = "" if all(check.name in ASKED_LAST for check in together) else WARN
+        lines.append(Line(f"Not known: {_names(together)}. {message}", style))
     unsaid = [check for together in list(reasons.values())[EXPLAINED:] for check in together]
     if unsaid:
-        blocks.append(Line(f"Not known either: {_names(unsaid)}.", WARN))
+        lines.append(Line(f"Not known either: {_names(unsaid)}.", WARN))
     if checks.passed:
-        facts = [(check.name, _measured(check)) for check in checks.passed]
-        blocks += [Line(""), Facts((("Passed:", ""), *facts))]
-    return [Line(""), *blocks] if reasons else blocks
+        lines.append(Line(f"Passed: {', '.join(map(_measured, checks.passed))}."))
+    return lines if checks.failed else [Line(""), *lines]
 
 
 def _names(checks: Iterable[Check]) -> str:
-    return upper_first(", ".join(check.name for check in checks))
+    return ", ".join(check.name for check in checks)
 
 
-def _measured(check: Check) -> Cell:
-    return words(check.value) if check.name in MEASURED else ("ok", GOOD)
+def _measured(check: Check) -> str:
+    known = check.name in MEASURED and check.value is not None
+    return f"{check.name} {MEASURED[check.name](check.value)}" if known else check.name
 
 
 def _legs(legs: Sequence[EntryLeg]) -> list[Block]:
@@ -174,17 +179,13 @@ def _market(result: EnterResult) -> list[Block]:
     prices = result.prices
     if prices.spx is None and prices.spy is None:
         return []
-    return [
-        Line(""),
-        Facts(
-            (
-                ("SPX", _spx(prices)),
-                ("index print", amount(prices.spx_print)),
-                ("SPY", dollars(prices.spy)),
-                ("ratio", amount(prices.ratio, 4)),
-            )
-        ),
-    ]
+    facts = (
+        ("SPX", _spx(prices)),
+        ("print", amount(prices.spx_print)),
+        ("SPY", dollars(prices.spy)),
+        ("ratio", amount(prices.ratio, 4)),
+    )
+    return [Facts(facts)]
 
 
 def _spx(prices: EntryPrices) -> str:
@@ -195,7 +196,7 @@ def _spx(prices: EntryPrices) -> str:
 def _credit(result: EnterResult) -> list[Block]:
     """The credit, and what stands behind it: it is no gain while the spread may lose more."""
     credit, risk = result.credit, result.risk
-    if credit.net is None and risk.strike_mismatch_points is None:
+    if credit.net is None and risk.strike_mismatch_points is None and risk.edge is None:
         return []
     mismatch = _about(risk.strike_mismatch_points, risk.mismatch_uncertainty)
     facts: list[tuple[str, Cell]] = [

@@ -25,7 +25,7 @@ INDENT = 2
 """How far that is indented which stands below a row."""
 LONG = 24
 """A left-aligned column with a longer text in it is prose: it may be wrapped between its words."""
-PROSE_LEAST = 30
+PROSE_LEAST = 40
 """Prose gets a column of its own where it has that many columns of the terminal; else it stands below."""
 LABEL = "dim"
 

@@ -12,6 +12,7 @@ from spxarb.cli.blocks import (
     Block,
     Cell,
     Columns,
+    Facts,
     Grid,
     Line,
     dollars,
@@ -21,11 +22,18 @@ from spxarb.cli.blocks import (
     words,
 )
 from spxarb.core.results.positions import Action
+from spxarb.core.sentences import lower_first
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from spxarb.core.results.positions import CloseAllResult, ManagedPosition, MonitorResult
+    from spxarb.core.results.positions import (
+        CloseAllResult,
+        ClosingPreview,
+        ManagedPosition,
+        MonitorResult,
+        OpenSpread,
+    )
 
 _WORDS = {
     Action.FAILED: "NOT closed",
@@ -99,7 +107,7 @@ def _done(positions: Sequence[ManagedPosition]) -> Line:
         if trades:
             parts.append(f"{word}: {', '.join(trades)}")
     failed = any(position.action is Action.FAILED for position in positions)
-    return Line("; ".join(parts), BAD if failed else HEAD)
+    return Line("; ".join([*parts[:1], *map(lower_first, parts[1:])]), BAD if failed else HEAD)
 
 
 def _trade(position: ManagedPosition) -> str:
@@ -123,3 +131,51 @@ def _flatness(result: CloseAllResult) -> Line:
         return Line("Not flat: a dry run closes nothing.", HEAD)
     unknown = result.flat is None
     return Line("Not known to be flat." if unknown else "Not seen flat.", WARN if unknown else BAD)
+
+
+# --- before close-all acts ------------------------------------------------------------------------
+
+
+def _marked(spread: OpenSpread) -> str:
+    if spread.marked_at is None or spread.age_seconds is None:
+        return "never"
+    return f"{moment(spread.marked_at, '%H:%M')}, {_age(spread.age_seconds)} ago"
+
+
+def _age(seconds: float) -> str:
+    """A time in its largest unit."""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+_OPEN: Columns[OpenSpread] = (
+    (">trade", lambda spread: words(spread.trade_id)),
+    (">P&L", lambda spread: money(spread.pnl)),
+    ("marked", _marked),
+    (">credit", lambda spread: dollars(spread.entry_credit)),
+    (">SPX strike", lambda spread: words(spread.spx_strike)),
+    (">SPY strike", lambda spread: words(spread.spy_strike)),
+    ("?not closed", lambda spread: words(spread.left_alone)),
+)
+
+
+def preview(found: ClosingPreview) -> list[Block]:
+    """What `close-all` would close, how, and that entries stop: before it asks."""
+    account = found.account or "not known yet"
+    blocks: list[Block] = [
+        Facts((("close-all, mode", found.mode), ("account", account), ("ledger", found.ledger)))
+    ]
+    if found.doubt:
+        blocks.append(Line(f"Not all can be told: {found.doubt}. The broker is asked all the same.", WARN))
+    if found.spreads:
+        blocks += [
+            Line(""),
+            grid("", _OPEN, found.spreads),
+            Line("P&L as it was last marked; the broker is asked before anything is sent."),
+        ]
+    elif not found.doubt:
+        blocks.append(Line("No spread is open by this ledger; the broker is asked all the same."))
+    way = f" Spreads are left {found.way}." if found.way else ""
+    return [*blocks, Line(f"\nEntries are stopped until `spxarb start`.{way}")]

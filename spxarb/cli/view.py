@@ -79,7 +79,7 @@ def show_csv(result: Result, table: str, output: Path | None, *, quiet: bool = F
 
 
 def say(line: str, *, stderr: bool = False) -> None:
-    """One line of progress to stdout, or to stderr where stdout belongs to JSON; a terminal breaks no word."""
+    """One line of progress to stdout, or to stderr where stdout belongs to JSON; no word of it is broken."""
     stream, text = sys.stderr if stderr else sys.stdout, clean(line)
     if _is_terminal(stream):
         text = "\n".join(wrapped(text, screen_width(stream)))
@@ -91,14 +91,35 @@ def complain(sentence: str, command: str = "") -> None:
     say(f"spxarb {command}".rstrip() + ": " + " ".join(sentence.split()), stderr=True)
 
 
-def ask(question: str) -> bool | None:
-    """Whether somebody at the terminal says yes; None where nobody can. stdout stays untouched."""
-    if not _is_terminal(sys.stdin):
+def show_before_asking(blocks: Sequence[Block]) -> None:
+    """What a human should know before a question, on stderr: stdout stays untouched."""
+    drawn = lines(blocks, screen_width(sys.stderr))
+    write("".join(f"{text_of(line)}\n" for line in drawn), sys.stderr)
+
+
+def ask(question: str, *, word: str = "") -> bool | None:
+    """Whether somebody at the terminal says yes, by typing exactly `word` where there is one.
+
+    None where nobody can answer. Raises KeyboardInterrupt for Ctrl-C. stdout stays untouched.
+    """
+    if not can_answer():
         return None
-    with suppress(KeyboardInterrupt):
-        write(f"{question} [y/N] ", sys.stderr)
-        return sys.stdin.readline().strip().lower() in {"y", "yes"}
-    return False
+    how = f"Type {word} to go on: " if word else "[y/N] "
+    asked = "\n".join(wrapped(f"{question} {how}".rstrip(), screen_width(sys.stderr) - 1))
+    try:
+        write(f"{asked} ", sys.stderr)
+        answer = sys.stdin.readline().rstrip("\r\n")
+    except UnicodeDecodeError:
+        return False
+    except KeyboardInterrupt:
+        write("\n", sys.stderr)
+        raise
+    return answer == word if word else answer.strip().lower() in {"y", "yes"}
+
+
+def can_answer() -> bool:
+    """Whether somebody sits at a terminal."""
+    return _is_terminal(sys.stdin)
 
 
 def write(text: str, stream: TextIO | None = None) -> str:

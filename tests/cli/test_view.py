@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxarb.cli import reading, screens, shapes, view
+from spxarb.cli import blocks, reading, screens, shapes, view
 from spxarb.core.greeks import UNKNOWN_GREEKS
 from spxarb.core.model import NEW_YORK, Check, ExitReason, LegName, Side, TradeStatus
 from spxarb.core.plain import plain
@@ -310,34 +310,68 @@ def test_enter_shows_why_not_what_and_the_truth_beside_the_credit(capsys):
         ),
     )
     assert (err, code) == ("", 0)
-    assert "No entry: net_credit" in out
-    assert line_with(out, "too little") == ["net_credit", "NO", "389.12", "400", "too", "little"]
-    assert line_with(out, "not asked") == ["margin", "–", "–", "–", "not", "asked"]
-    assert line_with(out, "SPXW") == ["BUY", "1", "SPXW", "2026-02-13", "6800", "C", "17.80", "17.90", "–"]
-    for text in ("+389.12", "9.70", "-40.20", "-518.00", "No edge"):
+    assert out.splitlines()[1] == "No entry: credit $389.12, at least $400.00 wanted"
+    assert out.splitlines()[2] == "0 of 1 checks passed, 1 not evaluated."
+    assert line_with(out, "too little") == ["NO", "net_credit", "too", "little"]
+    assert line_with(out, "margin") == ["Not", "asked", "after", "that:", "margin."]
+    call = ["SPXW", "2026-02-13", "6800", "C"]
+    assert line_with(out, "SPXW") == ["BUY", "1", *call, "bid", "17.80", "ask", "17.90"]
+    for text in ("Credit $389.12", "mismatch 9.70 points", "edge -$40.20", "worst case -$518.00"):
         assert text in out
+    fair = "No edge: the credit of $389.12 is $40.20 worse than the credit of $429.32 that is fair for these"
+    assert fair in out
+
+
+def test_a_credit_whose_worst_case_is_a_loss_is_not_shown_as_good():
+    for worst, style in ((Decimal(-518), "bold"), (Decimal(0), "green"), (None, "bold")):
+        entered = result("enter", outcome=EntryOutcome.ENTERED, trade_id=3, risk=Risk(worst_case=worst))
+        assert screens.screen(entered)[1].style == style
+
+
+def test_a_dry_run_outside_the_window_says_so_first_and_then_what_the_market_says():
+    late = Check("time_window", False, "11:20:00", "09:35-10:00", "It is 11:20:00, outside the window.")
+    poor = Check("net_credit", False, Decimal("-41.8"), 400, "The spread would bring -$41.80.")
+    good = Check("net_credit", True, Decimal(450), 400, "The spread would bring $450.00.")
+    for check, credit, said in (
+        (poor, "-41.8", "But for the time: no entry either: credit -$41.80, at least $400.00 wanted"),
+        (good, "450", "But for the time: would enter for a credit of $450.00"),
+    ):
+        dry = result(
+            "enter",
+            outcome=EntryOutcome.DRY_RUN,
+            would=Verdict.SKIP,
+            checks=(late, check),
+            credit=EntryCredit(None, None, Decimal(credit)),
+        )
+        first, second = (line.text for line in screens.screen(dry)[1:3])
+        assert first == "Dry run, no entry now: it is 11:20:00, outside the window"
+        assert second == said
 
 
 def test_a_gain_is_called_a_gain_only_where_there_is_an_edge(capsys):
     entered = result("enter", outcome=EntryOutcome.ENTERED, trade_id=3, risk=Risk(edge=Decimal(12)))
     out, _, _ = shown(capsys, entered)
-    assert "Entered: trade 3" in out
+    assert "Entered trade 3" in out
     assert "No edge" not in out
-    assert "12.00 dollars are more than" in out
+    assert "Edge: $12.00." in out
 
 
 def test_a_missing_price_is_a_dash_and_never_a_zero(capsys):
     out, _, _ = shown(capsys, result("monitor", positions=(managed(Action.HELD),)))
-    assert line_with(out, "ACTIVE")[5:7] == ["+448.10", "–"]
+    assert line_with(out, "ACTIVE")[2:4] == ["–", "$448.10"]
+    assert "P&L not known" in out
     out, _, _ = shown(capsys, result("status", market=MarketResult(spx_price=Decimal(6800))))
     assert line_with(out, "SPY")[-1] != "0.00"
     assert "0.00" not in out.replace("6,800.00", "")
 
 
 def test_a_profit_and_loss_of_nothing_is_a_zero_without_a_sign():
-    assert screens.money(0.0) == screens.money(-0.001) == "0.00"
-    assert screens.money(-1234.5) == ("-1,234.50", "red")
-    assert screens.money(None) == "–"
+    assert blocks.money(0.0) == blocks.money(-0.001) == "$0.00"
+    assert blocks.money(-1234.5) == ("-$1,234.50", "bold red")
+    assert blocks.money(1234.5) == ("+$1,234.50", "green")
+    assert blocks.money(None) == blocks.dollars(None) == "–"
+    assert blocks.dollars(-0.001) == "$0.00"
+    assert blocks.dollars(Decimal("-1234.5")) == "-$1,234.50"
 
 
 def test_what_could_not_be_closed_and_what_is_left_to_settlement_stands_out(capsys):
@@ -349,25 +383,30 @@ def test_what_could_not_be_closed_and_what_is_left_to_settlement_stands_out(caps
         capsys, result("close-all", code=6, error="not closed", positions=positions, flat=False)
     )
     assert "failed" in out
-    assert line_with(out, "closed")[-1] == "SPX"
-    assert "Not seen flat." in out
+    assert "left to settlement" in out
+    assert out.splitlines()[1] == "Not seen flat."
+    assert out.splitlines()[2] == "NOT closed: trade 3 (TIME); closed: trade 3 (TIME)"
     assert (err, code) == ("spxarb close-all: not closed\n", 6)
 
 
-def test_monitor_names_the_differences_and_says_when_there_are_none(capsys):
-    out, _, _ = shown(capsys, result("monitor", reconciliation=("an order nobody sent",)))
+def test_monitor_names_the_differences_and_says_that_there_are_none_only_where_the_broker_was_asked(capsys):
+    out, _, _ = shown(capsys, result("monitor", asked_broker=True, reconciliation=("an order nobody sent",)))
+    assert "1 difference between ledger and broker" in out
     assert "an order nobody sent" in out
+    out, _, _ = shown(capsys, result("monitor", asked_broker=True))
+    assert "Ledger and broker: no differences." in out
     out, _, _ = shown(capsys, result("monitor"))
-    assert "Differences between ledger and broker: none" in out
+    assert "differences" not in out
+    assert "by the ledger alone" in out
 
 
 def test_a_settled_day_is_provisional_until_the_next_morning(capsys):
     day = DayRow(date="2026-02-13", trades_count=1, net_pnl=-3.1)
     out, _, _ = shown(capsys, result("settle", summary=day, provisional=True))
     assert "Provisional" in out
-    assert "-3.10" in out
+    assert out.splitlines()[1] == "Provisional: 2026-02-13, 1 trade, net -$3.10."
     out, _, _ = shown(capsys, result("settle", summary=day, provisional=False))
-    assert "Final." in out
+    assert out.splitlines()[1] == "Final: 2026-02-13, 1 trade, net -$3.10."
 
 
 def test_the_dashboard_shows_a_breached_limit(capsys):
@@ -383,7 +422,7 @@ def test_the_dashboard_shows_a_breached_limit(capsys):
             positions=(StatusPosition(*POSITION_NOW, UNKNOWN_GREEKS),),
         ),
     )
-    for text in ("Account DU1", "1,000,000.00", "-1,200.00", "6800"):
+    for text in ("Account DU1", "1,000,000.00", "-$1,200.00", "6800"):
         assert text in out
     assert line_with(out, "limit breached")[-1] == "yes"
 
