@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from spxarb import interruption
 from spxarb.cli import view
 from spxarb.core.model import NEW_YORK
@@ -205,11 +207,16 @@ def confirm(
 ) -> None:
     """Raises UsageError unless somebody at the terminal says yes to `what`, by `word` where there is one.
 
-    `before`: what is told first, where somebody can answer. Raises KeyboardInterrupt for Ctrl-C.
+    `before`: what is told first, where somebody can answer. Raises Exit, told, where a signal is the answer.
     """
-    if before is not None and view.can_answer():
-        view.show_before_asking(_told_first(before))
-    answer = view.ask(question, word=word)
+    try:
+        if before is not None and view.can_answer():
+            view.show_before_asking(_told_first(before))
+        answer = view.ask(question, word=word)
+    except KeyboardInterrupt as error:
+        found = interruption.of(error)
+        view.complain(f"interrupted by {found.cause}; nothing was changed.", what)
+        raise typer.Exit(found.exit_code) from None
     if answer is None:
         raise UsageError(
             f"{what} asks before it acts, and nobody can answer here; nothing was changed. Add --yes"

@@ -39,7 +39,7 @@ EXPLAINED = 3
 """So many reasons are told in full; with more of them the verdict would leave the screen."""
 MEASURED: dict[str, Callable[[Any], str]] = {
     "time_window": words,
-    "legs_apart": lambda seconds: f"{words(seconds)} s",
+    "legs_apart": lambda seconds: f"{amount(seconds, 1)} s",
     "underlying_drift": lambda points: f"{words(points)} points",
     "tracking_ratio": words,
     "ratio_drift": lambda points: f"{words(points)} basis points",

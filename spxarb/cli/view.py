@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import stat
 import sys
 import time
@@ -32,6 +33,8 @@ PIPE_WIDTH = 160
 """Columns of a table where the output is no terminal and COLUMNS says nothing."""
 PLAIN_TERMINAL = 80
 """Columns of a terminal that does not tell."""
+SIGNAL_SECONDS = 0.25
+"""How often a question looks whether a signal has come."""
 LEAST_WIDTH = 40
 """Nothing is drawn for less."""
 RICH_VARIABLES = ("FORCE_COLOR", "TTY_COMPATIBLE")
@@ -108,6 +111,8 @@ def ask(question: str, *, word: str = "") -> bool | None:
     asked = "\n".join(wrapped(f"{question} {how}".rstrip(), screen_width(sys.stderr) - 1))
     try:
         write(f"{asked} ", sys.stderr)
+        while not select.select([sys.stdin], [], [], SIGNAL_SECONDS)[0]:
+            pass  # a signal that comes just before a blocking read would wait for the answer
         answer = sys.stdin.readline().rstrip("\r\n")
     except UnicodeDecodeError:
         return False

@@ -59,14 +59,18 @@ def test_the_sentence_holds_for_any_sum(net, edge):
         (
             "408.19",
             "650.58",
-            "Edge: the credit of $408.19 is $650.58 better than the debit of $242.39 that is fair for these "
-            "strikes.",
+            (
+                "Edge: the credit of $408.19 is $650.58 better than the debit of $242.39 that is fair for "
+                "these strikes."
+            ),
         ),
         (
             "-41.80",
             "-7.25",
-            "No edge: the debit of $41.80 is $7.25 worse than the debit of $34.55 that is fair for these "
-            "strikes.",
+            (
+                "No edge: the debit of $41.80 is $7.25 worse than the debit of $34.55 that is fair for "
+                "these strikes."
+            ),
         ),
         ("0", "0", "No edge: an entry for nothing is just what is fair for these strikes."),
     ],
