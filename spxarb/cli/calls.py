@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from spxarb import interruption
 from spxarb.cli import view
 from spxarb.core.model import NEW_YORK
@@ -204,10 +202,11 @@ def serve_until_stopped(call: Call, serve: Callable[[Callable[[Listening], None]
 
 def confirm(
     question: str, what: str, *, word: str = "", before: Callable[[], list[Block]] | None = None
-) -> None:
-    """Raises UsageError unless somebody at the terminal says yes to `what`, by `word` where there is one.
+) -> int:
+    """0 where somebody at the terminal says yes to `what`, by `word` where there is one.
 
-    `before`: what is told first, where somebody can answer. Raises Exit, told, where a signal is the answer.
+    `before`: what is told first, where somebody can answer. Where a signal is the answer, its exit code.
+    Raises UsageError for no, and where nobody can answer.
     """
     try:
         if before is not None and view.can_answer():
@@ -216,13 +215,14 @@ def confirm(
     except KeyboardInterrupt as error:
         found = interruption.of(error)
         view.complain(f"interrupted by {found.cause}; nothing was changed.", what)
-        raise typer.Exit(found.exit_code) from None
+        return found.exit_code
     if answer is None:
         raise UsageError(
             f"{what} asks before it acts, and nobody can answer here; nothing was changed. Add --yes"
         )
     if not answer:
         raise UsageError("not confirmed; nothing was changed")
+    return Exit.DONE
 
 
 def _told_first(before: Callable[[], list[Block]]) -> list[Block]:

@@ -135,9 +135,9 @@ def close_all(
 
         return position_screens.preview(close_all.preview(call.config, at_market=market))
 
-    if not (yes or dry_run):
-        question = "Close every position that spxarb owns, now, and stop trading?"
-        confirm(question, "close-all", word="YES", before=before)
+    question = "Close every position that spxarb owns, now, and stop trading?"
+    if not (yes or dry_run) and (code := confirm(question, "close-all", word="YES", before=before)):
+        return code
     return run(call, job)
 
 
@@ -200,8 +200,9 @@ def reconcile(
 
         return reconcile.run(context, file=statement, supplying=supply)
 
-    if supply and not yes:
-        confirm("Write what the statement shows and the ledger lacks into the ledger?", "--supply")
+    question = "Write what the statement shows and the ledger lacks into the ledger?"
+    if supply and not yes and (code := confirm(question, "--supply")):
+        return code
     return run(call_of(ctx, config, as_json), job)
 
 

@@ -89,7 +89,7 @@ def _verdict(result: EnterResult, checks: SortedChecks) -> tuple[str, str]:
         case EntryOutcome.ENTERED:
             worst = result.risk.worst_case
             good = worst is not None and worst >= 0
-            return f"Entered {trade}: credit {credit}, worst case {dollars(worst)}", GOOD if good else ""
+            return f"Entered: {trade}, credit {credit}, worst case {dollars(worst)}", GOOD if good else ""
         case EntryOutcome.SKIPPED:
             return f"No entry: {why_not(checks.against) or 'see below'}", ""
         case EntryOutcome.ABORTED:

@@ -6,6 +6,7 @@ their names. Only a word that is longer than a whole line, such as a path, is br
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ LONG = 24
 PROSE_LEAST = 40
 """Prose gets a column of its own where it has that many columns of the terminal; else it stands below."""
 LABEL = "dim"
+_WORD = re.compile(r"\s*\S+")
 
 Segment = tuple[str, str]
 """A text and its style."""
@@ -87,19 +89,22 @@ def wrapped(text: str, width: int) -> list[str]:
             found.append(line)
             continue
         indent = line[: len(line) - len(line.lstrip())][: width // 2]
-        found += [indent + part for part in _broken(line.split(), width - len(indent))]
+        found += [indent + part for part in _broken(_WORD.findall(line), width - len(indent))]
     return found
 
 
 def _broken(words: Sequence[str], width: int) -> list[str]:
+    """Lines of these words, each with the blanks before it; a line begins without them."""
     done, current = [], ""
-    for part in (part for word in words for part in _folded(word, width)):
-        longer = f"{current} {part}" if current else part
-        if columns_of(longer) <= width:
-            current = longer
-        else:
-            done.append(current)
-            current = part
+    for word in words:
+        blanks = word[: len(word) - len(word.lstrip())]
+        for place, part in enumerate(_folded(word.strip(), width)):
+            longer = current + (blanks if place == 0 else " ") + part
+            if current and columns_of(longer) > width:
+                done.append(current)
+                current = part
+            else:
+                current = longer if current else part
     return [*done, current]
 
 
@@ -148,7 +153,7 @@ def _facts(facts: Sequence[tuple[str, Cell]], width: int, indent: int = 0) -> li
             line.append((" " * (GAP + 1), ""))
             used += GAP + 1
         if used + size > width:  # alone on its line, and still too long
-            first, *rest = _broken((label + value[0]).split(), width - used)
+            first, *rest = _broken(_WORD.findall(label + value[0]), width - used)
             line.append((first, value[1]))
             done += [[(" " * indent, ""), (part, value[1])] for part in rest]
             used = width

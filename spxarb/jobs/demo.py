@@ -150,11 +150,8 @@ def _enter_line(day: _Day, answer: dict[str, Any]) -> str:
     credit = answer["credit"]["net"]
     if answer["outcome"] == "entered":
         day.entered.append(answer["trade_id"])
-        risk = answer["risk"]
-        return (
-            f"entered trade {answer['trade_id']}: credit {_dollars(credit)}, edge {_dollars(risk['edge'])}, "
-            f"worst case {_dollars(risk['worst_case'])}"
-        )
+        worst = _dollars(answer["risk"]["worst_case"])
+        return f"entered trade {answer['trade_id']}: credit {_dollars(credit)}, worst case {worst}"
     failed = [check["name"] for check in answer["checks"] if check["ok"] is False]
     why = ", ".join(failed) or answer["error"] or "see the ledger"
     return f"{answer['outcome']}: {why} (credit {_dollars(credit)})"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from screen_samples import SAMPLES, TALL
 
 from spxarb.cli.blocks import DASH, Beside, Facts, Grid, Line, Pairs
-from spxarb.cli.layout import LONG, columns_of, lines, text_of
+from spxarb.cli.layout import LONG, columns_of, lines, text_of, wrapped
 from spxarb.cli.screens import screen
 from spxarb.core.result import RESULT_TYPES
 
@@ -83,6 +85,30 @@ def test_a_screen_of_two_spreads_fits_a_terminal_of_24_lines(name):
 def test_a_wider_terminal_never_takes_more_lines(name):
     tall = [len(drawn(name, width)) for width in WIDTHS]
     assert tall == sorted(tall, reverse=True)
+
+
+@given(st.text(st.sampled_from("ab 1.\n字e\u0301"), max_size=60), st.integers(4, 20))
+def test_text_of_any_kind_fits_any_width_and_loses_nothing(text, width):
+    found = wrapped(text, width)
+    assert max(map(columns_of, found)) <= width
+    assert "".join("".join(found).split()) == "".join(text.split())
+    if columns_of(text) <= width and "\n" not in text:
+        assert found == [text]
+
+
+def test_blanks_between_words_stay_where_a_line_goes_on_in_another():
+    assert wrapped("09:35  enter    entered trade 1", 24) == ["09:35  enter    entered", "trade 1"]
+    assert wrapped("  a long line", 8) == ["  a long", "  line"]
+
+
+def test_a_table_that_is_too_wide_keeps_its_first_columns_and_tells_the_others_below():
+    table = Grid("", ("id", ">sum", "?why", "?never"), [["1", "$1,234.56", "TIME", DASH]])
+    assert [text_of(line) for line in lines([table], 14)] == [
+        "id        sum",
+        "─────────────",
+        "1   $1,234.56",
+        "  why TIME",
+    ]
 
 
 def test_every_command_has_its_samples():

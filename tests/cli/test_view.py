@@ -351,7 +351,7 @@ def test_a_dry_run_outside_the_window_says_so_first_and_then_what_the_market_say
 def test_a_gain_is_called_a_gain_only_where_there_is_an_edge(capsys):
     entered = result("enter", outcome=EntryOutcome.ENTERED, trade_id=3, risk=Risk(edge=Decimal(12)))
     out, _, _ = shown(capsys, entered)
-    assert "Entered trade 3" in out
+    assert "Entered: trade 3" in out
     assert "No edge" not in out
     assert "Edge: $12.00." in out
 
