@@ -88,11 +88,7 @@ def differences(sentences: Sequence[str]) -> list[Block]:
     if not sentences:
         return []
     rows: list[list[Cell]] = [[(sentence, BAD)] for sentence in sentences]
-    return [Grid(f"{len(sentences)} {_differ(sentences)} between ledger and broker", ("",), rows)]
-
-
-def _differ(sentences: Sequence[str]) -> str:
-    return "difference" if len(sentences) == 1 else "differences"
+    return [Grid("Differences between ledger and broker", ("",), rows)]
 
 
 def _table(positions: Sequence[ManagedPosition]) -> list[Block]:
