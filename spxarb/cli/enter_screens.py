@@ -149,8 +149,9 @@ def _rest(checks: SortedChecks) -> list[Block]:
             reasons.setdefault(check.message, []).append(check)
     lines: list[Block] = [Line(f"Not asked after that: {_names(after)}.")] if after else []
     for message, together in list(reasons.items())[:EXPLAINED]:
-        style = "" if all(check.name in ASKED_LAST for check in together) else WARN
-        lines.append(Line(f"Not known: {_names(together)}. {message}", style))
+        last = all(check.name in ASKED_LAST for check in together)
+        word, style = ("asked", "") if last else ("known", WARN)
+        lines.append(Line(f"Not {word}: {_names(together)}. {message}", style))
     unsaid = [check for together in list(reasons.values())[EXPLAINED:] for check in together]
     if unsaid:
         lines.append(Line(f"Not known either: {_names(unsaid)}.", WARN))
