@@ -22,6 +22,7 @@ from spxarb.cli.blocks import (
     money,
     words,
 )
+from spxarb.cli.layout import KEPT
 from spxarb.core.credit_words import edge_sentence
 from spxarb.core.entry_verdict import ASKED_LAST, SortedChecks, why_not
 from spxarb.core.model import dec
@@ -166,7 +167,8 @@ def _names(checks: Iterable[Check]) -> str:
 
 def _measured(check: Check) -> str:
     known = check.name in MEASURED and check.value is not None
-    return f"{check.name} {MEASURED[check.name](check.value)}" if known else check.name
+    text = f"{check.name} {MEASURED[check.name](check.value)}" if known else check.name
+    return text.replace(" ", KEPT)
 
 
 def _legs(legs: Sequence[EntryLeg]) -> list[Block]:

@@ -29,7 +29,9 @@ LONG = 24
 PROSE_LEAST = 40
 """Prose gets a column of its own where it has that many columns of the terminal; else it stands below."""
 LABEL = "dim"
-_WORD = re.compile(r"\s*\S+")
+_WORD = re.compile(r" *[^ ]+")
+KEPT = "\N{NO-BREAK SPACE}"
+"""A blank at which no line is broken; shown as any other."""
 
 Segment = tuple[str, str]
 """A text and its style."""
@@ -38,17 +40,24 @@ DrawnLine = list[Segment]
 
 def lines(blocks: Iterable[Block], width: int) -> list[DrawnLine]:
     """Every line of these blocks, none of them wider than `width` columns of the terminal."""
-    return [line for block in blocks for line in _block(block, width)]
+    return [_trimmed(line) for block in blocks for line in _block(block, width)]
+
+
+def _trimmed(line: DrawnLine) -> DrawnLine:
+    """Without blanks at its end."""
+    while line and not line[-1][0].strip():
+        line = line[:-1]
+    return [*line[:-1], (line[-1][0].rstrip(), line[-1][1])] if line else []
 
 
 def text_of(line: DrawnLine) -> str:
-    """A line without its styles and without blanks at its end."""
-    return "".join(text for text, _ in line).rstrip()
+    """A line without its styles."""
+    return "".join(text for text, _ in line)
 
 
 def clean(text: str) -> str:
     """Without control characters, that could move the cursor or hide text; a line break stays."""
-    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
+    return "".join(letter if letter.isprintable() or letter in {"\n", KEPT} else "?" for letter in text)
 
 
 def columns_of(text: str) -> int:
@@ -88,17 +97,17 @@ def wrapped(text: str, width: int) -> list[str]:
         if columns_of(line) <= width:
             found.append(line)
             continue
-        indent = line[: len(line) - len(line.lstrip())][: width // 2]
+        indent = line[: len(line) - len(line.lstrip(" "))][: width // 2]
         found += [indent + part for part in _broken(_WORD.findall(line), width - len(indent))]
-    return found
+    return [line.replace(KEPT, " ") for line in found]
 
 
 def _broken(words: Sequence[str], width: int) -> list[str]:
     """Lines of these words, each with the blanks before it; a line begins without them."""
     done, current = [], ""
     for word in words:
-        blanks = word[: len(word) - len(word.lstrip())]
-        for place, part in enumerate(_folded(word.strip(), width)):
+        blanks = word[: len(word) - len(word.lstrip(" "))]
+        for place, part in enumerate(_folded(word.strip(" "), width)):
             longer = current + (blanks if place == 0 else " ") + part
             if current and columns_of(longer) > width:
                 done.append(current)

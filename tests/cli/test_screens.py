@@ -99,6 +99,10 @@ def test_text_of_any_kind_fits_any_width_and_loses_nothing(text, width):
 def test_blanks_between_words_stay_where_a_line_goes_on_in_another():
     assert wrapped("09:35  enter    entered trade 1", 24) == ["09:35  enter    entered", "trade 1"]
     assert wrapped("  a long line", 8) == ["  a long", "  line"]
+    assert wrapped("spread\N{NO-BREAK SPACE}$0.30, ratio\N{NO-BREAK SPACE}10", 16) == [
+        "spread $0.30,",
+        "ratio 10",
+    ]
 
 
 def test_a_table_that_is_too_wide_keeps_its_first_columns_and_tells_the_others_below():

@@ -525,6 +525,15 @@ def test_a_full_disk_is_told_in_one_line_and_hides_no_worse_code(code, exit_code
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("told", "width"),
+    [("100", 100), ("0", 160), ("-5", 160), ("wide", 160), ("", 160), ("9" * 5000, 160), ("3", 40)],
+)
+def test_what_columns_says_is_obeyed_where_it_makes_sense(monkeypatch, told, width):
+    monkeypatch.setenv("COLUMNS", told)
+    assert view.screen_width() == width
+
+
 def test_a_terminal_that_knows_few_letters_gets_what_it_can_show():
     done = process(subprocess.PIPE, PYTHONIOENCODING="ascii")
     assert done.returncode == 0
