@@ -307,13 +307,21 @@ def _reconcile(result: ReconcileResult) -> list[Block]:
 def _ack(result: AckResult) -> list[Block]:
     if not result.matters:
         return [Line("No matter for a human is open.", GOOD)]
-    return _open_matters(result.matters)
+    count = len(result.matters)
+    verdict = f"{count} matter{' for a human is' if count == 1 else 's for a human are'} open."
+    return [Line(verdict, BAD), *_open_matters(result.matters)]
 
 
 def _hand_over(result: HandOverResult) -> list[Block]:
-    blocks: list[Block] = []
+    if result.trade_id is None:
+        return []
+    trade = f"trade {result.trade_id}"
+    done = Line(f"{trade.capitalize()} is yours: spxarb trades it no more.", GOOD)
+    blocks: list[Block] = [
+        done if result.complete else Line(f"The hand-over of {trade} is not complete.", BAD)
+    ]
     if result.legs:
-        blocks.append(grid(f"Trade {words(result.trade_id)}: yours", _HANDED, result.legs))
+        blocks.append(grid("Yours", _HANDED, result.legs))
     if result.orders:
         blocks.append(grid("Orders of spxarb in it", _ENDED, result.orders))
     return blocks

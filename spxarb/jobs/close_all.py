@@ -10,7 +10,7 @@ from spxarb.core.matters import MatterKind
 from spxarb.core.model import ExitReason
 from spxarb.core.results.positions import Action, CloseAllResult, ManagedPosition
 from spxarb.core.sentences import sentence
-from spxarb.errors import GatewayError, LockedError
+from spxarb.errors import GatewayError, LockedError, SpxarbError
 from spxarb.lock import terminate_holder
 from spxarb.trading import bookkeeping, hand_over, recovery, settlement
 from spxarb.trading.context import GRACE_SECONDS
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 YIELD_SECONDS = 20.0
 """How long another job may take to yield before it is terminated."""
 REASON = "close-all"
+STOPPED = "Entries are stopped until `spxarb start`"
 
 
 def preview(config_file: Path | None, *, at_market: bool) -> ClosingPreview:
@@ -54,8 +55,12 @@ def run(context: JobContext, *, dry_run: bool, at_market: bool = False) -> Close
         return context.in_time(_close(context, dry_run=True))
     with escalated(context, everything=True):
         context.ledger.state.set_trading(False, REASON, context.now())
-    with escalated(context, everything=True), _locked(context):
-        return context.in_time(_close(context, dry_run=False))
+    try:
+        with escalated(context, everything=True), _locked(context):
+            return context.in_time(_close(context, dry_run=False))
+    except SpxarbError as error:  # whatever came of the exits, this much is done
+        error.risk = ". ".join(filter(None, [error.risk.rstrip("."), STOPPED]))
+        raise
 
 
 @contextmanager
@@ -145,13 +150,12 @@ def _finish(
         and not settlement.has_expired(job, marked.trade)
     ]
     failed = [exited.why for _, exited in exits if exited.failed]
-    off = "" if job.dry_run else "Trading is off. "
     return context.finish(
         result,
         errors=[
             *human_needed(
                 [*failed, *job.findings.unproven],
-                mend=f"{off}Look at the broker now, then run `spxarb close-all` again",
+                mend="Look at the broker now, then run `spxarb close-all` again",
             ),
             *unseen,
         ],
@@ -181,7 +185,7 @@ def _way(job: ConnectedJob, exits: Sequence[tuple[MarkedTrade, ExitResult]]) -> 
         return [f"It would stop entries and leave {way}."] if would else []
     tried = any(marked.trade.can_exit and not marked.trade.handed_over for marked, _ in exits)
     left = f" Spreads are left {way}." if tried else ""
-    return [f"Entries are stopped until `spxarb start`.{left}"]
+    return [f"{STOPPED}.{left}"]
 
 
 def _remaining(shown: Sequence[str], exits: Sequence[tuple[MarkedTrade, ExitResult]]) -> list[str]:

@@ -71,6 +71,12 @@ def test_a_verb_shows_its_verdict_first_in_a_terminal_and_breaks_no_word_or_numb
             assert command.lines[1].startswith(VERDICTS[words])
 
 
+def test_monitor_says_that_the_broker_was_asked_where_it_was(two):
+    done = two.run("monitor", "--dry-run")
+    assert (done["asked_broker"], done["reconciliation"]) == (True, [])
+    assert "Ledger and broker: no differences." in two.run("monitor", "--dry-run", as_json=False).out
+
+
 def test_settle_fits_a_terminal(tmp_path):
     with playing(tmp_path) as stage:
         enter(stage)
