@@ -22,6 +22,7 @@ T = TypeVar("T")
 DASH = "–"  # noqa: RUF001 -- a dash is what is meant
 BARS = "▁▂▃▄▅▆▇█"
 GOOD, BAD, WARN, HEAD = "green", "bold red", "yellow", "bold"
+"""Good, bad, unknown: nothing else has a colour."""
 
 _ISO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 
@@ -38,8 +39,19 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """Names and their values one after the other, in as few lines as they need."""
+
+    facts: Sequence[tuple[str, Cell]]
+
+
+@dataclass(frozen=True)
 class Grid:
-    """A table; a leading > in a column's name aligns it to the right."""
+    """A table; a > before a column's name aligns it to the right, a ? leaves it out where it says nothing.
+
+    A left-aligned column of long texts is wrapped between words, any other never. What is too wide for the
+    terminal stands below the row (`cli/layout.py`), so the first columns are those that count.
+    """
 
     title: str
     columns: tuple[str, ...]
@@ -68,24 +80,32 @@ class Fitted:
     draw: Callable[[int], Sequence[Sequence[Cell]]]
 
 
-Block = Line | Grid | Pairs | Beside | Fitted
+Block = Line | Facts | Grid | Pairs | Beside | Fitted
 
 
 # --- cells ----------------------------------------------------------------------------------------
 
 
 def money(value: Decimal | float | None) -> Cell:
-    """Dollars with sign and cents: gains green, losses red."""
+    """A result in dollars, with its sign: gains are good, losses bad."""
     if value is None:
         return DASH
     rounded = round(float(value), 2)
     if not rounded:
-        return "0.00"
-    return f"{rounded:+,.2f}", GOOD if rounded > 0 else "red"
+        return "$0.00"
+    return (f"+${rounded:,.2f}", GOOD) if rounded > 0 else (f"-${-rounded:,.2f}", BAD)
+
+
+def dollars(value: Decimal | float | None) -> str:
+    """Dollars and cents that are neither good nor bad by themselves: a credit, a cost, a balance."""
+    if value is None:
+        return DASH
+    rounded = round(float(value), 2)
+    return f"-${-rounded:,.2f}" if rounded < 0 else f"${abs(rounded):,.2f}"
 
 
 def amount(value: Decimal | float | None, places: int = 2) -> str:
-    """A price, a balance or a limit: only a debt has a sign."""
+    """A number that is no dollars, or of which everybody knows it: index points, a quote."""
     return DASH if value is None else f"{float(value):,.{places}f}"
 
 

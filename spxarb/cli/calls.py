@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from spxarb.cli.blocks import Block
     from spxarb.core.result import Mode
     from spxarb.sim.server import Listening
 
@@ -199,12 +200,36 @@ def serve_until_stopped(call: Call, serve: Callable[[Callable[[Listening], None]
     return Exit.DONE
 
 
-def confirm(question: str, what: str) -> None:
-    """Raises UsageError unless somebody at the terminal says yes to `what` would act."""
-    answer = view.ask(question)
+def confirm(
+    question: str, what: str, *, word: str = "", before: Callable[[], list[Block]] | None = None
+) -> int:
+    """0 where somebody at the terminal says yes to `what`, by `word` where there is one.
+
+    `before`: what is told first, where somebody can answer. Where a signal is the answer, its exit code.
+    Raises UsageError for no, and where nobody can answer.
+    """
+    try:
+        if before is not None and view.can_answer():
+            view.show_before_asking(_told_first(before))
+        answer = view.ask(question, word=word)
+    except KeyboardInterrupt as error:
+        found = interruption.of(error)
+        view.complain(f"interrupted by {found.cause}; nothing was changed.", what)
+        return found.exit_code
     if answer is None:
         raise UsageError(
             f"{what} asks before it acts, and nobody can answer here; nothing was changed. Add --yes"
         )
     if not answer:
         raise UsageError("not confirmed; nothing was changed")
+    return Exit.DONE
+
+
+def _told_first(before: Callable[[], list[Block]]) -> list[Block]:
+    """What is told before a question; who wants out is asked, though it cannot be told."""
+    from spxarb.cli.blocks import WARN, Line  # noqa: PLC0415 -- only a question needs it
+
+    try:
+        return before()
+    except Exception as error:  # noqa: BLE001 -- the command itself will say it again, with its exit code
+        return [Line(f"Not all can be told: {as_failure(error).what}.", WARN)]

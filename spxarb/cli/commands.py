@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from typer.models import CommandInfo
 
+    from spxarb.cli.blocks import Block
     from spxarb.cli.calls import Job
     from spxarb.core.result import Result
     from spxarb.sim.server import Listening
@@ -118,19 +119,32 @@ def close_all(
     ctx: typer.Context,
     dry_run: DryRun = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    market: Annotated[
+        bool,
+        typer.Option("--market", help="By market orders at once; without it limits first, market last."),
+    ] = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> int:
-    """Close every position that spxarb owns, now, and stop trading."""
+    """Close every position that spxarb owns, now, and stop trading; asks for YES first."""
 
     def job(context: JobContext) -> Result:
         from spxarb.jobs import close_all  # noqa: PLC0415 -- only this command needs it
 
-        return close_all.run(context, dry_run=dry_run)
+        return close_all.run(context, dry_run=dry_run, at_market=market)
 
-    if not (yes or dry_run):
-        confirm("Close every position that spxarb owns, now, and stop trading?", "close-all")
-    return run(call_of(ctx, config, as_json), job)
+    call = call_of(ctx, config, as_json)
+
+    def before() -> list[Block]:
+        from spxarb.cli import position_screens  # noqa: PLC0415 -- only this command needs it
+        from spxarb.jobs import close_all  # noqa: PLC0415 -- likewise
+
+        return position_screens.preview(close_all.preview(call.config, at_market=market))
+
+    question = "Close every position that spxarb owns, now, and stop trading?"
+    if not (yes or dry_run) and (code := confirm(question, "close-all", word="YES", before=before)):
+        return code
+    return run(call, job)
 
 
 @app.command()
@@ -192,8 +206,9 @@ def reconcile(
 
         return reconcile.run(context, file=statement, supplying=supply)
 
-    if supply and not yes:
-        confirm("Write what the statement shows and the ledger lacks into the ledger?", "--supply")
+    question = "Write what the statement shows and the ledger lacks into the ledger?"
+    if supply and not yes and (code := confirm(question, "--supply")):
+        return code
     return run(call_of(ctx, config, as_json), job)
 
 
@@ -425,7 +440,7 @@ def _main(given: Sequence[str]) -> int:
         view.complain(wrong(error, tree))
         return Exit.USAGE
     except (typer.Abort, KeyboardInterrupt):  # the library makes an Abort of an interruption
-        view.complain("interrupted.")
+        view.complain("interrupted; nothing was changed.")
         return (interruption.received() or interruption.of(KeyboardInterrupt())).exit_code
     except Exception as error:  # noqa: BLE001 -- the last door: whatever it is, one line tells it
         view.complain(str(as_failure(error)))

@@ -89,12 +89,12 @@ def _leave(result: StatusResult) -> None:
 def _draw(on: Live, result: StatusResult) -> None:
     """The frame; below it the tables of `--risk`, where they have room as they are."""
     height, tables = on.console.size.height, risk(result)
-    rows = len(on.console.render_lines(view.group(tables))) if tables else 0
+    rows = len(on.console.render_lines(view.group(tables, on.console.size.width))) if tables else 0
     least = len(live(result, Frame(on.console.size.width, height)))
     if rows and least + rows > height:
         tables, rows = [Line("The tables of --risk: a taller window shows them.", WARN)], 1
     block = Fitted(lambda width: _lines(result, width, height - rows))
-    on.update(view.group([block, *tables]), refresh=True)
+    on.update(view.group([block, *tables], on.console.size.width), refresh=True)
 
 
 def _lines(result: StatusResult, width: int, height: int | None) -> list[Parts]:

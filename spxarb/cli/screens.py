@@ -13,42 +13,24 @@ from spxarb.cli.blocks import (
     DASH,
     GOOD,
     HEAD,
-    WARN,
-    Beside,
     Block,
     Cell,
     Columns,
-    Grid,
     Line,
     Pairs,
-    amount,
     grid,
     moment,
-    money,
     words,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from decimal import Decimal
 
-    from spxarb.core.model import Check
     from spxarb.core.result import Result
     from spxarb.core.results.ack import AckResult
-    from spxarb.core.results.enter import EnterResult, EntryLeg
     from spxarb.core.results.hand_over import EndedOrder, HandedLeg, HandOverResult
-    from spxarb.core.results.log import LogResult
-    from spxarb.core.results.positions import (
-        Action,
-        CloseAllResult,
-        ManagedPosition,
-        MonitorResult,
-        PositionResult,
-    )
     from spxarb.core.results.report import ReportResult
-    from spxarb.core.results.rows import DayRow, MatterRow, SettlementRow, TradeRow
-    from spxarb.core.results.settle import SettleResult
-    from spxarb.core.results.status import StatusResult
+    from spxarb.core.results.rows import MatterRow
     from spxarb.core.results.switch import SwitchResult
 
 
@@ -56,9 +38,9 @@ def screen(result: Result) -> list[Block]:
     """A headline, the command's own blocks, the notes. A failure with nothing to show has none of them."""
     blocks: list[Block] = []
     if not result.exit_code or _has_content(result):
+        time = moment(result.at, "%a %Y-%m-%d %H:%M:%S ET")
         if result.command == "status":  # it has a headline of its own
             return _SCREENS[result.command](result) + _notes(result)
-        time = moment(result.at, "%a %Y-%m-%d %H:%M:%S ET")
         blocks.append(Line(" · ".join([result.command, words(result.mode), time]), HEAD))
         blocks += _SCREENS.get(result.command, _anything)(result)
     return blocks + _notes(result)
@@ -76,54 +58,13 @@ def _has_content(result: Result) -> bool:
 # --- cells ----------------------------------------------------------------------------------------
 
 
-def _verdict(ok: bool | None) -> Cell:
-    return DASH if ok is None else ("ok", GOOD) if ok else ("NO", BAD)
-
-
 def _yes(value: bool | None, *, bad: bool = False) -> Cell:
     """Yes or no; the answer `bad` is red."""
     return DASH if value is None else (words(value), BAD if value is bad else GOOD)
 
 
-def _action(action: Action) -> Cell:
-    return action, BAD if action is type(action).FAILED else ""
-
-
 # --- columns --------------------------------------------------------------------------------------
 
-_CHECKS: Columns[Check] = (
-    ("check", lambda check: check.name),
-    ("", lambda check: _verdict(check.ok)),
-    (">value", lambda check: words(check.value)),
-    (">limit", lambda check: words(check.limit)),
-    ("why", lambda check: words(check.message)),
-)
-_LEGS: Columns[EntryLeg] = (
-    ("", lambda leg: leg.action),
-    (">quantity", lambda leg: words(leg.quantity)),
-    ("class", lambda leg: words(leg.trading_class)),
-    ("expiry", lambda leg: words(leg.expiration)),
-    (">strike", lambda leg: words(leg.strike)),
-    ("", lambda leg: words(leg.right)),
-    (">bid", lambda leg: amount(leg.bid)),
-    (">ask", lambda leg: amount(leg.ask)),
-    (">filled at", lambda leg: amount(leg.fill_price)),
-)
-_POSITIONS: Columns[PositionResult] = (
-    (">trade", lambda position: words(position.trade_id)),
-    ("entered", lambda position: moment(position.entry_time)),
-    (">SPY strike", lambda position: words(position.spy_strike)),
-    (">SPX strike", lambda position: words(position.spx_strike)),
-    (">credit", lambda position: money(position.entry_credit)),
-    (">P&L now", lambda position: money(position.current_pnl)),
-    ("status", lambda position: position.status),
-)
-_MANAGED: Columns[ManagedPosition] = (
-    *_POSITIONS,
-    ("exit reason", lambda position: words(position.exit_reason)),
-    ("action", lambda position: _action(position.action)),
-    ("left to settlement", lambda position: words(position.residual)),
-)
 _HANDED: Columns[HandedLeg] = (
     ("leg", lambda leg: leg.leg),
     ("class", lambda leg: words(leg.trading_class)),
@@ -137,197 +78,14 @@ _ENDED: Columns[EndedOrder] = (
     (">filled", lambda order: words(order.filled)),
     ("over", lambda order: _yes(order.proven)),
 )
-_TRADES: Columns[TradeRow] = (
-    (">id", lambda trade: words(trade.id)),
-    ("date", lambda trade: trade.trade_date),
-    (">SPY strike", lambda trade: words(trade.spy_strike)),
-    (">SPX strike", lambda trade: words(trade.spx_strike)),
-    (">credit", lambda trade: money(trade.entry_credit)),
-    (">exit cost", lambda trade: amount(trade.exit_cost)),
-    (">P&L", lambda trade: money(trade.final_pnl)),
-    (">commissions", lambda trade: amount(trade.commissions)),
-    ("exit reason", lambda trade: words(trade.exit_reason)),
-    ("status", lambda trade: trade.status),
-)
-_DAYS: Columns[DayRow] = (
-    ("date", lambda day: words(day.date)),
-    (">trades", lambda day: words(day.trades_count)),
-    (">won", lambda day: words(day.winning_trades)),
-    (">lost", lambda day: words(day.losing_trades)),
-    (">before commissions", lambda day: money(day.total_pnl)),
-    (">commissions", lambda day: amount(day.total_commissions)),
-    (">net", lambda day: money(day.net_pnl)),
-    (">drawdown", lambda day: amount(day.max_drawdown)),
-)
-_SETTLEMENTS: Columns[SettlementRow] = (
-    (">trade", lambda row: words(row.trade_id)),
-    ("leg", lambda row: row.leg),
-    (">quantity", lambda row: words(row.quantity)),
-    ("stage", lambda row: row.stage),
-    (">price", lambda row: amount(row.price)),
-    (">cash", lambda row: money(row.cash)),
-    (">against the one before", lambda row: money(row.difference)),
-    ("source", lambda row: row.source),
-)
-
 _MATTERS: Columns[MatterRow] = (
     (">id", lambda matter: words(matter.id)),
     ("since", lambda matter: moment(matter.since, "%Y-%m-%d %H:%M")),
-    ("what", lambda matter: (matter.text, WARN)),
+    ("what", lambda matter: (matter.text, BAD)),
 )
 
 
-def _about(value: Decimal | None, uncertainty: Decimal | None) -> str:
-    """A figure, and how far it may be off."""
-    text = amount(value)
-    return text if value is None or uncertainty is None else f"{text} ± {amount(uncertainty)}"
-
-
 # --- screens --------------------------------------------------------------------------------------
-
-
-def _enter(result: EnterResult) -> list[Block]:
-    prices, credit, risk = result.prices, result.credit, result.risk
-    quotes: list[tuple[str, Cell]] = [
-        ("SPX", _about(prices.spx, prices.spx_uncertainty)),
-        ("SPX by", words(prices.spx_source)),
-        ("index print", amount(prices.spx_print)),
-        ("SPY", amount(prices.spy)),
-        ("ratio", amount(prices.ratio, 4)),
-    ]
-    earned: list[tuple[str, Cell]] = [
-        ("gross", money(credit.gross)),
-        ("commissions", amount(credit.commissions)),
-        ("net", money(credit.net)),
-    ]
-    behind: list[tuple[str, Cell]] = [
-        ("strike mismatch, index points", _about(risk.strike_mismatch_points, risk.mismatch_uncertainty)),
-        ("edge, dollars", money(risk.edge)),
-        ("worst case, dollars", money(risk.worst_case)),
-    ]
-    return [
-        _entry_headline(result),
-        grid("Checks", _CHECKS, result.checks),
-        grid("Legs", _LEGS, result.legs),
-        Line(""),
-        Beside(
-            (
-                Pairs("Prices", quotes),
-                Pairs("Credit, dollars", earned),
-                Pairs("What stands behind the credit", behind),
-            )
-        ),
-        *_edge(risk.edge),
-    ]
-
-
-def _entry_headline(result: EnterResult) -> Line:
-    from spxarb.core.results.enter import EntryOutcome  # noqa: PLC0415 -- loaded with the result
-
-    match result.outcome:
-        case EntryOutcome.ENTERED:
-            return Line(f"Entered: trade {words(result.trade_id)}", GOOD)
-        case EntryOutcome.SKIPPED:
-            failed = [check.name for check in result.checks if check.ok is False]
-            return Line(f"No entry: {', '.join(failed) or 'see the notes'}", WARN)
-        case EntryOutcome.ABORTED:
-            return Line("Aborted: begun and undone", BAD)
-        case EntryOutcome.DRY_RUN:
-            return Line(f"Dry run: would {words(result.would)}", WARN)
-        case None:
-            return Line("No decision", BAD)
-
-
-def _edge(edge: Decimal | None) -> list[Block]:
-    """Whether the credit is a gain or the price of a risk."""
-    if edge is None:
-        return []
-    if edge <= 0:
-        return [Line("\nNo edge: the credit only pays for the mismatch of the strikes and for costs.", WARN)]
-    return [Line(f"\nOf the credit {amount(edge)} dollars are more than the strikes' mismatch is worth.")]
-
-
-def _monitor(result: MonitorResult) -> list[Block]:
-    return [grid("Positions", _MANAGED, result.positions), _differences(result.reconciliation)]
-
-
-def _differences(sentences: Sequence[str]) -> Grid:
-    rows: list[list[Cell]] = [[(sentence, WARN)] for sentence in sentences]
-    return Grid("Differences between ledger and broker", ("what",), rows)
-
-
-def _close_all(result: CloseAllResult) -> list[Block]:
-    return [grid("Positions", _MANAGED, result.positions), _flatness(result)]
-
-
-def _flatness(result: CloseAllResult) -> Line:
-    if result.flat:
-        seen = "Flat, seen at the broker." if result.asked_broker else "Nothing is open."
-        return Line(f"\n{seen}", GOOD)
-    from spxarb.core.results.positions import Action  # noqa: PLC0415 -- loaded with the result
-
-    actions = {position.action for position in result.positions}
-    if actions == {Action.CLOSED}:
-        return Line("\nOnly worthless SPX calls are left, to cash settlement.", WARN)
-    return Line("\nNot seen flat.", "" if actions == {Action.WOULD_CLOSE} else BAD)
-
-
-def _switch(result: SwitchResult) -> list[Block]:
-    if result.is_trading is None:
-        return []
-    reason = f" ({result.reason})" if result.reason else ""
-    return [Line(f"New entries are {'allowed' if result.is_trading else 'forbidden'}{reason}; exits go on.")]
-
-
-def _settle(result: SettleResult) -> list[Block]:
-    summary = [result.summary] if result.summary.date else []
-    state = (
-        Line("\nProvisional: final once the next morning shows the official closes and no new shares.", WARN)
-        if result.provisional
-        else Line("\nFinal.", GOOD)
-    )
-    return [
-        grid("Trades", _TRADES, result.trades),
-        *_settlements(result.settlements),
-        grid("Day", _DAYS, summary),
-        state,
-    ]
-
-
-def _settlements(rows: Sequence[SettlementRow]) -> list[Block]:
-    return [grid("Settlements", _SETTLEMENTS, rows)] if rows else []
-
-
-def _status(result: StatusResult) -> list[Block]:
-    from spxarb.cli import status_screens  # noqa: PLC0415 -- no other command needs it
-
-    return status_screens.status(result)
-
-
-def _log(result: LogResult) -> list[Block]:
-    from spxarb.cli import history_screens  # noqa: PLC0415 -- no other command needs it
-
-    return history_screens.log(result)
-
-
-def _report(result: ReportResult) -> list[Block]:
-    from spxarb.cli import history_screens, report_screens  # noqa: PLC0415 -- likewise
-
-    if result.explained is not None:
-        return history_screens.explanation(result)
-    if result.tax_year is not None:
-        return report_screens.tax(result)
-    return [
-        *report_screens.report(result),
-        *_settlements(result.settlements),
-        *report_screens.fees(result.fees),
-        *_open_matters(result.matters),
-    ]
-
-
-def _named(values: dict[str, Any]) -> list[tuple[str, Cell]]:
-    """Names and values in one column."""
-    return [(name.replace("_", " "), words(value)) for name, value in values.items()]
 
 
 def _elsewhere(module: str, name: str) -> Callable[[Any], list[Block]]:
@@ -340,16 +98,51 @@ def _elsewhere(module: str, name: str) -> Callable[[Any], list[Block]]:
     return draw
 
 
+def _switch(result: SwitchResult) -> list[Block]:
+    if result.is_trading is None:
+        return []
+    reason = f" ({result.reason})" if result.reason else ""
+    return [Line(f"New entries are {'allowed' if result.is_trading else 'forbidden'}{reason}; exits go on.")]
+
+
+def _report(result: ReportResult) -> list[Block]:
+    from spxarb.cli import day_screens, history_screens, report_screens  # noqa: PLC0415 -- likewise
+
+    if result.explained is not None:
+        return history_screens.explanation(result)
+    if result.tax_year is not None:
+        return report_screens.tax(result)
+    return [
+        *report_screens.report(result),
+        *day_screens.settlements(result.settlements),
+        *report_screens.fees(result.fees),
+        *_open_matters(result.matters),
+    ]
+
+
+def _named(values: dict[str, Any]) -> list[tuple[str, Cell]]:
+    """Names and values in one column."""
+    return [(name.replace("_", " "), words(value)) for name, value in values.items()]
+
+
 def _ack(result: AckResult) -> list[Block]:
     if not result.matters:
         return [Line("No matter for a human is open.", GOOD)]
-    return _open_matters(result.matters)
+    count = len(result.matters)
+    verdict = f"{count} matter{' for a human is' if count == 1 else 's for a human are'} open."
+    return [Line(verdict, BAD), *_open_matters(result.matters)]
 
 
 def _hand_over(result: HandOverResult) -> list[Block]:
-    blocks: list[Block] = []
+    if result.trade_id is None:
+        return []
+    trade = f"trade {result.trade_id}"
+    done = Line(f"{trade.capitalize()} is yours: spxarb trades it no more.", GOOD)
+    blocks: list[Block] = [
+        done if result.complete else Line(f"The hand-over of {trade} is not complete.", BAD)
+    ]
     if result.legs:
-        blocks.append(grid(f"Trade {words(result.trade_id)}: yours", _HANDED, result.legs))
+        blocks.append(grid("Yours", _HANDED, result.legs))
     if result.orders:
         blocks.append(grid("Orders of spxarb in it", _ENDED, result.orders))
     return blocks
@@ -366,12 +159,12 @@ def _anything(result: Result) -> list[Block]:
 
 
 _SCREENS: dict[str, Callable[[Any], list[Block]]] = {
-    "enter": _enter,
-    "monitor": _monitor,
-    "close-all": _close_all,
+    "enter": _elsewhere("enter_screens", "enter"),
+    "monitor": _elsewhere("position_screens", "monitor"),
+    "close-all": _elsewhere("position_screens", "close_all"),
     "start": _switch,
     "stop": _switch,
-    "settle": _settle,
+    "settle": _elsewhere("day_screens", "settle"),
     "reconcile": _elsewhere("statement_screens", "reconcile"),
     "ack": _ack,
     "hand-over": _hand_over,
@@ -379,8 +172,8 @@ _SCREENS: dict[str, Callable[[Any], list[Block]]] = {
     "config": _elsewhere("config_screens", "config"),
     "backup": _elsewhere("backup_screens", "backup"),
     "restore": _elsewhere("backup_screens", "restore"),
-    "status": _status,
+    "status": _elsewhere("status_screens", "status"),
     "report": _report,
-    "log": _log,
-    "demo": _report,
+    "log": _elsewhere("history_screens", "log"),
+    "demo": _elsewhere("day_screens", "demo"),
 }

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from spxarb.cli.blocks import BAD, GOOD, WARN, Block, Cell, Grid, Line, Pairs, words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from spxarb.core.results.reconcile import DifferenceRow, ReconcileResult
 
 
@@ -21,19 +23,31 @@ def reconcile(result: ReconcileResult) -> list[Block]:
         ("commissions that agree", words(agreed.commissions)),
         ("settlements that agree", words(agreed.settlements)),
     ]
-    differ: list[list[Cell]] = [[_difference(row)] for row in result.differences]
-    unchecked: list[list[Cell]] = [[text] for text in result.unchecked]
-    supplied: list[list[Cell]] = [[text] for text in result.supplied]
-    same = "What this statement tells agrees." if result.unchecked else "Ledger and statement agree."
-    same = same if agreed.trades else "The ledger has no trade of these days."
     return [
+        _verdict(result),
+        *_listed("", [_difference(row) for row in result.differences]),
+        *_listed("Written into the ledger", result.supplied),
+        *_listed("Not checked", result.unchecked),
+        Line(""),
         Pairs("Statement", rows),
-        *([Grid("Written into the ledger", ("what",), supplied)] if supplied else []),
-        *([Grid("Not checked", ("what",), unchecked)] if unchecked else []),
-        Grid("Differences between ledger and statement", ("what",), differ)
-        if differ
-        else Line(f"\n{same}", GOOD),
     ]
+
+
+def _verdict(result: ReconcileResult) -> Line:
+    count = len(result.differences)
+    if count:
+        return Line(f"{count} difference{'s' if count > 1 else ''} between ledger and statement", BAD)
+    if not result.agreed.trades:
+        return Line("The ledger has no trade of these days.", WARN)
+    if result.unchecked:
+        return Line("What this statement tells agrees; not all could be checked.", WARN)
+    return Line("Ledger and statement agree.", GOOD)
+
+
+def _listed(title: str, sentences: Sequence[Cell]) -> list[Block]:
+    """Sentences under a title; nothing where there are none."""
+    rows: list[list[Cell]] = [[sentence] for sentence in sentences]
+    return [*([] if title else [Line("")]), Grid(title, ("",), rows)] if rows else []
 
 
 def _difference(row: DifferenceRow) -> Cell:

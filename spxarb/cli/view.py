@@ -1,39 +1,41 @@
-"""What people see: a Result as rich tables, as JSON or as CSV. Alone in the program may print.
+"""What people see: a Result as a screen, as JSON or as CSV. Alone in the program may print.
 
-rich is imported where a table is first drawn, so that a timer's `--json` never pays for it. All text enters
-tables as text, never as markup: a broker's words can neither colour nor hide anything. Missing is a dash,
-never 0.
+`cli/layout.py` makes lines of the terminal's width; rich colours them on a terminal and is imported there
+alone. All text is text, never markup: a broker's words can neither colour nor hide anything. Missing is a
+dash, never 0.
 """
 
 from __future__ import annotations
 
 import io
 import os
+import select
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
 from spxarb.cli.atomic import write_whole
-from spxarb.cli.blocks import HEAD, Beside, Block, Cell, Fitted, Grid, Line, Pairs
+from spxarb.cli.layout import clean, lines, text_of, wrapped
 from spxarb.cli.screens import screen
 from spxarb.cli.shapes import as_csv, as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from rich.console import Console, ConsoleOptions, Group, RenderableType
-    from rich.table import Table
-    from rich.text import Text
+    from rich.console import Console, Group
 
+    from spxarb.cli.blocks import Block
     from spxarb.core.result import Result
 
 PIPE_WIDTH = 160
 """Columns of a table where the output is no terminal and COLUMNS says nothing."""
-NARROWEST, TERMINAL_WIDTH, WIDEST = 40, 80, 500
-"""Columns at the least and at the most, whatever COLUMNS says; and those of a terminal that tells none."""
-RICH_VARIABLES = ("COLUMNS", "FORCE_COLOR", "TTY_COMPATIBLE")
-"""They tell rich to draw for something else than a pipe of PIPE_WIDTH columns."""
+NARROWEST, PLAIN_TERMINAL, WIDEST = 40, 80, 500
+"""Columns at the least and at the most, whatever COLUMNS says; and those of a terminal that does not tell."""
+SIGNAL_SECONDS = 0.25
+"""How often a question looks whether a signal has come."""
+RICH_VARIABLES = ("FORCE_COLOR", "TTY_COMPATIBLE")
+"""They tell rich to colour what goes into a pipe."""
 
 
 # --- printing -------------------------------------------------------------------------------------
@@ -96,8 +98,11 @@ def show_text(text: str, command: str) -> int:
 
 
 def say(line: str, *, stderr: bool = False) -> None:
-    """One line of progress to stdout, or to stderr where stdout belongs to JSON."""
-    write(_clean(line) + "\n", stderr=stderr)
+    """One line of progress to stdout, or to stderr where stdout belongs to JSON; no word of it is broken."""
+    stream, text = sys.stderr if stderr else sys.stdout, clean(line)
+    if is_terminal(stream):
+        text = "\n".join(wrapped(text, screen_width(stream)))
+    write(text + "\n", stderr=stderr)
 
 
 def complain(sentence: str, command: str = "") -> None:
@@ -105,14 +110,37 @@ def complain(sentence: str, command: str = "") -> None:
     say(f"spxarb {command}".rstrip() + ": " + " ".join(sentence.split()), stderr=True)
 
 
-def ask(question: str) -> bool | None:
-    """Whether somebody at the terminal says yes; None where nobody can. stdout stays untouched."""
-    if not is_terminal(sys.stdin):
+def show_before_asking(blocks: Sequence[Block]) -> None:
+    """What a human should know before a question, on stderr: stdout stays untouched."""
+    told = lines(blocks, screen_width(sys.stderr))
+    write("".join(f"{text_of(line)}\n" for line in told), stderr=True)
+
+
+def ask(question: str, *, word: str = "") -> bool | None:
+    """Whether somebody at the terminal says yes, by typing exactly `word` where there is one.
+
+    None where nobody can answer. Raises KeyboardInterrupt for Ctrl-C. stdout stays untouched.
+    """
+    if not can_answer():
         return None
-    with suppress(KeyboardInterrupt):
-        write(f"{question} [y/N] ", stderr=True)
-        return sys.stdin.readline().strip().lower() in {"y", "yes"}
-    return False
+    how = f"Type {word} to go on: " if word else "[y/N] "
+    asked = "\n".join(wrapped(f"{question} {how}".rstrip(), screen_width(sys.stderr) - 1))
+    try:
+        write(f"{asked} ", stderr=True)
+        while not select.select([sys.stdin], [], [], SIGNAL_SECONDS)[0]:
+            pass  # a signal that comes just before a blocking read would wait for the answer
+        answer = sys.stdin.readline().rstrip("\r\n")
+    except UnicodeDecodeError:
+        return False
+    except KeyboardInterrupt:
+        write("\n", stderr=True)
+        raise
+    return answer == word if word else answer.strip().lower() in {"y", "yes"}
+
+
+def can_answer() -> bool:
+    """Whether somebody sits at a terminal."""
+    return is_terminal(sys.stdin)
 
 
 def write(text: str, *, stderr: bool = False) -> str:
@@ -174,139 +202,52 @@ class _Sheet(io.StringIO):
         return is_terminal(sys.stdout)
 
 
-def console(file: TextIO) -> Console:
-    from rich.console import Console  # noqa: PLC0415 -- only where it is drawn
-
-    # It would read these itself, and fail at a number beyond all bounds; the width is known here.
-    environ = {name: text for name, text in os.environ.items() if name not in {"COLUMNS", "LINES"}}
-    return Console(file=file, markup=False, highlight=False, emoji=False, width=_width(), _environ=environ)
-
-
-def _width() -> int | None:
-    """Columns to draw; None: as many as the terminal has. A COLUMNS that is no such number says nothing."""
-    told = os.environ.get("COLUMNS", "")
-    if told.isascii() and told.isdigit() and 0 < len(told) <= len(str(WIDEST)) and int(told):
-        return min(max(int(told), NARROWEST), WIDEST)
-    if not is_terminal(sys.stdout):
+def screen_width(stream: TextIO | None = None) -> int:
+    """Columns to draw for on stdout, or on `stream`: COLUMNS, else the terminal's, else those of a pipe."""
+    if told := _told_columns():
+        return told
+    stream = stream or sys.stdout
+    if not is_terminal(stream):
         return PIPE_WIDTH
     with suppress(OSError, ValueError):
-        return os.get_terminal_size(sys.stdout.fileno()).columns or TERMINAL_WIDTH
-    return TERMINAL_WIDTH
+        return max(os.get_terminal_size(stream.fileno()).columns or PLAIN_TERMINAL, NARROWEST)
+    return PLAIN_TERMINAL
+
+
+def _told_columns() -> int:
+    """Those that COLUMNS asks for, within bounds; 0 where it says nothing that is a number of columns."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isascii() and told.isdigit() and len(told) <= len(str(WIDEST)) and int(told):
+        return min(max(int(told), NARROWEST), WIDEST)
+    return 0
+
+
+def console(file: TextIO) -> Console:
+    """As wide as `screen_width` says; one for a terminal follows it when it is resized."""
+    from rich.console import Console  # noqa: PLC0415 -- only where it is drawn
+
+    # It would read these itself, and fail at a number beyond all bounds.
+    environ = {name: text for name, text in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+    wide = _told_columns() or (None if is_terminal(file) else PIPE_WIDTH)
+    return Console(file=file, markup=False, highlight=False, emoji=False, width=wide, _environ=environ)
 
 
 def drawn(blocks: Sequence[Block]) -> str:
-    """The blocks as stdout wants them: coloured on a terminal, else plain and without trailing blanks."""
+    """The blocks as stdout wants them: coloured on a terminal, else plain."""
     if not blocks:
         return ""
-    if (text := _plain(blocks)) is not None:
-        return text
+    plain = not is_terminal(sys.stdout) and not any(os.environ.get(name) for name in RICH_VARIABLES)
+    if plain:
+        return "".join(f"{text_of(line)}\n" for line in lines(blocks, screen_width()))
     sheet = _Sheet()
-    paper = console(sheet)
-    paper.print(group(blocks))
-    text = sheet.getvalue()
-    return text if paper.is_terminal else "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+    console(sheet).print(group(blocks))
+    return sheet.getvalue()
 
 
-def _plain(blocks: Sequence[Block]) -> str | None:
-    """What rich would make of lines and empty tables, where it neither colours nor wraps; else None."""
-    if is_terminal(sys.stdout) or any(os.environ.get(name) for name in RICH_VARIABLES):
-        return None
-    lines: list[str] = []
-    for block in blocks:
-        match block:
-            case Line():
-                lines += _clean(block.text).split("\n")
-            case Grid() if not block.rows:
-                lines += _clean(_empty(block)).split("\n")
-            case _:
-                return None
-    if any(len(line) > PIPE_WIDTH // 2 for line in lines):  # a character is at most two columns wide
-        return None
-    return "".join(f"{line.rstrip()}\n" for line in lines)
-
-
-def _empty(grid: Grid) -> str:
-    return f"\n{grid.title}: none"
-
-
-def group(blocks: Sequence[Block]) -> Group:
+def group(blocks: Sequence[Block], width: int | None = None) -> Group:
+    """The lines as rich prints them: each as it is, coloured; for so many columns, else for stdout's."""
     from rich.console import Group  # noqa: PLC0415 -- only where it is drawn
+    from rich.text import Text  # noqa: PLC0415 -- likewise
 
-    return Group(*map(_block, blocks))
-
-
-def _block(block: Block) -> RenderableType:
-    match block:
-        case Line():
-            return _text((block.text, block.style))
-        case Grid():
-            return _grid(block)
-        case Pairs():
-            return _pairs(block)
-        case Beside():
-            from rich.columns import Columns  # noqa: PLC0415 -- only where it is drawn
-
-            return Columns(map(_pairs, block.blocks), padding=(1, 4))
-        case Fitted():
-            return _AsDrawn(block)
-
-
-class _AsDrawn:
-    """A block that makes its own lines, once the width is known; rich neither wraps nor cuts them."""
-
-    def __init__(self, block: Fitted) -> None:
-        self._block = block
-
-    def __rich_console__(self, _: Console, options: ConsoleOptions) -> Iterator[Text]:
-        from rich.text import Text  # noqa: PLC0415 -- only where it is drawn
-
-        for parts in self._block.draw(options.max_width):
-            line = Text(no_wrap=True, overflow="ignore")
-            for cell in parts:
-                text, style = (cell, "") if isinstance(cell, str) else cell
-                line.append(_clean(text), style)
-            yield line
-
-
-def _text(cell: Cell) -> Text:
-    from rich.text import Text  # noqa: PLC0415 -- only where it is drawn
-
-    text, style = (cell, "") if isinstance(cell, str) else cell
-    return Text(_clean(text), style=style, overflow="fold")
-
-
-def _grid(grid: Grid) -> RenderableType:
-    from rich import box  # noqa: PLC0415 -- only where it is drawn
-    from rich.table import Table  # noqa: PLC0415 -- likewise
-
-    if not grid.rows:
-        return _text(_empty(grid))
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for name in grid.columns:
-        table.add_column(name.lstrip(">"), justify="right" if name.startswith(">") else "left")
-    for row in grid.rows:
-        table.add_row(*map(_text, row))
-    return _under(f"\n{grid.title}", table)
-
-
-def _pairs(pairs: Pairs) -> RenderableType:
-    from rich.table import Table  # noqa: PLC0415 -- only where it is drawn
-
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="dim")
-    table.add_column(justify="right")
-    for name, cell in pairs.rows:
-        table.add_row(_text(name), _text(cell))
-    return _under(pairs.title, table) if pairs.title else table
-
-
-def _under(title: str, table: Table) -> Group:
-    """A table under its title, which may be wider."""
-    from rich.console import Group  # noqa: PLC0415 -- only where it is drawn
-
-    return Group(_text((title, HEAD)), table)
-
-
-def _clean(text: str) -> str:
-    """Without control characters, that could move the cursor or hide text; a line break stays."""
-    return "".join(each if each.isprintable() or each == "\n" else "?" for each in text)
+    drawn = lines(blocks, width or screen_width())
+    return Group(*(Text.assemble(*line, no_wrap=True, overflow="ignore", end="\n") for line in drawn))

@@ -5,6 +5,7 @@ Each check has its value and its limit. What is not known is no yes.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -308,6 +309,24 @@ def _apart(one: Decimal | None, other: Decimal | None) -> Decimal | None:
 def not_asked(name: str, limit: object) -> Check:
     """The line of a check of the market where the market was not asked."""
     return Check(name, None, None, limit, sentence(NOT_ASKED))
+
+
+def unanswered(checks: Iterable[Check]) -> tuple[Check, ...]:
+    """The checks, where the market was not asked because the gateway did not answer."""
+    silent = sentence(NOT_ASKED)
+    return tuple(
+        replace(check, message="The gateway did not answer.") if check.message == silent else check
+        for check in checks
+    )
+
+
+def time_not_told(checks: Iterable[Check]) -> tuple[Check, ...]:
+    """The checks, where the time is the gateway's and it has not told it."""
+    text = "The time is that of the gateway, which did not answer."
+    return tuple(
+        replace(check, ok=None, value=None, message=text) if check.name == "time_window" else check
+        for check in checks
+    )
 
 
 def _call_faults(what: str, contract: Contract | None, quote: Quote) -> list[str]:

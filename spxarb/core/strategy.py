@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from spxarb.core.checks import ENTRY_CHECKS, SECOND_LOOK
+from spxarb.core.credit_words import compared_with_fair
 from spxarb.core.day_limits import daily_loss_check, failed_jobs_obstacle
 from spxarb.core.fees import OPTION_MULTIPLIER, FeeSchedule, order_fees
 from spxarb.core.limits import Limits, PriceLimits
@@ -291,7 +292,7 @@ def _net_credit(view: EntryView, limits: Limits, fees: FeeSchedule) -> Check:
 
 
 def _credit_plausible(view: EntryView, limits: Limits, fees: FeeSchedule, prices: PriceLimits) -> Check:
-    """Whether mismatch and model explain the credit: what nobody else offers is first a fault of the data."""
+    """Whether the credit is not too good to be true: what nobody else offers is first a fault of the data."""
     name, most = "credit_plausible", prices.max_unexplained_credit
     if not view.asked_broker:
         return not_asked(name, most)
@@ -301,10 +302,9 @@ def _credit_plausible(view: EntryView, limits: Limits, fees: FeeSchedule, prices
         text = "What the mismatch of the strikes is worth is not known, so nothing explains the credit."
         return Check(name, None, None, most, text)
     ok = unexplained <= most
-    text = (
-        f"The mismatch of the strikes explains {usd(credit.net - unexplained)} of the credit; the other "
-        f"{usd(unexplained)} are {'within' if ok else 'more than'} {usd(most)}"
-    )
+    text = compared_with_fair(credit.net, unexplained)
+    if unexplained > 0:
+        text = f"{text}, {'within' if ok else 'more than'} {usd(most)}"
     doubt = "" if ok else ": first a fault of the data"
     return Check(name, ok, unexplained, most, f"{text}{doubt}.")
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spxarb.core.matters import MatterKind
 from spxarb.core.model import ExitReason, LegName
 from spxarb.core.results.positions import Action, CloseAllResult, ManagedPosition
 from spxarb.core.sentences import sentence
-from spxarb.errors import GatewayError, LockedError
+from spxarb.errors import GatewayError, LockedError, SpxarbError
 from spxarb.lock import terminate_holder
 from spxarb.trading import bookkeeping, hand_over, recovery, settlement
 from spxarb.trading.context import GRACE_SECONDS
@@ -17,11 +18,14 @@ from spxarb.trading.escalation import escalated, human_needed
 from spxarb.trading.exits import ExitResult, exit_alone, nothing_trades
 from spxarb.trading.failsafe import keep_failsafes
 from spxarb.trading.marks import closed_unseen, mark_trades, not_live
+from spxarb.trading.open_spreads import closing_preview, way_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from spxarb.core.records import Trade
+    from spxarb.core.results.positions import ClosingPreview
     from spxarb.trading.connected import ConnectedJob
     from spxarb.trading.context import JobContext
     from spxarb.trading.marks import MarkedTrade
@@ -29,21 +33,35 @@ if TYPE_CHECKING:
 YIELD_SECONDS = 20.0
 """How long another job may take to yield before it is terminated."""
 REASON = "close-all"
+STOPPED = "Entries are stopped until `spxarb start`"
 
 
-def run(context: JobContext, *, dry_run: bool) -> CloseAllResult:
+def preview(config_file: Path | None, *, at_market: bool) -> ClosingPreview:
+    """What is to be told before it asks whether to act; nothing is changed, nobody asked."""
+    return closing_preview(config_file, at_market=at_market)
+
+
+def run(context: JobContext, *, dry_run: bool, at_market: bool = False) -> CloseAllResult:
     """Forbid entries first, so that a working `enter` yields; then close until the broker shows flat.
+
+    `at_market`: by market orders at once, else by the tactics of every exit.
 
     A job that holds the lock and does not yield is terminated, and what it left is reconciled. Raises
     HumanNeededError when anything is open and, for whatever reason, cannot be closed. The broker is always
     asked, also when the ledger knows of nothing: flat is what its account shows.
     """
+    if at_market:
+        context.tactics = replace(context.tactics, use_limit_orders=False)
     if dry_run:
         return context.in_time(_close(context, dry_run=True))
     with escalated(context, everything=True):
         context.ledger.state.set_trading(False, REASON, context.now())
-    with escalated(context, everything=True), _locked(context):
-        return context.in_time(_close(context, dry_run=False))
+    try:
+        with escalated(context, everything=True), _locked(context):
+            return context.in_time(_close(context, dry_run=False))
+    except SpxarbError as error:  # whatever came of the exits, this much is done
+        error.risk = ". ".join(filter(None, [error.risk.rstrip("."), STOPPED]))
+        raise
 
 
 @contextmanager
@@ -140,7 +158,7 @@ def _finish(
         errors=[
             *human_needed(
                 [*failed, *job.findings.unproven],
-                mend=f"{off}Look at the broker now, then run `spxarb close-all` again",
+                mend="Look at the broker now, then run `spxarb close-all` again",
             ),
             *human_needed(
                 kept, mend=f"{off}Close what is left of it at the broker: spxarb does not trade it"
@@ -152,6 +170,7 @@ def _finish(
             *told,
             *(exited.why for _, exited in exits if not exited.failed and exited.why not in kept),
             *_remaining(shown, exits),
+            *_way(job, exits),
         ],
         decided=True,
         dry_run=job.dry_run,
@@ -173,6 +192,17 @@ def _left_to_a_human(job: ConnectedJob, trade: Trade, exited: ExitResult) -> boo
 def _shares(job: ConnectedJob) -> list[str]:
     """Shares that calls of ours may have become, as far as no human has dealt with them."""
     return [matter.text for matter in job.ledger.matters.open() if matter.kind is MatterKind.SHARES]
+
+
+def _way(job: ConnectedJob, exits: Sequence[tuple[MarkedTrade, ExitResult]]) -> list[str]:
+    """How spreads were or would be left, and that nothing is entered any more."""
+    way = way_out(job.context.tactics)
+    if job.dry_run:
+        would = any(exited.action is Action.WOULD_CLOSE for _, exited in exits)
+        return [f"It would stop entries and leave {way}."] if would else []
+    tried = any(marked.trade.can_exit and not marked.trade.handed_over for marked, _ in exits)
+    left = f" Spreads are left {way}." if tried else ""
+    return [f"{STOPPED}.{left}"]
 
 
 def _remaining(shown: Sequence[str], exits: Sequence[tuple[MarkedTrade, ExitResult]]) -> list[str]:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spxarb.config.variables import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE
-from spxarb.core.model import NEW_YORK
+from spxarb.core.model import NEW_YORK, dec
 from spxarb.core.results.report import DemoResult
+from spxarb.core.sentences import usd
 from spxarb.errors import Exit, SpxarbError
 from spxarb.jobs import report
 from spxarb.sim.control import ControlError, RunningSim
@@ -95,7 +96,7 @@ def _result(day: _Day, seconds: float) -> DemoResult:
         error="; ".join(day.failures) or (None if day.entered else "no spread was entered"),
         notes=(
             f"{day.commands} commands in {seconds:.0f} s. This day's credit is made up: {day.sim.market}.",
-            "With honest quotes the credit only pays for the mismatch of the strikes; see README.md.",
+            "With honest quotes there is mostly no entry: see README.md, what it earns.",
         ),
         **made.own(),  # type: ignore[arg-type]
     )
@@ -154,12 +155,8 @@ def _enter_line(day: _Day, answer: dict[str, Any]) -> str:
     credit = answer["credit"]["net"]
     if answer["outcome"] == "entered":
         day.entered.append(answer["trade_id"])
-        risk = answer["risk"]
-        return (
-            f"entered trade {answer['trade_id']}: credit {credit:+.2f}, strike mismatch "
-            f"{risk['strike_mismatch_points']:+.2f} points, edge {_dollars(risk['edge'])}, worst case "
-            f"{_dollars(risk['worst_case'])}"
-        )
+        worst = _dollars(answer["risk"]["worst_case"])
+        return f"entered trade {answer['trade_id']}: credit {_dollars(credit)}, worst case {worst}"
     failed = [check["name"] for check in answer["checks"] if check["ok"] is False]
     why = ", ".join(failed) or answer["error"] or "see the ledger"
     return f"{answer['outcome']}: {why} (credit {_dollars(credit)})"
@@ -187,4 +184,4 @@ def _settle_line(_: _Day, answer: dict[str, Any]) -> str:
 
 
 def _dollars(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:+.2f}"
+    return "unknown" if value is None else usd(dec(value))

@@ -14,6 +14,7 @@ from spxarb.trading.entry import (
     Attempt,
     decide,
     decide_offline,
+    decide_unanswered,
     entry_result,
 )
 from spxarb.trading.escalation import alarm_of, escalated, human_needed
@@ -36,7 +37,10 @@ def run(context: JobContext, *, dry_run: bool) -> EnterResult:
     Raises GatewayError, RefusedError, LockedError; a spread that is half done is no exception but exit 6.
     """
     if dry_run:
-        return context.in_time(_enter(context, dry_run=True))
+        try:
+            return context.in_time(_enter(context, dry_run=True))
+        except GatewayError as silence:
+            return _unanswered_dry_run(context, silence)
     with escalated(context), context.locked():
         return _offline(context) or context.in_time(_enter(context, dry_run=False))
 
@@ -48,6 +52,15 @@ def _offline(context: JobContext) -> EnterResult | None:
         return None
     result = entry_result(context, decision, EntryOutcome.SKIPPED, decision.view.now)
     return context.finish(result, decided=True, daily_pnl=lambda: decision.view.daily_pnl)
+
+
+def _unanswered_dry_run(context: JobContext, silence: GatewayError) -> EnterResult:
+    """What could be evaluated though the gateway did not answer: entry window, calendar, limits."""
+    decision = decide_unanswered(context)
+    result = entry_result(context, decision, None, decision.view.now)
+    failed = any(check.ok is False for check in decision.checks)
+    result = replace(result, would=Verdict.SKIP if failed else None)
+    return context.finish(result, errors=[silence], dry_run=True)
 
 
 async def _enter(context: JobContext, *, dry_run: bool) -> EnterResult:

@@ -42,7 +42,7 @@ def _quiet(context: JobContext, *, dry_run: bool) -> MonitorResult | None:
         return None
     return context.finish(
         MonitorResult(*context.head(now)),
-        notes=["Nothing is open."],
+        notes=[f"Nothing is open in the ledger {context.config.database_path()}; the broker was not asked."],
         decided=dry_run,
         dry_run=dry_run,
         daily_pnl=lambda: bookkeeping.pnl_of_day(context.ledger, now.date()),
@@ -94,6 +94,7 @@ def _finish(
         MonitorResult(
             *context.head(job.now),
             positions=tuple(_position(job, one) for one in managed),
+            asked_broker=True,
             reconciliation=job.findings.all,
         ),
         errors=_errors(job, managed),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from spxarb.core.checks import SECOND_LOOK
 from spxarb.core.entry_view import NO_MARKET, EntryView
 from spxarb.core.margin import margin_not_asked
-from spxarb.core.market_checks import Ratio, measured_ratio
+from spxarb.core.market_checks import Ratio, measured_ratio, time_not_told, unanswered
 from spxarb.core.model import LegName
 from spxarb.core.results.enter import EnterResult, EntryCredit, EntryLeg, EntryPrices, Verdict
 from spxarb.core.sentences import upper_first
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from spxarb.core.records import Trade
     from spxarb.core.results.enter import EntryOutcome
     from spxarb.errors import GatewayError
+    from spxarb.ledger.ledger import Ledger
     from spxarb.trading.connected import ConnectedJob
     from spxarb.trading.context import JobContext
 
@@ -107,6 +108,29 @@ def decide_offline(context: JobContext) -> Decision | None:
         return None
     return Decision(
         view, (*checks, second_look_not_needed(), margin_not_asked("no order is considered")), None
+    )
+
+
+def decide_unanswered(context: JobContext) -> Decision:
+    """What the checks say by calendar and ledger alone, because the gateway did not answer."""
+    ledger, now, today = context.ledger, context.now(), context.now().date()
+    trades = bookkeeping.open_trades(ledger)
+    view = EntryView(
+        now=now,
+        day=timetable(today, context.config),
+        trading_enabled=ledger.state.is_trading(),
+        trading_reason=ledger.state.trading_reason(),
+        trades_today=ledger.trades.count_filled(today),
+        unfinished=_unfinished_by(ledger),
+        daily_pnl=bookkeeping.pnl_of_day(ledger, today, [None for _ in trades]),
+        asked_broker=False,
+        record=day_record(context, today),
+    )
+    checks = unanswered(entry_checks(view, context.limits, context.fees, context.price_limits))
+    if context.config.trading.mode == "sim" and context.clock is None:
+        checks = time_not_told(checks)
+    return Decision(
+        view, (*checks, second_look_not_needed(), margin_not_asked("the gateway did not answer")), None
     )
 
 
@@ -181,13 +205,18 @@ def _unfinished(job: ConnectedJob) -> str:
         return "The ledger was restored, and the account has not been compared with it since"
     if job.findings.unproven:
         return f"Ledger and broker disagree: {job.findings.unproven[0]}"
-    for unread in job.ledger.trades.unreadable.values():
-        return str(unread)
     if job.snapshot.completed_orders is None:
         return "The broker's completed orders are not known"
-    for matter in job.ledger.matters.open():
+    return _unfinished_by(job.ledger)
+
+
+def _unfinished_by(ledger: Ledger) -> str:
+    """As `_unfinished`, as far as the ledger alone knows."""
+    for unread in ledger.trades.unreadable.values():
+        return str(unread)
+    for matter in ledger.matters.open():
         return f"A matter for a human is open: {matter.text}"
-    for trade in bookkeeping.open_trades(job.ledger):
+    for trade in bookkeeping.open_trades(ledger):
         if trade.state.entry_interrupted or trade.state.is_unproven:
             return f"Trade {trade.id} is {trade.status.lower()}: {trade.note or 'not in order'}"
     return ""
@@ -197,7 +226,11 @@ def _unfinished(job: ConnectedJob) -> str:
 
 
 def entry_result(
-    context: JobContext, decision: Decision, outcome: EntryOutcome, at: datetime, trade: Trade | None = None
+    context: JobContext,
+    decision: Decision,
+    outcome: EntryOutcome | None,
+    at: datetime,
+    trade: Trade | None = None,
 ) -> EnterResult:
     """What was decided, and what it came to; `trade`: the one that was begun."""
     market = decision.view.market

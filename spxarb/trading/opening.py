@@ -45,7 +45,7 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
     Raises ConfigError when the configuration is invalid, but for verbs that leave positions while there are
     any; RefusedError when the ledger cannot be used.
     """
-    config, problem = _configuration(command, config_file)
+    config, problem = configuration(command, config_file)
     os.umask(0o077)
     logs.setup(config, makes_file=command not in READERS)
     for text in (*config.overruled, *config.advice):
@@ -161,7 +161,7 @@ def _begin(context: JobContext, arguments: Sequence[str]) -> int:
     return begin(context.now())
 
 
-def _configuration(command: str, config_file: Path | None) -> tuple[Config, str]:
+def configuration(command: str, config_file: Path | None) -> tuple[Config, str]:
     """The configuration in force; with an invalid one, that of the oldest open trade, and what is wrong.
 
     A file that was found and holds no setting is as good as none, unless a trade is open: then one is lost.

@@ -123,8 +123,8 @@ def test_close_all_asks_and_where_nobody_can_answer_nothing_is_done(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("answer", ["n\n", "\n", "\x04", "Ctrl-C"])
-def test_close_all_takes_anything_but_yes_for_no(tmp_path, answer):
+@pytest.mark.parametrize("answer", ["n\n", "\n", "\x04", "yes\n", "YES!\n", "\udcff\n", "Ctrl-C"])
+def test_close_all_takes_anything_but_yes_in_capitals_for_no(tmp_path, answer):
     master, slave = pty.openpty()
     try:
         running = subprocess.Popen(
@@ -135,18 +135,24 @@ def test_close_all_takes_anything_but_yes_for_no(tmp_path, answer):
             cwd=tmp_path,
             env=lonely(tmp_path),
         )
-        asked = os.read(running.stderr.fileno(), 1000)
+        asked = b""
+        while not asked.endswith(b"to go on: "):
+            asked += os.read(running.stderr.fileno(), 1000)
         if answer == "Ctrl-C":
             running.send_signal(signal.SIGINT)
         else:
-            os.write(master, answer.encode())
+            os.write(master, answer.encode(errors="surrogateescape"))
         out, err = running.communicate(timeout=60)
     finally:
         os.close(master)
         os.close(slave)
-    assert asked.endswith(b"stop trading? [y/N] ")
-    assert (running.returncode, out) == (2, b"")
-    assert err == b"spxarb: not confirmed; nothing was changed.\n"
+    assert asked.endswith(b"now, and stop trading? Type YES to go on: ")
+    if answer == "Ctrl-C":
+        assert (running.returncode, out) == (130, b"")
+        assert err == b"\nspxarb close-all: interrupted by Ctrl-C; nothing was changed.\n"
+    else:
+        assert (running.returncode, out) == (2, b"")
+        assert err == b"spxarb: not confirmed; nothing was changed.\n"
     assert list(tmp_path.iterdir()) == []
 
 

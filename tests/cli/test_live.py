@@ -155,4 +155,4 @@ def test_the_tables_of_risk_stand_below_the_frame(capsys):
     )
     assert live.watch(looks(look(risk=RiskResult((), (row,))))) == 0
     out, _ = capsys.readouterr()
-    assert out.index("Recent Trades") < out.index("P&L of all that is open") < out.index("-20.00")
+    assert out.index("Recent Trades") < out.index("P&L of all that is open") < out.index("20.00")

@@ -131,7 +131,7 @@ def full(**more: object) -> StatusResult:
 
 def drawn(result: StatusResult, width: int) -> list[str]:
     paper = Console(file=io.StringIO(), width=width, markup=False, highlight=False, emoji=False)
-    paper.print(view.group(screen(result)))
+    paper.print(view.group(screen(result), width))
     assert isinstance(paper.file, io.StringIO)
     return [line.rstrip() for line in paper.file.getvalue().splitlines()]
 

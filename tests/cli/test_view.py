@@ -17,8 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxarb.cli import reading, screens, shapes, view
-from spxarb.cli.blocks import sparkline
+from spxarb.cli import blocks, reading, screens, shapes, view
 from spxarb.core.model import NEW_YORK, Check, ExitReason, LegName, Side, TradeStatus
 from spxarb.core.plain import plain
 from spxarb.core.result import RESULT_TYPES, Result, result_type
@@ -304,12 +303,42 @@ def test_enter_shows_why_not_what_and_the_truth_beside_the_credit(capsys):
         ),
     )
     assert (err, code) == ("", 0)
-    assert "No entry: net_credit" in out
-    assert line_with(out, "too little") == ["net_credit", "NO", "389.12", "400", "too", "little"]
-    assert line_with(out, "not asked") == ["margin", "–", "–", "–", "not", "asked"]
-    assert line_with(out, "SPXW") == ["BUY", "1", "SPXW", "2026-02-13", "6800", "C", "17.80", "17.90", "–"]
-    for text in ("+389.12", "9.70", "-40.20", "-518.00", "No edge"):
+    assert out.splitlines()[1] == "No entry: credit $389.12, at least $400.00 wanted"
+    assert out.splitlines()[2] == "0 of 1 checks passed, 1 not evaluated."
+    assert line_with(out, "too little") == ["NO", "net_credit", "too", "little"]
+    assert line_with(out, "margin") == ["Not", "asked", "after", "that:", "margin."]
+    call = ["SPXW", "2026-02-13", "6800", "C"]
+    assert line_with(out, "SPXW") == ["BUY", "1", *call, "bid", "17.80", "ask", "17.90"]
+    for text in ("Credit $389.12", "mismatch 9.70 points", "edge -$40.20", "worst case -$518.00"):
         assert text in out
+    fair = "No edge: the credit of $389.12 is $40.20 worse than the credit of $429.32 that is fair for these"
+    assert fair in out
+
+
+def test_a_credit_whose_worst_case_is_a_loss_is_not_shown_as_good():
+    for worst, style in ((Decimal(-518), "bold"), (Decimal(0), "green"), (None, "bold")):
+        entered = result("enter", outcome=EntryOutcome.ENTERED, trade_id=3, risk=Risk(worst_case=worst))
+        assert screens.screen(entered)[1].style == style
+
+
+def test_a_dry_run_outside_the_window_says_so_first_and_then_what_the_market_says():
+    late = Check("time_window", False, "11:20:00", "09:35-10:00", "It is 11:20:00, outside the window.")
+    poor = Check("net_credit", False, Decimal("-41.8"), 400, "The spread would bring -$41.80.")
+    good = Check("net_credit", True, Decimal(450), 400, "The spread would bring $450.00.")
+    for check, credit, said in (
+        (poor, "-41.8", "But for the time: no entry either: credit -$41.80, at least $400.00 wanted"),
+        (good, "450", "But for the time: would enter for a credit of $450.00"),
+    ):
+        dry = result(
+            "enter",
+            outcome=EntryOutcome.DRY_RUN,
+            would=Verdict.SKIP,
+            checks=(late, check),
+            credit=EntryCredit(None, None, Decimal(credit)),
+        )
+        first, second = (line.text for line in screens.screen(dry)[1:3])
+        assert first == "Dry run, no entry now: it is 11:20:00, outside the window"
+        assert second == said
 
 
 def test_a_gain_is_called_a_gain_only_where_there_is_an_edge(capsys):
@@ -317,21 +346,25 @@ def test_a_gain_is_called_a_gain_only_where_there_is_an_edge(capsys):
     out, _, _ = shown(capsys, entered)
     assert "Entered: trade 3" in out
     assert "No edge" not in out
-    assert "12.00 dollars are more than" in out
+    assert "Edge: $12.00." in out
 
 
 def test_a_missing_price_is_a_dash_and_never_a_zero(capsys):
     out, _, _ = shown(capsys, result("monitor", positions=(managed(Action.HELD),)))
-    assert line_with(out, "ACTIVE")[5:7] == ["+448.10", "–"]
+    assert line_with(out, "ACTIVE")[2:4] == ["–", "$448.10"]
+    assert "P&L not known" in out
     out, _, _ = shown(capsys, result("status", market=MarketResult(spx_price=Decimal(6800))))
     assert line_with(out, "SPY")[-1] != "0.00"
     assert "0.00" not in out.replace("6,800.00", "")
 
 
 def test_a_profit_and_loss_of_nothing_is_a_zero_without_a_sign():
-    assert screens.money(0.0) == screens.money(-0.001) == "0.00"
-    assert screens.money(-1234.5) == ("-1,234.50", "red")
-    assert screens.money(None) == "–"
+    assert blocks.money(0.0) == blocks.money(-0.001) == "$0.00"
+    assert blocks.money(-1234.5) == ("-$1,234.50", "bold red")
+    assert blocks.money(1234.5) == ("+$1,234.50", "green")
+    assert blocks.money(None) == blocks.dollars(None) == "–"
+    assert blocks.dollars(-0.001) == "$0.00"
+    assert blocks.dollars(Decimal("-1234.5")) == "-$1,234.50"
 
 
 def test_what_could_not_be_closed_and_what_is_left_to_settlement_stands_out(capsys):
@@ -343,30 +376,35 @@ def test_what_could_not_be_closed_and_what_is_left_to_settlement_stands_out(caps
         capsys, result("close-all", code=6, error="not closed", positions=positions, flat=False)
     )
     assert "failed" in out
-    assert line_with(out, "closed")[-1] == "SPX"
-    assert "Not seen flat." in out
+    assert "left to settlement" in out
+    assert out.splitlines()[1] == "Not seen flat."
+    assert out.splitlines()[2] == "NOT closed: trade 3 (TIME); closed: trade 3 (TIME)"
     assert (err, code) == ("spxarb close-all: not closed\n", 6)
 
 
-def test_monitor_names_the_differences_and_says_when_there_are_none(capsys):
-    out, _, _ = shown(capsys, result("monitor", reconciliation=("an order nobody sent",)))
+def test_monitor_names_the_differences_and_says_that_there_are_none_only_where_the_broker_was_asked(capsys):
+    out, _, _ = shown(capsys, result("monitor", asked_broker=True, reconciliation=("an order nobody sent",)))
+    assert "Differences between ledger and broker" in out
     assert "an order nobody sent" in out
+    out, _, _ = shown(capsys, result("monitor", asked_broker=True))
+    assert "Ledger and broker: no differences." in out
     out, _, _ = shown(capsys, result("monitor"))
-    assert "Differences between ledger and broker: none" in out
+    assert "ifferences" not in out
+    assert "by the ledger alone" in out
 
 
 def test_a_settled_day_is_provisional_until_the_next_morning(capsys):
     day = DayRow(date="2026-02-13", trades_count=1, net_pnl=-3.1)
     out, _, _ = shown(capsys, result("settle", summary=day, provisional=True))
     assert "Provisional" in out
-    assert "-3.10" in out
+    assert out.splitlines()[1] == "Provisional: 2026-02-13, 1 trade, net -$3.10."
     out, _, _ = shown(capsys, result("settle", summary=day, provisional=False))
-    assert "Final." in out
+    assert out.splitlines()[1] == "Final: 2026-02-13, 1 trade, net -$3.10."
 
 
 @pytest.mark.parametrize(("values", "bars"), [([1.0, 1.0], "▁▁"), ([-10, 60, 25], "▁█▅"), ([5], "▁")])
 def test_the_line_of_bars_reaches_from_least_to_greatest(values, bars):
-    assert sparkline(values) == bars
+    assert blocks.sparkline(values) == bars
 
 
 @given(st.text())
@@ -464,6 +502,15 @@ def test_a_full_disk_is_told_in_one_line_and_hides_no_worse_code(code, exit_code
         done = process(full, code=code)
     assert done.returncode == exit_code
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "width"),
+    [("100", 100), ("0", 160), ("-5", 160), ("wide", 160), ("", 160), ("9" * 5000, 160), ("3", 40)],
+)
+def test_what_columns_says_is_obeyed_where_it_makes_sense(monkeypatch, told, width):
+    monkeypatch.setenv("COLUMNS", told)
+    assert view.screen_width() == width
 
 
 def test_a_terminal_that_knows_few_letters_gets_what_it_can_show():

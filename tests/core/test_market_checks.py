@@ -380,7 +380,7 @@ def test_a_credit_beyond_mismatch_and_model_is_first_a_fault_of_the_data():
     assert plausible(VIEW, max_unexplained_credit=dec("44.89")).ok is False
     dear = plausible(but(spy_quote=quote("3.30", "3.32")))
     assert dear.ok is False
-    assert dear.message.endswith("are more than $750.00: first a fault of the data.")
+    assert dear.message.endswith(", more than $750.00: first a fault of the data.")
 
 
 def test_a_credit_that_cannot_be_explained_for_want_of_quotes_is_no_yes():

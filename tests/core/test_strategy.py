@@ -298,7 +298,10 @@ def test_each_check_says_what_it_found_in_one_sentence():
         "The SPX call is $0.20 wide, within $0.50.",
         "The SPY call is $0.02 wide, within $0.05.",
         "The spread would bring $488.20 net of $11.80 commissions, at least $400.00.",
-        ("The mismatch of the strikes explains $443.30 of the credit; the other $44.90 are within $750.00."),
+        (
+            "The credit of $488.20 is $44.90 better than the credit of $443.30 that is fair for these strikes, "
+            "within $750.00."
+        ),
     ]
 
 

@@ -55,7 +55,9 @@ def test_monitor_asks_the_account_once_a_day_though_nothing_is_open(stage):
     asked = len(stage.sim.control.book()["fills"])
     gone(stage)
     quiet = stage.run("monitor")
-    assert (quiet.code, quiet["notes"], asked) == (0, ["Nothing is open."], 0)
+    note = f"Nothing is open in the ledger {stage.database}; the broker was not asked."
+    assert (quiet.code, quiet["notes"], asked) == (0, [note], 0)
+    assert quiet["asked_broker"] is False
     (row,) = stage.sql("SELECT count(account_seen) AS looks FROM runs")
     assert row == {"looks": 1}
 

@@ -963,6 +963,7 @@ def test_close_all_without_a_gateway_does_not_call_the_account_flat(tmp_path, wo
     done = stage.run("close-all", *words)
     assert_fits(done.json, CLOSE_ALL | {"mode": mode, "positions": [], "flat": None, "asked_broker": False})
     assert done.code == 4
+    assert ("Entries are stopped until `spxarb start`." in done["error"]) is (words == ("--yes",))
     assert stage.sql("SELECT is_trading FROM system_state") == [{"is_trading": int(words == ("--dry-run",))}]
 
 

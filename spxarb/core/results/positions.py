@@ -86,6 +86,8 @@ class MonitorResult(Result):
     """The open spreads, and what was done with each."""
 
     positions: tuple[ManagedPosition, ...] = ()
+    asked_broker: bool = False
+    """Whether the broker was asked: only then do no differences mean that there are none."""
     reconciliation: tuple[str, ...] = ()
     """Differences found between ledger and broker, a sentence each; empty when there were none."""
 
@@ -100,3 +102,37 @@ class CloseAllResult(Result):
     asked_broker: bool = False
     reconciliation: tuple[str, ...] = ()
     """Differences found between ledger and broker, a sentence each; empty when there were none."""
+
+
+# --- before close-all acts ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class OpenSpread:
+    """An open spread as the ledger has it; dollars, strikes as in `PositionResult`."""
+
+    trade_id: int
+    spx_strike: Decimal | None
+    spy_strike: Decimal | None
+    entry_credit: Decimal | None
+    pnl: Decimal | None
+    """Of the newest mark; null where there is none, or where a price was missing in it."""
+    marked_at: datetime | None
+    age_seconds: float | None
+    """Of that mark, by the clock of the command; null without one."""
+    left_alone: str
+    """Why `close-all` will not trade it, a phrase; empty where it will."""
+
+
+@dataclass(frozen=True)
+class ClosingPreview:
+    """What `close-all` tells before it asks: by configuration and ledger alone, nobody was asked."""
+
+    mode: str
+    account: str | None
+    ledger: str
+    spreads: tuple[OpenSpread, ...]
+    way: str
+    """How it will leave, a phrase."""
+    doubt: str = ""
+    """Why the ledger could not be read, or what is wrong with the configuration; empty for nothing."""

@@ -1,0 +1,121 @@
+"""Every screen of every command fits its terminal: nothing is cut, and no number, date or word is broken."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from screen_samples import SAMPLES, TALL
+
+from spxarb.cli.blocks import DASH, Beside, Facts, Fitted, Grid, Line, Pairs
+from spxarb.cli.layout import LONG, columns_of, lines, text_of, wrapped
+from spxarb.cli.screens import screen
+from spxarb.core.result import RESULT_TYPES
+
+WIDTHS = (80, 100, 120)
+HEIGHT = 24
+
+
+def drawn(name: str, width: int) -> list[str]:
+    return [text_of(line) for line in lines(screen(SAMPLES[name]), width)]
+
+
+def texts(block) -> list[str]:
+    """Every text of a block, as it should be read."""
+    match block:
+        case Line():
+            return block.text.split("\n")
+        case Facts():
+            return [text for name, cell in block.facts for text in (name, plain(cell))]
+        case Grid():
+            kept = []
+            for place, head in enumerate(block.columns):
+                cells = [plain(row[place]) for row in block.rows]
+                prose = not head.startswith(">") and any(len(cell) > LONG for cell in cells)
+                cells = [cell for cell in cells if cell != DASH or not head.startswith("?")]
+                kept += [*([] if prose or not cells else [head.lstrip("?>")]), *cells]
+            return [block.title, *kept]
+        case Pairs():
+            return [block.title, *(text for name, cell in block.rows for text in (name, plain(cell)))]
+        case Beside():
+            return [text for pairs in block.blocks for text in texts(pairs)]
+        case Fitted():  # it makes its own lines: test_status_screens.py looks at them
+            return []
+
+
+def plain(cell) -> str:
+    return cell if isinstance(cell, str) else cell[0]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", SAMPLES)
+def test_no_line_is_too_long_and_nothing_is_cut(name, width):
+    found = drawn(name, width)
+    assert max(map(columns_of, found)) <= width
+    assert "…" not in "".join(found)
+    assert "..." not in "".join(found)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", SAMPLES)
+def test_no_number_date_or_word_is_broken(name, width):
+    shown = set(" ".join(drawn(name, width)).split())
+    wanted = {word for block in screen(SAMPLES[name]) for text in texts(block) for word in text.split()}
+    assert wanted - shown == set()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", SAMPLES)
+def test_no_short_cell_is_split(name, width):
+    """A strike, a sum, a time with its date stand in one line, wherever the table has no room for them."""
+    found = drawn(name, width)
+    for block in screen(SAMPLES[name]):
+        cells = [] if isinstance(block, Line) else [text for text in texts(block) if len(text) <= LONG]
+        heads = {head.lstrip("?>") for head in block.columns} if isinstance(block, Grid) else set()
+        for cell in set(cells) - heads:
+            assert any(cell in line for line in found), f"{cell!r} is split"
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLES.keys() - TALL))
+def test_a_screen_of_two_spreads_fits_a_terminal_of_24_lines(name):
+    assert len(drawn(name, 80)) < HEIGHT  # the prompt takes the last
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLES.keys() - TALL))
+def test_a_wider_terminal_never_takes_more_lines(name):
+    tall = [len(drawn(name, width)) for width in WIDTHS]
+    assert tall == sorted(tall, reverse=True)
+
+
+@given(st.text(st.sampled_from("ab 1.\n字e\u0301"), max_size=60), st.integers(4, 20))
+def test_text_of_any_kind_fits_any_width_and_loses_nothing(text, width):
+    found = wrapped(text, width)
+    assert max(map(columns_of, found)) <= width
+    assert "".join("".join(found).split()) == "".join(text.split())
+    if columns_of(text) <= width and "\n" not in text:
+        assert found == [text]
+
+
+def test_blanks_between_words_stay_where_a_line_goes_on_in_another():
+    assert wrapped("09:35  enter    entered trade 1", 24) == ["09:35  enter    entered", "trade 1"]
+    assert wrapped("  a long line", 8) == ["  a long", "  line"]
+    assert wrapped("spread\N{NO-BREAK SPACE}$0.30, ratio\N{NO-BREAK SPACE}10", 16) == [
+        "spread $0.30,",
+        "ratio 10",
+    ]
+
+
+def test_a_table_that_is_too_wide_keeps_its_first_columns_and_tells_the_others_below():
+    table = Grid("", ("id", ">sum", "?why", "?never"), [["1", "$1,234.56", "TIME", DASH]])
+    assert [text_of(line) for line in lines([table], 14)] == [
+        "id        sum",
+        "─────────────",
+        "1   $1,234.56",
+        "  why TIME",
+    ]
+
+
+def test_every_command_has_its_samples():
+    assert {re.split(r"[ ,]", name)[0] for name in SAMPLES} == set(RESULT_TYPES)
