@@ -38,6 +38,15 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Hanging:
+    """A line whose text goes on below itself, and not below its head, where the width does not suffice."""
+
+    head: str
+    text: str
+    style: str = ""
+
+
+@dataclass(frozen=True)
 class Grid:
     """A table; a leading > in a column's name aligns it to the right."""
 
@@ -61,7 +70,7 @@ class Beside:
     blocks: tuple[Pairs, ...]
 
 
-Block = Line | Grid | Pairs | Beside
+Block = Line | Hanging | Grid | Pairs | Beside
 
 
 # --- cells ----------------------------------------------------------------------------------------

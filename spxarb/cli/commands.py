@@ -15,8 +15,8 @@ import typer
 
 from spxarb import __version__, interruption
 from spxarb.cli import reading, view
-from spxarb.cli.calls import confirm, run, serve_until_stopped
-from spxarb.cli.options import AsJson, CommandLine, ConfigFile, DryRun, call_of, day_option
+from spxarb.cli.calls import confirm, log_failure, run, serve_until_stopped
+from spxarb.cli.options import AsJson, CommandLine, ConfigFile, DryRun, call_of, config_named, day_option
 from spxarb.cli.values import Margin, clock_time
 from spxarb.cli.wrong_use import WRONG_USE, wrong
 from spxarb.errors import Exit, UsageError, as_failure
@@ -361,18 +361,24 @@ def _main(given: Sequence[str]) -> int:
     try:
         code = tree(given).main(given, prog_name="spxarb", standalone_mode=False, obj=tuple(given))
     except UsageError as error:
-        view.complain(str(error))
-        return Exit.USAGE
+        return _failed(given, Exit.USAGE, str(error))
     except WRONG_USE as error:
-        view.complain(wrong(error))
-        return Exit.USAGE
+        return _failed(given, Exit.USAGE, wrong(error))
     except (typer.Abort, KeyboardInterrupt):  # the library makes an Abort of an interruption
-        view.complain("interrupted.")
-        return (interruption.received() or interruption.of(KeyboardInterrupt())).exit_code
+        code = (interruption.received() or interruption.of(KeyboardInterrupt())).exit_code
+        return _failed(given, code, "interrupted.")
     except Exception as error:  # noqa: BLE001 -- the last door: whatever it is, one line tells it
-        view.complain(str(as_failure(error)))
-        return Exit.BUG
+        return _failed(given, Exit.BUG, str(as_failure(error)))
     return int(code or 0)
+
+
+def _failed(given: Sequence[str], code: int, said: str) -> int:
+    """One line on stderr, and one in the log if there is one; a command that is none has no log."""
+    view.complain(said)
+    known = {_name(command) for command in app.registered_commands}
+    if _first(given) in known:
+        log_failure(_first(given), code, said, config_named(given))
+    return code
 
 
 def tree(words: Sequence[str] = ()) -> Any:

@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
-from spxarb.cli.blocks import BAD, HEAD, Beside, Block, Cell, Grid, Line, Pairs
+from spxarb.cli.blocks import BAD, HEAD, Beside, Block, Cell, Grid, Hanging, Line, Pairs
 from spxarb.cli.screens import screen
 from spxarb.cli.shapes import as_csv, as_json
 
@@ -82,7 +82,12 @@ def say(line: str, *, stderr: bool = False) -> None:
 
 def complain(sentence: str, command: str = "") -> None:
     """The one line on stderr that every exit but 0 has."""
-    say(f"spxarb {command}".rstrip() + ": " + " ".join(sentence.split()), stderr=True)
+    line = f"spxarb {command}".rstrip() + ": " + " ".join(sentence.split())
+    if "JOURNAL_STREAM" in os.environ:
+        from spxarb import logs  # noqa: PLC0415 -- only a job of systemd's needs it
+
+        line = logs.for_the_journal(line) if logs.stderr_is_the_journal() else line
+    say(line, stderr=True)
 
 
 def ask(question: str) -> bool | None:
@@ -202,15 +207,20 @@ def _plain(blocks: Sequence[Block]) -> str | None:
     if _is_terminal(sys.stdout) or any(os.environ.get(name) for name in RICH_VARIABLES):
         return None
     lines: list[str] = []
+    whole: list[str] = []
     for block in blocks:
         match block:
             case Line():
                 lines += _clean(block.text).split("\n")
+            case Hanging():
+                lines.append(_clean(block.head + block.text))
+                whole.append(lines[-1])
             case Grid() if not block.rows:
                 lines += _clean(_empty(block)).split("\n")
             case _:
                 return None
-    if any(len(line) > PIPE_WIDTH // 2 for line in lines):  # a character is at most two columns wide
+    # A character is at most two columns wide. For `grep` a line that hangs stays one, however long.
+    if any(len(line) > PIPE_WIDTH // 2 for line in lines if line not in whole):
         return None
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
@@ -229,6 +239,8 @@ def _block(block: Block) -> RenderableType:
     match block:
         case Line():
             return _text((block.text, block.style))
+        case Hanging():
+            return _hanging(block)
         case Grid():
             return _grid(block)
         case Pairs():
@@ -244,6 +256,16 @@ def _text(cell: Cell) -> Text:
 
     text, style = (cell, "") if isinstance(cell, str) else cell
     return Text(_clean(text), style=style, overflow="fold")
+
+
+def _hanging(line: Hanging) -> RenderableType:
+    from rich.table import Table  # noqa: PLC0415 -- only where it is drawn
+
+    table = Table.grid()
+    table.add_column(no_wrap=True)
+    table.add_column()
+    table.add_row(_text(line.head), _text((line.text, line.style)))
+    return table
 
 
 def _grid(grid: Grid) -> RenderableType:

@@ -67,6 +67,10 @@ def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
 
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
 def _as_json_number(value: Decimal) -> float | int:
     return int(value) if value == value.to_integral_value() else float(value)
 
@@ -331,6 +335,9 @@ class LoggingSettings(Section):
 
     level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = (
         Field(default="INFO", description="Lowest severity that is logged.")
+    )
+    format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = Field(
+        default="text", description="Log lines as text, or as one JSON object each."
     )
     console: bool = Field(default=True, description="Log to stderr.")
     file: bool = Field(default=True, description="Log to a file.")

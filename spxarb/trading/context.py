@@ -32,7 +32,7 @@ from spxarb.errors import (
     worst,
 )
 from spxarb.lock import job_lock
-from spxarb.trading import bookkeeping
+from spxarb.trading import bookkeeping, run_lines
 from spxarb.trading.waits import WaitClock
 
 if TYPE_CHECKING:
@@ -313,6 +313,7 @@ class JobContext:
         found, notes = [*errors, *self.failures], list(notes)
         self.failures = []
         if decided:
+            run_lines.decided(self.command, {**result.own(), "notes": notes}, dry_run=dry_run)
             with self._failures_into(found):
                 self._record_decision(result, [*result.notes, *notes], dry_run=dry_run)
         if daily_pnl is not None and not dry_run:

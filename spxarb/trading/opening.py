@@ -27,6 +27,7 @@ from spxarb.errors import ConfigError, HumanNeededError, RefusedError, SpxarbErr
 from spxarb.ledger.elsewhere import other_ledgers
 from spxarb.ledger.ledger import Ledger
 from spxarb.lock import terminate_holder
+from spxarb.trading import run_lines
 from spxarb.trading.context import EXITS, GRACE_SECONDS, READERS, WRITERS, JobContext, stored_config, title_of
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
     """
     config, problem = _configuration(command, config_file)
     os.umask(0o077)
-    logs.setup(config)
+    logs.setup(config, makes_file=command not in READERS)
     try:
         with ExitStack() as stack:
             try:
@@ -55,10 +56,12 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
                 context = JobContext(command, config, ledger, 0, problem)
                 if command not in READERS:
                     context.run_id = _begin(context, arguments)
+                run_lines.began(command, config, context.run_id, arguments)
                 context.open_at_start = tuple(ledger.trades.open())
                 context.elsewhere = _elsewhere(config, ledger)
             except Exception as error:
                 alarm = _alarm(command, config, error)
+                run_lines.refused(command, alarm or as_failure(error))
                 if alarm is None:
                     raise
                 raise alarm from error
