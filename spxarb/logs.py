@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import stat
 import sys
 import threading
@@ -39,7 +38,6 @@ FILE_BYTES = 5_000_000
 FILE_COPIES = 5
 QUEUED_LINES = 2000
 """Lines that wait for one place at the most; the next ones are left out and counted."""
-SHORTEST_SECRET = 6
 FLUSH_SECONDS = 2.0
 """How long the end of a command waits for what is queued, and for its one line on stderr."""
 LINE = "%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s"
@@ -115,18 +113,11 @@ def write_traceback(error: BaseException) -> None:
 
 def secrets_of(config: Config) -> list[str]:
     """What the configuration holds that nothing may show: the addresses of alerts, whole and in parts."""
-    return secret_parts(config.notify_url.get_secret_value()) if config.notify_url else []
+    if config.notify_url is None:
+        return []
+    from spxarb.channels import secret_parts  # noqa: PLC0415 -- only a secret needs it
 
-
-def secret_parts(addresses: str) -> list[str]:
-    """URLs, one or several, and what a library may tell of them: their passwords, keys and hosts.
-
-    Words of a few letters are in every text, and no secret.
-    """
-    found = set(addresses.split())
-    for address in tuple(found):
-        found |= set(re.split(r"[:/@?&=]+", address.partition("://")[2]))
-    return sorted((part for part in found if len(part) >= SHORTEST_SECRET), key=len, reverse=True)
+    return [part for url in config.notify_url.get_secret_value().split() for part in secret_parts(url)]
 
 
 def stderr_is_the_journal() -> bool:

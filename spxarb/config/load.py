@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from spxarb.config.file import Document, exists, read_document, read_env_file, text_as_value
-from spxarb.config.schema import SECTIONS, Sections, choices, every_key, expected, field_of, user_path
+from spxarb.config.schema import SECTIONS, Sections, choices, every_key, expected, field_of
+from spxarb.config.section import user_path
 from spxarb.core.sessions import CLOSE, OPEN
 from spxarb.errors import ConfigError
 
@@ -46,10 +47,16 @@ ENVIRONMENT: dict[str, tuple[str, str]] = {
     "EMAIL_ADDRESS": ("notifications.email_address", "text"),
     "SPXARB_DATABASE": ("storage.database", "text"),
 }
-_PATHS = frozenset({"storage.database", "logging.path", "trading.blackout_file"})
+_PATHS = frozenset(
+    {
+        *("storage.database", "logging.path", "trading.blackout_file"),
+        *("notifications.smtp_password_file", "notifications.urls_file"),
+    }
+)
 NO_SETTING = "it holds no setting (it is empty, or all of it is comments)"
 CONFIG_VARIABLE = "SPXARB_CONFIG"
 NOTIFY_VARIABLE = "SPXARB_NOTIFY_URL"
+CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
 WAIT_VARIABLE = "SPXARB_WAIT_SCALE"
 FLEX_TOKEN_VARIABLE = "SPXARB_FLEX_TOKEN"  # noqa: S105 -- its name alone
 FLEX_QUERY_VARIABLE = "SPXARB_FLEX_QUERY_ID"
@@ -80,6 +87,9 @@ class Config(Sections):
     )
     notify_url: SecretStr | None = Field(
         default=None, exclude=True, description="$SPXARB_NOTIFY_URL, a secret."
+    )
+    credentials: Path | None = Field(
+        default=None, exclude=True, description="$CREDENTIALS_DIRECTORY, where systemd puts secrets."
     )
     flex: FlexAccess | None = Field(
         default=None, exclude=True, description="$SPXARB_FLEX_TOKEN, a secret, and $SPXARB_FLEX_QUERY_ID."
@@ -243,6 +253,7 @@ def _read(
         state_directory=Path(state) if state else None,
         wait_scale=scale,
         notify_url=SecretStr(text[NOTIFY_VARIABLE]) if text.get(NOTIFY_VARIABLE) else None,
+        credentials=Path(real[CREDENTIALS_VARIABLE]) if real.get(CREDENTIALS_VARIABLE) else None,
         flex=_flex(text, real, file),
     )
     problems = [*file_problems, *env_problems, *value_problems, *scale_problems]
@@ -454,10 +465,17 @@ def _rules(config: Config) -> Iterator[tuple[tuple[str, ...], bool, str]]:
         not _is_loopback(config.dashboard.host),
         f"dashboard.host {_show(config.dashboard.host)} must be a loopback address such as 127.0.0.1",
     )
+    addressed = notify.email_address or notify.urls_file or config.notify_url or config.credentials
     yield (
         ("notifications.email_enabled", "notifications.email_address"),
-        notify.email_enabled and notify.email_address is None and config.notify_url is None,
+        notify.email_enabled and not addressed,
         f"notifications.email_address (or {NOTIFY_VARIABLE}) must be set when email_enabled is true",
+    )
+    host = notify.smtp_host or "localhost"
+    yield (
+        ("notifications.smtp_user", "notifications.smtp_security"),
+        notify.smtp_user is not None and notify.smtp_security == "none" and not _is_loopback(host),
+        f"notifications.smtp_security must be starttls or tls where a password goes to {host}",
     )
     both = sorted(set(config.calendar.closed) & set(config.calendar.early_close))
     yield (

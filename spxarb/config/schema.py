@@ -6,13 +6,15 @@ Values are checked strictly: `port: "4002"` is text and not a number, `true` is 
 
 from __future__ import annotations
 
-import os
 from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from spxarb.config.notifications import NotificationsSettings
+from spxarb.config.section import FilePath, Section, Text
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -54,15 +56,6 @@ def _days(value: object) -> object:
     return tuple(_day(item) for item in value) if isinstance(value, list) else value
 
 
-def user_path(text: str) -> Path:
-    """A path with `~` expanded; without a home folder (a bare service account) it stays as it is."""
-    return Path(os.path.expanduser(text))  # noqa: PTH111 -- Path.expanduser raises there
-
-
-def _path(value: object) -> object:
-    return user_path(value) if isinstance(value, str) and value.strip() else value
-
-
 def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
@@ -83,14 +76,6 @@ Number = Annotated[Decimal, BeforeValidator(_number), PlainSerializer(_as_json_n
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 Clock = Annotated[time, BeforeValidator(_clock), PlainSerializer(_as_json_time, when_used="json")]
 Days = Annotated[tuple[date, ...], BeforeValidator(_days)]
-FilePath = Annotated[Path, BeforeValidator(_path)]
-Text = Annotated[str, Field(min_length=1)]
-
-
-class Section(BaseModel):
-    """One mapping of the file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class IbSettings(Section):
@@ -350,15 +335,6 @@ class StorageSettings(Section):
     database: FilePath | None = Field(
         default=None,
         description="Ledger file; null: trading.db in the mode's folder under the state folder.",
-    )
-
-
-class NotificationsSettings(Section):
-    """Alerts."""
-
-    email_enabled: bool = Field(default=False, description="Send alerts.")
-    email_address: Text | None = Field(
-        default=None, description="E-mail address for alerts, sent through the mail server on this machine."
     )
 
 

@@ -17,6 +17,7 @@ from spxarb.ledger.looks import Looks
 from spxarb.ledger.matters import Matters
 from spxarb.ledger.opening import exists
 from spxarb.ledger.orders import Orders
+from spxarb.ledger.outbox import Outbox
 from spxarb.ledger.runs import Runs
 from spxarb.ledger.settlements import Settlements
 from spxarb.ledger.state import TradingState
@@ -49,6 +50,7 @@ class Ledger:
         self.looks = Looks(file)
         self.history = History(file)
         self.stops = EntryStops(file)
+        self.outbox = Outbox(file)
 
     exists = staticmethod(exists)
 

@@ -284,6 +284,19 @@ _ALERTS = """CREATE TABLE alerts (
 )"""
 
 
+_OUTBOX = """CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    key TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    text TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    ways TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    tried_at TEXT NOT NULL,
+    failure TEXT NOT NULL
+)"""
+
+
 def first_tables(db: Database) -> None:
     """Version 1: the tables."""
     for script in (_TRADES, _DAYS, _ORDERS, _EXECUTIONS, _RUNS):
@@ -380,6 +393,11 @@ def price_states(db: Database) -> None:
     db.execute("ALTER TABLE marks ADD COLUMN states TEXT NOT NULL DEFAULT '[]'")
 
 
+def outbox(db: Database) -> None:
+    """Alerts that did not go out yet."""
+    db.execute(_OUTBOX)
+
+
 MIGRATIONS: list[Callable[[Database], None]] = [
     first_tables,
     overnight_positions,
@@ -394,5 +412,6 @@ MIGRATIONS: list[Callable[[Database], None]] = [
     greeks_and_alerts,
     entry_limits,
     price_states,
+    outbox,
 ]
 """The nth, counted from 1, turns version n - 1 into version n."""

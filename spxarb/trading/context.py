@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from spxarb.broker.clock import Clock
     from spxarb.core.fees import FeeSchedule
     from spxarb.core.limits import Limits, PriceLimits
+    from spxarb.core.notices import Notice
     from spxarb.core.records import Trade
     from spxarb.core.result import Mode, Result
     from spxarb.core.steps import Tactics
@@ -104,6 +105,7 @@ class JobContext:
     open_at_start: tuple[Trade, ...] = ()
     failures: list[SpxarbError] = field(default_factory=list)
     elsewhere: list[OtherLedger] = field(default_factory=list)
+    missed: list[Notice] = field(default_factory=list)
     _daily: list[str] = field(default_factory=list)
     sent: bool = False
     stopping: str = ""
@@ -333,6 +335,11 @@ class JobContext:
                 sentences = [result.error or "", *map(str, found)]
                 found += self._open_matters(sentences, result.at, keep=keep)
         told += self._told_elsewhere(found, result.at)
+        if self.run_id and not dry_run and self.config.notifications.missed_run:
+            from spxarb.trading import missed_runs  # noqa: PLC0415 -- it needs this module
+
+            with self._failures_into(found):
+                told += missed_runs.tell(self, self.now())
         if self.config.hollow and not self.problem:
             told.append(
                 f"The configuration {self.config.source} holds no setting: the defaults are in force."
@@ -383,14 +390,10 @@ class JobContext:
         rest = result.error or ""
         for text in self._daily:
             rest = rest.replace(text, "").strip()
-        sentences = [text for text in dict.fromkeys([rest if alarming else "", *self.alerts]) if text]
-        if sentences or self._daily:
+        if self.config.notifications.email_enabled:
             from spxarb.trading import alerts  # noqa: PLC0415 -- only an alert needs it
 
-            title = title_of(self.command, result.exit_code)
-            alerts.send(
-                self.config, self.ledger, title, sentences, self._daily, run=(self.run_id, self.now())
-            )
+            alerts.after(self, result, rest if alarming else "", self._daily)
         return result
 
     def _open_matters(self, told: Iterable[str], at: datetime, *, keep: bool) -> list[HumanNeededError]:
@@ -484,11 +487,6 @@ def limits_of(config: Config) -> Limits:
     names = Limits.__dataclass_fields__
     values = {**dict(config.trading), **dict(config.risk_management)}
     return Limits(**{name: value for name, value in values.items() if name in names})
-
-
-def title_of(command: str, exit_code: int) -> str:
-    """The subject of an alert."""
-    return f"spxarb {command}{': a human is needed now' if exit_code == Exit.HUMAN else ''}"
 
 
 def stored_config(trade: Trade, base: Config) -> Config:
