@@ -41,12 +41,15 @@ def test_a_mail_arrives_whole_at_every_address():
         config = mailing(
             box.port, email_address="me@example.com, you@example.com", smtp_from="desk@example.com"
         )
-        assert send(config, "spxarb enter: a spread was entered", "Credit −$41.80.\nSecond line.") is None
+        assert (
+            send(config, "spxarb enter: a spread was entered", "Credit \N{MINUS SIGN}$41.80.\nSecond line.")
+            is None
+        )
     (mail,) = box.mails
     assert (mail["Subject"], mail["From"]) == ("spxarb enter: a spread was entered", "desk@example.com")
     assert mail["Date"]
     assert mail["Message-ID"]
-    assert box.bodies == ["Credit −$41.80.\nSecond line.\n"]
+    assert box.bodies == ["Credit \N{MINUS SIGN}$41.80.\nSecond line.\n"]
     assert box.recipients == ["me@example.com", "you@example.com"]
 
 

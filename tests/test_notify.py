@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from spxarb import logs
-from spxarb.config.load import Config, load
 from spxarb.channels import channels
+from spxarb.config.load import Config, load
 from spxarb.notify import send, way
 
 # apprise imports modules that Python is about to drop

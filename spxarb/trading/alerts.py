@@ -8,16 +8,18 @@ or a ledger that cannot be written, keeps no alert of this run back.
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from spxarb import notify
 from spxarb.channels import channels
+from spxarb.config.load import MODES
 from spxarb.core.masking import masked_accounts
 from spxarb.core.model import NEW_YORK
 from spxarb.core.notices import EVER, NoticeKind, failure, human_needed, notices_of, subject, title_of
+from spxarb.errors import RefusedError
 from spxarb.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -60,12 +62,21 @@ def refused(command: str, config: Config, error: SpxarbError) -> None:
     if command not in REFUSED_TELLS or not config.notifications.email_enabled:
         return
     called, notices = (command, int(error.exit_code)), [failure(command, str(error))]
-    path, mode = config.database_path(), config.trading.mode
-    try:
-        with Ledger.open(path, mode=mode, read_only=not Ledger.exists(path)) as ledger:
-            send(config, ledger, called, notices)
-    except Exception:  # noqa: BLE001 -- it was told, or is now
-        send(config, None, called, notices)
+    with ExitStack() as stack:
+        ledger = None
+        with suppress(Exception):
+            ledger = _any_mode(config, stack)
+        send(config, ledger, called, notices)
+
+
+def _any_mode(config: Config, stack: ExitStack) -> Ledger | None:
+    """The ledger of the configuration, whose mode may be what is wrong there; None: there is none."""
+    path = config.database_path()
+    if Ledger.exists(path):
+        for mode in dict.fromkeys([config.trading.mode, *MODES]):
+            with suppress(RefusedError):
+                return stack.enter_context(Ledger.open(path, mode=mode))
+    return None
 
 
 def send(

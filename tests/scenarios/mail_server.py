@@ -33,13 +33,13 @@ class Mailbox:
     def bodies(self) -> list[str]:
         return [mail.get_content().replace("\r\n", "\n") for mail in self.mails]
 
-    async def handle_RCPT(self, server, session, envelope, address, options):
+    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802 -- the library calls it
         if self.refusing:
             return "550 nobody here"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server, session, envelope):
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802 -- likewise
         self.mails.append(message_from_bytes(envelope.content, policy=default))
         self.recipients += envelope.rcpt_tos
         return "250 taken"
