@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import stat
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -100,9 +101,12 @@ def _urls(config: Config) -> Iterator[Channel]:
             yield Channel(f"the addresses in {path}", problem=str(error))
             continue
         found += [line for line in lines if line and not line.startswith("#")]
-    for number, url in enumerate(dict.fromkeys(found), 1):
+    kinds: Counter[str] = Counter()
+    for url in dict.fromkeys(found):
         kind = url.partition("://")[0] if "://" in url else "address"
-        yield Channel(f"{kind} {number}", {"url": url}, secrets=tuple(secret_parts(url)))
+        kinds[kind] += 1
+        name = kind if kinds[kind] == 1 else f"{kind} {kinds[kind]}"
+        yield Channel(name, {"url": url}, secrets=tuple(secret_parts(url)))
 
 
 def _credential(config: Config, name: str) -> Path | None:

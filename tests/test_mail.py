@@ -131,8 +131,8 @@ def test_every_way_is_used_and_one_that_hangs_or_refuses_keeps_no_other(tmp_path
             assert time.monotonic() - began < 6
     assert box.bodies == ["x\n"]
     assert problem is not None
-    assert "json 1: no answer within 3 s" in problem
-    assert "mailto 2: " in problem
+    assert "json: no answer within 3 s" in problem
+    assert "mailto: " in problem
     assert "secret" not in problem + way(config)
 
 

@@ -191,8 +191,8 @@ def test_the_secret_address_wins_over_the_mail_address_unless_a_mail_server_is_n
     ((mail,), url) = channels(load(environ=both)), {"SPXARB_NOTIFY_URL": "json://h"}
     assert (mail.how["mail"]["host"], mail.how["mail"]["port"]) == ("localhost", 25)
     (only,) = channels(load(environ=both | url))
-    assert (only.name, only.how) == ("json 1", {"url": "json://h"})
-    assert way(load(None, both | url, {"notifications.smtp_host": "mail.x.org"})) == "me@example.com, json 1"
+    assert (only.name, only.how) == ("json", {"url": "json://h"})
+    assert way(load(None, both | url, {"notifications.smtp_host": "mail.x.org"})) == "me@example.com, json"
 
 
 # --- the log ---------------------------------------------------------------------------------------
