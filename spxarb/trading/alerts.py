@@ -18,7 +18,16 @@ from spxarb.channels import channels
 from spxarb.config.load import MODES
 from spxarb.core.masking import masked_accounts
 from spxarb.core.model import NEW_YORK
-from spxarb.core.notices import EVER, NoticeKind, failure, human_needed, notices_of, subject, title_of
+from spxarb.core.notices import (
+    EVER,
+    NoticeKind,
+    failure,
+    human_needed,
+    missed_run,
+    notices_of,
+    subject,
+    title_of,
+)
 from spxarb.errors import RefusedError
 from spxarb.ledger.ledger import Ledger
 
@@ -31,7 +40,6 @@ if TYPE_CHECKING:
     from spxarb.core.result import Result
     from spxarb.errors import SpxarbError
     from spxarb.ledger.outbox import Waiting
-    from spxarb.trading.context import JobContext
 
 log = logging.getLogger(__name__)
 
@@ -44,17 +52,28 @@ REFUSED_TELLS = frozenset({"enter", "monitor", "settle"})
 _ORDER = tuple(kind.value for kind in NoticeKind)
 
 
-def after(context: JobContext, result: Result, alarming: str, daily: Iterable[str]) -> None:
-    """Tell a human of what a command did, and what failed; `alarming` needs one now. Never raises."""
-    config = context.config
-    sentences = [text for text in dict.fromkeys([alarming, *context.alerts]) if text]
+def after(
+    config: Config,
+    ledger: Ledger,
+    result: Result,
+    run: tuple[int, datetime],
+    alarms: Sequence[str],
+    *,
+    daily: Iterable[str] = (),
+    missed: Iterable[str] = (),
+) -> None:
+    """Tell a human of what a command did, and what failed.
+
+    `alarms`: what needs a human, first what the command ended with, empty for nothing; `daily`: what is told
+    once a day; `missed`: jobs that never ran.
+    """
+    sentences = [text for text in dict.fromkeys(alarms) if text]
     notices = [*map(human_needed, sentences), *(human_needed(text, daily=True) for text in daily)]
     with suppress(Exception):  # what went well must not hide what did not
         own = notices_of(result)
-        notices += [notice for notice in own if not (alarming and notice.kind is NoticeKind.ERROR)]
-    notices += context.missed
-    run = (context.run_id, context.now())
-    send(config, context.ledger, (context.command, int(result.exit_code)), notices, run=run)
+        notices += [notice for notice in own if not (alarms[0] and notice.kind is NoticeKind.ERROR)]
+    notices += map(missed_run, missed)
+    send(config, ledger, (result.command, int(result.exit_code)), notices, run=run)
 
 
 def refused(command: str, config: Config, error: SpxarbError) -> None:

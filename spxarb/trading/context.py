@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from spxarb.broker.clock import Clock
     from spxarb.core.fees import FeeSchedule
     from spxarb.core.limits import Limits, PriceLimits
-    from spxarb.core.notices import Notice
     from spxarb.core.records import Trade
     from spxarb.core.result import Mode, Result
     from spxarb.core.steps import Tactics
@@ -105,7 +104,7 @@ class JobContext:
     open_at_start: tuple[Trade, ...] = ()
     failures: list[SpxarbError] = field(default_factory=list)
     elsewhere: list[OtherLedger] = field(default_factory=list)
-    missed: list[Notice] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
     _daily: list[str] = field(default_factory=list)
     sent: bool = False
     stopping: str = ""
@@ -336,10 +335,12 @@ class JobContext:
                 found += self._open_matters(sentences, result.at, keep=keep)
         told += self._told_elsewhere(found, result.at)
         if self.run_id and not dry_run and self.config.notifications.missed_run:
-            from spxarb.trading import missed_runs  # noqa: PLC0415 -- it needs this module
+            from spxarb.trading import missed_runs  # noqa: PLC0415 -- not needed by who only looks
 
             with self._failures_into(found):
-                told += missed_runs.tell(self, self.now())
+                run = self.command, self.run_id
+                self.missed += missed_runs.new(self.ledger, self.config, run, self.now(), self.open_at_start)
+                told += self.missed
         if self.config.hollow and not self.problem:
             told.append(
                 f"The configuration {self.config.source} holds no setting: the defaults are in force."
@@ -393,7 +394,8 @@ class JobContext:
         if self.config.notifications.email_enabled:
             from spxarb.trading import alerts  # noqa: PLC0415 -- only an alert needs it
 
-            alerts.after(self, result, rest if alarming else "", self._daily)
+            run, alarms = (self.run_id, self.now()), [rest if alarming else "", *self.alerts]
+            alerts.after(self.config, self.ledger, result, run, alarms, daily=self._daily, missed=self.missed)
         return result
 
     def _open_matters(self, told: Iterable[str], at: datetime, *, keep: bool) -> list[HumanNeededError]:

@@ -13,16 +13,17 @@ from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from spxarb.core.explanation import run_moment
-from spxarb.core.notices import missed_run
 from spxarb.core.sessions import CLOSE, EARLY_CLOSE, SATURDAY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from datetime import date
 
+    from spxarb.config.load import Config
     from spxarb.core.events import Row
+    from spxarb.core.records import Trade
     from spxarb.core.sessions import TradingDay
-    from spxarb.trading.context import JobContext
+    from spxarb.ledger.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
@@ -42,51 +43,56 @@ class _Run(NamedTuple):
     at: datetime
 
 
-def tell(context: JobContext, now: datetime) -> list[str]:
-    """Sentences about missed runs that no command has told yet; they are remembered as told, and alerted.
+def new(
+    ledger: Ledger, config: Config, run: tuple[str, int], now: datetime, held: Collection[Trade]
+) -> list[str]:
+    """Sentences about missed runs that no command has told yet; they are remembered as told.
 
+    `run`: this command and its id; `held`: the trades that were open when it began.
     Raises RefusedError when the ledger cannot be written or read.
     """
-    runs, told = _runs(context, now), context.ledger.runs.missed_told()
+    runs, told = _runs(ledger, config, run, now), ledger.runs.missed_told()
     found: dict[str, str] = {}
     sentences = []
     for job in ("enter", "monitor", "settle"):
-        day = _missed_day(context, job, runs, now)
+        day = _missed_day(ledger, config, job, runs, now)
         if day is not None and told.get(job) != day.day.isoformat():
             found[job] = day.day.isoformat()
             sentences.append(f"{job} did not run on {day.day}: it was due {_due_words(job, day)}.")
-    if (pause := _pause(context, runs, now)) is not None and told.get("pause") != pause[0].isoformat():
+    if (pause := _pause(runs, now) if held else None) is not None and told.get("pause") != pause[
+        0
+    ].isoformat():
         found["pause"] = pause[0].isoformat()
         sentences.append(
             f"monitor did not run between {pause[0]:%H:%M} and {pause[1]:%H:%M} on {pause[0]:%Y-%m-%d}, "
             "while a spread was open."
         )
     if found:
-        context.ledger.runs.remember_missed(told | found)
-        context.missed += map(missed_run, sentences)
+        ledger.runs.remember_missed(told | found)
         for text in sentences:
             log.warning("%s", text)
     return sentences
 
 
-def _runs(context: JobContext, now: datetime) -> list[_Run]:
+def _runs(ledger: Ledger, config: Config, run: tuple[str, int], now: datetime) -> list[_Run]:
     """The jobs of the last days by the market's clock, this command at `now`; dry runs do not count."""
-    rows = context.ledger.runs.of_jobs(now - timedelta(days=LOOK_BACK_DAYS))
-    earlier = [row for row in rows if row["id"] != context.run_id and _counts(context, row)]
-    runs = [_Run(row["command"], run_moment(row)) for row in earlier]
-    return [*runs, _Run(context.command, now)]
+    rows = ledger.runs.of_jobs(now - timedelta(days=LOOK_BACK_DAYS))
+    earlier = [row for row in rows if row["id"] != run[1] and _counts(config, row)]
+    return [*(_Run(row["command"], run_moment(row)) for row in earlier), _Run(run[0], now)]
 
 
-def _counts(context: JobContext, row: Row) -> bool:
+def _counts(config: Config, row: Row) -> bool:
     """A simulated day is not the machine's: a run that was told no time there has none."""
-    if context.config.trading.mode == "sim" and row["market_time"] is None:
+    if config.trading.mode == "sim" and row["market_time"] is None:
         return False
     return "--dry-run" not in json.loads(row["arguments"])
 
 
-def _missed_day(context: JobContext, job: str, runs: list[_Run], now: datetime) -> TradingDay | None:
+def _missed_day(
+    ledger: Ledger, config: Config, job: str, runs: list[_Run], now: datetime
+) -> TradingDay | None:
     """The newest day for which the job's time is over, where it did not run; None where it did."""
-    times = context.config.trading
+    times = config.trading
     begin, end = {
         "enter": (times.entry_time, times.entry_cutoff),
         "monitor": (times.entry_time, CLOSE),
@@ -94,13 +100,13 @@ def _missed_day(context: JobContext, job: str, runs: list[_Run], now: datetime) 
     }[job]
     if not any(run.at < now for run in runs[:-1]) or _ran(job, runs, _last_weekday(now, end), begin):
         return None
-    first = context.ledger.runs.first()
-    if first is None or not _counts(context, first):
+    first = ledger.runs.first()
+    if first is None or not _counts(config, first):
         return None
     from spxarb.trading.market_calendar import timetable  # noqa: PLC0415 -- only where a run seems missing
 
     for back in range(LOOK_BACK_DAYS):
-        day = timetable(now.date() - timedelta(days=back), context.config)
+        day = timetable(now.date() - timedelta(days=back), config)
         if day is None or now < _over(job, day):
             continue
         in_use = run_moment(first) < _begins(job, day)
@@ -146,9 +152,9 @@ def _due_words(job: str, day: TradingDay) -> str:
     return f"at {day.settle_at:%H:%M}" if job == "settle" else f"until {day.close:%H:%M}"
 
 
-def _pause(context: JobContext, runs: list[_Run], now: datetime) -> tuple[datetime, datetime] | None:
-    """From when to when a timer's `monitor` paused today, though a spread was open; None: it did not."""
-    if not context.open_at_start or not time(9, 30) <= now.time() <= CLOSE:
+def _pause(runs: list[_Run], now: datetime) -> tuple[datetime, datetime] | None:
+    """From when to when a timer's `monitor` paused today; None: it did not."""
+    if not time(9, 30) <= now.time() <= CLOSE:
         return None
     moments = [run.at for run in runs[:-1] if run.command == "monitor" and run.at.date() == now.date()]
     if len(moments) < 2 or moments[-1] - moments[-2] > CADENCE or now - moments[-1] <= GAP:

@@ -47,8 +47,8 @@ All problems are reported at once, in one line, with exit code 3.
 
 _ENVIRONMENT_ONLY = {
     CONFIG_VARIABLE: "The YAML file to read.",
-    NOTIFY_VARIABLE: "Where alerts go: any apprise URL, several separated by blanks. With it e-mail is sent only "
-    "where `notifications.smtp_host` is set. A secret: never logged.",
+    NOTIFY_VARIABLE: "Where alerts go: any apprise URL, several separated by blanks. With it e-mail is sent "
+    "only where `notifications.smtp_host` is set. A secret: never logged.",
     CREDENTIALS_VARIABLE: "Where systemd puts the secrets of `LoadCredential=`: `smtp-password` and "
     "`notify-urls` are used.",
     FLEX_TOKEN_VARIABLE: "The token of IB's Flex web service, for `spxarb reconcile --fetch`. A secret: read "
