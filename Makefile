@@ -38,7 +38,7 @@ check: lint
 test: setup
 	@$(MAKE) -s clients || echo "make test: goes on without these clients; their conversations are skipped" >&2
 	@$(MAKE) -s lint
-	@$(BIN)/python -m pytest -n 6 -rs --durations=10 tests
+	@$(BIN)/python -m pytest -n 6 --dist worksteal -rs --durations=10 tests
 
 clients: setup
 	@$(BIN)/python tests/scenarios/conversation/environments.py
@@ -52,7 +52,7 @@ bench: setup
 	@$(BIN)/python -m pytest benchmarks -o addopts= -q
 
 crash: setup
-	@SPXARB_CRASH_STRIDE=1 SPXARB_WITHHELD_STRIDE=1 $(BIN)/python -m pytest -n 2 -rP \
+	@SPXARB_CRASH_STRIDE=1 SPXARB_WITHHELD_STRIDE=1 $(BIN)/python -m pytest -n 6 --dist worksteal -rP \
 		tests/scenarios/test_crash.py tests/scenarios/test_withheld.py
 
 chaos: setup

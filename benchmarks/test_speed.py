@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from spxarb.broker.broker import Endpoint, connect
-from spxarb.core.model import NEW_YORK, Contract, LegName, OrderTicket, Side, TradeStatus
+from spxarb.core.model import NEW_YORK, Contract, LegName, OrderTicket, Side
 from spxarb.core.records import OrderRecord, Purpose, Trade
+from spxarb.core.trades import TradeState
 from spxarb.ledger.ledger import Ledger
 from spxarb.sim.control import RunningSim
 
@@ -163,7 +164,7 @@ def test_an_intent_on_disk(benchmark, tmp_path):
     call = Contract(1, "SPY", "OPT", expiry=DAY, strike=Decimal(665), right="C", multiplier=100)
     numbers = itertools.count(1)
     with Ledger.open(tmp_path / "trading.db", mode="sim") as store:
-        trade = store.trades.create(Trade(0, DAY, TradeStatus.PENDING, "SIM1", call, call, 1, 10))
+        trade = store.trades.create(Trade(0, DAY, TradeState.ENTERING, "SIM1", call, call, 1, 10))
 
         def intend() -> None:
             number = next(numbers)

@@ -9,6 +9,7 @@ import socket
 import subprocess
 from contextlib import nullcontext
 from functools import cached_property
+from itertools import groupby, islice
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -49,6 +50,9 @@ DOORS: tuple[tuple[Any, str], ...] = (
 WARM = {"scenarios", "sim", "trading"}
 """Folders whose tests may fork the program's processes from a parent that has imported it: `scenarios/warm_starts.py`."""
 
+LONG = {"test_crash.py", "test_withheld.py", "test_chaos.py"}
+"""Files of which a single test may take a minute."""
+
 settings.load_profile("project")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as under nohup: every child would ignore Ctrl-C too
@@ -74,6 +78,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         reaches_out = any(_reaches_out(each, known) for each in (getattr(item, "obj", None), *used))
         if "scenarios" in item.path.parts or reaches_out:
             item.add_marker("outside")
+    if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
+        items[:] = _dealt(items, workers)
+
+
+def _dealt(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """The tests in an order of which each worker's share begins with its part of the long ones.
+
+    `--dist worksteal` gives each worker an equal run of the list, and who has done its own takes from the ends of
+    others' runs: where those are the short tests, nobody waits for the last one.
+    """
+    hands: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    outside = [item for item in items if item.get_closest_marker("outside")]
+    for number, item in enumerate(item for item in outside if item.path.name in LONG):
+        hands[number % workers].append(item)
+    for _, file in groupby((item for item in outside if item.path.name not in LONG), lambda item: item.path):
+        min(hands, key=len).extend(file)
+    rest = iter(item for item in items if not item.get_closest_marker("outside"))
+    longest = max(map(len, hands))
+    share = max(longest, -(-len(items) // workers))
+    return [item for hand in hands for item in (*hand, *islice(rest, share - len(hand)))] + list(rest)
 
 
 def _reaches_out(thing: object, known: dict[int, bool]) -> bool:

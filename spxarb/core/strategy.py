@@ -354,6 +354,13 @@ def second_look_not_needed() -> Check:
     return Check(SECOND_LOOK, None, None, [], "A second look was not needed: the first allows no entry.")
 
 
+def second_look_left_out(seconds: float) -> Check:
+    """The line of the second look in a dry run, whose first look allows an entry."""
+    again = f"an entry looks again {plain(dec(seconds))} s later, and both looks must allow it"
+    text = f"A dry run looks once; {again}."
+    return Check(SECOND_LOOK, None, None, [], text)
+
+
 # --- what it risks ------------------------------------------------------------------------------
 
 

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from spxarb.core.execution import Ending, opening
-from spxarb.core.margin import margin_not_told
 from spxarb.core.results.enter import EntryOutcome, Verdict
-from spxarb.core.sentences import lower_first, sentence, upper_first
+from spxarb.core.sentences import lower_first, upper_first
 from spxarb.core.trades import TradeState
 from spxarb.errors import GatewayError, HumanNeededError, RefusedError
-from spxarb.trading import bookkeeping, recovery
+from spxarb.trading import bookkeeping
 from spxarb.trading.entry import (
-    Decision,
-    conclude,
+    Attempt,
     decide,
     decide_offline,
     entry_result,
-    in_the_brokers_words,
-    looked_at_again,
-    new_trade,
-    not_to_be_opened,
-    open_plan,
 )
 from spxarb.trading.escalation import alarm_of, escalated, human_needed
-from spxarb.trading.failsafe import keep_failsafe, keep_failsafes
-from spxarb.trading.margin import ask_margin
+from spxarb.trading.failsafe import keep_failsafes
 from spxarb.trading.marks import mark_trade
 
 if TYPE_CHECKING:
@@ -37,21 +28,6 @@ if TYPE_CHECKING:
     from spxarb.errors import SpxarbError
     from spxarb.trading.connected import ConnectedJob
     from spxarb.trading.context import JobContext
-
-
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    """What came of a decision; `notes` are sentences on what was repaired before.
-
-    `error`: the broker did not answer, and nothing was sent.
-    """
-
-    decision: Decision
-    outcome: EntryOutcome
-    trade_id: int | None = None
-    why: str = ""
-    notes: list[str] = field(default_factory=list)
-    error: GatewayError | None = None
 
 
 def run(context: JobContext, *, dry_run: bool) -> EnterResult:
@@ -77,15 +53,17 @@ def _offline(context: JobContext) -> EnterResult | None:
 async def _enter(context: JobContext, *, dry_run: bool) -> EnterResult:
     from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- ib_insync comes with it
 
+    if not dry_run:  # before the link, so that nothing is loaded between the decision and its orders
+        from spxarb.trading import entry_attempt, recovery  # noqa: PLC0415 -- a dry run needs neither
     async with connect_job(context, dry_run=dry_run) as job:
         _require_one_clock(job)
         await job.reconcile()
         notes = [] if dry_run else await recovery.recover(job)
         notes += await keep_failsafes(job, _spreads(job))
         decision = await decide(job)
-        attempt = _Attempt(decision, EntryOutcome.DRY_RUN if dry_run else EntryOutcome.SKIPPED, notes=notes)
+        attempt = Attempt(decision, EntryOutcome.DRY_RUN if dry_run else EntryOutcome.SKIPPED, notes=notes)
         if not dry_run and decision.would is Verdict.ENTER:
-            attempt = await _attempt(job, decision, notes)
+            attempt = await entry_attempt.attempt(job, decision, notes)
         trade = _trade_of(job, attempt)
         if trade is None or not trade.state.entry_interrupted:
             await job.verify()
@@ -107,46 +85,13 @@ def _spreads(job: ConnectedJob) -> list[Trade]:
     return [trade for trade in bookkeeping.open_trades(job.ledger) if not trade.state.entry_interrupted]
 
 
-async def _attempt(job: ConnectedJob, decision: Decision, notes: list[str]) -> _Attempt:
-    """Ask for the margin, then open the spread."""
-    error: GatewayError | None = None
-    try:
-        margin = await ask_margin(job, decision.view.market)
-    except GatewayError as silence:  # every other check is answered, and is kept
-        margin, error = margin_not_told(silence.what), silence
-    decision = replace(decision, checks=(*decision.checks[:-1], margin))
-    if margin.ok is not True:
-        return _Attempt(decision, EntryOutcome.SKIPPED, notes=notes, error=error)
-    if (stopped := job.stop_reason()) is not None:  # while the broker was asked
-        why = f"Trading was stopped meanwhile: {stopped}"
-        return _Attempt(decision, EntryOutcome.SKIPPED, why=why, notes=notes)
-    if why := not_to_be_opened(job, decision.view.market):
-        return _Attempt(decision, EntryOutcome.SKIPPED, why=why, notes=notes)
-    decision, market = looked_at_again(job, decision)
-    if decision.would is not Verdict.ENTER:
-        return _Attempt(decision, EntryOutcome.SKIPPED, notes=notes)
-    trade = job.ledger.trades.create(new_trade(job, decision))
-    spread = job.spread(trade)
-    plan = open_plan(job.context, market)
-    outcome = await job.drive(opening(spread, plan), spread, entering=True)
-    outcome = in_the_brokers_words(job, trade, outcome)
-    refused = job.heard.about(record.ref for record in job.ledger.orders.of_trade(trade.id))
-    if refused and outcome.ending is not Ending.OPENED:
-        job.context.alert(sentence(f"trade {trade.id} was not entered: {outcome.why}"))
-    trade = await conclude(job, trade, outcome)
-    if trade.state is TradeState.OPEN or not job.counts_receipts:
-        notes = [*notes, *await keep_failsafe(job, trade)]  # also where it is not known what was sold
-    if trade.state is not TradeState.OPEN:
-        return _Attempt(decision, EntryOutcome.ABORTED, trade.id, outcome.why, notes)
-    return _Attempt(decision, EntryOutcome.ENTERED, trade.id, outcome.why, notes)
-
-
-async def _second_try(context: JobContext, attempt: _Attempt) -> EnterResult:
+async def _second_try(context: JobContext, attempt: Attempt) -> EnterResult:
     """An entry that is neither whole nor undone is looked at over a fresh connection, and unwound if need be.
 
     Raises HumanNeededError when that fails too.
     """
-    from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- loaded already
+    from spxarb.trading import recovery  # noqa: PLC0415 -- loaded already, as the next
+    from spxarb.trading.connected import connect_job  # noqa: PLC0415
 
     try:
         async with connect_job(context) as job:
@@ -168,7 +113,7 @@ async def _second_try(context: JobContext, attempt: _Attempt) -> EnterResult:
 # --- the result -----------------------------------------------------------------------------------
 
 
-def _finish(job: ConnectedJob, attempt: _Attempt) -> EnterResult:
+def _finish(job: ConnectedJob, attempt: Attempt) -> EnterResult:
     """Write the decision down, with what became of it."""
     context, ledger = job.context, job.ledger
     trade = _trade_of(job, attempt)
@@ -189,19 +134,19 @@ def _finish(job: ConnectedJob, attempt: _Attempt) -> EnterResult:
     )
 
 
-def _trade_of(job: ConnectedJob, attempt: _Attempt) -> Trade | None:
+def _trade_of(job: ConnectedJob, attempt: Attempt) -> Trade | None:
     """The trade that the attempt began, as it is now; None when it began none."""
     return None if attempt.trade_id is None else job.ledger.trades.get(attempt.trade_id)
 
 
-def _unanswered(job: ConnectedJob, attempt: _Attempt) -> list[SpxarbError]:
+def _unanswered(job: ConnectedJob, attempt: Attempt) -> list[SpxarbError]:
     """The silence that ended the attempt; it needs a human while something is open that must not be."""
     if attempt.error is None:
         return []
     return [alarm_of(job.context, attempt.error, everything=False) or attempt.error]
 
 
-def _errors(job: ConnectedJob, attempt: _Attempt, trade: Trade | None) -> list[HumanNeededError]:
+def _errors(job: ConnectedJob, attempt: Attempt, trade: Trade | None) -> list[HumanNeededError]:
     if trade is not None and trade.state.entry_interrupted:
         return [
             HumanNeededError(

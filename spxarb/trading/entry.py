@@ -1,41 +1,31 @@
-"""One entry: the market looked at, every check made, the spread opened, its row concluded."""
+"""Deciding on an entry: the market looked at, every check made, and what is told of it."""
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import TYPE_CHECKING
 
-from spxarb.core.broker_words import with_words
 from spxarb.core.checks import SECOND_LOOK
 from spxarb.core.entry_view import NO_MARKET, EntryView
-from spxarb.core.execution import Ending, OpenPlan
 from spxarb.core.margin import margin_not_asked
 from spxarb.core.market_checks import Ratio, measured_ratio
-from spxarb.core.model import ExitReason, LegName
-from spxarb.core.records import Trade
+from spxarb.core.model import LegName
 from spxarb.core.results.enter import EnterResult, EntryCredit, EntryLeg, EntryPrices, Verdict
 from spxarb.core.sentences import upper_first
-from spxarb.core.sessions import STORED_TIMETABLE, stored_day, with_hours
 from spxarb.core.strategy import (
     Credit,
     allowed,
-    contract_fault,
     entry_checks,
-    once_more,
     quoted_credit,
     risk_of,
     second_look,
+    second_look_left_out,
     second_look_not_needed,
-    spx_price_cap,
-    spy_price_floor,
 )
-from spxarb.core.trades import TradeState
-from spxarb.errors import GatewayError
 from spxarb.trading import bookkeeping
 from spxarb.trading.day_record import day_record
-from spxarb.trading.market import Listed, LookSettings, entry_market, listed, read_again
+from spxarb.trading.market import Listed, LookSettings, entry_market, listed
 from spxarb.trading.market_calendar import timetable
 from spxarb.trading.marks import mark_trades
 from spxarb.trading.quiet import all_quiet
@@ -45,27 +35,48 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from spxarb.core.entry_view import EntryMarket
-    from spxarb.core.execution import Outcome
     from spxarb.core.model import Check
     from spxarb.core.pnl import TradePnl
+    from spxarb.core.records import Trade
     from spxarb.core.results.enter import EntryOutcome
+    from spxarb.errors import GatewayError
     from spxarb.trading.connected import ConnectedJob
     from spxarb.trading.context import JobContext
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was seen, and what the checks say of it; `lines` and `settings` are what it was seen by."""
+    """What was seen, and what the checks say of it; `lines` and `settings` are what it was seen by.
+
+    `looked_once`: a dry run's, which does not wait for a second look.
+    """
 
     view: EntryView
     checks: tuple[Check, ...]
     credit: Credit | None
     lines: Listed | None = None
     settings: LookSettings | None = None
+    looked_once: bool = False
 
     @property
     def would(self) -> Verdict:
-        return Verdict.ENTER if allowed(self.checks, with_margin=False) else Verdict.SKIP
+        made = [check for check in self.checks if not (self.looked_once and check.name == SECOND_LOOK)]
+        return Verdict.ENTER if allowed(made, with_margin=False) else Verdict.SKIP
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What came of a decision; `notes` are sentences on what was repaired before.
+
+    `error`: the broker did not answer, and nothing was sent.
+    """
+
+    decision: Decision
+    outcome: EntryOutcome
+    trade_id: int | None = None
+    why: str = ""
+    notes: list[str] = field(default_factory=list)
+    error: GatewayError | None = None
 
 
 # --- deciding -------------------------------------------------------------------------------------
@@ -102,7 +113,8 @@ def decide_offline(context: JobContext) -> Decision | None:
 async def decide(job: ConnectedJob) -> Decision:
     """Look at the market and evaluate every check but the margin.
 
-    Where the first look allows an entry, a second one some seconds later must allow the same one.
+    Where the first look allows an entry, a second one some seconds later must allow the same one. A dry run
+    sends nothing, and looks once.
     """
     why = "a dry run sends no what-if order" if job.dry_run else "another check failed already"
     lines, settings = await _lines(job)
@@ -110,26 +122,13 @@ async def decide(job: ConnectedJob) -> Decision:
     if not allowed(first.checks, with_margin=False):
         return replace(first, checks=(*first.checks, second_look_not_needed(), margin_not_asked(why)))
     seconds = job.context.price_limits.second_look_seconds
+    if job.dry_run:
+        once = (*first.checks, second_look_left_out(seconds), margin_not_asked(why))
+        return replace(first, checks=once, looked_once=True)
     await job.context.waits.sleep(seconds)
     second = await _look(job, lines, settings)
     agreed = second_look(first.view, second.view, second.checks, seconds)
     return replace(second, checks=(*second.checks, agreed, margin_not_asked(why)))
-
-
-def looked_at_again(job: ConnectedJob, decision: Decision) -> tuple[Decision, EntryMarket]:
-    """The decision held against the quotes of now, without waiting, and the market as it is now.
-
-    Asking for the margin takes its time; where a quote is not sound any more, the second look says no.
-    """
-    lines, settings, view = decision.lines, decision.settings, decision.view
-    assert lines is not None and settings is not None  # noqa: PT018
-    market = read_again(job.broker, lines, job.day, settings, view.market)
-    now = replace(view, now=job.now, market=market, market_doubt=job.broker.farm_trouble())
-    limits = job.context.price_limits
-    checks = tuple(
-        once_more(check, now, limits) if check.name == SECOND_LOOK else check for check in decision.checks
-    )
-    return replace(decision, checks=checks), market
 
 
 async def _lines(job: ConnectedJob) -> tuple[Listed | None, LookSettings]:
@@ -190,96 +189,6 @@ def _unfinished(job: ConnectedJob) -> str:
         if trade.state.entry_interrupted or trade.state.is_unproven:
             return f"Trade {trade.id} is {trade.status.lower()}: {trade.note or 'not in order'}"
     return ""
-
-
-# --- opening --------------------------------------------------------------------------------------
-
-
-def not_to_be_opened(job: ConnectedJob, market: EntryMarket) -> str:
-    """Why the calls may not be traded, asserted before every entry's orders; empty for nothing."""
-    legs = ((LegName.SPX, market.spx_call), (LegName.SPY, market.spy_call))
-    found = [contract_fault(call, leg, job.now.date()) for leg, call in legs if call is not None]
-    return "; ".join(filter(None, found))
-
-
-def open_plan(context: JobContext, market: EntryMarket) -> OpenPlan:
-    """The orders' limits, from the quotes that the checks passed."""
-    limits, fees = context.limits, context.fees
-    spx, spy = market.spx_call, market.spy_call
-    assert spx is not None and spy is not None and market.spy_quote.bid is not None  # noqa: PT018
-    ticks = spy.ticks
-    return OpenPlan(
-        spx=spx,
-        spy=spy,
-        spx_quantity=limits.spx_contracts_per_spread,
-        spy_quantity=limits.spy_contracts_per_spread,
-        spx_cap=spx_price_cap(market.spy_quote.bid, limits, fees, spx.ticks),
-        spy_floor=lambda price: spy_price_floor(price, limits, fees, ticks),
-        tactics=context.tactics,
-    )
-
-
-def new_trade(job: ConnectedJob, decision: Decision) -> Trade:
-    """The trade as it goes into the ledger before its first order."""
-    context, view, market = job.context, decision.view, decision.view.market
-    assert market.spx_call is not None and market.spy_call is not None  # noqa: PT018
-    risk = risk_of(market, context.limits, decision.credit)
-    return Trade(
-        id=0,
-        trade_date=view.now.date(),
-        state=TradeState.ENTERING,
-        account=job.broker.account,
-        spx=market.spx_call,
-        spy=market.spy_call,
-        spx_contracts=context.limits.spx_contracts_per_spread,
-        spy_contracts=context.limits.spy_contracts_per_spread,
-        spy_price=market.spy_price,
-        spx_price=market.spx_price,
-        spy_entry_bid=market.spy_quote.bid,
-        spy_entry_ask=market.spy_quote.ask,
-        spx_entry_bid=market.spx_quote.bid,
-        spx_entry_ask=market.spx_quote.ask,
-        entry_time=view.now,
-        ratio=market.ratio,
-        strike_mismatch=risk.strike_mismatch_points,
-        edge=risk.edge,
-        worst_case=risk.worst_case,
-        limits=context.config.limits() | _stored_hours(view),
-    )
-
-
-def _stored_hours(view: EntryView) -> dict[str, object]:
-    """The timetable by which the trade is exited, with the SPY calls' own hours as they were told."""
-    if view.day is None:
-        return {}
-    return {STORED_TIMETABLE: stored_day(with_hours(view.day, view.market.spy_hours))}
-
-
-def in_the_brokers_words(job: ConnectedJob, trade: Trade, outcome: Outcome) -> Outcome:
-    """The outcome of an entry that was not made, with what the broker said of its orders."""
-    if outcome.ending is Ending.OPENED:
-        return outcome
-    refs = [record.ref for record in job.ledger.orders.of_trade(trade.id)]
-    return replace(outcome, why=with_words(outcome.why, job.heard.about(refs)))
-
-
-async def conclude(job: ConnectedJob, trade: Trade, outcome: Outcome) -> Trade:
-    """The trade's row after an entry was attempted."""
-    doubt = await job.doubt_about(trade)
-    with suppress(GatewayError):
-        await job.clock.ask(job.broker)
-    ledger, now = job.ledger, job.now
-    if doubt:
-        job.human_needed(doubt)
-        return bookkeeping.not_proven(ledger, trade, doubt)
-    if outcome.ending is Ending.OPENED:
-        return bookkeeping.opened(ledger, trade, now)
-    trade = ledger.trades.update(trade.id, note=outcome.why)
-    if outcome.ending in {Ending.NOTHING, Ending.UNWOUND} and bookkeeping.pnl_of_trade(ledger, trade).flat:
-        return bookkeeping.closed(ledger, trade, ExitReason.ENTRY_UNWOUND, now)
-    if outcome.ending is Ending.RESIDUAL:
-        return bookkeeping.left_to_settlement(ledger, trade, ExitReason.ENTRY_UNWOUND, now)
-    return bookkeeping.update_pnl(ledger, trade)
 
 
 # --- reporting ------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ from spxarb.core.strategy import (
     nearest_strikes,
     risk_of,
     second_look,
+    second_look_left_out,
     second_look_not_needed,
     strike_doubt,
 )
@@ -398,6 +399,11 @@ def test_a_check_that_the_second_look_does_not_pass_forbids_the_entry_by_its_nam
 
 def test_a_second_look_that_was_not_needed_allows_nothing():
     assert not allowed([second_look_not_needed()], with_margin=False)
+
+
+def test_a_second_look_that_a_dry_run_left_out_allows_nothing_by_itself():
+    assert not allowed([second_look_left_out(3)], with_margin=False)
+    assert "looks again 3 s later" in second_look_left_out(3).message
 
 
 # --- the figures beside a credit -------------------------------------------------------------------------------------

@@ -141,7 +141,8 @@ SCRIPTS: dict[str, Callable[[random.Random], Entry]] = {
     "refuse_cancel": lambda d: fault("refuse_cancel", code=d.choice((136, 161, 10147, 10148))),
     "slow_cancel": lambda d: fault("slow_cancel", seconds=d.choice((0.5, 2, 4))),
     "fill_instead_of_cancel": lambda d: fault("fill_instead_of_cancel", seconds=d.choice((0, 0.3, 1.5))),
-    "fill_after_cancel": lambda d: fault("fill_after_cancel", seconds=d.choice((0, 0.3, 1.5)), quantity=d.choice((0, 0, 3))),
+    # our waits are a tenth here: 0.3 s is three seconds after the word that an order is over
+    "fill_after_cancel": lambda d: fault("fill_after_cancel", seconds=d.choice((0, 0.05, 0.3)), quantity=d.choice((0, 0, 3))),
     "silent_cancel": lambda d: fault("silent_cancel"),
     "reject": lambda d: fault("reject", when=d.choice(({}, _at_request(d, ACTS[:1]))), status=d.choice(("Inactive", "Cancelled", "none")),
                         sequence=d.choice(SEQUENCES)),

@@ -84,15 +84,26 @@ class Tap:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def close(self) -> None:
-        self._listener.close()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone wakes no `accept`
 
     def _serve(self) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), self._listener:
             while True:
                 client, _ = self._listener.accept()
-                gateway = socket.create_connection(("127.0.0.1", self.stage.sim.port))
-                threading.Thread(target=self._down, args=(gateway, client), daemon=True).start()
-                threading.Thread(target=self._up, args=(client, gateway), daemon=True).start()
+                threading.Thread(target=self._link, args=(client,), daemon=True).start()
+
+    def _link(self, client: socket.socket) -> None:
+        """Both directions of one connection, until either end hangs up."""
+        with (
+            contextlib.suppress(OSError),
+            client,
+            socket.create_connection(("127.0.0.1", self.stage.sim.port)) as gateway,
+        ):
+            down = threading.Thread(target=self._down, args=(gateway, client), daemon=True)
+            down.start()
+            self._up(client, gateway)
+            down.join()
 
     def _down(self, gateway: socket.socket, client: socket.socket) -> None:
         with contextlib.suppress(OSError):

@@ -50,17 +50,28 @@ class Tap:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._listener.close()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone wakes no `accept`
 
     def _accept(self) -> None:
-        with suppress(OSError):
+        with suppress(OSError), self._listener:
             while True:
                 client, _ = self._listener.accept()
                 self.connections += 1
-                gateway = socket.create_connection(("127.0.0.1", self._gateway))
-                ways = (client, gateway, self._heed()), (gateway, client, lambda _: self._flows.wait())
-                for way in ways:
-                    threading.Thread(target=_pump, args=way, daemon=True).start()
+                threading.Thread(target=self._link, args=(client,), daemon=True).start()
+
+    def _link(self, client: socket.socket) -> None:
+        """Both directions of one connection, until both have ended."""
+        with (
+            suppress(OSError),
+            client,
+            socket.create_connection(("127.0.0.1", self._gateway)) as gateway,
+        ):
+            answers = gateway, client, lambda _: self._flows.wait()
+            back = threading.Thread(target=_pump, args=answers, daemon=True)
+            back.start()
+            _pump(client, gateway, self._heed())
+            back.join()
 
     def _heed(self) -> Callable[[bytes], None]:
         reader, greeted = FrameReader(), [False, False]
@@ -137,6 +148,8 @@ def listening(behave: Callable[[socket.socket], None]) -> Iterator[tuple[int, li
     try:
         yield listener.getsockname()[1], seen
     finally:
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
         listener.close()
 
 

@@ -36,6 +36,8 @@ ALL_IN = timedelta(minutes=3)
 """After this long whatever the gateway was silent about has arrived."""
 MOST_ENTRIES = 100
 """In one day, by the configuration."""
+PARTS = 1 if STRIDE > 1 else 8
+"""Into so many tests the points of one kind are shared out where all of them are tried, for several workers."""
 KINDS = [("message", "commit")] if STRIDE > 1 else [("message",), ("commit",)]
 """Each on a day of its own: all points together are more than a day's entries."""
 
@@ -92,7 +94,11 @@ def silence(number: int) -> Script:
     ]
 
 
-def points(stage: Stage, name: str, *words: str) -> list[Point]:
+each_part = pytest.mark.parametrize("part", range(PARTS), ids=lambda part: f"part {part + 1} of {PARTS}")
+
+
+def points(stage: Stage, name: str, *words: str, part: int | None = None) -> list[Point]:
+    """The points of a command to try; those of one of the PARTS where it is given."""
     with market(stage, name):
         messages, commits = count_points(stage, *words)
     assert messages > 10
@@ -104,7 +110,8 @@ def points(stage: Stage, name: str, *words: str) -> list[Point]:
         for moment in ("before", "after")
     ]
     stride = STRIDE * 2 - 1 if name == "silent" else STRIDE  # these take as long as the silence
-    return every[(OFFSET + 7 * list(MARKETS).index(name)) % STRIDE :: stride]
+    tried = every[(OFFSET + 7 * list(MARKETS).index(name)) % STRIDE :: stride]
+    return tried if part is None else tried[part::PARTS]
 
 
 def expect(stage: Stage, cash: float, point: Point | None, *words: str) -> None:
@@ -120,13 +127,14 @@ def flatten(stage: Stage, cash: float, point: Point | None) -> None:
 
 
 @pytest.mark.timeout(3000)
+@each_part
 @pytest.mark.parametrize("name", MARKETS)
-def test_enter_killed_anywhere_is_mended_by_monitor_and_never_repeated(stage, name):
+def test_enter_killed_anywhere_is_mended_by_monitor_and_never_repeated(stage, name, part):
     wipe(stage)
     cash = stage.cash()
-    every = points(stage, name, "enter")
+    every = points(stage, name, "enter", part=part)
     flatten(stage, cash, None)
-    for number, point in enumerate(every, start=OFFSET):
+    for number, point in enumerate(every, start=OFFSET + part):
         wipe(stage)
         cash = stage.cash()
         with market(stage, name, number):
@@ -138,15 +146,16 @@ def test_enter_killed_anywhere_is_mended_by_monitor_and_never_repeated(stage, na
 
 
 @pytest.mark.timeout(3000)
+@each_part
 @pytest.mark.parametrize("name", ["at once", "in parts", "late", "silent"])
 @pytest.mark.parametrize("words", [("monitor",), ("close-all", "--yes")], ids=" ".join)
-def test_an_exit_killed_anywhere_is_finished_by_the_next_run(stage, words, name):
+def test_an_exit_killed_anywhere_is_finished_by_the_next_run(stage, words, name, part):
     stage.settings["risk_management"] = {"max_position_loss": 0}
     wipe(stage)
     cash = stage.cash()
     expect(stage, cash, None, "enter")
-    every = points(stage, name, *words)
-    for number, point in enumerate(every, start=OFFSET):
+    every = points(stage, name, *words, part=part)
+    for number, point in enumerate(every, start=OFFSET + part):
         wipe(stage)
         stage.settings["risk_management"] = {"max_position_loss": 500}
         stage.write_config()

@@ -229,13 +229,25 @@ def test_a_farm_that_is_back_or_serves_another_market_stops_nothing_and_one_that
 # --- the second look -----------------------------------------------------------------------------------------------------
 
 
-def test_the_second_look_must_allow_it_too(stage):
-    with moving(stage):
+def test_the_second_look_must_allow_it_too(tmp_path):
+    with playing(tmp_path) as stage, moving(stage):
         halt = fault("halted", when={"request": "current_time", "nth": 2}, lasts="always")
-        done = look(stage, halt, env={"SPXARB_WAIT_SCALE": "0.5"})
-    assert done["would"] == "skip"
-    assert {"market_data", "halted", "second_look"} <= set(failed(done))
-    says(done, "second_look", "A second look 3 s later does not: it says no by market_data, halted")
+        stage.sim.control.script([halt])
+        done = stage.run("enter", env={"SPXARB_WAIT_SCALE": "0.5"})
+        assert (done.code, done["outcome"], done["would"]) == (0, "skipped", "skip"), done.err
+        assert {"market_data", "halted", "second_look"} <= set(failed(done))
+        says(done, "second_look", "A second look 3 s later does not: it says no by market_data, halted")
+        assert stage.sim.control.book()["orders"] == []
+
+
+def test_a_dry_run_looks_once_and_says_so(stage):
+    done = look(stage)
+    assert (done["would"], failed(done)) == ("enter", [])
+    says(
+        done,
+        "second_look",
+        "A dry run looks once; an entry looks again 3 s later, and both looks must allow it.",
+    )
 
 
 @pytest.mark.parametrize(
