@@ -98,18 +98,20 @@ def _missed_day(
         "monitor": (times.entry_time, CLOSE),
         "settle": (EARLY_CLOSE, time(16, 35)),
     }[job]
-    if not any(run.at < now for run in runs[:-1]) or _ran(job, runs, _last_weekday(now, end), begin):
-        return None
+    last = _last_weekday(now, end)
     first = ledger.runs.first()
-    if first is None or not _counts(config, first):
+    if first is None or not _counts(config, first) or _ran(job, runs, last, begin):
         return None
+    since = run_moment(first)
+    if since.date() > last or (since.date() == last and since.time() >= end):
+        return None  # not in use then
     from spxarb.trading.market_calendar import timetable  # noqa: PLC0415 -- only where a run seems missing
 
     for back in range(LOOK_BACK_DAYS):
         day = timetable(now.date() - timedelta(days=back), config)
         if day is None or now < _over(job, day):
             continue
-        in_use = run_moment(first) < _begins(job, day)
+        in_use = since < _begins(job, day)
         return day if in_use and not any(_serves(job, run, day) for run in runs) else None
     return None
 
