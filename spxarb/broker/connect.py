@@ -39,7 +39,7 @@ async def open_wire(
     was found and how to fix it.
     """
     patience = max(deadline, client_id_patience)
-    _quiet_library()
+    quiet_library()
     wire = Wire(host, port, client_id)
     failure: GatewayError | None = None
     attempts = AsyncRetrying(
@@ -117,7 +117,7 @@ def _silent(wire: Wire, deadline: float) -> GatewayError:
     return GatewayError(f"The gateway at {wire.link.where} {did} within {deadline:g} s", mend=mend)
 
 
-def _quiet_library() -> None:
+def quiet_library() -> None:
     """Silence ib_insync's own log: its errors reach the user in our words."""
     debug = logging.getLogger("spxarb").isEnabledFor(logging.DEBUG)
     for name in ("ib_insync", "eventkit"):

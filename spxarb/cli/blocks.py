@@ -70,7 +70,14 @@ class Beside:
     blocks: tuple[Pairs, ...]
 
 
-Block = Line | Hanging | Grid | Pairs | Beside
+@dataclass(frozen=True)
+class Fitted:
+    """Lines made for the columns at hand, each of one or more cells: they are drawn as they are."""
+
+    draw: Callable[[int], Sequence[Sequence[Cell]]]
+
+
+Block = Line | Hanging | Grid | Pairs | Beside | Fitted
 
 
 # --- cells ----------------------------------------------------------------------------------------

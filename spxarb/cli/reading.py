@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date  # noqa: TC003 -- typer reads the annotations
 from pathlib import Path  # noqa: TC003 -- likewise
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,7 +15,11 @@ from spxarb.cli.values import Table
 from spxarb.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from spxarb.cli.calls import Call
     from spxarb.core.result import Result
+    from spxarb.core.results.status import StatusResult
     from spxarb.trading.context import JobContext
 
 DEFAULT_REFRESH = 5.0
@@ -36,21 +40,42 @@ def status(
     """Show account, market, positions and the day so far."""
     if risk and offline:
         raise UsageError("--risk wants prices of now: leave out --offline")
-    pace = DEFAULT_REFRESH
 
-    def job(context: JobContext) -> Result:
-        nonlocal pace
+    def job(context: JobContext, link: Any = None) -> StatusResult:
         from spxarb.jobs import status  # noqa: PLC0415 -- only this command needs it
 
-        pace = float(context.config.dashboard.refresh_interval_seconds)
-        return status.run(context, offline=offline, risk=risk)
+        return status.run(context, offline=offline, risk=risk, link=link)
 
     call = call_of(ctx, config, as_json)
     if not watch:
         return run(call, job)
     if as_json:
         raise UsageError("--watch draws a screen: leave out --json, or call status again for every object")
-    return view.watch(lambda: (frame(call, job), pace))
+    return _watched(call, job, offline=offline)
+
+
+def _watched(call: Call, job: Callable[..., StatusResult], *, offline: bool) -> int:
+    """Look again and again, over one connection."""
+    from spxarb.cli import live  # noqa: PLC0415 -- only a live screen needs it
+    from spxarb.core.results.status import StatusResult  # noqa: PLC0415 -- likewise
+    from spxarb.jobs.status import held_link  # noqa: PLC0415 -- likewise
+
+    pace = DEFAULT_REFRESH
+
+    def look(link: Any) -> tuple[StatusResult, float]:
+        def once(context: JobContext) -> StatusResult:
+            nonlocal pace
+            pace = float(context.config.dashboard.refresh_interval_seconds)
+            return job(context, link)
+
+        result = frame(call, once)
+        assert isinstance(result, StatusResult)  # a failed look is one too
+        return result, pace
+
+    if offline:
+        return live.watch(lambda: look(None))
+    with held_link() as held:
+        return live.watch(lambda: look(held), held.wait)
 
 
 def report(

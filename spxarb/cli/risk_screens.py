@@ -1,4 +1,4 @@
-"""What `status` says of the risk of the open spreads: greeks, and the stress table of `--risk`."""
+"""What `status --risk` adds: the greeks of each call, and the stress table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from spxarb.cli.blocks import DASH, Block, Columns, Line, grid, money, words
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from spxarb.core.results.status import StatusPosition, StatusResult
+    from spxarb.core.results.status import StatusResult
     from spxarb.core.risk import LegGreeks, StressRow
 
 
@@ -22,14 +22,6 @@ def _percent(value: Decimal | float) -> str:
     return f"{float(value):+g} %" if value else "none"
 
 
-_GREEKS: Columns[StatusPosition] = (
-    (">trade", lambda position: words(position.trade_id)),
-    (">delta", lambda position: _slope(position.greeks.delta)),
-    (">gamma", lambda position: _slope(position.greeks.gamma, 4)),
-    (">theta", lambda position: _slope(position.greeks.theta)),
-    (">vega", lambda position: _slope(position.greeks.vega)),
-    ("source", lambda position: words(position.greeks.source)),
-)
 _LEG_GREEKS: Columns[LegGreeks] = (
     (">trade", lambda leg: words(leg.trade_id)),
     ("leg", lambda leg: words(leg.symbol)),
@@ -53,14 +45,6 @@ _STRESS: Columns[StressRow] = (
 
 def _price(value: Decimal | None) -> str:
     return DASH if value is None else f"{value:,.2f}"
-
-
-def greeks(result: StatusResult) -> list[Block]:
-    """The greeks of each open spread; nothing where nothing is open."""
-    if not result.positions:
-        return []
-    title = "Greeks, dollars for one index point, one day, one volatility point"
-    return [grid(title, _GREEKS, result.positions)]
 
 
 def risk(result: StatusResult) -> list[Block]:

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from spxarb.core.fees import FeeComparison
     from spxarb.core.model import Check
-    from spxarb.core.price_state import PriceState
     from spxarb.core.result import Result
     from spxarb.core.results.ack import AckResult
     from spxarb.core.results.doctor import DoctorResult
@@ -54,7 +53,7 @@ if TYPE_CHECKING:
     from spxarb.core.results.report import ReportResult
     from spxarb.core.results.rows import DayRow, MatterRow, SettlementRow, TradeRow
     from spxarb.core.results.settle import SettleResult
-    from spxarb.core.results.status import PositionPrices, SessionResult, StatusResult, TradeResult
+    from spxarb.core.results.status import StatusResult
     from spxarb.core.results.switch import SwitchResult
 
 
@@ -62,10 +61,16 @@ def screen(result: Result) -> list[Block]:
     """A headline, the command's own blocks, the notes. A failure with nothing to show has none of them."""
     blocks: list[Block] = []
     if not result.exit_code or _has_content(result):
+        if result.command == "status":  # it has a headline of its own
+            return _SCREENS[result.command](result) + _notes(result)
         time = moment(result.at, "%a %Y-%m-%d %H:%M:%S ET")
         blocks.append(Line(" · ".join([result.command, words(result.mode), time]), HEAD))
         blocks += _SCREENS.get(result.command, _anything)(result)
-    return blocks + ([Line("\n" + "\n".join(result.notes))] if result.notes else [])
+    return blocks + _notes(result)
+
+
+def _notes(result: Result) -> list[Block]:
+    return [Line("\n" + "\n".join(result.notes))] if result.notes else []
 
 
 def _has_content(result: Result) -> bool:
@@ -149,14 +154,6 @@ _TRADES: Columns[TradeRow] = (
     ("exit reason", lambda trade: words(trade.exit_reason)),
     ("status", lambda trade: trade.status),
 )
-_TODAY: Columns[TradeResult] = (
-    (">id", lambda trade: words(trade.id)),
-    ("date", lambda trade: words(trade.trade_date)),
-    (">credit", lambda trade: money(trade.entry_credit)),
-    (">P&L", lambda trade: money(trade.final_pnl)),
-    ("exit reason", lambda trade: words(trade.exit_reason)),
-    ("status", lambda trade: trade.status),
-)
 _DAYS: Columns[DayRow] = (
     ("date", lambda day: words(day.date)),
     (">trades", lambda day: words(day.trades_count)),
@@ -178,29 +175,11 @@ _SETTLEMENTS: Columns[SettlementRow] = (
     ("source", lambda row: row.source),
 )
 
-_PRICES: Columns[PositionPrices] = (
-    (">trade", lambda one: words(one.trade_id)),
-    ("prices", lambda one: _price_states(one.prices)),
-)
 _MATTERS: Columns[MatterRow] = (
     (">id", lambda matter: words(matter.id)),
     ("since", lambda matter: moment(matter.since, "%Y-%m-%d %H:%M")),
     ("what", lambda matter: (matter.text, WARN)),
 )
-
-
-def _price_states(prices: Sequence[PriceState]) -> Cell:
-    """In few words what the prices are worth: live, and how old the oldest is, or which are not."""
-    bad = [
-        f"{'halted' if price.halted else word}: {price.of}"
-        for price in prices
-        for word in ["missing" if price.age_seconds is None else price.data or "unknown"]
-        if price.halted or word != "live"
-    ]
-    if bad:
-        return "; ".join(bad), WARN
-    ages = [price.age_seconds for price in prices if price.age_seconds is not None]
-    return f"live, {max(ages):.0f} s" if ages else DASH
 
 
 def _about(value: Decimal | None, uncertainty: Decimal | None) -> str:
@@ -325,80 +304,9 @@ def _settlements(rows: Sequence[SettlementRow]) -> list[Block]:
 
 
 def _status(result: StatusResult) -> list[Block]:
-    from spxarb.cli import risk_screens  # noqa: PLC0415 -- no other command needs it
+    from spxarb.cli import status_screens  # noqa: PLC0415 -- no other command needs it
 
-    return [
-        Line(_session(result.session), WARN if result.session.doubt else ""),
-        Beside(_dashboard(result)),
-        grid("Positions", _POSITIONS, result.positions),
-        *([grid("Prices of open spreads", _PRICES, result.prices)] if result.prices else []),
-        *risk_screens.greeks(result),
-        *risk_screens.risk(result),
-        grid("Trades", _TODAY, result.trades),
-        *([_differences(result.reconciliation)] if result.reconciliation else []),
-        *_open_matters(result.matters),
-    ]
-
-
-def _session(session: SessionResult) -> str:
-    """Today's session in one line."""
-    day = f"{session.day:%a %Y-%m-%d}" if session.day else DASH
-    why = f" ({session.why})" if session.why else ""
-    doubt = f" {session.doubt}." if session.doubt else ""
-    if session.open is None:
-        return f"No session on {day}{why}.{doubt}"
-    kind = "half-day" if session.half_day else "session"
-    clock = {
-        name: moment(getattr(session, name), "%H:%M") for name in ("open", "close", "exit_at", "settle_at")
-    }
-    return (
-        f"{day}: {kind} {clock['open']}-{clock['close']}{why}, time exit {clock['exit_at']}, "
-        f"settlement {clock['settle_at']}.{doubt}"
-    )
-
-
-def _dashboard(result: StatusResult) -> tuple[Pairs, ...]:
-    system, account = result.status, result.account
-    market, today = result.market, result.performance
-    return (
-        Pairs(
-            "System",
-            [
-                ("new entries", _yes(system.is_trading)),
-                ("connected", _yes(system.is_connected)),
-                ("open positions", words(system.open_positions)),
-                ("trades today", words(system.trades_today)),
-            ],
-        ),
-        Pairs(
-            "Market",
-            [
-                ("SPX", amount(market.spx_price)),
-                ("SPY", amount(market.spy_price)),
-                ("ratio", amount(market.ratio, 4)),
-                ("prices", _price_states(result.market_prices)),
-            ],
-        ),
-        Pairs(
-            f"Account {words(account.account_id)}",
-            [
-                ("net liquidation", amount(account.net_liquidation)),
-                ("total cash", amount(account.total_cash)),
-                ("available funds", amount(account.available_funds)),
-                ("buying power", amount(account.buying_power)),
-            ],
-        ),
-        Pairs(
-            "Today",
-            [
-                ("realized", money(today.daily_realized_pnl)),
-                ("unrealized", money(today.unrealized_pnl)),
-                ("total", money(today.total_pnl)),
-                ("loss limit", amount(today.max_daily_loss)),
-                ("limit breached", _yes(today.risk_breached, bad=True)),
-            ],
-        ),
-    )
+    return status_screens.status(result)
 
 
 def _log(result: LogResult) -> list[Block]:

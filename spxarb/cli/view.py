@@ -11,19 +11,18 @@ import io
 import os
 import stat
 import sys
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
-from spxarb.cli.blocks import BAD, HEAD, Beside, Block, Cell, Grid, Hanging, Line, Pairs
+from spxarb.cli.blocks import HEAD, Beside, Block, Cell, Fitted, Grid, Hanging, Line, Pairs
 from spxarb.cli.screens import screen
 from spxarb.cli.shapes import as_csv, as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from rich.console import Console, Group, RenderableType
+    from rich.console import Console, ConsoleOptions, Group, RenderableType
     from rich.table import Table
     from rich.text import Text
 
@@ -45,9 +44,9 @@ def show(result: Result, *, json: bool = False) -> int:
     write is told on stderr, and the exit code is then not 0.
     """
     if json:
-        unwritten = write(as_json(result, indent=2 if _is_terminal(sys.stdout) else None) + "\n")
+        unwritten = write(as_json(result, indent=2 if is_terminal(sys.stdout) else None) + "\n")
     else:
-        unwritten = write(_drawn(screen(result)))
+        unwritten = write(drawn(screen(result)))
     if result.error or result.exit_code:
         told = result.error or f"ended with exit code {result.exit_code}; look at `spxarb status`."
         complain(told, result.command)
@@ -92,7 +91,7 @@ def complain(sentence: str, command: str = "") -> None:
 
 def ask(question: str) -> bool | None:
     """Whether somebody at the terminal says yes; None where nobody can. stdout stays untouched."""
-    if not _is_terminal(sys.stdin):
+    if not is_terminal(sys.stdin):
         return None
     with suppress(KeyboardInterrupt):
         write(f"{question} [y/N] ", sys.stderr)
@@ -115,7 +114,7 @@ def write(text: str, stream: TextIO | None = None) -> str:
         stream.write(text.encode(encoding, "replace").decode(encoding))
         stream.flush()
     except OSError as error:
-        _forget(stream)
+        forget(stream)
         return "" if isinstance(error, BrokenPipeError) else error.strerror or str(error)
     return ""
 
@@ -128,45 +127,19 @@ def _has_descriptor(stream: TextIO) -> bool:
     return True
 
 
-def watch(frame: Callable[[], tuple[Result, float]]) -> int:
-    """Draw `frame` until Ctrl-C: its result, then the seconds until the next. Returns the exit code.
-
-    A first frame that failed is shown as any other failure; a later one is shown in place, and the watch
-    goes on.
-    """
-    result, seconds = frame()
-    if result.exit_code:
-        return show(result)
-    with suppress(KeyboardInterrupt):
-        if not _is_terminal(sys.stdout):
-            while not write(_drawn(_frame(result))):
-                time.sleep(seconds)
-                result, seconds = frame()
-            return 1
-        from rich.live import Live  # noqa: PLC0415 -- only where it is drawn
-
-        with Live(console=_console(sys.stdout), screen=True, auto_refresh=False) as live:
-            while True:
-                live.update(_group(_frame(result)), refresh=True)
-                time.sleep(seconds)
-                result, seconds = frame()
-    write(_drawn(screen(result)))
-    return 0
-
-
 def _unwritten(why: str, command: str) -> int:
     if why:
         complain(f"the result could not be written to stdout: {why}.", command)
     return 1 if why else 0
 
 
-def _forget(stream: TextIO) -> None:
+def forget(stream: TextIO) -> None:
     """Let what is still buffered go nowhere, or the interpreter complains when it ends."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def _is_terminal(stream: TextIO | None) -> bool:
+def is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and not stream.closed and stream.isatty()
 
 
@@ -179,32 +152,32 @@ class _Sheet(io.StringIO):
     encoding = property(lambda _: getattr(sys.stdout, "encoding", None) or "utf-8")
 
     def isatty(self) -> bool:
-        return _is_terminal(sys.stdout)
+        return is_terminal(sys.stdout)
 
 
-def _console(file: TextIO) -> Console:
+def console(file: TextIO) -> Console:
     from rich.console import Console  # noqa: PLC0415 -- only where it is drawn
 
-    wide = None if _is_terminal(sys.stdout) or os.environ.get("COLUMNS") else PIPE_WIDTH
+    wide = None if is_terminal(sys.stdout) or os.environ.get("COLUMNS") else PIPE_WIDTH
     return Console(file=file, markup=False, highlight=False, emoji=False, width=wide)
 
 
-def _drawn(blocks: Sequence[Block]) -> str:
+def drawn(blocks: Sequence[Block]) -> str:
     """The blocks as stdout wants them: coloured on a terminal, else plain and without trailing blanks."""
     if not blocks:
         return ""
     if (text := _plain(blocks)) is not None:
         return text
     sheet = _Sheet()
-    console = _console(sheet)
-    console.print(_group(blocks))
+    paper = console(sheet)
+    paper.print(group(blocks))
     text = sheet.getvalue()
-    return text if console.is_terminal else "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+    return text if paper.is_terminal else "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
 def _plain(blocks: Sequence[Block]) -> str | None:
     """What rich would make of lines and empty tables, where it neither colours nor wraps; else None."""
-    if _is_terminal(sys.stdout) or any(os.environ.get(name) for name in RICH_VARIABLES):
+    if is_terminal(sys.stdout) or any(os.environ.get(name) for name in RICH_VARIABLES):
         return None
     lines: list[str] = []
     whole: list[str] = []
@@ -229,7 +202,7 @@ def _empty(grid: Grid) -> str:
     return f"\n{grid.title}: none"
 
 
-def _group(blocks: Sequence[Block]) -> Group:
+def group(blocks: Sequence[Block]) -> Group:
     from rich.console import Group  # noqa: PLC0415 -- only where it is drawn
 
     return Group(*map(_block, blocks))
@@ -249,6 +222,25 @@ def _block(block: Block) -> RenderableType:
             from rich.columns import Columns  # noqa: PLC0415 -- only where it is drawn
 
             return Columns(map(_pairs, block.blocks), padding=(1, 4))
+        case Fitted():
+            return _AsDrawn(block)
+
+
+class _AsDrawn:
+    """A block that makes its own lines, once the width is known; rich neither wraps nor cuts them."""
+
+    def __init__(self, block: Fitted) -> None:
+        self._block = block
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> Iterator[Text]:
+        from rich.text import Text  # noqa: PLC0415 -- only where it is drawn
+
+        for parts in self._block.draw(options.max_width):
+            line = Text(no_wrap=True, overflow="ignore")
+            for cell in parts:
+                text, style = (cell, "") if isinstance(cell, str) else cell
+                line.append(_clean(text), style)
+            yield line
 
 
 def _text(cell: Cell) -> Text:
@@ -298,11 +290,6 @@ def _under(title: str, table: Table) -> Group:
     from rich.console import Group  # noqa: PLC0415 -- only where it is drawn
 
     return Group(_text((title, HEAD)), table)
-
-
-def _frame(result: Result) -> list[Block]:
-    """A screen of its own: the error, if any, below the rest."""
-    return [*screen(result), *([Line(f"\n{result.error}", BAD)] if result.error else [])]
 
 
 def _clean(text: str) -> str:

@@ -309,10 +309,12 @@ class DashboardSettings(Section):
     host: Text = Field(default="127.0.0.1", description="Address to listen on; loopback only.")
     port: int = Field(default=5000, ge=1, le=65535, description="Port of the web page and REST API.")
     refresh_interval_seconds: Seconds = Field(
-        default=5, gt=0, le=3600, description="Time between two refreshes of the dashboard."
+        default=5, gt=0, le=3600, description="Time between two refreshes of `status --watch`."
     )
-    show_greeks: bool = Field(default=True, description="Show the deltas of the legs.")
-    show_pnl_chart: bool = Field(default=True, description="Show a chart of the day's P&L.")
+    show_greeks: bool = Field(default=True, description="Show the greeks of each open spread in `status`.")
+    show_pnl_chart: bool = Field(
+        default=True, description="Draw the line of the day's P&L in `status --watch`."
+    )
 
 
 class LoggingSettings(Section):

@@ -1,4 +1,4 @@
-"""Account numbers, shortened for whatever leaves the program in writing: logs, the journal, alerts."""
+"""Account numbers, shortened: on screens, and in all that leaves the program in writing."""
 
 from __future__ import annotations
 
@@ -16,3 +16,10 @@ def masked_accounts(text: str, *known: str | None) -> str:
         if account and len(account) > SHOWN:
             text = text.replace(account, f"***{account[-SHOWN:]}")
     return _ACCOUNT.sub(r"\1***\2", text)
+
+
+def masked(account: str) -> str:
+    """`DU***567` of DU1234567: its letters and its end; of a short one nothing but the letters."""
+    letters = account[: len(account) - len(account.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))]
+    digits = account[len(letters) :]
+    return f"{letters}***{digits[-SHOWN:] if len(digits) > 2 * SHOWN else ''}"

@@ -1,8 +1,8 @@
-"""`status`: account, market, positions and the day so far. Reads only."""
+"""`status`: account, market, positions and the day so far. Reads only: it makes no file."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from spxarb.core.greeks import UNKNOWN_GREEKS
@@ -10,8 +10,10 @@ from spxarb.core.model import ZERO, TradeStatus
 from spxarb.core.results.rows import MatterRow, readable_rows
 from spxarb.core.results.status import (
     AccountResult,
+    ConnectionResult,
     MarketResult,
     PerformanceResult,
+    PositionExits,
     PositionPrices,
     RiskResult,
     SessionResult,
@@ -22,7 +24,7 @@ from spxarb.core.results.status import (
 )
 from spxarb.core.risk import leg_rows, position_greeks, stress
 from spxarb.errors import GatewayError
-from spxarb.trading import bookkeeping
+from spxarb.trading import bookkeeping, overview
 from spxarb.trading.context import READ_ONLY_CLIENT_ID_OFFSET
 from spxarb.trading.escalation import human_needed
 from spxarb.trading.market_calendar import session_on
@@ -34,38 +36,79 @@ if TYPE_CHECKING:
 
     from spxarb.core.greeks import PositionGreeks
     from spxarb.core.price_state import PriceState
-    from spxarb.core.records import Trade
+    from spxarb.core.records import Mark, Trade
     from spxarb.core.risk import HeldSpread
+    from spxarb.trading.connected import ConnectedJob
     from spxarb.trading.context import JobContext
+    from spxarb.trading.held_link import HeldLink
+
+NEWEST_TRADES = 50
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """An open trade as it is worth now, or was when it was last marked; dollars, None where not known."""
+    """An open trade as it is worth now, or was when it was last marked; dollars, None where not known.
+
+    `at`: when. `at_broker`: SPY calls for which a buy-back should rest, and does; None: nobody asked.
+    `differs`: the account does not bear it out.
+    """
 
     pnl: Decimal | None = None
     greeks: PositionGreeks = UNKNOWN_GREEKS
     states: Sequence[PriceState] = ()
+    at: datetime | None = None
+    spy_price: Decimal | None = None
+    at_broker: tuple[int, int] | None = None
+    differs: bool = False
 
 
-def run(context: JobContext, *, offline: bool, risk: bool = False) -> StatusResult:
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a look at the broker adds to the ledger; without one nothing of it is known."""
+
+    account: AccountResult = field(default_factory=AccountResult)
+    market: MarketResult = field(default_factory=MarketResult)
+    connection: ConnectionResult | None = None
+    doubt: str = ""
+
+
+def run(
+    context: JobContext, *, offline: bool, risk: bool = False, link: HeldLink | None = None
+) -> StatusResult:
     """What the broker and the ledger say now, and where they differ (exit 6).
 
     Without a gateway: what the ledger says, and exit 4. `risk`: with each leg's greeks and the stress table.
+    `link`: a connection that is held for more than this look.
     """
     if offline:
         return context.finish(_offline(context))
     try:
+        if link is not None:
+            return link.look(context, lambda job: _at_broker(context, job, risk=risk))
         return context.in_time(_online(context, risk=risk))
     except GatewayError as error:
+        context.clock = None  # what is shown now is what the ledger knows
         return context.finish(_offline(context), errors=[error])
 
 
+def held_link() -> HeldLink:
+    """A connection for `run` to hold over many looks; close it, or use it as a context manager."""
+    from spxarb.trading.held_link import HeldLink  # noqa: PLC0415 -- ib_insync comes with it
+
+    return HeldLink()
+
+
 async def _online(context: JobContext, *, risk: bool) -> StatusResult:
+    from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- ib_insync comes with it
+
+    async with connect_job(context, dry_run=True, client_id_offset=READ_ONLY_CLIENT_ID_OFFSET) as job:
+        return await _at_broker(context, job, risk=risk)
+
+
+async def _at_broker(context: JobContext, job: ConnectedJob, *, risk: bool) -> StatusResult:
     import asyncio  # noqa: PLC0415 -- only a connection needs it
 
-    from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- ib_insync comes with it
-    from spxarb.trading.failsafe import missing  # noqa: PLC0415
+    from spxarb.trading.failsafe import at_broker, missing  # noqa: PLC0415 -- likewise
     from spxarb.trading.greeks import at_risk, dividend_note, spread_of  # noqa: PLC0415
     from spxarb.trading.market import calendar_doubt, underlyings  # noqa: PLC0415
     from spxarb.trading.marks import (  # noqa: PLC0415
@@ -78,47 +121,57 @@ async def _online(context: JobContext, *, risk: bool) -> StatusResult:
     from spxarb.trading.matters import not_acknowledged  # noqa: PLC0415
     from spxarb.trading.settlement import shares_in_doubt  # noqa: PLC0415
 
-    async with connect_job(context, dry_run=True, client_id_offset=READ_ONLY_CLIENT_ID_OFFSET) as job:
-        timeout = context.config.execution.quote_timeout_seconds
-        await job.reconcile()
-        trades = job.ledger.trades.open()
-        account, under = await asyncio.gather(
-            job.broker.account_values(), underlyings(job.broker, timeout, enough)
-        )
-        marked_trades = await mark_trades(job, trades)
-        spreads = [spread_of(job, marked) for marked in marked_trades]
-        spx, spy = under.spx_price, under.spy_price
-        shares = [matter.text for matter in not_acknowledged(job.ledger, shares_in_doubt(job))]
-        told = not_live(marked_trades)
-        alive = [marked for marked in marked_trades if at_risk(marked.trade, job.now, context.config)]
-        told += print_in_doubt(alive, context.price_limits.max_ratio_difference)
-        told += [note for trade in bookkeeping.open_trades(job.ledger) for note in missing(job, trade)]
-        shown = _status(
-            context,
-            job.now,
-            job.now.date(),
-            {
-                marked.trade.id: _Seen(spread.pnl, position_greeks(spread), marked.states)
-                for marked, spread in zip(marked_trades, spreads, strict=True)
-            },
+    timeout = context.config.execution.quote_timeout_seconds
+    await job.reconcile()
+    trades = job.ledger.trades.open()
+    account, under = await asyncio.gather(
+        job.broker.account_values(), underlyings(job.broker, timeout, enough)
+    )
+    marked_trades = await mark_trades(job, trades)
+    spreads = [spread_of(job, marked) for marked in marked_trades]
+    spx, spy = under.spx_price, under.spy_price
+    shares = [matter.text for matter in not_acknowledged(job.ledger, shares_in_doubt(job))]
+    told = not_live(marked_trades)
+    alive = [marked for marked in marked_trades if at_risk(marked.trade, job.now, context.config)]
+    told += print_in_doubt(alive, context.price_limits.max_ratio_difference)
+    told += [note for trade in bookkeeping.open_trades(job.ledger) for note in missing(job, trade)]
+    ib = context.config.ib
+    shown = _status(
+        context,
+        job.now,
+        job.now.date(),
+        {
+            marked.trade.id: _Seen(
+                spread.pnl,
+                position_greeks(spread),
+                marked.states,
+                job.now,
+                marked.spy_price,
+                at_broker(job, marked.trade) if marked.trade.state.in_sight else None,
+                bool(job.differences(marked.trade)),
+            )
+            for marked, spread in zip(marked_trades, spreads, strict=True)
+        },
+        _Look(
             AccountResult.of(account.in_dollars),
             MarketResult(spy, spx, spx / spy if spx and spy else None),
-            connected=True,
-            doubt=calendar_doubt(job.day, job.broker.hours(under.spy.con_id, job.now.date())),
-        )
-        errors = human_needed(
-            [*job.findings.unproven, *shares],
-            mend="Compare the account at the broker with `spxarb report --csv --table executions`",
-        )
-        at_stake = [spread_of(job, marked) for marked in alive] if risk else []
-        status = replace(
-            shown,
-            notes=(*shown.notes, *told, *filter(None, [account.note]), *dividend_note(job, at_stake)),
-            reconciliation=job.findings.all,
-            market_prices=price_states(job, ((under.spx, "SPX"), (under.spy, "SPY"))),
-            risk=_risk(at_stake),
-        )
-        return context.finish(status, errors=errors)
+            ConnectionResult(ib.host, ib.port, job.broker.client_id, job.broker.account),
+            calendar_doubt(job.day, job.broker.hours(under.spy.con_id, job.now.date())),
+        ),
+    )
+    errors = human_needed(
+        [*job.findings.unproven, *shares],
+        mend="Compare the account at the broker with `spxarb report --csv --table executions`",
+    )
+    at_stake = [spread_of(job, marked) for marked in alive] if risk else []
+    status = replace(
+        shown,
+        notes=(*shown.notes, *told, *filter(None, [account.note]), *dividend_note(job, at_stake)),
+        reconciliation=job.findings.all,
+        market_prices=price_states(job, ((under.spx, "SPX"), (under.spy, "SPY"))),
+        risk=_risk(at_stake),
+    )
+    return context.finish(status, errors=errors)
 
 
 def _offline(context: JobContext) -> StatusResult:
@@ -127,13 +180,17 @@ def _offline(context: JobContext) -> StatusResult:
     day = now.date()
     if context.config.trading.mode == "sim":  # its days are not the machine's
         day = context.ledger.trades.last_day() or day
-    seen = {trade.id: _last_seen(context, trade) for trade in context.ledger.trades.open()}
-    return _status(context, now, day, seen, AccountResult(), MarketResult(), connected=False)
+    marks = {trade.id: context.ledger.trades.marks(trade.id) for trade in context.ledger.trades.open()}
+    shown = _status(context, now, day, {trade: _last_seen(found) for trade, found in marks.items()}, _Look())
+    newest = [found[-1] for found in marks.values() if found]
+    return replace(shown, last_prices=overview.last_prices(newest))
 
 
-def _last_seen(context: JobContext, trade: Trade) -> _Seen:
-    marks = context.ledger.trades.marks(trade.id)
-    return _Seen(marks[-1].pnl, marks[-1].greeks, marks[-1].states) if marks else _Seen()
+def _last_seen(marks: Sequence[Mark]) -> _Seen:
+    if not marks:
+        return _Seen()
+    last = marks[-1]
+    return _Seen(last.pnl, last.greeks, last.states, last.at, last.spy)
 
 
 def _risk(spreads: Sequence[HeldSpread]) -> RiskResult:
@@ -142,47 +199,74 @@ def _risk(spreads: Sequence[HeldSpread]) -> RiskResult:
 
 
 def _status(
-    context: JobContext,
-    now: datetime,
-    day: date,
-    seen: Mapping[int, _Seen],
-    account: AccountResult,
-    market: MarketResult,
-    *,
-    connected: bool,
-    doubt: str = "",
+    context: JobContext, now: datetime, day: date, seen: Mapping[int, _Seen], look: _Look
 ) -> StatusResult:
     """The ledger's part beside the broker's; `seen`: what is known of each open trade."""
-    known = {trade_id: one.pnl for trade_id, one in seen.items()}
-    ledger = context.ledger
+    ledger, config = context.ledger, context.config
     trades, open_trades = ledger.trades.of_day(day), ledger.trades.open()
     filled = ledger.trades.count_filled(day)
     matters, unread = readable_rows(MatterRow, ledger.matters.open_rows(), "Matter")
     reason = ledger.stops.reason(day)
     stopped = [f"Entries are stopped for today: {reason}."] if reason else []
     by_hand = [f"Trade {t.id} is handed over, and yours to close." for t in open_trades if t.handed_over]
+    expected = ConnectionResult(config.ib.host, config.ib.port, None, ledger.account or config.ib.account)
+    lock = overview.lock_holder(context)
+    of_trades = {matter.trade_id for matter in matters}
     return StatusResult(
         *context.head(now),
         notes=(*unread, *by_hand, *stopped),
-        status=SystemResult(ledger.state.is_trading(), connected, len(open_trades), filled),
-        account=account,
-        market=market,
-        session=SessionResult.of(*session_on(day, context.config), doubt),
+        status=SystemResult(ledger.state.is_trading(), look.connection is not None, len(open_trades), filled),
+        account=look.account,
+        market=look.market,
+        session=SessionResult.of(*session_on(day, config), look.doubt),
         positions=tuple(
-            StatusPosition.at(trade, one.pnl, one.greeks)
+            StatusPosition.at(
+                trade,
+                one.pnl,
+                one.greeks,
+                needs_human=one.differs or trade.id in of_trades,
+                under_way=lock.pid is not None,
+            )
             for trade in open_trades
             for one in [seen.get(trade.id, _Seen())]
         ),
         prices=tuple(PositionPrices(trade_id, tuple(one.states)) for trade_id, one in seen.items()),
-        trades=tuple(map(TradeResult.of, trades)),
+        exits=_exits(context, open_trades, now, seen),
+        trades=tuple(map(TradeResult.of, ledger.trades.newest(NEWEST_TRADES))),
         performance=_performance(
             realized=bookkeeping.realized(trades),
-            unrealized=_sum_known(known),
+            unrealized=_sum_known({trade_id: one.pnl for trade_id, one in seen.items()}),
             limit=context.limits.max_daily_loss,
             trades_count=filled,
             active=sum(1 for trade in open_trades if trade.status is TradeStatus.ACTIVE),
         ),
         matters=matters,
+        connection=look.connection or expected,
+        trading=overview.trading_state(context, day),
+        routines=overview.routines(context, now),
+        lock=lock,
+        paths=overview.paths(context),
+        pnl_line=overview.pnl_line(context, day),
+        show_greeks=config.dashboard.show_greeks,
+        show_pnl_chart=config.dashboard.show_pnl_chart,
+    )
+
+
+def _exits(
+    context: JobContext, trades: Sequence[Trade], now: datetime, seen: Mapping[int, _Seen]
+) -> tuple[PositionExits, ...]:
+    return tuple(
+        overview.exits_of(
+            context,
+            trade,
+            now,
+            as_of=one.at,
+            spy_price=one.spy_price,
+            pnl=one.pnl,
+            at_broker=one.at_broker,
+        )
+        for trade in trades
+        for one in [seen.get(trade.id, _Seen())]
     )
 
 

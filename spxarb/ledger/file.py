@@ -22,6 +22,7 @@ from spxarb.ledger.opening import (
     refuse_orphan,
     require_writable,
     sqlite_errors_as_refusals,
+    upgraded_copy,
     writable,
 )
 
@@ -47,6 +48,8 @@ class LedgerFile:
         """Not called directly: `open` it."""
         self.path = path
         self.read_only = read_only
+        self.note = ""
+        """A sentence where this is not the file itself as it is; empty otherwise."""
         self.tag = schema.read_meta(db)["tag"]
         self._waits = BUSY_SECONDS
         self._db = db
@@ -62,7 +65,7 @@ class LedgerFile:
         if not exists(path):
             refuse_orphan(path)
             if read_only:
-                return cls(empty(path, mode), path, read_only=True)
+                return cls._absent(path, mode)
             create(path)
         if not read_only:
             return cls._opened(path, mode, read_only=False, frozen=False)
@@ -72,21 +75,44 @@ class LedgerFile:
         return cls._opened(path, mode, read_only=True, frozen=True)
 
     @classmethod
+    def _absent(cls, path: Path, mode: str) -> Self:
+        found = cls(empty(path, mode), path, read_only=True)
+        found.note = f"There is no ledger at {path}: nothing was traded with it yet, or it is elsewhere."
+        return found
+
+    @classmethod
     def _opened(cls, path: Path, mode: str, *, read_only: bool, frozen: bool) -> Self:
         """`frozen`: nothing can be written, not even what SQLite wants beside a file that is only read."""
         with sqlite_errors_as_refusals(path):
             version = inspect(path, mode)
-            if not frozen:
+            if not read_only:
                 require_writable(path)
             db = connect(path, frozen=frozen)
             try:
-                prepare(db, path, mode, upgrade=version < schema.newest_version(), frozen=frozen)
-                if read_only:
-                    db.execute("PRAGMA query_only = ON")
-                return cls(db, path, read_only=read_only)
+                if not read_only:
+                    prepare(db, path, mode, upgrade=version < schema.newest_version())
+                    return cls(db, path, read_only=False)
+                return cls._to_read(db, path, mode, version)
             except BaseException:
                 db.close()
                 raise
+
+    @classmethod
+    def _to_read(cls, db: Database, path: Path, mode: str, version: int) -> Self:
+        """Reading changes no table: one of an older version is read by way of an upgraded copy in memory."""
+        if version == schema.newest_version():
+            db.execute("PRAGMA query_only = ON")
+            return cls(db, path, read_only=True)
+        found = cls(upgraded_copy(db, path, mode), path, read_only=True)
+        db.close()
+        if version:
+            found.note = (
+                f"The ledger {path} was made by an older spxarb and is read as it is: the next command that "
+                "writes to it upgrades it."
+            )
+            return found
+        found.note = f"The ledger {path} is an empty file: nothing was written to it yet."
+        return found
 
     def close(self) -> None:
         self._db.close()

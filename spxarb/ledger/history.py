@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import date
 
+    from spxarb.core.events import Row
     from spxarb.core.explanation import DayRows
     from spxarb.ledger.file import LedgerFile
 
@@ -58,6 +59,21 @@ class History:
             matters=self._of(on, "matters", "since", "resolved_at", "acknowledged_at"),
             alerts=self._of(on, "alerts", "at"),
         )
+
+    def last_run(self, *commands: str, dry_runs: bool = True) -> tuple[Row, Row | None] | None:
+        """The newest run of these commands, and the newest decision that it wrote down; None: none ran."""
+        words = ", ".join("?" * len(commands))
+        wet = "" if dry_runs else "AND instr(arguments, '\"--dry-run\"') = 0"
+        runs = self._file.rows(
+            f"SELECT * FROM runs WHERE command IN ({words}) {wet} ORDER BY id DESC LIMIT 1",  # noqa: S608 -- ours
+            *commands,
+        )
+        if not runs:
+            return None
+        made = self._file.rows(
+            "SELECT * FROM decisions WHERE run_id = ? ORDER BY id DESC LIMIT 1", runs[0]["id"]
+        )
+        return runs[0], made[0] if made else None
 
     def _of(self, day: str, table: str, *moments: str, order: str = "rowid") -> list[dict[str, object]]:
         """The rows of which one of these moments is on that day."""

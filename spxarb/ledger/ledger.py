@@ -80,6 +80,11 @@ class Ledger:
         return self._file.write()
 
     @property
+    def note(self) -> str:
+        """A sentence where there is no file, or one of an older version; empty otherwise."""
+        return self._file.note
+
+    @property
     def tag(self) -> str:
         """Six hexadecimal digits that tell this ledger's orders from those of every other."""
         return self._file.tag

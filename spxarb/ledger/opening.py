@@ -146,12 +146,8 @@ def _check_meta(path: Path, meta: dict[str, str], mode: str) -> int:
     return version
 
 
-def prepare(db: Database, path: Path, mode: str, *, upgrade: bool, frozen: bool) -> None:
-    """The connection's settings, and this version's tables."""
-    if frozen:
-        if upgrade:
-            raise _unusable(path, "an older spxarb made it, and upgrading it needs write access")
-        return
+def prepare(db: Database, path: Path, mode: str, *, upgrade: bool) -> None:
+    """The settings of a connection that writes, and this version's tables."""
     _use_wal(db, path)
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA foreign_keys = ON")
@@ -212,6 +208,15 @@ def empty(path: Path, mode: str) -> Database:
     schema.upgrade(db, path, mode)
     db.execute("PRAGMA query_only = ON")
     return db
+
+
+def upgraded_copy(db: Database, path: Path, mode: str) -> Database:
+    """What `db` holds, in memory and in this version's tables, for reading; `db` stays as it is."""
+    copy = _database(sqlite3.connect(":memory:", isolation_level=None))
+    db.conn.backup(copy.conn)
+    schema.upgrade(copy, path, mode, saved=False)
+    copy.execute("PRAGMA query_only = ON")
+    return copy
 
 
 def _database(connection: sqlite3.Connection) -> Database:

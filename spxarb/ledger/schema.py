@@ -41,12 +41,12 @@ def version_of(meta: dict[str, str]) -> int:
     return int(meta.get("schema_version", "0"))
 
 
-def upgrade(db: Database, path: Path, mode: str) -> None:
-    """Bring the ledger to this version; an empty file becomes a ledger.
+def upgrade(db: Database, path: Path, mode: str, *, saved: bool = True) -> None:
+    """Bring the ledger to this version; an empty file becomes a ledger. `saved`: with a copy beside it first.
 
     Another process may be doing the same: each step reads the version again once it may write.
     """
-    copied = False
+    copied = not saved
     while version_of(read_meta(db)) < newest_version():
         with immediate(db):
             done = version_of(read_meta(db))

@@ -101,6 +101,10 @@ class Trades:
         """By id; both days inclusive, None: without an end. A row without a day is of every day."""
         return self._trades(f"WHERE {OF_DAYS} ORDER BY id", *day_range(since, until))
 
+    def newest(self, most: int) -> list[Trade]:
+        """The last trades of any day, newest first."""
+        return self._trades("ORDER BY trade_date DESC, id DESC LIMIT ?", most)
+
     def provisional(self) -> list[Trade]:
         """Trades whose settlement a later day has yet to prove."""
         return self._trades("WHERE state = ? ORDER BY id", TradeState.PROVISIONAL.value)

@@ -75,8 +75,8 @@ OBEYED_AT_ONCE = 3
 MEND_ROW = "Set the value right in the ledger, or restore a backup"
 WRITERS = frozenset({"enter", "monitor", "settle", "close-all", "hand-over"})
 """Verbs that bring the ledger up to date with the broker."""
-READERS = frozenset({"log"})
-"""Verbs that read the ledger and nothing else: they make none and leave no row among the runs."""
+READERS = frozenset({"log", "report", "status"})
+"""Verbs that write nothing: no ledger, no row among the runs, no alert."""
 EXITS = frozenset({"monitor", "close-all"})
 """Verbs that exit positions: they go on with the limits stored with the trades."""
 
@@ -213,11 +213,11 @@ class JobContext:
         questions = e.connect_timeout_seconds + 12 * e.question_timeout_seconds + 6 * e.quote_timeout_seconds
         return 2 * questions + 2 * working + spreads * (2 * leaving + PROOF_SECONDS)
 
-    def in_time(self, job: Coroutine[Any, Any, T]) -> T:
+    def in_time(self, job: Coroutine[Any, Any, T], run: Callable[[Any], Any] | None = None) -> T:
         """Run a job to its end within the budget. Raises GatewayError when it takes longer.
 
         Each wait has an end of its own; this is for a gateway that drips. Raises Interrupted when a signal
-        ended it.
+        ended it. `run`: by which event loop; else by its own.
         """
         import asyncio  # noqa: PLC0415 -- only a job that connects needs it
 
@@ -235,7 +235,7 @@ class JobContext:
                     return await job
 
         try:
-            return asyncio.run(bounded())
+            return run(bounded()) if run else asyncio.run(bounded())
         except asyncio.CancelledError:
             raise interruption.received() or interruption.Interrupted(signal.SIGTERM) from None
         except TimeoutError:
@@ -333,7 +333,7 @@ class JobContext:
             with self._failures_into(found):
                 sentences = [result.error or "", *map(str, found)]
                 found += self._open_matters(sentences, result.at, keep=keep)
-        told += self._told_elsewhere(found, result.at)
+        told += [*self._told_elsewhere(found, result.at), *filter(None, [self.ledger.note])]
         if self.run_id and not dry_run and self.config.notifications.missed_run:
             from spxarb.trading import missed_runs  # noqa: PLC0415 -- not needed by who only looks
 
@@ -378,12 +378,12 @@ class JobContext:
 
     def end(self, result: R) -> R:
         """Write down how the command ended; then let a human hear of it, if there is a reason to."""
+        if self.command in READERS:  # whoever called it reads the answer
+            return result
         failures: list[SpxarbError] = []
         with self._failures_into(failures):
-            ended = datetime.now(NEW_YORK)
-            code, error = result.exit_code, result.error
-            if self.command not in READERS:
-                self.ledger.runs.end(self.run_id, ended, code, error, day_of=self.now())
+            ended, code, error = datetime.now(NEW_YORK), result.exit_code, result.error
+            self.ledger.runs.end(self.run_id, ended, code, error, day_of=self.now())
         result = with_errors(result, failures)
         alarming = result.exit_code == Exit.HUMAN or (
             result.exit_code in {Exit.BUG, Exit.REFUSED} and self.command in EXITS and self.open_at_start

@@ -73,6 +73,13 @@ def missing(job: ConnectedJob, trade: Trade) -> list[str]:
     return [sentence(f"{what}; `spxarb monitor` sets that right")]
 
 
+def at_broker(job: ConnectedJob, trade: Trade) -> tuple[int, int]:
+    """SPY calls of the trade for which a buy-back should rest, and for how many one does; sends nothing."""
+    spread = job.spread(trade)
+    idle = trade.handed_over or not _enabled(job) or _too_late(job, trade)
+    return 0 if idle else may_be_short(spread, _covered(job, trade)), sum(_resting(job, spread).values())
+
+
 def _enabled(job: ConnectedJob) -> bool:
     return job.context.config.execution.broker_side_failsafe
 

@@ -6,11 +6,8 @@ from __future__ import annotations
 import csv
 import json
 import os
-import pty
-import signal
 import subprocess
 import sys
-from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -20,7 +17,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spxarb.cli import reading, screens, shapes, view
-from spxarb.core.greeks import UNKNOWN_GREEKS
 from spxarb.core.model import NEW_YORK, Check, ExitReason, LegName, Side, TradeStatus
 from spxarb.core.plain import plain
 from spxarb.core.result import RESULT_TYPES, Result, result_type
@@ -29,10 +25,7 @@ from spxarb.core.results.positions import Action, ManagedPosition, PositionResul
 from spxarb.core.results.report import TABLES
 from spxarb.core.results.rows import DayRow, TradeRow
 from spxarb.core.results.status import (
-    AccountResult,
     MarketResult,
-    PerformanceResult,
-    StatusPosition,
     SystemResult,
     TradeResult,
 )
@@ -370,24 +363,6 @@ def test_a_settled_day_is_provisional_until_the_next_morning(capsys):
     assert "Final." in out
 
 
-def test_the_dashboard_shows_a_breached_limit(capsys):
-    out, _, _ = shown(
-        capsys,
-        result(
-            "status",
-            status=SystemResult(is_trading=False, is_connected=True, open_positions=1),
-            account=AccountResult(account_id="DU1", net_liquidation=Decimal(1000000)),
-            performance=PerformanceResult(
-                daily_realized_pnl=Decimal(-1200), max_daily_loss=Decimal(1000), risk_breached=True
-            ),
-            positions=(StatusPosition(*POSITION_NOW, UNKNOWN_GREEKS),),
-        ),
-    )
-    for text in ("Account DU1", "1,000,000.00", "-1,200.00", "6800"):
-        assert text in out
-    assert line_with(out, "limit breached")[-1] == "yes"
-
-
 def test_a_report_draws_the_days_in_order_and_names_every_figure(capsys):
     days = (DayRow(date="2026-02-17", net_pnl=-80), DayRow(date="2026-02-13", net_pnl=40))
     statistics = Statistics(trades=2, win_rate=Decimal("0.5"), win_rate_low=Decimal("0.095"))
@@ -498,63 +473,3 @@ def test_json_does_not_wait_for_the_library_of_tables():
         + "\nassert 'rich' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], stdout=subprocess.DEVNULL, timeout=60, check=True)
-
-
-def test_watch_draws_until_it_is_interrupted_and_ends_well(capsys):
-    frames = iter(
-        [
-            result("status", notes=["one"]),
-            result("status", code=4, error="gone"),
-            result("status", notes=["three"]),
-        ]
-    )
-
-    def frame():
-        try:
-            return next(frames), 0.0
-        except StopIteration:
-            raise KeyboardInterrupt from None
-
-    assert view.watch(frame) == 0
-    out, err = capsys.readouterr()
-    assert out.index("one") < out.index("gone") < out.index("three")
-    assert err == ""
-
-
-def test_a_watch_that_cannot_begin_fails_as_the_command_would(capsys):
-    assert view.watch(lambda: (result("status", code=3, error="no such key"), 0.0)) == 3
-    assert capsys.readouterr() == ("", "spxarb status: no such key\n")
-
-
-WATCH = """
-from datetime import datetime
-from spxarb.core.model import NEW_YORK
-from spxarb.core.results.status import MarketResult, StatusResult
-from spxarb.cli import view
-market = MarketResult(spx_price=6797.4)
-made = StatusResult("status", datetime.now(NEW_YORK), "paper", market=market)
-raise SystemExit(view.watch(lambda: (made, 30.0)))
-"""
-
-
-def test_watch_on_a_terminal_leaves_the_last_screen_behind():
-    master, slave = pty.openpty()
-    running = subprocess.Popen(
-        [sys.executable, "-c", WATCH], stdout=slave, stderr=slave, env=os.environ | {"TERM": "xterm"}
-    )
-    os.close(slave)
-    seen = b""
-    try:
-        while b"6,797.40" not in seen:
-            seen += os.read(master, 4096)
-        running.send_signal(signal.SIGINT)
-        with suppress(OSError):  # how a terminal says that its last program is gone
-            while more := os.read(master, 4096):
-                seen += more
-    finally:
-        os.close(master)
-    assert running.wait(timeout=60) == 0
-    alternate, _, after = seen.rpartition(b"\x1b[?1049l")
-    assert b"6,797.40" in alternate
-    assert b"6,797.40" in after
-    assert b"Traceback" not in seen

@@ -198,11 +198,23 @@ def test_a_ledger_of_version_3_says_of_every_trade_in_one_word_where_it_stands(p
     assert [row["status"] for row in rows] == [TradeState(row["state"]).status.value for row in rows]
 
 
-@pytest.mark.parametrize("read_only", [False, True])
-def test_an_older_ledger_is_copied_once_and_then_brought_up_to_date(existing, newer, read_only):
+def test_a_reader_reads_an_older_ledger_as_it_is_and_changes_nothing(existing, newer):
+    newer(add_column, add_table)
+    before = {file: file.read_bytes() for file in existing.parent.iterdir()}
+    with Ledger.open(existing, mode="paper", read_only=True) as ledger:
+        assert ledger.state.trading_reason() == "as found"
+        assert ledger._file.rows("SELECT colour FROM trades") == []
+        assert "older spxarb" in ledger.note
+        assert str(existing) in ledger.note
+        with pytest.raises(RuntimeError):
+            ledger.state.set_trading(False, None, NOW)
+    assert {file: file.read_bytes() for file in existing.parent.iterdir()} == before
+
+
+def test_an_older_ledger_is_copied_once_and_then_brought_up_to_date(existing, newer):
     old = schema.newest_version()
     newer(add_column, add_table)
-    with Ledger.open(existing, mode="paper", read_only=read_only) as ledger:
+    with Ledger.open(existing, mode="paper") as ledger:
         assert ledger.state.trading_reason() == "as found"
         assert ledger._file.rows("SELECT colour FROM trades") == []
         assert ledger._file.rows("SELECT name FROM colours") == []
@@ -271,14 +283,17 @@ def test_without_a_copy_there_is_no_migration(existing, newer, monkeypatch):
         assert db.execute("SELECT name FROM sqlite_master WHERE name = 'colours'").fetchone() is None
 
 
-def test_an_older_ledger_that_may_not_be_written_is_refused(public, newer):
+def test_an_older_ledger_that_may_not_be_written_is_read_and_not_written(public, newer):
     path = public / "trading.db"
     Ledger.open(path, mode="paper").close()
     path.chmod(0o444)
     public.chmod(0o555)
     newer(add_table)
     with as_nobody():
-        refused(path, "older spxarb", read_only=True)
+        with Ledger.open(path, mode="paper", read_only=True) as ledger:
+            assert ledger._file.rows("SELECT name FROM colours") == []
+            assert "older spxarb" in ledger.note
+        refused(path, "may not write")
 
 
 def test_jobs_that_start_together_after_an_upgrade_migrate_once(existing):

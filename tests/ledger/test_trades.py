@@ -97,3 +97,10 @@ def test_marks_come_back_in_their_order(ledger):
     ledger.trades.add_mark(seen)
     ledger.trades.add_mark(later)
     assert ledger.trades.marks(trade.id) == [seen, later]
+
+
+def test_the_newest_trades_are_of_any_day_newest_first(ledger):
+    for back in (1, 0, 3, 0):
+        ledger.trades.create(a_trade(trade_date=DAY - timedelta(days=back)))
+    assert [trade.id for trade in ledger.trades.newest(50)] == [4, 2, 1, 3]
+    assert [trade.id for trade in ledger.trades.newest(2)] == [4, 2]

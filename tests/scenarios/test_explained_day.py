@@ -39,7 +39,7 @@ def stage(tmp_path_factory) -> Iterator[Stage]:
         made.run("settle")
         made.run("stop", "--reason", "enough for today")
         tomorrow(made)
-        made.run("status")
+        made.run("monitor", "--dry-run")
         yield made
 
 
@@ -168,7 +168,7 @@ def test_the_log_has_a_line_a_command_in_order_with_its_outcome_and_exit_code(st
 
 def test_without_a_day_the_log_is_that_of_the_latest(stage):
     done = stage.run("log")
-    assert (done["day"], done["entries"][0]["command"]) == ("2026-02-11", "status")
+    assert (done["day"], done["entries"][0]["command"]) == ("2026-02-11", "monitor")
 
 
 def test_the_log_writes_nothing_and_makes_no_ledger(stage, tmp_path):

@@ -107,7 +107,7 @@ def test_the_stress_table_is_told_on_request_and_fits_eighty_columns(stage):
     assert "vol -15 %   vol as now   vol +15 %   at expiry" in screen.out
     assert f"{now['pnl']:+,.2f}" in screen.out
     heading = screen.out.index("P&L of all that is open")
-    table = screen.out[heading : screen.out.index("Trades", heading)].rstrip().splitlines()
+    table = screen.out[heading : screen.out.index("Recent Trades", heading)].rstrip().splitlines()
     assert len(table) == 3 + len(moves) + 1, "a row has wrapped"
 
 

@@ -150,7 +150,7 @@ def test_a_spread_of_the_day_that_is_over_and_lost_is_named_and_its_number_is_no
 # --- what the gateway told ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("verb", [("status",), ("monitor", "--dry-run")], ids=" ".join)
+@pytest.mark.parametrize("verb", [("enter", "--dry-run"), ("monitor", "--dry-run")], ids=" ".join)
 def test_an_exit_that_is_due_by_the_newest_time_told_is_6_without_a_gateway(stage, verb):
     enter(stage)
     stage.at("15:45:05")
@@ -167,7 +167,7 @@ def test_a_time_that_was_told_before_the_gateway_fell_silent_counts(stage):
     stage.sim.control.script(
         [withheld(Ask.POSITIONS), fault("ignore", requests=["positions"], lasts="always")]
     )
-    assert stage.run("status").code == 4
+    assert stage.run("enter", "--dry-run").code == 4
     gone(stage)
     assert stage.run("monitor").code == 6
 
@@ -175,7 +175,7 @@ def test_a_time_that_was_told_before_the_gateway_fell_silent_counts(stage):
 def test_an_exit_that_is_not_due_yet_is_4_without_a_gateway(stage):
     enter(stage)
     stage.at("15:44:59")
-    assert stage.run("status").code == 0
+    assert stage.run("enter", "--dry-run").code == 0
     gone(stage)
     assert stage.run("monitor").code == 4
 
