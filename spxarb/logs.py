@@ -1,5 +1,10 @@
 """The log: a file beside the ledger, readable only by its owner, and stderr. Never stdout.
 
+One line a record (a traceback follows its own), as text or as JSON, without secrets and without a full
+account number. Where stderr is systemd's journal, each line begins with its priority as sd-daemon(3) wants
+it. The file is rotated here; where something else has moved or removed it (logrotate), the next line goes
+into a new one.
+
 A log that cannot be written never stops a job, and never delays one: each place has a thread of its own that
 writes, and a queue before it that holds so many lines and no more. What does not fit is counted and left out.
 The threads write through the descriptor alone: Python takes a lock for its own streams, and at its exit it
@@ -8,6 +13,7 @@ would wait for a thread that hangs with one.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import stat
@@ -19,6 +25,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
+from spxarb.core.masking import masked_accounts
 from spxarb.core.model import NEW_YORK
 
 if TYPE_CHECKING:
@@ -34,10 +41,18 @@ QUEUED_LINES = 2000
 FLUSH_SECONDS = 2.0
 """How long the end of a command waits for what is queued, and for its one line on stderr."""
 LINE = "%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s"
+JOURNAL_LINE = "%(levelname)s %(name)s: %(message)s"
+"""The journal knows time and process by itself."""
+PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+"""From which level on a line has which priority of syslog(3); 7 is debug."""
+FILE_ALONE = "file_alone"
+"""The mark of a record for the file and the journal, and not for a terminal."""
 # Kept off the console: what matters of their messages spxarb reports itself, once.
 LIBRARIES = ("ib_insync", "eventkit", "asyncio", "apprise")
 
 _ours: list[_Queued] = []
+_NOWHERE = logging.NullHandler()
+"""Without any handler Python would write warnings to stderr, where nothing is to be logged."""
 
 
 def setup(config: Config, *, makes_file: bool = True) -> str | None:
@@ -46,18 +61,23 @@ def setup(config: Config, *, makes_file: bool = True) -> str | None:
     A command that only reads makes none (`makes_file`): it goes on with the one that is there.
     """
     shutdown()
-    secrets = [config.notify_url.get_secret_value()] if config.notify_url else []
+    clean = _Clean(secrets_of(config), config.ib.account)
     problem = None
     if config.logging.console:
-        _add(_Console(), secrets).addFilter(_not_a_library)
+        journal = stderr_is_the_journal()
+        handler = _add(_Console(), _lines(config, clean, journal=journal))
+        handler.addFilter(_not_a_library)
+        if not journal:
+            handler.addFilter(_not_for_the_file_alone)
     path = config.log_path()
     if config.logging.file and (makes_file or path.is_file()):
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _add(_File(path), secrets)
+            _add(_File(path), _lines(config, clean))
         except OSError as error:
             problem = f"No log file: {path}: {error.strerror or error}"
     root = logging.getLogger()
+    root.addHandler(_NOWHERE)  # added twice, it is there once
     root.setLevel(config.logging.level)
     # ib_insync logs every byte of the wire at DEBUG: account numbers and positions belong on nobody's disk.
     for name in LIBRARIES:
@@ -89,6 +109,29 @@ def write_traceback(error: BaseException) -> None:
     for handler in _ours:
         if isinstance(handler.place, _File):
             handler.handle(record)
+
+
+def secrets_of(config: Config) -> list[str]:
+    """What the configuration holds that nothing may show: the addresses of alerts, whole and in parts."""
+    if config.notify_url is None:
+        return []
+    from spxarb.channels import secret_parts  # noqa: PLC0415 -- only a secret needs it
+
+    return [part for url in config.notify_url.get_secret_value().split() for part in secret_parts(url)]
+
+
+def stderr_is_the_journal() -> bool:
+    """Whether stderr goes to systemd's journal: it names device and inode in $JOURNAL_STREAM."""
+    device, _, inode = os.environ.get("JOURNAL_STREAM", "").partition(":")
+    with suppress(OSError, ValueError, AttributeError):
+        found = os.fstat(sys.stderr.fileno())
+        return (int(device), int(inode)) == (found.st_dev, found.st_ino)
+    return False
+
+
+def for_the_journal(line: str) -> str:
+    """The one line of a command that failed as the journal should have it: an error, without an account."""
+    return f"<3>{masked_accounts(line)}"
 
 
 def write_to_stderr(text: str, seconds: float = FLUSH_SECONDS) -> None:
@@ -143,9 +186,26 @@ class _File:
         return handle
 
     def write(self, text: str) -> None:
+        if self._moved():
+            self._reopen()
         if os.fstat(self._handle).st_size + len(text) > FILE_BYTES:
             self._rotate()
         _write_all(self._handle, text)
+
+    def _moved(self) -> bool:
+        """Whether the name stands for another file by now, or for none: another process, or logrotate."""
+        try:
+            named, ours = self._path.stat(), os.fstat(self._handle)
+        except OSError:
+            return True
+        return (named.st_dev, named.st_ino) != (ours.st_dev, ours.st_ino)
+
+    def _reopen(self) -> None:
+        """Where that fails, lines go on into the file that is open."""
+        with suppress(OSError):
+            new = self._open()
+            os.close(self._handle)
+            self._handle = new
 
     def _rotate(self) -> None:
         """`trading.log` becomes `trading.log.1`, and so on; the oldest is dropped."""
@@ -236,26 +296,76 @@ class _Queued(logging.Handler):
             _Console().write(f"spxarb: the log {self.place.name} cannot be written\n")
 
 
-class _Lines(logging.Formatter):
-    """One line per record (and its traceback), in New York time, without secrets."""
+class _Clean:
+    """Takes secrets and account numbers out of a text."""
 
-    def __init__(self, secrets: Collection[str]) -> None:
-        super().__init__(LINE)
-        self.secrets = tuple(secrets)
+    def __init__(self, secrets: Collection[str], account: str | None) -> None:
+        self._secrets, self._account = tuple(secrets), account
+
+    def __call__(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return masked_accounts(text, self._account)
+
+
+class _Lines(logging.Formatter):
+    """One line a record, in New York time; the lines of a traceback follow it."""
+
+    def __init__(self, clean: _Clean, form: str = LINE) -> None:
+        super().__init__(form)
+        self.clean = clean
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802 -- the library's signature
         return datetime.fromtimestamp(record.created, NEW_YORK).isoformat(timespec="milliseconds")
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 -- likewise
+        # A broker's or a library's words may have several lines: none of them passes for a record.
+        record.message = " ".join(record.message.splitlines())
+        return super().formatMessage(record)
+
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        return text
+        return self.clean(super().format(record))
 
 
-def _add(place: _Place, secrets: Collection[str]) -> _Queued:
+class _JsonLines(_Lines):
+    """One JSON object a record; a traceback is one of its values."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        values = {
+            "at": self.formatTime(record),
+            "level": record.levelname,
+            "process": record.process,
+            "logger": record.name,
+            "message": self.clean(record.getMessage()),
+        }
+        if record.exc_info:
+            values["traceback"] = self.clean(self.formatException(record.exc_info))
+        return json.dumps(values, ensure_ascii=False)
+
+
+class _JournalLines(logging.Formatter):
+    """Each line of another form's records with its priority before it: `<3>ERROR ...`."""
+
+    def __init__(self, lines: _Lines) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def format(self, record: logging.LogRecord) -> str:
+        number = next((number for level, number in PRIORITIES if record.levelno >= level), 7)
+        return "\n".join(f"<{number}>{line}" for line in self._lines.format(record).splitlines())
+
+
+def _lines(config: Config, clean: _Clean, *, journal: bool = False) -> logging.Formatter:
+    """Records as `logging.format` wants them."""
+    as_json = config.logging.format == "json"
+    if not journal:
+        return _JsonLines(clean) if as_json else _Lines(clean)
+    return _JournalLines(_JsonLines(clean) if as_json else _Lines(clean, JOURNAL_LINE))
+
+
+def _add(place: _Place, form: logging.Formatter) -> _Queued:
     handler = _Queued(place)
-    handler.setFormatter(_Lines(secrets))
+    handler.setFormatter(form)
     logging.getLogger().addHandler(handler)
     _ours.append(handler)
     return handler
@@ -263,3 +373,7 @@ def _add(place: _Place, secrets: Collection[str]) -> _Queued:
 
 def _not_a_library(record: logging.LogRecord) -> bool:
     return record.name.partition(".")[0] not in LIBRARIES
+
+
+def _not_for_the_file_alone(record: logging.LogRecord) -> bool:
+    return not getattr(record, FILE_ALONE, False)

@@ -1,8 +1,9 @@
-"""Alerts, sent by e-mail or to wherever `SPXARB_NOTIFY_URL` points (any URL of apprise's).
+"""Alerts are sent: by e-mail, and to any URL of apprise's (`channels`).
 
 Sending never raises and never takes longer than its deadline: a process of its own sends (`python -m
-spxarb.notify`, the message on its stdin), and it is ended at the deadline. A thread could not be: a server
-that sends a byte a second keeps a library waiting for ever, and Python waits for it at its exit.
+spxarb.notify`, the messages on its stdin), each way in a thread of its own, and it is ended at the deadline.
+A thread of the job could not be: a server that sends a byte a second keeps a library waiting for ever, and
+Python waits for it at its exit.
 """
 
 from __future__ import annotations
@@ -11,19 +12,27 @@ import json
 import logging
 import os
 import signal
+import smtplib
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 from contextlib import suppress
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from spxarb.channels import Channel
     from spxarb.config.load import Config
 
-SMTP_PORT = 25
 DEADLINE_SECONDS = 20.0
+SMTP_SECONDS = 15.0
+"""How long each answer of a mail server is waited for."""
 KILLED_SECONDS = 2.0
 """After SIGKILL a process is gone at once, unless the kernel itself hangs."""
 KEPT_VARIABLES = frozenset(
@@ -38,43 +47,59 @@ log = logging.getLogger(__name__)
 
 
 def send(config: Config, title: str, text: str, *, deadline: float = DEADLINE_SECONDS) -> str | None:
-    """Send one alert within `deadline` seconds. None when it went out or alerts are off, else why not."""
+    """Send one alert by every way. None when it went out or alerts are off, else why not."""
     if not config.notifications.email_enabled:
         return None
-    url = destination(config)
-    if url is None:
+    from spxarb.channels import channels  # noqa: PLC0415 -- not needed while alerts are off
+
+    ways = channels(config)
+    if not ways:
         return "the alert was not sent: neither notifications.email_address nor SPXARB_NOTIFY_URL is set"
-    problem = _sent_by_a_process(json.dumps({"url": url, "title": title, "text": text}), deadline)
-    if not problem:
-        return None
-    reason = " ".join(problem.replace(url, "***").split())
-    log.warning("the alert was not sent: %s", reason)
-    return f"the alert was not sent: {reason}"
+    failures = deliver(ways, title, dict.fromkeys((way.name for way in ways), text), deadline=deadline)
+    problem = why_not(failures, all_ways=len(failures) == len(ways))
+    return f"the alert was not sent: {problem}" if problem else None
 
 
-def destination(config: Config) -> str | None:
-    """The apprise URL for alerts: the secret one of the environment, else this machine's mail server."""
-    if config.notify_url is not None:
-        return config.notify_url.get_secret_value()
-    address = config.notifications.email_address
-    return mail_url(address) if address else None
+def why_not(failures: Mapping[str, str], *, all_ways: bool) -> str | None:
+    """Failures in words; where other ways worked, each with its own name."""
+    reasons = dict.fromkeys(failures.values())
+    if all_ways and len(reasons) == 1:
+        return next(iter(reasons))
+    return "; ".join(f"{name}: {why}" for name, why in failures.items()) or None
 
 
 def way(config: Config) -> str:
-    """Where alerts go, as far as it may be written down: the e-mail address, or the secret URL's kind."""
-    if config.notify_url is not None:
-        return config.notify_url.get_secret_value().partition(":")[0]
-    return config.notifications.email_address or ""
+    """Where alerts go, as far as it may be written down: e-mail addresses, and each URL's kind."""
+    from spxarb.channels import channels  # noqa: PLC0415 -- likewise
+
+    return ", ".join(channel.name for channel in channels(config))
 
 
-def mail_url(address: str, port: int = SMTP_PORT) -> str:
-    """Plain SMTP to this machine's mail server, which relays to `address`."""
-    sender = f"spxarb@{socket.gethostname() or 'localhost'}"
-    return f"mailto://localhost:{port}/?mode=insecure&from={quote(sender)}&to={quote(address)}"
+def deliver(
+    ways: list[Channel], title: str, texts: Mapping[str, str], *, deadline: float = DEADLINE_SECONDS
+) -> dict[str, str]:
+    """Send each way its text, all at once, within `deadline` seconds. Way -> why, of those that failed."""
+    failures = {way.name: way.problem for way in ways if way.problem and way.name in texts}
+    usable = [way for way in ways if way.name in texts and not way.problem]
+    if usable:
+        messages = [{**way.how, "title": title, "text": texts[way.name]} for way in usable]
+        for channel, problem in zip(usable, _sent_by_a_process(messages, deadline), strict=True):
+            if problem:
+                failures[channel.name] = _clean(problem, usable)
+    for name, problem in failures.items():
+        log.warning("the alert was not sent to %s: %s", name, problem)
+    return failures
 
 
-def _sent_by_a_process(message: str, deadline: float) -> str:
-    """Why the message was not sent; empty when it was."""
+def _clean(problem: str, ways: list[Channel]) -> str:
+    """One line, without the secrets of any way."""
+    for secret in (secret for channel in ways for secret in channel.secrets):
+        problem = problem.replace(secret, "***")
+    return " ".join(problem.split())
+
+
+def _sent_by_a_process(messages: list[dict[str, Any]], deadline: float) -> list[str]:
+    """Why each message was not sent; empty when it was."""
     environment = {name: text for name, text in os.environ.items() if name in KEPT_VARIABLES}
     environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[1])  # a source tree is not installed
     try:
@@ -89,16 +114,36 @@ def _sent_by_a_process(message: str, deadline: float) -> str:
             start_new_session=True,  # Ctrl-C is the job's, and whatever the sender starts ends with it
         )
     except OSError as error:
-        return f"its process cannot be started: {error}"
+        return [f"its process cannot be started: {error}"] * len(messages)
+    silent, answers = f"no answer within {deadline:g} s", ""
     try:
-        answer, _ = process.communicate(message, timeout=deadline)
+        answers, _ = process.communicate(json.dumps(messages), timeout=deadline)
+        silent = f"its process ended with {process.returncode}"
     except subprocess.TimeoutExpired:
-        return f"no answer within {deadline:g} s"
+        answers = _rest(process)  # other ways may have been faster
     except OSError as error:
-        return str(error)
+        silent = str(error)
     finally:
         _end(process)
-    return answer.strip() if process.returncode == 0 else f"its process ended with {process.returncode}"
+    return _read(answers, [silent] * len(messages))
+
+
+def _rest(process: subprocess.Popen[str]) -> str:
+    """What a process that was too slow had answered by then."""
+    with suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with suppress(subprocess.TimeoutExpired, OSError, ValueError):
+        return process.communicate(timeout=KILLED_SECONDS)[0]
+    return ""
+
+
+def _read(answers: str, problems: list[str]) -> list[str]:
+    """The problems, with those in place of which there is an answer: a line each, `[number, problem]`."""
+    for line in answers.splitlines():
+        with suppress(ValueError, TypeError, LookupError):
+            number, problem = json.loads(line)
+            problems[number] = str(problem)
+    return problems
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -116,26 +161,62 @@ def _end(process: subprocess.Popen[str]) -> None:
 # --- in the process that sends ------------------------------------------------------------------------
 
 
-def _send(url: str, title: str, text: str) -> str | None:
+def _send(message: dict[str, Any]) -> str:
+    """Why it was not sent; empty when it was."""
     try:
-        import apprise  # noqa: PLC0415 -- 0.12 s, and only this process needs it
-
-        post = apprise.Apprise()
-        if not post.add(url):
-            return "apprise does not understand the URL (see SPXARB_NOTIFY_URL)"
-        warnings = _Warnings()
-        logging.getLogger("apprise").addHandler(warnings)
-        try:
-            sent = post.notify(title=title, body=text, body_format=apprise.NotifyFormat.TEXT)
-        finally:
-            logging.getLogger("apprise").removeHandler(warnings)
+        if "mail" in message:
+            _send_mail(message["mail"], message["title"], message["text"])
+            return ""
+        return _send_by_apprise(message["url"], message["title"], message["text"])
     except Exception as error:  # noqa: BLE001 -- an alert that fails is told, not raised
         return f"{type(error).__name__}: {error}"
-    return None if sent else ("; ".join(warnings.lines) or "refused without a reason")
+
+
+def _send_mail(how: dict[str, Any], title: str, text: str) -> None:
+    """Raises smtplib.SMTPException, OSError or ssl.SSLError."""
+    mail = EmailMessage()
+    mail["Subject"] = " ".join(title.split())
+    mail["From"], mail["To"] = how["sender"], how["to"]
+    mail["Date"], name = formatdate(localtime=True), socket.gethostname() or "localhost"
+    mail["Message-ID"] = make_msgid(domain=name)  # the library would ask the network for a name
+    mail.set_content(text)
+    context = ssl.create_default_context()
+    where = how["host"], how["port"]
+    server: smtplib.SMTP
+    if how["security"] == "tls":
+        server = smtplib.SMTP_SSL(*where, local_hostname=name, timeout=SMTP_SECONDS, context=context)
+    else:
+        server = smtplib.SMTP(*where, local_hostname=name, timeout=SMTP_SECONDS)
+    with server:
+        if how["security"] == "starttls":
+            server.starttls(context=context)
+        if how["user"] is not None:
+            server.login(how["user"], how["password"])
+        refused = server.send_message(mail)
+    if refused:
+        raise smtplib.SMTPRecipientsRefused(refused)
+
+
+def _send_by_apprise(url: str, title: str, text: str) -> str:
+    import apprise  # noqa: PLC0415 -- 0.12 s, and only this process needs it
+
+    post = apprise.Apprise()
+    if not post.add(url):
+        return "apprise does not understand the URL (see SPXARB_NOTIFY_URL)"
+    warnings = _Warnings()
+    logging.getLogger("apprise").addHandler(warnings)
+    try:
+        sent = post.notify(title=title, body=text, body_format=apprise.NotifyFormat.TEXT)
+    finally:
+        logging.getLogger("apprise").removeHandler(warnings)
+    return "" if sent else ("; ".join(warnings.lines) or "refused without a reason")
 
 
 class _Warnings(logging.Handler):
-    """Collects apprise's warnings: `notify` itself returns only True or False."""
+    """Collects apprise's warnings: `notify` itself returns only True or False.
+
+    It sends in threads of its own, so where several ways fail at once each may have the words of all.
+    """
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -146,9 +227,21 @@ class _Warnings(logging.Handler):
 
 
 def main() -> None:
-    """Send the message on stdin, and write to stdout why that failed; nothing when it did not."""
-    message = json.loads(sys.stdin.read())
-    sys.stdout.write(_send(message["url"], message["title"], message["text"]) or "")
+    """Send the messages on stdin at the same time; a line on stdout says how each has ended."""
+    writing = threading.Lock()
+
+    def work(number: int, message: dict[str, Any]) -> None:
+        answer = json.dumps([number, _send(message)])
+        with writing:
+            sys.stdout.write(f"{answer}\n")
+            sys.stdout.flush()
+
+    messages = json.loads(sys.stdin.read())
+    threads = [threading.Thread(target=work, args=pair, daemon=True) for pair in enumerate(messages)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 if __name__ == "__main__":

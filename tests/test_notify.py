@@ -18,8 +18,9 @@ from pathlib import Path
 import pytest
 
 from spxarb import logs
+from spxarb.channels import channels
 from spxarb.config.load import Config, load
-from spxarb.notify import destination, mail_url, send
+from spxarb.notify import send, way
 
 # apprise imports modules that Python is about to drop
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -76,6 +77,11 @@ def mail_server():
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+def mail_url(address: str, port: int) -> str:
+    """Mail as apprise sends it."""
+    return f"mailto://localhost:{port}/?mode=insecure&from=spxarb@localhost&to={address}"
 
 
 def alerting(url: str) -> Config:
@@ -179,10 +185,14 @@ def test_switched_off_nothing_is_sent_and_apprise_is_not_even_loaded():
     assert done.stdout == "None False\n"
 
 
-def test_the_secret_address_wins_over_the_mail_address():
+def test_the_secret_address_wins_over_the_mail_address_unless_a_mail_server_is_named_too():
     both = {"EMAIL_ENABLED": "true", "EMAIL_ADDRESS": "me@example.com"}
-    assert destination(load(environ=both)) == mail_url("me@example.com")
-    assert destination(load(environ=both | {"SPXARB_NOTIFY_URL": "json://h"})) == "json://h"
+    assert way(load(environ=both)) == "me@example.com"
+    ((mail,), url) = channels(load(environ=both)), {"SPXARB_NOTIFY_URL": "json://h"}
+    assert (mail.how["mail"]["host"], mail.how["mail"]["port"]) == ("localhost", 25)
+    (only,) = channels(load(environ=both | url))
+    assert (only.name, only.how) == ("json", {"url": "json://h"})
+    assert way(load(None, both | url, {"notifications.smtp_host": "mail.x.org"})) == "me@example.com, json"
 
 
 # --- the log ---------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from spxarb.broker.lists import AccountLists, ask_time, together
 from spxarb.broker.questions import RefusalError
 from spxarb.core.broker_codes import NO_SUCH_CONTRACT
 from spxarb.core.broker_words import Message, told
-from spxarb.core.masks import quoted
+from spxarb.core.masking import quoted
 from spxarb.core.model import BrokerSnapshot, Quote, TickRule
 from spxarb.errors import GatewayError, RefusedError
 

@@ -46,6 +46,15 @@ class Facts:
 
 
 @dataclass(frozen=True)
+class Hanging:
+    """A line whose text goes on below itself, and not below its head, where the width does not suffice."""
+
+    head: str
+    text: str
+    style: str = ""
+
+
+@dataclass(frozen=True)
 class Grid:
     """A table; a > before a column's name aligns it to the right, a ? leaves it out where it says nothing.
 
@@ -80,7 +89,7 @@ class Fitted:
     draw: Callable[[int], Sequence[Sequence[Cell]]]
 
 
-Block = Line | Facts | Grid | Pairs | Beside | Fitted
+Block = Line | Hanging | Facts | Grid | Pairs | Beside | Fitted
 
 
 # --- cells ----------------------------------------------------------------------------------------

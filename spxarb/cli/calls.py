@@ -46,7 +46,11 @@ class _CutShortError(Interrupted):
 
 def run(call: Call, job: Job, *, sandbox: bool = False) -> int:
     """Do the job, show its result. Returns the exit code."""
-    return view.show(interruptible(call, job, sandbox=sandbox), json=call.as_json)
+    result = interruptible(call, job, sandbox=sandbox)
+    code = view.show(result, json=call.as_json)
+    if call.command != "demo":  # its ledger and log are its own
+        log_failure(call.command, code, result.error or "its output could not be written.", call.config)
+    return code
 
 
 def interruptible(call: Call, job: Job, *, sandbox: bool = False) -> Result:
@@ -92,7 +96,7 @@ def _done(call: Call, job: Job, context: Any, mode: Mode | None) -> Result:
 
     def end(result: Result) -> Result:
         interruption.end()
-        return result if context is None else context.end(result)
+        return result if context is None else _ended(context, result)
 
     try:
         result = job(context)
@@ -108,6 +112,23 @@ def _done(call: Call, job: Job, context: Any, mode: Mode | None) -> Result:
         interruption.end()
         failure = _failed(call, error, mode)
         return end(failure if context is None else context.finish(failure))
+
+
+def _ended(context: Any, result: Result) -> Result:
+    """The result once its end is written down, in the ledger and in the log."""
+    from spxarb.trading.run_lines import ended  # noqa: PLC0415 -- loaded already
+
+    result = context.end(result)
+    ended(result)
+    return result
+
+
+def log_failure(command: str, code: int, error: str, config: Path | None) -> None:
+    """An ERROR line for every exit but 0, where the command has not left one itself."""
+    if code:
+        from spxarb.trading.run_lines import ended_outside  # noqa: PLC0415 -- only a failure needs it
+
+        ended_outside(command, code, error, config)
 
 
 def _context(call: Call, *, sandbox: bool) -> AbstractContextManager[Any]:

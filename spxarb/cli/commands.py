@@ -17,8 +17,8 @@ import typer
 
 from spxarb import __version__, interruption
 from spxarb.cli import keeping, reading, view
-from spxarb.cli.calls import Call, confirm, run, serve_until_stopped
-from spxarb.cli.options import AsJson, CommandLine, ConfigFile, DryRun, call_of, day_option
+from spxarb.cli.calls import Call, confirm, log_failure, run, serve_until_stopped
+from spxarb.cli.options import AsJson, CommandLine, ConfigFile, DryRun, call_of, config_named, day_option
 from spxarb.cli.usage import epilog, root_epilog
 from spxarb.cli.values import ClockMove, Margin, clock_time
 from spxarb.cli.wrong_use import WRONG_USE, wrong
@@ -434,21 +434,27 @@ def _main(given: Sequence[str]) -> int:
         with trimmed("typer") if COMPLETION in os.environ else nullcontext():
             code = tree(given).main(given, prog_name="spxarb", standalone_mode=False, obj=tuple(given))
     except UsageError as error:
-        view.complain(str(error))
-        return Exit.USAGE
+        return _failed(given, Exit.USAGE, str(error))
     except WRONG_USE as error:
-        view.complain(wrong(error, tree))
-        return Exit.USAGE
+        return _failed(given, Exit.USAGE, wrong(error, tree))
     except (typer.Abort, KeyboardInterrupt):  # the library makes an Abort of an interruption
-        view.complain("interrupted; nothing was changed.")
-        return (interruption.received() or interruption.of(KeyboardInterrupt())).exit_code
+        code = (interruption.received() or interruption.of(KeyboardInterrupt())).exit_code
+        return _failed(given, code, "interrupted; nothing was changed.")
     except Exception as error:  # noqa: BLE001 -- the last door: whatever it is, one line tells it
-        view.complain(str(as_failure(error)))
-        return Exit.BUG
+        return _failed(given, Exit.BUG, str(as_failure(error)))
     if bare:
         view.complain("name a command, such as `spxarb status`.")
         return Exit.USAGE
     return int(code or 0)
+
+
+def _failed(given: Sequence[str], code: int, said: str) -> int:
+    """One line on stderr, and one in the log if there is one; a command that is none has no log."""
+    view.complain(said)
+    known = {_name(command) for command in app.registered_commands}
+    if _first(given) in known:
+        log_failure(_first(given), code, said, config_named(given))
+    return code
 
 
 def tree(words: Sequence[str] = ()) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spxarb.cli.blocks import BAD, GOOD, WARN, Block, Cell, Columns, grid, moment, words
+from spxarb.cli.blocks import BAD, GOOD, HEAD, WARN, Block, Cell, Columns, Hanging, Line, grid, moment
 
 if TYPE_CHECKING:
     from spxarb.core.events import Explained
@@ -25,13 +25,6 @@ _EVENTS: Columns[Explained] = (
     ("", _what),
     ("what happened", lambda event: event.text),
 )
-_ENTRIES: Columns[LogEntry] = (
-    ("at", lambda entry: moment(entry.at, CLOCK)),
-    ("command", lambda entry: f"{entry.command}{' (dry run)' if entry.dry_run else ''}"),
-    ("outcome", lambda entry: entry.outcome),
-    (">exit", lambda entry: (words(entry.exit_code), BAD if entry.exit_code else "")),
-    ("why", lambda entry: words(" ".join(filter(None, [entry.text, entry.error])))),
-)
 
 
 def explanation(result: ReportResult) -> list[Block]:
@@ -40,4 +33,17 @@ def explanation(result: ReportResult) -> list[Block]:
 
 
 def log(result: LogResult) -> list[Block]:
-    return [grid(f"Commands of {words(result.day)}", _ENTRIES, result.entries)]
+    """A line a command, newest last."""
+    entries = result.entries
+    if not entries:
+        return [Line(f"Nothing ran on {result.day}." if result.day else "Nothing ever ran.")]
+    width = max(len(entry.command) for entry in entries)
+    return [Line(f"{entries[0].at[:10]}", HEAD), *(_entry(entry, width) for entry in entries)]
+
+
+def _entry(entry: LogEntry, width: int) -> Hanging:
+    """`09:35 enter  skipped: ...`; one that failed has its exit code, and why."""
+    ended = f"exit {entry.exit_code}{f': {entry.error}' if entry.error else ''}" if entry.exit_code else ""
+    told = "" if ended and entry.brief == "failed" else entry.brief
+    head = f"{moment(entry.at, '%H:%M')} {entry.command:<{width}}  "
+    return Hanging(head, "; ".join(filter(None, [told, ended])), BAD if entry.exit_code else "")

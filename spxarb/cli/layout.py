@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spxarb.cli.blocks import DASH, HEAD, Beside, Cell, Facts, Fitted, Grid, Line, Pairs
+from spxarb.cli.blocks import DASH, HEAD, Beside, Cell, Facts, Fitted, Grid, Hanging, Line, Pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -77,6 +77,8 @@ def _block(block: Block, width: int) -> list[DrawnLine]:
     match block:
         case Line():
             return [[(line, block.style)] for line in wrapped(clean(block.text), width)]
+        case Hanging():
+            return _hanging(block, width)
         case Facts():
             return _facts(block.facts, width)
         case Grid():
@@ -87,6 +89,16 @@ def _block(block: Block, width: int) -> list[DrawnLine]:
             return _beside(block, width)
         case Fitted():
             return [[_cell(cell) for cell in cells] for cells in block.draw(width)]
+
+
+def _hanging(block: Hanging, width: int) -> list[DrawnLine]:
+    head = clean(block.head)
+    room = max(width - columns_of(head), width // 2)
+    parts = wrapped(clean(block.text), room)
+    return [
+        [(head if place == 0 else " " * (width - room), ""), (part, block.style)]
+        for place, part in enumerate(parts)
+    ]
 
 
 # --- text -----------------------------------------------------------------------------------------

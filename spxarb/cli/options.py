@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from spxarb.cli.calls import Call
 from spxarb.cli.values import day, month, year
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ConfigFile = Annotated[
     Path | None,  # one that cannot be read is an invalid configuration, not a wrong command line
@@ -37,6 +40,16 @@ class CommandLine:
 
     config: Path | None
     arguments: tuple[str, ...]
+
+
+def config_named(words: Sequence[str]) -> Path | None:
+    """The configuration that these words name, whether or not they are a right command line."""
+    for place, word in enumerate(words):
+        if word == "--config" and place + 1 < len(words):
+            return Path(words[place + 1])
+        if word.startswith("--config="):
+            return Path(word.partition("=")[2])
+    return None
 
 
 def call_of(ctx: typer.Context, config: Path | None, as_json: bool) -> Call:

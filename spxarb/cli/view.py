@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
 from spxarb.cli.atomic import write_whole
+from spxarb.cli.blocks import Hanging
 from spxarb.cli.layout import clean, lines, text_of, wrapped
 from spxarb.cli.screens import screen
 from spxarb.cli.shapes import as_csv, as_json
@@ -34,6 +35,7 @@ NARROWEST, PLAIN_TERMINAL, WIDEST = 40, 80, 500
 """Columns at the least and at the most, whatever COLUMNS says; and those of a terminal that does not tell."""
 SIGNAL_SECONDS = 0.25
 """How often a question looks whether a signal has come."""
+UNBOUNDED = 1_000_000
 RICH_VARIABLES = ("FORCE_COLOR", "TTY_COMPATIBLE")
 """They tell rich to colour what goes into a pipe."""
 
@@ -107,7 +109,12 @@ def say(line: str, *, stderr: bool = False) -> None:
 
 def complain(sentence: str, command: str = "") -> None:
     """The one line on stderr that every exit but 0 has."""
-    say(f"spxarb {command}".rstrip() + ": " + " ".join(sentence.split()), stderr=True)
+    line = f"spxarb {command}".rstrip() + ": " + " ".join(sentence.split())
+    if "JOURNAL_STREAM" in os.environ:
+        from spxarb import logs  # noqa: PLC0415 -- only a job of systemd's needs it
+
+        line = logs.for_the_journal(line) if logs.stderr_is_the_journal() else line
+    say(line, stderr=True)
 
 
 def show_before_asking(blocks: Sequence[Block]) -> None:
@@ -238,10 +245,17 @@ def drawn(blocks: Sequence[Block]) -> str:
         return ""
     plain = not is_terminal(sys.stdout) and not any(os.environ.get(name) for name in RICH_VARIABLES)
     if plain:
-        return "".join(f"{text_of(line)}\n" for line in lines(blocks, screen_width()))
+        return "".join(
+            f"{text_of(line)}\n" for block in blocks for line in lines([block], _plain_width(block))
+        )
     sheet = _Sheet()
     console(sheet).print(group(blocks))
     return sheet.getvalue()
+
+
+def _plain_width(block: Block) -> int:
+    """Columns for a block that no terminal shows: for `grep` a line that hangs stays one, however long."""
+    return UNBOUNDED if isinstance(block, Hanging) and not _told_columns() else screen_width()
 
 
 def group(blocks: Sequence[Block], width: int | None = None) -> Group:

@@ -20,6 +20,7 @@ from spxarb.config.rules import contradictions, moved
 from spxarb.config.schema import SECTIONS, Sections, choices, expected, field_of
 from spxarb.config.sources import NO_SETTING, Setting, Source, Sources, env_path, gather
 from spxarb.config.variables import (
+    CREDENTIALS_VARIABLE,
     FLEX_QUERY_VARIABLE,
     FLEX_TOKEN_VARIABLE,
     NOTIFY_VARIABLE,
@@ -27,7 +28,7 @@ from spxarb.config.variables import (
     WAIT_VARIABLE,
     WIRE_VARIABLE,
 )
-from spxarb.core.masks import masked_account
+from spxarb.core.masking import masked
 from spxarb.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -74,6 +75,9 @@ class Config(Sections):
     )
     advice: tuple[str, ...] = Field(
         default=(), exclude=True, description="What is not as it was set, and stops nothing, in sentences."
+    )
+    credentials: Path | None = Field(
+        default=None, exclude=True, description="$CREDENTIALS_DIRECTORY, where systemd puts secrets."
     )
     flex: FlexAccess | None = Field(
         default=None, exclude=True, description="$SPXARB_FLEX_TOKEN, a secret, and $SPXARB_FLEX_QUERY_ID."
@@ -266,7 +270,8 @@ def read(
     state, state_problems = _state_directory(text.get(STATE_VARIABLE, ""), built)
     wire, wire_problems = _wire_folder(text.get(WIRE_VARIABLE, ""))
     notify_url = text.get(NOTIFY_VARIABLE)
-    rules = contradictions(built.sections, built.bad, notified=bool(notify_url))
+    credentials = sources.real.get(CREDENTIALS_VARIABLE)
+    rules = contradictions(built.sections, built.bad, notified=bool(notify_url or credentials))
     problems = (*sources.problems, *built.problems, *scale_problems, *state_problems, *wire_problems, *rules)
     usable = _without_bad_dashboard(built, problems)
     config = Config(
@@ -277,6 +282,7 @@ def read(
         wait_scale=scale,
         wire_folder=wire,
         notify_url=SecretStr(notify_url) if notify_url else None,
+        credentials=Path(credentials) if credentials else None,
         flex=_flex(sources),
         overruled=tuple(_overruled(built)),
         advice=tuple(_advice(usable, problems)),
@@ -311,7 +317,7 @@ def _overruled(built: _Built) -> list[str]:
 
 def _told(key: str, value: object) -> str:
     """A value in a sentence for anybody's eyes."""
-    return masked_account(str(value)) if key == "ib.account" else str(value)
+    return masked(str(value)) if key == "ib.account" else str(value)
 
 
 def _advice(sections: Sections, problems: Sequence[Problem]) -> list[str]:

@@ -75,8 +75,14 @@ def _rules(config: Sections, *, notified: bool) -> Iterator[tuple[tuple[str, ...
     )
     yield (
         ("notifications.email_enabled", "notifications.email_address"),
-        notify.email_enabled and notify.email_address is None and not notified,
+        notify.email_enabled and not (notify.email_address or notify.urls_file or notified),
         f"notifications.email_address (or {NOTIFY_VARIABLE}) must be set when email_enabled is true",
+    )
+    host = notify.smtp_host or "localhost"
+    yield (
+        ("notifications.smtp_user", "notifications.smtp_security"),
+        notify.smtp_user is not None and notify.smtp_security == "none" and not _is_loopback(host),
+        f"notifications.smtp_security must be starttls or tls where a password goes to {host}",
     )
     both = sorted(set(config.calendar.closed) & set(config.calendar.early_close))
     yield (

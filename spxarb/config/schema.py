@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from spxarb.config.paths import user_path
+from spxarb.config.notifications import NotificationsSettings
+from spxarb.config.section import FilePath, Section, Text
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -55,12 +56,12 @@ def _days(value: object) -> object:
     return tuple(_day(item) for item in value) if isinstance(value, list) else value
 
 
-def _path(value: object) -> object:
-    return user_path(value) if isinstance(value, str) and value.strip() else value
-
-
 def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
 
 
 def _as_json_number(value: Decimal) -> float | int:
@@ -75,14 +76,6 @@ Number = Annotated[Decimal, BeforeValidator(_number), PlainSerializer(_as_json_n
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 Clock = Annotated[time, BeforeValidator(_clock), PlainSerializer(_as_json_time, when_used="json")]
 Days = Annotated[tuple[date, ...], BeforeValidator(_days)]
-FilePath = Annotated[Path, BeforeValidator(_path)]
-Text = Annotated[str, Field(min_length=1)]
-
-
-class Section(BaseModel):
-    """One mapping of the file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class IbSettings(Section):
@@ -330,6 +323,9 @@ class LoggingSettings(Section):
     level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = (
         Field(default="INFO", description="Lowest severity that is logged.")
     )
+    format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = Field(
+        default="text", description="Log lines as text, or as one JSON object each."
+    )
     console: bool = Field(default=True, description="Log to stderr.")
     file: bool = Field(default=True, description="Log to a file.")
     path: FilePath | None = Field(default=None, description="Log file; null: trading.log beside the ledger.")
@@ -356,15 +352,6 @@ class BackupSettings(Section):
         ge=1,
         le=36500,
         description="A backup older than this many days is deleted; the newest never.",
-    )
-
-
-class NotificationsSettings(Section):
-    """Alerts."""
-
-    email_enabled: bool = Field(default=False, description="Send alerts.")
-    email_address: Text | None = Field(
-        default=None, description="E-mail address for alerts, sent through the mail server on this machine."
     )
 
 

@@ -25,7 +25,13 @@ NO_SETTING = "it holds no setting (it is empty, or all of it is comments)"
 PLACES = ("config.yaml", "~/.config/spxarb/config.yaml", "/etc/spxarb/config.yaml")
 """Where a configuration is looked for when nobody names one."""
 FOLDERS = frozenset({"backup.folder"})
-PATHS = frozenset({"storage.database", "logging.path", "trading.blackout_file", *FOLDERS})
+PATHS = frozenset(
+    {
+        *("storage.database", "logging.path", "trading.blackout_file"),
+        *("notifications.smtp_password_file", "notifications.urls_file"),
+        *FOLDERS,
+    }
+)
 """The keys whose values are files or, of them, folders."""
 
 

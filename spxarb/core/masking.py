@@ -1,9 +1,21 @@
-"""What of an account number may be shown to whoever looks over a shoulder."""
+"""Account numbers, shortened wherever they are shown or written; and names from outside, quoted."""
 
 from __future__ import annotations
 
+import re
+
+_ACCOUNT = re.compile(r"(?<![A-Za-z0-9])(D?[UFI][A-Z]?|SIM[A-Z]*)\d{2,}(\d{3})(?![A-Za-z0-9])")
+"""IBKR's ids: U1234567, DU1234567 and DUM123456 on paper, F and I of advisors; SIM... is simulated."""
 SHOWN = 3
-"""How many of its last characters."""
+"""How many characters at the end of an account are left: enough to tell one's own accounts apart."""
+
+
+def masked_accounts(text: str, *known: str | None) -> str:
+    """The text without a full account number; `known`: accounts that need not look like one."""
+    for account in known:
+        if account and len(account) > SHOWN:
+            text = text.replace(account, f"***{account[-SHOWN:]}")
+    return _ACCOUNT.sub(r"\1***\2", text)
 
 
 def masked(account: str) -> str:
@@ -11,3 +23,8 @@ def masked(account: str) -> str:
     letters = account[: len(account) - len(account.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))]
     digits = account[len(letters) :]
     return f"{letters}***{digits[-SHOWN:] if len(digits) > 2 * SHOWN else ''}"
+
+
+def quoted(name: str) -> str:
+    """A name from outside; in quotation marks where blanks or letters that cannot be seen are part of it."""
+    return name if re.fullmatch(r"[!-~]+", name) else ascii(name)

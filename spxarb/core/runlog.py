@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from spxarb.core.brief import brief
 from spxarb.core.decisions import decision_events, outcome_of
 from spxarb.core.events import EventKind
 from spxarb.core.explanation import run_moment
@@ -42,6 +43,7 @@ def _decided(run: Row | None, decision: Row) -> LogEntry:
         command=decision["command"],
         dry_run=bool(decision["dry_run"]),
         outcome=outcome_of(decision),
+        brief=brief(decision),
         text=" ".join(event.text for event in events if event.what in TOLD),
         figures=figures,
         exit_code=None if run is None else run["exit_code"],
@@ -54,7 +56,7 @@ def _undecided(run: Row) -> LogEntry:
     ended = {None: "not ended", 0: "nothing to decide"}
     outcome = ended.get(run["exit_code"], "failed")
     return LogEntry(
-        *(run_moment(run).isoformat(), run["id"], run["command"], None, outcome, "", {}),
+        *(run_moment(run).isoformat(), run["id"], run["command"], None, outcome, outcome, "", {}),
         exit_code=run["exit_code"],
         error=run["error"],
     )

@@ -52,6 +52,10 @@ class Fills:
                 self._file.update("executions", row, exec_id=execution.exec_id)
             return bool(row)
 
+    def knows(self, exec_id: str) -> bool:
+        """Whether the execution is here, readable or not."""
+        return bool(self._file.rows("SELECT 1 FROM executions WHERE exec_id = ?", exec_id))
+
     def recount(self, fill: Fill) -> bool:
         """As `record`, of an execution of others that counts to a trade in part: that part may change."""
         with self._file.joined():

@@ -17,6 +17,7 @@ from spxarb.ledger.looks import Looks
 from spxarb.ledger.matters import Matters
 from spxarb.ledger.opening import exists
 from spxarb.ledger.orders import Orders
+from spxarb.ledger.outbox import Outbox
 from spxarb.ledger.periods import Periods
 from spxarb.ledger.runs import Runs
 from spxarb.ledger.settlements import Settlements
@@ -51,6 +52,7 @@ class Ledger:
         self.history = History(file)
         self.periods = Periods(file)
         self.stops = EntryStops(file)
+        self.outbox = Outbox(file)
 
     exists = staticmethod(exists)
 

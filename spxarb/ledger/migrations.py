@@ -284,6 +284,19 @@ _ALERTS = """CREATE TABLE alerts (
 )"""
 
 
+_OUTBOX = """CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    key TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    text TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    ways TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    tried_at TEXT NOT NULL,
+    failure TEXT NOT NULL
+)"""
+
+
 def first_tables(db: Database) -> None:
     """Version 1: the tables."""
     for script in (_TRADES, _DAYS, _ORDERS, _EXECUTIONS, _RUNS):
@@ -404,6 +417,11 @@ def ledger_for_people(db: Database) -> None:
     )
 
 
+def outbox(db: Database) -> None:
+    """Alerts that did not go out yet."""
+    db.execute(_OUTBOX)
+
+
 MIGRATIONS: list[Callable[[Database], None]] = [
     first_tables,
     overnight_positions,
@@ -419,5 +437,6 @@ MIGRATIONS: list[Callable[[Database], None]] = [
     entry_limits,
     price_states,
     ledger_for_people,
+    outbox,
 ]
 """The nth, counted from 1, turns version n - 1 into version n."""

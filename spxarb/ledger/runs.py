@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from datetime import timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import spxarb
 from spxarb.core.model import dec
@@ -26,6 +26,8 @@ FAILED = (Exit.BUG, Exit.GATEWAY, Exit.REFUSED)
 JOBS = ("enter", "monitor", "settle", "close-all")
 RATIO_MEMORY = timedelta(days=7)
 """How far back a ratio is recent: SPY's dividend moves it once a quarter."""
+MISSED = "missed"
+"""The row of `meta` that holds which missed runs were told."""
 ALERTS = "alerts"
 """The row of `meta` that holds which troubles were told."""
 
@@ -88,6 +90,31 @@ class Runs:
             "SELECT what_if_at FROM runs WHERE what_if_at IS NOT NULL ORDER BY id DESC LIMIT 1"
         )
         return None if moment is None else from_moment(moment)
+
+    def of_jobs(self, since: datetime) -> list[dict[str, Any]]:
+        """The jobs that began since then, oldest first: rows with what `run_moment` needs."""
+        rows = self._file.rows(
+            "SELECT id, command, arguments, started_at, market_time, account_seen FROM runs "
+            "WHERE id > (SELECT max(id) FROM runs) - 2000 AND coalesce(market_time, started_at) >= ? "
+            "ORDER BY id",
+            to_moment(since),
+        )
+        return [row for row in rows if row["command"] in JOBS]
+
+    def first(self) -> dict[str, Any] | None:
+        """The ledger's first run, likewise; None: there was none."""
+        rows = self._file.rows("SELECT * FROM runs ORDER BY id LIMIT 1")
+        return rows[0] if rows else None
+
+    def missed_told(self) -> dict[str, str]:
+        """Of which missed run a human was told last: job -> day."""
+        text = self._file.value("SELECT value FROM meta WHERE key = ?", MISSED)
+        found = json.loads(text) if text else {}
+        return {str(name): str(day) for name, day in found.items()}
+
+    def remember_missed(self, told: Mapping[str, str]) -> None:
+        """Keep that instead."""
+        self._file.upsert("meta", {"key": MISSED, "value": json.dumps(dict(told))}, "key")
 
     def alerts_sent(self) -> dict[str, str]:
         """Which troubles a human was told of lately, and when; empty where that cannot be read."""

@@ -1,65 +1,248 @@
-"""The one alert of a run: what is in it, and what the human has heard already.
+"""The one alert of a run: what is in it, what the human has heard already, and what could not be told before.
 
 The same trouble is told at most once an hour, where the ledger can remember that it was told; where it
-cannot, once a run.
+cannot, once a run. What did not go out waits in the ledger's outbox for the next job. An outbox that is full,
+or a ledger that cannot be written, keeps no alert of this run back.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
+import logging
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from spxarb import notify
+from spxarb.channels import channels
+from spxarb.config.load import MODES
+from spxarb.core.masking import masked_accounts
 from spxarb.core.model import NEW_YORK
-from spxarb.core.sentences import trouble_of
+from spxarb.core.notices import (
+    EVER,
+    NoticeKind,
+    failure,
+    human_needed,
+    missed_run,
+    notices_of,
+    subject,
+    title_of,
+)
+from spxarb.errors import RefusedError
+from spxarb.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from spxarb.channels import Channel
     from spxarb.config.load import Config
-    from spxarb.ledger.ledger import Ledger
+    from spxarb.core.notices import Notice
+    from spxarb.core.result import Result
+    from spxarb.errors import SpxarbError
+    from spxarb.ledger.outbox import Waiting
 
-SILENCE = timedelta(hours=1)
-"""For how long the same trouble is not told again."""
-A_DAY = timedelta(hours=20)
-"""As `SILENCE`, for what is told once a day: less than a day, so that timers of the same time tell it."""
+log = logging.getLogger(__name__)
+
+TOO_OLD = timedelta(days=7)
+"""What waited so long is told no more; the log has it."""
+RETRYING = frozenset({"enter", "monitor", "settle"})
+"""Jobs that send what waits, also with nothing of their own to tell. Who is at the terminal does not wait."""
+REFUSED_TELLS = frozenset({"enter", "monitor", "settle"})
+"""Jobs of timers: that one could not even begin is told, for nobody looks at its stderr."""
+_ORDER = tuple(kind.value for kind in NoticeKind)
+
+
+def after(
+    config: Config,
+    ledger: Ledger,
+    result: Result,
+    run: tuple[int, datetime],
+    alarms: Sequence[str],
+    *,
+    daily: Iterable[str] = (),
+    missed: Iterable[str] = (),
+) -> None:
+    """Tell a human of what a command did, and what failed.
+
+    `alarms`: what needs a human, first what the command ended with, empty for nothing; `daily`: what is told
+    once a day; `missed`: jobs that never ran.
+    """
+    sentences = [text for text in dict.fromkeys(alarms) if text]
+    notices = [*map(human_needed, sentences), *(human_needed(text, daily=True) for text in daily)]
+    with suppress(Exception):  # what went well must not hide what did not
+        own = notices_of(result)
+        notices += [notice for notice in own if not (alarms[0] and notice.kind is NoticeKind.ERROR)]
+    notices += map(missed_run, missed)
+    send(config, ledger, (result.command, int(result.exit_code)), notices, run=run)
+
+
+def refused(command: str, config: Config, error: SpxarbError) -> None:
+    """Tell of a job of a timer that could not begin; the ledger remembers it, if it can. Never raises."""
+    if command not in REFUSED_TELLS or not config.notifications.email_enabled:
+        return
+    called, notices = (command, int(error.exit_code)), [failure(command, str(error))]
+    with ExitStack() as stack:
+        ledger = None
+        with suppress(Exception):
+            ledger = _any_mode(config, stack)
+        send(config, ledger, called, notices)
+
+
+def _any_mode(config: Config, stack: ExitStack) -> Ledger | None:
+    """The ledger of the configuration, whose mode may be what is wrong there; None: there is none."""
+    path = config.database_path()
+    if Ledger.exists(path):
+        for mode in dict.fromkeys([config.trading.mode, *MODES]):
+            with suppress(RefusedError):
+                return stack.enter_context(Ledger.open(path, mode=mode))
+    return None
 
 
 def send(
     config: Config,
     ledger: Ledger | None,
-    title: str,
-    sentences: Iterable[str],
-    daily: Iterable[str] = (),
+    called: tuple[str, int],
+    notices: Iterable[Notice],
     *,
     run: tuple[int, datetime] | None = None,
 ) -> None:
-    """Send what was not told lately, as one alert, and remember it.
+    """Send what was not told lately, and what waits in the outbox, as one alert, and remember it.
 
-    `daily`: told once a day. `run`: the run's id, and the market's time.
+    `called`: the command and its exit code. `run`: the run's id, and the market's time.
     """
-    if not config.notifications.email_enabled:
+    notifications = config.notifications
+    if not notifications.email_enabled:
         return
-    now = datetime.now(NEW_YORK)
-    patience = dict.fromkeys(sentences, SILENCE) | dict.fromkeys(daily, A_DAY)
-    told = _told(ledger)
-    new = [text for text, silence in patience.items() if _is_new(told.get(trouble_of(text)), now, silence)]
-    if not new:
+    now, told = datetime.now(NEW_YORK), _told(ledger)
+    new = {
+        notice.key: notice
+        for notice in notices
+        if getattr(notifications, notice.kind.value) and _is_new(told.get(notice.key), now, notice.silence)
+    }
+    waiting = _waiting(ledger, now)
+    late = [row for row in waiting if row.key not in new]
+    if not new and not (late and called[0] in RETRYING):
         return
-    failure = notify.send(config, title, "\n".join(new))
-    if ledger is not None and run is not None:
-        with suppress(Exception):  # what cannot be written down was told all the same
-            ledger.runs.add_alert(*run, title, "\n".join(new), notify.way(config), failure)
-    if failure is not None or ledger is None:
-        return
+    ways = channels(config)
+    names = frozenset(way.name for way in ways)
+    message = _Message(called, tuple(new.values()), tuple(late), names, config.ib.account)
+    texts = {name: text for name in names if (text := message.text_for(name))}
+    failures = notify.deliver(ways, message.title, texts)
+    if not ways:
+        failures = {"nobody": "there is no address"}
+        log.warning("the alert was not sent: there is no address")
+    if ledger is not None:
+        _remember(ledger, message, ways, failures, now, run, told, waiting)
+
+
+@dataclass(frozen=True)
+class _Message:
+    """One alert: what is new, and what could not be told before."""
+
+    called: tuple[str, int]
+    new: tuple[Notice, ...]
+    late: tuple[Waiting, ...]
+    ways: frozenset[str]
+    account: str | None
+
+    @property
+    def title(self) -> str:
+        command, code = self.called
+        if any(notice.kind is NoticeKind.HUMAN for notice in self.new):
+            return title_of(command, code)
+        return subject(command, list(self.new)) if self.new else f"spxarb {command}: what was not told before"
+
+    @property
+    def text(self) -> str:
+        """What is new, without a full account number: mail is read by others too."""
+        return masked_accounts("\n".join(notice.text for notice in self.new), self.account)
+
+    def owed_by(self, row: Waiting) -> set[str]:
+        """The ways that have yet to tell it: those that failed, or any where none of them is left."""
+        return set(row.ways) & self.ways or set(self.ways)
+
+    def text_for(self, way: str) -> str:
+        """What goes that way."""
+        return self._with(row for row in self.late if way in self.owed_by(row))
+
+    @property
+    def whole(self) -> str:
+        return self._with(self.late)
+
+    def _with(self, rows: Iterable[Waiting]) -> str:
+        late = "\n".join(f"Not sent at {row.created_at:%Y-%m-%d %H:%M}: {row.text}" for row in rows)
+        return "\n".join(filter(None, [self.text, masked_accounts(late, self.account)]))
+
+
+def _remember(
+    ledger: Ledger,
+    message: _Message,
+    ways: Sequence[Channel],
+    failures: Mapping[str, str],
+    now: datetime,
+    run: tuple[int, datetime] | None,
+    told: Mapping[str, str],
+    waiting: Sequence[Waiting],
+) -> None:
+    """Write down what was sent, and what waits. What cannot be written was told all the same."""
+    names = ", ".join(way.name for way in ways)
+    why = notify.why_not(failures, all_ways=len(failures) >= len(ways))
+    if run is not None:
+        with suppress(Exception):
+            ledger.runs.add_alert(
+                *run, message.title, message.whole, names, why and f"the alert was not sent: {why}"
+            )
+    kept = {notice.key for notice in message.new}
     with suppress(Exception):
-        text = " ".join(new).casefold()
-        named = [matter.id for matter in ledger.matters.open() if matter.text.casefold() in text]
-        ledger.matters.alerted(named, notify.way(config), now)
-    kept = {name: at for name, at in told.items() if not _is_new(at, now, A_DAY)}
+        kept = _keep_what_failed(ledger, message, failures, now, waiting)
+    if len(failures) < max(len(ways), 1):
+        with suppress(Exception):
+            text = " ".join(message.whole.split()).casefold()
+            words = {m.id: masked_accounts(m.text, message.account) for m in ledger.matters.open()}
+            named = [number for number, said in words.items() if said.casefold() in text]
+            ledger.matters.alerted(named, names, now)
+    remembered = {key: at for key, at in told.items() if not _is_new(at, now, EVER)}
     with suppress(Exception):  # it cannot remember: the next run tells it again
-        ledger.runs.remember_alerts(kept | dict.fromkeys(map(trouble_of, new), now.isoformat()))
+        ledger.runs.remember_alerts(remembered | dict.fromkeys(sorted(kept), now.isoformat()))
+
+
+def _keep_what_failed(
+    ledger: Ledger,
+    message: _Message,
+    failures: Mapping[str, str],
+    now: datetime,
+    waiting: Sequence[Waiting],
+) -> set[str]:
+    """Bring the outbox up to date; the keys of what is told by now, or waits."""
+    why = "; ".join(dict.fromkeys(failures.values()))
+    fresh = {notice.key: notice for notice in message.new}
+    for row in waiting:
+        left = [name for name in (message.owed_by(row) or row.ways) if name in failures or not message.ways]
+        if row.key in fresh:
+            ledger.outbox.drop(row.id)
+        elif left:
+            ledger.outbox.put(row.key, row.kind, row.text, now, left, why, _ORDER)
+        else:
+            ledger.outbox.drop(row.id)
+    if failures:
+        for notice in message.new:
+            ledger.outbox.put(notice.key, notice.kind.value, notice.text, now, list(failures), why, _ORDER)
+    return set(fresh)
+
+
+def _waiting(ledger: Ledger | None, now: datetime) -> list[Waiting]:
+    """What waits in the outbox and is not too old; that is dropped."""
+    if ledger is None:
+        return []
+    with suppress(Exception):
+        rows = ledger.outbox.waiting()
+        old = [row for row in rows if now - row.created_at > TOO_OLD]
+        for row in old:
+            log.warning("never sent, and too old by now: %s", row.text)
+        if old:
+            ledger.outbox.drop(*(row.id for row in old))
+        return [row for row in rows if row not in old]
+    return []
 
 
 def _told(ledger: Ledger | None) -> dict[str, str]:
@@ -71,11 +254,11 @@ def _told(ledger: Ledger | None) -> dict[str, str]:
     return {}
 
 
-def _is_new(at: str | None, now: datetime, patience: timedelta) -> bool:
+def _is_new(at: str | None, now: datetime, silence: timedelta) -> bool:
     if at is None:
         return True
     try:
         age = now - datetime.fromisoformat(at)
     except (TypeError, ValueError):
         return True
-    return not timedelta(0) <= age < patience
+    return not timedelta(0) <= age < silence

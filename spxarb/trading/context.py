@@ -32,7 +32,7 @@ from spxarb.errors import (
     worst,
 )
 from spxarb.lock import job_lock
-from spxarb.trading import bookkeeping
+from spxarb.trading import bookkeeping, run_lines
 from spxarb.trading.waits import WaitClock
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ class JobContext:
     open_at_start: tuple[Trade, ...] = ()
     failures: list[SpxarbError] = field(default_factory=list)
     elsewhere: list[OtherLedger] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
     _daily: list[str] = field(default_factory=list)
     sent: bool = False
     stopping: str = ""
@@ -313,6 +314,7 @@ class JobContext:
         found, notes = [*errors, *self.failures], list(notes)
         self.failures = []
         if decided:
+            run_lines.decided(self.command, {**result.own(), "notes": notes}, dry_run=dry_run)
             with self._failures_into(found):
                 self._record_decision(result, [*result.notes, *notes], dry_run=dry_run)
         if daily_pnl is not None and not dry_run:
@@ -333,6 +335,13 @@ class JobContext:
                 sentences = [result.error or "", *map(str, found)]
                 found += self._open_matters(sentences, result.at, keep=keep)
         told += [*self._told_elsewhere(found, result.at), *filter(None, [self.ledger.note])]
+        if self.run_id and not dry_run and self.config.notifications.missed_run:
+            from spxarb.trading import missed_runs  # noqa: PLC0415 -- not needed by who only looks
+
+            with self._failures_into(found):
+                run = self.command, self.run_id
+                self.missed += missed_runs.new(self.ledger, self.config, run, self.now(), self.open_at_start)
+                told += self.missed
         if self.config.hollow and not self.problem:
             told.append(
                 f"The configuration {self.config.source} holds no setting: the defaults are in force."
@@ -374,8 +383,7 @@ class JobContext:
             return result
         failures: list[SpxarbError] = []
         with self._failures_into(failures):
-            ended = datetime.now(NEW_YORK)
-            code, error = result.exit_code, result.error
+            ended, code, error = datetime.now(NEW_YORK), result.exit_code, result.error
             self.ledger.runs.end(self.run_id, ended, code, error, day_of=self.now())
         result = with_errors(result, failures)
         alarming = result.exit_code == Exit.HUMAN or (
@@ -384,14 +392,11 @@ class JobContext:
         rest = result.error or ""
         for text in self._daily:
             rest = rest.replace(text, "").strip()
-        sentences = [text for text in dict.fromkeys([rest if alarming else "", *self.alerts]) if text]
-        if sentences or self._daily:
+        if self.config.notifications.email_enabled:
             from spxarb.trading import alerts  # noqa: PLC0415 -- only an alert needs it
 
-            title = title_of(self.command, result.exit_code)
-            alerts.send(
-                self.config, self.ledger, title, sentences, self._daily, run=(self.run_id, self.now())
-            )
+            run, alarms = (self.run_id, self.now()), [rest if alarming else "", *self.alerts]
+            alerts.after(self.config, self.ledger, result, run, alarms, daily=self._daily, missed=self.missed)
         return result
 
     def _open_matters(self, told: Iterable[str], at: datetime, *, keep: bool) -> list[HumanNeededError]:
@@ -485,11 +490,6 @@ def limits_of(config: Config) -> Limits:
     names = Limits.__dataclass_fields__
     values = {**dict(config.trading), **dict(config.risk_management)}
     return Limits(**{name: value for name, value in values.items() if name in names})
-
-
-def title_of(command: str, exit_code: int) -> str:
-    """The subject of an alert."""
-    return f"spxarb {command}{': a human is needed now' if exit_code == Exit.HUMAN else ''}"
 
 
 def stored_config(trade: Trade, base: Config) -> Config:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from spxarb.core.broker_codes import CANCELLATION
 from spxarb.core.broker_words import Message
 from spxarb.core.fees import commission_share
 from spxarb.core.identity import OrderIndex
@@ -79,6 +80,7 @@ class OrderExecutor:
         self.said: dict[str, list[Message]] = {}
         """What the broker said of each order over this connection, by reference; oldest first, each once."""
         self.cancelled: set[str] = set()
+        self._fills_told: set[str] = set()
         self.doubts: dict[str, None] = {}
         """What is doubtful about fills that are new to the ledger, in words."""
         self._ready: deque[Event] = deque()
@@ -330,7 +332,10 @@ class OrderExecutor:
             words.append(message)
         if event.order_ref and self._is_ours(event.order_ref):
             self.ledger.orders.add_step(event.order_ref, "message", self.now(), str(message))
-        log.warning("order %s: the broker reports %s", event.order_ref or event.order_id, message)
+        # The answer to our own cancel is what was asked for; any other word of the broker's may not be.
+        wanted = event.code == CANCELLATION and event.order_ref in self.cancelled
+        level = logging.INFO if wanted else logging.WARNING
+        log.log(level, "order %s: the broker reports %s", event.order_ref or event.order_id, message)
 
     def record_snapshot(self, snapshot: BrokerSnapshot) -> None:
         """Record what a snapshot shows of our orders; one recorded as done may be listed as open."""
@@ -358,14 +363,23 @@ class OrderExecutor:
         """Record executions of our orders; one recorded already changes nothing."""
         for execution in executions:
             fill = self.fill_of(execution)
+            new = fill is not None and self._is_new(execution)
             if fill is not None and self.ledger.fills.record(fill):
                 if execution.time_doubt:
                     self.doubts[execution.time_doubt] = None
                     self.ledger.orders.add_step(
                         execution.order_ref, "message", self.now(), execution.time_doubt
                     )
-                what = execution.order_ref, execution.quantity, execution.price
-                log.info("order %s: filled %s at %s", *what)
+                if new:
+                    what = execution.order_ref, execution.quantity, execution.price
+                    log.info("order %s: filled %s at %s", *what)
+
+    def _is_new(self, execution: Execution) -> bool:
+        """Whether nobody has told of it: the ledger takes it again when its commission is reported."""
+        if execution.exec_id in self._fills_told:
+            return False
+        self._fills_told.add(execution.exec_id)
+        return not self.ledger.fills.knows(execution.exec_id)
 
     def by_hand(self, snapshot: BrokerSnapshot) -> list[Fill]:
         """What humans traded today of trades that they took, whether or not it is in the ledger yet."""
@@ -415,7 +429,8 @@ class OrderExecutor:
         if not track.proven:
             self.ledger.orders.revive(track.ref, track.state.value, self.now())
             return
-        log.info("order %s: %s, %s filled", track.ref, track.state, track.filled)
+        if track.filled != track.ticket.quantity:  # else its fills were told one by one
+            log.info("order %s: %s, %s filled", track.ref, track.state, track.filled)
         status = ABSENT if track.absent else track.state.value
         self.ledger.orders.finish(track.ref, status, track.filled, self.now(), _proof(track))
 

@@ -23,11 +23,13 @@ from spxarb.config.load import (
     without_settings,
 )
 from spxarb.core.model import NEW_YORK
+from spxarb.core.notices import human_needed
 from spxarb.errors import ConfigError, HumanNeededError, RefusedError, SpxarbError, as_failure
 from spxarb.ledger.elsewhere import other_ledgers
 from spxarb.ledger.ledger import Ledger
 from spxarb.lock import terminate_holder
-from spxarb.trading.context import EXITS, GRACE_SECONDS, READERS, WRITERS, JobContext, stored_config, title_of
+from spxarb.trading import run_lines
+from spxarb.trading.context import EXITS, GRACE_SECONDS, READERS, WRITERS, JobContext, stored_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,7 +47,11 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
     Raises ConfigError when the configuration is invalid, but for verbs that leave positions while there are
     any; RefusedError when the ledger cannot be used.
     """
-    config, problem = configuration(command, config_file)
+    try:
+        config, problem = configuration(command, config_file)
+    except ConfigError as error:
+        _tell_refusal(command, config_file, error)
+        raise
     os.umask(0o077)
     logs.setup(config, makes_file=command not in READERS)
     for text in (*config.overruled, *config.advice):
@@ -59,10 +65,12 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
                     log.warning("%s", sentence)
                 if command not in READERS:
                     context.run_id = _begin(context, arguments)
+                run_lines.began(command, config, context.run_id, arguments)
                 context.open_at_start = tuple(ledger.trades.open())
                 context.elsewhere = _elsewhere(config, ledger)
             except Exception as error:
                 alarm = _alarm(command, config, error)
+                run_lines.refused(command, alarm or as_failure(error))
                 if alarm is None:
                     raise
                 raise alarm from error
@@ -76,6 +84,16 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
         raise
     finally:
         logs.shutdown()
+
+
+def _tell_refusal(command: str, config_file: Path | None, error: ConfigError) -> None:
+    """Whatever fails in telling: what went wrong first is what is told."""
+    with suppress(Exception):
+        config = salvage(config_file)
+        if config.notifications.email_enabled:
+            from spxarb.trading import alerts  # noqa: PLC0415 -- only an alert needs it
+
+            alerts.refused(command, config, error)
 
 
 def _elsewhere(config: Config, ledger: Ledger) -> list[OtherLedger]:
@@ -113,7 +131,9 @@ def _alarm(command: str, config: Config, error: Exception) -> SpxarbError | None
         alarm = _alarm_by_account(config, error)
     failure = alarm or as_failure(error)
     if alarm is not None or (command in EXITS and not readable):
-        alerts.send(config, None, title_of(command, failure.exit_code), [str(failure)])
+        alerts.send(config, None, (command, int(failure.exit_code)), [human_needed(str(failure))])
+    else:
+        alerts.refused(command, config, failure)
     return alarm
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from spxarb.core import broker_codes as codes
 from spxarb.core.broker_words import ADVICE, told
-from spxarb.core.masks import masked_account
+from spxarb.core.masking import masked
 from spxarb.core.model import NEW_YORK
 from spxarb.core.sentences import usd
 
@@ -34,12 +34,12 @@ def tell_account(found: SetUp, account: str, mode: str) -> None:
     """Whose account it is, and what an order there means."""
     if found.account not in {None, account}:
         what = (
-            f"the gateway trades account {masked_account(account)}, and the ledger belongs to "
-            f"{masked_account(found.account or '')}"
+            f"the gateway trades account {masked(account)}, and the ledger belongs to "
+            f"{masked(found.account or '')}"
         )
         found.failed("account", what, "use a separate ledger for each account (storage.database)")
     else:
-        found.passed("account", f"{masked_account(account)} fits mode {mode}")
+        found.passed("account", f"{masked(account)} fits mode {mode}")
     found.passed("mode", MODES[mode])
 
 

@@ -498,10 +498,10 @@ def test_a_configuration_cannot_be_changed():
 
 
 def test_the_secret_address_for_alerts_is_never_shown():
-    config = load(environ={"SPXARB_NOTIFY_URL": "mailtos://me:pass@x.org", "EMAIL_ENABLED": "true"})
+    config = load(environ={"SPXARB_NOTIFY_URL": "mailtos://me:swordfish@x.org", "EMAIL_ENABLED": "true"})
     assert config.notify_url is not None
     assert (
-        "pass"
+        "swordfish"
         not in f"{config!r} {config} {config.model_dump()} {config.limits()} {config.model_dump_json()}"
     )
 

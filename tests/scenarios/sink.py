@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+ALARMS_ALONE = {"entry": False, "exit": False, "daily_summary": False}
+"""`notifications` without what went well: for tests that count what needs a human."""
+
+
 def variables(port: int) -> dict[str, str]:
     """The environment that sends alerts to this port of the machine."""
     return {"EMAIL_ENABLED": "true", "SPXARB_NOTIFY_URL": f"json://127.0.0.1:{port}/"}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from actions import check_of, enter, playing, settings
 from harness import fault
-from sink import Sink, listening_sink
+from sink import ALARMS_ALONE, Sink, listening_sink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,7 @@ def sink() -> Iterator[Sink]:
 @pytest.fixture
 def stage(tmp_path) -> Iterator[Stage]:
     with playing(tmp_path) as made:
+        made.settings["notifications"] = ALARMS_ALONE
         settings(made, broker_side_failsafe=False)
         yield made
 

@@ -21,7 +21,7 @@ from actions import enter, held_terminal, playing, settings, tapped
 from crash import broken_laws
 from harness import Done, fault, withheld
 from relay import listening
-from sink import drip, listening_sink, refuse, variables
+from sink import ALARMS_ALONE, drip, listening_sink, refuse, variables
 from test_bad_input import humbly
 
 from spxarb.sim.api.wire import Ask, Say
@@ -50,7 +50,7 @@ class Held:
 @pytest.fixture
 def held(tmp_path) -> Iterator[Held]:
     with playing(tmp_path) as stage:
-        settings(stage, max_spreads_per_day=1)
+        stage.settings["notifications"] = ALARMS_ALONE
         stage.settings["trading"] = {"max_spreads_per_day": 1}
         stage.settings["execution"] = {"question_timeout_seconds": 2, "quote_timeout_seconds": 1}
         stage.write_config()

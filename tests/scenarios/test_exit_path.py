@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from actions import enter, playing, settings
 from harness import withheld
-from sink import listening_sink
+from sink import ALARMS_ALONE, listening_sink
 
 from spxarb.sim.api.wire import FrameReader, Say, frame, split_fields
 
@@ -29,6 +29,7 @@ HURRY = {"question_timeout_seconds": 3, "quote_timeout_seconds": 1}
 def stage(tmp_path) -> Iterator[Stage]:
     """An open spread, its exit by time due."""
     with playing(tmp_path) as made:
+        made.settings["notifications"] = ALARMS_ALONE
         settings(made)
         made.settings["execution"] = HURRY
         made.write_config()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from actions import enter, moving, playing, settings
 from harness import fault
-from sink import Sink, listening_sink
+from sink import ALARMS_ALONE, Sink, listening_sink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +31,8 @@ HELD = {("SPXW", 6665.0): 1, ("SPY", 665.0): -10}
 def stage(tmp_path) -> Iterator[Stage]:
     """11:00, a spread is open, its limits far away."""
     with playing(tmp_path) as made:
+        made.settings["notifications"] = ALARMS_ALONE
+        made.write_config()
         enter(made)
         made.at("11:00")
         yield made

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from spxarb.config.schema import SECTIONS, expected, field_of
 from spxarb.config.variables import (
     CONFIG_VARIABLE,
+    CREDENTIALS_VARIABLE,
     ENVIRONMENT,
     FLEX_QUERY_VARIABLE,
     FLEX_TOKEN_VARIABLE,
@@ -54,8 +55,10 @@ variable wins over another value in the file, `spxarb config`, `doctor` and `ent
 
 _ENVIRONMENT_ONLY = {
     CONFIG_VARIABLE: "The YAML file to read.",
-    NOTIFY_VARIABLE: "Where alerts go instead of `notifications.email_address`: any apprise URL. A secret: "
-    "read only from the environment or `.env`, never logged.",
+    NOTIFY_VARIABLE: "Where alerts go: any apprise URL, several separated by blanks. With it e-mail is sent "
+    "only where `notifications.smtp_host` is set. A secret: never logged.",
+    CREDENTIALS_VARIABLE: "Where systemd puts the secrets of `LoadCredential=`: `smtp-password` and "
+    "`notify-urls` are used.",
     FLEX_TOKEN_VARIABLE: "The token of IB's Flex web service, for `spxarb reconcile --fetch`. A secret: read "
     "only from the environment or a `.env` that not everybody can read (0600), never logged.",
     FLEX_QUERY_VARIABLE: "The number of the flex query that `spxarb reconcile --fetch` asks for.",

@@ -26,6 +26,8 @@ class LogEntry:
     """Null where nothing was decided."""
     outcome: str
     """What came of it, in a word or two."""
+    brief: str
+    """What was decided, in a few words with its figures: the line of the list."""
     text: str
     """The decision in sentences; empty where none was made."""
     figures: Mapping[str, object]

@@ -1,0 +1,164 @@
+"""A job that was due and never ran: noticed by the next command, told once.
+
+Due is what the timetable says of the newest trading day for which a job's time is over: `enter` in the entry
+window, `monitor` during the session, `settle` after the close. A ledger that was not in use before that time
+missed nothing. The calendar is asked only where a run seems to be missing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import datetime, time, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from spxarb.core.explanation import run_moment
+from spxarb.core.sessions import CLOSE, EARLY_CLOSE, SATURDAY
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from datetime import date
+
+    from spxarb.config.load import Config
+    from spxarb.core.events import Row
+    from spxarb.core.records import Trade
+    from spxarb.core.sessions import TradingDay
+    from spxarb.ledger.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+MARGIN = timedelta(minutes=5)
+"""So much earlier or later a run counts as the one that was due."""
+PATIENCE = timedelta(minutes=30)
+"""So long after its time `settle` may still come: a server that starts late."""
+CADENCE = timedelta(minutes=6)
+"""Two runs of `monitor` no further apart are a timer's."""
+GAP = timedelta(minutes=12)
+"""After a longer pause of that timer a run is missing."""
+LOOK_BACK_DAYS = 8
+
+
+class _Run(NamedTuple):
+    command: str
+    at: datetime
+
+
+def new(
+    ledger: Ledger, config: Config, run: tuple[str, int], now: datetime, held: Collection[Trade]
+) -> list[str]:
+    """Sentences about missed runs that no command has told yet; they are remembered as told.
+
+    `run`: this command and its id; `held`: the trades that were open when it began.
+    Raises RefusedError when the ledger cannot be written or read.
+    """
+    runs, told = _runs(ledger, config, run, now), ledger.runs.missed_told()
+    found: dict[str, str] = {}
+    sentences = []
+    for job in ("enter", "monitor", "settle"):
+        day = _missed_day(ledger, config, job, runs, now)
+        if day is not None and told.get(job) != day.day.isoformat():
+            found[job] = day.day.isoformat()
+            sentences.append(f"{job} did not run on {day.day}: it was due {_due_words(job, day)}.")
+    if (pause := _pause(runs, now) if held else None) is not None and told.get("pause") != pause[
+        0
+    ].isoformat():
+        found["pause"] = pause[0].isoformat()
+        sentences.append(
+            f"monitor did not run between {pause[0]:%H:%M} and {pause[1]:%H:%M} on {pause[0]:%Y-%m-%d}, "
+            "while a spread was open."
+        )
+    if found:
+        ledger.runs.remember_missed(told | found)
+        for text in sentences:
+            log.warning("%s", text)
+    return sentences
+
+
+def _runs(ledger: Ledger, config: Config, run: tuple[str, int], now: datetime) -> list[_Run]:
+    """The jobs of the last days by the market's clock, this command at `now`; dry runs do not count."""
+    rows = ledger.runs.of_jobs(now - timedelta(days=LOOK_BACK_DAYS))
+    earlier = [row for row in rows if row["id"] != run[1] and _counts(config, row)]
+    return [*(_Run(row["command"], run_moment(row)) for row in earlier), _Run(run[0], now)]
+
+
+def _counts(config: Config, row: Row) -> bool:
+    """A simulated day is not the machine's: a run that was told no time there has none."""
+    if config.trading.mode == "sim" and row["market_time"] is None:
+        return False
+    return "--dry-run" not in json.loads(row["arguments"])
+
+
+def _missed_day(
+    ledger: Ledger, config: Config, job: str, runs: list[_Run], now: datetime
+) -> TradingDay | None:
+    """The newest day for which the job's time is over, where it did not run; None where it did."""
+    times = config.trading
+    begin, end = {
+        "enter": (times.entry_time, times.entry_cutoff),
+        "monitor": (times.entry_time, CLOSE),
+        "settle": (EARLY_CLOSE, time(16, 35)),
+    }[job]
+    last = _last_weekday(now, end)
+    first = ledger.runs.first()
+    if first is None or not _counts(config, first) or _ran(job, runs, last, begin):
+        return None
+    since = run_moment(first)
+    if since.date() > last or (since.date() == last and since.time() >= end):
+        return None  # not in use then
+    from spxarb.trading.market_calendar import timetable  # noqa: PLC0415 -- only where a run seems missing
+
+    for back in range(LOOK_BACK_DAYS):
+        day = timetable(now.date() - timedelta(days=back), config)
+        if day is None or now < _over(job, day):
+            continue
+        in_use = since < _begins(job, day)
+        return day if in_use and not any(_serves(job, run, day) for run in runs) else None
+    return None
+
+
+def _last_weekday(now: datetime, usual: time) -> date:
+    """The newest weekday for which the job's usual time is over."""
+    day = now.date() if now.time() >= usual else now.date() - timedelta(days=1)
+    while day.weekday() >= SATURDAY:
+        day -= timedelta(days=1)
+    return day
+
+
+def _ran(job: str, runs: Iterable[_Run], day: date, begin: time) -> bool:
+    """Whether it ran on that day, not before its time: then no calendar is asked."""
+    return any(
+        run.command == job and run.at.date() == day and (run.at + MARGIN).time() >= begin for run in runs
+    )
+
+
+def _begins(job: str, day: TradingDay) -> datetime:
+    return {"enter": day.entry_open, "monitor": day.entry_open, "settle": day.settle_at}[job]
+
+
+def _over(job: str, day: TradingDay) -> datetime:
+    return {"enter": day.entry_cutoff, "monitor": day.close, "settle": day.settle_at + PATIENCE}[job]
+
+
+def _serves(job: str, run: _Run, day: TradingDay) -> bool:
+    """Whether this run is one that was due on that day; a settle later on makes up for a missed one."""
+    if run.command != job:
+        return False
+    if job == "settle":
+        return run.at >= day.settle_at - MARGIN
+    return _begins(job, day) - MARGIN <= run.at <= _over(job, day) + MARGIN
+
+
+def _due_words(job: str, day: TradingDay) -> str:
+    if job == "enter":
+        return f"from {day.entry_open:%H:%M} to {day.entry_cutoff:%H:%M}"
+    return f"at {day.settle_at:%H:%M}" if job == "settle" else f"until {day.close:%H:%M}"
+
+
+def _pause(runs: list[_Run], now: datetime) -> tuple[datetime, datetime] | None:
+    """From when to when a timer's `monitor` paused today; None: it did not."""
+    if not time(9, 30) <= now.time() <= CLOSE:
+        return None
+    moments = [run.at for run in runs[:-1] if run.command == "monitor" and run.at.date() == now.date()]
+    if len(moments) < 2 or moments[-1] - moments[-2] > CADENCE or now - moments[-1] <= GAP:
+        return None
+    return moments[-1], now
