@@ -301,6 +301,7 @@ SAMPLES: dict[str, Result] = {
                 "close-all",
                 True,
                 "2 would_close, 1 failed",
+                "2 would be closed, 1 could not be: credit -$1,234.56 < $1,400.00 (10 of 17 passed)",
                 SENTENCES["market_data"],
                 {},
                 6,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from screen_samples import SAMPLES, TALL
 
-from spxarb.cli.blocks import DASH, Beside, Facts, Fitted, Grid, Line, Pairs
+from spxarb.cli.blocks import DASH, Beside, Facts, Fitted, Grid, Hanging, Line, Pairs
 from spxarb.cli.layout import LONG, columns_of, lines, text_of, wrapped
 from spxarb.cli.screens import screen
 from spxarb.core.result import RESULT_TYPES
@@ -27,6 +27,8 @@ def texts(block) -> list[str]:
     match block:
         case Line():
             return block.text.split("\n")
+        case Hanging():
+            return [block.head, block.text]
         case Facts():
             return [text for name, cell in block.facts for text in (name, plain(cell))]
         case Grid():
@@ -72,7 +74,9 @@ def test_no_short_cell_is_split(name, width):
     """A strike, a sum, a time with its date stand in one line, wherever the table has no room for them."""
     found = drawn(name, width)
     for block in screen(SAMPLES[name]):
-        cells = [] if isinstance(block, Line) else [text for text in texts(block) if len(text) <= LONG]
+        cells = (
+            [] if isinstance(block, Line | Hanging) else [text for text in texts(block) if len(text) <= LONG]
+        )
         heads = {head.lstrip("?>") for head in block.columns} if isinstance(block, Grid) else set()
         for cell in set(cells) - heads:
             assert any(cell in line for line in found), f"{cell!r} is split"

@@ -176,7 +176,6 @@ def test_another_programs_names_in_dotenv_stop_nothing_and_are_known(elsewhere):
         "TZ",
         "DB_HOST",
         "DB_PORT",
-        "SMTP_PORT",
         "PORT",
         "HOST",
         "PATH",
@@ -317,7 +316,7 @@ def test_a_value_that_is_overruled_is_named_with_the_one_that_wins(tmp_path):
     env = tmp_path / ".env"
     assert told == (
         f"ib.port is 4002 by IB_PORT in {env}, which wins over 4001 in {path} (line 1).",
-        f"ib.account is DU*****67 by IB_ACCOUNT in {env}, which wins over U7****21 in {path} (line 1).",
+        f"ib.account is DU***567 by IB_ACCOUNT in {env}, which wins over U***321 in {path} (line 1).",
         f"ib.port is 7497 by IB_PORT, which wins over 4002 in IB_PORT in {env}.",
     )
     config = load(path, {})
