@@ -243,8 +243,11 @@ def _position(
     if len(head) > 1:
         head = flow([*first, ["worst ", worst]], width, INDENT)
     what = prose(sentence(position.what), width, WARN, indent=" " * INDENT) if position.what else []
-    rest = [*_behind(result, position, exits, width), *age]
-    indented = [[" " * INDENT, *line] for line in flow(rest, width - INDENT)]
+    spaced, tight = (
+        flow([*_behind(result, position, exits, width, blank), *age], width - INDENT) for blank in (" ", "")
+    )
+    rest = tight if len(tight) < len(spaced) else spaced
+    indented = [[" " * INDENT, *line] for line in rest]
     return [*head, *what, *_distances(exits, width), *indented]
 
 
@@ -270,15 +273,16 @@ def _distances(exits: PositionExits | None, width: int) -> list[Parts]:
 
 
 def _behind(
-    result: StatusResult, position: StatusPosition, exits: PositionExits | None, width: int
+    result: StatusResult, position: StatusPosition, exits: PositionExits | None, width: int, blank: str
 ) -> list[Cell | Parts]:
+    """What is behind a position; `blank` stands between a greek's name and its figure."""
     points = position.strike_mismatch_points
     mismatch = DASH if points is None else f"{float(points):+.2f}"
     items: list[Cell | Parts] = [f"mismatch {mismatch}{' points' if width >= WIDE else ''}"]
     if exits is not None:
         items.append(_failsafe(exits))
     if result.show_greeks:
-        items.append(_greeks(position, wide=width >= WIDE))
+        items.append(_greeks(position, blank, wide=width >= WIDE))
     return items
 
 
@@ -294,13 +298,13 @@ def _failsafe(exits: PositionExits) -> Cell:
     return ("NO FAIL-SAFE", BAD) if found.wanted else "no fail-safe"
 
 
-def _greeks(position: StatusPosition, *, wide: bool) -> Cell:
+def _greeks(position: StatusPosition, blank: str, *, wide: bool) -> Cell:
     found = position.greeks
     names = ("delta", "gamma", "theta", "vega") if wide else ("Δ", "Γ", "Θ", "ν")  # noqa: RUF001 -- the trader's letters
     values = (found.delta, found.gamma, found.theta, found.vega)
     if found.source is None:
         return "greeks not known"
-    told = [f"{name} {_slope(value, wide=wide)}" for name, value in zip(names, values, strict=True)]
+    told = [f"{name}{blank}{_slope(value, wide=wide)}" for name, value in zip(names, values, strict=True)]
     return " ".join(told)
 
 

@@ -65,7 +65,7 @@ def session_line(session: SessionResult) -> str:
 
 
 def trouble(result: StatusResult, width: int, *, told: str = "") -> list[Parts]:
-    """What needs a human and where ledger and broker differ; without what `told` has said already."""
+    """What needs a human and where ledger and broker differ, each once; without what `told` has said."""
     lines: list[Parts] = []
     known = told.casefold()
     for matter in result.matters:
@@ -75,6 +75,7 @@ def trouble(result: StatusResult, width: int, *, told: str = "") -> list[Parts]:
                 f"NEEDS A HUMAN: {sentence(matter.text)} Matter {matter.id} {since}: spxarb ack {matter.id}."
             )
             lines += prose(text, width, BAD)
+        known += f"\n{matter.text.casefold()}"
     for difference in result.reconciliation:
         if difference.casefold() not in known:
             lines += prose(f"Differences between ledger and broker: {sentence(difference)}", width, WARN)
