@@ -183,5 +183,5 @@ def preview(found: ClosingPreview) -> list[Block]:
         ]
     elif not found.doubt:
         blocks.append(Line("No spread is open by this ledger; the broker is asked all the same."))
-    way = f" Spreads are left {found.way}." if found.way else ""
-    return [*blocks, Line(f"\nEntries are stopped until `spxarb start`.{way}")]
+    way = f" and leaves {found.way}" if found.way else ""
+    return [*blocks, Line(f"\nIt stops entries until `spxarb start`{way}.")]
