@@ -124,7 +124,7 @@ def report(
 ) -> int:
     """Show trades, days and statistics."""
     days = period(day=day, month=of_month, year=of_year, tax=tax, since=since, until=until)
-    forms = Forms(as_csv, output, table, html, tax, as_json)
+    forms = Forms(as_csv, output, table, html, tax, as_json, last)
     forms.check()
     if explain and (day is None or as_csv or html):
         raise UsageError("--explain tells one day, and not as CSV or HTML: name it with --day")

@@ -61,6 +61,7 @@ class Forms:
     html: Path | None
     tax: int | None
     as_json: bool
+    last: int | None = None
 
     @property
     def files(self) -> list[Path]:
@@ -73,6 +74,8 @@ class Forms:
             raise UsageError("--output and --table belong to --csv: add it")
         if self.table is Table.TAX and self.tax is None:
             raise UsageError("--table tax is of one year: name it with --tax")
+        if self.tax is not None and self.last is not None:
+            raise UsageError("--tax is of a whole year: leave out --last")
         csv, html = self.as_csv and self.output in {None, STDOUT}, self.html == STDOUT
         if csv and (self.as_json or html):
             other = "--json" if self.as_json else "--html"

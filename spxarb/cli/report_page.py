@@ -9,7 +9,9 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from spxarb.cli import report_charts
+from spxarb.cli.layout import clean
 from spxarb.cli.report_screens import (
+    NO_ADVICE,
     VERDICTS,
     alike,
     between,
@@ -18,6 +20,7 @@ from spxarb.cli.report_screens import (
     drawdown,
     figure,
     percent,
+    realized,
     yearly,
 )
 from spxarb.core.attribution import TOTAL
@@ -100,6 +103,7 @@ def page(result: Result) -> str:
         *_results(result),
         *_reasons(result),
         *_trades(result),
+        *_tax(result),
         *_notes(result),
         "</main></body></html>\n",
     ]
@@ -112,7 +116,7 @@ def page(result: Result) -> str:
 def _td(cell: Cell, head: str) -> str:
     text, tone = (cell, "") if isinstance(cell, str) else cell
     kinds = " ".join(filter(None, [ALIGNED.get(head[:1], ""), tone]))
-    return f'<td class="{kinds}" data-of="{escape(head.lstrip(MARKS))}">{escape(text)}</td>'
+    return f'<td class="{kinds}" data-of="{escape(head.lstrip(MARKS))}">{escape(clean(text))}</td>'
 
 
 def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[Cell]]) -> list[str]:
@@ -306,7 +310,16 @@ def _trades(result: ReportResult) -> list[str]:
     ]
 
 
+def _tax(result: ReportResult) -> list[str]:
+    """What was realised in the year of the tax return; its rows are for a spreadsheet."""
+    if result.tax_year is None:
+        return []
+    rows = [[name, _money(value)] for name, value in realized(result.tax_totals)]
+    table = _table(f"Realized in {result.tax_year}", ("part", ">dollars"), rows)
+    return [*table, f"<p>{escape(NO_ADVICE)}</p>"]
+
+
 def _notes(result: ReportResult) -> list[str]:
     matters = [f"Matter {matter.id}: {matter.text}" for matter in result.matters]
-    items = "".join(f"<li>{escape(note)}</li>" for note in [*matters, *result.notes])
+    items = "".join(f"<li>{escape(clean(note))}</li>" for note in [*matters, *result.notes])
     return [f"<h2>Notes</h2><ul>{items}</ul>"] if items else []

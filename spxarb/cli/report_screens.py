@@ -41,10 +41,11 @@ if TYPE_CHECKING:
     from spxarb.core.results.report import ExitCount, ReportResult, UnknownResult
     from spxarb.core.results.rows import TradeRow
     from spxarb.core.statistics import Statistics
-    from spxarb.core.tax import TaxRow
+    from spxarb.core.tax import TaxRow, TaxTotals
 
 T = TypeVar("T")
 
+CURVE_DAYS = 36
 MOST_ROWS = 20
 """So many trades and days stand on the screen, the newest; all of them in JSON, CSV and HTML."""
 DOCUMENTED = {
@@ -58,6 +59,7 @@ DOCUMENTED = {
 }
 """The claims in the words of the strategy's document."""
 VERDICTS = {ClaimVerdict.HOLDS: GOOD, ClaimVerdict.FAILS: BAD, ClaimVerdict.OPEN: WARN}
+NO_ADVICE = "No tax advice. All columns: report --tax YEAR --csv --output FILE."
 NEW_LINE = "\n"
 LEAST_PERCENT = 0.05
 THOUSANDS = 100_000
@@ -174,7 +176,7 @@ _QUIET: Columns[tuple[str, str]] = (
     ("why", lambda quiet: quiet[1]),
 )
 _ISSUES: Columns[Issue] = (
-    ("last", lambda issue: issue.last.strftime("%m-%d %H:%M")),
+    ("last", lambda issue: issue.last.strftime("%Y-%m-%d %H:%M")),
     (">times", lambda issue: str(issue.times)),
     ("what", _what),
     ("told", lambda issue: issue.text or DASH),
@@ -190,7 +192,7 @@ _TAX: Columns[TaxRow] = (
     (">trade", lambda row: str(row.trade_id)),
     ("leg", lambda row: str(row.leg)),
     ("side", lambda row: str(row.side)),
-    (">qty", lambda row: f"{row.quantity:g}"),
+    (">qty", lambda row: f"{float(row.quantity):g}"),
     (">proceeds", lambda row: dollars(row.proceeds)),
     (">fees", lambda row: dollars(row.commission)),
     ("1256", lambda row: "yes" if row.section_1256 else "no"),
@@ -213,9 +215,9 @@ def report(result: ReportResult) -> list[Block]:
     ]
     curve = list(accumulate(float(day.net_pnl) for day in result.daily))
     if len(curve) > 1:
-        blocks.append(
-            Line(f"\nNet P&L over the days: {sparkline(curve[-60:])} {dollars(round(curve[-1], 2))}")
-        )
+        over = "days" if len(curve) <= CURVE_DAYS else f"last {CURVE_DAYS} days"
+        drawn = sparkline(curve[-CURVE_DAYS:])
+        blocks.append(Line(f"\nNet P&L over the {over}: {drawn} {dollars(round(curve[-1], 2))}"))
     blocks += [Line(""), Pairs("Statistics of the closed trades", _figures(statistics)), *_claims(result)]
     if result.exits:
         blocks.append(grid("How trades ended", _EXITS, result.exits))
@@ -373,18 +375,23 @@ def fees(found: FeeComparison) -> list[Block]:
 
 def tax(result: ReportResult) -> list[Block]:
     """The executions of a year, and what was realised."""
-    sums = result.tax_totals
+    sums = [
+        (name, dollars(value) if name.startswith(" ") else money(value))
+        for name, value in realized(result.tax_totals)
+    ]
     return [
         grid(f"Executions and settlements of {result.tax_year}", _TAX, result.tax),
-        Pairs(
-            f"\nRealized in {result.tax_year}",
-            [
-                ("SPX options, Section 1256", money(sums.section_1256)),
-                ("  60 % long-term", dollars(sums.long_term)),
-                ("  40 % short-term", dollars(sums.short_term)),
-                ("SPY options, short-term", money(sums.other)),
-                ("together", money(sums.total)),
-            ],
-        ),
-        Line("\nNo tax advice. All columns: report --tax YEAR --csv --output FILE."),
+        Pairs(f"\nRealized in {result.tax_year}", sums),
+        Line(f"\n{NO_ADVICE}"),
+    ]
+
+
+def realized(sums: TaxTotals) -> list[tuple[str, Decimal]]:
+    """The realised results of a year, each with what it is."""
+    return [
+        ("SPX options, Section 1256", sums.section_1256),
+        ("  60 % long-term", sums.long_term),
+        ("  40 % short-term", sums.short_term),
+        ("SPY options, short-term", sums.other),
+        ("together", sums.total),
     ]

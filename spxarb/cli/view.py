@@ -62,7 +62,8 @@ def show(result: Result, *, json: bool = False) -> int:
 def show_csv(result: Result, table: str, output: Path | None, *, quiet: bool = False) -> int:
     """Print one table of a report as CSV to stdout, or write it to `output`, readable by its owner alone.
 
-    Returns the exit code; a job that failed gives no CSV, and `quiet` leaves it to others to tell why.
+    Returns the exit code; a job that failed gives no CSV, and `quiet` leaves it to others to tell why. What
+    the table lacks, a row that cannot be read, say, is told on stderr.
     Raises OSError when `output` cannot be written.
     """
     if result.exit_code:
@@ -70,6 +71,8 @@ def show_csv(result: Result, table: str, output: Path | None, *, quiet: bool = F
             complain(result.error or "the report could not be made.", result.command)
         return result.exit_code
     text = as_csv(result, table)
+    for note in () if quiet else result.notes:
+        complain(note, result.command)
     if output is None:
         return _unwritten(write(text), result.command)
     write_whole(output, text)

@@ -39,6 +39,8 @@ TRADE = Supposed(*map(Decimal, (-5_000, 2_000, -1_000, 1_500)))
 WIN = Supposed(*map(Decimal, (0, 2_000, 0, 1_500)))
 LOSS = Supposed(*map(Decimal, (-5_000, 0, -1_000, 0)))
 DAY = TRADE.times(int(TRADES_A_DAY[1]))
+SQUARE = Supposed(ZERO, DAY.least**2, ZERO, DAY.cut_below**2)
+"""Of a day's result squared."""
 _RATE = Decimal("0.0001")
 _RISK = Decimal("0.000001")
 
@@ -124,23 +126,37 @@ def _trades_a_day(counts: Sequence[int]) -> DocumentClaim:
 
 
 def _ruin(daily: Sequence[Decimal], capital: Decimal) -> DocumentClaim:
-    """The measured mean gives the figure, the ends of its sequence the interval."""
-    mean, low_mean, high_mean = _mean(daily), *mean_sequence(daily, DAY)
-    figure: Decimal | None = None
-    ends: list[Decimal | None] = [None, None]
+    """Mean and deviation as measured give the figure, the ends of their sequences the interval.
+
+    Quiet days alone show no deviation, however many they are: it is no better known than the mean.
+    """
+    mean = _mean(daily)
+    figure = low = high = None
     if mean is not None and len(daily) > 1:
         variance = sum(((pnl - mean) ** 2 for pnl in daily), start=ZERO) / (len(daily) - 1)
         figure = risk_of_ruin(mean, variance.sqrt(), capital)
-        ends = [
-            None if end is None or len(daily) < FEW_DAYS else risk_of_ruin(end, variance.sqrt(), capital)
-            for end in (high_mean, low_mean)
-        ]
+        low, high = _ruin_ends(daily, capital)
     verdict = ClaimVerdict.OPEN
-    if ends[1] is not None and ends[1] < RUIN:
+    if high is not None and high < RUIN:
         verdict = ClaimVerdict.HOLDS
-    elif ends[0] is not None and ends[0] >= RUIN:
+    elif low is not None and low >= RUIN:
         verdict = ClaimVerdict.FAILS
-    return DocumentClaim("risk of ruin", Unit.RATE, None, RUIN, figure, ends[0], ends[1], len(daily), verdict)
+    return DocumentClaim("risk of ruin", Unit.RATE, None, RUIN, figure, low, high, len(daily), verdict)
+
+
+def _ruin_ends(daily: Sequence[Decimal], capital: Decimal) -> Sequence95:
+    """The risk at the best mean with the least deviation, and at the worst mean with the largest."""
+    if len(daily) < FEW_DAYS:
+        return None, None
+    worst, best = mean_sequence(daily, DAY)
+    least, most = mean_sequence([pnl**2 for pnl in daily], SQUARE)
+    low = high = None
+    if worst is not None and best is not None and least is not None:
+        variance = max(least - max(worst**2, best**2), ZERO)
+        low = risk_of_ruin(best, variance.sqrt(), capital)
+    if worst is not None and most is not None:
+        high = risk_of_ruin(worst, most.sqrt(), capital)
+    return low, high
 
 
 def risk_of_ruin(mean: Decimal, deviation: Decimal, capital: Decimal, days: int = YEAR_DAYS) -> Decimal:

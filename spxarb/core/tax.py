@@ -193,6 +193,22 @@ def _realized(lots: deque[_Lot], quantity: Decimal, net: Decimal) -> Decimal | N
     return total
 
 
+def tax_doubts(rows: Iterable[TaxRow], unknown: Sequence[int]) -> list[str]:
+    """What the sums may lack, or what may still change them; `unknown`: trades of unknown result."""
+    found = []
+    if unknown:
+        ids = ", ".join(map(str, unknown))
+        found.append(
+            f"The result of trade {ids} is not known here: executions may be missing from the year's sums. "
+            "The account's statement has them."
+        )
+    provisional = sum(1 for row in rows if row.provisional)
+    if provisional:
+        count = "One settlement is" if provisional == 1 else f"{provisional} settlements are"
+        found.append(f"{count} provisional: the year's sums may still change.")
+    return found
+
+
 def tax_totals(rows: Iterable[TaxRow]) -> TaxTotals:
     """The sums of what is realised."""
     sums = {True: ZERO, False: ZERO}

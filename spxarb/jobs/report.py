@@ -21,7 +21,7 @@ from spxarb.core.results.rows import (
     readable_rows,
 )
 from spxarb.core.statistics import statistics, with_days
-from spxarb.core.tax import tax_totals
+from spxarb.core.tax import tax_doubts, tax_totals
 from spxarb.trading.own_files import refuse_own_file
 from spxarb.trading.reporting import (
     Covered,
@@ -97,6 +97,7 @@ def run(
     if tax_year is not None:
         rows = tax_of(context, tax_year)
         result = replace(result, tax_year=tax_year, tax=rows, tax_totals=tax_totals(rows))
+        notes += tax_doubts(rows, [trade.trade_id for trade in result.unknown])
     return context.finish(result, notes=[*notes, *unread])
 
 

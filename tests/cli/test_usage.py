@@ -127,7 +127,7 @@ def asked(shell: str, line: str) -> str:
 
 
 def test_commands_options_and_values_are_completed():
-    assert asked("bash", "spxarb re").split() == ["report", "reconcile", "record"]
+    assert asked("bash", "spxarb re").split() == ["report", "reconcile", "restore", "record"]
     assert asked("bash", "spxarb enter --dr").split() == ["--dry-run"]
     assert asked("bash", "spxarb report --csv --table ").split()[:2] == ["trades", "days"]
     assert asked("bash", "spxarb sim --margin p").split() == ["portfolio"]

@@ -140,3 +140,19 @@ def test_a_verdict_follows_from_its_interval(pnls):
             continue
         assert (claim.low >= claim.claimed_low) == (claim.verdict is HOLDS)
         assert (claim.high < claim.claimed_low) == (claim.verdict is FAILS)
+
+
+def test_days_without_a_trade_prove_no_small_risk_of_ruin():
+    """One trade in a year of quiet days: the deviation that they show is that of not trading."""
+    found = of([76], daily=[76] + [0] * 311, counts=[1] + [0] * 311)["risk of ruin"]
+    assert (found.measured, found.verdict) == (0, OPEN)
+    assert found.high > dec("0.01")
+
+
+def test_a_day_beyond_what_is_supposed_leaves_the_risk_of_ruin_open():
+    assert of([700, -150] * 600 + [-10_001])["risk of ruin"].verdict is OPEN
+
+
+def test_a_risk_of_ruin_that_is_large_is_told_so():
+    found = of([-300] * 300)["risk of ruin"]
+    assert (found.verdict, found.low) == (FAILS, 1)

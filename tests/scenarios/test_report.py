@@ -7,7 +7,9 @@ import io
 import json
 import os
 import re
+import sqlite3
 import stat
+from contextlib import closing
 from datetime import date
 from decimal import Decimal
 from html.parser import HTMLParser
@@ -15,7 +17,7 @@ from html.parser import HTMLParser
 import pytest
 from actions import lonely
 from relay import free_port
-from traded_days import at, written
+from traded_days import Days, at, written
 
 from spxarb.core.trades import TradeState
 
@@ -186,6 +188,7 @@ def test_a_period_can_be_named_in_many_ways(stage, words, trades):
         (("--month", "2026-02", "--year", "2026"), "two periods"),
         (("--month", "2026-02", "--since", "2026-02-01"), "leave out"),
         (("--table", "tax", "--csv"), "--tax"),
+        (("--tax", "2026", "--last", "1"), "leave out --last"),
         (("--html", "-", "--json"), "stdout"),
         (("--html", "-", "--csv"), "stdout"),
         (("--since", "2026-02-12", "--until", "2026-02-11"), "exchange"),
@@ -398,6 +401,51 @@ def test_the_tax_return_has_one_row_an_execution_with_what_each_leg_realized(sta
     out = stage.run("report", "--tax", "2026", as_json=False).out
     assert "Section 1256" in out
     assert "60 % long-term" in out
+    assert "trade 5 is not known here" in " ".join(out.split()), "what the sums may lack is told"
+    assert done["notes"] == [note for note in done["notes"] if "trade 5" in note] != []
+
+
+def test_a_csv_that_lacks_something_says_so_on_stderr(tmp_path):
+    """A table of the tax return without a trade that cannot be read looks like a whole one."""
+    stage = lonely(tmp_path, free_port(), "paper")
+    with written(stage.database).ledger as ledger:
+        Days(ledger).traded(WEDNESDAY)
+        Days(ledger, 10).traded(FRIDAY)
+    with closing(sqlite3.connect(stage.database)) as db, db:
+        db.execute("UPDATE trades SET final_pnl = 'abc' WHERE id = 1")
+    for words in (("--csv",), ("--tax", "2026", "--csv"), ("--csv", "--output", "t.csv")):
+        done = stage.run("report", *words, as_json=False)
+        assert done.code == 0
+        assert "Trade 1 is left out: its final_pnl 'abc' cannot be read." in done.err, words
+    done = stage.run("report", "--csv", "--output", str(tmp_path / "t.csv"))
+    assert (done.err, "left out" in done["notes"][0]) == ("", True)
+
+
+def test_the_page_of_a_tax_year_shows_what_was_realized_in_it(stage):
+    page = Page(stage.run("report", "--tax", "2026", "--html", "-", as_json=False).out)
+    text = " ".join(page.text)
+    assert "Realized in 2026" in text
+    assert "SPX options, Section 1256 -$6,358.20" in text
+
+
+def test_what_moves_a_cursor_or_hides_text_is_not_in_the_page(tmp_path):
+    stage = lonely(tmp_path, free_port(), "paper")
+    with written(stage.database).ledger as ledger:
+        Days(ledger).traded(FRIDAY, state=TradeState.UNKNOWN, final_pnl=None, note="a\x1b[2Jb\u202ec")
+    out = stage.run("report", "--html", "-", as_json=False).out
+    assert "a?[2Jb?c" in out
+
+
+def test_a_curve_of_more_days_than_the_screen_has_room_for_says_how_many_it_shows(tmp_path):
+    stage = lonely(tmp_path, free_port(), "paper")
+    with written(stage.database).ledger as ledger:
+        Days(ledger).traded(JANUARY)
+    out = stage.run("report", "--until", "2026-06-30", as_json=False, env={"COLUMNS": "80"}).out
+    line = next(line for line in out.splitlines() if line.startswith("Net P&L over"))
+    assert line.startswith("Net P&L over the last 36 days: ")
+    assert line.endswith("$156.72")
+    risk = next(line for line in out.splitlines() if line.startswith("risk of ruin"))
+    assert risk.endswith("too few to tell")
 
 
 # --- the screen -----------------------------------------------------------------------------------
