@@ -76,8 +76,8 @@ class Looks:
         """A sentence while a restored ledger does not know what happened since its copy was made."""
         with suppress(RefusedError):
             if (at := self.restored()) is not None:
-                since = f"The ledger was restored at {at:%Y-%m-%d %H:%M}, and the broker was not asked since"
-                return [f"{since} what it lacks: run `spxarb monitor`."]
+                what = f"The ledger was restored at {at:%Y-%m-%d %H:%M}"
+                return [f"{what}, and what it lacks was not asked of the broker yet: run `spxarb monitor`."]
         return []
 
     def last(self) -> datetime | None:

@@ -20,13 +20,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from actions import dump, enter, playing, settings, tomorrow, wait_until
-from harness import Stage
+from actions import dump, enter, live_orders, playing, settings, tomorrow, wait_until
+from harness import Stage, fault
 from relay import free_port
 
+from spxarb.config.load import load
 from spxarb.core.model import NEW_YORK
+from spxarb.errors import RefusedError
 from spxarb.ledger.ledger import Ledger
 from spxarb.lock import job_lock
+from spxarb.trading.restoring import Restoring
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -600,3 +603,30 @@ def test_matters_and_stopped_days_of_the_old_ledger_stay(desk):
     with Ledger.open(desk.database, mode="paper", read_only=True) as ledger:
         assert [matter.text for matter in ledger.matters.open()] == ["others sold our call"]
         assert "daily loss limit" in ledger.stops.reason(now.date())
+
+
+def test_a_working_order_that_the_restored_ledger_lost_is_not_called_flat(stage):
+    keep_the_morning(stage)
+    stage.sim.control.script([fault("hold_fills", lasts="always")])
+    process = stage.start("enter")
+    wait_until(lambda: bool(live_orders(stage)))
+    process.kill()
+    process.communicate()
+    restored_morning(stage)
+    done = stage.run("close-all", "--yes")
+    assert (done.code, done["flat"]) == (6, False)
+    assert stage.run("enter")["outcome"] == "skipped"
+
+
+def test_entries_that_are_stopped_while_a_copy_is_restored_stay_stopped(desk):
+    file = backup(desk)
+    assert desk.run("start").code == 0
+
+    class StoppedMeanwhile(Restoring):
+        def _swapped(self, *rest):
+            assert desk.run("stop", "--reason", "late").code == 0
+            return super()._swapped(*rest)
+
+    with pytest.raises(RefusedError, match="stopped"):
+        StoppedMeanwhile(load(desk.config), file).restore(force=False)
+    assert reason(desk) == "late"
