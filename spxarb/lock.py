@@ -190,8 +190,9 @@ def _sign(handle: int, command: str) -> None:
     since = datetime.now(NEW_YORK).isoformat(timespec="seconds")
     pid = os.getpid()
     text = json.dumps(asdict(Holder(pid, command, since, process_start(pid))))
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, text.encode(), 0)
+    with contextlib.suppress(OSError):  # a full disk: the lock holds without a name too
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, text.encode(), 0)
 
 
 def _read(path: Path) -> Holder | None:

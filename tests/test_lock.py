@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -260,3 +261,14 @@ def test_a_holder_whose_start_is_unknown_is_never_touched(path):
 def test_a_job_does_not_end_itself(path):
     with job_lock(path, command="close-all", timeout=0), pytest.raises(LockedError, match="this job itself"):
         terminate_holder(path, 0)
+
+
+def test_a_disk_that_takes_no_signature_keeps_nobody_from_the_lock(path, monkeypatch):
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with job_lock(path, command="spxarb monitor", timeout=0):
+        assert holder(path) is None
+        with pytest.raises(LockedError), job_lock(path, command="spxarb enter", timeout=0):
+            pass

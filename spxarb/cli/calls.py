@@ -216,7 +216,9 @@ def serve_until_stopped(call: Call, serve: Callable[[Callable[[Listening], None]
             view.complain(str(as_failure(error)), call.command)
             return Exit.BUG
         if isinstance(error, ValueError | OSError):
-            raise UsageError(getattr(error, "strerror", None) or str(error)) from None
+            file = getattr(error, "filename", None)
+            why = getattr(error, "strerror", None) or str(error)
+            raise UsageError(f"{file}: {why}" if file else why) from None
         return view.show(_failed(call, error, "sim"), json=call.as_json)
     return Exit.DONE
 

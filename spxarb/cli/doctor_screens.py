@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spxarb.cli.blocks import BAD, GOOD, WARN, Block, Cell, Grid, Line, Pairs, amount, words
+from spxarb.cli.blocks import BAD, GOOD, WARN, Block, Cell, Grid, Line, Pairs, amount, moment, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,8 @@ def _facts(result: DoctorResult) -> list[Block]:
     counts = {word: sum(fact.evidence.value == word for fact in result.facts) for word in _EVIDENCE}
     told = ", ".join(f"{count} {word}" for word, count in counts.items())
     gateway = result.gateway
-    where = f"server version {words(gateway.server_version)}, recorded {words(gateway.started)}"
+    started = moment(gateway.started, "%Y-%m-%d %H:%M")
+    where = f"server version {words(gateway.server_version)}, recorded {started}"
     rows: list[list[Cell]] = [
         [(fact.evidence.value, style), fact.name, f"{fact.claim}{f': {fact.what}' if fact.what else ''}"]
         for word, style in _EVIDENCE.items()

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from spxarb.core.result import Result
     from spxarb.core.results.ack import AckResult
     from spxarb.core.results.hand_over import EndedOrder, HandedLeg, HandOverResult
+    from spxarb.core.results.record import RecordResult
     from spxarb.core.results.report import ReportResult
     from spxarb.core.results.rows import MatterRow
     from spxarb.core.results.switch import SwitchResult
@@ -153,6 +154,12 @@ def _open_matters(matters: Sequence[MatterRow]) -> list[Block]:
     return [grid("Matters for a human: spxarb ack ID", _MATTERS, matters)] if matters else []
 
 
+def _record(result: RecordResult) -> list[Block]:
+    """What was recorded: quotes, the wire, or both."""
+    told = {name: value for name, value in result.own().items() if value is not None}
+    return [Pairs("", _named(told))] if told else []
+
+
 def _anything(result: Result) -> list[Block]:
     """A command without a screen of its own: its fields."""
     return [Pairs("", _named(result.own()))]
@@ -173,6 +180,7 @@ _SCREENS: dict[str, Callable[[Any], list[Block]]] = {
     "backup": _elsewhere("backup_screens", "backup"),
     "restore": _elsewhere("backup_screens", "restore"),
     "status": _elsewhere("status_screens", "status"),
+    "record": _record,
     "report": _report,
     "log": _elsewhere("history_screens", "log"),
     "demo": _elsewhere("day_screens", "demo"),

@@ -116,6 +116,13 @@ def unknown_contracts(snapshot: BrokerSnapshot, tag: str, known_refs: Collection
     return [f"{quantity.normalize():+f} of {contract}" for (_, contract), quantity in net.items() if quantity]
 
 
+def lost_live_orders(snapshot: BrokerSnapshot, tag: str, known_refs: Collection[str]) -> list[str]:
+    """Live orders in this ledger's own name that it knows nothing of, in words: they may still fill."""
+    names = {order.order_ref: order_name(order.order_ref) for order in snapshot.open_orders}
+    own = sorted(ref for ref, name in names.items() if name is not None and name.tag == tag)
+    return [f"a live order {ref}, which may still fill" for ref in own if ref not in known_refs]
+
+
 def unknown_orders(snapshot: BrokerSnapshot, tag: str, known_refs: Collection[str]) -> list[str]:
     """Orders in spxarb's name that this ledger never sent, where `unknown_holdings` is silent.
 

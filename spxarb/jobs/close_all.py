@@ -111,6 +111,8 @@ async def _exit(job: ConnectedJob, marked: MarkedTrade) -> ExitResult:
         return ExitResult(Action.CLOSED, trade.residual)
     if job.dry_run:
         return ExitResult(Action.WOULD_CLOSE)
+    with job.context.beside():  # a spread that was whole is exited, not undone
+        trade = recovery.opened_if_whole(job, trade)
     reason = ExitReason.ENTRY_UNWOUND if trade.state.entry_interrupted else ExitReason.EMERGENCY
     purpose = recovery.PURPOSES[reason]
     return await exit_alone(job, trade, reason, purpose)

@@ -25,16 +25,20 @@ def run(context: JobContext, *, trade_id: int) -> HandOverResult:
     the broker tells nothing any more; GatewayError, LockedError. Then nothing was changed.
     """
     with escalated(context), context.locked():
-        _require_takeable(context, trade_id)
+        if context.ledger.looks.restored() is None or context.ledger.trades.knows(trade_id):
+            _require_takeable(context, trade_id)  # else the broker's lists may tell of it
         return context.in_time(_hand_over(context, trade_id))
 
 
 async def _hand_over(context: JobContext, trade_id: int) -> HandOverResult:
-    from spxarb.trading import hand_over  # noqa: PLC0415 -- ib_insync comes with a connection
+    from spxarb.trading import hand_over, recovery  # noqa: PLC0415 -- ib_insync comes with a connection
     from spxarb.trading.connected import connect_job  # noqa: PLC0415 -- likewise
 
     async with connect_job(context) as job:
         await job.reconcile()
+        if context.ledger.trades.knows(trade_id):  # one that was lost is rebuilt as an entry
+            with context.beside():
+                recovery.opened_if_whole(job, context.ledger.trades.get(trade_id))
         trade = _require_takeable(context, trade_id)  # what the broker tells may have closed it
         notes = []
         if trade.handed_over:

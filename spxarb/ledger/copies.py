@@ -112,16 +112,16 @@ def _digest(db: sqlite3.Connection) -> str:
 
 
 @contextmanager
-def sealed(path: Path) -> Iterator[None]:
+def sealed(path: Path) -> Iterator[sqlite3.Connection | None]:
     """Hold the ledger alone, all of it in its one file, so that it can be replaced.
 
     Raises RefusedError while another program has it open: it would write its log beside the new one. A file
-    that cannot be read is held by nobody.
+    that cannot be read is held by nobody, and there is no connection to it.
     """
     try:
         db = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=3.0, isolation_level=None)
     except sqlite3.Error:
-        yield
+        yield None
         return
     with closing(db):
         try:
@@ -137,7 +137,7 @@ def sealed(path: Path) -> Iterator[None]:
                 ) from None
         except sqlite3.DatabaseError:
             pass  # damaged: nobody can use it
-        yield
+        yield db
 
 
 def put_in_place(new: Path, path: Path, aside: Path) -> bool:

@@ -15,6 +15,7 @@ from spxarb.ledger.opening import (
     BUSY_SECONDS,
     connect,
     connect_to_look,
+    connect_to_write,
     create,
     empty,
     exists,
@@ -102,7 +103,7 @@ class LedgerFile:
             version = inspect(path, mode)
             if not read_only:
                 require_writable(path)
-            db = connect(path, frozen=frozen)
+            db = connect(path, frozen=frozen) if read_only else connect_to_write(path)
             try:
                 if not read_only:
                     prepare(db, path, mode, upgrade=version < schema.newest_version())

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from spxarb.ledger.file import LedgerFile
 
 
-_RESTORED = "restored_at"
+_RESTORED, _COPIED = "restored_at", "restored_copy_of"
 
 
 class Looks:
@@ -46,27 +46,38 @@ class Looks:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(self._text(run_id, to_moment(at)))
 
-    def note_restored(self, at: datetime) -> None:
-        """The ledger was restored from a copy: what happened since the copy was made it does not know."""
+    def note_restored(self, at: datetime, copied: datetime | None = None) -> None:
+        """The ledger was restored from a copy made at `copied`: what happened since it does not know.
+
+        A copy that was itself never compared after a restore is as old as the one it came from.
+        """
+        older = [moment for moment in (copied, self.copied()) if moment is not None]
         self._file.upsert("meta", {"key": _RESTORED, "value": to_moment(at)}, "key")
+        if older:
+            self._file.upsert("meta", {"key": _COPIED, "value": to_moment(min(older))}, "key")
         self.mark.unlink(missing_ok=True)
 
     def note_replayed(self) -> None:
         """What the broker lists of the day has been looked through for what the restored ledger lost."""
         if self.restored() is not None:
-            self._file.execute("DELETE FROM meta WHERE key = ?", _RESTORED)
+            self._file.execute("DELETE FROM meta WHERE key IN (?, ?)", _RESTORED, _COPIED)
 
     def restored(self) -> datetime | None:
         """When it was restored; None when the broker's lists have been replayed since, or it never was."""
         moment = self._file.value("SELECT value FROM meta WHERE key = ?", _RESTORED)
         return None if moment is None else from_moment(moment)
 
+    def copied(self) -> datetime | None:
+        """When the copy was made that was restored; None where `restored` is, or nobody knows."""
+        moment = self._file.value("SELECT value FROM meta WHERE key = ?", _COPIED)
+        return None if moment is None else from_moment(moment)
+
     def warning(self) -> list[str]:
         """A sentence while a restored ledger does not know what happened since its copy was made."""
         with suppress(RefusedError):
             if (at := self.restored()) is not None:
-                since = f"The ledger was restored at {at:%Y-%m-%d %H:%M}, and the broker was not asked since"
-                return [f"{since} what it lacks: run `spxarb monitor`."]
+                what = f"The ledger was restored at {at:%Y-%m-%d %H:%M}"
+                return [f"{what}, and what it lacks was not asked of the broker yet: run `spxarb monitor`."]
         return []
 
     def last(self) -> datetime | None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sqlite_utils.db import Database
 
 BUSY_SECONDS = 10.0
+REPLACED_AT_MOST = 5
 FULL_BYTES = 100_000  # less than SQLite needs beside a ledger to write one row
 CHECKED_BYTES = 20_000_000  # a file up to this size is checked whole at every opening, in milliseconds
 
@@ -197,6 +198,25 @@ def connect(path: Path, *, frozen: bool) -> Database:
             raise
         return _connected(path, options + "&immutable=1")
     return db
+
+
+def connect_to_write(path: Path) -> Database:
+    """A connection to the file that has this name, also when `restore` put another there meanwhile.
+
+    One that was opened before would write into the file that was put aside, and its log beside the new one.
+    """
+    for _ in range(REPLACED_AT_MOST):
+        before = path.stat().st_ino
+        db = connect(path, frozen=False)
+        try:
+            db.execute("PRAGMA schema_version").fetchone()  # waits while the file is being replaced
+            if path.stat().st_ino == before:
+                return db
+        except BaseException:
+            db.close()
+            raise
+        db.close()
+    raise _unusable(path, "it is replaced again and again", mend="Run this again")
 
 
 def connect_to_look(path: Path) -> Database:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spxarb.ledger.rows import to_moment
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import date, datetime
 
     from spxarb.ledger.file import LedgerFile
@@ -24,6 +25,18 @@ class EntryStops:
             if not self.reason(day):
                 row = {"date": day.isoformat(), "at": to_moment(at), "reason": reason}
                 self._file.insert("entry_stops", row)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All days, as stored."""
+        return self._file.rows("SELECT date, at, reason FROM entry_stops")
+
+    def keep(self, rows: Iterable[dict[str, Any]]) -> None:
+        """What stopped a day in the ledger that this one replaces; a reason known here stays."""
+        with self._file.joined():
+            known = {row["date"] for row in self.rows()}
+            for row in rows:
+                if row["date"] not in known:
+                    self._file.insert("entry_stops", row)
 
     def reason(self, day: date) -> str:
         """Why no more is entered on that day, with the time; empty when nothing stops it."""

@@ -85,6 +85,10 @@ class Trades:
         self.skip_ids(trade_id - 1)
         return True
 
+    def knows(self, trade_id: int | None) -> bool:
+        """Whether there is a trade of this number, readable or not."""
+        return bool(self._file.rows("SELECT 1 FROM trades WHERE id = ?", trade_id))
+
     def get(self, trade_id: int) -> Trade:
         """Raises KeyError when there is none, RefusedError when it cannot be read."""
         trades = self._trades("WHERE id = ?", trade_id)

@@ -12,7 +12,7 @@ import datetime as dt
 import ipaddress
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from spxarb.sim.controller import Controller
@@ -300,10 +300,24 @@ def serve(options: SimOptions, announce: Callable[[Listening], None]) -> None:
     """
     check_loopback(options.host)
     if options.wire is not None:
+        _check_played(options)
         asyncio.run(_play(options.wire, options, announce))
         return
     gateway = build_gateway(options)
     asyncio.run(_serve(gateway, options, announce))
+
+
+def _check_played(options: SimOptions) -> None:
+    """Raise ValueError for options that a recorded wire makes meaningless."""
+    names = {"control_port": "control", "day_file": "day"}
+    of_use = {"host", "port", "speed", "wire"}
+    given = [
+        f"--{names.get(field.name, field.name).replace('_', '-')}"
+        for field in fields(options)
+        if field.name not in of_use and getattr(options, field.name) != field.default
+    ]
+    if given:
+        raise ValueError(f"--wire plays what was recorded: leave out {', '.join(given)}")
 
 
 async def _play(wire: Path, options: SimOptions, announce: Callable[[Listening], None]) -> None:

@@ -319,12 +319,16 @@ class ConnectedJob:
         return [*(fill.execution for fill in fills), *self.snapshot.executions]
 
     def still_there(self) -> list[str]:
-        """What the newest snapshot shows of our calls, in words: none of them is what flat means."""
+        """What the newest snapshot shows of our calls, in words: none of them is what flat means.
+
+        An order of ours that the ledger has lost may still open a position: it counts too.
+        """
         of_today = self.ledger.trades.of_day(self.snapshot.time.date())
         trades = {trade.id: trade for trade in (*self.ledger.trades.open(), *of_today)}
         own = [self._own(trade) for trade in trades.values()]
         shown = account.not_flat(own, self.snapshot, self.executor.own_orders())
-        return [*shown, *reconcile.unknown_contracts(self.snapshot, self.ledger.tag, self._known_refs())]
+        unknown = self.snapshot, self.ledger.tag, self._known_refs()
+        return [*shown, *reconcile.unknown_contracts(*unknown), *reconcile.lost_live_orders(*unknown)]
 
     def gone(self, trade: Trade, leg: LegName) -> int:
         """Contracts of a leg, signed, that the ledger holds and the account does not."""

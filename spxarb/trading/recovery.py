@@ -92,6 +92,18 @@ async def _recover_entry(job: ConnectedJob, trade: Trade) -> str:
     return f"trade {trade.id} was interrupted during its entry and is unwound"
 
 
+def opened_if_whole(job: ConnectedJob, trade: Trade) -> Trade:
+    """An interrupted entry of which both legs are filled, and of which nothing can fill any more, is open.
+
+    For verbs that leave entries alone, from what the reconciliation found: nothing is asked or sent.
+    """
+    records = job.ledger.orders.of_trade(trade.id)
+    over = all(record.final or record.purpose is Purpose.FAILSAFE for record in records)
+    if not (trade.state.entry_interrupted and over) or job.differences(trade):
+        return trade
+    return bookkeeping.opened(job.ledger, trade, job.now) if _complete(trade, job.spread(trade)) else trade
+
+
 def _complete(trade: Trade, spread: SpreadState) -> bool:
     return (
         spread.held(LegName.SPX) == trade.spx_contracts and spread.held(LegName.SPY) == -trade.spy_contracts

@@ -10,14 +10,17 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from spxarb.core.failsafe import active_from
+from spxarb.core.matters import MatterKind, NewMatter
 from spxarb.core.model import ZERO, ExitReason, LegName, OrderTicket, latest_revisions
 from spxarb.core.records import OrderRecord, Purpose, Trade, order_name
 from spxarb.core.sessions import STORED_TIMETABLE, stored_day
 from spxarb.core.trades import TradeState
-from spxarb.trading import bookkeeping, old_orders
+from spxarb.trading import bookkeeping, matters, old_orders
+from spxarb.trading.market_calendar import timetable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,13 +127,45 @@ async def replay(
             for trade_id, orders in lost_orders(snapshot, ledger.tag, unknown).items():
                 trade = trades.get(trade_id)
                 if why := why_not(orders, _wanted(context), trade):
-                    log.warning("trade %s was not replayed: %s", trade_id, why)
+                    _left_alone(executor, snapshot, trade_id, orders, why)
                     continue
                 contracts = {order.con_id: await executor.broker.contract(order.con_id) for order in orders}
                 _Replay(context, executor, snapshot, day).run(trade_id, trade, orders, contracts)
+        _days_without_lists(context, executor)
         ledger.looks.note_replayed()
         unknown = _unknown_refs(ledger, snapshot)
     old_orders.skip_lost_trades(ledger, unknown)
+
+
+def _left_alone(
+    executor: OrderExecutor, snapshot: BrokerSnapshot, trade_id: int, orders: Sequence[LostOrder], why: str
+) -> None:
+    """A trade that cannot be replayed is a matter for a human: tomorrow no list shows it any more."""
+    log.warning("trade %s was not replayed: %s", trade_id, why)
+    live = {order.order_ref for order in snapshot.open_orders}
+    if any(order.fills or str(order.name) in live for order in orders):
+        which = f"trade {trade_id} of {snapshot.time:%Y-%m-%d}"
+        text = f"{which} is lost and was not rebuilt after a restore: {why}"
+        finding = NewMatter(MatterKind.LOST.key(which), text)
+        matters.needs_human(executor.ledger, finding, executor.now())
+
+
+def _days_without_lists(context: JobContext, executor: OrderExecutor) -> None:
+    """What was traded between the copy and today no broker lists any more: a human must look."""
+    now, copied = executor.now(), executor.ledger.looks.copied()
+    if copied is None:
+        return
+    copied = copied.astimezone(now.tzinfo)
+    days = ((copied + timedelta(days=ahead)).date() for ahead in range((now.date() - copied.date()).days))
+    hours = (timetable(day, context.config) for day in days)
+    if any(session is not None and session.close > copied for session in hours):
+        text = (
+            f"the ledger was restored from a copy of {copied:%Y-%m-%d %H:%M}, and what was traded from then "
+            "to the day before the restore is in none of the broker's lists: compare the account's positions "
+            "and its statement (`spxarb reconcile --statement FILE`)"
+        )
+        key = MatterKind.LOST.key(f"since {copied:%Y-%m-%d %H:%M}")
+        matters.needs_human(executor.ledger, NewMatter(key, text), now)
 
 
 def _unknown_refs(ledger: Ledger, snapshot: BrokerSnapshot) -> set[str]:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spxarb import logs
 from spxarb.core.model import NEW_YORK
@@ -26,12 +26,15 @@ from spxarb.ledger.ledger import Ledger
 from spxarb.trading import archive
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator, Sequence
 
     from spxarb.config.load import Config
+    from spxarb.core.matters import Matter
 
 _SQLITE = b"SQLite format 3\x00"
 _GZIP = b"\x1f\x8b"
+STOPPED = "entries were stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,10 @@ class _Present:
     tag: str = ""
     digest: str = ""
     open_trades: tuple[str, ...] = ()
+    handed_over: tuple[int, ...] = ()
     stopped: str | None = None
+    matters: tuple[Matter, ...] = ()
+    day_stops: tuple[dict[str, Any], ...] = ()
     why: str = ""
 
 
@@ -93,8 +99,8 @@ class Restoring:
                 if present.open_trades and not force:
                     raise self._over_open(present)
                 result = self._result(copy, what, manifest, present, check=False)
-                self._prepare(copy, present)
-                return self._swapped(copy, result)
+                self._prepare(copy, present, result.made_at)
+                return self._swapped(copy, result, present)
         except OSError as error:
             raise RefusedError(
                 f"The ledger could not be restored to {self._path}: {error.strerror or error}",
@@ -163,13 +169,16 @@ class Restoring:
             if not look_into:
                 return _Present(what.account, what.tag, what.digest)
             with Ledger.open(self._path, mode=self._mode, read_only=True) as ledger:
+                handed_over = tuple(trade.id for trade in ledger.trades.open() if trade.handed_over)
                 trades = [str(trade.id) for trade in ledger.trades.open()]
                 trades += [f"{row}" for row in ledger.trades.unreadable_open()]
                 on, reason = ledger.state.is_trading(), ledger.state.trading_reason()
+                matters, day_stops = tuple(ledger.matters.open()), tuple(ledger.stops.rows())
         except RefusedError as error:
             return _Present(why=f"it could not be read: {lower_first(error.what)}")
-        stopped = None if on else reason or "entries were stopped"
-        return _Present(what.account, what.tag, what.digest, tuple(trades), stopped)
+        stopped = None if on else reason or STOPPED
+        seen = what.account, what.tag, what.digest
+        return _Present(*seen, tuple(trades), handed_over, stopped, matters, day_stops)
 
     def _must_be_ours(self, what: LedgerCopy, present: _Present) -> None:
         """Raises RefusedError for the ledger of another account."""
@@ -191,31 +200,47 @@ class Restoring:
 
     # --- taking its place -------------------------------------------------------------------------
 
-    def _prepare(self, copy: Path, present: _Present) -> None:
-        """Mark the copy as restored, and keep entries stopped where they were, or where nobody knows."""
+    def _prepare(self, copy: Path, present: _Present, made_at: datetime | None) -> None:
+        """Mark the copy as restored, and keep what holds entries back: stopped, or for a human to see."""
         with Ledger.open(copy, mode=self._mode) as ledger, ledger.write():
             # A simulated day is not the machine's: there the newest time told counts.
             at = (ledger.looks.heard() if self._mode == "sim" else None) or self._now
-            ledger.looks.note_restored(at)
+            ledger.looks.note_restored(at, made_at)
             ledger.runs.end(ledger.runs.begin("restore", [str(self._file)], at), at, 0, None)
             if present.stopped is not None:
                 ledger.state.set_trading(False, present.stopped, at)
             elif present.why and self._mode == "live":
                 ledger.state.set_trading(False, "restored: `start` allows entries", at)
+            ledger.stops.keep(present.day_stops)
+            for matter in present.matters:
+                known = matter.trade_id if ledger.trades.knows(matter.trade_id) else None
+                ledger.matters.raise_(matter.key, matter.text, known, at)
         with sealed(copy):
             pass
 
-    def _swapped(self, copy: Path, result: RestoreResult) -> RestoreResult:
+    def _swapped(self, copy: Path, result: RestoreResult, present: _Present) -> RestoreResult:
         stem = f"{self._path.name}.before-restore-{self._now:%Y%m%dT%H%M%S}"
         aside = self._path.with_name(stem)
         number = 1
         while aside.exists():
             number += 1
             aside = self._path.with_name(f"{stem}-{number}")
-        with sealed(self._path):
+        with sealed(self._path) as db:
+            if db is not None and not present.why:
+                self._must_be_as_seen(db, present)
             self._path.with_suffix(".seen").unlink(missing_ok=True)
             kept = put_in_place(copy, self._path, aside)
         return replace(result, restored=True, kept=str(aside) if kept else None)
+
+    def _must_be_as_seen(self, db: sqlite3.Connection, present: _Present) -> None:
+        """Raises RefusedError when entries were stopped or allowed since: `stop` waits for no lock."""
+        on, reason = db.execute("SELECT is_trading, trading_reason FROM system_state").fetchone()
+        if (None if on else reason or STOPPED) != present.stopped:
+            raise RefusedError(
+                f"Entries were {'allowed' if on else 'stopped'} in the ledger {self._path} meanwhile",
+                risk="Nothing was changed",
+                mend="Run this again",
+            )
 
     # --- the result -------------------------------------------------------------------------------
 
@@ -267,6 +292,13 @@ class Restoring:
             "What happened since the copy was made is not in it. The next command that connects compares "
             "the account with it before anything is entered: run `spxarb monitor` now."
         )
+        notes += [
+            f"Trade {trade} was handed over, which the copy may not know: run `spxarb hand-over {trade}` "
+            "before `spxarb monitor`, or it is traded again."
+            for trade in present.handed_over
+        ]
+        if present.matters:
+            notes.append(f"Open matters of the ledger that was there are kept: {len(present.matters)}.")
         if present.stopped is not None:
             notes.append("Entries stay stopped, as they were.")
         elif present.why and self._mode == "live":

@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from samples import NOW, commands
 
 from spxarb.errors import RefusedError
 from spxarb.ledger import opening
+from spxarb.ledger.copies import put_in_place, sealed
 from spxarb.ledger.ledger import Ledger
 
 
@@ -323,3 +325,25 @@ def test_an_exclusive_lock_by_another_program_is_refused_in_time(existing, monke
         other.execute("BEGIN IMMEDIATE")
         other.execute("UPDATE system_state SET trading_reason = 'mine'")
         refused(existing, "locked")
+
+
+def test_one_that_waits_while_the_file_is_replaced_opens_the_new_one(tmp_path):
+    path, other = tmp_path / "trading.db", tmp_path / "other.db"
+    for file, reason in ((path, "old"), (other, "new")):
+        with Ledger.open(file, mode="paper") as ledger:
+            ledger.state.set_trading(False, reason, NOW)
+    with sealed(other):
+        pass
+    opened = []
+
+    def stop() -> None:
+        with Ledger.open(path, mode="paper") as ledger:
+            opened.append(ledger.state.trading_reason())
+
+    waiting = threading.Thread(target=stop)
+    with sealed(path):
+        waiting.start()
+        time.sleep(0.3)
+        put_in_place(other, path, tmp_path / "aside.db")
+    waiting.join()
+    assert opened == ["new"]

@@ -20,13 +20,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from actions import dump, enter, playing, settings, tomorrow, wait_until
-from harness import Stage
+from actions import dump, enter, live_orders, playing, settings, tomorrow, wait_until
+from harness import Stage, fault
 from relay import free_port
 
+from spxarb.config.load import load
 from spxarb.core.model import NEW_YORK
+from spxarb.errors import RefusedError
 from spxarb.ledger.ledger import Ledger
 from spxarb.lock import job_lock
+from spxarb.trading.restoring import Restoring
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -537,3 +540,93 @@ def test_every_job_that_may_act_replays_what_the_restored_ledger_lost(stage, clo
     if verb[0] == "close-all":
         assert (done.code, done["flat"], stage.positions()) == (0, True, {})
     assert not any("restored at" in note for note in stage.run("monitor")["notes"])
+
+
+# --- what a restored ledger would forget ------------------------------------------------------------------
+
+
+def test_a_hand_over_that_the_copy_does_not_know_can_be_made_again_before_anything_is_traded(stage):
+    keep_the_morning(stage)
+    enter(stage)
+    assert stage.run("hand-over", "1").code == 0
+    held = stage.positions()
+    assert any("hand-over 1" in note for note in restored_morning(stage)["notes"])
+    assert stage.run("hand-over", "7").code == 2
+    assert restored_morning(stage)["restored"] is True
+    assert stage.run("hand-over", "1").code == 0
+    stage.at("15:45")
+    stage.run("monitor")
+    assert stage.positions() == held
+    assert stage.sql("SELECT status FROM trades") == [{"status": "ACTIVE"}]
+
+
+def test_a_whole_spread_that_close_all_finds_after_a_restore_is_exited_not_undone(stage):
+    keep_the_morning(stage)
+    enter(stage)
+    restored_morning(stage)
+    assert stage.run("close-all", "--yes")["flat"] is True
+    (row,) = stage.sql("SELECT exit_reason, exit_cost IS NOT NULL AS has_cost FROM trades")
+    assert row == {"exit_reason": "EMERGENCY", "has_cost": 1}
+
+
+def test_days_of_which_no_list_tells_any_more_need_a_human_until_one_has_looked(stage):
+    keep_the_morning(stage)
+    enter(stage)
+    tomorrow(stage)
+    restored_morning(stage)
+    for _ in range(2):
+        done = stage.run("monitor")
+        assert (done.code, "none of the broker's lists" in done["error"]) == (6, True)
+    assert stage.run("ack", "1").code == 0
+    assert stage.run("monitor").code == 0
+
+
+def test_a_trade_that_could_not_be_rebuilt_is_told_on_the_next_day_too(stage):
+    keep_the_morning(stage)
+    enter(stage)
+    restored_morning(stage)
+    settings(stage, max_spreads_per_day=1, spy_contracts_per_spread=9)
+    assert stage.run("monitor").code == 6
+    tomorrow(stage)
+    done = stage.run("monitor")
+    assert (done.code, "trade 1 of 2026" in done["error"].casefold()) == (6, True)
+
+
+def test_matters_and_stopped_days_of_the_old_ledger_stay(desk):
+    file = backup(desk)
+    now = datetime.now(NEW_YORK)
+    with Ledger.open(desk.database, mode="paper") as ledger:
+        ledger.matters.raise_("taken:spx", "others sold our call", None, now)
+        ledger.stops.add(now.date(), now, "the daily loss limit was exceeded")
+    done = desk.run("restore", str(file))
+    assert any("matters" in note for note in done["notes"])
+    with Ledger.open(desk.database, mode="paper", read_only=True) as ledger:
+        assert [matter.text for matter in ledger.matters.open()] == ["others sold our call"]
+        assert "daily loss limit" in ledger.stops.reason(now.date())
+
+
+def test_a_working_order_that_the_restored_ledger_lost_is_not_called_flat(stage):
+    keep_the_morning(stage)
+    stage.sim.control.script([fault("hold_fills", lasts="always")])
+    process = stage.start("enter")
+    wait_until(lambda: bool(live_orders(stage)))
+    process.kill()
+    process.communicate()
+    restored_morning(stage)
+    done = stage.run("close-all", "--yes")
+    assert (done.code, done["flat"]) == (6, False)
+    assert stage.run("enter")["outcome"] == "skipped"
+
+
+def test_entries_that_are_stopped_while_a_copy_is_restored_stay_stopped(desk):
+    file = backup(desk)
+    assert desk.run("start").code == 0
+
+    class StoppedMeanwhile(Restoring):
+        def _swapped(self, *rest):
+            assert desk.run("stop", "--reason", "late").code == 0
+            return super()._swapped(*rest)
+
+    with pytest.raises(RefusedError, match="stopped"):
+        StoppedMeanwhile(load(desk.config), file).restore(force=False)
+    assert reason(desk) == "late"

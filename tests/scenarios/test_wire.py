@@ -171,3 +171,15 @@ def test_a_recording_that_is_played_back_answers_another_client_as_it_was(stage)
         stage.write_config(ib={"port": port})
         refused = stage.run("status")
     assert (refused.code, "Not in the recording" in refused.err) == (4, True)
+
+
+def test_what_a_recorded_wire_makes_meaningless_is_refused_and_a_file_that_is_not_there_is_named(stage):
+    done = stage.run("sim", "--wire", "no.jsonl", "--date", "2026-02-10", "--faults", "x.yaml", as_json=False)
+    assert (done.code, "leave out --date, --faults" in done.err) == (2, True)
+    done = stage.run("sim", "--wire", "no.jsonl", as_json=False)
+    assert (done.code, "no.jsonl: No such file" in done.err) == (2, True)
+
+
+def test_the_screen_of_a_recorded_wire_has_no_empty_lines(stage):
+    done = stage.run("record", "--wire", "wire.jsonl", "--seconds", "1", as_json=False)
+    assert (done.code, "messages" in done.out, "\u2013" in done.out) == (0, True, False)
