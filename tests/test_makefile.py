@@ -83,4 +83,5 @@ def test_a_name_with_blanks_is_refused_before_anything_is_removed(folder):
     for words in (["VENV=my dir", "setup"], ["VENV=", "setup"], ["VENV=my dir", "clean"]):
         done = make(folder, *words)
         assert (done.returncode, "without blanks" in done.stderr) == (2, True), done.stderr
-    assert (folder / "my").exists() and (folder / "dir").exists()
+    assert (folder / "my").exists()
+    assert (folder / "dir").exists()
