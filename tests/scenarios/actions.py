@@ -15,7 +15,6 @@ from relay import Tap
 
 from spxarb.core.model import NEW_YORK
 from spxarb.ledger.ledger import Ledger
-from spxarb.ledger.runs import MISSED
 from spxarb.sim.control import RunningSim
 
 if TYPE_CHECKING:
@@ -115,15 +114,15 @@ def tomorrow(stage: Stage, hour: int = 9, minute: int = 40) -> None:
 def dump(stage: Stage, *but: str) -> dict[str, list[tuple[object, ...]]]:
     """Every row of the ledger, without the tables named, and without what every command writes.
 
-    Nor with what it told of runs that were missed: most ledgers here are older than the day.
+    That is its run, and the day up to which missed runs were told.
     """
     with closing(sqlite3.connect(stage.database)) as db:
         names = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         left_out = {"runs", "sqlite_sequence", *but}
-        rows = {
+        found = {
             name: db.execute(f"SELECT * FROM {name}").fetchall() for name in names if name not in left_out
         }
-    return {name: [row for row in found if row[0] != MISSED] for name, found in rows.items()}
+        return {**found, "meta": [row for row in found.get("meta", []) if row[0] != "missed"]}
 
 
 @contextmanager
