@@ -8,6 +8,7 @@
 # PYTHON=python3.12 picks an interpreter; without it the first fitting one is taken.
 SHELL := /bin/bash
 VENV := .venv
+$(if $(filter-out 1,$(words $(VENV))),$(error VENV is one folder, without blanks in its name, not "$(VENV)"))
 BIN := $(VENV)/bin
 # Stands in a virtual environment that make made. Another is used if its Python fits, and never removed.
 MADE := $(VENV)/made-by-make

@@ -75,3 +75,13 @@ def test_one_that_make_made_is_made_anew_and_removed(folder):
     assert (folder / ".venv" / "pyvenv.cfg").exists()
     assert make(folder, "clean").returncode == 0
     assert not (folder / ".venv").exists()
+
+
+def test_a_name_with_blanks_is_refused_before_anything_is_removed(folder):
+    for name in ("my", "dir"):
+        (folder / name).mkdir()
+    for words in (["VENV=my dir", "setup"], ["VENV=", "setup"], ["VENV=my dir", "clean"]):
+        done = make(folder, *words)
+        assert (done.returncode, "without blanks" in done.stderr) == (2, True), done.stderr
+    assert (folder / "my").exists()
+    assert (folder / "dir").exists()

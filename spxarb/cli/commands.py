@@ -363,6 +363,7 @@ def sim(
 ) -> int:
     """Run the simulated gateway until Ctrl-C; or move the clock of one that runs."""
     if move is not None:
+        _only(ctx, "move", "value", "host", "control", "as_json")
         return _move_clock(call_of(ctx, None, as_json), move, value, host, control)
 
     def job(announce: Callable[[Listening], None]) -> None:
@@ -388,6 +389,14 @@ def sim(
         serve(options, announce)
 
     return serve_until_stopped(call_of(ctx, None, as_json), job)
+
+
+def _only(ctx: typer.Context, *names: str) -> None:
+    """Raises UsageError for an option that says how a gateway is to run, where none is run."""
+    for option in ctx.command.params:
+        source = ctx.get_parameter_source(option.name or "")
+        if option.name not in names and source is not None and source.name == "COMMANDLINE":
+            raise UsageError(f"{option.opts[0]} is for a gateway that starts; this one runs already")
 
 
 def _move_clock(call: Call, move: ClockMove, value: str | None, host: str, port: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spxarb.cli.blocks import BAD, GOOD, WARN, Block, Cell, Grid, Line, Pairs, amount, moment, words
+from spxarb.core.results.doctor import NOT_LOOKED_AT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,15 +14,19 @@ if TYPE_CHECKING:
 
 
 def doctor(result: DoctorResult) -> list[Block]:
-    """How many lines of each verdict, then the lines, the worst first."""
+    """How many lines of each verdict, then the lines, the worst first; what was not looked at by name."""
     if result.facts:
         return _facts(result)
-    by_verdict = {name: [line for line in result.checks if line.verdict == name] for name in STYLES}
+    looked_at = [line for line in result.checks if line.looked_at]
+    by_verdict = {name: [line for line in looked_at if line.verdict == name] for name in STYLES}
     counts = [f"{len(lines)} {_noun(name, len(lines))}" for name, lines in by_verdict.items()]
+    rest = [line.name for line in result.checks if not line.looked_at]
+    counts += [f"{len(rest)} not looked at"] if rest else []
     worst = next((name for name, lines in by_verdict.items() if lines), "passed")
     return [
         Line(", ".join(counts) + ".", STYLES[worst]),
         *(_lines(name, lines) for name, lines in by_verdict.items() if lines),
+        *([Line(f"\n{NOT_LOOKED_AT[:-1]}: {', '.join(rest)}.", WARN)] if rest else []),
         *_margin(result.margin),
     ]
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 HOME_MISSING = "this user has no home folder ($HOME is not set, and the system knows none)"
 
+AS_A_FOLDER = "it ends as a folder does, and a file is wanted"
+
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:")
 _DRIVE = re.compile(r"^[A-Za-z]:|\\")
 _SPECIFIER = re.compile(r"(?:^|/)%[A-Za-z]+%?(?:/|$)")
@@ -35,9 +37,15 @@ def path_problem(text: str) -> str:
         (bool(_SPECIFIER.search(text)), "specifiers such as %h are not replaced here: write the path out"),
         (bool(_DRIVE.search(text)), "it is written as a path of Windows"),
         (bool(_SCHEME.match(text)), "it is written as a URL"),
-        (text.endswith("/"), "it ends as a folder does, and a file is wanted"),
+        (text.endswith("/"), AS_A_FOLDER),
     )
     return next((why for wrong, why in reasons if wrong), "") or _home_problem(text)
+
+
+def file_problem(text: str) -> str:
+    """Likewise, of a path that must be that of a file."""
+    last = text.rpartition("/")[2]
+    return path_problem(text) or (AS_A_FOLDER if last in {".", ".."} or last.startswith("~") else "")
 
 
 def _visible(text: str) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spxarb.config.file import Document, exists, read_document, read_env_file, text_as_value
-from spxarb.config.paths import path_problem, user_path
+from spxarb.config.paths import file_problem, path_problem, user_path
 from spxarb.config.problems import Problem, near_section, shown
 from spxarb.config.schema import SECTIONS, field_of
 from spxarb.config.variables import CONFIG_VARIABLE, ENVIRONMENT, known_variables, unknown_names
@@ -83,7 +83,9 @@ class Setting:
     def path_problem(self) -> str:
         """Why its value cannot be meant as a path, in words; empty for any other value."""
         text = str(self.value)
-        return path_problem(text.rstrip("/") if self.key in FOLDERS else text) if self.is_path else ""
+        if not self.is_path:
+            return ""
+        return path_problem(text.rstrip("/")) if self.key in FOLDERS else file_problem(text)
 
 
 @dataclass(frozen=True, slots=True)

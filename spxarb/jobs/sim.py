@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING
 
@@ -27,15 +27,22 @@ def set_time(host: str, port: int, value: str | None) -> SimResult:
     """
     if value is None:
         raise UsageError("set-time wants a New York time: spxarb sim set-time 15:45 --control PORT")
+    told = _told(value)
     with _control(host, port) as control:
-        return _moved(control, host, port, _moment(value, control.time()))
+        if isinstance(told, time):
+            told = datetime.combine(control.time().astimezone(NEW_YORK), told, NEW_YORK)
+        return _moved(control, host, port, told)
 
 
 def step(host: str, port: int, value: str | None) -> SimResult:
     """Move the clock forward by a duration; a minute when none is given. Raises as `set_time`."""
     by = DEFAULT_STEP if value is None else _duration(value)
     with _control(host, port) as control:
-        return _moved(control, host, port, control.time() + by)
+        try:
+            moment = control.time() + by
+        except OverflowError:
+            raise UsageError(f"no calendar reaches {value} further") from None
+        return _moved(control, host, port, moment)
 
 
 def _moved(control: Control, host: str, port: int, moment: datetime) -> SimResult:
@@ -45,21 +52,26 @@ def _moved(control: Control, host: str, port: int, moment: datetime) -> SimResul
         if "gone" in str(error) or "no answer" in str(error):
             raise
         before = control.time().astimezone(NEW_YORK)
+        if moment > before:
+            raise UsageError(f"the gateway plays no such time: {error}") from None
         raise UsageError(
             f"the gateway's clock shows {before:%Y-%m-%d %H:%M:%S} and never goes back"
         ) from None
     return SimResult("sim", now, "sim", host=host, control_port=port, time=now.astimezone(NEW_YORK))
 
 
-def _moment(value: str, now: datetime) -> datetime:
-    try:
-        return datetime.combine(now.astimezone(NEW_YORK), time.fromisoformat(value), NEW_YORK)
-    except ValueError:
-        pass
+def _told(value: str) -> time | datetime:
+    """A time of the gateway's day, or a whole moment; an offset has a meaning with a date alone."""
+    wrong = UsageError(f"{value!r} is no time such as 15:45 or 2026-02-10T15:45")
+    with suppress(ValueError):
+        told = time.fromisoformat(value)
+        if told.tzinfo is not None:
+            raise wrong
+        return told
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
-        raise UsageError(f"{value!r} is no time such as 15:45 or 2026-02-10T15:45") from None
+        raise wrong from None
     return moment if moment.tzinfo else moment.replace(tzinfo=NEW_YORK)
 
 
@@ -67,7 +79,10 @@ def _duration(value: str) -> timedelta:
     found = _STEP.fullmatch(value)
     if found is None:
         raise UsageError(f"{value!r} is no duration such as 90, 90s, 5m or 1h")
-    return timedelta(**{_UNITS[found[2]]: float(found[1])})
+    try:
+        return timedelta(**{_UNITS[found[2]]: float(found[1])})
+    except OverflowError:
+        raise UsageError(f"no calendar reaches {value} further") from None
 
 
 @contextmanager

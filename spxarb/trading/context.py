@@ -17,7 +17,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from spxarb import interruption, logs
-from spxarb.config.load import Config
 from spxarb.core.model import NEW_YORK
 from spxarb.core.sentences import lower_first, sentence
 from spxarb.errors import (
@@ -33,6 +32,8 @@ from spxarb.errors import (
 )
 from spxarb.lock import job_lock
 from spxarb.trading import bookkeeping, run_lines
+from spxarb.trading.limits_in_force import limits_of, stored_config
+from spxarb.trading.other_ledgers import told_of
 from spxarb.trading.waits import WaitClock
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from spxarb.broker.clock import Clock
+    from spxarb.config.load import Config
     from spxarb.core.fees import FeeSchedule
     from spxarb.core.limits import Limits, PriceLimits
     from spxarb.core.records import Trade
@@ -357,25 +359,11 @@ class JobContext:
 
         It is due by the clock of the machine or by that of the command: one of them may be simulated.
         """
-        sentences, now = [], max(at, datetime.now(NEW_YORK))
-        for other in self.elsewhere:
-            if other.unreadable:
-                what = f"The other ledger {other.path} cannot be read ({other.unreadable})"
-                mend = "Look at it"
-            else:
-                ids = ", ".join(map(str, other.trades))
-                what = f"The ledger {other.path} of mode {other.mode} has open trades ({ids})"
-                mend = f"Run `spxarb monitor` with trading.mode {other.mode} and that storage.database"
-            due = other.is_due(now) and (self.command in WRITERS or self.clock is not None)
-            error = HumanNeededError if due else SpxarbError
-            risk = "An exit is due there, and this command does not look after it" if due else ""
-            told = error(what, risk=risk, mend=mend)
-            self.daily.append(str(told))
-            if due:
-                found.append(told)
-            else:
-                sentences.append(str(told))
-        return sentences
+        now, watches = max(at, datetime.now(NEW_YORK)), self.command in WRITERS or self.clock is not None
+        told = [told_of(other, now, watches=watches) for other in self.elsewhere]
+        self.daily += map(str, told)
+        found += [one for one in told if isinstance(one, HumanNeededError)]
+        return [str(one) for one in told if not isinstance(one, HumanNeededError)]
 
     def end(self, result: R) -> R:
         """Write down how the command ended; then let a human hear of it, if there is a reason to."""
@@ -480,21 +468,3 @@ def with_errors(result: R, errors: Sequence[SpxarbError]) -> R:
 
 def _text(value: object) -> str | None:
     return None if value is None else str(value)
-
-
-def limits_of(config: Config) -> Limits:
-    """The numbers of a configuration that decisions need."""
-    from spxarb.core.limits import Limits  # noqa: PLC0415 -- not needed while nothing is open
-
-    names = Limits.__dataclass_fields__
-    values = {**dict(config.trading), **dict(config.risk_management)}
-    return Limits(**{name: value for name, value in values.items() if name in names})
-
-
-def stored_config(trade: Trade, base: Config) -> Config:
-    """The limits and connection stored with the trade; what is not usable there, from `base`."""
-    try:
-        return Config.from_limits(trade.limits, base)
-    except ConfigError as error:
-        log.warning("trade %s: %s", trade.id, error)
-        return base

@@ -29,7 +29,8 @@ from spxarb.ledger.elsewhere import other_ledgers
 from spxarb.ledger.ledger import Ledger
 from spxarb.lock import terminate_holder
 from spxarb.trading import run_lines
-from spxarb.trading.context import EXITS, GRACE_SECONDS, READERS, WRITERS, JobContext, stored_config
+from spxarb.trading.context import EXITS, GRACE_SECONDS, READERS, WRITERS, JobContext
+from spxarb.trading.limits_in_force import stored_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from spxarb.broker.broker import Endpoint, log_on
 from spxarb.broker.clock import Clock
 from spxarb.core.quality import LIVE
-from spxarb.core.results.doctor import DoctorMargin
+from spxarb.core.results.doctor import NOT_LOOKED_AT, DoctorMargin
 from spxarb.core.sessions import next_trading_day
 from spxarb.core.strategy import nearest_strike, underlying_price
 from spxarb.errors import GatewayError, RefusedError, SpxarbError
@@ -257,7 +257,7 @@ async def look_at_gateway(found: SetUp, config: Config, *, margin: bool) -> Doct
     known = {line.name for line in found.lines}
     for name in (*PARTS, *(("margin",) if margin else ())):
         if name not in known:
-            found.unchecked(name, "not looked at, because of what failed before", "mend that first")
+            found.unchecked(name, NOT_LOOKED_AT, "mend that first")
     if "permissions" not in known:
         message = "whether this account may sell uncovered calls (options level 4) shows only a what-if"
         found.unchecked("permissions", message, "run `spxarb doctor --margin` in trading hours")

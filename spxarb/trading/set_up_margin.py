@@ -12,7 +12,7 @@ from spxarb.core.model import NEW_YORK, OrderTicket, Side
 from spxarb.core.results.doctor import DoctorMargin, MarginFigures
 from spxarb.core.strategy import underlying_price
 from spxarb.errors import SpxarbError
-from spxarb.trading.context import limits_of
+from spxarb.trading.limits_in_force import limits_of
 from spxarb.trading.margin import account_with_margin, what_if_pause
 from spxarb.trading.waits import WaitClock
 

@@ -70,6 +70,9 @@ ODD_PATHS = {
     "/data/~/trading.db": "a ~ stands in the middle",
     "C:\\data\\trading.db": "path of Windows",
     "/data/trading.db/": "a folder does",
+    ".": "a folder does",
+    "/data/..": "a folder does",
+    "~": "a folder does",
 }
 
 

@@ -147,6 +147,9 @@ def test_a_gateway_that_is_not_there_and_one_of_another_time_are_told(tmp_path):
     assert (done.code, failed(done)) == (4, ["gateway"])
     assert "Start the IB Gateway" in line(done, "gateway")["mend"]
     assert line(done, "margin")["ok"] is None
+    shown = lone.run("doctor", as_json=False).out
+    assert " not looked at.\n" in shown
+    assert shown.count("because of what failed before") == 1
     with RunningSim(date="2026-02-10", at="09:35", speed=0, account="DU1234567") as sim:
         lone.sim = sim
         lone.write_config(trading={"mode": "paper"})

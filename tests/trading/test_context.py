@@ -13,7 +13,8 @@ from spxarb.core.model import NEW_YORK
 from spxarb.errors import GatewayError
 from spxarb.ledger.ledger import Ledger
 from spxarb.trading import context as environment
-from spxarb.trading.context import JobContext, limits_of
+from spxarb.trading.context import JobContext
+from spxarb.trading.limits_in_force import limits_of
 
 HURRY = {
     "order_timeout_seconds": 0.01,

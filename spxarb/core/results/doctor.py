@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from spxarb.core.gateway_claims import Sighting
 
 
+NOT_LOOKED_AT = "Not looked at, because of what failed before."
+
+
 @dataclass(frozen=True)
 class DoctorLine:
     """One part of the set-up."""
@@ -27,6 +30,10 @@ class DoctorLine:
     """What to do about it; null when nothing is to be done."""
     exit_code: int = 0
     """What this line alone ends the command with."""
+
+    @property
+    def looked_at(self) -> bool:
+        return self.message != NOT_LOOKED_AT
 
 
 @dataclass(frozen=True)
