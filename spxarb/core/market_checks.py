@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from spxarb.core.entry_view import PriceSource
 from spxarb.core.model import ZERO, Check
 from spxarb.core.quality import missing_side, price_age, quote_faults
-from spxarb.core.sentences import plain, sentence, usd
+from spxarb.core.sentences import beside, plain, plain_beside, sentence, usd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -70,7 +70,10 @@ def quote_age(view: EntryView, limits: PriceLimits) -> Check:
     told = view.market.spx_index_quote.last_time
     if told is not None:
         ages[_INDEX] = max((view.now - told).total_seconds(), ages[_INDEX] or 0.0)
-    old = [f"{key} is {ages[key]:.0f} s old, more than {most[key]:g}" for key in _beyond(ages, most)]
+    old = [
+        f"{key} is {beside(seconds, most[key], 0)} s old, more than {most[key]:g}"
+        for key, seconds in _beyond(ages, most)
+    ]
     unknown = [key for key, seconds in ages.items() if seconds is None]
     if old or not unknown:
         oldest = max((seconds for seconds in ages.values() if seconds is not None), default=0.0)
@@ -90,7 +93,7 @@ def legs_apart(view: EntryView, limits: PriceLimits) -> Check:
     apart = round(abs(spx - spy), 3)
     ok = apart <= most
     where = "within" if ok else "more than"
-    text = f"The quotes of the two calls are {apart:.1f} s apart, {where} {most:g}."
+    text = f"The quotes of the two calls are {beside(apart, most)} s apart, {where} {most:g}."
     return Check(name, ok, apart, most, text)
 
 
@@ -132,9 +135,10 @@ def index_price(view: EntryView, limits: PriceLimits) -> Check:
     by_ratio = f"the ratio {'last measured' if measured else 'of the last closes'} x SPY"
     words = {"print": "the index print", "ratio": by_ratio}
     also = [
-        f"{what} is {plain(value[key])} away, {'within' if answers[key] else 'more than'} {plain(most[key])}"
+        f"{what} is {plain_beside(gap, most[key])} away, "
+        f"{'within' if answers[key] else 'more than'} {plain(most[key])}"
         for key, what in words.items()
-        if answers.get(key) is not None
+        if answers.get(key) is not None and (gap := value[key]) is not None
     ]
     also += ["the index has no print"] if value["print"] is None else []
     also.append(_mismatch_words(value["mismatch"], most["mismatch"]))
@@ -145,7 +149,7 @@ def _mismatch_words(about: Decimal | None, most: Decimal) -> str:
     if about is None:
         return "how far the mismatch of the strikes may be off is not known"
     where = "within" if about <= most else "more than"
-    return f"the mismatch of the strikes may be off by {about:.2f}, {where} {plain(most)}"
+    return f"the mismatch of the strikes may be off by {beside(about, most, 2)}, {where} {plain(most)}"
 
 
 def underlying_drift(view: EntryView, limits: PriceLimits) -> Check:
@@ -160,7 +164,10 @@ def underlying_drift(view: EntryView, limits: PriceLimits) -> Check:
         return Check(name, None, None, most, "How far SPX and SPY have moved meanwhile is not known.")
     moved = max(spx, spy * ratio)
     ok = moved <= most
-    text = f"While this was decided SPX moved {plain(spx)} points and SPY ${plain(spy)}"
+    by_spy = beside(spy * ratio, most)
+    text = (
+        f"While this was decided SPX moved {plain(spx)} points and SPY ${plain(spy)} ({by_spy} points of SPX)"
+    )
     text = f"{text}, {'within' if ok else 'more than'} {plain(most)} points"
     return Check(name, ok, moved, most, sentence(text))
 
@@ -183,7 +190,7 @@ def ratio_drift(view: EntryView, limits: PriceLimits) -> Check:
     drift = abs(ratio / recent - 1) * BASIS_POINTS
     ok = drift <= most
     text = (
-        f"SPX / SPY is {drift:.1f} basis points from the {recent:.4f} {words}, "
+        f"SPX / SPY is {beside(drift, most)} basis points from the {recent:.4f} {words}, "
         f"{'within' if ok else 'more than'} {plain(most)}."
     )
     return Check(name, ok, drift, most, text)
@@ -252,7 +259,7 @@ def _strike_words(symbol: str, gap: Decimal | None, most: Decimal) -> str:
     if gap is None:
         return f"{symbol} has no price or no listed call"
     where = "within" if gap <= most else "more than"
-    return f"the nearest {symbol} strike is {plain(gap)} from the price, {where} {plain(most)}"
+    return f"the nearest {symbol} strike is {plain_beside(gap, most)} from the price, {where} {plain(most)}"
 
 
 def tracking_ratio(view: EntryView, limits: Limits) -> Check:
@@ -263,8 +270,9 @@ def tracking_ratio(view: EntryView, limits: Limits) -> Check:
     if ratio is None:
         return Check(name, None, None, bounds, "SPX / SPY is not known, because a price is missing.")
     ok = limits.min_ratio <= ratio <= limits.max_ratio
+    nearest = limits.min_ratio if ratio < (limits.min_ratio + limits.max_ratio) / 2 else limits.max_ratio
     text = (
-        f"SPX / SPY is {ratio:.4f}, {'within' if ok else 'outside'} "
+        f"SPX / SPY is {beside(ratio, nearest, 4)}, {'within' if ok else 'outside'} "
         f"{plain(limits.min_ratio)} to {plain(limits.max_ratio)}."
     )
     return Check(name, ok, ratio, bounds, text)
@@ -298,8 +306,8 @@ def _seconds(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-def _beyond(ages: Mapping[str, float | None], most: Mapping[str, float]) -> list[str]:
-    return [key for key, seconds in ages.items() if seconds is not None and seconds > most[key]]
+def _beyond(ages: Mapping[str, float | None], most: Mapping[str, float]) -> list[tuple[str, float]]:
+    return [(key, seconds) for key, seconds in ages.items() if seconds is not None and seconds > most[key]]
 
 
 def _apart(one: Decimal | None, other: Decimal | None) -> Decimal | None:
