@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from spxarb.core.entry_view import PriceSource
 from spxarb.core.model import ZERO, Check
 from spxarb.core.quality import missing_side, price_age, quote_faults
-from spxarb.core.sentences import beside, plain, plain_beside, sentence, usd
+from spxarb.core.sentences import beside, plain, plain_beside, sentence, usd, usd_limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -287,7 +287,11 @@ def width(name: str, symbol: str, view: EntryView, quote: Quote, most: Decimal) 
         return Check(name, None, None, most, f"The {symbol} call has no two-sided quote.")
     ok = ZERO <= between <= most
     wide = f"The {symbol} call is {usd(between)} wide"
-    text = f"{wide}, {'within' if ok else 'more than'} {usd(most)}." if between >= 0 else f"{wide}: crossed."
+    text = (
+        f"{wide}, {'within' if ok else 'more than'} {usd_limit(most)}."
+        if between >= 0
+        else f"{wide}: crossed."
+    )
     return Check(name, ok, between, most, text)
 
 

@@ -47,6 +47,11 @@ def usd(value: Decimal) -> str:
     return f"-${text}" if value < 0 and text.strip("0.") else f"${text}"
 
 
+def usd_limit(value: Decimal) -> str:
+    """As `usd`, of a configured limit: one of less than whole cents is not rounded."""
+    return usd(value) if value == round(value, 2) else f"${plain(value)}"
+
+
 def plain(value: Decimal | None) -> str:
     """A number without trailing zeros or an exponent."""
     if value is None:

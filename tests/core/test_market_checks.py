@@ -23,6 +23,7 @@ from spxarb.core.market_checks import (
     ratio_drift,
     strikes,
     underlying_drift,
+    width,
 )
 from spxarb.core.model import NEW_YORK, Contract, LegName, Quote, dec
 from spxarb.core.parity import ParityPrice
@@ -461,3 +462,8 @@ def test_the_true_mismatch_lies_within_its_uncertainty(spx_error, spy_error, ste
     risk = risk_of(market, Limits(), None)
     true = strike - (dec("6800.34") + spx_error) / (678 + spy_error) * 678
     assert abs(true - risk.strike_mismatch_points) <= risk.mismatch_uncertainty * Decimal("1.001")
+
+
+def test_a_limit_of_less_than_whole_cents_is_told_as_it_is():
+    check = width("spy_spread", "SPY", VIEW, quote("3.02", "3.04"), dec("0.015"))
+    assert (check.ok, check.message) == (False, "The SPY call is $0.02 wide, more than $0.015.")
