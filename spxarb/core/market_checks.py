@@ -36,8 +36,8 @@ def market_data(view: EntryView) -> Check:
     faults = [
         *quote_faults("SPX index", market.spx_index_quote, two_sided=False),
         *quote_faults("SPY stock", market.spy_stock_quote),
-        *_call_faults("SPX call", market.spx_call, market.spx_quote),
-        *_call_faults("SPY call", market.spy_call, market.spy_quote),
+        *_call_faults("SPX", market.spx_call, market.spx_quote, market.spx_price),
+        *_call_faults("SPY", market.spy_call, market.spy_quote, market.spy_price),
         *([view.market_doubt.rstrip(".")] if view.market_doubt else []),
     ]
     text = "; ".join(faults) if faults else "All four quotes are live, complete and in order"
@@ -241,8 +241,9 @@ def strikes(view: EntryView, limits: Limits) -> Check:
         "spy": _distance(view.market.spy_call, view.market.spy_price),
     }
     answers = [None if gap is None else gap <= most[key] for key, gap in distances.items()]
-    words = [_strike_words(key.upper(), gap, most[key]) for key, gap in distances.items()]
     market = view.market
+    prices = {"spx": market.spx_price, "spy": market.spy_price}
+    words = [_strike_words(key.upper(), prices[key], gap, most[key]) for key, gap in distances.items()]
     calls = ("SPX", market.spx_call, market.spx_quote), ("SPY", market.spy_call, market.spy_quote)
     words += [*market.strike_doubts, *filter(None, (_unquoted(*call) for call in calls))]
     return Check(name, _all_of(answers), distances, most, sentence("; ".join(words)))
@@ -255,9 +256,9 @@ def _unquoted(symbol: str, call: Contract | None, quote: Quote) -> str:
     return f"{symbol} {plain(call.strike)} is not quoted: no {missing_side(quote)}"
 
 
-def _strike_words(symbol: str, gap: Decimal | None, most: Decimal) -> str:
+def _strike_words(symbol: str, price: Decimal | None, gap: Decimal | None, most: Decimal) -> str:
     if gap is None:
-        return f"{symbol} has no price or no listed call"
+        return f"{symbol} has no {'price' if price is None else 'listed call'}"
     where = "within" if gap <= most else "more than"
     return f"the nearest {symbol} strike is {plain_beside(gap, most)} from the price, {where} {plain(most)}"
 
@@ -341,8 +342,12 @@ def time_not_told(checks: Iterable[Check]) -> tuple[Check, ...]:
     )
 
 
-def _call_faults(what: str, contract: Contract | None, quote: Quote) -> list[str]:
-    return [f"no {what} was found"] if contract is None else quote_faults(what, quote)
+def _call_faults(symbol: str, contract: Contract | None, quote: Quote, price: Decimal | None) -> list[str]:
+    if contract is not None:
+        return quote_faults(f"{symbol} call", quote)
+    return [
+        f"no {symbol} call was found" if price is not None else f"no {symbol} call without a {symbol} price"
+    ]
 
 
 def _distance(call: Contract | None, price: Decimal | None) -> Decimal | None:
