@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from spxarb.core.decisions import ASKED_LAST, StoredDecision
 from spxarb.core.events import count
 from spxarb.core.plain import plain
-from spxarb.core.sentences import lower_first
+from spxarb.core.sentences import beside, lower_first, usd_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -103,10 +104,11 @@ def _stop(check: Mapping[str, Any]) -> str:
     match name, value, limit:
         case "net_credit", float() | int(), float() | int():
             return f"credit {dollars(value)} < {dollars(limit)}"
-        case (("spx_spread" | "spy_spread"), float() | int(), float() | int()):
-            return f"{_WIDTHS[name]} width {dollars(value)} > {dollars(limit)}"
+        case (("spx_spread" | "spy_spread"), float() | int(), float() | int()) if value > limit:
+            return f"{_WIDTHS[name]} width {dollars(value)} > {usd_limit(Decimal(str(limit)))}"
         case "tracking_ratio", float() | int(), [float() | int() as least, float() | int() as most]:
-            return f"ratio {value:.4f}, not {least:g} to {most:g}"
+            nearest = least if value < (least + most) / 2 else most
+            return f"ratio {beside(value, nearest, 4)}, not {least:g} to {most:g}"
         case "max_trades", int(), int() if value >= limit:
             return f"{value} of {limit} spreads entered today"
     said = str(check.get("message") or f"{name} not evaluated")

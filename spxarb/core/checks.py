@@ -24,3 +24,13 @@ ENTRY_CHECKS = (
 """What one look at ledger and market answers."""
 SECOND_LOOK = "second_look"
 """Whether another look, seconds later, allows the same entry; made when the first one does."""
+
+
+def out_of_window(value: object, limit: object) -> bool:
+    """Whether the time of day itself speaks against an entry, by the figures of the check `time_window`.
+
+    Within its window the check may still say no: by a date without entries, or the broker's hours. On a day
+    without a session there is no window.
+    """
+    least, dash, most = str(limit).partition("-")
+    return not (dash and least <= str(value) < most)

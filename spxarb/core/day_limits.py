@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
 from spxarb.core.model import ZERO, Check
-from spxarb.core.sentences import sentence
+from spxarb.core.sentences import sentence, usd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,19 +76,18 @@ def daily_loss_check(
     name, most = "daily_loss", limits.max_daily_loss
     obstacles = _obstacles(record, limits)
     if pnl is None:
-        text = " ".join(
-            map(sentence, ["the day's result is not known, so its loss may be too large", *obstacles])
-        )
-        return Check(name, False if obstacles else None, None, most, text)
+        said = [*obstacles, "the day's result is not known, so its loss may be too large"]
+        return Check(name, False if obstacles else None, None, most, " ".join(map(sentence, said)))
     loss = max(-pnl, ZERO)
     within = loss <= most
-    result = f"the day's net result is {_usd(pnl)}"
-    text = f"{result}, {'within' if within else 'beyond'} the loss limit of {_usd(most)}"
+    result = f"the day's net result is {usd(pnl)}"
+    text = f"{result}, {'within' if within else 'beyond'} the loss limit of {usd(most)}"
     ok: bool | None = within and not obstacles
     if ok and later and limits.worst_case_within_daily_loss:
         ok, why = _fits(most + pnl, record.open, new_worst_case)
         obstacles += [why] if why else []
-    return Check(name, ok, loss, most, " ".join(map(sentence, [text, *obstacles])))
+    said = [*obstacles, text] if within else [text, *obstacles]  # what speaks against it comes first
+    return Check(name, ok, loss, most, " ".join(map(sentence, said)))
 
 
 def _obstacles(record: DayRecord, limits: LossLimits) -> list[str]:
@@ -100,8 +99,8 @@ def _obstacles(record: DayRecord, limits: LossLimits) -> list[str]:
             f"{_counted(record.losses, 'spread')} lost money today, and so many end the day's entries"
         )
     found += [
-        f"trade {spread.trade_id} has lost {_usd(-spread.pnl)}, more than its limit of "
-        f"{_usd(limits.max_position_loss)}: it is to be closed before anything is opened"
+        f"trade {spread.trade_id} has lost {usd(-spread.pnl)}, more than its limit of "
+        f"{usd(limits.max_position_loss)}: it is to be closed before anything is opened"
         for spread in record.open
         if spread.pnl is not None and -spread.pnl > limits.max_position_loss
     ]
@@ -118,8 +117,11 @@ def _fits(left: Decimal, spreads: Iterable[OpenRisk], worst_case: Decimal | None
     costs = {spread.trade_id: spread.may_still_cost for spread in spreads}
     room = left - sum((cost for cost in costs.values() if cost is not None), start=ZERO)
     if -worst_case > room:
-        remain = f"at the worst of what is open, {_usd(max(room, ZERO))} of the limit remain"
-        return False, f"{remain}, and another spread would at worst come to {_usd(worst_case)}"
+        left_over = (
+            f"{usd(room)} of the limit remain" if room >= 0 else f"the limit is passed by {usd(-room)}"
+        )
+        remain = f"at the worst of what is open, {left_over}"
+        return False, f"{remain}, and another spread would at worst come to {usd(worst_case)}"
     unknown = [f"trade {trade_id}" for trade_id, cost in costs.items() if cost is None]
     if unknown:
         of = ", ".join(unknown)
@@ -165,7 +167,3 @@ def blackouts(text: str) -> dict[date, str]:
         reason = ", ".join(cell.strip() for cell in cells[1:] if cell.strip()) or "no reason given"
         found[day] = f"{found[day]}; {reason}" if day in found else reason
     return found
-
-
-def _usd(value: Decimal) -> str:
-    return f"-${-value:,.2f}" if value < 0 else f"${value:,.2f}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from spxarb.core.checks import SECOND_LOOK
+from spxarb.core.checks import SECOND_LOOK, out_of_window
 from spxarb.core.model import MARGIN, dec
 from spxarb.core.sentences import lower_first, usd
 
@@ -43,8 +43,9 @@ class SortedChecks:
 
     @property
     def outside_window(self) -> Check | None:
-        """The check of the entry window, where it failed."""
-        return next((check for check in self.failed if check.name == WINDOW), None)
+        """The check of the entry window, where it failed by the time of day and by nothing else."""
+        found = (check for check in self.failed if check.name == WINDOW)
+        return next((check for check in found if _by_time_alone(check)), None)
 
     def counted(self) -> str:
         """`16 of 17 checks passed`, of those that were evaluated; and how many were not."""
@@ -53,6 +54,11 @@ class SortedChecks:
             return "No check was evaluated"
         rest = f", {len(self.unknown)} not evaluated" if self.unknown else ""
         return f"{len(self.passed)} of {evaluated} checks passed{rest}"
+
+
+def _by_time_alone(check: Check) -> bool:
+    others = len(check.message.rstrip(".").split(". ")) - 1
+    return not others and out_of_window(check.value, check.limit)
 
 
 def why_not(against: Iterable[Check]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from spxarb.core.brief import stopping_checks
+from spxarb.core.checks import out_of_window
 from spxarb.core.decisions import StoredDecision, outcome_of
 
 if TYPE_CHECKING:
@@ -89,8 +90,17 @@ def _check(check: dict[str, Any]) -> str:
     name, value, limit = str(check.get("name")), check.get("value"), check.get("limit")
     if check.get("ok") is None:
         return f"{name.replace('_', ' ')} not known"
-    if name == "net_credit" and isinstance(value, int | float) and isinstance(limit, int | float):
-        return f"credit {dollars(value)} < {dollars(limit)}"
+    match name, value, limit:
+        case "net_credit", int() | float(), int() | float():
+            return f"credit {dollars(value)} < {dollars(limit)}"
+        case "time_window", _, _ if not out_of_window(value, limit):
+            return "no entries on this date"
+        case "trading_enabled", True, _:
+            return "not all is in order"
+        case "daily_loss", int() | float(), int() | float() if value <= limit:
+            return "the day's limits"
+        case (("spx_spread" | "spy_spread"), int() | float(), _) if value < 0:
+            return f"{name[:3].upper()} crossed"
     return _CHECKS.get(name, name.replace("_", " "))
 
 

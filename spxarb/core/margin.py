@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
+from math import ceil, floor
 from typing import TYPE_CHECKING, Any, Self
 
 from spxarb.core.model import MARGIN, ZERO, Check, cents
-from spxarb.core.sentences import sentence
+from spxarb.core.sentences import sentence, usd
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -241,8 +242,8 @@ def too_soon(last: datetime | None, now: datetime, pause: float) -> str:
         return ""
     waited = (now - last).total_seconds()
     return (
-        f"IBKR wants what-if orders to be rare, {pause:g} s apart, and the last was sent {waited:.0f} s ago; "
-        f"try again in {pause - waited:.0f} s"
+        f"IBKR wants what-if orders to be rare, {pause:g} s apart, and the last was sent "
+        f"{floor(waited)} s ago; try again in {ceil(pause - waited)} s"
     )
 
 
@@ -259,10 +260,6 @@ def after_expiration(account: AccountValues) -> str:
         return ""
     wanted = f" (margin {account.told(margin)})" if margin else ""
     return f"after expiration the broker projects a deficit of {account.told(-excess)}{wanted}"
-
-
-def usd(value: Decimal) -> str:
-    return f"-${-value:,.2f}" if value < 0 else f"${value:,.2f}"
 
 
 def plain_number(value: Decimal | None) -> str:

@@ -14,8 +14,8 @@ from math import erf, exp, log, pi, sqrt
 from typing import TYPE_CHECKING
 
 from spxarb.core.fees import OPTION_MULTIPLIER
-from spxarb.core.margin import usd
 from spxarb.core.model import ZERO, cents
+from spxarb.core.sentences import usd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

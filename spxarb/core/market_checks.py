@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from spxarb.core.entry_view import PriceSource
 from spxarb.core.model import ZERO, Check
 from spxarb.core.quality import missing_side, price_age, quote_faults
-from spxarb.core.sentences import plain, sentence, usd
+from spxarb.core.sentences import beside, plain, plain_beside, sentence, usd, usd_limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,8 +36,8 @@ def market_data(view: EntryView) -> Check:
     faults = [
         *quote_faults("SPX index", market.spx_index_quote, two_sided=False),
         *quote_faults("SPY stock", market.spy_stock_quote),
-        *_call_faults("SPX call", market.spx_call, market.spx_quote),
-        *_call_faults("SPY call", market.spy_call, market.spy_quote),
+        *_call_faults("SPX", market.spx_call, market.spx_quote, market.spx_price),
+        *_call_faults("SPY", market.spy_call, market.spy_quote, market.spy_price),
         *([view.market_doubt.rstrip(".")] if view.market_doubt else []),
     ]
     text = "; ".join(faults) if faults else "All four quotes are live, complete and in order"
@@ -70,7 +70,10 @@ def quote_age(view: EntryView, limits: PriceLimits) -> Check:
     told = view.market.spx_index_quote.last_time
     if told is not None:
         ages[_INDEX] = max((view.now - told).total_seconds(), ages[_INDEX] or 0.0)
-    old = [f"{key} is {ages[key]:.0f} s old, more than {most[key]:g}" for key in _beyond(ages, most)]
+    old = [
+        f"{key} is {beside(seconds, most[key], 0)} s old, more than {most[key]:g}"
+        for key, seconds in _beyond(ages, most)
+    ]
     unknown = [key for key, seconds in ages.items() if seconds is None]
     if old or not unknown:
         oldest = max((seconds for seconds in ages.values() if seconds is not None), default=0.0)
@@ -90,7 +93,7 @@ def legs_apart(view: EntryView, limits: PriceLimits) -> Check:
     apart = round(abs(spx - spy), 3)
     ok = apart <= most
     where = "within" if ok else "more than"
-    text = f"The quotes of the two calls are {apart:.1f} s apart, {where} {most:g}."
+    text = f"The quotes of the two calls are {beside(apart, most)} s apart, {where} {most:g}."
     return Check(name, ok, apart, most, text)
 
 
@@ -132,9 +135,10 @@ def index_price(view: EntryView, limits: PriceLimits) -> Check:
     by_ratio = f"the ratio {'last measured' if measured else 'of the last closes'} x SPY"
     words = {"print": "the index print", "ratio": by_ratio}
     also = [
-        f"{what} is {plain(value[key])} away, {'within' if answers[key] else 'more than'} {plain(most[key])}"
+        f"{what} is {plain_beside(gap, most[key])} away, "
+        f"{'within' if answers[key] else 'more than'} {plain(most[key])}"
         for key, what in words.items()
-        if answers.get(key) is not None
+        if answers.get(key) is not None and (gap := value[key]) is not None
     ]
     also += ["the index has no print"] if value["print"] is None else []
     also.append(_mismatch_words(value["mismatch"], most["mismatch"]))
@@ -145,7 +149,7 @@ def _mismatch_words(about: Decimal | None, most: Decimal) -> str:
     if about is None:
         return "how far the mismatch of the strikes may be off is not known"
     where = "within" if about <= most else "more than"
-    return f"the mismatch of the strikes may be off by {about:.2f}, {where} {plain(most)}"
+    return f"the mismatch of the strikes may be off by {beside(about, most, 2)}, {where} {plain(most)}"
 
 
 def underlying_drift(view: EntryView, limits: PriceLimits) -> Check:
@@ -160,7 +164,10 @@ def underlying_drift(view: EntryView, limits: PriceLimits) -> Check:
         return Check(name, None, None, most, "How far SPX and SPY have moved meanwhile is not known.")
     moved = max(spx, spy * ratio)
     ok = moved <= most
-    text = f"While this was decided SPX moved {plain(spx)} points and SPY ${plain(spy)}"
+    by_spy = beside(spy * ratio, most)
+    text = (
+        f"While this was decided SPX moved {plain(spx)} points and SPY ${plain(spy)} ({by_spy} points of SPX)"
+    )
     text = f"{text}, {'within' if ok else 'more than'} {plain(most)} points"
     return Check(name, ok, moved, most, sentence(text))
 
@@ -183,7 +190,7 @@ def ratio_drift(view: EntryView, limits: PriceLimits) -> Check:
     drift = abs(ratio / recent - 1) * BASIS_POINTS
     ok = drift <= most
     text = (
-        f"SPX / SPY is {drift:.1f} basis points from the {recent:.4f} {words}, "
+        f"SPX / SPY is {beside(drift, most)} basis points from the {recent:.4f} {words}, "
         f"{'within' if ok else 'more than'} {plain(most)}."
     )
     return Check(name, ok, drift, most, text)
@@ -234,8 +241,9 @@ def strikes(view: EntryView, limits: Limits) -> Check:
         "spy": _distance(view.market.spy_call, view.market.spy_price),
     }
     answers = [None if gap is None else gap <= most[key] for key, gap in distances.items()]
-    words = [_strike_words(key.upper(), gap, most[key]) for key, gap in distances.items()]
     market = view.market
+    prices = {"spx": market.spx_price, "spy": market.spy_price}
+    words = [_strike_words(key.upper(), prices[key], gap, most[key]) for key, gap in distances.items()]
     calls = ("SPX", market.spx_call, market.spx_quote), ("SPY", market.spy_call, market.spy_quote)
     words += [*market.strike_doubts, *filter(None, (_unquoted(*call) for call in calls))]
     return Check(name, _all_of(answers), distances, most, sentence("; ".join(words)))
@@ -248,11 +256,11 @@ def _unquoted(symbol: str, call: Contract | None, quote: Quote) -> str:
     return f"{symbol} {plain(call.strike)} is not quoted: no {missing_side(quote)}"
 
 
-def _strike_words(symbol: str, gap: Decimal | None, most: Decimal) -> str:
+def _strike_words(symbol: str, price: Decimal | None, gap: Decimal | None, most: Decimal) -> str:
     if gap is None:
-        return f"{symbol} has no price or no listed call"
+        return f"{symbol} has no {'price' if price is None else 'listed call'}"
     where = "within" if gap <= most else "more than"
-    return f"the nearest {symbol} strike is {plain(gap)} from the price, {where} {plain(most)}"
+    return f"the nearest {symbol} strike is {plain_beside(gap, most)} from the price, {where} {plain(most)}"
 
 
 def tracking_ratio(view: EntryView, limits: Limits) -> Check:
@@ -263,8 +271,9 @@ def tracking_ratio(view: EntryView, limits: Limits) -> Check:
     if ratio is None:
         return Check(name, None, None, bounds, "SPX / SPY is not known, because a price is missing.")
     ok = limits.min_ratio <= ratio <= limits.max_ratio
+    nearest = limits.min_ratio if ratio < (limits.min_ratio + limits.max_ratio) / 2 else limits.max_ratio
     text = (
-        f"SPX / SPY is {ratio:.4f}, {'within' if ok else 'outside'} "
+        f"SPX / SPY is {beside(ratio, nearest, 4)}, {'within' if ok else 'outside'} "
         f"{plain(limits.min_ratio)} to {plain(limits.max_ratio)}."
     )
     return Check(name, ok, ratio, bounds, text)
@@ -279,7 +288,11 @@ def width(name: str, symbol: str, view: EntryView, quote: Quote, most: Decimal) 
         return Check(name, None, None, most, f"The {symbol} call has no two-sided quote.")
     ok = ZERO <= between <= most
     wide = f"The {symbol} call is {usd(between)} wide"
-    text = f"{wide}, {'within' if ok else 'more than'} {usd(most)}." if between >= 0 else f"{wide}: crossed."
+    text = (
+        f"{wide}, {'within' if ok else 'more than'} {usd_limit(most)}."
+        if between >= 0
+        else f"{wide}: crossed."
+    )
     return Check(name, ok, between, most, text)
 
 
@@ -298,8 +311,8 @@ def _seconds(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-def _beyond(ages: Mapping[str, float | None], most: Mapping[str, float]) -> list[str]:
-    return [key for key, seconds in ages.items() if seconds is not None and seconds > most[key]]
+def _beyond(ages: Mapping[str, float | None], most: Mapping[str, float]) -> list[tuple[str, float]]:
+    return [(key, seconds) for key, seconds in ages.items() if seconds is not None and seconds > most[key]]
 
 
 def _apart(one: Decimal | None, other: Decimal | None) -> Decimal | None:
@@ -329,8 +342,12 @@ def time_not_told(checks: Iterable[Check]) -> tuple[Check, ...]:
     )
 
 
-def _call_faults(what: str, contract: Contract | None, quote: Quote) -> list[str]:
-    return [f"no {what} was found"] if contract is None else quote_faults(what, quote)
+def _call_faults(symbol: str, contract: Contract | None, quote: Quote, price: Decimal | None) -> list[str]:
+    if contract is not None:
+        return quote_faults(f"{symbol} call", quote)
+    return [
+        f"no {symbol} call was found" if price is not None else f"no {symbol} call without a {symbol} price"
+    ]
 
 
 def _distance(call: Contract | None, price: Decimal | None) -> Decimal | None:

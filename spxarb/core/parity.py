@@ -13,7 +13,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from spxarb.core.quality import price_age, quote_faults
-from spxarb.core.sentences import plain
+from spxarb.core.sentences import beside, plain, plain_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -95,9 +95,8 @@ def parity_price(
     apart = sorted(abs(one.price - price) for one in narrow)[-2]
     uncertainty = max(apart, *(one.half for one in narrow))
     if max_uncertainty is not None and uncertainty > max_uncertainty:
-        left_out.append(
-            f"the quotes leave {plain(uncertainty)} points open, more than {plain(max_uncertainty)}"
-        )
+        left_open = plain_beside(uncertainty, max_uncertainty)
+        left_out.append(f"the quotes leave {left_open} points open, more than {plain(max_uncertainty)}")
         return ParityPrice(None, None, strikes, tuple(left_out))
     return ParityPrice(price, uncertainty, strikes, tuple(left_out))
 
@@ -109,7 +108,7 @@ def _faults(pair: Pair, looked_at: float | None, max_age: float | None) -> list[
     for name, quote in (("call", pair.call), ("put", pair.put)):
         seconds = price_age(quote, looked_at)
         if max_age is not None and seconds is not None and seconds > max_age:
-            found.append(f"{name} quote is {seconds:.0f} s old")
+            found.append(f"{name} quote is {beside(seconds, max_age, 0)} s old")
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
+MOST_PLACES = 12
 _NUMBER = re.compile(r"(trade |\d{4}-\d\d-\d\d)?[\d.,:]*\d", re.IGNORECASE)
 _LIST = re.compile(r"#(?:, #)+")
 _END = re.compile(r"(?<=[.?!])\s+(?=\S)")
@@ -48,13 +49,41 @@ def sentences_of(text: str) -> list[str]:
 
 
 def usd(value: Decimal) -> str:
-    """Dollars and cents."""
-    return f"-${-value:,.2f}" if value < 0 else f"${value:,.2f}"
+    """Dollars and cents; what rounds to nothing has no sign."""
+    text = f"{abs(value):,.2f}"
+    return f"-${text}" if value < 0 and text.strip("0.") else f"${text}"
+
+
+def usd_limit(value: Decimal) -> str:
+    """As `usd`, of a configured limit: one of less than whole cents is not rounded."""
+    return usd(value) if value == round(value, 2) else f"${plain(value)}"
 
 
 def plain(value: Decimal | None) -> str:
     """A number without trailing zeros or an exponent."""
     if value is None:
         return "none"
-    text = f"{value.quantize(Decimal('0.0001')):f}"
+    return _bare(f"{value.quantize(Decimal('0.0001')):f}")
+
+
+def beside(value: Decimal | float, limit: Decimal | float, places: int = 1) -> str:
+    """A number as it stands in a sentence with its limit: rounded to `places`, to more where the rounded
+    number would be on another side of the limit than the number itself.
+    """
+    exact, most = Decimal(str(value)), Decimal(str(limit))
+    while places < MOST_PLACES and _order(round(exact, places), most) != _order(exact, most):
+        places += 1
+    return f"{exact:.{places}f}"
+
+
+def plain_beside(value: Decimal, limit: Decimal) -> str:
+    """As `plain`, on its own side of the limit that stands in the same sentence."""
+    return _bare(beside(value, limit, 4))
+
+
+def _order(one: Decimal, other: Decimal) -> int:
+    return (one > other) - (one < other)
+
+
+def _bare(text: str) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -169,6 +169,10 @@ class _Executions:
 
     def _commission(self, row: Booked, known: Fill) -> None:
         if row.paid is None:
+            which = f"execution {known.execution.exec_id} of trade {known.trade_id}"
+            self._found.unchecked.append(
+                f"the commission of {which}: the statement does not tell it in dollars"
+            )
             return
         apart = abs(row.paid - known.commission) >= CENT
         if apart or known.commission_estimated:

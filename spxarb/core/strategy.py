@@ -238,16 +238,18 @@ def allowed(checks: Iterable[Check], *, with_margin: bool) -> bool:
 def _time_window(view: EntryView) -> Check:
     name, day, now = "time_window", view.day, view.now.astimezone(NEW_YORK)
     value, doubt = f"{now:%H:%M:%S}", view.market.calendar_doubt
-    also = f" {sentence(doubt)}" if doubt else ""
+    blackout = view.record.blackout
+    against = [doubt, f"no entry today: {blackout}" if blackout else ""]
+    also = [sentence(why) for why in against if why]
     if day is None:
-        return Check(name, False, value, "closed", f"The exchange is closed on {now:%Y-%m-%d}.{also}")
+        closed = f"The exchange is closed on {now:%Y-%m-%d}."
+        return Check(name, False, value, "closed", " ".join([closed, *also]))
     limit = f"{_clock(day.entry_open)}-{_clock(day.entry_cutoff)}"
     inside = day.in_entry_window(now)
     where = "inside" if inside else "outside"
-    blackout = view.record.blackout
-    also += f" {sentence(f'no entry today: {blackout}')}" if blackout else ""
-    text = f"It is {value} in New York, {where} the entry window {limit}.{also}"
-    return Check(name, inside and not doubt and not blackout, value, limit, text)
+    text = f"It is {value} in New York, {where} the entry window {limit}."
+    said = [*also, text] if inside else [text, *also]  # what speaks against it comes first
+    return Check(name, inside and not also, value, limit, " ".join(said))
 
 
 def _trading_enabled(view: EntryView, limits: Limits) -> Check:

@@ -20,10 +20,19 @@ def skipped(*checks: dict) -> str:
     ("check", "said"),
     [
         (CREDIT, "credit \N{MINUS SIGN}$41.80 < $400.00"),
+        ({"name": "spy_spread", "ok": False, "value": 0.02, "limit": 0.015}, "SPY width $0.02 > $0.015"),
+        (
+            {"name": "spx_spread", "ok": False, "value": -1.0, "limit": 0.5, "message": "Wide: crossed."},
+            "wide: crossed",
+        ),
         ({"name": "spx_spread", "ok": False, "value": 0.8, "limit": 0.5}, "SPX width $0.80 > $0.50"),
         (
             {"name": "tracking_ratio", "ok": False, "value": 9.9321, "limit": [9.95, 10.05]},
             "ratio 9.9321, not 9.95 to 10.05",
+        ),
+        (
+            {"name": "tracking_ratio", "ok": False, "value": 10.05002, "limit": [9.95, 10.05]},
+            "ratio 10.05002, not 9.95 to 10.05",
         ),
         ({"name": "max_trades", "ok": False, "value": 2, "limit": 2}, "2 of 2 spreads entered today"),
         ({"name": "halted", "ok": False, "message": "SPY is halted."}, "SPY is halted"),

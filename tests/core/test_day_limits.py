@@ -106,6 +106,21 @@ def test_every_reason_is_told_and_each_alone_forbids():
         )
 
 
+def test_what_forbids_an_entry_is_said_before_what_does_not():
+    """The first sentence is what screens give as the reason."""
+    assert check("-93", stopped="a breach").message.startswith(
+        "Entries are stopped for today: a breach. The day"
+    )
+    assert check(None, stopped="a breach").message.startswith(
+        "Entries are stopped for today: a breach. The day"
+    )
+    assert check("-1500", stopped="a breach").message.startswith("The day's net result is -$1,500.00, beyond")
+    room = check("-900", "-200", Limits(max_position_loss=dec(5000)), open=(spread("-900", "-1000"),)).message
+    assert room.startswith("At the worst of what is open, $0.00 of the limit remain, and another")
+    room = check("-900", "-200", Limits(max_position_loss=dec(5000)), open=(spread("-900", "-1200"),)).message
+    assert room.startswith("At the worst of what is open, the limit is passed by $200.00, and another")
+
+
 def test_limits_that_are_not_set_stop_nothing():
     unset = Limits(max_losses_per_day=None, max_failed_jobs_per_day=None)
     assert check(limits=unset, losses=99).ok is True

@@ -50,3 +50,20 @@ def test_silence_speaks_against_an_entry_only_where_nothing_failed_and_an_answer
     assert SortedChecks.of([GOOD, SILENT, POOR, LAST]).against == (POOR,)
     assert SortedChecks.of([GOOD, SILENT, LAST]).against == (SILENT,)
     assert SortedChecks.of([GOOD, LAST]).against == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "message", "alone"),
+    [
+        ("11:20:00", "09:35-10:00", "It is 11:20:00 in New York, outside the entry window.", True),
+        ("10:00:00", "09:35-10:00", "It is 10:00:00 in New York, outside the entry window.", True),
+        ("09:35:00", "09:35-10:00", "No entry today: CPI. It is 09:35:00 in New York, inside.", False),
+        ("11:20:00", "09:35-10:00", "It is 11:20:00 in New York, outside. No entry today: CPI.", False),
+        ("11:20:00", "closed", "The exchange is closed on 2026-02-14.", True),
+    ],
+)
+def test_only_the_time_of_day_alone_lets_a_dry_run_say_what_it_would_do_but_for_the_time(
+    value, limit, message, alone
+):
+    check = Check("time_window", False, value, limit, message)
+    assert SortedChecks.of([check]).outside_window is (check if alone else None)

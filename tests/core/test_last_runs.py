@@ -36,6 +36,19 @@ RUN = {"exit_code": 0}
             decided("enter", outcome="skipped", would="skip", checks=[check("time_window", False)]),
             "skipped: outside the entry window (0 of 1 passed)",
         ),
+        *(
+            (decided("enter", outcome="skipped", would="skip", checks=[check(*failed)]), f"skipped: {said} (0 of 1 passed)")
+            for failed, said in (
+                (("time_window", False, "09:40:00", "09:35-10:00"), "no entries on this date"),
+                (("time_window", False, "10:00:00", "09:35-10:00"), "outside the entry window"),
+                (("daily_loss", False, 93.53, 100.0), "the day's limits"),
+                (("daily_loss", False, 100.01, 100.0), "the day's loss limit"),
+                (("trading_enabled", False, True, True), "not all is in order"),
+                (("trading_enabled", False, False, True), "entries are stopped"),
+                (("spx_spread", False, -1.0, 0.5), "SPX crossed"),
+                (("spy_spread", False, 0.06, 0.05), "SPY too wide"),
+            )
+        ),
         (
             decided("enter", outcome="skipped", would="skip", checks=[check("net_credit", None), check("margin", None)]),
             "skipped: net credit not known",

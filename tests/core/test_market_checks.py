@@ -18,11 +18,13 @@ from spxarb.core.market_checks import (
     halted,
     index_price,
     legs_apart,
+    market_data,
     measured_ratio,
     quote_age,
     ratio_drift,
     strikes,
     underlying_drift,
+    width,
 )
 from spxarb.core.model import NEW_YORK, Contract, LegName, Quote, dec
 from spxarb.core.parity import ParityPrice
@@ -461,3 +463,21 @@ def test_the_true_mismatch_lies_within_its_uncertainty(spx_error, spy_error, ste
     risk = risk_of(market, Limits(), None)
     true = strike - (dec("6800.34") + spx_error) / (678 + spy_error) * 678
     assert abs(true - risk.strike_mismatch_points) <= risk.mismatch_uncertainty * Decimal("1.001")
+
+
+def test_a_limit_of_less_than_whole_cents_is_told_as_it_is():
+    check = width("spy_spread", "SPY", VIEW, quote("3.02", "3.04"), dec("0.015"))
+    assert (check.ok, check.message) == (False, "The SPY call is $0.02 wide, more than $0.015.")
+
+
+@pytest.mark.parametrize(
+    ("price", "in_data", "in_strikes"),
+    [
+        (None, "no SPX call without a SPX price", "SPX has no price"),
+        (dec("6800.34"), "no SPX call was found", "SPX has no listed call"),
+    ],
+)
+def test_a_call_that_is_missing_for_want_of_a_price_is_told_as_that(price, in_data, in_strikes):
+    view = replace(VIEW, market=replace(MARKET, spx_call=None, spx_price=price))
+    assert in_data in market_data(view).message[0].lower() + market_data(view).message[1:]
+    assert in_strikes in strikes(view, Limits()).message

@@ -256,6 +256,13 @@ def test_a_commission_is_compared_to_the_cent_and_an_estimate_is_no_disagreement
     assert found.commissions == ({"0001.a.01.01": D(told)} if differs or estimated else {})
 
 
+def test_a_commission_that_the_statement_does_not_tell_is_unchecked_and_named():
+    found = compare(statement(booking(BOUGHT, commission=None), *map(booking, SOLD)), book(*ENTRY))
+    assert found.differences == []
+    (unchecked,) = [text for text in found.unchecked if text.startswith("the commission")]
+    assert "execution 0001.a.01.01 of trade 7: the statement does not tell it" in unchecked
+
+
 # --- settlements ----------------------------------------------------------------------------------------
 
 

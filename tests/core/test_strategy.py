@@ -288,7 +288,7 @@ def test_each_check_says_what_it_found_in_one_sentence():
             "the ratio last measured x SPY is 0.678 away, within 5; "
             "the mismatch of the strikes may be off by 0.30, within 2."
         ),
-        "While this was decided SPX moved 0.14 points and SPY $0, within 3 points.",
+        "While this was decided SPX moved 0.14 points and SPY $0 (0.0 points of SPX), within 3 points.",
         (
             "The nearest SPX strike is 0.34 from the price, within 2.5; "
             "the nearest SPY strike is 0 from the price, within 0.5."
@@ -331,7 +331,7 @@ def test_another_days_timetable_opens_no_window():
 def test_a_doubt_about_the_calendar_closes_the_window_and_is_told():
     found = changed("time_window", calendar_doubt="the broker's hours end at 13:00")
     assert found.ok is False
-    assert found.message.endswith("09:35-10:00. The broker's hours end at 13:00.")
+    assert found.message.startswith("The broker's hours end at 13:00. It is 09:36:00")
 
 
 def test_where_trading_is_stopped_the_reason_is_told():

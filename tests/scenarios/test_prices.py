@@ -153,7 +153,7 @@ def test_each_quote_is_live_has_size_and_is_not_halted_and_what_it_lacks_is_name
 def test_ages_distances_and_credit_have_their_limits(stage):
     done = look(stage, max_quote_age_seconds=0.001, max_legs_apart_seconds=1e-9, max_unexplained_credit=100)
     assert {"quote_age", "credit_plausible"} <= set(failed(done))
-    says(done, "index_price", "call quote is 0 s old")
+    says(done, "index_price", "call quote is 0.")
     done = look(stage, fault("wrong_tick", by=1, when=SPY_OPTIONS))
     assert failed(done) == ["credit_plausible"]
     says(done, "credit_plausible", "first a fault of the data")
