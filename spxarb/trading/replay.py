@@ -118,7 +118,7 @@ async def replay(
     """
     ledger = executor.ledger
     unknown = _unknown_refs(ledger, snapshot)
-    if ledger.looks.restored() is not None:
+    if ledger.looks.restored():
         if day is not None:
             trades = {trade.id: trade for trade in (*ledger.trades.open(), *ledger.trades.of_day(day.day))}
             for trade_id, orders in lost_orders(snapshot, ledger.tag, unknown).items():
