@@ -6,6 +6,7 @@ import os
 import sqlite3
 from contextlib import closing
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,8 @@ from spxarb.config.load import Config
 from spxarb.core.model import NEW_YORK
 from spxarb.ledger.ledger import Ledger
 from spxarb.trading import alerts, missed_runs
+from spxarb.trading.archive import LEDGER, LOG
+from spxarb.trading.backups import make_backup
 from spxarb.trading.context import JobContext
 from spxarb.trading.wire_file import wire_in_folder
 
@@ -103,3 +106,20 @@ def test_an_alert_that_fails_by_a_bug_raises_nothing(monkeypatch):
     told = config.notifications.model_copy(update={"email_enabled": True})
     notice = alerts.human_needed("Look at the broker")
     alerts.send(config.model_copy(update={"notifications": told}), None, ("monitor", 6), [notice])
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("place", ["a pipe", "/dev/full"])
+def test_a_log_that_is_no_file_is_in_no_backup(path, place):
+    log = Path(place)
+    if place == "a pipe":
+        log = path.with_name("pipe")
+        os.mkfifo(log)
+    config = Config()
+    updates = {
+        "logging": config.logging.model_copy(update={"path": log}),
+        "storage": config.storage.model_copy(update={"database": path}),
+    }
+    made = make_backup(config.model_copy(update=updates), NOW)
+    assert LEDGER in made.manifest.files
+    assert LOG not in made.manifest.files
