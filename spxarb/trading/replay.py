@@ -136,7 +136,7 @@ async def replay(
 def _unknown_refs(ledger: Ledger, snapshot: BrokerSnapshot) -> set[str]:
     refs = {execution.order_ref for execution in snapshot.executions}
     refs |= {order.order_ref for order in snapshot.listed_orders}
-    return {ref for ref in refs if ledger.orders.find(ref) is None}
+    return {ref for ref in refs if not ledger.orders.knows(ref)}
 
 
 def _wanted(context: JobContext) -> dict[LegName, int]:
