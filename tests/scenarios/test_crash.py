@@ -61,7 +61,12 @@ def playing(folder: Path) -> Iterator[Stage]:
         yield made
 
 
-@pytest.fixture(scope="module")
+def _scope(fixture_name: str, config: object) -> str:
+    """A gateway's day grows with every kill: where all are tried each part has one of its own."""
+    return "module" if PARTS == 1 else "function"
+
+
+@pytest.fixture(scope=_scope)
 def stage(tmp_path_factory) -> Iterator[Stage]:
     with playing(tmp_path_factory.mktemp("crash")) as made:
         yield made
