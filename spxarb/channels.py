@@ -10,6 +10,7 @@ import socket
 import stat
 from collections import Counter
 from dataclasses import dataclass, field
+from email.utils import formataddr, getaddresses
 from typing import TYPE_CHECKING, Any
 
 from spxarb.config.notifications import SMTP_PORTS
@@ -51,8 +52,14 @@ def channels(config: Config) -> list[Channel]:
     urls = list(_urls(config))
     notify = config.notifications
     if notify.email_address and (notify.smtp_host or not urls):
-        return [_mail(config, notify.email_address), *urls]
+        return [*(_mail(config, address) for address in _addresses(notify.email_address)), *urls]
     return urls
+
+
+def _addresses(text: str) -> list[str]:
+    """Each address by itself: where one is refused, the others are not sent the same again and again."""
+    found = [formataddr(pair) if pair[0] else pair[1] for pair in getaddresses([text])]
+    return list(dict.fromkeys(found)) if all(found) else [text]
 
 
 def _mail(config: Config, address: str) -> Channel:

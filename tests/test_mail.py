@@ -45,12 +45,12 @@ def test_a_mail_arrives_whole_at_every_address():
             send(config, "spxarb enter: a spread was entered", "Credit \N{MINUS SIGN}$41.80.\nSecond line.")
             is None
         )
-    (mail,) = box.mails
-    assert (mail["Subject"], mail["From"]) == ("spxarb enter: a spread was entered", "desk@example.com")
-    assert mail["Date"]
-    assert mail["Message-ID"]
-    assert box.bodies == ["Credit \N{MINUS SIGN}$41.80.\nSecond line.\n"]
-    assert box.recipients == ["me@example.com", "you@example.com"]
+    for mail in box.mails:
+        assert (mail["Subject"], mail["From"]) == ("spxarb enter: a spread was entered", "desk@example.com")
+        assert mail["Date"]
+        assert mail["Message-ID"]
+    assert box.bodies == ["Credit \N{MINUS SIGN}$41.80.\nSecond line.\n"] * 2
+    assert sorted(box.recipients) == ["me@example.com", "you@example.com"]
 
 
 @needs_openssl

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from spxarb.cli.blocks import (
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
 EXPLAINED = 3
 """So many reasons are told in full; with more of them the verdict would leave the screen."""
+BRIEF = 160
+"""A reason that is not longer is told whole."""
+_ADDED = re.compile(r" \(.*\)", re.DOTALL)
 MEASURED: dict[str, Callable[[Any], str]] = {
     "time_window": words,
     "legs_apart": lambda seconds: f"{amount(seconds, 1)} s",
@@ -152,13 +156,18 @@ def _rest(checks: SortedChecks) -> list[Block]:
     for message, together in list(reasons.items())[:EXPLAINED]:
         last = all(check.name in ASKED_LAST for check in together)
         word, style = ("asked", "") if last else ("known", WARN)
-        lines.append(Line(f"Not {word}: {_names(together)}. {message}", style))
+        lines.append(Line(f"Not {word}: {_names(together)}. {_briefly(message)}", style))
     unsaid = [check for together in list(reasons.values())[EXPLAINED:] for check in together]
     if unsaid:
         lines.append(Line(f"Not known either: {_names(unsaid)}.", WARN))
     if checks.passed:
         lines.append(Line(f"Passed: {', '.join(map(_measured, checks.passed))}."))
     return lines if checks.failed else [Line(""), *lines]
+
+
+def _briefly(message: str) -> str:
+    """A long reason without what it adds in brackets; `report --day D --explain` has it whole."""
+    return _ADDED.sub("", message) if len(message) > BRIEF else message
 
 
 def _names(checks: Iterable[Check]) -> str:

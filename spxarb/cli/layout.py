@@ -132,14 +132,13 @@ def _broken(words: Sequence[str], width: int) -> list[str]:
 
 
 def _folded(word: str, width: int) -> list[str]:
-    """The word; one that no line can hold, in parts."""
-    if columns_of(word) <= width:
-        return [word]
-    parts = [""]
-    for letter in word:
-        if columns_of(parts[-1] + letter) > width:
-            parts.append("")
-        parts[-1] += letter
+    """The word; one that no line can hold, in parts: a path after a slash, where there is one."""
+    parts = [word]
+    while columns_of(parts[-1]) > width:
+        last = parts.pop()
+        room = next(place for place in range(len(last), -1, -1) if columns_of(last[:place]) <= width)
+        room = last.rfind("/", 1, room) + 1 or room or 1
+        parts += [last[:room], last[room:]]
     return parts
 
 

@@ -1,15 +1,16 @@
 """Lines of styled cells for a screen of a given width: columns, panels side by side, text that flows.
 
-Nothing is ever cut: what does not fit goes to the next line, between words or between items.
+Nothing is ever cut: what does not fit goes to the next line, between words or between items. Only a word
+that is longer than a whole line, such as a path, is broken.
 """
 
 from __future__ import annotations
 
-import textwrap
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from spxarb.cli.blocks import HEAD
+from spxarb.cli.layout import columns_of, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,7 +32,7 @@ def style_of(cell: Cell) -> str:
 
 
 def width_of(parts: Sequence[Cell]) -> int:
-    return sum(len(text_of(cell)) for cell in parts)
+    return sum(columns_of(text_of(cell)) for cell in parts)
 
 
 def padded(parts: Parts, width: int) -> Parts:
@@ -39,28 +40,31 @@ def padded(parts: Parts, width: int) -> Parts:
 
 
 def prose(text: str, width: int, style: str = "", *, indent: str = "") -> list[Parts]:
-    """A text, wrapped between words; a word longer than a line, such as a path, has one of its own."""
-    made = textwrap.wrap(
-        " ".join(text.split()),
-        width,
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return [[(line, style)] for line in made]
+    """A text, wrapped between words."""
+    made = wrapped(" ".join(text.split()), width - len(indent))
+    return [[(indent + line, style)] for line in made]
 
 
 def flow(items: Iterable[Cell | Parts], width: int, indent: int = 0) -> list[Parts]:
-    """Items two blanks apart, on as many lines as they need; all lines but the first are indented."""
+    """Items two blanks apart, on as many lines as they need; all lines but the first are indented.
+
+    A cell that no line can hold is wrapped.
+    """
     lines: list[Parts] = []
     for item in items:
-        parts: Parts = item if isinstance(item, list) else [item]
-        if lines and width_of(lines[-1]) + GAP + width_of(parts) <= width:
-            lines[-1] += [" " * GAP, *parts]
-        else:
-            lines.append([" " * indent, *parts] if lines else [*parts])
+        for parts in _whole(item, width - indent):
+            if lines and width_of(lines[-1]) + GAP + width_of(parts) <= width:
+                lines[-1] += [" " * GAP, *parts]
+            else:
+                lines.append([" " * indent, *parts] if lines else [*parts])
     return lines
+
+
+def _whole(item: Cell | Parts, width: int) -> list[Parts]:
+    """The item as it is, or the lines that it takes."""
+    if isinstance(item, list):
+        return [item]
+    return [[(line, style_of(item))] for line in wrapped(text_of(item), width)]
 
 
 def title(text: str) -> Parts:

@@ -21,6 +21,7 @@ from spxarb.cli.blocks import (
     money,
     words,
 )
+from spxarb.core.events import count
 from spxarb.core.results.positions import Action
 from spxarb.core.sentences import lower_first
 
@@ -45,7 +46,7 @@ _WORDS = {
 
 
 def _action(action: Action) -> Cell:
-    return action, BAD if action is Action.FAILED else ""
+    return action.replace("_", " "), BAD if action is Action.FAILED else ""
 
 
 _MANAGED: Columns[ManagedPosition] = (
@@ -70,14 +71,15 @@ def monitor(result: MonitorResult) -> list[Block]:
     else:
         headline = _done(result.positions)
     same = [Line("Ledger and broker: no differences.", GOOD)] if asked and not found else []
-    return [headline, *same, *_table(result.positions), *differences(result.reconciliation)]
+    wrong = [Line(f"Ledger and broker: {count(found, 'difference')}, see below.", BAD)] if found else []
+    return [*wrong, headline, *same, *_table(result.positions), *differences(result.reconciliation)]
 
 
 def close_all(result: CloseAllResult) -> list[Block]:
     done = [_done(result.positions)] if result.positions else []
+    verdict = [_flatness(result), *done]
     return [
-        _flatness(result),
-        *done,
+        *(reversed(verdict) if _doubtful(result) else verdict),
         *_table(result.positions),
         *differences(result.reconciliation),
     ]
@@ -116,7 +118,15 @@ def _trade(position: ManagedPosition) -> str:
     return f"trade {position.trade_id}{f' ({said})' if said else ''}"
 
 
+def _doubtful(result: CloseAllResult) -> bool:
+    """Whether the account shows none of our calls, and the ledger does not bear that out."""
+    failed = any(position.action is Action.FAILED for position in result.positions)
+    return bool(result.flat) and (failed or bool(result.reconciliation))
+
+
 def _flatness(result: CloseAllResult) -> Line:
+    if _doubtful(result):
+        return Line("The account shows no call of spxarb, and the ledger does not bear that out.", BAD)
     if result.flat:
         seen = "Flat, seen at the broker." if result.asked_broker else "Nothing is open."
         return Line(seen, GOOD)
@@ -173,5 +183,5 @@ def preview(found: ClosingPreview) -> list[Block]:
         ]
     elif not found.doubt:
         blocks.append(Line("No spread is open by this ledger; the broker is asked all the same."))
-    way = f" Spreads are left {found.way}." if found.way else ""
-    return [*blocks, Line(f"\nEntries are stopped until `spxarb start`.{way}")]
+    way = f" and leaves {found.way}" if found.way else ""
+    return [*blocks, Line(f"\nIt stops entries until `spxarb start`{way}.")]

@@ -125,13 +125,19 @@ def _managed(decision: StoredDecision) -> str:
 
 
 def _position(position: Mapping[str, Any]) -> str:
-    """A spread, what was done with it and why, and its P&L when that was decided."""
+    """A spread, what was done with it and why, and its P&L: the result, or when that was decided."""
     did = {"would_close": "would close", "failed": "could not close"}
     action = str(position.get("action"))
     why = position.get("exit_reason")
     reason = f" ({why})" if why else ""
     text = f"{did.get(action, action)} trade {position.get('trade_id')}{reason}"
-    return f"{text}, P&L {dollars(position.get('current_pnl'))}"
+    return f"{text}, P&L {dollars(result_of(position))}"
+
+
+def result_of(position: Mapping[str, Any]) -> object:
+    """By its fills where it was closed, else as it was marked."""
+    final = position.get("final_pnl")
+    return position.get("current_pnl") if final is None else final
 
 
 def _settle(decision: StoredDecision) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from spxarb.core.decisions import ASKED_LAST, StoredDecision, outcome_of
+from spxarb.core.brief import stopping_checks
+from spxarb.core.decisions import StoredDecision, outcome_of
 
 if TYPE_CHECKING:
     from spxarb.core.events import Row
@@ -74,16 +75,14 @@ def _entered(decision: StoredDecision, row: Row) -> str:
         return "begun and undone"
     if decision.would == "enter":
         return "would enter"
-    failed = [check for check in decision.checks if isinstance(check, dict) and _fails(check)]
-    if not failed:
+    checks = [check for check in decision.checks if isinstance(check, dict)]
+    stopping = stopping_checks(checks)
+    if not stopping:
         return outcome_of(row)
-    passed = sum(1 for check in decision.checks if isinstance(check, dict) and check.get("ok"))
-    return f"skipped: {_check(failed[0])} ({passed} of {len(decision.checks)} passed)"
-
-
-def _fails(check: dict[str, Any]) -> bool:
-    ok = check.get("ok")
-    return ok is False or (ok is None and check.get("name") not in ASKED_LAST)
+    made = [check for check in checks if check.get("ok") is not None]
+    passed = sum(check["ok"] is True for check in made)
+    said = f"skipped: {_check(stopping[0])}"
+    return f"{said} ({passed} of {len(made)} passed)" if made else said
 
 
 def _check(check: dict[str, Any]) -> str:

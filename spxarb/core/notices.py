@@ -7,9 +7,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from spxarb.core.brief import brief_of, dollars, stopping_checks
+from spxarb.core.brief import brief_of, dollars, result_of, stopping_checks
 from spxarb.core.plain import plain
-from spxarb.core.sentences import sentence, trouble_of, upper_first
+from spxarb.core.sentences import sentence, sentences_of, trouble_of, upper_first
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,12 +56,22 @@ JOBS = frozenset({"enter", "monitor", "settle", "close-all", "hand-over"})
 
 @dataclass(frozen=True)
 class Notice:
-    """One thing to tell; `key` is the same for the same trouble, which is told once in `silence`."""
+    """One thing to tell; `key` is the same for the same, which is told once in `silence`."""
 
     kind: NoticeKind
     text: str
     key: str
     silence: timedelta = HOUR
+
+    @property
+    def troubles(self) -> frozenset[str]:
+        """What of it may have been told already, each by itself.
+
+        A text has a sentence for each trouble: where one of them ends, the rest is no new one.
+        """
+        if self.kind is NoticeKind.HUMAN:
+            return frozenset(map(trouble_of, sentences_of(self.text)))
+        return frozenset({self.key})
 
 
 def human_needed(text: str, *, daily: bool = False) -> Notice:
@@ -73,8 +83,9 @@ def missed_run(text: str) -> Notice:
     return Notice(NoticeKind.MISSED, text, text, EVER)
 
 
-def failure(command: str, text: str) -> Notice:
-    return Notice(NoticeKind.ERROR, text, f"{command}: {trouble_of(text)}")
+def failure(text: str) -> Notice:
+    """Of a job that failed; that another job fails by the same is the same trouble."""
+    return Notice(NoticeKind.ERROR, text, f"failed: {trouble_of(text)}")
 
 
 def notices_of(result: Result) -> list[Notice]:
@@ -82,7 +93,7 @@ def notices_of(result: Result) -> list[Notice]:
     fields = plain(result.own())
     found = _OF[result.command](result, fields) if result.command in _OF else []
     if result.command in JOBS and int(result.exit_code) in FAILED:
-        found.append(failure(result.command, result.error or f"Exit code {result.exit_code}."))
+        found.append(failure(result.error or f"Exit code {result.exit_code}."))
     return found
 
 
@@ -126,7 +137,7 @@ def _managed(_: Result, fields: Mapping[str, Any]) -> list[Notice]:
             trade, why = position.get("trade_id"), position.get("exit_reason")
             residual = ", ".join(map(str, position.get("residual") or []))
             rest = f"; {residual} left to cash settlement" if residual else ""
-            text = f"Exited trade {trade} ({why}), P&L {dollars(position.get('current_pnl'))}{rest}."
+            text = f"Exited trade {trade} ({why}), P&L {dollars(result_of(position))}{rest}."
             found.append(Notice(NoticeKind.EXIT, text, f"exit {trade}", EVER))
     return found
 

@@ -6,6 +6,8 @@ import re
 from decimal import Decimal
 
 _NUMBER = re.compile(r"(trade |\d{4}-\d\d-\d\d)?[\d.,:]*\d", re.IGNORECASE)
+_LIST = re.compile(r"#(?:, #)+")
+_END = re.compile(r"(?<=[.?!])\s+(?=\S)")
 
 
 def sentence(text: str) -> str:
@@ -37,7 +39,12 @@ def trouble_of(sentence: str) -> str:
 
     The number of a trade does.
     """
-    return _NUMBER.sub(lambda found: found[0] if found[1] else "#", sentence)
+    return _LIST.sub("#", _NUMBER.sub(lambda found: found[0] if found[1] else "#", sentence))
+
+
+def sentences_of(text: str) -> list[str]:
+    """The sentences of a text, in order."""
+    return [part for part in _END.split(text) if part]
 
 
 def usd(value: Decimal) -> str:

@@ -11,7 +11,7 @@ import logging
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from spxarb import notify
 from spxarb.channels import channels
@@ -20,6 +20,7 @@ from spxarb.core.masking import masked_accounts
 from spxarb.core.model import NEW_YORK
 from spxarb.core.notices import (
     EVER,
+    HUMAN_NEEDED,
     NoticeKind,
     failure,
     human_needed,
@@ -49,38 +50,47 @@ RETRYING = frozenset({"enter", "monitor", "settle"})
 """Jobs that send what waits, also with nothing of their own to tell. Who is at the terminal does not wait."""
 REFUSED_TELLS = frozenset({"enter", "monitor", "settle"})
 """Jobs of timers: that one could not even begin is told, for nobody looks at its stderr."""
+STILL_NEEDED = "Exit code 6: a human is still needed, see `spxarb log`."
 _ORDER = tuple(kind.value for kind in NoticeKind)
 
 
-def after(
-    config: Config,
-    ledger: Ledger,
-    result: Result,
-    run: tuple[int, datetime],
-    alarms: Sequence[str],
-    *,
-    daily: Iterable[str] = (),
-    missed: Iterable[str] = (),
-) -> None:
+class Ended(Protocol):
+    """Of a command that has ended, what `JobContext` has: where it stands, and what it met."""
+
+    config: Config
+    ledger: Ledger
+    run_id: int
+    dry_run: bool
+    daily: list[str]
+    missed: list[str]
+
+    def now(self) -> datetime: ...
+
+
+def after(context: Ended, result: Result, alarms: Sequence[str]) -> None:
     """Tell a human of what a command did, and what failed.
 
-    `alarms`: what needs a human, first what the command ended with, empty for nothing; `daily`: what is told
-    once a day; `missed`: jobs that never ran.
+    `alarms`: what needs a human, first what the command ended with, empty for nothing. A dry run tells what
+    needs a human, and nothing else.
     """
     sentences = [text for text in dict.fromkeys(alarms) if text]
-    notices = [*map(human_needed, sentences), *(human_needed(text, daily=True) for text in daily)]
+    notices = [*map(human_needed, sentences), *(human_needed(text, daily=True) for text in context.daily)]
     with suppress(Exception):  # what went well must not hide what did not
-        own = notices_of(result)
-        notices += [notice for notice in own if not (alarms[0] and notice.kind is NoticeKind.ERROR)]
-    notices += map(missed_run, missed)
-    send(config, ledger, (result.command, int(result.exit_code)), notices, run=run)
+        own = [] if context.dry_run else notices_of(result)
+        told = alarms[0] and context.config.notifications.human_needed
+        notices += [notice for notice in own if not (told and notice.kind is NoticeKind.ERROR)]
+    notices += map(missed_run, context.missed)
+    notices.sort(key=lambda notice: _ORDER.index(notice.kind))  # trouble first
+    command = f"{result.command} --dry-run" if context.dry_run else result.command
+    run = context.run_id, context.now()
+    send(context.config, context.ledger, (command, int(result.exit_code)), notices, run=run)
 
 
 def refused(command: str, config: Config, error: SpxarbError) -> None:
     """Tell of a job of a timer that could not begin; the ledger remembers it, if it can. Never raises."""
     if command not in REFUSED_TELLS or not config.notifications.email_enabled:
         return
-    called, notices = (command, int(error.exit_code)), [failure(command, str(error))]
+    called, notices = (command, int(error.exit_code)), [failure(str(error))]
     with ExitStack() as stack:
         ledger = None
         with suppress(Exception):
@@ -130,7 +140,8 @@ def _send(
     new = {
         notice.key: notice
         for notice in notices
-        if getattr(notifications, notice.kind.value) and _is_new(told.get(notice.key), now, notice.silence)
+        if getattr(notifications, notice.kind.value)
+        and any(_is_new(told.get(trouble), now, notice.silence) for trouble in notice.troubles)
     }
     waiting = _waiting(ledger, now)
     late = [row for row in waiting if row.key not in new]
@@ -167,8 +178,18 @@ class _Message:
 
     @property
     def text(self) -> str:
-        """What is new, without a full account number: mail is read by others too."""
-        return masked_accounts("\n".join(notice.text for notice in self.new), self.account)
+        """What is new, without a full account number: mail is read by others too.
+
+        Good news of a run that ended with trouble which was told within the hour does not stand there alone.
+        """
+        kinds = {notice.kind for notice in self.new}
+        quiet = kinds and NoticeKind.HUMAN not in kinds and self.called[1] == HUMAN_NEEDED
+        lines = [STILL_NEEDED] * bool(quiet) + [notice.text for notice in self.new]
+        return masked_accounts("\n".join(lines), self.account)
+
+    @property
+    def troubles(self) -> set[str]:
+        return {trouble for notice in self.new for trouble in notice.troubles}
 
     def owed_by(self, row: Waiting) -> set[str]:
         """The ways that have yet to tell it: those that failed, or any where none of them is left."""
@@ -205,9 +226,12 @@ def _remember(
             ledger.runs.add_alert(
                 *run, message.title, message.whole, names, why and f"the alert was not sent: {why}"
             )
-    kept = {notice.key for notice in message.new}
+    kept: set[str] = set()  # what neither went out nor waits is told again by the next run
     with suppress(Exception):
-        kept = _keep_what_failed(ledger, message, failures, now, waiting)
+        if len(failures) < max(len(ways), 1):
+            kept = message.troubles
+        _keep_what_failed(ledger, message, failures, now, waiting)
+        kept = message.troubles
     if len(failures) < max(len(ways), 1):
         with suppress(Exception):
             text = " ".join(message.whole.split()).casefold()
@@ -225,8 +249,8 @@ def _keep_what_failed(
     failures: Mapping[str, str],
     now: datetime,
     waiting: Sequence[Waiting],
-) -> set[str]:
-    """Bring the outbox up to date; the keys of what is told by now, or waits."""
+) -> None:
+    """Bring the outbox up to date."""
     why = "; ".join(dict.fromkeys(failures.values()))
     fresh = {notice.key: notice for notice in message.new}
     for row in waiting:
@@ -240,7 +264,6 @@ def _keep_what_failed(
     if failures:
         for notice in message.new:
             ledger.outbox.put(notice.key, notice.kind.value, notice.text, now, list(failures), why, _ORDER)
-    return set(fresh)
 
 
 def _waiting(ledger: Ledger | None, now: datetime) -> list[Waiting]:

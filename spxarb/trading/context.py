@@ -89,7 +89,8 @@ class JobContext:
     `problem`: why the configuration is invalid, empty when it is not. `clock`: the connection's, once there
     is one; `heard`: what the broker said over it. `alerts`: what will be sent when the command ends.
     `open_at_start`: trades that were open then. `failures`: what failed beside an exit and did not stop it
-    (`beside`). `elsewhere`: other ledgers with open trades. `sent`: something that changes something went to
+    (`beside`). `elsewhere`: other ledgers with open trades. `missed`: jobs that never ran. `daily`: what is
+    told once a day. `sent`: something that changes something went to
     the broker. `stopping`: why an entry must be undone now.
     """
 
@@ -106,7 +107,8 @@ class JobContext:
     failures: list[SpxarbError] = field(default_factory=list)
     elsewhere: list[OtherLedger] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
-    _daily: list[str] = field(default_factory=list)
+    daily: list[str] = field(default_factory=list)
+    dry_run: bool = False
     sent: bool = False
     stopping: str = ""
     _signals: int = 0
@@ -358,10 +360,8 @@ class JobContext:
         sentences, now = [], max(at, datetime.now(NEW_YORK))
         for other in self.elsewhere:
             if other.unreadable:
-                what, mend = (
-                    f"The other ledger {other.path} cannot be read ({other.unreadable})",
-                    "Look at it",
-                )
+                what = f"The other ledger {other.path} cannot be read ({other.unreadable})"
+                mend = "Look at it"
             else:
                 ids = ", ".join(map(str, other.trades))
                 what = f"The ledger {other.path} of mode {other.mode} has open trades ({ids})"
@@ -370,7 +370,7 @@ class JobContext:
             error = HumanNeededError if due else SpxarbError
             risk = "An exit is due there, and this command does not look after it" if due else ""
             told = error(what, risk=risk, mend=mend)
-            self._daily.append(str(told))
+            self.daily.append(str(told))
             if due:
                 found.append(told)
             else:
@@ -390,13 +390,12 @@ class JobContext:
             result.exit_code in {Exit.BUG, Exit.REFUSED} and self.command in EXITS and self.open_at_start
         )
         rest = result.error or ""
-        for text in self._daily:
-            rest = rest.replace(text, "").strip()
+        for text in self.daily:
+            rest = " ".join(rest.replace(text, "").split())
         if self.config.notifications.email_enabled:
             from spxarb.trading import alerts  # noqa: PLC0415 -- only an alert needs it
 
-            run, alarms = (self.run_id, self.now()), [rest if alarming else "", *self.alerts]
-            alerts.after(self.config, self.ledger, result, run, alarms, daily=self._daily, missed=self.missed)
+            alerts.after(self, result, [rest if alarming else "", *self.alerts])
         return result
 
     def _open_matters(self, told: Iterable[str], at: datetime, *, keep: bool) -> list[HumanNeededError]:
@@ -409,7 +408,7 @@ class JobContext:
         told = list(told)
         warnings = matters.warnings_not_told(self.ledger, told)
         # A warning of the broker is told as it comes, and once a day while nobody has acknowledged it.
-        self._daily += map(str, warnings)
+        self.daily += map(str, warnings)
         return [*warnings, *matters.not_told(self.ledger, told)]
 
     def _warnings(self, at: datetime, *, keep: bool) -> list[HumanNeededError]:

@@ -50,7 +50,8 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
     try:
         config, problem = configuration(command, config_file)
     except ConfigError as error:
-        _tell_refusal(command, config_file, error)
+        if not _is_dry(arguments):
+            _tell_refusal(command, config_file, error)
         raise
     os.umask(0o077)
     logs.setup(config, makes_file=command not in READERS)
@@ -60,7 +61,7 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
         with ExitStack() as stack:
             try:
                 ledger = stack.enter_context(_ledger(config, read_only=command in READERS))
-                context = JobContext(command, config, ledger, 0, problem)
+                context = JobContext(command, config, ledger, 0, problem, dry_run=_is_dry(arguments))
                 for sentence in ledger.orphans:
                     log.warning("%s", sentence)
                 if command not in READERS:
@@ -70,7 +71,7 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
                 with context.beside():
                     context.elsewhere = _elsewhere(config, ledger)
             except Exception as error:
-                alarm = _alarm(command, config, error)
+                alarm = _alarm(command, config, error, dry_run=_is_dry(arguments))
                 run_lines.refused(command, alarm or as_failure(error))
                 if alarm is None:
                     raise
@@ -106,7 +107,11 @@ def _ledger(config: Config, *, read_only: bool = False) -> Ledger:
     return Ledger.open(config.database_path(), mode=config.trading.mode, read_only=read_only)
 
 
-def _alarm(command: str, config: Config, error: Exception) -> SpxarbError | None:
+def _is_dry(arguments: Sequence[str]) -> bool:
+    return "--dry-run" in arguments
+
+
+def _alarm(command: str, config: Config, error: Exception, *, dry_run: bool) -> SpxarbError | None:
     """What needs a human when a command cannot write its ledger; None where no exit is due.
 
     Nothing may be sent whose intent cannot be stored, so all that is left is to look and to tell a human. The
@@ -133,7 +138,7 @@ def _alarm(command: str, config: Config, error: Exception) -> SpxarbError | None
     failure = alarm or as_failure(error)
     if alarm is not None or (command in EXITS and not readable):
         alerts.send(config, None, (command, int(failure.exit_code)), [human_needed(str(failure))])
-    else:
+    elif not dry_run:
         alerts.refused(command, config, failure)
     return alarm
 

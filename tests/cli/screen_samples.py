@@ -221,6 +221,9 @@ SAMPLES: dict[str, Result] = {
         "monitor", notes=("Nothing is open in the ledger /var/lib/spxarb/paper/trading.db.",)
     ),
     "close-all": made("close-all", positions=POSITIONS, flat=False, asked_broker=True),
+    "close-all, not borne out": made(
+        "close-all", positions=POSITIONS, flat=True, asked_broker=True, reconciliation=(DIFFERENCE,)
+    ),
     "close-all, dry": made("close-all", positions=WOULD, flat=False, asked_broker=True),
     "settle": made("settle", trades=TRADES, settlements=SETTLEMENTS, summary=SUMMARY),
     "start": made("start", is_trading=True, reason="the margin was raised after Monday's call"),

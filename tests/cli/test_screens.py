@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from screen_samples import SAMPLES, TALL
 
-from spxarb.cli.blocks import DASH, Beside, Facts, Fitted, Grid, Hanging, Line, Pairs
+from spxarb.cli.blocks import BAD, DASH, Beside, Facts, Fitted, Grid, Hanging, Line, Pairs
 from spxarb.cli.layout import LONG, columns_of, lines, text_of, wrapped
 from spxarb.cli.screens import screen
 from spxarb.core.result import RESULT_TYPES
@@ -119,6 +119,17 @@ def test_a_table_that_is_too_wide_keeps_its_first_columns_and_tells_the_others_b
         "1   $1,234.56",
         "  why TIME",
     ]
+
+
+def test_what_the_ledger_does_not_bear_out_is_no_good_news():
+    """An account that shows nothing beside a ledger that knows of something is the worst of answers."""
+    first, second, *rest = lines(screen(SAMPLES["close-all, not borne out"]), 100)[1:]
+    assert text_of(first).startswith("NOT closed: trade ")
+    assert text_of(second) == "The account shows no call of spxarb, and the ledger does not bear that out."
+    assert first[0][1] == second[0][1] == BAD
+    assert "Flat" not in "".join(map(text_of, rest))
+    first = lines(screen(SAMPLES["monitor, exits"]), 100)[1]
+    assert (text_of(first), first[0][1]) == ("Ledger and broker: 2 differences, see below.", BAD)
 
 
 def test_every_command_has_its_samples():

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from spxarb.cli import view
+from spxarb.cli.layout import columns_of
 from spxarb.cli.screens import screen
 from spxarb.cli.status_screens import Frame, live
 from spxarb.core.distances import ExitDistances
@@ -297,3 +298,45 @@ def test_a_live_screen_is_never_higher_than_its_window_and_hides_no_trouble(widt
     tall = live(result, Frame(width, height), chart)
     assert len(tall) <= height
     assert (["x"] in tall) is (height == 50)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_long_path_is_broken_after_a_slash_and_a_long_reason_between_words(width):
+    """No line is wider than the terminal counts it: a wide letter takes two of its columns."""
+    ledger = "/srv" + "/a-folder-of-some-length" * 6 + "/trading.db"
+    reason = "the Federal Open Market Committee speaks; " * 5 + "休暇" * 60
+    result = full(
+        paths=PathsResult(ledger, True, None), trading=TradingResult("STOPPED", reason, "spxarb stop")
+    )
+    lines = drawn(result, width)
+    assert max(map(columns_of, lines)) <= width
+    start = next(place for place, line in enumerate(lines) if line.startswith("ledger"))
+    first, second = lines[start : start + 2]
+    assert first.endswith("/")
+    assert second.strip().startswith("a-folder-of-some-length")
+    text = "".join("".join(lines).split())
+    assert ledger in text
+    assert "".join(reason.split()) in text
+
+
+def test_two_spreads_and_a_prompt_fit_a_small_terminal_without_a_connection_too():
+    """The marks' age and a fail-safe that was sent are told, and no greek gets a line of its own."""
+    sent = FailsafeResult(None, None, 10, at("15:50"), "ref")
+    small = position(
+        1, greeks=PositionGreeks(GREEKS.source, -0.499, 0.002, -2.4, 0.41), strike_mismatch_points=1.05
+    )
+    result = full(
+        status=SystemResult(True, None, 2, 2),
+        positions=(small, replace(small, trade_id=2)),
+        exits=(replace(exits(1), failsafe=sent), replace(exits(2), failsafe=sent)),
+    )
+    lines = drawn(result, 80)
+    assert sum("fail-safe sent 10 from 15:50" in line and "Δ" in line for line in lines) == 2
+    assert len(lines) <= 23, "\n".join(lines)
+
+
+def test_a_difference_that_is_a_matter_already_is_told_once():
+    told = "the account does not hold 10 short SPY calls of trade 12, and no execution says why"
+    text = " ".join(" ".join(drawn(full(matters=(matter(7, told, 12),), reconciliation=(told,)), 80)).split())
+    assert text.count("no execution says why") == 1
+    assert "spxarb ack 7." in text

@@ -31,18 +31,18 @@ RUN = {"exit_code": 0}
     ("decision", "words"),
     [
         (None, "nothing to do"),
-        (decided("enter", outcome="skipped", would="skip", checks=THIN), "skipped: credit -$41.80 < $400.00 (1 of 3 passed)"),
+        (decided("enter", outcome="skipped", would="skip", checks=THIN), "skipped: credit -$41.80 < $400.00 (1 of 2 passed)"),
         (
             decided("enter", outcome="skipped", would="skip", checks=[check("time_window", False)]),
             "skipped: outside the entry window (0 of 1 passed)",
         ),
         (
             decided("enter", outcome="skipped", would="skip", checks=[check("net_credit", None), check("margin", None)]),
-            "skipped: net credit not known (0 of 2 passed)",
+            "skipped: net credit not known",
         ),
         (
             decided("enter", dry_run=1, outcome="dry_run", would="skip", checks=THIN),
-            "dry run: skipped: credit -$41.80 < $400.00 (1 of 3 passed)",
+            "dry run: skipped: credit -$41.80 < $400.00 (1 of 2 passed)",
         ),
         (decided("enter", dry_run=1, outcome="dry_run", would="enter"), "dry run: would enter"),
         (

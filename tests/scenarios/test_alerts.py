@@ -14,6 +14,8 @@ from harness import fault
 from mail_server import mail_server
 from sink import listening_sink, variables
 
+from spxarb.core.brief import dollars
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -230,3 +232,46 @@ def test_no_secret_is_in_a_ledger_a_log_or_an_argument(stage, tmp_path):
     for path in stage.folder.glob("trading.*"):
         data = path.read_bytes()
         assert [word for word in (b"sesame", b"swordfish", b"tokentoken") if word in data] == [], path
+
+
+def test_the_same_trouble_of_other_commands_is_told_once_and_a_dry_run_tells_none(tmp_path):
+    with listening_sink() as sink:
+        stage = lonely(tmp_path, 1)
+        env = variables(sink.server_address[1])
+        assert stage.run("enter", "--dry-run", env=env).code == 4
+        assert sink.alerts == []
+        assert stage.sql("SELECT * FROM meta WHERE key = 'alerts'") == stage.sql("SELECT * FROM alerts") == []
+        assert [stage.run(verb, env=env).code for verb in ("monitor", "settle")] == [4, 4]
+    (alert,) = sink.alerts
+    assert alert.startswith("Nothing listens at 127.0.0.1:1.")
+
+
+def test_where_one_of_two_troubles_is_dealt_with_the_other_is_not_told_again(stage):
+    enter(stage)
+    leg = {row["leg"]: row["con_id"] for row in stage.sql("SELECT leg, con_id FROM orders")}
+    by_hand = [("SPY", "BUY", 3), ("SPX", "SELL", 1)]
+    stage.sim.control.script(
+        [fault("foreign_position", side=side, quantity=n, con_id=leg[name]) for name, side, n in by_hand]
+    )
+    with listening_sink() as sink:
+        assert stage.run("monitor", env=sink.variables).code == 6
+        first, *_ = stage.sql("SELECT id FROM matters WHERE acknowledged_at IS NULL ORDER BY id")
+        assert stage.run("ack", str(first["id"]), env=sink.variables).code == 0
+        assert stage.run("monitor", env=sink.variables).code == 6
+    assert len(sink.alerts) == 1
+
+
+def test_an_exit_is_told_with_its_result_by_its_fills_and_trouble_comes_first(stage):
+    gone = fault("no_quotes", when={"symbol": "SPX", "request": "market_data"}, lasts="always")
+    with listening_sink() as sink:
+        enter(stage)
+        stage.at("15:45")
+        stage.sim.control.script([gone])
+        done = stage.run("monitor", env=sink.variables)
+    (row,) = stage.sql("SELECT final_pnl FROM trades")
+    (position,) = done["positions"]
+    assert (position["current_pnl"], position["final_pnl"]) == (None, row["final_pnl"])
+    (alert,) = sink.alerts
+    trouble, told = alert.splitlines()
+    assert (trouble, told) == (done["error"], f"Exited trade 1 (TIME), P&L {dollars(row['final_pnl'])}.")
+    assert told[:-1].partition("P&L ")[2] in stage.run("log", as_json=False).out

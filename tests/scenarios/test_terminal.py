@@ -31,6 +31,9 @@ def two(tmp_path_factory) -> Iterator[Stage]:
         stage.at("09:40")
         assert stage.run("monitor").code == 0
         stage.at("09:44")
+        assert (
+            stage.run("monitor", "--dry-run").code == 0
+        )  # the time is the gateway's: whoever asks it knows it
         yield stage
 
 
@@ -107,7 +110,7 @@ def test_close_all_lists_what_it_would_close_and_how_and_takes_anything_but_the_
         "account SIM0000001",
         str(two.database.name),
         "09:40, 4 min ago",
-        "Entries are stopped until `spxarb start`. Spreads are left by limit orders first, by market orders last.",
+        "It stops entries until `spxarb start` and leaves by limit orders first, by market orders last.",
     ):
         assert part in " ".join(told.split()), told
     rows = [line.split() for line in told.splitlines() if re.match(r" +[12] ", line)]
@@ -115,6 +118,7 @@ def test_close_all_lists_what_it_would_close_and_how_and_takes_anything_but_the_
     assert [(int(row[0]), row[1]) for row in rows] == [
         (mark["trade_id"], f"{'-' if mark['pnl'] < 0 else '+'}${abs(mark['pnl']):,.2f}") for mark in marks
     ]
+    assert "Entries are stopped" not in told, "not before it was answered"
     assert (dump(two), two.sim.control.book()) == (before, book)
 
 

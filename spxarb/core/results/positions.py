@@ -57,6 +57,8 @@ class ManagedPosition(PositionResult):
     """Legs left to cash settlement; usually empty."""
     prices: tuple[PriceState, ...] = ()
     """What its P&L and its limits rest on."""
+    final_pnl: Decimal | None = None
+    """Dollars by its fills, commissions included; null while it is open. `current_pnl` is of before."""
 
     @classmethod
     def managed(
@@ -71,7 +73,7 @@ class ManagedPosition(PositionResult):
         """The trade as it is afterwards; `pnl` was measured before."""
         reason = reason or trade.exit_reason
         left = tuple(residual) or trade.residual
-        return cls(*_position(trade, pnl), reason, action, left, tuple(prices))
+        return cls(*_position(trade, pnl), reason, action, left, tuple(prices), trade.final_pnl)
 
 
 def _position(
