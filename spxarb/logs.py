@@ -70,12 +70,12 @@ def setup(config: Config, *, makes_file: bool = True) -> str | None:
         if not journal:
             handler.addFilter(_not_for_the_file_alone)
     path = config.log_path()
-    if config.logging.file and (makes_file or path.is_file()):
-        try:
+    try:
+        if config.logging.file and (makes_file or path.is_file()):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             _add(_File(path), _lines(config, clean))
-        except OSError as error:
-            problem = f"No log file: {path}: {error.strerror or error}"
+    except (OSError, ValueError, RuntimeError) as error:  # a text that is no path; no thread to be had
+        problem = f"No log file: {path}: {getattr(error, 'strerror', None) or error}"
     root = logging.getLogger()
     root.addHandler(_NOWHERE)  # added twice, it is there once
     root.setLevel(config.logging.level)
@@ -188,7 +188,7 @@ class _File:
     def write(self, text: str) -> None:
         if self._moved():
             self._reopen()
-        if os.fstat(self._handle).st_size + len(text) > FILE_BYTES:
+        elif os.fstat(self._handle).st_size + len(text) > FILE_BYTES:
             self._rotate()
         _write_all(self._handle, text)
 
@@ -208,13 +208,17 @@ class _File:
             self._handle = new
 
     def _rotate(self) -> None:
-        """`trading.log` becomes `trading.log.1`, and so on; the oldest is dropped."""
-        for number in range(FILE_COPIES - 1, 0, -1):
-            with suppress(FileNotFoundError):
-                self._copy(number).replace(self._copy(number + 1))
-        self._path.replace(self._copy(1))
-        os.close(self._handle)
-        self._handle = self._open()
+        """`trading.log` becomes `trading.log.1`, and so on; the oldest is dropped.
+
+        The old descriptor is closed once there is a new one: its number may be another file's at once, and
+        no line of a log may go into a ledger or to a broker. What cannot be moved goes on as it is.
+        """
+        with suppress(OSError):
+            for number in range(FILE_COPIES - 1, 0, -1):
+                with suppress(FileNotFoundError):
+                    self._copy(number).replace(self._copy(number + 1))
+            self._path.replace(self._copy(1))
+        self._reopen()
 
     def _copy(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}")
@@ -281,7 +285,7 @@ class _Queued(logging.Handler):
                 self._busy = True
             try:
                 self.place.write(text)
-            except OSError:
+            except Exception:  # noqa: BLE001 -- the next line may go, and nobody waits for this one
                 self._tell()
             with self._changed:
                 self._busy = False

@@ -320,6 +320,46 @@ def test_a_full_log_is_rotated_and_old_copies_are_private_too(log_of, tmp_path, 
     assert {stat.S_IMODE(copy.stat().st_mode) for copy in copies} == {0o600}
 
 
+def test_a_log_that_cannot_be_made_anew_writes_into_no_other_file(log_of, tmp_path, monkeypatch):
+    """The descriptor is given up only for another one: its number may be the ledger's at once."""
+    monkeypatch.setattr(logs, "FILE_BYTES", 300)
+    config = log_of()
+    real, other = os.open, tmp_path / "other"
+
+    def full(path, *args, **more):
+        if str(path) == str(config.log_path()):
+            raise OSError(28, "No space left on device")
+        return real(path, *args, **more)
+
+    for number in range(3):
+        logging.getLogger("spxarb").info("line %d %s", number, "x" * 50)
+    assert logs.flush()
+    monkeypatch.setattr(os, "open", full)
+    logging.getLogger("spxarb").info("y" * 300)
+    assert logs.flush()
+    with other.open("w+") as file:
+        for number in range(8):
+            logging.getLogger("spxarb").info("late %d", number)
+        assert logs.flush()
+        file.seek(0)
+        assert file.read() == ""
+    texts = [copy.read_text() for copy in sorted(config.log_path().parent.glob("trading.log*"))]
+    assert "line 0" in "".join(texts)
+    assert "late 7" in "".join(texts)
+
+
+def test_a_log_that_cannot_be_rotated_goes_on_as_it_is(log_of, monkeypatch, capsys):
+    monkeypatch.setattr(logs, "FILE_BYTES", 300)
+    config = log_of()
+    (config.log_path().with_name("trading.log.1") / "full").mkdir(parents=True)
+    (config.log_path().with_name("trading.log.2") / "full").mkdir(parents=True)
+    for number in range(10):
+        logging.getLogger("spxarb").info("line %d", number)
+    logs.shutdown()
+    assert "line 9" in config.log_path().read_text()
+    assert "cannot be written" not in capsys.readouterr().err
+
+
 def test_a_pipe_that_nobody_reads_delays_no_line_and_no_end(log_of, tmp_path, capsys):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

@@ -231,15 +231,20 @@ def still_there(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: Or
 
 
 def _the_other_way(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: OrderIndex) -> list[str]:
-    """Calls that the account shows the other way because others closed ours as well, in words."""
+    """Calls that the account shows the other way, in words: others closed ours as well, or nobody knows why.
+
+    What an execution of others has added there is theirs.
+    """
     found = []
     for own in _by_contract([leg for trade in trades for leg in (trade.spx, trade.spy)]):
         first = own[0]
-        early, _ = _others(first.contract.con_id, snapshot, orders)
+        early, late = _others(first.contract.con_id, snapshot, orders)
         there = -_there(first, early, snapshot) - sum(map(_beyond, own))
-        if (both := min(there, _closed_by_both(own, snapshot, orders))) > 0:
+        added = -int(sum(map(_signed, late), start=ZERO)) * first.direction
+        unexplained = there - max(added, 0)
+        if (left := max(min(there, _closed_by_both(own, snapshot, orders)), unexplained)) > 0:
             kind = "short" if first.direction > 0 else "long"
-            found.append(f"{_counted(both, kind, first)} ({first.contract})")
+            found.append(f"{_counted(left, kind, first)} ({first.contract})")
     return found
 
 

@@ -380,12 +380,16 @@ class TrackedOrder:
         """Whether the position moved the order's way with no execution of anybody to explain it.
 
         The order may have filled, whatever was said of it: an order refused with 201 was seen held all the
-        same, and a position row comes before its execution.
+        same, and a position row comes before its execution. One that still sleeps has filled nothing.
         """
-        if self.overnight is None:
+        if self.overnight is None or self._sleeps(seen):
             return False
         moved = seen.snapshot.overnight(self.ticket.contract.con_id) - self.overnight
         return moved * self.ticket.side.sign > 0
+
+    def _sleeps(self, seen: SnapshotTaken) -> bool:
+        good_after = self.ticket.good_after
+        return good_after is not None and seen.snapshot.time < good_after
 
     def _missed_again(self, seen: SnapshotTaken, *, listed: bool) -> bool:
         """Whether this is the second snapshot of a proof; else remember it where it is the first.

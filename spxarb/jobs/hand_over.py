@@ -25,7 +25,7 @@ def run(context: JobContext, *, trade_id: int) -> HandOverResult:
     the broker tells nothing any more; GatewayError, LockedError. Then nothing was changed.
     """
     with escalated(context), context.locked():
-        if context.ledger.looks.restored() is None or context.ledger.trades.knows(trade_id):
+        if not context.ledger.looks.restored() or context.ledger.trades.knows(trade_id):
             _require_takeable(context, trade_id)  # else the broker's lists may tell of it
         return context.in_time(_hand_over(context, trade_id))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import time, timedelta
 from typing import TYPE_CHECKING
@@ -48,9 +49,10 @@ def _daily_backup(context: JobContext) -> tuple[str | None, str]:
     """The day's backup: its file, and what to tell. Whatever comes of it, what was settled is settled."""
     from spxarb.trading.backups import daily_backup  # noqa: PLC0415 -- only this verb needs it
 
-    now = context.now()
-    hours = _hours(context, now.date())
-    close = hours.close.time() if hours else time.min
+    now, close = context.now(), time.min
+    with suppress(Exception):  # then a backup of before the close counts too
+        if (hours := _hours(context, now.date())) is not None:
+            close = hours.close.time()
     file, told = daily_backup(context.config, context.ledger, now, close)
     if told and file is None:
         context.alert(told)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from spxarb.errors import RefusedError
-from spxarb.ledger.rows import from_moment, to_moment
+from spxarb.ledger.rows import known_moment, to_moment
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -41,10 +41,8 @@ class Looks:
         A mark that cannot be written is none: the next command looks again.
         """
         self._file.update("runs", {"account_seen": to_moment(at)}, id=run_id)
-        with suppress(OSError):
-            handle = os.open(self.mark, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(self._text(run_id, to_moment(at)))
+        with suppress(OSError), self._open(os.O_WRONLY | os.O_CREAT | os.O_TRUNC, "w") as file:
+            file.write(self._text(run_id, to_moment(at)))
 
     def note_restored(self, at: datetime, copied: datetime | None = None) -> None:
         """The ledger was restored from a copy made at `copied`: what happened since it does not know.
@@ -59,30 +57,35 @@ class Looks:
 
     def note_replayed(self) -> None:
         """What the broker lists of the day has been looked through for what the restored ledger lost."""
-        if self.restored() is not None:
+        if self.restored():
             self._file.execute("DELETE FROM meta WHERE key IN (?, ?)", _RESTORED, _COPIED)
 
-    def restored(self) -> datetime | None:
-        """When it was restored; None when the broker's lists have been replayed since, or it never was."""
-        moment = self._file.value("SELECT value FROM meta WHERE key = ?", _RESTORED)
-        return None if moment is None else from_moment(moment)
+    def restored(self) -> bool:
+        """Whether it was restored, and the broker's lists have not been replayed since."""
+        return self._restored_at() is not None
+
+    def _restored_at(self) -> str | None:
+        found = self._file.value("SELECT value FROM meta WHERE key = ?", _RESTORED)
+        return None if found is None else str(found)
 
     def copied(self) -> datetime | None:
         """When the copy was made that was restored; None where `restored` is, or nobody knows."""
         moment = self._file.value("SELECT value FROM meta WHERE key = ?", _COPIED)
-        return None if moment is None else from_moment(moment)
+        return known_moment(moment)
 
     def warning(self) -> list[str]:
         """A sentence while a restored ledger does not know what happened since its copy was made."""
         with suppress(RefusedError):
-            if (at := self.restored()) is not None:
-                what = f"The ledger was restored at {at:%Y-%m-%d %H:%M}"
-                return [f"{what}, and what it lacks was not asked of the broker yet: run `spxarb monitor`."]
+            if (text := self._restored_at()) is not None:
+                at = known_moment(text)
+                when = f" at {at:%Y-%m-%d %H:%M}" if at else ""
+                what = f"The ledger was restored{when}, and what it lacks was not asked of the broker yet"
+                return [f"{what}: run `spxarb monitor`."]
         return []
 
     def last(self) -> datetime | None:
         """When the account was compared last; None: never, or the ledger is not the one that knows of it."""
-        if self.restored() is not None:
+        if self.restored():
             return None
         rows = self._file.rows(
             "SELECT id, account_seen FROM runs WHERE account_seen IS NOT NULL ORDER BY id DESC LIMIT 1"
@@ -91,10 +94,16 @@ class Looks:
             return None
         run_id, moment = rows[0]["id"], rows[0]["account_seen"]
         try:
-            marked = self.mark.read_text(encoding="utf-8") == self._text(run_id, moment)
+            with self._open(os.O_RDONLY, "r") as file:
+                marked = file.read() == self._text(run_id, moment)
         except (OSError, ValueError):
             return None
-        return from_moment(moment) if marked else None
+        return known_moment(moment) if marked else None
+
+    def _open(self, flags: int, mode: str) -> IO[str]:
+        """The mark. Raises OSError; a pipe in its place is not waited for."""
+        handle = os.open(self.mark, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+        return os.fdopen(handle, mode, encoding="utf-8")
 
     def _text(self, run_id: int, moment: str) -> str:
         return f"{self._file.tag} {run_id} {moment}\n"
@@ -107,7 +116,8 @@ class Looks:
 
     def heard(self) -> datetime | None:
         """The time that a gateway told last; None: none ever did."""
-        moment = self._file.value(
-            "SELECT market_time FROM runs WHERE market_time IS NOT NULL ORDER BY id DESC LIMIT 1"
+        return known_moment(
+            self._file.value(
+                "SELECT market_time FROM runs WHERE market_time IS NOT NULL ORDER BY id DESC LIMIT 1"
+            )
         )
-        return None if moment is None else from_moment(moment)

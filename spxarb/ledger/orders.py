@@ -95,6 +95,10 @@ class Orders:
     def find(self, ref: str) -> OrderRecord | None:
         return next(iter(self._orders("WHERE order_ref = ?", ref)), None)
 
+    def knows(self, ref: str) -> bool:
+        """Whether there is a row of this reference, also one that cannot be read."""
+        return self._file.value("SELECT 1 FROM orders WHERE order_ref = ?", ref) is not None
+
     def of_trade(self, trade_id: int) -> list[OrderRecord]:
         """Oldest first. Raises RefusedError when one of them cannot be read."""
         rows = self._file.rows("SELECT * FROM orders WHERE trade_id = ? ORDER BY rowid", trade_id)

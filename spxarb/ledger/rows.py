@@ -75,6 +75,14 @@ def from_moment(value: str) -> datetime:
     return datetime.fromisoformat(value).astimezone(NEW_YORK)
 
 
+def known_moment(value: object) -> datetime | None:
+    """A moment that is only a help to the one who reads it; None where there is none, or none to be read."""
+    try:
+        return from_moment(str(value)) if value else None
+    except (ValueError, OverflowError):
+        return None
+
+
 def to_day_and_time(trade: Trade) -> str:
     """The trade's day and when its entry was decided, New York, whole seconds; 00:00:00: not known."""
     at = trade.entry_time and trade.entry_time.astimezone(NEW_YORK)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import spxarb
 from spxarb.core.model import dec
 from spxarb.errors import Exit
-from spxarb.ledger.rows import from_moment, to_json, to_moment
+from spxarb.ledger.rows import from_moment, known_moment, to_json, to_moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,10 +86,11 @@ class Runs:
 
     def last_what_if(self) -> datetime | None:
         """When the last what-if order went out; None: none ever did."""
-        moment = self._file.value(
-            "SELECT what_if_at FROM runs WHERE what_if_at IS NOT NULL ORDER BY id DESC LIMIT 1"
+        return known_moment(
+            self._file.value(
+                "SELECT what_if_at FROM runs WHERE what_if_at IS NOT NULL ORDER BY id DESC LIMIT 1"
+            )
         )
-        return None if moment is None else from_moment(moment)
 
     def of_jobs(self, since: datetime) -> list[dict[str, Any]]:
         """The jobs that began since then, oldest first: rows with what `run_moment` needs."""
@@ -107,10 +108,8 @@ class Runs:
         return rows[0] if rows else None
 
     def missed_told(self) -> dict[str, str]:
-        """Of which missed run a human was told last: job -> day."""
-        text = self._file.value("SELECT value FROM meta WHERE key = ?", MISSED)
-        found = json.loads(text) if text else {}
-        return {str(name): str(day) for name, day in found.items()}
+        """Of which missed run a human was told last: job -> day; empty where that cannot be read."""
+        return self._kept(MISSED)
 
     def remember_missed(self, told: Mapping[str, str]) -> None:
         """Keep that instead."""
@@ -118,13 +117,18 @@ class Runs:
 
     def alerts_sent(self) -> dict[str, str]:
         """Which troubles a human was told of lately, and when; empty where that cannot be read."""
-        text = self._file.value("SELECT value FROM meta WHERE key = ?", ALERTS)
-        found = json.loads(text) if text else {}
-        return {str(name): str(at) for name, at in found.items()}
+        return self._kept(ALERTS)
 
     def remember_alerts(self, sent: Mapping[str, str]) -> None:
         """Keep that instead."""
         self._file.upsert("meta", {"key": ALERTS, "value": json.dumps(dict(sent))}, "key")
+
+    def _kept(self, key: str) -> dict[str, str]:
+        text = self._file.value("SELECT value FROM meta WHERE key = ?", key)
+        try:
+            return {str(name): str(value) for name, value in json.loads(text or "{}").items()}
+        except (AttributeError, TypeError, ValueError):
+            return {}
 
     def add_alert(
         self, run_id: int, at: datetime, title: str, text: str, sent_to: str, failure: str | None

@@ -118,11 +118,24 @@ def send(
 ) -> None:
     """Send what was not told lately, and what waits in the outbox, as one alert, and remember it.
 
-    `called`: the command and its exit code. `run`: the run's id, and the market's time.
+    `called`: the command and its exit code. `run`: the run's id, and the market's time. Never raises.
     """
-    notifications = config.notifications
-    if not notifications.email_enabled:
+    if not config.notifications.email_enabled:
         return
+    try:
+        _send(config, ledger, called, notices, run)
+    except Exception:
+        log.exception("the alert was not sent, or not written down: a bug in spxarb")
+
+
+def _send(
+    config: Config,
+    ledger: Ledger | None,
+    called: tuple[str, int],
+    notices: Iterable[Notice],
+    run: tuple[int, datetime] | None,
+) -> None:
+    notifications = config.notifications
     now, told = datetime.now(NEW_YORK), _told(ledger)
     new = {
         notice.key: notice

@@ -83,8 +83,9 @@ def _pack(
     """Write the archive, under a name that is free."""
     files, left_out = files_without_secrets(config)
     texts = {name: text.encode() for name, text in files.items()}
-    with suppress(OSError):  # no log, or one that may not be read
-        texts[archive.LOG] = _without(config.log_path().read_bytes(), secret_values(config))
+    with suppress(OSError):  # no log, or one that may not be read; a pipe or a device has no end
+        if config.log_path().is_file():
+            texts[archive.LOG] = _without(config.log_path().read_bytes(), secret_values(config))
     digests = {archive.LEDGER: archive.digest_of(copy)}
     digests |= {name: archive.digest_of_bytes(text) for name, text in texts.items()}
     manifest = archive.Manifest(

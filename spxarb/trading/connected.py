@@ -461,7 +461,7 @@ class ConnectedJob:
 
     def _known_refs(self) -> set[str]:
         """References of today's executions and orders that belong to orders in this ledger."""
-        return {ref for ref in self._todays_refs() if self.ledger.orders.find(ref) is not None}
+        return {ref for ref in self._todays_refs() if self.ledger.orders.knows(ref)}
 
     def _todays_refs(self) -> set[str]:
         refs = {execution.order_ref for execution in self.snapshot.executions}

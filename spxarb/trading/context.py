@@ -30,6 +30,7 @@ from spxarb.errors import (
     as_failure,
     worst,
 )
+from spxarb.ledger.rows import known_moment
 from spxarb.lock import job_lock
 from spxarb.trading import bookkeeping, run_lines
 from spxarb.trading.limits_in_force import limits_of, stored_config
@@ -175,10 +176,9 @@ class JobContext:
             return self.clock.now()
         if self.config.trading.mode == "sim":
             with suppress(RefusedError):
-                if (heard := self.ledger.looks.heard()) is not None:
-                    return heard
-                if known := self.ledger.state.row()["last_updated"]:
-                    return datetime.fromisoformat(known).astimezone(NEW_YORK)
+                known = self.ledger.looks.heard() or known_moment(self.ledger.state.row()["last_updated"])
+                if known is not None:
+                    return known
         return datetime.now(NEW_YORK)
 
     def hear_time(self, at: datetime) -> None:

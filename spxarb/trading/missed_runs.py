@@ -77,15 +77,22 @@ def new(
 def _runs(ledger: Ledger, config: Config, run: tuple[str, int], now: datetime) -> list[_Run]:
     """The jobs of the last days by the market's clock, this command at `now`; dry runs do not count."""
     rows = ledger.runs.of_jobs(now - timedelta(days=LOOK_BACK_DAYS))
-    earlier = [row for row in rows if row["id"] != run[1] and _counts(config, row)]
-    return [*(_Run(row["command"], run_moment(row)) for row in earlier), _Run(run[0], now)]
+    moments = [(row["command"], _moment(config, row)) for row in rows if row["id"] != run[1]]
+    return [*(_Run(command, at) for command, at in moments if at is not None), _Run(run[0], now)]
 
 
-def _counts(config: Config, row: Row) -> bool:
-    """A simulated day is not the machine's: a run that was told no time there has none."""
+def _moment(config: Config, row: Row) -> datetime | None:
+    """When the run began by the market's clock; None for one that does not count, or cannot be read.
+
+    A simulated day is not the machine's: a run that was told no time there has none.
+    """
     if config.trading.mode == "sim" and row["market_time"] is None:
-        return False
-    return "--dry-run" not in json.loads(row["arguments"])
+        return None
+    try:
+        at = run_moment(row)
+        return None if at.tzinfo is None or "--dry-run" in json.loads(row["arguments"]) else at
+    except (TypeError, ValueError):
+        return None
 
 
 def _missed_day(
@@ -100,9 +107,9 @@ def _missed_day(
     }[job]
     last = _last_weekday(now, end)
     first = ledger.runs.first()
-    if first is None or not _counts(config, first) or _ran(job, runs, last, begin):
+    since = None if first is None else _moment(config, first)
+    if since is None or _ran(job, runs, last, begin):
         return None
-    since = run_moment(first)
     if since.date() > last or (since.date() == last and since.time() >= end):
         return None  # not in use then
     from spxarb.trading.market_calendar import timetable  # noqa: PLC0415 -- only where a run seems missing

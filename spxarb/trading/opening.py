@@ -69,7 +69,8 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
                     context.run_id = _begin(context, arguments)
                 run_lines.began(command, config, context.run_id, arguments)
                 context.open_at_start = tuple(ledger.trades.open())
-                context.elsewhere = _elsewhere(config, ledger)
+                with context.beside():
+                    context.elsewhere = _elsewhere(config, ledger)
             except Exception as error:
                 alarm = _alarm(command, config, error, dry_run=_is_dry(arguments))
                 run_lines.refused(command, alarm or as_failure(error))

@@ -51,9 +51,9 @@ def trading_state(context: JobContext, day: date) -> TradingResult:
 
 
 def _moment(text: str | None) -> datetime | None:
-    from spxarb.ledger.rows import from_moment  # noqa: PLC0415 -- as short as its use
+    from spxarb.ledger.rows import known_moment  # noqa: PLC0415 -- as short as its use
 
-    return from_moment(text) if text else None
+    return known_moment(text)
 
 
 def routines(context: JobContext, now: datetime) -> tuple[RoutineResult, ...]:

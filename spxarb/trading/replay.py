@@ -121,7 +121,7 @@ async def replay(
     """
     ledger = executor.ledger
     unknown = _unknown_refs(ledger, snapshot)
-    if ledger.looks.restored() is not None:
+    if ledger.looks.restored():
         if day is not None:
             trades = {trade.id: trade for trade in (*ledger.trades.open(), *ledger.trades.of_day(day.day))}
             for trade_id, orders in lost_orders(snapshot, ledger.tag, unknown).items():
@@ -171,7 +171,7 @@ def _days_without_lists(context: JobContext, executor: OrderExecutor) -> None:
 def _unknown_refs(ledger: Ledger, snapshot: BrokerSnapshot) -> set[str]:
     refs = {execution.order_ref for execution in snapshot.executions}
     refs |= {order.order_ref for order in snapshot.listed_orders}
-    return {ref for ref in refs if ledger.orders.find(ref) is None}
+    return {ref for ref in refs if not ledger.orders.knows(ref)}
 
 
 def _wanted(context: JobContext) -> dict[LegName, int]:

@@ -98,16 +98,22 @@ def wire_in_folder(folder: Path | None, command: str, mode: str) -> Iterator[Non
 
     What cannot be recorded stops nothing: it is logged.
     """
-    with ExitStack() as stack:
-        if folder is not None:
-            now = datetime.now(NEW_YORK)
-            try:
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                name = f"wire-{now:%Y%m%dT%H%M%S}-{command}-{os.getpid()}.jsonl"
-                stack.enter_context(recorded_wire(folder / name, mode))
-            except (OSError, UsageError) as error:
-                log.warning("the wire is not recorded: %s", error)
+    stack = ExitStack()
+    if folder is not None:
+        now = datetime.now(NEW_YORK)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            name = f"wire-{now:%Y%m%dT%H%M%S}-{command}-{os.getpid()}.jsonl"
+            stack.enter_context(recorded_wire(folder / name, mode))
+        except (OSError, UsageError) as error:
+            log.warning("the wire is not recorded: %s", error)
+    try:
         yield
+    finally:
+        try:
+            stack.close()
+        except OSError as error:
+            log.warning("the recorded wire may not be whole: %s", error)
 
 
 def read_wire(path: Path) -> WireRecord:

@@ -363,3 +363,18 @@ def test_calls_that_we_and_others_both_bought_back_are_told_and_are_not_flat(qua
     assert kinds(after_the_close([trade(1, 0, whole=False)], account, index)) == expected
     shown = not_flat(closed, account, index)
     assert [text.partition(" (")[0] for text in shown] == ([f"{told} long SPY calls"] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("account", "bought_by_others", "left"), [(3, 0, 3), (3, 2, 1), (3, 3, 0), (3, 5, 0), (0, 0, 0)]
+)
+def test_calls_on_the_other_side_that_nobody_bought_are_not_flat(account, bought_by_others, left):
+    """We bought ten back, and three of them were gone before without a word: three are held long."""
+    ours = fill(SPY, Side.BUY, 10, BOUGHT_BACK.ref, LATER, order_id=103, client_id=1)
+    his = [fill(SPY, Side.BUY, bought_by_others, time=LATER + timedelta(minutes=5), exec_id="9.1.01.01")]
+    index = OrderIndex([BOUGHT, SOLD, BOUGHT_BACK])
+    book = seen(0, account, his if bought_by_others else [], (*OURS, ours))
+    shown = not_flat([trade(0, 0, whole=False)], book, index)
+    assert [text.partition(" (")[0] for text in shown] == (
+        [f"{left} long SPY calls"] if left > 1 else ["1 long SPY call"] if left else []
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import product
 
@@ -621,6 +621,18 @@ def test_an_order_is_not_absent_while_the_position_moved_its_way(before, after, 
     held = (Position("DU1", 7, "SPY", "OPT", Decimal(after)),)
     for at in (0.0, 9.0):
         order.on_snapshot(SnapshotTaken(BrokerSnapshot(NOON, (), (), (), held), at, 1))
+    assert order.proven is proven
+
+
+@pytest.mark.parametrize(("minutes", "proven"), [(1, True), (0, False), (-1, False)])
+def test_what_moved_while_an_order_slept_is_not_its_doing(minutes, proven):
+    """It was cancelled before it came to life: the broker's word, nothing filled, is the end of it."""
+    order = tracked(state=OrderState.REPORTED_DONE)
+    order.ticket = replace(order.ticket, good_after=NOON + timedelta(minutes=minutes))
+    order.overnight = Decimal(0)
+    held = (Position("DU1", 7, "SPY", "OPT", Decimal(-3)),)
+    seen = BrokerSnapshot(NOON, (), (), (listed("Cancelled"),), held)
+    order.on_snapshot(SnapshotTaken(seen, 0.0, 1))
     assert order.proven is proven
 
 

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -36,6 +37,16 @@ os.kill(os.getpid(), signal.SIGKILL)
         (trade,) = ledger.trades.open()
         assert ledger.orders.unproven() == [an_order(trade)]
         assert [step["step"] for step in steps_of(ledger, an_order(trade).ref)] == ["intent"]
+
+
+def test_an_order_whose_row_cannot_be_read_is_known_all_the_same(ledger, path):
+    """Else its holdings would be told as another's that this ledger knows nothing of."""
+    trade = ledger.trades.create(a_trade())
+    ledger.orders.intend(an_order(trade))
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE orders SET limit_price = 'x'")
+    assert ledger.orders.knows(an_order(trade).ref)
+    assert not ledger.orders.knows("spxarb:4f1c:99:SPX:e1")
 
 
 def test_an_intent_within_a_transaction_is_refused_because_it_would_not_be_on_disk(ledger):

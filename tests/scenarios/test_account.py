@@ -195,6 +195,21 @@ def test_an_entry_that_is_whole_by_the_second_connection_is_entered(tmp_path, po
         assert stage.run("monitor").code == 0
 
 
+@pytest.mark.parametrize("verb", [("monitor",), ("close-all", "--yes")], ids=lambda words: words[0])
+def test_of_a_leg_that_lost_a_part_without_a_word_the_rest_is_guarded_and_leaves_when_due(guarded, verb):
+    """Three of ten SPY calls vanish, no execution tells why: the fail-safe is cut to seven, the exit buys seven."""
+    others(guarded, "foreign_position", "spy", "BUY", 3)
+    for clock in ("12:01", "12:04"):
+        guarded.at(clock)
+        assert guarded.run("monitor").code == 6
+    orders = guarded.sim.control.book()["orders"]
+    (resting,) = [row for row in orders if row["order_ref"] in live_orders(guarded)]
+    assert (resting["side"], resting["quantity"], calls(guarded)) == ("BUY", 7, {"SPXW": 1, "SPY": -7})
+    guarded.at("15:46")
+    done = guarded.run(*verb)
+    assert (done.code, calls(guarded), live_orders(guarded)) == (6, {}, []), done.err
+
+
 # --- a hole in the list of positions, and others' trades at bad moments ---------------------------------------
 
 

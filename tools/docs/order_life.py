@@ -74,7 +74,8 @@ word, by the gateway's next order id where that is known to count what it has re
 by a human's acknowledgement; until then its hedge is kept.
 
 Nothing is proven while the account's position moved the order's way and no execution of anybody explains it,
-or while somebody else's order stands under its id. An order that is over by absence alone is looked for again
+or while somebody else's order stands under its id; a buy-back that slept until its cancel was confirmed has
+filled nothing, whatever moved the position. An order that is over by absence alone is looked for again
 at every job until its day ends; if it is live after all, it is tracked again, and its trade is open again.
 
 """
