@@ -356,24 +356,19 @@ class ConnectedJob:
         A list of positions can have a hole in it. Until another job, a minute later or more, misses them too,
         nothing is built on that: no hedge is sold, no fail-safe is ended.
         """
-        seen = {
-            matter.key for matter in self.ledger.matters.unresolved() if self.now - matter.since >= A_LOOK
-        }
-        return sum(
-            finding.quantity
-            for finding in self.differences(trade)
-            if finding.kind is Break.MISSING and matters.key_of(finding) not in seen
-        )
+        unresolved = self.ledger.matters.unresolved()
+        seen = {matter.key for matter in unresolved if self.now - matter.since >= A_LOOK}
+        missing = [finding for finding in self.differences(trade) if finding.kind is Break.MISSING]
+        return sum(finding.quantity for finding in missing if matters.key_of(finding) not in seen)
 
     def _open_again(self) -> list[str]:
         """Open again the trades that were taken for ended by others, and that the account shows."""
-        notes, index = [], self.executor.own_orders()
-        for trade in self.ledger.trades.of_day(self.snapshot.time.date()):
-            ended = trade.state is TradeState.UNKNOWN
-            if ended and account.still_there([self._own(trade)], self.snapshot, index):
-                bookkeeping.move(self.ledger, trade, TradeEvent.HELD)
-                notes.append(f"trade {trade.id} is open again: the account shows its calls")
-        return notes
+        index, today = self.executor.own_orders(), self.ledger.trades.of_day(self.snapshot.time.date())
+        ended = [trade for trade in today if trade.state is TradeState.UNKNOWN]
+        again = [trade for trade in ended if account.still_there([self._own(trade)], self.snapshot, index)]
+        for trade in again:
+            bookkeeping.move(self.ledger, trade, TradeEvent.HELD)
+        return [f"trade {trade.id} is open again: the account shows its calls" for trade in again]
 
     def differences(self, trade: Trade) -> list[account.Finding]:
         """What the newest comparison found of the trade."""

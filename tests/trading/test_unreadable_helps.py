@@ -80,7 +80,7 @@ def test_a_ledger_that_says_badly_when_it_was_restored_was_restored_all_the_same
         assert ledger.looks.restored()
         assert ledger.looks.last() is None
         (told,) = ledger.looks.warning()
-        assert told.startswith("The ledger was restored, and the broker was not asked since")
+        assert told.startswith("The ledger was restored, and what it lacks was not asked of the broker yet")
 
 
 def test_a_pipe_in_the_place_of_the_mark_is_not_waited_for(path):
