@@ -35,6 +35,8 @@ def test_a_wheel_has_them_as_files(tmp_path):
     source.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE", *FILES[:3]):
         shutil.copy(ROOT / name, source / name)
+    (source / "docs").mkdir()
+    shutil.copy(ROOT / "docs" / "spxarb.1", source / "docs")
     for folder in ("spxarb", "systemd"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / folder, source / folder, symlinks=True, ignore=ignored)

@@ -620,7 +620,12 @@ def test_a_margin_reject_is_an_error_and_an_order_that_is_not_live():
 
 
 def test_the_program_of_its_own_has_the_options_of_the_command():
-    command = {name for option in typer.main.get_command(app).commands["sim"].params for name in option.opts}
+    command = {
+        name
+        for option in typer.main.get_command(app).commands["sim"].params
+        for name in option.opts
+        if name.startswith("-")
+    }
     own = {name for action in parser()._actions for name in action.option_strings}
     assert own - {"--end-with-input", "-h", "--help"} == command - {"--config", "--help"}
     assert not parser().allow_abbrev
