@@ -3,7 +3,7 @@
 # make test   every check, a quarter of an hour on two cores; says what took longest, what was skipped and why
 # make bench  figures: start-up against bare programs, one connection, the simulated gateway
 # make demo   a whole simulated trading day
-# make crash  a kill at every message and every commit however orders fill, each message withheld: some hours
+# make crash  a kill at every message and every commit however orders fill, each message withheld: about an hour
 # make chaos  bad days until Ctrl-C; SEED=17 DAYS=1 repeats one
 # PYTHON=python3.12 picks an interpreter; without it the first fitting one is taken.
 SHELL := /bin/bash
