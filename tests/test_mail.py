@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import shutil
 import socket
-import threading
 import time
-from contextlib import suppress
 
 import pytest
-from mail_server import Mailbox, mail_server, self_made_certificate
+from mail_server import Mailbox, dripping_server, mail_server, self_made_certificate
 
 from spxarb.config.load import Config, load
 from spxarb.errors import ConfigError
@@ -137,17 +135,8 @@ def test_every_way_is_used_and_one_that_hangs_or_refuses_keeps_no_other(tmp_path
 
 
 def test_a_mail_server_that_drips_costs_no_more_than_the_deadline():
-    def drip(listener: socket.socket) -> None:
-        with suppress(OSError):
-            client, _ = listener.accept()
-            with client:
-                while True:
-                    client.sendall(b"2")
-                    time.sleep(0.1)
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=drip, args=(listener,), daemon=True).start()
+    with dripping_server() as port:
         began = time.monotonic()
-        problem = send(mailing(listener.getsockname()[1]), "t", "x", deadline=1.5)
+        problem = send(mailing(port), "t", "x", deadline=1.5)
         assert time.monotonic() - began < 4
     assert problem == "the alert was not sent: no answer within 1.5 s"

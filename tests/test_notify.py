@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from mail_server import dripping_server
 
 from spxarb import logs
 from spxarb.channels import channels
@@ -120,22 +121,9 @@ def test_a_server_that_never_answers_costs_no_more_than_the_deadline():
 
 
 def test_a_server_that_sends_a_byte_a_second_costs_no_more_than_the_deadline_and_leaves_no_process():
-    """Each byte restarts a library's own time-out."""
-
-    def drip(listener: socket.socket) -> None:
-        with suppress(OSError):
-            client, _ = listener.accept()
-            with client:
-                while True:
-                    client.sendall(b"2")
-                    time.sleep(0.1)
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=drip, args=(listener,), daemon=True).start()
+    with dripping_server() as port:
         began = time.monotonic()
-        problem = send(
-            alerting(mail_url("me@example.com", listener.getsockname()[1])), "t", "x", deadline=1.5
-        )
+        problem = send(alerting(mail_url("me@example.com", port)), "t", "x", deadline=1.5)
         assert time.monotonic() - began < 4
     assert problem == "the alert was not sent: no answer within 1.5 s"
     assert senders() == []

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from spxarb.config.schema import Sections
 
 
+Rule = tuple[tuple[str, ...], bool, str]
+"""Keys, whether they contradict each other, what to say then."""
+
+
 def contradictions(sections: Sections, bad: frozenset[str], *, notified: bool) -> list[Problem]:
     """What is wrong between values; a rule about a bad key is skipped, that key is reported already.
 
@@ -23,14 +27,13 @@ def contradictions(sections: Sections, bad: frozenset[str], *, notified: bool) -
     """
     return [
         Problem(sentence, keys[0])
-        for keys, wrong, sentence in _rules(sections, notified=notified)
+        for keys, wrong, sentence in (*_of_trading(sections), *_of_the_rest(sections, notified=notified))
         if wrong and not bad.intersection(keys)
     ]
 
 
-def _rules(config: Sections, *, notified: bool) -> Iterator[tuple[tuple[str, ...], bool, str]]:
-    """(keys, whether they contradict each other, what to say then)."""
-    trading, notify = config.trading, config.notifications
+def _of_trading(config: Sections) -> Iterator[Rule]:
+    trading = config.trading
     first, cutoff, time_exit = trading.entry_time, trading.entry_cutoff, trading.exit_check_time
     spy, spx = trading.spy_contracts_per_spread, trading.spx_contracts_per_spread
     yield (
@@ -68,6 +71,11 @@ def _rules(config: Sections, *, notified: bool) -> Iterator[tuple[tuple[str, ...
         trading.mode == "live" and config.ib.account is None,
         "ib.account must name the account when trading.mode is live",
     )
+
+
+def _of_the_rest(config: Sections, *, notified: bool) -> Iterator[Rule]:
+    """Of the dashboard, alerts and the calendar."""
+    notify = config.notifications
     yield (
         ("dashboard.host",),
         not _is_loopback(config.dashboard.host),

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from spxarb.trading.connected import ConnectedJob
     from spxarb.trading.context import JobContext
     from spxarb.trading.held_link import HeldLink
+    from spxarb.trading.marks import MarkedTrade
 
 NEWEST_TRADES = 50
 
@@ -108,7 +109,7 @@ async def _online(context: JobContext, *, risk: bool) -> StatusResult:
 async def _at_broker(context: JobContext, job: ConnectedJob, *, risk: bool) -> StatusResult:
     import asyncio  # noqa: PLC0415 -- only a connection needs it
 
-    from spxarb.trading.failsafe import at_broker, missing  # noqa: PLC0415 -- likewise
+    from spxarb.trading.failsafe import missing  # noqa: PLC0415 -- likewise
     from spxarb.trading.greeks import at_risk, dividend_note, spread_of  # noqa: PLC0415
     from spxarb.trading.market import calendar_doubt, underlyings  # noqa: PLC0415
     from spxarb.trading.marks import (  # noqa: PLC0415
@@ -128,7 +129,6 @@ async def _at_broker(context: JobContext, job: ConnectedJob, *, risk: bool) -> S
         job.broker.account_values(), underlyings(job.broker, timeout, enough)
     )
     marked_trades = await mark_trades(job, trades)
-    spreads = [spread_of(job, marked) for marked in marked_trades]
     spx, spy = under.spx_price, under.spy_price
     shares = [matter.text for matter in not_acknowledged(job.ledger, shares_in_doubt(job))]
     told = not_live(marked_trades)
@@ -140,18 +140,7 @@ async def _at_broker(context: JobContext, job: ConnectedJob, *, risk: bool) -> S
         context,
         job.now,
         job.now.date(),
-        {
-            marked.trade.id: _Seen(
-                spread.pnl,
-                position_greeks(spread),
-                marked.states,
-                job.now,
-                marked.spy_price,
-                at_broker(job, marked.trade) if marked.trade.state.in_sight else None,
-                bool(job.differences(marked.trade)),
-            )
-            for marked, spread in zip(marked_trades, spreads, strict=True)
-        },
+        {marked.trade.id: _seen_now(job, marked) for marked in marked_trades},
         _Look(
             AccountResult.of(account.in_dollars),
             MarketResult(spy, spx, spx / spy if spx and spy else None),
@@ -172,6 +161,23 @@ async def _at_broker(context: JobContext, job: ConnectedJob, *, risk: bool) -> S
         risk=_risk(at_stake),
     )
     return context.finish(status, errors=errors)
+
+
+def _seen_now(job: ConnectedJob, marked: MarkedTrade) -> _Seen:
+    """What the broker shows of an open trade."""
+    from spxarb.trading.failsafe import at_broker  # noqa: PLC0415 -- only a connection needs it
+    from spxarb.trading.greeks import spread_of  # noqa: PLC0415 -- likewise
+
+    spread = spread_of(job, marked)
+    return _Seen(
+        spread.pnl,
+        position_greeks(spread),
+        marked.states,
+        job.now,
+        marked.spy_price,
+        at_broker(job, marked.trade) if marked.trade.state.in_sight else None,
+        bool(job.differences(marked.trade)),
+    )
 
 
 def _offline(context: JobContext) -> StatusResult:
@@ -208,24 +214,12 @@ def _status(
     held = {trade.id for trade in bookkeeping.may_be_held(ledger, day)}
     filled = ledger.trades.count_filled(day)
     matters, unread = readable_rows(MatterRow, ledger.matters.open_rows(), "Matter")
-    reason = ledger.stops.reason(day)
-    stopped = [f"Entries are stopped for today: {reason}."] if reason else []
-    by_hand = [
-        f"Trade {t.id} is handed over, and yours to close."
-        for t in open_trades
-        if t.handed_over and t.id in held
-    ]
-    waiting = [
-        f"Trade {t.id} is not open any more: its calls are of {t.expiry}, and its result is not known yet."
-        for t in open_trades
-        if t.id not in held
-    ]
     expected = ConnectionResult(config.ib.host, config.ib.port, None, ledger.account or config.ib.account)
     lock = overview.lock_holder(context)
     of_trades = {matter.trade_id for matter in matters}
     return StatusResult(
         *context.head(now),
-        notes=(*unread, *by_hand, *waiting, *stopped),
+        notes=(*unread, *_notes(context, open_trades, held, day)),
         status=SystemResult(ledger.state.is_trading(), look.connection is not None, len(held), filled),
         account=look.account,
         market=look.market,
@@ -262,6 +256,22 @@ def _status(
         show_greeks=config.dashboard.show_greeks,
         show_pnl_chart=config.dashboard.show_pnl_chart,
     )
+
+
+def _notes(context: JobContext, trades: Sequence[Trade], held: set[int], day: date) -> list[str]:
+    """What is to be known of open trades and of the day, in sentences; `held`: ids that may be held still."""
+    theirs = [trade for trade in trades if trade.handed_over and trade.id in held]
+    over = [trade for trade in trades if trade.id not in held]
+    reason = context.ledger.stops.reason(day)
+    result = "its result is not known yet"
+    return [
+        *(f"Trade {trade.id} is handed over, and yours to close." for trade in theirs),
+        *(
+            f"Trade {trade.id} is not open any more: its calls are of {trade.expiry}, and {result}."
+            for trade in over
+        ),
+        *([f"Entries are stopped for today: {reason}."] if reason else []),
+    ]
 
 
 def _exits(

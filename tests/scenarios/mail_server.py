@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import subprocess
 import threading
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from email import message_from_bytes
 from email.policy import default
 from typing import TYPE_CHECKING
@@ -109,3 +111,20 @@ def self_made_certificate(folder: Path) -> Path:
     subprocess.run(words, check=True, capture_output=True)
     both.write_bytes(key.read_bytes() + certificate.read_bytes())
     return both
+
+
+@contextmanager
+def dripping_server() -> Iterator[int]:
+    """A server that sends a byte now and then, which restarts a library's own time-out; its port."""
+
+    def drip(listener: socket.socket) -> None:
+        with suppress(OSError):
+            client, _ = listener.accept()
+            with client:
+                while True:
+                    client.sendall(b"2")
+                    time.sleep(0.1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=drip, args=(listener,), daemon=True).start()
+        yield listener.getsockname()[1]
