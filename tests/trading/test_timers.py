@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from spxarb.cli import commands
+from spxarb.config.load import load
 from spxarb.core.firings import JOBS
 from spxarb.core.units import UnitValues, render_units
 from spxarb.errors import RefusedError
 from spxarb.jobs import timers as verb
+from spxarb.trading.set_up_found import SetUp
+from spxarb.trading.set_up_machine import look_at_timers
 from spxarb.trading.timers import TIMERS
 
 if TYPE_CHECKING:
@@ -57,12 +60,13 @@ class Machine:
             "#!/bin/sh\n"
             f'echo "$*" >>{self.calls}\n'
             f'case "$*" in *"{fails_at or "nothing at all"}"*) echo "Failed: a bus" >&2; exit 1;; esac\n'
+            'case "$*" in *is-active*) echo active;; esac\n'
             f'case "$*" in *" show "*) while read -r line; do echo "$line"; done <{self.folder}/shown;; esac\n'
         )
         program.chmod(0o755)
 
     def told(self) -> list[str]:
-        return [line for line in self._lines() if " show " not in line]
+        return [line for line in self._lines() if " show " not in line and "is-active" not in line]
 
     def _lines(self) -> list[str]:
         return self.calls.read_text().splitlines() if self.calls.exists() else []
@@ -136,6 +140,23 @@ def test_the_firings_are_those_of_the_configuration_in_force_and_status_says_whe
     spxarb("install", "--user")
     assert "09:45..55/5" in (machine.units / "spxarb-enter.timer").read_text()
     assert spxarb("status", "--user")[1]["disagreements"] == []
+
+
+def test_doctor_says_the_same_of_the_timers(machine, spxarb):
+    def line() -> tuple[str, str, str | None]:
+        found = SetUp(load(machine.config))
+        look_at_timers(found)
+        return found.lines[0].verdict, found.lines[0].message, found.lines[0].mend
+
+    spxarb("install", "--user")
+    assert line()[0] == "passed"
+    assert "fire as configured" in line()[1]
+    machine.configure('exit_check_time: "15:30"')
+    assert line()[:2] == ("warning", " ".join(spxarb("status", "--user")[1]["disagreements"]))
+    assert "timers install" in (line()[2] or "")
+    machine.configure("")
+    (machine.units / "spxarb-watchdog.timer").unlink()
+    assert line()[1] == "spxarb-watchdog.timer is not installed, and others are."
 
 
 def test_longer_waits_in_the_configuration_are_told_as_time_outs_that_are_too_short(machine, spxarb):
