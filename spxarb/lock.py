@@ -103,10 +103,7 @@ def holder(path: Path) -> Holder | None:
             return None
         signed, pid = _signature(handle), _marked_by(path, handle)
         if pid is not None:
-            started = process_start(pid)
-            if signed is not None and signed.pid == pid and (signed.started or started) in {started, None}:
-                return signed
-            return Holder(pid, UNSIGNED, "", started)
+            return signed if _is_of(signed, pid) else Holder(pid, UNSIGNED, "", process_start(pid))
         if signed is None or signed.started is None or process_start(signed.pid) != signed.started:
             return None
         return None if lock_owner.flocked_by(signed.pid, os.fstat(handle)) is False else signed
@@ -290,6 +287,14 @@ def _signature(handle: int) -> Holder | None:
         )
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
+
+
+def _is_of(signed: Holder | None, pid: int) -> bool:
+    """Whether this process has signed, and not an earlier one with its id, as far as start times are seen."""
+    if signed is None or signed.pid != pid:
+        return False
+    started = process_start(pid)
+    return signed.started == started or None in {signed.started, started}
 
 
 def _free(path: Path) -> bool:

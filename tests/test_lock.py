@@ -17,6 +17,7 @@ import pytest
 from spxarb import lock
 from spxarb.errors import Exit, LockedError, RefusedError
 from spxarb.lock import Holder, holder, job_lock, process_start, terminate_holder
+from tests import not_linux
 
 HOLD = """
 import os, signal, sys
@@ -354,6 +355,61 @@ def test_asking_who_holds_the_lock_does_not_undo_the_holders_own_proof(path):
     with running(code.format(before=""), path) as first:
         path.write_text("")
         assert holder(path).pid == first.pid
+
+
+# --- without /proc and pidfds ------------------------------------------------------------------------
+
+CLOSER = """
+import sys
+from pathlib import Path
+from spxarb.errors import LockedError
+from spxarb.lock import terminate_holder
+{after}
+try:
+    print(terminate_holder(Path(sys.argv[1]), 0.2))
+except LockedError as error:
+    print(error)
+"""
+
+
+def terminated_elsewhere(path, after="") -> str:
+    """What `terminate_holder` says where Linux is hidden from it."""
+    not_linux.required()
+    command = [*not_linux.BEFORE, sys.executable, "-c", CLOSER.format(after=after), str(path)]
+    environment = {**os.environ, **not_linux.ENVIRONMENT}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("before", "number"), [("", signal.SIGTERM), (IGNORES, signal.SIGKILL)], ids=["obeys", "does not"]
+)
+@pytest.mark.parametrize("other", [OPENED, READS], ids=["its own record lock", "one beside it"])
+def test_a_holder_is_proven_and_ended_without_proc_and_pidfds(path, before, number, other):
+    with stranger(other, path) as reader:
+        with another_job(path, before) as first:
+            assert terminated_elsewhere(path).startswith(f"`enter` (process {first.pid}, since ")
+            assert first.wait(timeout=10) == -number
+        assert terminated_elsewhere(path) == "None\n"
+        assert reader.poll() is None
+
+
+def test_a_stranger_is_not_signalled_without_proc_and_pidfds(path):
+    with stranger(FLOCKED, path) as other:
+        for started in (process_start(other.pid), None):
+            sign(path, other.pid, started)
+            assert "nothing was signalled" in terminated_elsewhere(path)
+        assert other.poll() is None
+
+
+def test_where_the_system_names_no_holder_nothing_is_signalled_and_the_line_says_so(path):
+    with another_job(path) as first:
+        said = terminated_elsewhere(path, after="sys.platform = 'sunos5'")
+        assert said.count("\n") == 1
+        assert f"The lock {path} is held by a process that is not proven" in said
+        assert "nothing was signalled" in said
+        assert first.poll() is None
 
 
 # --- strangers -------------------------------------------------------------------------------------
