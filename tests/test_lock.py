@@ -430,24 +430,22 @@ def test_a_stranger_who_does_not_hold_the_lock_is_never_signalled(path, what):
 
 @pytest.mark.parametrize("what", [FLOCKED, INHERITED], ids=["locks it", "has inherited it"])
 def test_a_stranger_who_locks_the_file_himself_is_not_signalled_and_a_line_says_so(path, what):
-    named = subprocess.Popen(["sleep", "30"])
-    try:
-        with stranger(what, path):
-            for text in ("", "rubbish"):
-                path.write_text(text)
-                with pytest.raises(LockedError) as caught:
-                    terminate_holder(path, 0)
-            sign(path, named.pid, process_start(named.pid))
+    keeps_its_id = "\nopen(path + '.pid', 'w').write(str(os.getpid()))"
+    with stranger(OPENED, path) as named, stranger(what + keeps_its_id, path):
+        other = int(path.with_name("trading.lock.pid").read_text())
+        signatures = [(named.pid, process_start(named.pid)), (other, 1), (other, None)]
+        if what is INHERITED:
+            signatures.append((other, process_start(other)))
+        for signature in signatures:
+            sign(path, *signature)
             with pytest.raises(LockedError) as caught:
                 terminate_holder(path, 0)
-            assert held(path)
-        assert "\n" not in str(caught.value)
-        assert f"The lock {path} is held by a process that is not proven" in str(caught.value)
-        assert "nothing was signalled" in str(caught.value)
+            assert "\n" not in str(caught.value)
+            assert f"The lock {path} is held by a process that is not proven" in str(caught.value)
+            assert "nothing was signalled" in str(caught.value)
+        assert held(path)
         assert named.poll() is None
-    finally:
-        named.kill()
-        named.wait()
+        assert process_start(other) is not None
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="NOT RUN: only root can start a holder of another user")
