@@ -28,6 +28,8 @@ SENDING = frozenset({"alerts", "watchdog"})
 """The jobs that send alerts: they alone may reach other hosts, and need the secrets for that."""
 SYSTEM_CODE = ("/usr", "-/bin", "-/sbin", "-/lib", "-/lib32", "-/lib64")
 """Where programs and libraries of the system are; a `-` before one that may be missing."""
+NOT_RUN = ("/", "-/run", "-/tmp", "-/var/tmp", "-/dev/shm")
+"""What every service may write, by systemd's leave or by its own: nothing there is run."""
 
 CODE_ONLY = (  # seccomp alone: a user's own manager can set these too
     "NoNewPrivileges=yes",
@@ -177,7 +179,7 @@ def _service(job: Job, values: UnitValues) -> str:
         *PYTHON,
         *_sending(job),
         *(_network(job, values) if values.is_system else ()),
-        *_restrictions(values),
+        *_restrictions(values, "%S/spxarb", *map(word, values.writable)),
     ]
     return _text([_what_for(job)], {"Unit": unit, "Service": service})
 
@@ -221,7 +223,8 @@ def _network(job: Job, values: UnitValues) -> Iterable[str]:
     return (f"# {why}, and nothing else.", "IPAddressDeny=any", f"IPAddressAllow={allowed}")
 
 
-def _restrictions(values: UnitValues) -> Iterable[str]:
+def _restrictions(values: UnitValues, *written: str) -> Iterable[str]:
+    """What the service may not; `written`: the folders where it may write, beside those of every service."""
     if not values.is_system:
         return CODE_ONLY
     code = " ".join([*SYSTEM_CODE, *map(word, values.code)])
@@ -230,8 +233,11 @@ def _restrictions(values: UnitValues) -> Iterable[str]:
         *HARDENING,
         f"ProtectHome={hidden}",
         *(f"BindReadOnlyPaths={word(path)}" for path in values.shown),
-        "NoExecPaths=/",
+        "# What can be written is never run, and what is run is never written. Each folder is named: systemd",
+        "# 252 leaves those that have a line of their own as they are.",
+        f"NoExecPaths={' '.join([*NOT_RUN, *written])}",
         f"ExecPaths={code}",
+        f"BindReadOnlyPaths={code}",
     )
 
 
@@ -277,7 +283,7 @@ def _failed(values: UnitValues) -> str:
         f"ExecStart={failed_script()}",
         "TimeoutStartSec=90",
         *(("# Where it tells is not known here.", "IPAddressAllow=any") if values.is_system else ()),
-        *(_restrictions(UnitValues(code=())) if values.is_system else CODE_ONLY),
+        *(_restrictions(UnitValues(code=()), "%t/spxarb-failed") if values.is_system else CODE_ONLY),
     ]
     about = [
         "# Tells that a unit of spxarb failed, by what the system has: journal, terminals, mail, addresses.",
