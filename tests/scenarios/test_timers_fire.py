@@ -1,0 +1,355 @@
+"""The timers really fire: systemd runs the jobs through a day under their full hardening, and tells of failures.
+
+The machine of each test is booted for it (`machine.py`). A drop-in makes the timers fire every few seconds; what
+a job does is decided by the clock of the simulated gateway, which the test moves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from actions import wait_until
+from contract import DAY
+from machine import HERE, Machine, booted, unfit
+from machine_boot import GROUP
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+UNITS = HERE.parents[1] / "systemd"
+EVERY = {"enter": "*:*:0/4", "monitor": "*:*:1/4", "settle": "*:*:3/4"}
+"""When each timer fires instead: so often that a day is soon over, and hardly two at once."""
+CAP_SYS_MODULE, CAP_SYS_TIME = 16, 25
+"""linux/capability.h."""
+CONTROL = "4011"
+STATE = "/var/lib/spxarb"
+LEDGER = f"{STATE}/sim/trading.db"
+GATEWAY = f"""\
+[Unit]
+Description=The simulated gateway
+[Service]
+DynamicUser=yes
+ExecStart=/usr/local/bin/spxarb sim --date {DAY} --regime rich-spy --at 09:40 --speed 0 --control {CONTROL}
+"""
+CONFIG = {
+    "trading": {"mode": "sim", "max_spreads_per_day": 1},
+    "execution": {"order_timeout_seconds": 1, "exit_rung_seconds": 0.5, "quote_timeout_seconds": 3},
+}
+ROWS = """\
+import json, sqlite3, sys
+db = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True)
+db.row_factory = sqlite3.Row
+print(json.dumps([dict(row) for row in db.execute(sys.argv[2])]))
+"""
+AS_OWNER = ("setpriv", "--reuid=spxarb", "--regid=spxarb", "--clear-groups")
+
+
+@pytest.fixture(scope="module")
+def bootable(tmp_path_factory: pytest.TempPathFactory) -> None:
+    if why := unfit(tmp_path_factory.mktemp("trial")):
+        pytest.skip(f"NOT TESTED: no systemd can be booted here, so nobody sees the timers fire: {why}")
+
+
+@pytest.fixture
+def machine(bootable: None, tmp_path: Path) -> Iterator[Machine]:
+    with booted(tmp_path / "machine") as machine:
+        yield machine
+
+
+# --- steps --------------------------------------------------------------------------------------------
+
+
+def install(machine: Machine) -> None:
+    """As `docs/operations.md` says: the user, the configuration, the units; then the timers' drop-in."""
+    machine.run("useradd", "--system", "--home-dir", STATE, "--shell", "/usr/sbin/nologin", "spxarb")
+    machine.write("/etc/spxarb/config.yaml", yaml.safe_dump(CONFIG), 0o600)
+    machine.run("chown", "--recursive", "spxarb:spxarb", "/etc/spxarb")
+    for unit in UNITS.iterdir():
+        machine.write(f"/etc/systemd/system/{unit.name}", unit.read_text(encoding="utf-8"))
+    for verb, when in EVERY.items():
+        drop_in(machine, f"spxarb-{verb}.timer", f"[Timer]\nOnCalendar=\nOnCalendar={when}\n")
+        drop_in(machine, f"spxarb-{verb}.service", "[Service]\nEnvironment=SPXARB_WAIT_SCALE=0.1\n")
+    machine.run("systemctl", "daemon-reload")
+
+
+def drop_in(machine: Machine, unit: str, text: str) -> None:
+    machine.write(f"/etc/systemd/system/{unit}.d/test.conf", text)
+
+
+def start_gateway(machine: Machine) -> None:
+    machine.write("/etc/systemd/system/gateway.service", GATEWAY)
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "start", "gateway")
+    machine.wait("the gateway listens", lambda: machine.journal("--unit=gateway", "--grep=listening on"))
+
+
+def at(machine: Machine, clock: str) -> None:
+    """Move the gateway's clock to this time of its day."""
+    machine.run("spxarb", "sim", "set-time", clock, "--control", CONTROL)
+
+
+def rows(machine: Machine, text: str) -> list[dict[str, Any]]:
+    """Rows of the ledger, read by its owner, once there is one."""
+    done = machine.run(*AS_OWNER, "/opt/spxarb/bin/python", "-I", "-c", ROWS, LEDGER, text, check=False)
+    return list(json.loads(done.stdout)) if done.returncode == 0 else []
+
+
+def ended(verb: str) -> str:
+    return f"SELECT * FROM runs WHERE command = '{verb}' AND exit_code = 0"
+
+
+# --- the machine itself -------------------------------------------------------------------------------
+
+
+def processes_of(space: int) -> list[int]:
+    """Who lives in this PID namespace."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdigit() and (entry / "ns/pid").stat().st_ino == space:
+                found.append(int(entry.name))
+    return found
+
+
+def groups(folder: Path) -> set[str]:
+    """The names of the control groups of machines, and what is below them."""
+    script = f"mount -t cgroup2 cgroup2 {folder} && cd {folder} && find . -path '*{GROUP}*'"
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines())
+
+
+def mounts_and_settings(folder: Path) -> tuple[object, ...]:
+    """What a machine that leaks would change of the one below."""
+    mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(folder) in line]
+    settings = [Path("/proc/sys", name).read_text() for name in ("fs/nr_open", "kernel/core_pattern")]
+    return mounts, settings, socket.gethostname(), Path("/etc/machine-id").exists(), Path("/dev/null").stat()
+
+
+def test_a_machine_changes_nothing_below_it_and_ends_with_its_test(bootable, tmp_path):
+    before = mounts_and_settings(tmp_path)
+    with ExitStack() as stack:
+        old = [stack.enter_context(tempfile.NamedTemporaryFile(dir=place)) for place in ("/tmp", "/var/tmp")]
+        for file in old:
+            os.utime(file.name, (0, 0))
+        machine = stack.enter_context(booted(tmp_path / "machine"))
+        space = machine.process_space
+        assert len(processes_of(space)) >= 2, "systemd and its journal"
+        assert any(f"{GROUP}{machine.keeper}" in group for group in groups(tmp_path))
+        assert not any(machine.path(file.name).exists() for file in old)
+        machine.run("systemd-tmpfiles", "--create", "--remove", "--clean", "--boot", check=False)
+        machine.run("hostname", "another")
+        machine.run("touch", "/etc/made-inside", "/tmp/made-inside", "/root/made-inside", "/usr/made-inside")
+        same = Path("/proc/sys/fs/nr_open").read_text().strip()
+        assert machine.run("sysctl", "--write", f"fs.nr_open={same}", check=False).returncode != 0
+        capabilities = int(machine.run("grep", "CapBnd", "/proc/1/status").stdout.split()[1], 16)
+        assert not capabilities & (1 << CAP_SYS_TIME | 1 << CAP_SYS_MODULE)
+        assert all(Path(file.name).exists() for file in old), "the cleaning inside emptied the one below"
+    assert processes_of(space) == []
+    assert not any(f"{GROUP}{machine.keeper}" in group for group in groups(tmp_path))
+    assert mounts_and_settings(tmp_path) == before
+    made = [f"/{place}/made-inside" for place in ("etc", "tmp", "root", "usr")]
+    assert not any(Path(path).exists() for path in made)
+
+
+@pytest.mark.parametrize("victim", ["the test", "the keeper"])
+def test_nothing_of_a_machine_lives_on_when_its_test_or_its_keeper_is_killed(bootable, tmp_path, victim):
+    script = (
+        f"import sys, time; sys.path[:0] = {sys.path!r}\n"
+        "from pathlib import Path; from machine import booted\n"
+        f"with booted(Path({str(tmp_path / 'machine')!r})) as machine:\n"
+        "    print(machine.keeper, machine.process_space, flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as test:
+        assert test.stdout is not None
+        keeper, space = map(int, test.stdout.readline().split())
+        assert processes_of(space)
+        os.kill(test.pid if victim == "the test" else keeper, signal.SIGKILL)
+        wait_until(lambda: not processes_of(space))
+        test.kill()
+    left = lambda: [group for group in groups(tmp_path) if f"{GROUP}{keeper}" in group]  # noqa: E731
+    if victim == "the keeper":
+        with booted(tmp_path / "the next"):  # which clears away what the killed one could not
+            pass
+    wait_until(lambda: not left())
+
+
+# --- a day --------------------------------------------------------------------------------------------
+
+
+def test_the_timers_trade_a_day_under_the_full_hardening(machine):
+    install(machine)
+    start_gateway(machine)
+    machine.run("systemctl", "enable", "--now", *(f"spxarb-{verb}.timer" for verb in EVERY))
+    machine.wait("entered", lambda: rows(machine, "SELECT * FROM trades WHERE status = 'ACTIVE'"))
+    at(machine, "15:45")
+    machine.wait("exited", lambda: rows(machine, "SELECT * FROM trades WHERE status = 'CLOSED'"))
+    at(machine, "16:05")
+    settled = f"{ended('settle')} AND market_time LIKE '{DAY}T16:05%'"
+    machine.wait("settled", lambda: rows(machine, settled))
+    machine.run("systemctl", "stop", *(f"spxarb-{verb}.timer" for verb in EVERY))
+    (trade,) = rows(machine, "SELECT * FROM trades")
+    assert (trade["exit_reason"], trade["final_pnl"], trade["entry_credit"]) == ("TIME", 626.47, 698.19)
+    (day,) = rows(machine, "SELECT * FROM daily_summary")
+    assert day["trades_count"] == 1, day
+    for verb in EVERY:
+        assert rows(machine, ended(verb)), f"{verb} never ended well"
+    assert_files_are_the_owners_alone(machine)
+    assert_the_journal_has_the_day(machine)
+
+
+def assert_files_are_the_owners_alone(machine: Machine) -> None:
+    for line in machine.run("find", STATE, "-printf", "%y %m %u %p\n").stdout.splitlines():
+        kind, mode, user, path = line.split(" ", 3)
+        assert (mode, user) == ("700" if kind == "d" else "600", "spxarb"), path
+
+
+def assert_the_journal_has_the_day(machine: Machine) -> None:
+    """Each line of a unit's log with the unit, the identifier and the priority that its level has."""
+    for verb, told in {
+        "enter": "Entry Routine decided: entered: trade 1",
+        "monitor": "Monitoring Routine decided: closed trade 1 (TIME), P&L $626.47",
+        "settle": "End of Day Routine decided: provisional: 1 trade, net $626.47",
+    }.items():
+        entries = machine.journal(f"--unit=spxarb-{verb}.service", "--identifier=spxarb")
+        (entry, *_) = [entry for entry in entries if told in entry["MESSAGE"]]
+        assert (entry["PRIORITY"], entry["_UID"] != "0") == ("6", True), entry
+        assert not [entry for entry in entries if entry["MESSAGE"].startswith("<")], "its priority is in it"
+
+
+# --- what a service cannot do, and who hears that one failed ------------------------------------------
+
+
+MAY = {"write its state": "done", "write /tmp": "done", "reach the gateway": "ECONNREFUSED"}
+"""What a service needs; nothing listens there in this test."""
+MUST_NOT = {
+    "write /etc": {"EROFS"},
+    "write /usr/local/bin": {"EROFS", "EACCES"},
+    "write /opt/spxarb": {"EROFS", "EACCES"},
+    "write /var/lib": {"EROFS"},
+    "list /root": {"EACCES"},
+    "list /home": {"EACCES"},
+    "read /etc/shadow": {"EACCES"},
+    "see PID 1": {"ENOENT"},
+    "read the kernel's symbols": {"ENOENT"},
+    "open the console": {"ENOENT"},
+    "make memory that is written and run": {"EPERM"},
+    "run a program of its state": {"EACCES"},
+    "run a program of /tmp": {"EACCES"},
+    "make a program set-user-id": {"EPERM"},
+    "mount": {"EPERM"},
+    "make a user namespace": {"EPERM"},
+    "set the host name": {"EPERM"},
+    "change its personality": {"EPERM"},
+    "run in real time": {"EPERM"},
+    "open a packet socket": {"EAFNOSUPPORT"},
+    "open a netlink socket": {"EAFNOSUPPORT"},
+    "reach another host": {"EPERM", "ETIMEDOUT"},
+}
+"""What no service may, and the errors that stop it. A packet to another host is dropped."""
+CONFINEMENT = {"CapEff": "0" * 16, "CapBnd": "0" * 16, "NoNewPrivs": "1", "Seccomp": "2", "Umask": "0077"}
+"""Of /proc/PID/status; of Seccomp 2 is a filter."""
+CONFINED = "/usr/local/lib/confined.py"
+PYTHON = "/opt/spxarb/bin/python"
+
+
+def confined(machine: Machine, unit: str) -> dict[str, Any]:
+    """What became of each try of `confined.py`, in the place of the command of this service."""
+    lines = machine.path(f"/etc/systemd/system/{unit}").read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if not line.startswith(("ExecStart=", "OnFailure=", "OnSuccess="))]
+    text = "\n".join(kept).replace("[Service]", f"[Service]\nExecStart={PYTHON} -I {CONFINED}")
+    machine.write(f"/etc/systemd/system/confined-{unit}", text)
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "start", f"confined-{unit}")
+    (entry,) = machine.journal(f"--unit=confined-{unit}", "--grep=tries")
+    return dict(json.loads(entry["MESSAGE"]))
+
+
+def test_a_service_can_do_its_work_and_nothing_else(machine):
+    install(machine)
+    machine.run("ip", "address", "add", "192.0.2.1/32", "dev", "lo")
+    machine.write(CONFINED, (HERE / "confined.py").read_text(encoding="utf-8"))
+    free = json.loads(machine.run(PYTHON, "-I", CONFINED, "reach another host").stdout)
+    assert free["tries"] == {"reach another host": "ECONNREFUSED"}, "it could be reached"
+    for verb in ("enter", "monitor", "settle"):
+        seen = confined(machine, f"spxarb-{verb}.service")
+        assert {what: seen["tries"].pop(what) for what in MAY} == MAY
+        assert {what: how for what, how in seen["tries"].items() if how not in MUST_NOT[what]} == {}
+        assert "0" not in seen["status"].pop("Uid").split()
+        assert seen["status"] == CONFINEMENT
+        options = {place: set(words.split(",")) for place, words in seen["places"].items()}
+        both = {place for place, words in options.items() if "rw" in words and "noexec" not in words}
+        assert both <= {"/dev/pts"}, "where something may be written, nothing may run"
+
+
+# --- who hears of a failure ---------------------------------------------------------------------------
+
+
+LISTENER = """\
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Receiver(BaseHTTPRequestHandler):
+    def do_POST(self):
+        print("heard:", self.rfile.read(int(self.headers["Content-Length"])).decode(), flush=True)
+        self.send_response(200)
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+HTTPServer(("127.0.0.1", 8025), Receiver).serve_forever()
+"""
+TERMINAL = """\
+import os, struct
+reads, writes = os.openpty()
+line = os.ttyname(writes).removeprefix("/dev/").encode()
+entry = struct.pack("hi32s4s32s256s", 7, os.getpid(), line, b"t", b"root", b"")  # USER_PROCESS, see utmp(5)
+open("/run/utmp", "wb").write(entry.ljust(384, b"\\0"))
+while True:
+    for text in os.read(reads, 4096).decode().splitlines():
+        print("seen:", text, flush=True)
+"""
+"""Somebody who is logged in, with a terminal that shows what is written to it."""
+
+
+def service(machine: Machine, name: str, program: str) -> None:
+    """Start a service with this program."""
+    machine.write(f"/usr/local/lib/{name}.py", program)
+    unit = f"[Service]\nExecStart={PYTHON} -I /usr/local/lib/{name}.py\n"
+    machine.write(f"/etc/systemd/system/{name}.service", unit)
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "start", name)
+
+
+def test_who_is_to_hear_of_a_failure_hears_it_also_when_the_program_cannot_start(machine):
+    install(machine)
+    machine.write("/etc/spxarb/failed-urls", "http://127.0.0.1:8025/secret\n", 0o600)
+    credential = "[Service]\nLoadCredential=failed-urls:/etc/spxarb/failed-urls\n"
+    drop_in(machine, "spxarb-failed@.service", credential)
+    service(machine, "listener", LISTENER)
+    machine.run("systemctl", "start", "spxarb-monitor", check=False)  # there is no gateway
+    told(machine, "spxarb-monitor.service", "exit-code 4", "address")
+    service(machine, "terminal", TERMINAL)
+    machine.run("rm", "/opt/spxarb/bin/python")
+    machine.run("systemctl", "start", "spxarb-settle", check=False)
+    told(machine, "spxarb-settle.service", "exit-code 203", "terminals address")
+    shown = ("--unit=terminal", "--grep=seen: .*spxarb-settle.service failed")
+    machine.wait("a terminal shows it", lambda: machine.journal(*shown))
+
+
+def told(machine: Machine, unit: str, why: str, by: str) -> None:
+    """The journal has the failure at the priority of what is critical, and the address got it."""
+    words = f"--unit=spxarb-failed@{unit}.service"
+    (entry, *_) = machine.wait("it is told", lambda: machine.journal(words, f"--grep={unit} failed"))
+    assert (why in entry["MESSAGE"], entry["PRIORITY"]) == (True, "2"), entry["MESSAGE"]
+    heard = ("--unit=listener", f"--grep=heard.*{unit}.*{why}")
+    machine.wait("the address was told", lambda: machine.journal(*heard))
+    machine.wait("what was told", lambda: machine.journal(words, f"--grep=told by {by}"))
