@@ -34,6 +34,8 @@ RESULT_TYPES = {
     "backup": "backup:BackupResult",
     "restore": "backup:RestoreResult",
     "record": "record:RecordResult",
+    "timers": "timers:TimersResult",
+    "send-alerts": "send_alerts:SendAlertsResult",
     "sim": "sim:SimResult",
     "demo": "report:DemoResult",
 }

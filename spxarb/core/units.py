@@ -15,7 +15,7 @@ from spxarb.core.failed_unit import failed_script
 from spxarb.core.firings import JOBS, Job, TimerTimes, calendar_lines, firings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 STATE_FOLDER = "/var/lib/spxarb"
 MARK = "# Written by spxarb."
@@ -95,11 +95,11 @@ class UnitValues:
     `user`: whom the system's services run as; None: they are a user's own, in his own manager. `config`: the
     file that every command is given; None: it looks in its usual places. `code`: folders beside the system's
     from which code runs. `shown`: folders that are needed though they lie below a hidden one. `writable`:
-    where the configuration keeps files outside the state folder. `gateway_hosts`, `alert_hosts`: addresses
-    that may be reached beside this machine's own; `any` for names, whose addresses change.
+    where the configuration keeps files outside the state folder. `gateway_hosts`, `alert_hosts`, `ping_hosts`
+    (by job): addresses that may be reached beside this machine's own; `any` for names: theirs change.
     """
 
-    schedule: TimerTimes = field(default_factory=TimerTimes)
+    times: TimerTimes = field(default_factory=TimerTimes)
     waits: Waits = field(default_factory=DefaultWaits)
     max_spreads_per_day: int = 2
     program: str = "/usr/local/bin/spxarb"
@@ -111,6 +111,7 @@ class UnitValues:
     writable: tuple[str, ...] = ()
     gateway_hosts: tuple[str, ...] = ()
     alert_hosts: tuple[str, ...] = (ANY,)
+    ping_hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     email_address: str = "root"
 
     @property
@@ -123,7 +124,7 @@ def render_units(values: UnitValues) -> dict[str, str]:
     found = {FAILED_UNIT: _failed(values)}
     for job in JOBS:
         found[f"spxarb-{job.name}.service"] = _service(job, values)
-        found[f"spxarb-{job.name}.timer"] = _timer(job, values.schedule)
+        found[f"spxarb-{job.name}.timer"] = _timer(job, values.times)
     return {name: sealed(text) for name, text in found.items()}
 
 
@@ -215,7 +216,8 @@ def _sending(job: Job) -> Iterable[str]:
 
 
 def _network(job: Job, values: UnitValues) -> Iterable[str]:
-    hosts = values.gateway_hosts if job.name not in SENDING else values.alert_hosts
+    hosts = values.alert_hosts if job.name in SENDING else values.gateway_hosts
+    hosts = (*hosts, *values.ping_hosts.get(job.name, ()))
     allowed = " ".join(dict.fromkeys(["localhost", *hosts]))
     why = "Where alerts go" if job.name in SENDING else "The gateway"
     if ANY in hosts:
@@ -241,12 +243,12 @@ def _restrictions(values: UnitValues, *written: str) -> Iterable[str]:
     )
 
 
-def _timer(job: Job, schedule: TimerTimes) -> str:
+def _timer(job: Job, times: TimerTimes) -> str:
     about = [
         "# New York time, whatever the machine's zone. The command knows holidays and half-days: it does",
         "# nothing where nothing is to be done.",
     ]
-    lines = [f"OnCalendar={line}" for line in calendar_lines(firings(job.name, schedule))]
+    lines = [f"OnCalendar={line}" for line in calendar_lines(firings(job.name, times))]
     made_up = (
         "Missed while the machine was off: it is made up for." if job.persistent else _NOT_MADE_UP[job.name]
     )
