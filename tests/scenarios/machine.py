@@ -203,7 +203,7 @@ def _prepare(folder: Path) -> None:
     for place in hidden:
         (upper / place).mkdir(parents=True)
         os.setxattr(upper / place, "trusted.overlay.opaque", b"y")
-    interpreter = f"/opt/spxarb/python/bin/python{sys.version_info.major}.{sys.version_info.minor}"
+    interpreter = f"/opt/python/bin/python{sys.version_info.major}.{sys.version_info.minor}"
     for place, text in {
         "etc/fstab": "",
         "etc/machine-id": f"{1:032x}\n",
@@ -211,22 +211,34 @@ def _prepare(folder: Path) -> None:
         "etc/systemd/system/booted.target": TARGET,
         "etc/systemd/journald.conf.d/booted.conf": "[Journal]\nStorage=volatile\nForwardToSyslog=no\n",
         "opt/spxarb/bin/spxarb": SCRIPT,
-        "opt/spxarb/pyvenv.cfg": "home = /opt/spxarb/python/bin\ninclude-system-site-packages = false\n",
+        "opt/spxarb/pyvenv.cfg": "home = /opt/python/bin\ninclude-system-site-packages = false\n",
         f"{SITE[1:]}/dependencies.pth": "/opt/spxarb/dependencies\n",
     }.items():
         (upper / place).parent.mkdir(parents=True, exist_ok=True)
         (upper / place).write_text(text, encoding="utf-8")
     (upper / "opt/spxarb/bin/spxarb").chmod(0o755)
     (upper / "opt/spxarb/bin/python").symlink_to(interpreter)
-    for library in Path(sys.base_prefix, "lib").glob("libpython3*.so.*"):  # its own path leads into a home
-        (upper / "usr/lib" / library.name).symlink_to(f"/opt/spxarb/python/lib/{library.name}")
+    _interpreters_library(upper)
     (upper / "usr/local/bin").mkdir(parents=True)
     (upper / "usr/local/bin/spxarb").symlink_to("/opt/spxarb/bin/spxarb")
     shutil.copytree(PACKAGE, upper / SITE[1:] / "spxarb")
     compileall.compile_dir(
         upper / SITE[1:], quiet=2
     )  # what is compiled already is left; a service may not write it
-    binds = {sys.base_prefix: "/opt/spxarb/python", sysconfig.get_path("purelib"): "/opt/spxarb/dependencies"}
+    binds = {sys.base_prefix: "/opt/python", sysconfig.get_path("purelib"): "/opt/spxarb/dependencies"}
     for place in binds.values():
         (upper / place[1:]).mkdir(parents=True)
     (folder / "binds").write_text("".join(f"{source}\t{place}\n" for source, place in binds.items()))
+
+
+def _interpreters_library(upper: Path) -> None:
+    """The interpreter's shared library where every program finds it: its own path may lead into a home.
+
+    It also takes the place of a library of that name that the system brings.
+    """
+    for library in Path(sys.base_prefix, "lib").glob("libpython3*.so.*"):
+        places = {Path("/usr/lib"), *(path.parent for path in Path("/usr/lib").glob(f"*/{library.name}"))}
+        for place in places:
+            link = upper / place.relative_to("/") / library.name
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(f"/opt/python/lib/{library.name}")

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,19 +23,24 @@ import pytest
 import yaml
 from actions import wait_until
 from contract import DAY
+from harness import read_object
 from machine import HERE, Machine, booted, unfit
 from machine_boot import GROUP
+
+from spxarb.core.firings import JOBS
+from spxarb.core.units import SENDING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-UNITS = HERE.parents[1] / "systemd"
 EVERY = {"enter": "*:*:0/4", "monitor": "*:*:1/4", "settle": "*:*:3/4"}
 """When each timer fires instead: so often that a day is soon over, and hardly two at once."""
 CAP_SYS_MODULE, CAP_SYS_TIME = 16, 25
 """linux/capability.h."""
 CONTROL = "4011"
 STATE = "/var/lib/spxarb"
+TIMERS = [f"spxarb-{job.name}.timer" for job in JOBS]
+CONFIG_FILE = "/etc/spxarb/config.yaml"
 LEDGER = f"{STATE}/sim/trading.db"
 GATEWAY = f"""\
 [Unit]
@@ -44,7 +51,7 @@ ExecStart=/usr/local/bin/spxarb sim --date {DAY} --regime rich-spy --at 09:40 --
 """
 CONFIG = {
     "trading": {"mode": "sim", "max_spreads_per_day": 1},
-    "execution": {"order_timeout_seconds": 1, "exit_rung_seconds": 0.5, "quote_timeout_seconds": 3},
+    "execution": {"order_timeout_seconds": 1, "exit_rung_seconds": 0.5, "quote_timeout_seconds": 1},
 }
 ROWS = """\
 import json, sqlite3, sys
@@ -63,28 +70,47 @@ def bootable(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture
 def machine(bootable: None, tmp_path: Path) -> Iterator[Machine]:
+    """One that has just booted."""
     with booted(tmp_path / "machine") as machine:
+        yield machine
+
+
+@pytest.fixture(scope="module")
+def installed(bootable: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """One with the timers installed, which fire when a test says so."""
+    with booted(tmp_path_factory.mktemp("installed") / "machine") as machine:
+        prepare(machine)
+        for timer in TIMERS:
+            fire(machine, timer, "2099-01-01")
+        spxarb(machine, "timers", "install")
         yield machine
 
 
 # --- steps --------------------------------------------------------------------------------------------
 
 
-def install(machine: Machine) -> None:
-    """As `docs/operations.md` says: the user, the configuration, the units; then the timers' drop-in."""
-    machine.run("useradd", "--system", "--home-dir", STATE, "--shell", "/usr/sbin/nologin", "spxarb")
-    machine.write("/etc/spxarb/config.yaml", yaml.safe_dump(CONFIG), 0o600)
+def prepare(machine: Machine) -> None:
+    """The user and the configuration, and no long waits."""
+    machine.run("useradd", "--system", "--user-group", "--shell", "/usr/sbin/nologin", "spxarb")
+    machine.write(CONFIG_FILE, yaml.safe_dump(CONFIG), 0o600)
     machine.run("chown", "--recursive", "spxarb:spxarb", "/etc/spxarb")
-    for unit in UNITS.iterdir():
-        machine.write(f"/etc/systemd/system/{unit.name}", unit.read_text(encoding="utf-8"))
-    for verb, when in EVERY.items():
-        drop_in(machine, f"spxarb-{verb}.timer", f"[Timer]\nOnCalendar=\nOnCalendar={when}\n")
+    for verb in EVERY:
         drop_in(machine, f"spxarb-{verb}.service", "[Service]\nEnvironment=SPXARB_WAIT_SCALE=0.1\n")
-    machine.run("systemctl", "daemon-reload")
+
+
+def spxarb(machine: Machine, *words: str, check: bool = True) -> dict[str, Any]:
+    """What a command prints as JSON, run as root with the machine's configuration."""
+    done = machine.run("spxarb", "--config", CONFIG_FILE, *words, "--json", check=check)
+    return read_object(done.stdout)
 
 
 def drop_in(machine: Machine, unit: str, text: str) -> None:
     machine.write(f"/etc/systemd/system/{unit}.d/test.conf", text)
+
+
+def fire(machine: Machine, timer: str, when: str) -> None:
+    """The timer shall fire then instead, once systemd has read it."""
+    drop_in(machine, timer, f"[Timer]\nOnCalendar=\nOnCalendar={when}\n")
 
 
 def start_gateway(machine: Machine) -> None:
@@ -189,20 +215,22 @@ def test_nothing_of_a_machine_lives_on_when_its_test_or_its_keeper_is_killed(boo
 
 
 def test_the_timers_trade_a_day_under_the_full_hardening(machine):
-    install(machine)
+    prepare(machine)
+    for verb, when in EVERY.items():
+        fire(machine, f"spxarb-{verb}.timer", when)
     start_gateway(machine)
-    machine.run("systemctl", "enable", "--now", *(f"spxarb-{verb}.timer" for verb in EVERY))
+    spxarb(machine, "timers", "install")
     machine.wait("entered", lambda: rows(machine, "SELECT * FROM trades WHERE status = 'ACTIVE'"))
     at(machine, "15:45")
     machine.wait("exited", lambda: rows(machine, "SELECT * FROM trades WHERE status = 'CLOSED'"))
     at(machine, "16:05")
     settled = f"{ended('settle')} AND market_time LIKE '{DAY}T16:05%'"
     machine.wait("settled", lambda: rows(machine, settled))
-    machine.run("systemctl", "stop", *(f"spxarb-{verb}.timer" for verb in EVERY))
+    machine.run("systemctl", "stop", *TIMERS)
     (trade,) = rows(machine, "SELECT * FROM trades")
     assert (trade["exit_reason"], trade["final_pnl"], trade["entry_credit"]) == ("TIME", 626.47, 698.19)
     (day,) = rows(machine, "SELECT * FROM daily_summary")
-    assert day["trades_count"] == 1, day
+    assert (day["trades_count"], day["net_pnl"]) == (1, 626.47)
     for verb in EVERY:
         assert rows(machine, ended(verb)), f"{verb} never ended well"
     assert_files_are_the_owners_alone(machine)
@@ -226,6 +254,51 @@ def assert_the_journal_has_the_day(machine: Machine) -> None:
         (entry, *_) = [entry for entry in entries if told in entry["MESSAGE"]]
         assert (entry["PRIORITY"], entry["_UID"] != "0") == ("6", True), entry
         assert not [entry for entry in entries if entry["MESSAGE"].startswith("<")], "its priority is in it"
+
+
+# --- what is installed --------------------------------------------------------------------------------
+
+
+def test_timers_and_doctor_know_what_is_installed_and_where_the_configuration_differs(installed):
+    status = spxarb(installed, "timers")
+    assert {unit["state"] for unit in status["units"]} == {"current"}
+    assert status["disagreements"] == []
+    assert [row["name"] for row in status["timers"]] == TIMERS
+    assert all(row["enabled"] and row["active"] for row in status["timers"])
+    assert timers_by_doctor(installed)["ok"] is True
+    later = {**CONFIG["trading"], "entry_time": "09:50"}
+    installed.write(CONFIG_FILE, yaml.safe_dump({**CONFIG, "trading": later}), 0o600)
+    (told,) = spxarb(installed, "timers")["disagreements"]
+    found = timers_by_doctor(installed)
+    installed.write(CONFIG_FILE, yaml.safe_dump(CONFIG), 0o600)
+    assert "fires 09:35 to 09:55" in told, told
+    assert (found["ok"], told in found["message"]) == (None, True), found
+
+
+def timers_by_doctor(machine: Machine) -> dict[str, Any]:
+    checks = spxarb(machine, "doctor", check=False)["checks"]
+    (found,) = [row for row in checks if row["name"] == "timers"]
+    return dict(found)
+
+
+# --- what was missed ----------------------------------------------------------------------------------
+
+
+def test_a_missed_settlement_is_made_up_for_and_a_missed_entry_is_not(installed):
+    machine = installed
+    earlier = datetime.now(UTC) - timedelta(hours=2)
+    for verb in EVERY:
+        fire(machine, f"spxarb-{verb}.timer", f"*-*-* {earlier:%H:%M}:00 UTC")
+        machine.run("touch", "--date=3 days ago", f"/var/lib/systemd/timers/stamp-spxarb-{verb}.timer")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", *(f"spxarb-{verb}.timer" for verb in EVERY))
+    machine.wait("settle runs", lambda: machine.journal("--unit=spxarb-settle", "--grep=Routine started"))
+    machine.run("systemctl", "stop", *(f"spxarb-{verb}.timer" for verb in EVERY))
+    for verb in ("enter", "monitor"):
+        started = machine.run(
+            "systemctl", "show", "--value", "--property=ExecMainPID", f"spxarb-{verb}"
+        ).stdout
+        assert started == "0\n", verb
 
 
 # --- what a service cannot do, and who hears that one failed ------------------------------------------
@@ -264,33 +337,46 @@ CONFINED = "/usr/local/lib/confined.py"
 PYTHON = "/opt/spxarb/bin/python"
 
 
-def confined(machine: Machine, unit: str) -> dict[str, Any]:
-    """What became of each try of `confined.py`, in the place of the command of this service."""
-    lines = machine.path(f"/etc/systemd/system/{unit}").read_text(encoding="utf-8").splitlines()
-    kept = [line for line in lines if not line.startswith(("ExecStart=", "OnFailure=", "OnSuccess="))]
-    text = "\n".join(kept).replace("[Service]", f"[Service]\nExecStart={PYTHON} -I {CONFINED}")
-    machine.write(f"/etc/systemd/system/confined-{unit}", text)
+def confined(machine: Machine, unit: str, command: str) -> str:
+    """What this command tells the journal in the place of that of this unit, under the same restrictions."""
+    text = machine.path(f"/etc/systemd/system/{unit}").read_text(encoding="utf-8")
+    text = re.sub(r"^On(Failure|Success)=.*$", "", text, flags=re.MULTILINE)
+    text, found = re.subn(r"^ExecStart=(.*\\\n)*.*$", f"ExecStart={command}", text, flags=re.MULTILINE)
+    assert found == 1
+    name = "confined-" + unit.replace("@", "")
+    machine.write(f"/etc/systemd/system/{name}", text)
     machine.run("systemctl", "daemon-reload")
-    machine.run("systemctl", "start", f"confined-{unit}")
-    (entry,) = machine.journal(f"--unit=confined-{unit}", "--grep=tries")
-    return dict(json.loads(entry["MESSAGE"]))
+    machine.run("systemctl", "start", name)
+    return "\n".join(entry["MESSAGE"] for entry in machine.journal(f"--unit={name}") if entry["_UID"] != "0")
 
 
-def test_a_service_can_do_its_work_and_nothing_else(machine):
-    install(machine)
-    machine.run("ip", "address", "add", "192.0.2.1/32", "dev", "lo")
-    machine.write(CONFINED, (HERE / "confined.py").read_text(encoding="utf-8"))
-    free = json.loads(machine.run(PYTHON, "-I", CONFINED, "reach another host").stdout)
+@pytest.mark.parametrize("job", [job.name for job in JOBS])
+def test_a_service_can_do_its_work_and_nothing_else(installed, job):
+    installed.run("ip", "address", "replace", "192.0.2.1/32", "dev", "lo")
+    installed.write(CONFINED, (HERE / "confined.py").read_text(encoding="utf-8"))
+    free = json.loads(installed.run(PYTHON, "-I", CONFINED, "reach another host").stdout)
     assert free["tries"] == {"reach another host": "ECONNREFUSED"}, "it could be reached"
-    for verb in ("enter", "monitor", "settle"):
-        seen = confined(machine, f"spxarb-{verb}.service")
-        assert {what: seen["tries"].pop(what) for what in MAY} == MAY
-        assert {what: how for what, how in seen["tries"].items() if how not in MUST_NOT[what]} == {}
-        assert "0" not in seen["status"].pop("Uid").split()
-        assert seen["status"] == CONFINEMENT
-        options = {place: set(words.split(",")) for place, words in seen["places"].items()}
-        both = {place for place, words in options.items() if "rw" in words and "noexec" not in words}
-        assert both <= {"/dev/pts"}, "where something may be written, nothing may run"
+    seen = json.loads(confined(installed, f"spxarb-{job}.service", f"{PYTHON} -I {CONFINED}"))
+    assert {what: seen["tries"].pop(what) for what in MAY} == MAY
+    if job in SENDING:  # alerts go to hosts that are not known here
+        assert seen["tries"].pop("reach another host") == "ECONNREFUSED"
+    assert {what: how for what, how in seen["tries"].items() if how not in MUST_NOT[what]} == {}
+    assert "0" not in seen["status"].pop("Uid").split()
+    assert seen["status"] == CONFINEMENT
+    assert written_and_run(seen["places"]) <= {"/dev/pts"}
+
+
+def written_and_run(places: dict[str, str]) -> set[str]:
+    """The mounts where something may be written and run: with what is written a service would be another."""
+    options = {place: set(words.split(",")) for place, words in places.items()}
+    return {place for place, words in options.items() if "rw" in words and "noexec" not in words}
+
+
+def test_the_notifier_runs_nothing_from_where_it_may_write(installed):
+    told = confined(installed, "spxarb-failed@.service", "/usr/bin/cat /proc/self/mountinfo")
+    places = {line.split()[4]: line.split()[5] for line in told.splitlines()}
+    assert "/usr" in places
+    assert written_and_run(places) <= {"/dev/pts"}
 
 
 # --- who hears of a failure ---------------------------------------------------------------------------
@@ -329,8 +415,8 @@ def service(machine: Machine, name: str, program: str) -> None:
     machine.run("systemctl", "start", name)
 
 
-def test_who_is_to_hear_of_a_failure_hears_it_also_when_the_program_cannot_start(machine):
-    install(machine)
+def test_who_is_to_hear_of_a_failure_hears_it_also_when_the_program_cannot_start(installed):
+    machine = installed
     machine.write("/etc/spxarb/failed-urls", "http://127.0.0.1:8025/secret\n", 0o600)
     credential = "[Service]\nLoadCredential=failed-urls:/etc/spxarb/failed-urls\n"
     drop_in(machine, "spxarb-failed@.service", credential)
@@ -338,10 +424,11 @@ def test_who_is_to_hear_of_a_failure_hears_it_also_when_the_program_cannot_start
     machine.run("systemctl", "start", "spxarb-monitor", check=False)  # there is no gateway
     told(machine, "spxarb-monitor.service", "exit-code 4", "address")
     service(machine, "terminal", TERMINAL)
-    machine.run("rm", "/opt/spxarb/bin/python")
-    machine.run("systemctl", "start", "spxarb-settle", check=False)
-    told(machine, "spxarb-settle.service", "exit-code 203", "terminals address")
-    shown = ("--unit=terminal", "--grep=seen: .*spxarb-settle.service failed")
+    machine.run("mv", PYTHON, f"{PYTHON}.away")
+    machine.run("systemctl", "start", "spxarb-enter", check=False)
+    machine.run("mv", f"{PYTHON}.away", PYTHON)
+    told(machine, "spxarb-enter.service", "exit-code 203", "terminals address")
+    shown = ("--unit=terminal", "--grep=seen: .*spxarb-enter.service failed")
     machine.wait("a terminal shows it", lambda: machine.journal(*shown))
 
 
