@@ -26,6 +26,8 @@ FAILED_UNIT = "spxarb-failed@.service"
 SENDER = "alerts"
 SENDING = frozenset({"alerts", "watchdog"})
 """The jobs that send alerts: they alone may reach other hosts, and need the secrets for that."""
+SECRETS = ("notify-urls", "smtp-password")
+"""What `channels.py` asks systemd for, by the names of credentials."""
 SYSTEM_CODE = ("/usr", "-/bin", "-/sbin", "-/lib", "-/lib32", "-/lib64")
 """Where programs and libraries of the system are; a `-` before one that may be missing."""
 NOT_RUN = ("/", "-/run", "-/tmp", "-/var/tmp", "-/dev/shm")
@@ -97,6 +99,7 @@ class UnitValues:
     from which code runs. `shown`: folders that are needed though they lie below a hidden one. `writable`:
     where the configuration keeps files outside the state folder. `gateway_hosts`, `alert_hosts`, `ping_hosts`
     (by job): addresses that may be reached beside this machine's own; `any` for names: theirs change.
+    `secrets`: the files of credentials, by their names.
     """
 
     times: TimerTimes = field(default_factory=TimerTimes)
@@ -113,6 +116,7 @@ class UnitValues:
     alert_hosts: tuple[str, ...] = (ANY,)
     ping_hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     email_address: str = "root"
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_system(self) -> bool:
@@ -178,7 +182,7 @@ def _service(job: Job, values: UnitValues) -> str:
         f"TimeoutStopSec={stop_seconds(job.verb)}",
         *_state(values),
         *PYTHON,
-        *_sending(job),
+        *_sending(job, values),
         *(_network(job, values) if values.is_system else ()),
         *_restrictions(values, "%S/spxarb", *map(word, values.writable)),
     ]
@@ -201,13 +205,13 @@ def _state(values: UnitValues) -> Iterable[str]:
     )
 
 
-def _sending(job: Job) -> Iterable[str]:
+def _sending(job: Job, values: UnitValues) -> Iterable[str]:
     """The jobs leave their alerts in the ledger; another unit, which may reach other hosts, sends them."""
     if job.name in SENDING:
         return (
-            "# Secrets for alerts, one file each, mode 0600 of root; uncomment what is there.",
-            "#LoadCredential=notify-urls:/etc/spxarb/notify-urls",
-            "#LoadCredential=smtp-password:/etc/spxarb/smtp-password",
+            "# Secrets for alerts, from notifications.urls_file and smtp_password_file: they may be root's.",
+            *(f"LoadCredential={name}:{path.replace('%', '%%')}" for name, path in values.secrets.items()),
+            *(f"#LoadCredential={name}:/etc/spxarb/{name}" for name in SECRETS if name not in values.secrets),
         )
     return (
         "# Alerts are left in the ledger: spxarb-alerts.service sends them.",

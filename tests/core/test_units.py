@@ -13,7 +13,7 @@ from spxarb import notify
 from spxarb.config.load import Config
 from spxarb.core import budgets, failed_unit
 from spxarb.core.firings import JOBS, TimerTimes
-from spxarb.core.units import DefaultWaits, UnitValues, is_ours, is_unchanged, render_units, word
+from spxarb.core.units import SENDING, DefaultWaits, UnitValues, is_ours, is_unchanged, render_units, word
 from tools.docs import units
 
 ROOT = Path(__file__).parents[2]
@@ -109,6 +109,15 @@ def test_every_service_has_each_restriction_by_name(name):
         assert any(line.startswith("NoExecPaths=/ -/run -/tmp -/var/tmp -/dev/shm %") for line in lines)
         (code,) = [line.removeprefix("ExecPaths=") for line in lines if line.startswith("ExecPaths=")]
         assert f"BindReadOnlyPaths={code}" in lines
+
+
+def test_the_files_of_secrets_are_read_by_systemd_for_the_units_that_send_alone():
+    found = render_units(UnitValues(secrets={"notify-urls": "/etc/spx arb/50%/urls"}))
+    for job in JOBS:
+        lines = found[f"spxarb-{job.name}.service"].splitlines()
+        sends = job.name in SENDING
+        assert ("LoadCredential=notify-urls:/etc/spx arb/50%%/urls" in lines) is sends
+        assert ("#LoadCredential=smtp-password:/etc/spxarb/smtp-password" in lines) is sends
 
 
 @pytest.mark.parametrize("name", OF_JOBS)

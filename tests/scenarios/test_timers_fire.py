@@ -38,10 +38,13 @@ EVERY = {"enter": "*:*:0/4", "monitor": "*:*:1/4", "settle": "*:*:3/4"}
 CAP_SYS_MODULE, CAP_SYS_TIME = 16, 25
 """linux/capability.h."""
 CONTROL = "4011"
+PYTHON = "/opt/spxarb/bin/python"
 STATE = "/var/lib/spxarb"
 TIMERS = [f"spxarb-{job.name}.timer" for job in JOBS]
 CONFIG_FILE = "/etc/spxarb/config.yaml"
 LEDGER = f"{STATE}/sim/trading.db"
+SECRET = "/etc/spxarb/notify-urls"
+"""Root's alone: systemd hands it to the unit that sends alerts, and to no other."""
 GATEWAY = f"""\
 [Unit]
 Description=The simulated gateway
@@ -52,7 +55,20 @@ ExecStart=/usr/local/bin/spxarb sim --date {DAY} --regime rich-spy --at 09:40 --
 CONFIG = {
     "trading": {"mode": "sim", "max_spreads_per_day": 1},
     "execution": {"order_timeout_seconds": 1, "exit_rung_seconds": 0.5, "quote_timeout_seconds": 1},
+    "notifications": {"email_enabled": True, "urls_file": SECRET},
 }
+LISTENER = """\
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Receiver(BaseHTTPRequestHandler):
+    def do_POST(self):
+        print("heard:", self.rfile.read(int(self.headers["Content-Length"])).decode(), flush=True)
+        self.send_response(200)
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+HTTPServer(("127.0.0.1", 8025), Receiver).serve_forever()
+"""
+"""What is sent to it, it tells the journal."""
 ROWS = """\
 import json, sqlite3, sys
 db = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True)
@@ -93,7 +109,8 @@ def prepare(machine: Machine) -> None:
     """The user and the configuration, and no long waits."""
     machine.run("useradd", "--system", "--user-group", "--shell", "/usr/sbin/nologin", "spxarb")
     machine.write(CONFIG_FILE, yaml.safe_dump(CONFIG), 0o600)
-    machine.run("chown", "--recursive", "spxarb:spxarb", "/etc/spxarb")
+    machine.run("chown", "spxarb:spxarb", CONFIG_FILE)
+    machine.write(SECRET, "json://127.0.0.1:8025/\n", 0o600)
     for verb in EVERY:
         drop_in(machine, f"spxarb-{verb}.service", "[Service]\nEnvironment=SPXARB_WAIT_SCALE=0.1\n")
 
@@ -211,6 +228,15 @@ def test_nothing_of_a_machine_lives_on_when_its_test_or_its_keeper_is_killed(boo
     wait_until(lambda: not left())
 
 
+def service(machine: Machine, name: str, program: str) -> None:
+    """Start a service with this program."""
+    machine.write(f"/usr/local/lib/{name}.py", program)
+    unit = f"[Service]\nExecStart={PYTHON} -I /usr/local/lib/{name}.py\n"
+    machine.write(f"/etc/systemd/system/{name}.service", unit)
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "start", name)
+
+
 # --- a day --------------------------------------------------------------------------------------------
 
 
@@ -219,6 +245,7 @@ def test_the_timers_trade_a_day_under_the_full_hardening(machine):
     for verb, when in EVERY.items():
         fire(machine, f"spxarb-{verb}.timer", when)
     start_gateway(machine)
+    service(machine, "listener", LISTENER)
     spxarb(machine, "timers", "install")
     machine.wait("entered", lambda: rows(machine, "SELECT * FROM trades WHERE status = 'ACTIVE'"))
     at(machine, "15:45")
@@ -235,6 +262,11 @@ def test_the_timers_trade_a_day_under_the_full_hardening(machine):
         assert rows(machine, ended(verb)), f"{verb} never ended well"
     assert_files_are_the_owners_alone(machine)
     assert_the_journal_has_the_day(machine)
+    for alert in ("Entered trade 1", "Exited trade 1"):
+        heard = ("--unit=listener", f"--grep=heard.*{alert}")
+        machine.wait(
+            "the unit that has the secret sends the alert", lambda heard=heard: machine.journal(*heard)
+        )
 
 
 def assert_files_are_the_owners_alone(machine: Machine) -> None:
@@ -248,7 +280,7 @@ def assert_the_journal_has_the_day(machine: Machine) -> None:
     for verb, told in {
         "enter": "Entry Routine decided: entered: trade 1",
         "monitor": "Monitoring Routine decided: closed trade 1 (TIME), P&L $626.47",
-        "settle": "End of Day Routine decided: provisional: 1 trade, net $626.47",
+        "settle": "1 trade, net $626.47, commissions $23.53",
     }.items():
         entries = machine.journal(f"--unit=spxarb-{verb}.service", "--identifier=spxarb")
         (entry, *_) = [entry for entry in entries if told in entry["MESSAGE"]]
@@ -334,7 +366,6 @@ MUST_NOT = {
 CONFINEMENT = {"CapEff": "0" * 16, "CapBnd": "0" * 16, "NoNewPrivs": "1", "Seccomp": "2", "Umask": "0077"}
 """Of /proc/PID/status; of Seccomp 2 is a filter."""
 CONFINED = "/usr/local/lib/confined.py"
-PYTHON = "/opt/spxarb/bin/python"
 
 
 def confined(machine: Machine, unit: str, command: str) -> str:
@@ -382,17 +413,6 @@ def test_the_notifier_runs_nothing_from_where_it_may_write(installed):
 # --- who hears of a failure ---------------------------------------------------------------------------
 
 
-LISTENER = """\
-from http.server import BaseHTTPRequestHandler, HTTPServer
-class Receiver(BaseHTTPRequestHandler):
-    def do_POST(self):
-        print("heard:", self.rfile.read(int(self.headers["Content-Length"])).decode(), flush=True)
-        self.send_response(200)
-        self.end_headers()
-    def log_message(self, *_):
-        pass
-HTTPServer(("127.0.0.1", 8025), Receiver).serve_forever()
-"""
 TERMINAL = """\
 import os, struct
 reads, writes = os.openpty()
@@ -404,15 +424,6 @@ while True:
         print("seen:", text, flush=True)
 """
 """Somebody who is logged in, with a terminal that shows what is written to it."""
-
-
-def service(machine: Machine, name: str, program: str) -> None:
-    """Start a service with this program."""
-    machine.write(f"/usr/local/lib/{name}.py", program)
-    unit = f"[Service]\nExecStart={PYTHON} -I /usr/local/lib/{name}.py\n"
-    machine.write(f"/etc/systemd/system/{name}.service", unit)
-    machine.run("systemctl", "daemon-reload")
-    machine.run("systemctl", "start", name)
 
 
 def test_who_is_to_hear_of_a_failure_hears_it_also_when_the_program_cannot_start(installed):
