@@ -137,11 +137,11 @@ def state_folder(state_directory: Path | None = None) -> Path:
     """
     if state_directory is not None:
         return state_directory
-    import platformdirs  # noqa: PLC0415 -- only needed without a configured place
+    from platformdirs.unix import Unix  # noqa: PLC0415 -- only needed without a configured place
 
     why = path_problem("~/x")
     with suppress(RuntimeError, KeyError, OSError):  # it knows no home either
-        folder = platformdirs.user_state_dir("spxarb")
+        folder = Unix("spxarb").user_state_dir  # on macOS too: one place for all documents
         why = path_problem(folder) or ("" if folder.startswith("/") else f"{folder} is relative")
         if not why:
             return Path(folder)
