@@ -262,7 +262,7 @@ def test_the_timers_trade_a_day_under_the_full_hardening(machine):
         assert rows(machine, ended(verb)), f"{verb} never ended well"
     assert_files_are_the_owners_alone(machine)
     assert_the_journal_has_the_day(machine)
-    for alert in ("Entered trade 1", "Exited trade 1"):
+    for alert in ("Entered: trade 1", "Exited trade 1"):
         heard = ("--unit=listener", f"--grep=heard.*{alert}")
         machine.wait(
             "the unit that has the secret sends the alert", lambda heard=heard: machine.journal(*heard)
