@@ -14,7 +14,7 @@ FAILED_SCRIPT = (
     'echo "<2>$text";',
     'stamp="$RUNTIME_DIRECTORY/$unit"; told="";',
     'if [ -n "$(find "$stamp" -mmin -60 2>/dev/null)" ]; then exit 0; fi;',
-    'if wall "$text" 2>/dev/null; then told="$told terminals"; fi;',
+    'if [ -n "$(who)" ] && wall "$text" 2>/dev/null; then told="$told terminals"; fi;',
     'if [ -r "$CREDENTIALS_DIRECTORY/failed-urls" ]; then',
     'while read -r url || [ -n "$url" ]; do',
     'if [ -n "$url" ] && echo "url = $url" |',

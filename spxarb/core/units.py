@@ -26,8 +26,12 @@ FAILED_UNIT = "spxarb-failed@.service"
 SENDER = "alerts"
 SENDING = frozenset({"alerts", "watchdog"})
 """The jobs that send alerts: they alone may reach other hosts, and need the secrets for that."""
+SECRETS = ("notify-urls", "smtp-password")
+"""What `channels.py` asks systemd for, by the names of credentials."""
 SYSTEM_CODE = ("/usr", "-/bin", "-/sbin", "-/lib", "-/lib32", "-/lib64")
 """Where programs and libraries of the system are; a `-` before one that may be missing."""
+NOT_RUN = ("/", "-/run", "-/tmp", "-/var/tmp", "-/dev/shm")
+"""What every service may write, by systemd's leave or by its own: nothing there is run."""
 
 CODE_ONLY = (  # seccomp alone: a user's own manager can set these too
     "NoNewPrivileges=yes",
@@ -95,6 +99,7 @@ class UnitValues:
     from which code runs. `shown`: folders that are needed though they lie below a hidden one. `writable`:
     where the configuration keeps files outside the state folder. `gateway_hosts`, `alert_hosts`, `ping_hosts`
     (by job): addresses that may be reached beside this machine's own; `any` for names: theirs change.
+    `secrets`: the files of credentials, by their names.
     """
 
     times: TimerTimes = field(default_factory=TimerTimes)
@@ -111,6 +116,7 @@ class UnitValues:
     alert_hosts: tuple[str, ...] = (ANY,)
     ping_hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     email_address: str = "root"
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_system(self) -> bool:
@@ -176,9 +182,9 @@ def _service(job: Job, values: UnitValues) -> str:
         f"TimeoutStopSec={stop_seconds(job.verb)}",
         *_state(values),
         *PYTHON,
-        *_sending(job),
+        *_sending(job, values),
         *(_network(job, values) if values.is_system else ()),
-        *_restrictions(values),
+        *_restrictions(values, "%S/spxarb", *map(word, values.writable)),
     ]
     return _text([_what_for(job)], {"Unit": unit, "Service": service})
 
@@ -199,13 +205,13 @@ def _state(values: UnitValues) -> Iterable[str]:
     )
 
 
-def _sending(job: Job) -> Iterable[str]:
+def _sending(job: Job, values: UnitValues) -> Iterable[str]:
     """The jobs leave their alerts in the ledger; another unit, which may reach other hosts, sends them."""
     if job.name in SENDING:
         return (
-            "# Secrets for alerts, one file each, mode 0600 of root; uncomment what is there.",
-            "#LoadCredential=notify-urls:/etc/spxarb/notify-urls",
-            "#LoadCredential=smtp-password:/etc/spxarb/smtp-password",
+            "# Secrets for alerts, from notifications.urls_file and smtp_password_file: they may be root's.",
+            *(f"LoadCredential={name}:{path.replace('%', '%%')}" for name, path in values.secrets.items()),
+            *(f"#LoadCredential={name}:/etc/spxarb/{name}" for name in SECRETS if name not in values.secrets),
         )
     return (
         "# Alerts are left in the ledger: spxarb-alerts.service sends them.",
@@ -223,7 +229,8 @@ def _network(job: Job, values: UnitValues) -> Iterable[str]:
     return (f"# {why}, and nothing else.", "IPAddressDeny=any", f"IPAddressAllow={allowed}")
 
 
-def _restrictions(values: UnitValues) -> Iterable[str]:
+def _restrictions(values: UnitValues, *written: str) -> Iterable[str]:
+    """What the service may not; `written`: the folders where it may write, beside those of every service."""
     if not values.is_system:
         return CODE_ONLY
     code = " ".join([*SYSTEM_CODE, *map(word, values.code)])
@@ -232,8 +239,11 @@ def _restrictions(values: UnitValues) -> Iterable[str]:
         *HARDENING,
         f"ProtectHome={hidden}",
         *(f"BindReadOnlyPaths={word(path)}" for path in values.shown),
-        "NoExecPaths=/",
+        "# What can be written is never run, and what is run is never written. Each folder is named: systemd",
+        "# 252 leaves those that have a line of their own as they are.",
+        f"NoExecPaths={' '.join([*NOT_RUN, *written])}",
         f"ExecPaths={code}",
+        f"BindReadOnlyPaths={code}",
     )
 
 
@@ -279,7 +289,7 @@ def _failed(values: UnitValues) -> str:
         f"ExecStart={failed_script()}",
         "TimeoutStartSec=90",
         *(("# Where it tells is not known here.", "IPAddressAllow=any") if values.is_system else ()),
-        *(_restrictions(UnitValues(code=())) if values.is_system else CODE_ONLY),
+        *(_restrictions(UnitValues(code=()), "%t/spxarb-failed") if values.is_system else CODE_ONLY),
     ]
     about = [
         "# Tells that a unit of spxarb failed, by what the system has: journal, terminals, mail, addresses.",

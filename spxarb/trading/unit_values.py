@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import spxarb
+from spxarb.channels import PASSWORD_CREDENTIAL, URLS_CREDENTIAL
 from spxarb.config.sources import env_path
 from spxarb.core.firings import JOBS, TimerTimes
 from spxarb.core.units import ANY, GATEWAY_UNIT, STATE_FOLDER, UnitValues
@@ -55,6 +56,7 @@ def values_of(config: Config, *, user: str | None, gateway_unit: str = GATEWAY_U
         alert_hosts=_alert_hosts(config),
         ping_hosts=_ping_hosts(config),
         email_address=_mail_to(config),
+        secrets=_secrets(config) if user is not None else {},
     )
 
 
@@ -118,6 +120,13 @@ def _ping_hosts(config: Config) -> dict[str, tuple[str, ...]]:
     ping: Any = getattr(config, "ping", None)
     urls = {job.name: ping.url_of(job.verb) for job in JOBS} if ping is not None else {}
     return {name: _addresses([urlsplit(url).hostname]) for name, url in urls.items() if url}
+
+
+def _secrets(config: Config) -> dict[str, str]:
+    """The files of secrets, which systemd reads as root and hands to the unit that sends alerts."""
+    notify = config.notifications
+    files = {URLS_CREDENTIAL: notify.urls_file, PASSWORD_CREDENTIAL: notify.smtp_password_file}
+    return {name: str(path) for name, path in files.items() if path is not None}
 
 
 def _mail_to(config: Config) -> str:

@@ -13,7 +13,7 @@ from spxarb import notify
 from spxarb.config.load import Config
 from spxarb.core import budgets, failed_unit
 from spxarb.core.firings import JOBS, TimerTimes
-from spxarb.core.units import DefaultWaits, UnitValues, is_ours, is_unchanged, render_units, word
+from spxarb.core.units import SENDING, DefaultWaits, UnitValues, is_ours, is_unchanged, render_units, word
 from tools.docs import units
 
 ROOT = Path(__file__).parents[2]
@@ -105,7 +105,19 @@ def test_every_service_has_each_restriction_by_name(name):
     assert "SystemCallFilter=@system-service" in lines
     assert "SystemCallFilter=~@privileged @resources @obsolete" in lines
     if name.startswith("spxarb-"):
-        assert {"MemoryDenyWriteExecute=yes", "NoExecPaths=/"} <= set(lines)
+        assert "MemoryDenyWriteExecute=yes" in lines
+        assert any(line.startswith("NoExecPaths=/ -/run -/tmp -/var/tmp -/dev/shm %") for line in lines)
+        (code,) = [line.removeprefix("ExecPaths=") for line in lines if line.startswith("ExecPaths=")]
+        assert f"BindReadOnlyPaths={code}" in lines
+
+
+def test_the_files_of_secrets_are_read_by_systemd_for_the_units_that_send_alone():
+    found = render_units(UnitValues(secrets={"notify-urls": "/etc/spx arb/50%/urls"}))
+    for job in JOBS:
+        lines = found[f"spxarb-{job.name}.service"].splitlines()
+        sends = job.name in SENDING
+        assert ("LoadCredential=notify-urls:/etc/spx arb/50%%/urls" in lines) is sends
+        assert ("#LoadCredential=smtp-password:/etc/spxarb/smtp-password" in lines) is sends
 
 
 @pytest.mark.parametrize("name", OF_JOBS)
@@ -240,6 +252,7 @@ def test_the_notifier_tells_the_journal_where_the_machine_has_nothing_else(tools
 
 
 def test_the_notifier_tells_terminals_mail_and_addresses_once_an_hour(tools):
+    tools.add("who", "echo root tty1")
     tools.add("wall", f'echo "wall: $1" >>{tools.told}')
     tools.add("curl", f'{{ echo "curl: $*"; cat; }} >>{tools.told}')
     (tools.folder / "failed-urls").write_text("https://push.example/s3cret\n\nhttps://other.example/x")
@@ -253,6 +266,12 @@ def test_the_notifier_tells_terminals_mail_and_addresses_once_an_hour(tools):
     assert not any("s3cret" in line for line in calls), "no address stands in a list of processes"
     assert "told by" not in tools.fail(credentials=True)
     assert tools.told.read_text() == told
+
+
+def test_a_terminal_that_nobody_is_at_tells_nobody(tools):
+    tools.add("who", "true")
+    tools.add("wall", "true")  # as util-linux's: it succeeds also where nobody is logged in
+    assert "told nobody" in tools.fail()
 
 
 def test_the_script_can_stand_in_a_unit():
