@@ -33,6 +33,7 @@ from spxarb.core.results.status import (
     SystemResult,
     TradeResult,
 )
+from spxarb.core.results.timers import TimerRow, UnitRow, UnitState
 from spxarb.core.statement import StatementKind
 from spxarb.core.statement_findings import Claim
 from spxarb.core.statistics import statistics
@@ -278,6 +279,37 @@ SAMPLES: dict[str, Result] = {
         same_as_ledger=False,
         open_trades=(1001, 1002),
     ),
+    "timers": made(
+        "timers",
+        action="status",
+        scheduler="systemd",
+        user=False,
+        folder="/etc/systemd/system",
+        timers=tuple(
+            TimerRow(f"spxarb-{name}.timer", "spxarb monitor", True, False, False, AT, AT, (AT, AT, AT))
+            for name in ("enter", "monitor", "settle", "watchdog", "alerts")
+        ),
+        units=(UnitRow("/etc/systemd/system/spxarb-watchdog.service", longest(list(UnitState))),),
+        disagreements=("spxarb-enter.timer fires 09:35 to 09:55, 5 times a day, and not from 09:45 on.",),
+    ),
+    "timers install": made(
+        "timers",
+        action="install",
+        scheduler="systemd",
+        user=True,
+        dry_run=True,
+        folder="/home/somebody/.config/systemd/user",
+        timers=(TimerRow("spxarb-watchdog.timer", "spxarb watchdog", True, due=(AT, AT, AT)),),
+        units=(
+            UnitRow(
+                "/home/somebody/.config/systemd/user/spxarb-watchdog.service",
+                longest(list(UnitState)),
+                "replaced, the old kept as spxarb-watchdog.service.bak",
+                "[Service]\nType=oneshot\n",
+            ),
+        ),
+    ),
+    "send-alerts": made("send-alerts", waited=50, sent=50),
     "report": made(
         "report",
         trades=TRADES,
@@ -362,6 +394,15 @@ SAMPLES: dict[str, Result] = {
 }
 """By name: the command, and what is special of it. Every command has one."""
 TALL = frozenset(
-    {"report", "report --explain", "doctor", "config", "status", "enter, all fails", "reconcile"}
+    {
+        "report",
+        "report --explain",
+        "timers install",
+        "doctor",
+        "config",
+        "status",
+        "enter, all fails",
+        "reconcile",
+    }
 )
 """Those that may be taller than 24 lines: what they list is longer than a screen."""

@@ -14,7 +14,19 @@ from tools.docs import (
     order_life,
     schemas,
     trade_life,
+    units,
 )
 
-for writer in (claims, commands, configuration, faults, house, manual, order_life, schemas, trade_life):
+for writer in (
+    claims,
+    commands,
+    configuration,
+    faults,
+    house,
+    manual,
+    order_life,
+    schemas,
+    trade_life,
+    units,
+):
     writer.write(Path.cwd())
