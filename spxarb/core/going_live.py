@@ -65,7 +65,7 @@ How many spreads a day may have is none of them: it does not change what one of 
 """
 
 
-class Standing(StrEnum):
+class RequirementStanding(StrEnum):
     """What paper says of a requirement."""
 
     MET = "met"
@@ -89,7 +89,7 @@ class Requirement:
 
     name: str
     kind: RequirementKind
-    standing: Standing
+    standing: RequirementStanding
     text: str
     """What is known of it, a sentence."""
     how: str | None = None
@@ -151,7 +151,7 @@ class Gate:
 
     @property
     def too_few(self) -> tuple[Requirement, ...]:
-        return tuple(one for one in self.requirements if one.standing is Standing.TOO_FEW)
+        return tuple(one for one in self.requirements if one.standing is RequirementStanding.TOO_FEW)
 
     @property
     def shut_by(self) -> tuple[Requirement, ...]:
@@ -159,7 +159,8 @@ class Gate:
         return tuple(
             one
             for one in self.requirements
-            if one.standing is not Standing.MET and not (one.standing is Standing.TOO_FEW and self.accepted)
+            if one.standing is not RequirementStanding.MET
+            and not (one.standing is RequirementStanding.TOO_FEW and self.accepted)
         )
 
     @property
@@ -232,10 +233,12 @@ def stable_days(runs: Iterable[PaperRun], is_session: Callable[[date], bool]) ->
 
 def _account(wish: LiveWish) -> Requirement:
     if wish.account:
-        return Requirement("account", RequirementKind.SET_UP, Standing.MET, "ib.account names the account.")
+        return Requirement(
+            "account", RequirementKind.SET_UP, RequirementStanding.MET, "ib.account names the account."
+        )
     text = "ib.account does not name the account."
     how = "set ib.account to the live account"
-    return Requirement("account", RequirementKind.SET_UP, Standing.MISSING, text, how)
+    return Requirement("account", RequirementKind.SET_UP, RequirementStanding.MISSING, text, how)
 
 
 def _paper_ledger(paper: PaperRecord) -> Requirement:
@@ -245,11 +248,11 @@ def _paper_ledger(paper: PaperRecord) -> Requirement:
     )
     if paper.unusable:
         text = f"The paper ledger {paper.place} says nothing: {paper.unusable}"
-        return Requirement(name, kind, Standing.MISSING, sentence(text), how)
+        return Requirement(name, kind, RequirementStanding.MISSING, sentence(text), how)
     if paper.elsewhere and not paper.runs:
         text = f"The paper ledger {paper.place} is of another machine: none of its runs was made on this one."
-        return Requirement(name, kind, Standing.MISSING, text, how)
-    return Requirement(name, kind, Standing.MET, f"The paper ledger is {paper.place}.")
+        return Requirement(name, kind, RequirementStanding.MISSING, text, how)
+    return Requirement(name, kind, RequirementStanding.MET, f"The paper ledger is {paper.place}.")
 
 
 def _paper_days(paper: PaperRecord, days: int, wanted: int) -> Requirement:
@@ -258,12 +261,12 @@ def _paper_days(paper: PaperRecord, days: int, wanted: int) -> Requirement:
         f"{days} of {wanted} trading days on paper with version {paper.version}, without exit 1 or 6 since."
     )
     if days >= wanted:
-        return Requirement(name, kind, Standing.MET, text)
+        return Requirement(name, kind, RequirementStanding.MET, text)
     how = (
         f"let `enter`, `monitor` and `settle` run on paper for {wanted - days} more trading days with this "
         "version; a day without a trade counts"
     )
-    return Requirement(name, kind, Standing.MISSING, text, how)
+    return Requirement(name, kind, RequirementStanding.MISSING, text, how)
 
 
 # --- facts and claims -------------------------------------------------------------------------------------
@@ -286,13 +289,15 @@ def _fact(name: str, kept: Sequence[KeptFact]) -> Requirement:
             "report it with the recording; it counts until another version of the Gateway or of spxarb is "
             "seen to bear it out"
         )
-        return Requirement(name, kind, Standing.REFUTED, sentence(text), how)
+        return Requirement(name, kind, RequirementStanding.REFUTED, sentence(text), how)
     seen = [fact for fact in kept if fact.evidence is Sighting.SEEN]
     if not seen:
-        return Requirement(name, kind, Standing.MISSING, f"{name} was not seen on paper.", HOW.get(name))
+        return Requirement(
+            name, kind, RequirementStanding.MISSING, f"{name} was not seen on paper.", HOW.get(name)
+        )
     first = min(seen, key=lambda fact: fact.recorded_at)
     text = f"{name} was seen on paper on {first.recorded_at[:10]}: {first.what}"
-    return Requirement(name, kind, Standing.MET, sentence(text))
+    return Requirement(name, kind, RequirementStanding.MET, sentence(text))
 
 
 def claims_of(
@@ -327,16 +332,16 @@ def _claim(claim: DocumentClaim) -> Requirement:
     text = f"{claimed}; measured {measured_in_words(claim)} in {counted}"
     if claim.verdict is ClaimVerdict.FAILS:
         how = "this strategy, with these limits, does not bring what it promises: do not trade it live"
-        return Requirement(name, kind, Standing.REFUTED, f"{text}: refuted.", how)
+        return Requirement(name, kind, RequirementStanding.REFUTED, f"{text}: refuted.", how)
     if claim.verdict is ClaimVerdict.HOLDS:
-        return Requirement(name, kind, Standing.MET, f"{text}: it holds.")
+        return Requirement(name, kind, RequirementStanding.MET, f"{text}: it holds.")
     if not GATED[claim.name]:
-        return Requirement(name, kind, Standing.MET, f"{text}: not refuted.")
+        return Requirement(name, kind, RequirementStanding.MET, f"{text}: not refuted.")
     how = (
         "trade on paper under the limits meant for live until it can be told, or set "
         "live.accept_too_few_trades to true, which every live entry then tells"
     )
-    return Requirement(name, kind, Standing.TOO_FEW, f"{text}: too few to tell.", how)
+    return Requirement(name, kind, RequirementStanding.TOO_FEW, f"{text}: too few to tell.", how)
 
 
 def _article(name: str) -> str:
@@ -366,9 +371,9 @@ def _briefly(shut_by: Sequence[Requirement], days: int, wanted: int) -> list[str
     found: list[str] = []
     names = {one.name for one in shut_by}
     facts = [one for one in shut_by if one.kind is RequirementKind.FACT]
-    against = [one.name for one in facts if one.standing is Standing.REFUTED]
-    refuted = [one.name for one in shut_by if _is(one, Standing.REFUTED)]
-    few = [one.name for one in shut_by if _is(one, Standing.TOO_FEW)]
+    against = [one.name for one in facts if one.standing is RequirementStanding.REFUTED]
+    refuted = [one.name for one in shut_by if _is(one, RequirementStanding.REFUTED)]
+    few = [one.name for one in shut_by if _is(one, RequirementStanding.TOO_FEW)]
     found += ["ib.account names nobody"] if "account" in names else []
     found += ["no usable paper ledger"] if "paper_ledger" in names else []
     found += [f"{days} of {wanted} days on paper"] if "paper_days" in names else []
@@ -379,7 +384,7 @@ def _briefly(shut_by: Sequence[Requirement], days: int, wanted: int) -> list[str
     return found + ([f"too few trades to tell: {', '.join(few)}"] if few else [])
 
 
-def _is(requirement: Requirement, standing: Standing) -> bool:
+def _is(requirement: Requirement, standing: RequirementStanding) -> bool:
     return requirement.kind is RequirementKind.CLAIM and requirement.standing is standing
 
 

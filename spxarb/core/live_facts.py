@@ -19,16 +19,15 @@ TOUR = (
 )
 ENTRY = (
     "set SPXARB_WIRE_FOLDER on paper, let `enter`, `monitor` and `settle` run through a day with an entry (a "
-    "low trading.min_entry_credit makes one), then `spxarb doctor --facts` and that folder"
+    "low trading.min_entry_credit makes one), then `spxarb doctor --facts FOLDER`"
 )
 SECOND = (
     "set SPXARB_WIRE_FOLDER on paper and run `enter` twice within a minute, so that two spreads of one day "
-    "have the same SPY strike (trading.max_spreads_per_day at 2), then `spxarb doctor --facts` and that "
-    "folder"
+    "have the same SPY strike (trading.max_spreads_per_day at 2), then `spxarb doctor --facts FOLDER`"
 )
 CLASH = (
-    "on paper, let two `spxarb record --wire` run at the same time into two files of one folder, then "
-    "`spxarb doctor --facts` and the folder"
+    "on paper, let `spxarb record --wire FILE` run twice at the same time, into two files of one folder, then "
+    "`spxarb doctor --facts FOLDER`"
 )
 FAR = (
     "on paper in the last ten minutes before the close: `spxarb record --wire FILE --output DAY.csv "

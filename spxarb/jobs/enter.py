@@ -161,7 +161,8 @@ def _live_notes(context: JobContext) -> list[str]:
 
     notes: list[str] = []
     with context.beside():
-        notes += entry_notes(context)
+        today = context.now().date()
+        notes += entry_notes(context.live_gate, context.ledger, context.config, today)
     return notes
 
 

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from spxarb.core.going_live import Gate
     from spxarb.ledger.fills import Fills
     from spxarb.ledger.trades import Trades
-    from spxarb.trading.context import JobContext
 
 log = logging.getLogger(__name__)
 ACCEPTING = "live.accept_too_few_trades"
@@ -102,25 +101,21 @@ def _results(trades: Trades, fills: Fills) -> list[tuple[Mapping[str, object], D
 # --- what an entry of mode live tells beside its check ----------------------------------------------------
 
 
-def entry_notes(context: JobContext) -> list[str]:
+def entry_notes(gate_now: Gate | None, ledger: Ledger, config: Config, today: date) -> list[str]:
     """What every live entry tells and logs: too few trades accepted; several spreads in the first week."""
-    found = context.live_gate
-    told = [found.acceptance if found else "", _first_week(context)]
+    told = [gate_now.acceptance if gate_now else "", _first_week(ledger, config, today)]
     notes = [text for text in told if text]
     for text in notes:
         log.warning("%s", text)
     return notes
 
 
-def _first_week(context: JobContext) -> str:
-    spreads = context.config.trading.max_spreads_per_day
+def _first_week(ledger: Ledger, config: Config, today: date) -> str:
+    spreads = config.trading.max_spreads_per_day
     if spreads <= 1:
         return ""
-    first, today = context.ledger.evidence.first_trading_day(), context.now().date()
-    source = place_of(context.config, SPREADS)
-    return first_week_warning(
-        spreads, source, None if first is None else _sessions(context.config, first, today)
-    )
+    first, source = ledger.evidence.first_trading_day(), place_of(config, SPREADS)
+    return first_week_warning(spreads, source, None if first is None else _sessions(config, first, today))
 
 
 def _sessions(config: Config, first: date, today: date) -> int:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spxarb.config.load import place_of
-from spxarb.core.going_live import RequirementKind, Standing, advice
+from spxarb.core.going_live import RequirementKind, RequirementStanding, advice
 from spxarb.core.results.going_live import LiveReadiness
 from spxarb.trading.going_live import SPREADS, live_gate
 
@@ -50,7 +50,7 @@ def look_at_live(found: SetUp, config: Config, capital: Decimal | None) -> LiveR
 
 def _tell(found: SetUp, requirement: Requirement, *, stops: bool) -> None:
     name, mend = f"live_{requirement.name}", requirement.how or ""
-    if requirement.standing is Standing.MET:
+    if requirement.standing is RequirementStanding.MET:
         found.passed(name, requirement.text)
     elif stops:
         found.failed(name, requirement.text, mend)
@@ -60,14 +60,14 @@ def _tell(found: SetUp, requirement: Requirement, *, stops: bool) -> None:
 
 def _tell_facts(found: SetUp, facts: Sequence[Requirement], *, stops: bool) -> None:
     """One line for all: those that are not met by name, together by how they are got."""
-    wanting = [fact for fact in facts if fact.standing is not Standing.MET]
+    wanting = [fact for fact in facts if fact.standing is not RequirementStanding.MET]
     told = (
         f"{len(facts) - len(wanting)} of the {len(facts)} facts about gateways that live depends on were seen"
     )
     if not wanting:
         found.passed("live_facts", f"{told} on paper")
         return
-    against = "".join(f" {fact.text}" for fact in wanting if fact.standing is Standing.REFUTED)
+    against = "".join(f" {fact.text}" for fact in wanting if fact.standing is RequirementStanding.REFUTED)
     ways: dict[str, list[str]] = {}
     for fact in wanting:
         ways.setdefault(fact.how or "", []).append(fact.name)

@@ -16,7 +16,7 @@ from spxarb.core.going_live import (
     LiveWish,
     PaperRecord,
     PaperRun,
-    Standing,
+    RequirementStanding,
     advice,
     check,
     claims_of,
@@ -66,7 +66,7 @@ def shut_by(record=GOOD, **wish):
 def test_with_all_of_the_evidence_it_is_open():
     whole = found()
     assert (whole.is_open, whole.shut_by, whole.acceptance) == (True, (), "")
-    assert {one.standing for one in whole.requirements} == {Standing.MET}
+    assert {one.standing for one in whole.requirements} == {RequirementStanding.MET}
     assert all(one.how is None for one in whole.requirements)
     assert (check(whole).ok, check(whole).value, check(whole).limit) == (True, [], [])
 
@@ -98,7 +98,10 @@ def test_each_missing_item_alone_shuts_it_is_named_and_says_how_it_is_got(record
 
 def test_without_a_usable_paper_ledger_everything_is_missing_and_nothing_fails():
     nothing = found(PaperRecord("/paper.db", "there is none", "1"))
-    assert {one.standing for one in nothing.shut_by} == {Standing.MISSING, Standing.TOO_FEW}
+    assert {one.standing for one in nothing.shut_by} == {
+        RequirementStanding.MISSING,
+        RequirementStanding.TOO_FEW,
+    }
     assert check(nothing).value[:3] == ["paper_ledger", "paper_days", "facts"]
 
 
@@ -155,7 +158,7 @@ def test_what_the_configuration_never_does_is_not_waited_for():
 def test_a_contradicted_fact_keeps_it_shut_whether_live_waits_for_it_or_not(name):
     against = replace(GOOD, facts=[*GOOD.facts, fact(name, Sighting.CONTRADICTED)])
     (only,) = found(against).shut_by
-    assert (only.name, only.standing) == (name, Standing.REFUTED)
+    assert (only.name, only.standing) == (name, RequirementStanding.REFUTED)
     assert f"contradicted: {name}" in check(found(against)).message
     assert shut_by(against, accepted="the file") == [name]
 
@@ -183,7 +186,7 @@ def test_a_claim_that_paper_refutes_keeps_it_shut_also_where_too_few_are_accepte
     result = found(losing, accepted="the file")
     refuted = [one.name for one in result.shut_by]
     assert refuted == ["win_rate", "average_profit_a_trade", "average_loss"]
-    assert {one.standing for one in result.shut_by} == {Standing.REFUTED}
+    assert {one.standing for one in result.shut_by} == {RequirementStanding.REFUTED}
     assert "refuted: win_rate" in check(result).message
 
 

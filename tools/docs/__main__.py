@@ -9,6 +9,7 @@ from tools.docs import (
     commands,
     configuration,
     faults,
+    going_live,
     house,
     manual,
     order_life,
@@ -16,5 +17,16 @@ from tools.docs import (
     trade_life,
 )
 
-for writer in (claims, commands, configuration, faults, house, manual, order_life, schemas, trade_life):
+for writer in (
+    claims,
+    commands,
+    configuration,
+    faults,
+    going_live,
+    house,
+    manual,
+    order_life,
+    schemas,
+    trade_life,
+):
     writer.write(Path.cwd())
