@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 GOING_LIVE = "going_live"
 """The name of the check, in mode live alone."""
 LEAST_DAYS = 10
+NO_LEDGER = "no usable paper ledger"
 FIRST_WEEK = 5
 """Trading days from the first live entry on, itself included."""
 DAILY_JOBS = frozenset({"enter", "monitor", "settle"})
@@ -182,6 +183,24 @@ class Gate:
             return f"{self.days} trading days on paper, all evidence found{few}"
         return "; ".join(_briefly(self.shut_by, self.days, self.wanted_days))
 
+    def line(self) -> str:
+        """The same in so few words that it is one line of a screen."""
+        shut = self.shut_by
+        if self.is_open or any(one.name == "paper_ledger" for one in shut):
+            few = ", too few trades to tell accepted" if self.acceptance else ""
+            return f"{self.days} days on paper{few}" if self.is_open else NO_LEDGER
+        facts = [one for one in shut if one.kind is RequirementKind.FACT]
+        against = sum(one.standing is RequirementStanding.REFUTED for one in facts)
+        told = [
+            f"{self.days} of {self.wanted_days} days on paper" if _has(shut, "paper_days") else "",
+            f"{_count(against, 'fact')} contradicted" if against else "",
+            f"{_count(len(facts) - against, 'fact')} not seen" if len(facts) > against else "",
+            "claims refuted" if any(_is(one, RequirementStanding.REFUTED) for one in shut) else "",
+            "too few trades to tell" if any(_is(one, RequirementStanding.TOO_FEW) for one in shut) else "",
+            "ib.account names nobody" if _has(shut, "account") else "",
+        ]
+        return "; ".join(filter(None, told))
+
 
 def gate(wish: LiveWish, paper: PaperRecord, is_session: Callable[[date], bool]) -> Gate:
     """Every requirement of live against what paper has shown."""
@@ -325,9 +344,9 @@ def _value(limits: Mapping[str, object], section: str, name: str) -> object:
 
 
 def _claim(claim: DocumentClaim) -> Requirement:
-    name, kind = claim.name.replace(" ", "_"), RequirementKind.CLAIM
+    name, kind = claim.name.removesuffix(" a trade").replace(" ", "_"), RequirementKind.CLAIM
     least = shown(claim.claimed_low, claim.unit)
-    counted = f"{claim.observations} trade{'' if claim.observations == 1 else 's'} under these limits"
+    counted = f"{_count(claim.observations, 'trade')} under these limits"
     claimed = f"The document claims {_article(claim.name)} of at least {least}"
     text = f"{claimed}; measured {measured_in_words(claim)} in {counted}"
     if claim.verdict is ClaimVerdict.FAILS:
@@ -375,13 +394,21 @@ def _briefly(shut_by: Sequence[Requirement], days: int, wanted: int) -> list[str
     refuted = [one.name for one in shut_by if _is(one, RequirementStanding.REFUTED)]
     few = [one.name for one in shut_by if _is(one, RequirementStanding.TOO_FEW)]
     found += ["ib.account names nobody"] if "account" in names else []
-    found += ["no usable paper ledger"] if "paper_ledger" in names else []
+    found += [NO_LEDGER] if "paper_ledger" in names else []
     found += [f"{days} of {wanted} days on paper"] if "paper_days" in names else []
     found += [f"contradicted: {', '.join(against)}"] if against else []
     missing = len(facts) - len(against)
-    found += [f"{missing} fact{'' if missing == 1 else 's'} not seen"] if missing else []
+    found += [f"{_count(missing, 'fact')} not seen"] if missing else []
     found += [f"refuted: {', '.join(refuted)}"] if refuted else []
     return found + ([f"too few trades to tell: {', '.join(few)}"] if few else [])
+
+
+def _has(requirements: Iterable[Requirement], name: str) -> bool:
+    return any(one.name == name for one in requirements)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _is(requirement: Requirement, standing: RequirementStanding) -> bool:

@@ -26,8 +26,8 @@ SECOND = (
     "have the same SPY strike (trading.max_spreads_per_day at 2), then `spxarb doctor --facts FOLDER`"
 )
 CLASH = (
-    "on paper, let `spxarb record --wire FILE` run twice at the same time, into two files of one folder, then "
-    "`spxarb doctor --facts FOLDER`"
+    "on paper, let `spxarb record --wire FILE` run twice at the same time, into two files of one folder, "
+    "then `spxarb doctor --facts FOLDER`"
 )
 FAR = (
     "on paper in the last ten minutes before the close: `spxarb record --wire FILE --output DAY.csv "

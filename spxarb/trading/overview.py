@@ -56,7 +56,7 @@ def going_live(context: JobContext) -> LiveGateResult:
     gate = context.live_gate
     if gate is None:
         return LiveGateResult()
-    return LiveGateResult("open" if gate.is_open else "shut", gate.brief())
+    return LiveGateResult("open" if gate.is_open else "shut", gate.line())
 
 
 def _moment(text: str | None) -> datetime | None:

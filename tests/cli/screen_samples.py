@@ -347,7 +347,7 @@ SAMPLES: dict[str, Result] = {
         ),
         going_live=LiveReadiness(
             "shut",
-            "3 of 10 days on paper; 14 facts not seen; too few trades to tell: win_rate, average_profit_a_trade",
+            "3 of 10 days on paper; 14 facts not seen; too few trades to tell: win_rate, average_profit",
             advice=(
                 Advice("win_rate", "85 % or more", "67 % in 1234: too few to tell", None),
                 Advice("capital", "$50,000.00 or more", "$1,234,567.89", True),

@@ -78,8 +78,8 @@ def test_with_all_of_the_evidence_it_is_open():
         (replace(GOOD, facts=GOOD.facts[1:]), [ALL[0]], "1 fact not seen"),
         (
             replace(GOOD, trades=WINS[:20]),
-            ["win_rate", "average_profit_a_trade"],
-            "too few trades to tell: win_rate, average_profit_a_trade",
+            ["win_rate", "average_profit"],
+            "too few trades to tell: win_rate, average_profit",
         ),
         (
             replace(GOOD, runs=(), elsewhere=30),
@@ -103,6 +103,26 @@ def test_without_a_usable_paper_ledger_everything_is_missing_and_nothing_fails()
         RequirementStanding.TOO_FEW,
     }
     assert check(nothing).value[:3] == ["paper_ledger", "paper_days", "facts"]
+
+
+def test_the_line_of_a_screen_fits_its_65_columns():
+    everything = {
+        "no usable paper ledger": PaperRecord("/paper.db", "there is none", "1"),
+        "0 of 10 days on paper; 30 facts not seen; too few trades to tell": replace(
+            GOOD, runs=(), facts=(), trades=()
+        ),
+        "9 of 10 days on paper; 1 fact contradicted; claims refuted": replace(
+            GOOD,
+            runs=ran(DAYS[1:]),
+            facts=[*GOOD.facts, fact("commission", Sighting.CONTRADICTED)],
+            trades=trades(*(-900,) * 60),
+        ),
+        "10 days on paper": GOOD,
+    }
+    for line, record in everything.items():
+        assert (found(record).line(), len(line) <= 65) == (line, True)
+    few = found(replace(GOOD, trades=()), accepted="the file")
+    assert few.line() == "10 days on paper, too few trades to tell accepted"
 
 
 def test_the_account_must_be_named():
@@ -185,17 +205,17 @@ def test_a_claim_that_paper_refutes_keeps_it_shut_also_where_too_few_are_accepte
     losing = replace(GOOD, trades=trades(*(-900,) * 60))
     result = found(losing, accepted="the file")
     refuted = [one.name for one in result.shut_by]
-    assert refuted == ["win_rate", "average_profit_a_trade", "average_loss"]
+    assert refuted == ["win_rate", "average_profit", "average_loss"]
     assert {one.standing for one in result.shut_by} == {RequirementStanding.REFUTED}
     assert "refuted: win_rate" in check(result).message
 
 
 def test_too_few_to_tell_opens_it_by_the_setting_alone_which_is_told():
     few = replace(GOOD, trades=())
-    assert shut_by(few) == ["win_rate", "average_profit_a_trade"]
+    assert shut_by(few) == ["win_rate", "average_profit"]
     accepted = found(few, accepted="live.accept_too_few_trades in /c.yaml (line 3)")
     assert accepted.is_open
-    told = "win_rate, average_profit_a_trade: accepted by live.accept_too_few_trades in /c.yaml (line 3)."
+    told = "win_rate, average_profit: accepted by live.accept_too_few_trades in /c.yaml (line 3)."
     assert told in accepted.acceptance
     assert "too few trades to tell, accepted by live.accept_too_few_trades" in check(accepted).message
     assert found(accepted="the file").acceptance == "", "nothing had to be accepted"
