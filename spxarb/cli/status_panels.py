@@ -13,6 +13,7 @@ from spxarb.cli.blocks import BAD, DASH, GOOD, HEAD, WARN, amount, dollars, mome
 from spxarb.cli.lines import flow, in_columns, pairs, prose, text_of, title, width_of
 from spxarb.core.masking import masked
 from spxarb.core.sentences import sentence
+from spxarb.core.trading_state import Beside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,13 +79,15 @@ def _trading(result: StatusResult) -> list[Cell]:
     if found.state is None:
         return [DASH]
     lock: list[Cell] = [] if result.lock.pid is not None else ["lock free"]
+    beside: list[Cell] = [(str(word), WARN if word is Beside.FAILURES else "") for word in found.beside]
     if found.state == "ACTIVE":
-        return [("ACTIVE", GOOD), *lock]
+        return [("ACTIVE", GOOD), *beside, *lock]
     told: list[Cell] = [("STOPPED", BAD)]
     if found.since:
         told.append(f"since {when(found.since, result.at)}")
     told += [f"by {found.by}"] if found.by else []
-    return [*told, *([found.reason] if found.reason and not _same(found.reason, found.by) else []), *lock]
+    why = [found.reason] if found.reason and not _same(found.reason, found.by) else []
+    return [*told, *why, *beside, *lock]
 
 
 def _same(reason: str, by: str | None) -> bool:

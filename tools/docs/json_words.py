@@ -19,6 +19,7 @@ WORDS = {
     "PathsResult.log": "The log file; null where none is written.",
     "PositionExits.failsafe": "The buy-back of SPY that rests at the broker.",
     "TradeResult.state": "Where it stands: see docs/trade-life.md.",
+    "TradingResult.beside": "What goes on, or holds, beside it.",
     "TradingResult.state": "ACTIVE: entries are allowed; STOPPED: they are not. Exits go on in both.",
     "period": "The days that the report is of.",
     "attribution": "The parts of the P&L of the period.",
