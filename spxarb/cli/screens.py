@@ -188,4 +188,5 @@ _SCREENS: dict[str, Callable[[Any], list[Block]]] = {
     "report": _report,
     "log": _elsewhere("history_screens", "log"),
     "demo": _elsewhere("day_screens", "demo"),
+    "watchdog": _elsewhere("watching_screens", "watchdog"),
 }

@@ -43,7 +43,7 @@ def system(result: StatusResult, width: int, *, paths: bool = True) -> list[Part
     rows: list[tuple[str, list[Cell]]] = [
         ("gateway", _connected(result)),
         ("trading", _trading(result)),
-        *((one.command, _routine(one, result.at, wide=width >= WIDE)) for one in result.routines),
+        *((one.command, _routine(result, one, wide=width >= WIDE)) for one in result.routines),
     ]
     if result.lock.pid is not None:
         since = moment(result.lock.since, "%H:%M:%S")
@@ -94,7 +94,8 @@ def _same(reason: str, by: str | None) -> bool:
     return by is not None and by.endswith(reason)
 
 
-def _routine(one: RoutineResult, now: datetime, *, wide: bool) -> list[Cell]:
+def _routine(result: StatusResult, one: RoutineResult, *, wide: bool) -> list[Cell]:
+    now = result.at
     if one.last_run is None:
         said: Cell = "never ran"
     else:
@@ -104,6 +105,12 @@ def _routine(one: RoutineResult, now: datetime, *, wide: bool) -> list[Cell]:
         said = (f"{when(one.last_run, now)} {told}", style)
     late: list[Cell] = [(f"DID NOT RUN at {one.missed:%H:%M}", BAD)] if one.missed else []
     due = [f"next {when(one.next_due, now)}"] if one.next_due else []
+    gaps = [gap for gap in result.missing_runs or () if gap.command == one.command]
+    failing = [run for run in result.failing_runs or () if run.command == one.command and run.times > 1]
+    if gaps and not late:
+        times = sum(gap.times for gap in gaps)
+        late = [(f"{times} missed from {gaps[0].first:%H:%M}", WARN)]
+    late += [(f"{run.times} without success from {run.since:%H:%M}", BAD) for run in failing]
     return [said, *late, *due]
 
 

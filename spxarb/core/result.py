@@ -34,6 +34,7 @@ RESULT_TYPES = {
     "backup": "backup:BackupResult",
     "restore": "backup:RestoreResult",
     "record": "record:RecordResult",
+    "watchdog": "watchdog:WatchdogResult",
     "sim": "sim:SimResult",
     "demo": "report:DemoResult",
 }
