@@ -13,7 +13,7 @@ from spxarb.cli.blocks import BAD, DASH, GOOD, HEAD, WARN, amount, dollars, mome
 from spxarb.cli.lines import flow, in_columns, pairs, prose, text_of, title, width_of
 from spxarb.core.masking import masked
 from spxarb.core.sentences import sentence
-from spxarb.core.trading_state import Beside
+from spxarb.core.trading_state import StillTrue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +79,7 @@ def _trading(result: StatusResult) -> list[Cell]:
     if found.state is None:
         return [DASH]
     lock: list[Cell] = [] if result.lock.pid is not None else ["lock free"]
-    beside: list[Cell] = [(str(word), WARN if word is Beside.FAILURES else "") for word in found.beside]
+    beside: list[Cell] = [(str(word), WARN if word is StillTrue.FAILURES else "") for word in found.beside]
     if found.state == "ACTIVE":
         return [("ACTIVE", GOOD), *beside, *lock]
     told: list[Cell] = [("STOPPED", BAD)]

@@ -33,8 +33,8 @@ RESULT_TYPES = {
     "hand-over": "hand_over:HandOverResult",
     "backup": "backup:BackupResult",
     "restore": "backup:RestoreResult",
-    "record": "record:RecordResult",
     "watchdog": "watchdog:WatchdogResult",
+    "record": "record:RecordResult",
     "sim": "sim:SimResult",
     "demo": "report:DemoResult",
 }

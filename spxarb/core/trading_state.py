@@ -20,7 +20,7 @@ BLACKOUT = "trading.blackout_file"
 NEVER_STARTED = "a live ledger begins so: `spxarb start` allows entries"
 
 
-class Beside(StrEnum):
+class StillTrue(StrEnum):
     """What goes on, or holds, beside the state."""
 
     EXITS = "exits go on"
@@ -42,7 +42,7 @@ class TradingResult:
     """What stopped or started it last: a command, or a limit of the day; null: it began so."""
     since: datetime | None = None
     """Null: since the ledger was made, or for the whole day."""
-    beside: tuple[Beside, ...] = ()
+    beside: tuple[StillTrue, ...] = ()
 
     @property
     def details(self) -> str:
@@ -94,10 +94,10 @@ def trading_state(
     `open_trades`: all of them, `handed_over` of them a human's; where that is all of them, no exit goes on.
     """
     beside = [
-        *([Beside.FAILURES] if failures else []),
-        *([Beside.HANDED_OVER] if handed_over else []),
+        *([StillTrue.FAILURES] if failures else []),
+        *([StillTrue.HANDED_OVER] if handed_over else []),
     ]
-    exits = [] if handed_over and handed_over >= open_trades else [Beside.EXITS]
+    exits = [] if handed_over and handed_over >= open_trades else [StillTrue.EXITS]
     stopped = (*exits, *beside)
     if not switch.on:
         reason = switch.reason or (NEVER_STARTED if switch.at is None else None)

@@ -351,9 +351,9 @@ class JobContext:
 
     def _with_runs_of_the_day(self, result: R, told: list[str], *, dry_run: bool) -> R:
         """The result with the runs of its day that are missing; what was not told yet joins `told`."""
-        from spxarb.core.results.job import DayResult  # noqa: PLC0415 -- not needed by every command
+        from spxarb.core.results.job import RunsOfDayResult  # noqa: PLC0415 -- not needed by every command
 
-        if isinstance(result, DayResult) and result.missing_runs is None:
+        if isinstance(result, RunsOfDayResult) and result.missing_runs is None:
             from spxarb.trading import day_runs  # noqa: PLC0415 -- likewise
 
             with suppress(RefusedError):  # null then: nobody knows

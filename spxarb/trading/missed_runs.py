@@ -73,13 +73,16 @@ def new(
             "while a spread was open."
         )
     for gap in _gaps_of_today(ledger, config, runs, now):
-        paused = gap.command == "monitor" and "pause" in found  # the same, told as what it is
-        if (
-            gap.command not in found
-            and not paused
-            and told.get(f"gap {gap.command}", "") < gap.first.isoformat()
-        ):
-            found[f"gap {gap.command}"] = gap.first.isoformat()
+        key, first = f"gap {gap.command}", gap.first.isoformat()
+        if told.get(key, "") >= first or gap.first.date().isoformat() in {
+            told.get(gap.command),
+            found.get(gap.command),
+        }:
+            continue
+        found[key] = first
+        if gap.command == "enter":
+            found["enter"] = gap.first.date().isoformat()
+        if gap.command == "enter" or "pause" not in found:  # else it is told already, as what it is
             sentences.append(f"{gap} on {gap.first:%Y-%m-%d}.")
     if found:
         ledger.runs.remember_missed(told | found)
@@ -185,13 +188,12 @@ def _gaps_of_today(ledger: Ledger, config: Config, runs: list[_Run], now: dateti
     if now.time() < time(9, 30) or now.weekday() >= SATURDAY:
         return []
     missing, _ = day_runs.of_day(ledger, config, now.date(), now)
-    timed = _by_timer(runs)
     return [
         gap
         for gap in missing
         if gap.first + TELLING <= now
         and (
-            (gap.command == "monitor" and timed)
+            (gap.command == "monitor" and _by_timer(runs, gap.first))
             or (gap.command == "enter" and _is_first(ledger, config, gap, now))
         )
     ]
@@ -204,9 +206,9 @@ def _is_first(ledger: Ledger, config: Config, gap: MissingRuns, now: datetime) -
     return first is not None and first.date() < now.date() and gap.first.time() == config.trading.entry_time
 
 
-def _by_timer(runs: list[_Run]) -> bool:
-    """Whether two runs of `monitor` in a row were as far apart as a timer's."""
-    moments = [run.at for run in runs[:-1] if run.command == "monitor"]
+def _by_timer(runs: list[_Run], before: datetime) -> bool:
+    """Whether two runs of `monitor` in a row before that time were as far apart as a timer's."""
+    moments = [run.at for run in runs[:-1] if run.command == "monitor" and run.at < before]
     return any(timedelta(0) < later - at <= CADENCE for at, later in pairwise(moments))
 
 

@@ -44,6 +44,7 @@ VERBS = [
     "hand-over",
     "backup",
     "restore",
+    "watchdog",
     "record",
     "sim",
     "demo",

@@ -10,8 +10,8 @@ import pytest
 from spxarb.core.model import NEW_YORK
 from spxarb.core.trading_state import (
     NEVER_STARTED,
-    Beside,
     EndOfEntries,
+    StillTrue,
     Switch,
     TradingResult,
     trading_state,
@@ -47,16 +47,16 @@ def test_every_case_is_active_or_stopped_with_what_goes_on_beside_it(
     )
     may_enter = SWITCHES[switch].on and not (failures or loss or blackout)
     assert found.state == ("ACTIVE" if may_enter else "STOPPED")
-    assert (Beside.FAILURES in found.beside) == (failures is not None)
-    assert (Beside.HANDED_OVER in found.beside) == (by_hand > 0)
-    assert (Beside.EXITS in found.beside) == (not may_enter and trades != "all are a human's")
+    assert (StillTrue.FAILURES in found.beside) == (failures is not None)
+    assert (StillTrue.HANDED_OVER in found.beside) == (by_hand > 0)
+    assert (StillTrue.EXITS in found.beside) == (not may_enter and trades != "all are a human's")
     assert may_enter or (found.reason and (found.by or switch == "began off"))
 
 
 def test_a_humans_word_comes_first_then_what_only_a_human_ends_then_what_ends_with_the_day():
     every = {"failures": FAILURES, "stopped_today": LOSS, "blackout": "FOMC"}
     assert trading_state(SWITCHES["stopped"], **every) == TradingResult(
-        "STOPPED", "CPI day", "spxarb stop", AT, (Beside.EXITS, Beside.FAILURES)
+        "STOPPED", "CPI day", "spxarb stop", AT, (StillTrue.EXITS, StillTrue.FAILURES)
     )
     on = SWITCHES["started"]
     assert trading_state(on, **every).by == "failed jobs"

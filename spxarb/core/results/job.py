@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DayResult(Result):
+class RunsOfDayResult(Result):
     """A result that tells which timed commands of its day did not run, or not with success."""
 
     missing_runs: tuple[MissingRuns, ...] | None = None

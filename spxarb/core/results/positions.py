@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
-from spxarb.core.results.job import DayResult
+from spxarb.core.results.job import RunsOfDayResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +84,7 @@ def _position(
 
 
 @dataclass(frozen=True, kw_only=True)
-class MonitorResult(DayResult):
+class MonitorResult(RunsOfDayResult):
     """The open spreads, and what was done with each."""
 
     positions: tuple[ManagedPosition, ...] = ()
@@ -95,7 +95,7 @@ class MonitorResult(DayResult):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CloseAllResult(DayResult):
+class CloseAllResult(RunsOfDayResult):
     """Every spread that was open, and whether anything of ours is left."""
 
     positions: tuple[ManagedPosition, ...] = ()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from spxarb.core.distances import worst_at_expiry
 from spxarb.core.model import TradeStatus
-from spxarb.core.results.job import DayResult
+from spxarb.core.results.job import RunsOfDayResult
 from spxarb.core.results.positions import PositionResult
 from spxarb.core.trades import TradeState
 from spxarb.core.trading_state import TradingResult
@@ -307,7 +307,7 @@ class PerformanceResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StatusResult(DayResult):
+class StatusResult(RunsOfDayResult):
     """The account, the market, the open spreads and the day so far."""
 
     status: SystemResult = field(default_factory=SystemResult)
