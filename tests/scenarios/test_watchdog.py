@@ -194,3 +194,16 @@ def test_it_pings_with_its_exit_code(copy):
 def test_it_loads_nothing_of_the_broker(copy):
     done = copy.run("watchdog", env={"PYTHONVERBOSE": "1"})
     assert "import 'ib_insync'" not in done.err
+
+
+def test_the_runs_that_are_missing_or_failed_stand_in_log_and_status(copy):
+    set_runs(copy.database, "UPDATE runs SET exit_code = 4 WHERE id = 2")
+    log, status = copy.run("log"), copy.run("status", "--offline")
+    missing = [(gap["command"], gap["first"][11:16], gap["last"][11:16]) for gap in log["missing_runs"]]
+    assert missing == [("enter", "09:40", "09:55"), ("monitor", "09:40", "10:25")]
+    assert status["missing_runs"] == log["missing_runs"]
+    (failing,) = log["failing_runs"]
+    assert (failing["command"], failing["times"], failing["last_success"][11:16]) == ("enter", 1, "09:36")
+    shown = copy.run("log", as_json=False).out
+    assert "monitor did not run from 09:40 to 10:25 (10 times)." in shown
+    assert "enter ran once from 10:30 on, without success since 09:36." in shown
