@@ -356,7 +356,7 @@ class JobContext:
         if isinstance(result, RunsOfDayResult) and result.missing_runs is None:
             from spxarb.trading import day_runs  # noqa: PLC0415 -- likewise
 
-            with suppress(RefusedError):  # null then: nobody knows
+            with suppress(Exception):  # null then: nobody knows, and nothing else stops for it
                 missing, failing = day_runs.of_day(self.ledger, self.config, result.at.date(), self.now())
                 result = replace(result, missing_runs=missing, failing_runs=failing)
         if self.run_id and not dry_run and self.config.notifications.missed_run:

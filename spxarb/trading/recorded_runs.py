@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from spxarb.core.explanation import run_moment
@@ -40,7 +41,7 @@ def _recorded(row: Row, mode: str) -> RecordedRun | None:
 def first_use(ledger: Ledger) -> datetime | None:
     """When the ledger was first used; None: never, or that cannot be read."""
     first = ledger.runs.first()
-    try:
-        return None if first is None else run_moment(first)
-    except (TypeError, ValueError):
-        return None
+    at = None
+    with suppress(TypeError, ValueError):
+        at = None if first is None else run_moment(first)
+    return at if at is not None and at.tzinfo is not None else None
