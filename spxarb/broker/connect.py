@@ -20,6 +20,8 @@ _MEND_START = (
     "and check ib.host and ib.port (Gateway: 4002 paper, 4001 live)"
 )
 
+_MEND_CUT = "Look which program listens at that port, and restart the IB Gateway"
+
 
 class _NotConnectedError(GatewayError):
     """One attempt failed; another may follow until `patience` seconds after the first began"""
@@ -77,6 +79,10 @@ def _explained(wire: Wire, error: OSError, id_patience: float) -> _NotConnectedE
         return _NotConnectedError(what, mend=mend, patience=patience)
 
     where = wire.link.where
+    if wire.link.cut:
+        return failed(
+            f"What answers at {where} is no IB Gateway, or a broken one: {wire.link.cut}", _MEND_CUT
+        )
     if wire.client_id_in_use:
         # The id of a client that died, or of the session before a restart, stays taken for some seconds more.
         return failed(
