@@ -281,6 +281,13 @@ def no_margin(rejected: str) -> MarginAnswer:
     return MarginAnswer(None, None, None, None, None, rejected=rejected)
 
 
+def account_row(fields: Sequence[str], number: int) -> Sequence[str]:
+    """A value of an account (id 63, 7 fields; id 73, 8). Raises ValueError where one of them is missing."""
+    if len(fields) < number:
+        raise ValueError(f"{len(fields)} fields, not {number}")
+    return fields
+
+
 def account_values(account: str, rows: Iterable[Sequence[str]]) -> tuple[AccountValues, str]:
     """What tag, value and currency of its account's rows say, in the currency that it is kept in.
 

@@ -92,7 +92,7 @@ def _numbers(kind: type) -> tuple[tuple[str, Any, Callable[[str], Any]], ...]:
     return tuple((field.name, field.default, read[type(field.default)]) for field in numbers)
 
 
-class FrameReader:
+class BoundedReader:
     """What a connection receives, given to ib_insync's client frame by frame and within bounds.
 
     The client by itself keeps whatever comes until it is whole, however long that is said to be.
@@ -162,7 +162,7 @@ class Ears:
 
 def make_client(
     wrapper: Any, frames: Mapping[int, Callable[[Fields], None]], ears: Ears
-) -> tuple[Any, FrameReader]:
+) -> tuple[Any, BoundedReader]:
     """ib_insync's client, and what reads for it.
 
     Long frames go to `wrapper`, short ones to `frames` by message id; a message id in neither is ignored.
@@ -170,7 +170,7 @@ def make_client(
     build: Any = Client
     client = build(wrapper)
     client.decoder = FrameDecoder(wrapper, frames, ears.unreadable)
-    reader = FrameReader(client, ears)
+    reader = BoundedReader(client, ears)
     attach(client.conn)
     client.conn.hasData.disconnect(client._onSocketHasData)  # noqa: SLF001 (the reader calls it)
     client.conn.hasData.connect(reader, keep_ref=True)

@@ -11,6 +11,8 @@ import re
 
 MOST = 500
 """Characters of a text from outside; the longest refusals of IBKR have some 400."""
+ERROR_MOST = 20_000
+"""Characters of what a command says of itself: a configuration may have a hundred problems."""
 LOG_MOST = 4_000
 """Characters of one line of the log: our own sentences, each with a text from outside in it."""
 _ESCAPES = re.compile(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from spxarb.core.printable import from_outside
 from spxarb.core.results.switch import SwitchResult
 
 if TYPE_CHECKING:
@@ -15,5 +16,6 @@ if TYPE_CHECKING:
 
 def run(context: JobContext, *, on: bool, reason: str | None) -> SwitchResult:
     """Set the switch; to set it again changes nothing but the reason."""
+    reason = from_outside(reason) if reason else None
     context.ledger.state.set_trading(on, reason, context.now())
     return context.finish(SwitchResult(*context.head(), is_trading=on, reason=reason), decided=True)
