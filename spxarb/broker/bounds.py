@@ -54,6 +54,7 @@ LINK_CHANGES = Bound(1_000, "changes of its link to IB")
 COMMISSIONS = Bound(20_000, "commission reports")
 MESSAGES = Bound(20_000, "error messages")
 UNREADABLE = Bound(5_000, "messages that cannot be read")
+LOGGED = Bound(100, "messages in the log")
 
 
 class Allowance:
@@ -67,6 +68,11 @@ class Allowance:
         self._seen[bound] += number
         if self._seen[bound] > bound.most:
             raise TooMuchError(f"sent more than {bound.most:,} {bound.words}")
+
+    def within(self, bound: Bound) -> bool:
+        """As `count`, of what is left out past the bound."""
+        self._seen[bound] += 1
+        return self._seen[bound] <= bound.most
 
 
 class Answer:

@@ -284,7 +284,8 @@ class Wire:
         """A row of a list is kept as one that cannot be read; any other answer with a hole is no answer."""
         self._allowance.count(bounds.UNREADABLE)
         frame, text = fields[:1], from_outside(f"{type(error).__name__}: {error}")
-        log.debug("unreadable frame %s: %s", fields[:_FIELDS_LOGGED], text)
+        if self._allowance.within(bounds.LOGGED):
+            log.debug("unreadable frame %s: %s", fields[:_FIELDS_LOGGED], text)
         row = convert.unreadable(fields, text)
         if row is not None:
             # The rows of executions have a request id, which may be what cannot be read.
