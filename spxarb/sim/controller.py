@@ -51,8 +51,8 @@ class SteeredServer(Protocol):
         """Let the server end soon."""
 
 
-LONGEST_ERROR = 300
-"""Characters of an answer that quotes a request."""
+LONGEST_NAME = 100
+"""Characters of an op that an answer quotes."""
 
 
 class NoRequestError(ValueError):
@@ -94,15 +94,18 @@ class Controller:
 
     def _answered(self, request: Answer) -> Answer:
         try:
-            operation = self._operations.get(str(request.get("op")))
-            if operation is None:
-                name = repr(request.get("op"))[:LONGEST_ERROR]
-                raise ValueError(f"unknown op {name}; known: {', '.join(self._operations)}")
+            operation = self._operation(str(request.get("op")))
             self._server.move()
             return {"ok": True, **operation(request)}
         except (ValueError, TypeError, KeyError, OverflowError, OSError) as problem:
             name = f"missing {problem}" if isinstance(problem, KeyError) else str(problem)
             return {"ok": False, "error": name}
+
+    def _operation(self, name: str) -> Callable[[Answer], Answer]:
+        operation = self._operations.get(name)
+        if operation is None:
+            raise ValueError(f"unknown op {name[:LONGEST_NAME]!r}; known: {', '.join(self._operations)}")
+        return operation
 
     def _request(self, line: bytes, *, trusted: bool) -> Answer:
         request = json.loads(line)
