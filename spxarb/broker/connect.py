@@ -32,13 +32,19 @@ class _NotConnectedError(GatewayError):
 
 
 async def open_wire(
-    host: str, port: int, client_id: int, deadline: float, client_id_patience: float = 0.0
+    host: str,
+    port: int,
+    client_id: int,
+    deadline: float,
+    client_id_patience: float = 0.0,
+    user: str | None = None,
 ) -> Wire:
     """A connection that has sent its accounts, within `deadline` seconds for all attempts together.
 
     A refused or closed connection is tried again for a moment, a client id in use about every second until
-    the deadline, or for `client_id_patience` seconds where that is longer. Raises GatewayError saying what
-    was found and how to fix it.
+    the deadline, or for `client_id_patience` seconds where that is longer. `user`: whose program must answer,
+    a name or a number. Raises GatewayError saying what was found and how to fix it, RefusedError for another
+    user's program.
     """
     patience = max(deadline, client_id_patience)
     quiet_library()
@@ -54,7 +60,7 @@ async def open_wire(
         async with asyncio.timeout(patience):
             async for attempt in attempts:
                 with attempt:
-                    wire = Wire(host, port, client_id)
+                    wire = Wire(host, port, client_id, user)
                     try:
                         async with asyncio.timeout(deadline):
                             await wire.open()

@@ -115,6 +115,8 @@ class BoundedReader:
         if self._dropped:
             return
         try:
+            if not self._client.conn.numMsgSent:
+                raise TooMuchError("spoke before it was spoken to")  # noqa: TRY301 (one way out)
             for frame in self._splitter.feed(data):
                 self._read(frame)
         except TooMuchError as error:
@@ -161,20 +163,36 @@ class Ears:
 
 
 def make_client(
-    wrapper: Any, frames: Mapping[int, Callable[[Fields], None]], ears: Ears
+    wrapper: Any, frames: Mapping[int, Callable[[Fields], None]], ears: Ears, user: str | None = None
 ) -> tuple[Any, BoundedReader]:
     """ib_insync's client, and what reads for it.
 
     Long frames go to `wrapper`, short ones to `frames` by message id; a message id in neither is ignored.
+    Nothing is sent before a program of `user` has been seen to answer, where one is named.
     """
     build: Any = Client
     client = build(wrapper)
     client.decoder = FrameDecoder(wrapper, frames, ears.unreadable)
     reader = BoundedReader(client, ears)
     attach(client.conn)
+    if user:
+        _prove_first(client.conn, user)
     client.conn.hasData.disconnect(client._onSocketHasData)  # noqa: SLF001 (the reader calls it)
     client.conn.hasData.connect(reader, keep_ref=True)
     return client, reader
+
+
+def _prove_first(connection: Any, user: str) -> None:
+    """Let ib_insync's connection be made only with a program of that user; RefusedError otherwise."""
+    from spxarb.broker.peer import prove_owner  # noqa: PLC0415 (only where it is asked for)
+
+    connect = connection.connectAsync
+
+    async def connect_and_prove(host: str, port: int) -> None:
+        await connect(host, port)
+        await prove_owner(connection.transport, user)
+
+    connection.connectAsync = connect_and_prove
 
 
 def ib_query(**attributes: Any) -> ibc.Contract:

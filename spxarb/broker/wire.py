@@ -66,8 +66,8 @@ _PACING_SECONDS = 2.0  # ib_insync sends at most 45 requests a second and queues
 class Wire:
     """One connection. Make it inside the running loop; `open` it once, `close` it once."""
 
-    def __init__(self, host: str, port: int, client_id: int) -> None:
-        self.host, self.port, self.client_id = host, port, client_id
+    def __init__(self, host: str, port: int, client_id: int, user: str | None = None) -> None:
+        self.host, self.port, self.client_id, self._user = host, port, client_id, user
         self._loop = asyncio.get_running_loop()
         asyncio.set_event_loop(self._loop)  # ib_insync asks the policy for it
         self.accounts: tuple[str, ...] = ()
@@ -120,7 +120,7 @@ class Wire:
             contractDetails=self._row,
         )
         ears = Ears(self._on_unreadable, self._note_zone, self._drop)
-        client, self._reader = make_client(wrapper, self._frames(), ears)
+        client, self._reader = make_client(wrapper, self._frames(), ears, self._user)
         client.apiError += self._on_api_error
         client.throttleStart += self._queue_sent.clear
         client.throttleEnd += self._queue_sent.set
