@@ -52,7 +52,7 @@ class Bound:
 ORDER_EVENTS = Bound(5_000, "messages about orders")
 LINK_CHANGES = Bound(1_000, "changes of its link to IB")
 COMMISSIONS = Bound(20_000, "commission reports")
-MESSAGES = Bound(20_000, "error messages")
+MESSAGES = Bound(5_000, "error messages")
 UNREADABLE = Bound(5_000, "messages that cannot be read")
 LOGGED = Bound(100, "messages in the log")
 

@@ -130,7 +130,7 @@ def _silent(wire: Wire, deadline: float) -> GatewayError:
 
 
 def quiet_library() -> None:
-    """Silence ib_insync's own log: its errors reach the user in our words."""
+    """Silence ib_insync's own log: its errors reach the user in our words, the wire's bytes nowhere."""
     debug = logging.getLogger("spxarb").isEnabledFor(logging.DEBUG)
     for name in ("ib_insync", "eventkit"):
-        logging.getLogger(name).setLevel(logging.NOTSET if debug else logging.CRITICAL)
+        logging.getLogger(name).setLevel(logging.INFO if debug else logging.CRITICAL)

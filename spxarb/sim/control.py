@@ -52,13 +52,18 @@ class Control:
     """A blocking client of the control port. Every call waits for its answer, at most ANSWER_SECONDS."""
 
     def __init__(self, port: int, host: str = "127.0.0.1", token: str | None = None) -> None:
-        """Connect. Raises OSError when nobody listens.
+        """Connect and show the token. Raises OSError when nobody listens, ControlError for another's gateway.
 
         The token of a gateway that this user started is found by itself.
         """
         self._token = kept(host, port) if token is None else token
         self._socket = socket.create_connection((host, port), timeout=ANSWER_SECONDS)
         self._file = self._socket.makefile("rb")
+        try:
+            self.time()  # who says nothing for some seconds is cut off
+        except ControlError:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         """Use as a context manager to close the connection."""
