@@ -28,7 +28,9 @@ MAX_LONG_FIELD = 8_192
 LONG_FIELDS = frozenset({"4", "5", "10", "15", "101"})
 BURST_BYTES = 32 << 20
 BYTES_PER_SECOND = 1 << 20
-"""So much at once, and so much a second for as long as it likes: 500 streams of quotes need a tenth."""
+BURST_MESSAGES = 100_000
+MESSAGES_PER_SECOND = 3_000
+"""So much at once, and so much a second for as long as it likes: a hundred streams of quotes need a tenth."""
 MAX_ROWS = 20_000
 MAX_ANSWER_BYTES = 24 << 20
 """Rows of one answer, and what they take as it is estimated by `FrameSplitter.size`."""
@@ -101,7 +103,7 @@ class FrameSplitter:
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._data = bytearray()
         self._clock = clock
-        self._allowed, self._at = float(BURST_BYTES), clock()
+        self._bytes, self._messages, self._at = float(BURST_BYTES), float(BURST_MESSAGES), clock()
         self.size = 0
         """What the fields of the frame at hand take in memory, bytes, as an estimate."""
 
@@ -123,15 +125,19 @@ class FrameSplitter:
                 if fields > MAX_FIELDS:
                     raise TooMuchError(f"sent a message of {fields:,} fields")
                 self.size = length + fields * _FIELD_BYTES
+                self._messages -= 1
+                if self._messages < 0:
+                    raise TooMuchError(f"sent more than {BURST_MESSAGES:,} messages without a pause")
                 yield frame
         finally:
             del self._data[:start]
 
     def _spend(self, number: int) -> None:
         now = self._clock()
-        self._allowed = min(self._allowed + (now - self._at) * BYTES_PER_SECOND, BURST_BYTES) - number
-        self._at = now
-        if self._allowed < 0:
+        seconds, self._at = now - self._at, now
+        self._messages = min(self._messages + seconds * MESSAGES_PER_SECOND, BURST_MESSAGES)
+        self._bytes = min(self._bytes + seconds * BYTES_PER_SECOND, BURST_BYTES) - number
+        if self._bytes < 0:
             raise TooMuchError(f"sent more than {BURST_BYTES >> 20} MB without a pause")
 
 

@@ -18,17 +18,17 @@ from spxarb.broker.bounds import (
     BYTES_PER_SECOND,
     MAX_FIELD,
     MAX_FRAME,
+    Answer,
     FrameSplitter,
     TooMuchError,
     clean_fields,
 )
 from spxarb.broker.broker import Endpoint, connect
-from spxarb.core.model import Contract
+from spxarb.core.unreadable import UnreadableRow
 from spxarb.errors import GatewayError
 
 GREETING = packed(176, "20260210 15:45:00 EST")
 LOGON = packed(15, 1, "SIM1") + packed(9, 1, 1)
-CALL = Contract(7, "SPX", "OPT", trading_class="SPXW", multiplier=100)
 
 
 def ended(behave):
@@ -88,11 +88,11 @@ def execution(n, request):
         (lambda n: packed(4, 2, n, 399, f"order message {n}", ""), "more than 5,000 error messages"),
         (lambda n: packed(59, 1, f"e.{n}", 1.5, "USD", 0, 0, 0), "more than 5,000 messages about orders"),
         (lambda n: execution(n, -1), "more than 5,000 messages about orders"),
-        (lambda n: packed(4, 2, -1, 1100 + n % 3, f"link {n}", ""), "more than 1,000 changes of its link to IB"),
+        (lambda n: packed(4, 2, -1, 1101 + n % 2, f"link {n}", ""), "more than 1,000 changes of its link to IB"),
         (lambda n: packed(4, 2, -1, 2000 + n % 90, f"{n}", ""), "more than 5,000 error messages"),
+        (lambda n: packed(3, n, "Submitted", 0, 1, 0, n, 0, 0, 2, "", 0) * 1000, "more than 100,000 messages without a pause"),
         (lambda n: packed("x", n), "more than 5,000 messages that cannot be read"),
         (lambda _: bytes(4), "more than 5,000 messages that cannot be read"),
-        (lambda n: packed(61, 3, "SIM1", n, "half"), "more than 1,000 unreadable rows in answer to the request for positions"),
         (lambda n: packed(61, 3, "SIM1", n, "A" * 99, "STK", "", 0, "", "", "X", "USD", "A", "A", 1, 1), "20,000 rows and no end in answer to the request for positions"),
         (lambda n: packed(10, *range(100_000)), "sent a message of 100,001 fields"),
         (lambda n: packed(990, 1, f"{n}{'x' * 900_000}"), "more than 32 MB without a pause"),
@@ -100,7 +100,7 @@ def execution(n, request):
         (lambda _: struct.pack(">I", MAX_FRAME + 1), "announced a message of 1,048,577 bytes"),
         (lambda _: b"\xff\xff\xff\xff", "announced a message of 4,294,967,295 bytes"),
     ],
-    ids=["statuses", "order messages", "commissions", "executions", "link", "notices", "rubbish", "empty", "unreadable rows", "rows", "fields", "unknown", "ticks", "a byte too long", "4 GB"],
+    ids=["statuses", "order messages", "commissions", "executions", "link", "notices", "others", "rubbish", "empty", "rows", "fields", "unknown", "ticks", "a byte too long", "4 GB"],
 )  # fmt: skip
 def test_past_a_bound_the_link_ends(frame, words):
     def frames():
@@ -160,6 +160,23 @@ def test_frames_come_back_whole_however_they_are_cut(payloads, step):
     splitter = FrameSplitter(lambda: 0.0)
     found = [frame for at in range(0, len(data), step) for frame in splitter.feed(data[at : at + step])]
     assert [frame[4:] for frame in found] == payloads
+
+
+@pytest.mark.parametrize(
+    ("row", "size", "most", "words"),
+    [
+        (UnreadableRow("positions", ("61",), "half"), 10, 1_000, "more than 1,000 unreadable rows"),
+        ("a row", 10 << 20, 2, "2 rows and no end"),
+        ("a row", 10, 20_000, "20,000 rows and no end"),
+    ],
+    ids=["unreadable", "long", "many"],
+)
+def test_an_answer_has_an_end(row, size, most, words):
+    answer = Answer()
+    for _ in range(most):
+        answer.add(row, size, "positions")
+    with pytest.raises(TooMuchError, match=f"sent {words} in answer to the request for positions"):
+        answer.add(row, size, "positions")
 
 
 def test_a_stream_that_a_recording_of_a_whole_day_needs_never_ends():

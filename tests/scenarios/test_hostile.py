@@ -86,7 +86,8 @@ def test_what_a_gateway_says_forges_no_line_and_steers_no_terminal(stage):
 
     for level in ("INFO", "DEBUG"):
         with listening(behave) as (port, _):
-            stage.write_config(ib={"port": port}, logging={"level": level, "console": True})
+            haste = {"connect_timeout_seconds": 1, "question_timeout_seconds": 1}
+            stage.write_config(ib={"port": port}, logging={"level": level, "console": True}, execution=haste)
             code, _, _, out, err = measured(stage, ("monitor", "--json"))
         log = (stage.folder / "trading.log").read_text()
         text = f"{log}{out.decode()}{err.decode()}"
