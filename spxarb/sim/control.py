@@ -125,7 +125,7 @@ class Control:
         problem of a script that cannot be played, OSError.
         """
         if isinstance(entries, Path):
-            from spxarb.sim.faults.file import plain_file  # noqa: PLC0415 -- YAML is for files alone
+            from spxarb.sim.yaml_file import plain_file  # noqa: PLC0415 -- YAML is for files alone
 
             try:
                 entries = plain_file(entries)

@@ -77,6 +77,9 @@ def test_no_folder_imports_itself_by_way_of_others():
 
 def test_the_market_is_at_the_bottom_and_every_folder_knows_only_those_below():
     order = [
+        "token",
+        "yaml_file",
+        "control",
         "market",
         "exchange",
         "api",
