@@ -22,6 +22,7 @@ from spxarb.config.load import (
     salvage,
     without_settings,
 )
+from spxarb.core.budgets import EXITS
 from spxarb.core.model import NEW_YORK
 from spxarb.core.notices import human_needed
 from spxarb.errors import ConfigError, HumanNeededError, RefusedError, SpxarbError, as_failure
@@ -29,7 +30,7 @@ from spxarb.ledger.elsewhere import other_ledgers
 from spxarb.ledger.ledger import Ledger
 from spxarb.lock import terminate_holder
 from spxarb.trading import run_lines
-from spxarb.trading.context import EXITS, GRACE_SECONDS, READERS, WRITERS, JobContext
+from spxarb.trading.context import GRACE_SECONDS, READERS, WRITERS, JobContext
 from spxarb.trading.limits_in_force import stored_config
 
 if TYPE_CHECKING:
