@@ -23,10 +23,11 @@ import time
 from collections import deque
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from spxarb.core.masking import masked_accounts
 from spxarb.core.model import NEW_YORK
+from spxarb.core.printable import log_line, log_lines
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -325,9 +326,12 @@ class _Lines(logging.Formatter):
         return datetime.fromtimestamp(record.created, NEW_YORK).isoformat(timespec="milliseconds")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 -- likewise
-        # A broker's or a library's words may have several lines: none of them passes for a record.
-        record.message = " ".join(record.message.splitlines())
+        # After what is secret is gone: a half of it would not be known again.
+        record.message = log_line(self.clean(record.message))
         return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 -- likewise
+        return log_lines(self.clean(super().formatException(ei)))
 
     def format(self, record: logging.LogRecord) -> str:
         return self.clean(super().format(record))
@@ -342,7 +346,7 @@ class _JsonLines(_Lines):
             "level": record.levelname,
             "process": record.process,
             "logger": record.name,
-            "message": self.clean(record.getMessage()),
+            "message": log_line(self.clean(record.getMessage())),
         }
         if record.exc_info:
             values["traceback"] = self.clean(self.formatException(record.exc_info))

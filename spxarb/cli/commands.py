@@ -22,6 +22,7 @@ from spxarb.cli.options import AsJson, CommandLine, ConfigFile, DryRun, call_of,
 from spxarb.cli.usage import epilog, root_epilog
 from spxarb.cli.values import ClockMove, Margin, clock_time
 from spxarb.cli.wrong_use import WRONG_USE, wrong
+from spxarb.core.printable import from_outside
 from spxarb.errors import Exit, UsageError, as_failure
 from spxarb.imports import trimmed
 
@@ -441,10 +442,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(given: Sequence[str]) -> int:
     bare = not given and COMPLETION not in os.environ
+    said = tuple(map(from_outside, given))
     given = ["--help"] if bare else given  # shown; that no command was named is wrong use all the same
     try:
         with trimmed("typer") if COMPLETION in os.environ else nullcontext():
-            code = tree(given).main(given, prog_name="spxarb", standalone_mode=False, obj=tuple(given))
+            code = tree(given).main(given, prog_name="spxarb", standalone_mode=False, obj=said)
     except UsageError as error:
         return _failed(given, Exit.USAGE, str(error))
     except WRONG_USE as error:

@@ -78,7 +78,7 @@ def _of_the_rest(config: Sections, *, notified: bool) -> Iterator[Rule]:
     notify = config.notifications
     yield (
         ("dashboard.host",),
-        not _is_loopback(config.dashboard.host),
+        not is_loopback(config.dashboard.host),
         f"dashboard.host {shown(config.dashboard.host)} must be a loopback address such as 127.0.0.1",
     )
     yield (
@@ -89,7 +89,7 @@ def _of_the_rest(config: Sections, *, notified: bool) -> Iterator[Rule]:
     host = notify.smtp_host or "localhost"
     yield (
         ("notifications.smtp_user", "notifications.smtp_security"),
-        notify.smtp_user is not None and notify.smtp_security == "none" and not _is_loopback(host),
+        notify.smtp_user is not None and notify.smtp_security == "none" and not is_loopback(host),
         f"notifications.smtp_security must be starttls or tls where a password goes to {host}",
     )
     both = sorted(set(config.calendar.closed) & set(config.calendar.early_close))
@@ -112,7 +112,7 @@ def moved(sections: Sections) -> Iterator[str]:
         )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:
