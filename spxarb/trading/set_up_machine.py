@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spxarb import notify
-from spxarb.config.sources import env_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,8 +129,8 @@ def _files(config: Config) -> Iterator[tuple[Path, int, str]]:
     database = config.database_path()
     if config.source is not None:
         yield config.source.absolute(), 0o777 & ~OTHERS_WRITE, "change every limit"
-    if (env := env_path(config.source)) is not None:
-        yield env.absolute(), GROUP_READS, "read its secrets or change settings"
+    if config.env_file is not None:
+        yield config.env_file.absolute(), GROUP_READS, "read its secrets or change settings"
     yield database.parent, PRIVATE_FOLDER, "list the ledger's folder"
     for path in (database, database.with_suffix(".lock"), config.log_path()):
         yield path, PRIVATE_FILE, "read or change it"

@@ -254,7 +254,7 @@ def test_what_is_no_text_or_no_file_is_told_and_not_waited_for(tmp_path, elsewhe
     huge = tmp_path / "huge.yaml"
     with huge.open("wb") as file:
         file.truncate(2_000_000_000)
-    assert "it is larger than 1,000,000 bytes" in complaint(huge)
+    assert "it is larger than 262,144 bytes" in complaint(huge)
     assert "not valid YAML" in complaint(written(tmp_path, b"ib: {host: \xe4\xf6}\n"))
     (elsewhere / ".env").write_bytes("IB_PORT=7\n".encode("utf-16"))
     assert ".env cannot be read: it is not UTF-8 text" in complaint()
@@ -315,6 +315,7 @@ def test_a_time_exit_too_close_to_the_close_is_told_and_an_earlier_one_is_not(tm
 def test_a_value_that_is_overruled_is_named_with_the_one_that_wins(tmp_path):
     path = written(tmp_path, "ib: {port: 4001, account: U7654321}\ntrading:\n  min_entry_credit: 400.0\n")
     (tmp_path / ".env").write_text("IB_PORT=4002\nIB_ACCOUNT=DU1234567\nMIN_ENTRY_CREDIT=400\n")
+    (tmp_path / ".env").chmod(0o600)
     told = load(path, {"IB_PORT": "7497"}).overruled
     env = tmp_path / ".env"
     assert told == (

@@ -124,7 +124,7 @@ def _as_nobody() -> tuple[list[str], dict[str, Any]]:
 def stranger(stage: Stage, *words: str, **variables: str) -> Done:
     """A command of a user without a home and without an entry in the list of users."""
     before, options = _as_nobody()
-    stage.folder.chmod(0o777)
+    stage.folder.chmod(0o1777)  # its files stay ours
     stage.config.chmod(0o644)
     path = os.pathsep.join(filter(None, sys.path))
     return run(stage, *words, before=before, env={"HOME": "", "PYTHONPATH": path, **variables}, **options)
