@@ -24,6 +24,7 @@ from email.utils import formatdate, make_msgid
 from typing import TYPE_CHECKING, Any
 
 from spxarb import children
+from spxarb.core.masking import masked_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,9 +87,13 @@ def deliver(
 
 def _clean(problem: str, ways: list[Channel]) -> str:
     """One line, without the secrets of any way."""
+    from spxarb.channels import without_pieces  # noqa: PLC0415 -- loaded by whoever made the ways
+
     for secret in (secret for channel in ways for secret in channel.secrets):
         problem = problem.replace(secret, "***")
-    return " ".join(problem.split())
+    for url in filter(None, (channel.how.get("url") for channel in ways)):
+        problem = without_pieces(problem, url)
+    return " ".join(masked_addresses(problem).split())
 
 
 def _sent_by_a_process(messages: list[dict[str, Any]], deadline: float) -> list[str]:

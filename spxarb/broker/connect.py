@@ -118,7 +118,11 @@ def _silent(wire: Wire, deadline: float) -> GatewayError:
 
 
 def quiet_library() -> None:
-    """Silence ib_insync's own log: its errors reach the user in our words."""
+    """Silence ib_insync's own log: its errors reach the user in our words.
+
+    It would log every byte of the wire at DEBUG, accounts and positions with it; SPXARB_WIRE_FOLDER records
+    the wire without them.
+    """
     debug = logging.getLogger("spxarb").isEnabledFor(logging.DEBUG)
     for name in ("ib_insync", "eventkit"):
-        logging.getLogger(name).setLevel(logging.NOTSET if debug else logging.CRITICAL)
+        logging.getLogger(name).setLevel(logging.INFO if debug else logging.CRITICAL)

@@ -18,7 +18,7 @@ from spxarb.config.file import exists, text_as_value
 from spxarb.config.paths import HOME_MISSING, path_problem, user_path
 from spxarb.config.problems import Problem, near_key, near_word, shown
 from spxarb.config.refused import LEDGER_NAME
-from spxarb.config.rules import contradictions, moved
+from spxarb.config.rules import address_problem, contradictions, moved
 from spxarb.config.schema import SECTIONS, Sections, choices, expected, field_of
 from spxarb.config.sources import NO_SETTING, Setting, Source, Sources, gather
 from spxarb.config.variables import (
@@ -422,6 +422,8 @@ def _checked(setting: Setting) -> tuple[object, str]:
         return None, f"{setting.where}: no such key{near_key(setting.key)}"
     if why := setting.path_problem:
         return None, f"{setting.where}: {shown(setting.value)} is not the path of a file: {why}"
+    if why := address_problem(setting.key, setting.value):
+        return None, f"{setting.where}: {why}"
     try:
         return getattr(SECTIONS[section].model_validate({name: setting.anchored}), name), ""
     except ValidationError:
