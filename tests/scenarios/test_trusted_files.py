@@ -185,6 +185,16 @@ def test_the_blackout_file_too_is_read_only_where_nobody_else_may_write_it(stage
     assert "dates.csv cannot be read (others may write it (mode 0666)" in stage.run("doctor").out
 
 
+@pytest.mark.parametrize(
+    "words", [("doctor", "--facts"), ("reconcile", "--statement"), ("restore", "--check")], ids=" ".join
+)
+def test_a_pipe_named_on_the_command_line_keeps_nobody_waiting(stage, words):
+    os.mkfifo(stage.folder / "pipe")
+    done = stage.run(*words, str(stage.folder / "pipe"), timeout=20)
+    assert done.code == 2, done.err
+    assert "pipe" in done.err
+
+
 # --- exits ------------------------------------------------------------------------------------------------
 
 

@@ -88,7 +88,7 @@ _ENVIRONMENT_ONLY = {
     NOTIFY_VARIABLE: "Where alerts go: any apprise URL, several separated by blanks. With it e-mail is sent "
     "only where `notifications.smtp_host` is set. A secret: never logged.",
     CREDENTIALS_VARIABLE: "Where systemd puts the secrets of `LoadCredential=`: `smtp-password` and "
-    "`notify-urls` are used.",
+    "`notify-urls` are used; the latter may be called `SPXARB_NOTIFY_URL`, too.",
     FLEX_TOKEN_VARIABLE: "The token of IB's Flex web service, for `spxarb reconcile --fetch`. A secret: read "
     "only from the environment or a `.env` that not everybody can read (0600), never logged.",
     FLEX_QUERY_VARIABLE: "The number of the flex query that `spxarb reconcile --fetch` asks for.",
