@@ -7,6 +7,7 @@ never from the configuration file or a command line. They are read when an alert
 from __future__ import annotations
 
 import base64
+import os
 import re
 import socket
 import stat
@@ -102,13 +103,13 @@ def _as_sent(user: str, password: str) -> Iterator[str]:
 def _password(config: Config) -> str:
     """Raises _UnusableError."""
     named, given = config.notifications.smtp_password_file, _credential(config, PASSWORD_CREDENTIALS)
-    path = named or given
+    path = given or named
     if path is None:
         raise _UnusableError(
             "notifications.smtp_user needs a password: smtp_password_file, or systemd's credential "
             f"{PASSWORD_CREDENTIALS[0]}"
         )
-    password = _secret(path, OTHERS if named else EVERYBODY).strip("\r\n")
+    password = _secret(path, EVERYBODY if given else OTHERS).strip("\r\n")
     if not password:
         raise _UnusableError(f"the password file {path} is empty")
     return password
@@ -117,13 +118,15 @@ def _password(config: Config) -> str:
 def _urls(config: Config) -> Iterator[Channel]:
     """The URLs of environment, file and systemd's credential; their names say no more than the kind."""
     found = config.notify_url.get_secret_value().split() if config.notify_url else []
-    named, given = config.notifications.urls_file, _credential(config, URLS_CREDENTIALS)
-    for path, most in ((named, OTHERS), (given, EVERYBODY)):
+    named, credential = config.notifications.urls_file, _credential(config, URLS_CREDENTIALS)
+    for path, most in ((named, OTHERS), (credential, EVERYBODY)):
         if path is None:
             continue
         try:
             lines = [line.strip() for line in _secret(path, most).splitlines()]
         except _UnusableError as error:
+            if credential not in {None, path} and not os.access(path, os.R_OK):
+                continue  # the file is root's: systemd hands over what is in it
             yield Channel(f"the addresses in {path}", problem=str(error))
             continue
         found += [line for line in lines if line and not line.startswith("#")]
