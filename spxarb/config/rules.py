@@ -32,12 +32,16 @@ def contradictions(sections: Sections, bad: frozenset[str], *, notified: bool) -
     ]
 
 
+ADDRESSES = frozenset({"ping.url"})
+"""The keys that want a URL, and judge it themselves."""
+
+
 def address_problem(key: str, value: object) -> str:
     """Why the text is surely not meant for this key, for it is a URL, whole or mistyped; it is not shown.
 
     The address of an alert is a secret, and would be written down wherever its place is named.
     """
-    if not isinstance(value, str):
+    if not isinstance(value, str) or key in ADDRESSES:
         return ""
     mistyped = key == "notifications.email_address" and not set("/:").isdisjoint(value)
     if "://" not in value and not mistyped:
