@@ -118,7 +118,9 @@ def become(order: dict[str, Any]) -> None:
     if order["session"]:
         os.setsid()
     kind, what, *words = order["words"]
-    if not sys.flags.safe_path:
+    if order["safe"]:
+        del sys.path[0]
+    elif not sys.flags.safe_path:
         sys.path[0] = "" if kind == "-c" else order["folder"]
     sys.argv[:] = [kind if kind == "-c" else what, *words]
     with suppress(ValueError, OSError):
