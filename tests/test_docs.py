@@ -20,6 +20,7 @@ from spxarb.cli.wrong_use import WRONG_USE
 from spxarb.config.load import load
 from spxarb.config.schema import SECTIONS, every_key
 from spxarb.config.variables import (
+    ALERTS_VARIABLE,
     CONFIG_VARIABLE,
     ENVIRONMENT,
     FLEX_QUERY_VARIABLE,
@@ -145,7 +146,7 @@ def test_pre_commit_runs_the_lint_of_make_and_nothing_else():
 def test_every_configuration_key_that_is_named_exists(document):
     for span in spans(document):
         key = span.partition(":")[0]
-        is_file = re.search(r"\.(db|log|lock|seen|py)$", key)
+        is_file = re.search(r"\.(db|log|lock|seen|watchdog|py)$", key)
         if re.fullmatch(r"[a-z_]+\.[a-z_]+", key) and key.partition(".")[0] in SECTIONS and not is_file:
             assert key in every_key(), f"{document.name}: {span}"
 
@@ -162,7 +163,7 @@ def test_every_piece_of_configuration_is_accepted(document, tmp_path):
 @every_document
 def test_every_environment_variable_that_is_named_is_read(document):
     own = {CONFIG_VARIABLE, NOTIFY_VARIABLE, WAIT_VARIABLE, WIRE_VARIABLE}
-    own |= {FLEX_TOKEN_VARIABLE, FLEX_QUERY_VARIABLE}
+    own |= {ALERTS_VARIABLE, FLEX_TOKEN_VARIABLE, FLEX_QUERY_VARIABLE}
     known = {*ENVIRONMENT, *own}
     for name in re.findall(r"\b(?:SPXARB|IB)_[A-Z_]+\b", text_of(document)):
         assert name in known, f"{document.name}: {name}"

@@ -131,6 +131,20 @@ USAGE = {
         "restored, or the copy is good",
         ALL,
     ),
+    "timers": Usage(
+        (
+            ("spxarb timers install --dry-run", "what it would write, and when they fire"),
+            ("sudo spxarb --config /etc/spxarb/config.yaml timers install", "the machine's timers"),
+            ("spxarb timers", "each timer, and where it is not as configured"),
+        ),
+        "installed, removed or shown",
+        LEDGER,
+    ),
+    "send-alerts": Usage(
+        (("spxarb send-alerts", "what waits in the ledger, as its unit sends it"),),
+        "nothing waits any more",
+        LEDGER,
+    ),
     "ack": Usage(
         (
             ("spxarb ack", "the open matters, with their numbers"),
@@ -143,6 +157,11 @@ USAGE = {
         (("spxarb hand-over 1", "trade 1 is yours; its orders are cancelled"),),
         "handed over, with proof that nothing of ours works in it",
         ALL,
+    ),
+    "watchdog": Usage(
+        (("spxarb watchdog", "exit 6 where something is open and nobody looks after it"),),
+        "nothing is open, or it is looked after",
+        (3, 5, 6),
     ),
     "record": Usage(
         (

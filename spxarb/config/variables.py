@@ -32,9 +32,13 @@ ENVIRONMENT: dict[str, tuple[str, str]] = {
     "EMAIL_ENABLED": ("notifications.email_enabled", "bool"),
     "EMAIL_ADDRESS": ("notifications.email_address", "text"),
     "SPXARB_DATABASE": ("storage.database", "path"),
+    "SPXARB_PING_URL": ("ping.url", "text"),
 }
 CONFIG_VARIABLE = "SPXARB_CONFIG"
 NOTIFY_VARIABLE = "SPXARB_NOTIFY_URL"
+ALERTS_VARIABLE = "SPXARB_ALERTS"
+IN_OUTBOX = "outbox"
+"""The one value of SPXARB_ALERTS: alerts wait in the ledger for `send-alerts`."""
 WAIT_VARIABLE = "SPXARB_WAIT_SCALE"
 WIRE_VARIABLE = "SPXARB_WIRE_FOLDER"
 FLEX_TOKEN_VARIABLE = "SPXARB_FLEX_TOKEN"  # noqa: S105 -- its name alone
@@ -46,13 +50,14 @@ ENVIRONMENT_ONLY = (
     NOTIFY_VARIABLE,
     FLEX_TOKEN_VARIABLE,
     FLEX_QUERY_VARIABLE,
+    ALERTS_VARIABLE,
     WAIT_VARIABLE,
     WIRE_VARIABLE,
     STATE_VARIABLE,
     CREDENTIALS_VARIABLE,
 )
 """What has no key in the file."""
-SECRETS = frozenset({NOTIFY_VARIABLE, FLEX_TOKEN_VARIABLE})
+SECRETS = frozenset({NOTIFY_VARIABLE, FLEX_TOKEN_VARIABLE, "SPXARB_PING_URL"})
 """Variables whose text is shown nowhere."""
 _NEAR = 0.85
 """How like one of ours a name must be to be taken for a slip: IB_PROT is 0.86 like IB_PORT."""

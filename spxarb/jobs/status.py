@@ -24,7 +24,7 @@ from spxarb.core.results.status import (
 )
 from spxarb.core.risk import leg_rows, position_greeks, stress
 from spxarb.errors import GatewayError
-from spxarb.trading import bookkeeping, overview
+from spxarb.trading import bookkeeping, entries_state, overview
 from spxarb.trading.context import READ_ONLY_CLIENT_ID_OFFSET
 from spxarb.trading.escalation import human_needed
 from spxarb.trading.market_calendar import session_on
@@ -248,11 +248,12 @@ def _status(
         ),
         matters=matters,
         connection=look.connection or expected,
-        trading=overview.trading_state(context, day),
+        trading=entries_state.trading_state(ledger, config, day),
         routines=overview.routines(context, now),
         lock=lock,
         paths=overview.paths(context),
         pnl_line=overview.pnl_line(context, day),
+        going_live=overview.going_live(context),
         show_greeks=config.dashboard.show_greeks,
         show_pnl_chart=config.dashboard.show_pnl_chart,
     )

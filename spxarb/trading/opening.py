@@ -22,6 +22,7 @@ from spxarb.config.load import (
     salvage,
     without_settings,
 )
+from spxarb.core.budgets import EXITS
 from spxarb.core.model import NEW_YORK
 from spxarb.core.notices import human_needed
 from spxarb.errors import ConfigError, HumanNeededError, RefusedError, SpxarbError, as_failure
@@ -29,7 +30,7 @@ from spxarb.ledger.elsewhere import other_ledgers
 from spxarb.ledger.ledger import Ledger
 from spxarb.lock import terminate_holder
 from spxarb.trading import run_lines
-from spxarb.trading.context import EXITS, GRACE_SECONDS, READERS, WRITERS, JobContext
+from spxarb.trading.context import GRACE_SECONDS, READERS, WRITERS, JobContext
 from spxarb.trading.limits_in_force import stored_config
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
         if not _is_dry(arguments):
             _tell_refusal(command, config_file, error)
         raise
+    _begin_pings(command, config, arguments)
     os.umask(0o077)
     logs.setup(config, makes_file=command not in READERS)
     for text in (*config.overruled, *config.advice):
@@ -63,6 +65,7 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
             try:
                 ledger = stack.enter_context(_ledger(config, read_only=command in READERS))
                 context = JobContext(command, config, ledger, 0, problem, dry_run=_is_dry(arguments))
+                logs.hide_account(ledger.account)
                 for sentence in ledger.orphans:
                     log.warning("%s", sentence)
                 if command not in READERS:
@@ -93,10 +96,18 @@ def _tell_refusal(command: str, config_file: Path | None, error: ConfigError) ->
     """Whatever fails in telling: what went wrong first is what is told."""
     with suppress(Exception):
         config = salvage(config_file)
+        _begin_pings(command, config, ())
         if config.notifications.email_enabled:
             from spxarb.trading import alerts  # noqa: PLC0415 -- only an alert needs it
 
             alerts.refused(command, config, error)
+
+
+def _begin_pings(command: str, config: Config, arguments: Sequence[str]) -> None:
+    if config.ping.url_of(command):
+        from spxarb.trading import pings  # noqa: PLC0415 -- only who pings needs it
+
+        pings.begin(command, config, arguments)
 
 
 def _elsewhere(config: Config, ledger: Ledger) -> list[OtherLedger]:
