@@ -52,6 +52,7 @@ FILE_ALONE = "file_alone"
 LIBRARIES = ("ib_insync", "eventkit", "asyncio", "apprise")
 
 _ours: list[_Queued] = []
+_troubles: list[str] = []
 _accounts: set[str] = set()
 """Accounts that were met and may look like none."""
 _NOWHERE = logging.NullHandler()
@@ -85,8 +86,18 @@ def setup(config: Config, *, makes_file: bool = True) -> str | None:
     for name in LIBRARIES:
         logging.getLogger(name).setLevel(max(logging.INFO, root.level))
     if problem:
-        logging.getLogger("spxarb").warning(problem)
+        _troubles.append(f"no log is written: {problem.removeprefix('No log file: ')}")
+        logging.getLogger("spxarb").warning(problem, extra={FILE_ALONE: True})
     return problem
+
+
+def trouble() -> str:
+    """What is wrong with the log, a phrase, the first time that it is asked; empty for nothing.
+
+    It is for the end of the command: beside a failure it stands in the failure's one line.
+    """
+    told, _troubles[:] = "; ".join(dict.fromkeys(_troubles)), []
+    return told
 
 
 def hide_account(account: str | None) -> None:
@@ -304,10 +315,10 @@ class _Queued(logging.Handler):
             self.place.close()
 
     def _tell(self) -> None:
-        """Only the first failure to write is told, on stderr."""
+        """Only the first failure to write is told, and not over and over by a command that goes on."""
         if not self._failed:
             self._failed = True
-            _Console().write(f"spxarb: the log {self.place.name} cannot be written\n")
+            _troubles.append(f"the log {self.place.name} cannot be written")
 
 
 class _Clean:

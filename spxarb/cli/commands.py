@@ -435,7 +435,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code; the words default to those of the process."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     with interruption.handled():
-        return _main(given)
+        return view.last_word(_main(given))
 
 
 def _main(given: Sequence[str]) -> int:
@@ -462,10 +462,10 @@ def _main(given: Sequence[str]) -> int:
 
 def _failed(given: Sequence[str], code: int, said: str) -> int:
     """One line on stderr, and one in the log if there is one; a command that is none has no log."""
-    view.complain(said)
     known = {_name(command) for command in app.registered_commands}
     if _first(given) in known:
         log_failure(_first(given), code, said, config_named(given))
+    view.complain(said)
     return code
 
 

@@ -114,11 +114,25 @@ def say(line: str, *, stderr: bool = False) -> None:
 def complain(sentence: str, command: str = "") -> None:
     """The one line on stderr that every exit but 0 has."""
     line = f"spxarb {command}".rstrip() + ": " + from_outside(sentence, ERROR_MOST)
+    line += f" ({trouble})" if (trouble := _of_the_log()) else ""
     if "JOURNAL_STREAM" in os.environ:
         from spxarb import logs  # noqa: PLC0415 -- only a job of systemd's needs it
 
         line = logs.for_the_journal(line) if logs.stderr_is_the_journal() else line
     say(line, stderr=True)
+
+
+def _of_the_log() -> str:
+    """What is wrong with the log and not told yet; who has opened none imports nothing for that."""
+    logs = sys.modules.get("spxarb.logs")
+    return "" if logs is None else str(logs.trouble())
+
+
+def last_word(code: int) -> int:
+    """Of a command that was done, what is wrong with its log; one that failed has its one line. The code."""
+    if (trouble := _of_the_log()) and not code:
+        say(f"spxarb: {trouble}", stderr=True)
+    return code
 
 
 def show_before_asking(blocks: Sequence[Block]) -> None:
