@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from spxarb.cli.atomic import write_whole
 from spxarb.cli.blocks import Hanging
-from spxarb.cli.layout import clean, lines, text_of, wrapped
+from spxarb.cli.layout import MINUS, clean, lines, text_of, with_minus, wrapped
 from spxarb.cli.screens import screen
 from spxarb.cli.shapes import as_csv, as_json
 from spxarb.core.printable import ERROR_MOST, from_outside
@@ -105,7 +105,7 @@ def show_text(text: str, command: str) -> int:
 
 def say(line: str, *, stderr: bool = False) -> None:
     """One line of progress to stdout, or to stderr where stdout belongs to JSON; no word of it is broken."""
-    stream, text = sys.stderr if stderr else sys.stdout, clean(line)
+    stream, text = sys.stderr if stderr else sys.stdout, with_minus(clean(line))
     if is_terminal(stream):
         text = "\n".join(wrapped(text, screen_width(stream)))
     write(text + "\n", stderr=stderr)
@@ -180,15 +180,24 @@ def write(text: str, *, stderr: bool = False) -> str:
     if stderr and _has_descriptor(stream):
         from spxarb.logs import write_to_stderr  # noqa: PLC0415 -- --help does not need it
 
-        write_to_stderr(text.encode(encoding, "replace").decode(encoding))
+        write_to_stderr(_encodable(text, encoding))
         return ""
     try:
-        stream.write(text.encode(encoding, "replace").decode(encoding))
+        stream.write(_encodable(text, encoding))
         stream.flush()
     except OSError as error:
         forget(stream)
         return "" if isinstance(error, BrokenPipeError) else error.strerror or str(error)
     return ""
+
+
+def _encodable(text: str, encoding: str) -> str:
+    """The text as far as the stream's encoding has it: a sign is lost in none."""
+    try:
+        MINUS.encode(encoding)
+    except UnicodeEncodeError:
+        text = text.replace(MINUS, "-")
+    return text.encode(encoding, "replace").decode(encoding)
 
 
 def _has_descriptor(stream: TextIO) -> bool:

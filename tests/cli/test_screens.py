@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from screen_samples import SAMPLES, TALL
 
 from spxarb.cli.blocks import BAD, DASH, Beside, Facts, Fitted, Grid, Hanging, Line, Pairs
-from spxarb.cli.layout import LONG, columns_of, lines, text_of, wrapped
+from spxarb.cli.layout import LONG, columns_of, lines, text_of, with_minus, wrapped
 from spxarb.cli.screens import screen
 from spxarb.core.result import RESULT_TYPES
 
@@ -23,7 +23,11 @@ def drawn(name: str, width: int) -> list[str]:
 
 
 def texts(block) -> list[str]:
-    """Every text of a block, as it should be read."""
+    """Every text of a block, as it should be read: below 0 with a minus sign."""
+    return [with_minus(text) for text in _texts(block)]
+
+
+def _texts(block) -> list[str]:
     match block:
         case Line():
             return block.text.split("\n")
