@@ -144,8 +144,8 @@ def _managed(_: Result, fields: Mapping[str, Any]) -> list[Notice]:
 
 def _settle(result: Result, fields: Mapping[str, Any]) -> list[Notice]:
     summary = fields.get("summary") or {}
-    if summary.get("date") != result.at.date().isoformat():
-        return []  # an earlier day, by hand, or nothing
+    if summary.get("date") != result.at.date().isoformat() or fields.get("session_over") is False:
+        return []  # an earlier day, or one that goes on: a timer fires for half-days on every day
     text = f"{summary['date']}: {brief_of('settle', fields, dry_run=False)}."
     return [Notice(NoticeKind.SUMMARY, text, f"day {text}", EVER)]
 

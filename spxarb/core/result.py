@@ -33,9 +33,9 @@ RESULT_TYPES = {
     "hand-over": "hand_over:HandOverResult",
     "backup": "backup:BackupResult",
     "restore": "backup:RestoreResult",
-    "record": "record:RecordResult",
     "timers": "timers:TimersResult",
     "send-alerts": "send_alerts:SendAlertsResult",
+    "record": "record:RecordResult",
     "sim": "sim:SimResult",
     "demo": "report:DemoResult",
 }

@@ -10,22 +10,17 @@ import stat
 import subprocess
 import sys
 from contextlib import suppress
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spxarb import notify
 from spxarb.config.sources import env_path
+from spxarb.core.model import NEW_YORK
 from spxarb.errors import SpxarbError
-from spxarb.trading.timers import (
-    TIMERS,
-    disagreements,
-    installed_gateway,
-    installed_user,
-    look,
-    unit_folder,
-)
-from spxarb.trading.unit_values import USER, values_of
+from spxarb.trading.schedulers import scheduler_of
+from spxarb.trading.timers import TIMERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -180,15 +175,22 @@ def look_at_disk(found: SetUp, config: Config) -> None:
 # --- timers and alerts ----------------------------------------------------------------------------
 
 
-def look_at_timers(found: SetUp) -> None:
+def look_at_timers(found: SetUp, platform: str = sys.platform) -> None:
     """What starts the jobs, as far as this user can see it: timers of systemd, else cron.
 
-    Timers that are not as the configuration in force wants them stop nothing, and are told.
+    Timers that are not as the configuration in force wants them stop nothing, and are told. `platform`: on
+    macOS it is launchd.
     """
+    if platform == "darwin" and (wrong := _disagreements(found.config, platform, user=True)):
+        found.unchecked("timers", " ".join(wrong), RENEW_TIMERS)
+        return
+    if platform == "darwin" and (agents := _agents(found.config)):
+        found.passed("timers", f"{', '.join(agents)} are loaded, and fire as configured")
+        return
     active = [timer for timer in TIMERS if _answer("systemctl", "is-active", timer) == "active"]
     own = [timer for timer in TIMERS if _answer("systemctl", "--user", "is-active", timer) == "active"]
     timers = sorted({*active, *own})
-    if wrong := _disagreements(found.config, user=bool(own)):
+    if wrong := _disagreements(found.config, platform, user=bool(own)):
         found.unchecked("timers", " ".join(wrong), RENEW_TIMERS)
         return
     if len(timers) == len(TIMERS):
@@ -210,15 +212,24 @@ def look_at_timers(found: SetUp) -> None:
         found.unchecked("timers", what, MEND_TIMERS)
 
 
-def _disagreements(config: Config | None, *, user: bool) -> list[str]:
+def _agents(config: Config | None) -> list[str]:
+    """The agents of launchd, where all are installed and loaded; else none."""
+    if config is None:
+        return []
+    with suppress(SpxarbError, OSError):
+        scheduler = scheduler_of(config, "darwin", user=True)
+        rows = scheduler.rows(scheduler.look(), datetime.now(NEW_YORK), ask=True)
+        return [row.name for row in rows] if all(row.installed and row.active for row in rows) else []
+    return []
+
+
+def _disagreements(config: Config | None, platform: str, *, user: bool) -> list[str]:
     """Where the installed units are not as the configuration wants them; none where none are installed."""
     if config is None:
         return []
     with suppress(SpxarbError, OSError):
-        folder = unit_folder(user=user)
-        whom = None if user else installed_user(folder) or USER
-        values = values_of(config, user=whom, gateway_unit=installed_gateway(folder))
-        return disagreements(look(folder, values), values)
+        scheduler = scheduler_of(config, platform, user=user)
+        return scheduler.disagreements(scheduler.look())
     return []
 
 

@@ -1,4 +1,4 @@
-"""systemd's own program, asked and told; it is the only door to the manager."""
+"""The programs by which systemd and launchd are asked and told: the only door to what starts jobs."""
 
 from __future__ import annotations
 
@@ -21,15 +21,21 @@ _STAMP = re.compile(r"\w{3} (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.\d+)? UTC")
 _PROPERTIES = "Id,LoadState,ActiveState,UnitFileState,LastTriggerUSec,NextElapseUSecRealtime,DropInPaths"
 
 
-class Systemctl:
-    """`systemctl`, or `systemctl --user`."""
+class Manager:
+    """A program that is told in words what to do, such as `systemctl --user`."""
 
-    def __init__(self, *, user: bool) -> None:
-        self._words = ["systemctl", *(["--user"] if user else [])]
+    def __init__(self, *words: str) -> None:
+        self._words = [*words]
 
-    @staticmethod
-    def is_there() -> bool:
-        return shutil.which("systemctl") is not None
+    def is_there(self) -> bool:
+        return shutil.which(self._words[0]) is not None
+
+    def asked(self, *words: str) -> bool:
+        """Whether it answers without failing."""
+        try:
+            return not self._run([*words], SECONDS).returncode
+        except RefusedError:
+            return False
 
     def tell(self, *words: str) -> None:
         """Have it do something. Raises RefusedError with its own words where it fails."""
@@ -39,27 +45,12 @@ class Systemctl:
             said = " ".join((done.stderr or done.stdout).split()) or f"exit {done.returncode}"
             raise RefusedError(f"`{called}` failed: {said}")
 
-    def show(self, units: Sequence[str]) -> dict[str, Mapping[str, str]]:
-        """What the manager knows of the units, by their names; empty where it cannot be asked."""
-        if not self.is_there():
-            return {}
-        try:
-            done = self._run(["show", f"--property={_PROPERTIES}", *units], SECONDS)
-        except RefusedError:
-            return {}
-        found: dict[str, Mapping[str, str]] = {}
-        for block in done.stdout.split("\n\n") if not done.returncode else ():
-            values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-            if "Id" in values:
-                found[values["Id"]] = values
-        return found
-
     def _run(self, words: list[str], seconds: float) -> subprocess.CompletedProcess[str]:
         """Raises RefusedError where it cannot be started, or does not come to its end."""
         program = shutil.which(self._words[0])
         called = " ".join([*self._words, *words])
         if program is None:
-            raise RefusedError("There is no systemctl here", mend=NO_SYSTEMD)
+            raise RefusedError(f"There is no {self._words[0]} here", mend=NO_SYSTEMD)
         try:
             return subprocess.run(  # noqa: S603 -- words of ours
                 [program, *self._words[1:], *words],
@@ -77,7 +68,29 @@ class Systemctl:
             raise RefusedError(f"`{called}` cannot be started: {error.strerror}") from error
 
 
-NO_SYSTEMD = "Where there is no systemd, crontab.example does the same"
+class Systemctl(Manager):
+    """`systemctl`, or `systemctl --user`."""
+
+    def __init__(self, *, user: bool) -> None:
+        super().__init__("systemctl", *(["--user"] if user else []))
+
+    def show(self, units: Sequence[str]) -> dict[str, Mapping[str, str]]:
+        """What the manager knows of the units, by their names; empty where it cannot be asked."""
+        if not self.is_there():
+            return {}
+        try:
+            done = self._run(["show", f"--property={_PROPERTIES}", *units], SECONDS)
+        except RefusedError:
+            return {}
+        found: dict[str, Mapping[str, str]] = {}
+        for block in done.stdout.split("\n\n") if not done.returncode else ():
+            values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+            if "Id" in values:
+                found[values["Id"]] = values
+        return found
+
+
+NO_SYSTEMD = "crontab.example does the same"
 
 
 def moment(text: str | None) -> datetime | None:

@@ -23,7 +23,7 @@ from spxarb.errors import RefusedError
 from spxarb.trading.systemctl import Systemctl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import time
 
     from spxarb.core.units import UnitValues
@@ -65,19 +65,28 @@ def unit_folder(*, user: bool) -> Path:
 
 def look(folder: Path, values: UnitValues) -> list[UnitFile]:
     """Every unit of ours as it is in the folder, beside what it should be."""
-    return [_look_at(folder / name, wanted) for name, wanted in render_units(values).items()]
+    return compared(folder, render_units(values), is_ours, is_unchanged)
 
 
-def _look_at(path: Path, wanted: str) -> UnitFile:
+def compared(
+    folder: Path, wanted: Mapping[str, str], ours: Callable[[str], bool], unchanged: Callable[[str], bool]
+) -> list[UnitFile]:
+    """Files of a scheduler, as they are; `ours`, `unchanged`: by what a text says of itself."""
+    return [_look_at(folder / name, text, ours, unchanged) for name, text in wanted.items()]
+
+
+def _look_at(
+    path: Path, wanted: str, ours: Callable[[str], bool], unchanged: Callable[[str], bool]
+) -> UnitFile:
     text = _text_of(path)
     if text is None:
         state = UnitState.ABSENT
     elif text == wanted and not path.is_symlink():
         state = UnitState.CURRENT
-    elif path.is_symlink() or not is_ours(text):
+    elif path.is_symlink() or not ours(text):
         state = UnitState.FOREIGN
     else:
-        state = UnitState.OTHER if is_unchanged(text) else UnitState.CHANGED
+        state = UnitState.OTHER if unchanged(text) else UnitState.CHANGED
     return UnitFile(path.name, path, text, wanted, state)
 
 
@@ -154,12 +163,12 @@ def _other_times(file: UnitFile) -> Iterator[str]:
     own, others = times_of(wanted), times_of(said)
     if others is None or own is None:
         at = ", ".join(said) or "no time"
-        yield f"{file.name} fires at {at}, and the configuration wants {_span(own)}."
+        yield f"{file.name} fires at {at}, and the configuration wants {span(own)}."
     elif own != others:
-        yield f"{file.name} fires {_span(others)}, and the configuration wants {_span(own)}."
+        yield f"{file.name} fires {span(others)}, and the configuration wants {span(own)}."
 
 
-def _span(times: Sequence[time] | None) -> str:
+def span(times: Sequence[time] | None) -> str:
     """`09:35 to 09:55, 5 times`."""
     if not times:
         return "never"
@@ -218,6 +227,12 @@ def install(folder: Path, files: Iterable[UnitFile], *, user: bool, force: bool)
     Raises RefusedError: for a file that was changed by hand, before anything is written; for what cannot be
     written; for a step of systemctl, with what was done before it.
     """
+    write(folder, files, force=force)
+    _steps([("daemon-reload",), ("enable", "--now", *TIMERS)], f"The units are in {folder}", user=user)
+
+
+def write(folder: Path, files: Iterable[UnitFile], *, force: bool) -> None:
+    """Write what is not as it should be. Raises RefusedError, for a kept file before anything is written."""
     files = list(files)
     kept = [file for file in files if file.is_kept]
     if kept and not force:
@@ -227,7 +242,6 @@ def install(folder: Path, files: Iterable[UnitFile], *, user: bool, force: bool)
             f"kept as {KEPT_ENDING}",
         )
     _write_all(folder, [file for file in files if file.state is not UnitState.CURRENT])
-    _steps([("daemon-reload",), ("enable", "--now", *TIMERS)], f"The units are in {folder}", user=user)
 
 
 def _reason(files: Sequence[UnitFile]) -> str:
@@ -269,19 +283,30 @@ def remove(folder: Path, files: Iterable[UnitFile], *, user: bool, force: bool) 
 
     A timer that was changed by hand is stopped, and its file stays. Raises RefusedError likewise.
     """
-    ours = [file for file in files if file.text is not None and file.state is not UnitState.FOREIGN]
+    files = list(files)
+    ours = ours_of(files)
     gone = [file for file in ours if force or not file.is_kept]
     stopping = [file.name for file in ours if file.name in TIMERS]
     if stopping:
         _steps([("disable", "--now", *stopping)], "Nothing was removed", user=user)
-    try:
-        for file in gone:
-            file.path.unlink(missing_ok=True)
-    except OSError as error:
-        raise _not_possible(error, folder) from error
+    take_away(folder, gone)
     if gone:
         _steps([("daemon-reload",)], f"The units are gone from {folder}", user=user)
     return [file for file in files if file.text is not None and file not in gone]
+
+
+def ours_of(files: Iterable[UnitFile]) -> list[UnitFile]:
+    """Those that spxarb has written, whether or not they were changed since."""
+    return [file for file in files if file.text is not None and file.state is not UnitState.FOREIGN]
+
+
+def take_away(folder: Path, files: Iterable[UnitFile]) -> None:
+    """Remove the files. Raises RefusedError."""
+    try:
+        for file in files:
+            file.path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _not_possible(error, folder) from error
 
 
 def _steps(steps: Sequence[tuple[str, ...]], before: str, *, user: bool) -> None:

@@ -43,6 +43,8 @@ def test_a_day_whose_jobs_send_nothing_is_told_whole_by_the_sender_once_and_what
         mail_to(stage, box.port)
         assert stage.run("send-alerts")["waited"] == 0, "there is no ledger yet"
         assert stage.run("enter", env=IN_OUTBOX)["outcome"] == "entered"
+        stage.at("13:05")
+        assert stage.run("settle", env=IN_OUTBOX).code == 0  # the firing that is for half-days
         stage.at("15:45")
         assert stage.run("monitor", env=IN_OUTBOX).code == 0
         assert stage.run("monitor", env=IN_OUTBOX).code == 0

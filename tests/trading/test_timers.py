@@ -25,6 +25,8 @@ from spxarb.trading.timers import TIMERS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from spxarb.core.results.timers import TimersResult
+
 pytestmark = pytest.mark.outside
 SHOWN = """\
 Id={name}
@@ -52,10 +54,10 @@ class Machine:
         monkeypatch.delenv("SPXARB_CONFIG", raising=False)
         monkeypatch.chdir(folder)
 
-    def systemctl(self, *, fails_at: str = "") -> None:
+    def systemctl(self, *, fails_at: str = "", named: str = "systemctl") -> None:
         shown = "\n".join(SHOWN.format(name=name) for name in TIMERS)
         (self.folder / "shown").write_text(shown)
-        program = self.bin / "systemctl"
+        program = self.bin / named
         program.write_text(
             "#!/bin/sh\n"
             f'echo "$*" >>{self.calls}\n'
@@ -304,9 +306,40 @@ def test_the_rendered_units_of_this_machine_are_clean_and_closed(machine, spxarb
         assert done.returncode == 0, done.stdout
 
 
-def test_on_macos_the_agents_of_launchd_are_not_there_yet_and_that_is_said(machine):
-    with pytest.raises(RefusedError, match="launchd"):
-        verb.run(machine.config, verb.TimersRequest("install"), platform="darwin")
+def on_a_mac(machine: Machine, action: str, **more: bool) -> TimersResult:
+    return verb.run(machine.config, verb.TimersRequest(action, **more), platform="darwin")
+
+
+def test_on_macos_the_same_command_writes_launchds_agents_and_has_launchd_read_them(machine):
+    agents = machine.folder / "Library/LaunchAgents"
+    shown = on_a_mac(machine, "install", dry_run=True)
+    assert (shown.scheduler, shown.folder, len(shown.units)) == ("launchd", str(agents), 4)
+    assert not agents.exists()
+    with pytest.raises(RefusedError, match="There is no launchctl here"):
+        on_a_mac(machine, "install")
+    machine.systemctl(named="launchctl")
+    assert [row.installed for row in on_a_mac(machine, "install").timers] == [True] * 4
+    assert [line.split()[0] for line in machine.told()[:3]] == ["bootout", "enable", "bootstrap"]
+    assert on_a_mac(machine, "status").disagreements == ()
+    machine.configure('entry_time: "09:45"')
+    (told,) = on_a_mac(machine, "status").disagreements
+    assert told.startswith("spxarb.enter.plist fires 09:35 to 09:55, 5 times a day, and the ")
+    assert told.endswith(" wants 09:45 to 09:55, 3 times a day.")
+    found = SetUp(load(machine.config))
+    look_at_timers(found, "darwin")
+    assert (found.lines[0].verdict, found.lines[0].message) == ("warning", told)
+    changed = agents / "spxarb.settle.plist"
+    changed.write_text(changed.read_text().replace("1605", "1606"))
+    with pytest.raises(RefusedError, match="changed by hand"):
+        on_a_mac(machine, "install")
+    on_a_mac(machine, "remove")
+    assert [path.name for path in agents.iterdir()] == ["spxarb.settle.plist"]
+
+
+def test_a_step_of_launchctl_that_fails_is_named(machine):
+    machine.systemctl(named="launchctl", fails_at="bootstrap")
+    with pytest.raises(RefusedError, match=r"`launchctl bootstrap .*0 of 4 were loaded"):
+        on_a_mac(machine, "install")
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,11 @@ class TimerRow:
     """One timer."""
 
     name: str
+    """As the scheduler calls it."""
     starts: str
     """The command that it starts."""
     installed: bool
+    """Whether its file is there."""
     enabled: bool | None = None
     """Whether it is started with the machine; null where the scheduler was not asked or does not say."""
     active: bool | None = None
@@ -47,7 +49,9 @@ class UnitRow:
     """One file of the scheduler."""
 
     path: str
+    """Where it is, or would be."""
     state: UnitState
+    """What it was found to be."""
     action: str | None = None
     """What was done with it, or in a dry run would be; null where it was only looked at."""
     text: str | None = None
@@ -65,9 +69,12 @@ class TimersResult(Result):
     user: bool | None = None
     """Whether they are the user's own, and not the machine's."""
     dry_run: bool | None = None
+    """Whether nothing was touched, because it was only to be shown."""
     folder: str | None = None
     """Where the files are."""
     timers: tuple[TimerRow, ...] = ()
+    """Each timer, in the order of the day."""
     units: tuple[UnitRow, ...] = ()
+    """Each file, as it was found."""
     disagreements: tuple[str, ...] = ()
     """Where what is installed is not what the configuration in force wants, in sentences."""
