@@ -40,6 +40,8 @@ LEDGER_NAME = "trading.db"
 LOG_NAME = "trading.log"
 MODES = choices(field_of("trading.mode"))
 LIMIT_SECTIONS = ("ib", "trading", "risk_management", "execution")
+STORED_SECTIONS = (*LIMIT_SECTIONS, "prices")
+"""What is stored with a trade. The last says which prices its entry believed, and is not read back."""
 
 READABLE_BY_ALL = 0o007
 """Permissions that a file with a secret must not have."""
@@ -94,6 +96,17 @@ class Config(Sections):
             return self.storage.database
         return state_folder(self.state_directory) / self.trading.mode / LEDGER_NAME
 
+    def paper_ledger(self) -> Path:
+        """The ledger of the paper account: `live.paper_ledger`, on paper the ledger itself, else by default.
+
+        Raises ConfigError where there is no such place.
+        """
+        if self.live.paper_ledger is not None:
+            return self.live.paper_ledger
+        if self.trading.mode == "paper":
+            return self.database_path()
+        return state_folder(self.state_directory) / "paper" / LEDGER_NAME
+
     def log_path(self) -> Path:
         """The log file: `logging.path`, else `trading.log` beside the ledger."""
         return self.logging.path or self.database_path().with_name(LOG_NAME)
@@ -106,7 +119,7 @@ class Config(Sections):
 
     def limits(self) -> dict[str, Any]:
         """Limits and connection in JSON's types: stored with a trade, read back by `from_limits`."""
-        return self.model_dump(mode="json", include=set(LIMIT_SECTIONS))
+        return self.model_dump(mode="json", include=set(STORED_SECTIONS))
 
     @classmethod
     def from_limits(cls, limits: Mapping[str, Any], base: Self | None = None) -> Self:
@@ -190,6 +203,12 @@ def invalid(source: Path | None, problems: Sequence[Problem]) -> ConfigError:
     return ConfigError(
         f"{where} is invalid: {'; '.join(map(str, problems))}", mend="Fix this and run it again"
     )
+
+
+def place_of(config: Config, key: str) -> str:
+    """Where the value in force of a key stands, in words."""
+    found = [setting for setting, _ in read(config.source).accepted if setting.key == key]
+    return found[-1].place if found else "its default"
 
 
 def without_settings(config: Config) -> ConfigError:

@@ -46,7 +46,7 @@ FAULTS = frozenset(
     }
 )
 """Checks that fail by what is wrong with data, clock or answers, and not by what the market offers."""
-OFFLINE = frozenset({"time_window", "trading_enabled", "max_trades", "daily_loss"})
+OFFLINE = frozenset({"time_window", "trading_enabled", "going_live", "max_trades", "daily_loss"})
 """Checks that ledger and calendar answer: where one of them failed, no fault has prevented an entry."""
 FAILED = frozenset({1, 3, 4, 5, 7})
 """Exit codes of a job that did not do its work; 6 is more than that, 2 and a signal are somebody's wish."""

@@ -49,7 +49,9 @@ if TYPE_CHECKING:
     from spxarb.broker.clock import Clock
     from spxarb.config.load import Config
     from spxarb.core.fees import FeeSchedule
+    from spxarb.core.going_live import Gate
     from spxarb.core.limits import Limits, PriceLimits
+    from spxarb.core.model import Check
     from spxarb.core.records import Trade
     from spxarb.core.result import Mode, Result
     from spxarb.core.steps import Tactics
@@ -124,6 +126,24 @@ class JobContext:
         from spxarb.core.fees import FeeSchedule  # noqa: PLC0415 -- not needed while nothing is open
 
         return FeeSchedule(**dict(self.config.fees))
+
+    @cached_property
+    def live_gate(self) -> Gate | None:
+        """What paper has shown of what a live entry waits for, once asked; None in other modes."""
+        if self.config.trading.mode != "live":
+            return None
+        from spxarb.trading.going_live import live_gate  # noqa: PLC0415 -- only mode live has a gate
+
+        return live_gate(self.config)
+
+    @property
+    def gate_check(self) -> Check | None:
+        """The same as a check of an entry."""
+        if self.live_gate is None:
+            return None
+        from spxarb.core.going_live import check  # noqa: PLC0415 -- likewise
+
+        return check(self.live_gate)
 
     @cached_property
     def waits(self) -> WaitClock:

@@ -11,6 +11,7 @@ from spxarb.core.checks import ENTRY_CHECKS, SECOND_LOOK
 from spxarb.core.entry_view import PriceSource
 from spxarb.core.events import EventKind, Explained
 from spxarb.core.fees import FeeComparison
+from spxarb.core.going_live import Advice
 from spxarb.core.greeks import GreekSource, PositionGreeks
 from spxarb.core.model import MARGIN, NEW_YORK, Check, ExitReason, LegName, Side, TradeStatus
 from spxarb.core.price_state import PriceState
@@ -18,6 +19,7 @@ from spxarb.core.result import Result, result_type
 from spxarb.core.results.config import ConfigFiles, SettingRow
 from spxarb.core.results.doctor import DoctorLine, DoctorMargin, MarginFigures
 from spxarb.core.results.enter import EntryCredit, EntryLeg, EntryOutcome, EntryPrices, Verdict
+from spxarb.core.results.going_live import LiveReadiness
 from spxarb.core.results.hand_over import EndedOrder, HandedLeg
 from spxarb.core.results.log import LogEntry
 from spxarb.core.results.positions import Action, ManagedPosition
@@ -374,6 +376,15 @@ SAMPLES: dict[str, Result] = {
                 for part in ("short", "long", "both")
             ),
             explained=(SENTENCES["index_price"],),
+        ),
+        going_live=LiveReadiness(
+            "shut",
+            "3 of 10 days on paper; 14 facts not seen; too few trades to tell: win_rate, average_profit",
+            advice=(
+                Advice("win_rate", "85 % or more", "67 % in 1234: too few to tell", None),
+                Advice("capital", "$50,000.00 or more", "$1,234,567.89", True),
+                Advice("spreads_a_day", "one at first", "2 by /etc/spxarb/config.yaml (line 123)", False),
+            ),
         ),
     ),
     "ack": made("ack", matters=MATTERS),
