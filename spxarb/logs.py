@@ -112,12 +112,14 @@ def write_traceback(error: BaseException) -> None:
 
 
 def secrets_of(config: Config) -> list[str]:
-    """What the configuration holds that nothing may show: the addresses of alerts, whole and in parts."""
+    """What the configuration holds that nothing may show: addresses of alerts and pings, and their parts."""
+    pings = config.ping.secrets()
     if config.notify_url is None:
-        return []
+        return pings
     from spxarb.channels import secret_parts  # noqa: PLC0415 -- only a secret needs it
 
-    return [part for url in config.notify_url.get_secret_value().split() for part in secret_parts(url)]
+    urls = config.notify_url.get_secret_value().split()
+    return [*pings, *(part for url in urls for part in secret_parts(url))]
 
 
 def stderr_is_the_journal() -> bool:

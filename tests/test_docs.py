@@ -146,7 +146,7 @@ def test_pre_commit_runs_the_lint_of_make_and_nothing_else():
 def test_every_configuration_key_that_is_named_exists(document):
     for span in spans(document):
         key = span.partition(":")[0]
-        is_file = re.search(r"\.(db|log|lock|seen|py)$", key)
+        is_file = re.search(r"\.(db|log|lock|seen|watchdog|py)$", key)
         if re.fullmatch(r"[a-z_]+\.[a-z_]+", key) and key.partition(".")[0] in SECTIONS and not is_file:
             assert key in every_key(), f"{document.name}: {span}"
 

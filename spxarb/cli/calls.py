@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -46,11 +47,34 @@ class _CutShortError(Interrupted):
 
 def run(call: Call, job: Job, *, sandbox: bool = False) -> int:
     """Do the job, show its result. Returns the exit code."""
-    result = interruptible(call, job, sandbox=sandbox)
+    try:
+        result = interruptible(call, job, sandbox=sandbox)
+    except UsageError as error:
+        _end_pings(int(error.exit_code), str(error))
+        raise
     code = view.show(result, json=call.as_json)
     if call.command != "demo":  # its ledger and log are its own
         log_failure(call.command, code, result.error or "its output could not be written.", call.config)
+    _end_pings(code, result.error or _brief(result))
     return code
+
+
+def _end_pings(code: int, text: str | None) -> None:
+    """The last act: whoever watches from outside is told how the command has ended, if it told of a start."""
+    if (pings := sys.modules.get("spxarb.trading.pings")) is not None:
+        pings.end(code, text)
+
+
+def _brief(result: Result) -> str | None:
+    """What the command did, in a few words."""
+    if "spxarb.trading.pings" not in sys.modules:
+        return None
+    from spxarb.core.brief import brief_of  # noqa: PLC0415 -- only a ping needs it
+
+    try:
+        return brief_of(result.command, result.own(), dry_run=False)
+    except Exception:  # noqa: BLE001 -- the words are no more than a help
+        return None
 
 
 def interruptible(call: Call, job: Job, *, sandbox: bool = False) -> Result:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spxarb import __version__, interruption
-from spxarb.cli import keeping, reading, scheduling, view
+from spxarb.cli import keeping, reading, scheduling, view, watching
 from spxarb.cli.calls import Call, confirm, log_failure, run, serve_until_stopped
 from spxarb.cli.options import AsJson, CommandLine, ConfigFile, DryRun, call_of, config_named, day_option
 from spxarb.cli.usage import epilog, root_epilog
@@ -261,6 +261,7 @@ app.command()(keeping.backup)
 app.command()(keeping.restore)
 app.command()(scheduling.timers)
 app.command("send-alerts")(scheduling.send_alerts)
+app.command()(watching.watchdog)
 
 
 @app.command()

@@ -38,7 +38,12 @@ def log(result: LogResult) -> list[Block]:
     if not entries:
         return [Line(f"Nothing ran on {result.day}." if result.day else "Nothing ever ran.")]
     width = max(len(entry.command) for entry in entries)
-    return [Line(f"{entries[0].at[:10]}", HEAD), *(_entry(entry, width) for entry in entries)]
+    gaps = [*(result.missing_runs or ()), *(result.failing_runs or ())]
+    return [
+        Line(f"{entries[0].at[:10]}", HEAD),
+        *(_entry(entry, width) for entry in entries),
+        *(Hanging("      ", f"{gap}.", WARN) for gap in gaps),
+    ]
 
 
 def _entry(entry: LogEntry, width: int) -> Hanging:

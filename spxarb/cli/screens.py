@@ -13,6 +13,7 @@ from spxarb.cli.blocks import (
     DASH,
     GOOD,
     HEAD,
+    WARN,
     Block,
     Cell,
     Columns,
@@ -103,7 +104,10 @@ def _switch(result: SwitchResult) -> list[Block]:
     if result.is_trading is None:
         return []
     reason = f" ({result.reason})" if result.reason else ""
-    return [Line(f"New entries are {'allowed' if result.is_trading else 'forbidden'}{reason}; exits go on.")]
+    first = Line(f"New entries are {'allowed' if result.is_trading else 'forbidden'}{reason}; exits go on.")
+    if result.trading.state is None:
+        return [first]
+    return [first, Line(f"{result.trading}.", GOOD if result.trading.state == "ACTIVE" else WARN)]
 
 
 def _report(result: ReportResult) -> list[Block]:
@@ -186,4 +190,5 @@ _SCREENS: dict[str, Callable[[Any], list[Block]]] = {
     "report": _report,
     "log": _elsewhere("history_screens", "log"),
     "demo": _elsewhere("day_screens", "demo"),
+    "watchdog": _elsewhere("watching_screens", "watchdog"),
 }

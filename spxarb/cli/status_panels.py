@@ -13,6 +13,7 @@ from spxarb.cli.blocks import BAD, DASH, GOOD, HEAD, WARN, amount, dollars, mome
 from spxarb.cli.lines import flow, in_columns, pairs, prose, text_of, title, width_of
 from spxarb.core.masking import masked
 from spxarb.core.sentences import sentence
+from spxarb.core.trading_state import StillTrue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +44,7 @@ def system(result: StatusResult, width: int, *, paths: bool = True) -> list[Part
         ("gateway", _connected(result)),
         ("trading", _trading(result)),
         *([("live", _live_gate(result))] if result.going_live.state else []),
-        *((one.command, _routine(one, result.at, wide=width >= WIDE)) for one in result.routines),
+        *((one.command, _routine(result, one, wide=width >= WIDE)) for one in result.routines),
     ]
     if result.lock.pid is not None:
         since = moment(result.lock.since, "%H:%M:%S")
@@ -79,13 +80,15 @@ def _trading(result: StatusResult) -> list[Cell]:
     if found.state is None:
         return [DASH]
     lock: list[Cell] = [] if result.lock.pid is not None else ["lock free"]
+    beside: list[Cell] = [(str(word), WARN if word is StillTrue.FAILURES else "") for word in found.beside]
     if found.state == "ACTIVE":
-        return [("ACTIVE", GOOD), *lock]
+        return [("ACTIVE", GOOD), *beside, *lock]
     told: list[Cell] = [("STOPPED", BAD)]
     if found.since:
         told.append(f"since {when(found.since, result.at)}")
     told += [f"by {found.by}"] if found.by else []
-    return [*told, *([found.reason] if found.reason and not _same(found.reason, found.by) else []), *lock]
+    why = [found.reason] if found.reason and not _same(found.reason, found.by) else []
+    return [*told, *why, *beside, *lock]
 
 
 def _live_gate(result: StatusResult) -> list[Cell]:
@@ -99,7 +102,8 @@ def _same(reason: str, by: str | None) -> bool:
     return by is not None and by.endswith(reason)
 
 
-def _routine(one: RoutineResult, now: datetime, *, wide: bool) -> list[Cell]:
+def _routine(result: StatusResult, one: RoutineResult, *, wide: bool) -> list[Cell]:
+    now = result.at
     if one.last_run is None:
         said: Cell = "never ran"
     else:
@@ -109,6 +113,12 @@ def _routine(one: RoutineResult, now: datetime, *, wide: bool) -> list[Cell]:
         said = (f"{when(one.last_run, now)} {told}", style)
     late: list[Cell] = [(f"DID NOT RUN at {one.missed:%H:%M}", BAD)] if one.missed else []
     due = [f"next {when(one.next_due, now)}"] if one.next_due else []
+    gaps = [gap for gap in result.missing_runs or () if gap.command == one.command]
+    failing = [run for run in result.failing_runs or () if run.command == one.command and run.times > 1]
+    if gaps and not late:
+        times = sum(gap.times for gap in gaps)
+        late = [(f"{times} missed from {gaps[0].first:%H:%M}", WARN)]
+    late += [(f"{run.times} without success from {run.since:%H:%M}", BAD) for run in failing]
     return [said, *late, *due]
 
 

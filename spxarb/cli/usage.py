@@ -158,6 +158,11 @@ USAGE = {
         "handed over, with proof that nothing of ours works in it",
         ALL,
     ),
+    "watchdog": Usage(
+        (("spxarb watchdog", "exit 6 where something is open and nobody looks after it"),),
+        "nothing is open, or it is looked after",
+        (3, 5, 6),
+    ),
     "record": Usage(
         (
             ("spxarb record --output 2026-02-10.csv.gz", "until the close"),

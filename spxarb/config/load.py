@@ -30,6 +30,7 @@ from spxarb.config.variables import (
     WAIT_VARIABLE,
     WIRE_VARIABLE,
 )
+from spxarb.config.watching import SECRET_KEYS, masked_url
 from spxarb.core.masking import masked
 from spxarb.errors import ConfigError
 
@@ -344,6 +345,8 @@ def _overruled(built: _Built) -> list[str]:
 
 def _told(key: str, value: object) -> str:
     """A value in a sentence for anybody's eyes."""
+    if key in SECRET_KEYS:
+        return masked_url(str(value))
     return masked(str(value)) if key == "ib.account" else str(value)
 
 
@@ -452,4 +455,5 @@ def _checked(setting: Setting) -> tuple[object, str]:
     except ValidationError:
         field = field_of(setting.key)
         near = near_word(setting.value, choices(field))
-        return None, f"{setting.where}: {shown(setting.value)} is not {expected(field)}{near}"
+        value = masked_url(str(setting.value)) if setting.key in SECRET_KEYS else shown(setting.value)
+        return None, f"{setting.where}: {value} is not {expected(field)}{near}"

@@ -11,11 +11,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SecretStr
 
 from spxarb.config.live import LiveSettings
 from spxarb.config.notifications import NotificationsSettings
 from spxarb.config.section import FilePath, Section, Text
+from spxarb.config.watching import PingSettings, WatchdogSettings
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -421,6 +422,8 @@ class Sections(BaseModel):
     storage: StorageSettings = Field(default_factory=StorageSettings)
     backup: BackupSettings = Field(default_factory=BackupSettings)
     notifications: NotificationsSettings = Field(default_factory=NotificationsSettings)
+    watchdog: WatchdogSettings = Field(default_factory=WatchdogSettings)
+    ping: PingSettings = Field(default_factory=PingSettings)
     fees: FeesSettings = Field(default_factory=FeesSettings)
     calendar: CalendarSettings = Field(default_factory=CalendarSettings)
 
@@ -451,6 +454,7 @@ _KINDS: dict[object, str] = {
     time: 'a time such as "09:35"',
     str: "text",
     Path: "a path",
+    SecretStr: "an http or https address",
     tuple: "a list of dates such as 2025-01-09",
 }
 
@@ -468,7 +472,7 @@ def expected(field: FieldInfo) -> str:
     parts = [part for part in get_args(annotation) if part is not type(None)]
     nullable = type(None) in get_args(annotation)
     base: Any = parts[0] if nullable else annotation
-    if get_origin(base) is Annotated:
+    while get_origin(base) is Annotated:
         base = get_args(base)[0]
     text = _KINDS[get_origin(base) or base] + _range(field)
     return f"{text}, or null" if nullable else text

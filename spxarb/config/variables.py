@@ -32,6 +32,7 @@ ENVIRONMENT: dict[str, tuple[str, str]] = {
     "EMAIL_ENABLED": ("notifications.email_enabled", "bool"),
     "EMAIL_ADDRESS": ("notifications.email_address", "text"),
     "SPXARB_DATABASE": ("storage.database", "path"),
+    "SPXARB_PING_URL": ("ping.url", "text"),
 }
 CONFIG_VARIABLE = "SPXARB_CONFIG"
 NOTIFY_VARIABLE = "SPXARB_NOTIFY_URL"
@@ -56,7 +57,7 @@ ENVIRONMENT_ONLY = (
     CREDENTIALS_VARIABLE,
 )
 """What has no key in the file."""
-SECRETS = frozenset({NOTIFY_VARIABLE, FLEX_TOKEN_VARIABLE})
+SECRETS = frozenset({NOTIFY_VARIABLE, FLEX_TOKEN_VARIABLE, "SPXARB_PING_URL"})
 """Variables whose text is shown nowhere."""
 _NEAR = 0.85
 """How like one of ours a name must be to be taken for a slip: IB_PROT is 0.86 like IB_PORT."""

@@ -153,7 +153,11 @@ def _settle(decision: StoredDecision) -> str:
 def _switch(decision: StoredDecision) -> str:
     allowed = decision.payload.get("is_trading")
     reason = decision.payload.get("reason")
-    return f"entries {'allowed' if allowed else 'stopped'}{f': {reason}' if reason else ''}"
+    told = f"entries {'allowed' if allowed else 'stopped'}{f': {reason}' if reason else ''}"
+    state = decision.figures("trading")
+    beside = ", ".join(map(str, state.get("beside") or []))
+    named = f"; {state['state']}{f' ({beside})' if beside else ''}" if state.get("state") else ""
+    return f"{told}{named}"
 
 
 def _hand_over(decision: StoredDecision) -> str:

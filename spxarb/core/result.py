@@ -35,6 +35,7 @@ RESULT_TYPES = {
     "restore": "backup:RestoreResult",
     "timers": "timers:TimersResult",
     "send-alerts": "send_alerts:SendAlertsResult",
+    "watchdog": "watchdog:WatchdogResult",
     "record": "record:RecordResult",
     "sim": "sim:SimResult",
     "demo": "report:DemoResult",

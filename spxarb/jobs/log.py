@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.results.log import LogResult
 from spxarb.core.runlog import log_entries
+from spxarb.trading.day_runs import of_day
 
 if TYPE_CHECKING:
     from datetime import date
@@ -19,4 +20,7 @@ def run(context: JobContext, *, day: date | None, last: int | None) -> LogResult
     day = day or history.last_day()
     entries = () if day is None else log_entries(history.of_day(day))
     kept = entries if last is None else entries[-last:]
-    return context.finish(LogResult(*context.head(), day=day, entries=kept))
+    missing, failing = ((), ()) if day is None else of_day(context.ledger, context.config, day, context.now())
+    return context.finish(
+        LogResult(*context.head(), missing_runs=missing, failing_runs=failing, day=day, entries=kept)
+    )

@@ -24,7 +24,7 @@ from spxarb.core.results.status import (
 )
 from spxarb.core.risk import leg_rows, position_greeks, stress
 from spxarb.errors import GatewayError
-from spxarb.trading import bookkeeping, overview
+from spxarb.trading import bookkeeping, entries_state, overview
 from spxarb.trading.context import READ_ONLY_CLIENT_ID_OFFSET
 from spxarb.trading.escalation import human_needed
 from spxarb.trading.market_calendar import session_on
@@ -248,7 +248,7 @@ def _status(
         ),
         matters=matters,
         connection=look.connection or expected,
-        trading=overview.trading_state(context, day),
+        trading=entries_state.trading_state(ledger, config, day),
         routines=overview.routines(context, now),
         lock=lock,
         paths=overview.paths(context),

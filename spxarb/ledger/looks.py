@@ -121,3 +121,17 @@ class Looks:
                 "SELECT market_time FROM runs WHERE market_time IS NOT NULL ORDER BY id DESC LIMIT 1"
             )
         )
+
+    def heard_and_ended(self) -> tuple[datetime | None, datetime | None]:
+        """The time that a gateway told last, and when the command that heard it ended by the machine's clock.
+
+        None for what is not known.
+        """
+        rows = self._file.rows(
+            "SELECT market_time, ended_at FROM runs WHERE market_time IS NOT NULL ORDER BY id DESC LIMIT 1"
+        )
+        return (
+            (known_moment(rows[0]["market_time"]), known_moment(rows[0]["ended_at"]))
+            if rows
+            else (None, None)
+        )

@@ -70,17 +70,22 @@ class Runs:
 
         The day is the market's where a gateway told its time, else the machine's.
         """
-        row = self._file.rows(
+        return len(self.failures(day))
+
+    def failures(self, day: date) -> list[datetime | None]:
+        """When each of them ended, oldest first; by the machine's clock, None where it cannot be read."""
+        rows = self._file.rows(
             f"""
-            SELECT count(*) AS failed FROM runs
+            SELECT ended_at FROM runs
             WHERE substr(coalesce(market_time, started_at), 1, 10) = ?
               AND command IN ({", ".join(f"'{name}'" for name in JOBS)})
               AND exit_code IN ({", ".join(str(int(code)) for code in FAILED)})
               AND id > coalesce((SELECT max(id) FROM runs WHERE command = 'start' AND exit_code = 0), 0)
+            ORDER BY id
             """,  # noqa: S608 -- both lists are ours
             day.isoformat(),
         )
-        return int(row[0]["failed"])
+        return [known_moment(row["ended_at"]) for row in rows]
 
     def note_what_if(self, run_id: int, at: datetime) -> None:
         """A what-if order is about to be sent; `at`: the market's time."""
@@ -97,9 +102,9 @@ class Runs:
     def of_jobs(self, since: datetime) -> list[dict[str, Any]]:
         """The jobs that began since then, oldest first: rows with what `run_moment` needs."""
         rows = self._file.rows(
-            "SELECT id, command, arguments, started_at, market_time, account_seen FROM runs "
-            "WHERE id > (SELECT max(id) FROM runs) - 2000 AND coalesce(market_time, started_at) >= ? "
-            "ORDER BY id",
+            "SELECT id, command, arguments, started_at, market_time, account_seen, ended_at, exit_code "
+            "FROM runs WHERE id > (SELECT max(id) FROM runs) - 2000 "
+            "AND coalesce(market_time, started_at) >= ? ORDER BY id",
             to_moment(since),
         )
         return [row for row in rows if row["command"] in JOBS]

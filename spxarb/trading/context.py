@@ -346,13 +346,8 @@ class JobContext:
                 sentences = [result.error or "", *map(str, found)]
                 found += self._open_matters(sentences, result.at, keep=keep)
         told += [*self._told_elsewhere(found, result.at), *filter(None, [self.ledger.note])]
-        if self.run_id and not dry_run and self.config.notifications.missed_run:
-            from spxarb.trading import missed_runs  # noqa: PLC0415 -- not needed by who only looks
-
-            with self._failures_into(found):
-                run = self.command, self.run_id
-                self.missed += missed_runs.new(self.ledger, self.config, run, self.now(), self.open_at_start)
-                told += self.missed
+        with self._failures_into(found):
+            result = self._with_runs_of_the_day(result, told, dry_run=dry_run)
         if self.config.hollow and not self.problem:
             told.append(
                 f"The configuration {self.config.source} holds no setting: the defaults are in force."
@@ -360,6 +355,24 @@ class JobContext:
         if self.problem:
             found.append(ConfigError(f"Went on with the limits stored with the trade: {self.problem}"))
         return replace(with_errors(result, found), notes=(*result.notes, *filter(None, notes), *told))
+
+    def _with_runs_of_the_day(self, result: R, told: list[str], *, dry_run: bool) -> R:
+        """The result with the runs of its day that are missing; what was not told yet joins `told`."""
+        from spxarb.core.results.job import RunsOfDayResult  # noqa: PLC0415 -- not needed by every command
+
+        if isinstance(result, RunsOfDayResult) and result.missing_runs is None:
+            from spxarb.trading import day_runs  # noqa: PLC0415 -- likewise
+
+            with suppress(Exception):  # null then: nobody knows, and nothing else stops for it
+                missing, failing = day_runs.of_day(self.ledger, self.config, result.at.date(), self.now())
+                result = replace(result, missing_runs=missing, failing_runs=failing)
+        if self.run_id and not dry_run and self.config.notifications.missed_run:
+            from spxarb.trading import missed_runs  # noqa: PLC0415 -- not needed by who only looks
+
+            run = self.command, self.run_id
+            self.missed += missed_runs.new(self.ledger, self.config, run, self.now(), self.open_at_start)
+            told += self.missed
+        return result
 
     def _told_elsewhere(self, found: list[SpxarbError], at: datetime) -> list[str]:
         """Open trades of other ledgers: sentences; into `found` goes what is due and nothing looks after.

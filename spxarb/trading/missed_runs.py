@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import logging
 from datetime import datetime, time, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from spxarb.core.explanation import run_moment
 from spxarb.core.sessions import CLOSE, EARLY_CLOSE, SATURDAY
+from spxarb.trading import day_runs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from spxarb.config.load import Config
     from spxarb.core.events import Row
     from spxarb.core.records import Trade
+    from spxarb.core.run_gaps import MissingRuns
     from spxarb.core.sessions import TradingDay
     from spxarb.ledger.ledger import Ledger
 
@@ -36,6 +39,8 @@ CADENCE = timedelta(minutes=6)
 GAP = timedelta(minutes=12)
 """After a longer pause of that timer a run is missing."""
 LOOK_BACK_DAYS = 8
+TELLING = timedelta(minutes=10)
+"""So long after its time a run that is missing is told: two of a timer's."""
 
 
 class _Run(NamedTuple):
@@ -67,6 +72,18 @@ def new(
             f"monitor did not run between {pause[0]:%H:%M} and {pause[1]:%H:%M} on {pause[0]:%Y-%m-%d}, "
             "while a spread was open."
         )
+    for gap in _gaps_of_today(ledger, config, runs, now):
+        key, first = f"gap {gap.command}", gap.first.isoformat()
+        if told.get(key, "") >= first or gap.first.date().isoformat() in {
+            told.get(gap.command),
+            found.get(gap.command),
+        }:
+            continue
+        found[key] = first
+        if gap.command == "enter":
+            found["enter"] = gap.first.date().isoformat()
+        if gap.command == "enter" or "pause" not in found:  # else it is told already, as what it is
+            sentences.append(f"{gap} on {gap.first:%Y-%m-%d}.")
     if found:
         ledger.runs.remember_missed(told | found)
         for text in sentences:
@@ -159,6 +176,40 @@ def _due_words(job: str, day: TradingDay) -> str:
     if job == "enter":
         return f"from {day.entry_open:%H:%M} to {day.entry_cutoff:%H:%M}"
     return f"at {day.settle_at:%H:%M}" if job == "settle" else f"until {day.close:%H:%M}"
+
+
+def _gaps_of_today(ledger: Ledger, config: Config, runs: list[_Run], now: datetime) -> list[MissingRuns]:
+    """The stretches of today worth telling at once, oldest first.
+
+    `enter` from its first time on, and a `monitor` that a timer runs: who runs it by hand knows when not.
+
+    Not on the day of the first run, unless a timer is seen: nobody has said yet that one is to run.
+    """
+    if now.time() < time(9, 30) or now.weekday() >= SATURDAY:
+        return []
+    missing, _ = day_runs.of_day(ledger, config, now.date(), now)
+    return [
+        gap
+        for gap in missing
+        if gap.first + TELLING <= now
+        and (
+            (gap.command == "monitor" and _by_timer(runs, gap.first))
+            or (gap.command == "enter" and _is_first(ledger, config, gap, now))
+        )
+    ]
+
+
+def _is_first(ledger: Ledger, config: Config, gap: MissingRuns, now: datetime) -> bool:
+    """Whether nothing of the day's entries ran before the stretch, in a ledger of an earlier day."""
+    since = ledger.runs.first()
+    first = None if since is None else _moment(config, since)
+    return first is not None and first.date() < now.date() and gap.first.time() == config.trading.entry_time
+
+
+def _by_timer(runs: list[_Run], before: datetime) -> bool:
+    """Whether two runs of `monitor` in a row before that time were as far apart as a timer's."""
+    moments = [run.at for run in runs[:-1] if run.command == "monitor" and run.at < before]
+    return any(timedelta(0) < later - at <= CADENCE for at, later in pairwise(moments))
 
 
 def _pause(runs: list[_Run], now: datetime) -> tuple[datetime, datetime] | None:

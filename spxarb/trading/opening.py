@@ -55,6 +55,7 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
         if not _is_dry(arguments):
             _tell_refusal(command, config_file, error)
         raise
+    _begin_pings(command, config, arguments)
     os.umask(0o077)
     logs.setup(config, makes_file=command not in READERS)
     for text in (*config.overruled, *config.advice):
@@ -94,10 +95,18 @@ def _tell_refusal(command: str, config_file: Path | None, error: ConfigError) ->
     """Whatever fails in telling: what went wrong first is what is told."""
     with suppress(Exception):
         config = salvage(config_file)
+        _begin_pings(command, config, ())
         if config.notifications.email_enabled:
             from spxarb.trading import alerts  # noqa: PLC0415 -- only an alert needs it
 
             alerts.refused(command, config, error)
+
+
+def _begin_pings(command: str, config: Config, arguments: Sequence[str]) -> None:
+    if config.ping.url_of(command):
+        from spxarb.trading import pings  # noqa: PLC0415 -- only who pings needs it
+
+        pings.begin(command, config, arguments)
 
 
 def _elsewhere(config: Config, ledger: Ledger) -> list[OtherLedger]:

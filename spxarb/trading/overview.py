@@ -17,7 +17,6 @@ from spxarb.core.results.status import (
     PnlPoint,
     PositionExits,
     RoutineResult,
-    TradingResult,
 )
 from spxarb.core.routines import ROUTINES, missed, next_due
 from spxarb.core.sessions import next_trading_day
@@ -32,24 +31,6 @@ if TYPE_CHECKING:
     from spxarb.core.records import Mark, OrderRecord, Trade
     from spxarb.trading.context import JobContext
 
-SWITCHES = ("start", "stop", "close-all")
-"""The commands that allow or forbid entries."""
-DAILY_LOSS = "the daily loss limit"
-
-
-def trading_state(context: JobContext, day: date) -> TradingResult:
-    """Whether entries are allowed on `day`, and who said so last."""
-    row, stopped_today = context.ledger.state.row(), context.ledger.stops.reason(day)
-    since = row["trading_set_at"]
-    switched = context.ledger.history.last_run(*SWITCHES, dry_runs=False) if since else None
-    by = None if switched is None else f"spxarb {switched[0]['command']}"
-    reason = str(row["trading_reason"] or "") or None
-    if row["is_trading"] and stopped_today:
-        return TradingResult("STOPPED", f"for today: {stopped_today}", DAILY_LOSS, None)
-    if not row["is_trading"] and not since:
-        reason = "a live ledger begins so: `spxarb start` allows entries"
-    return TradingResult("ACTIVE" if row["is_trading"] else "STOPPED", reason, by, _moment(since))
-
 
 def going_live(context: JobContext) -> LiveGateResult:
     """Whether entries of mode live are let through by what paper has shown; nothing in other modes."""
@@ -57,12 +38,6 @@ def going_live(context: JobContext) -> LiveGateResult:
     if gate is None:
         return LiveGateResult()
     return LiveGateResult("open" if gate.is_open else "shut", gate.line())
-
-
-def _moment(text: str | None) -> datetime | None:
-    from spxarb.ledger.rows import known_moment  # noqa: PLC0415 -- as short as its use
-
-    return known_moment(text)
 
 
 def routines(context: JobContext, now: datetime) -> tuple[RoutineResult, ...]:

@@ -20,7 +20,8 @@ def refuse_own_file(target: Path, config: Config, lock: Path) -> None:
     Beside ledger and log lie files whose names begin with theirs: SQLite's, older logs, backups.
     """
     database, log = config.database_path(), config.log_path()
-    single = [lock, database.with_suffix(".seen"), *([config.source] if config.source else [])]
+    beside = [database.with_suffix(suffix) for suffix in (".seen", ".watchdog")]
+    single = [lock, *beside, *([config.source] if config.source else [])]
     single += [folder / ENVIRONMENT_FILE for folder in {Path(), *(file.parent for file in single)}]
     if config.trading.blackout_file is not None:
         single.append(config.trading.blackout_file)

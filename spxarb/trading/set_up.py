@@ -11,12 +11,13 @@ from spxarb.config.load import invalid, read
 from spxarb.config.variables import CONFIG_VARIABLE
 from spxarb.core.broker_codes import BITING
 from spxarb.core.model import NEW_YORK
+from spxarb.core.trading_state import BLACKOUT, DAILY_LOSS, FAILED_JOBS
 from spxarb.errors import Exit, SpxarbError
 from spxarb.ledger.integrity import faults, is_older, messages_of_orders
 from spxarb.ledger.ledger import Ledger
 from spxarb.ledger.opening import writable
 from spxarb.lock import holder
-from spxarb.trading.day_record import blackout_on
+from spxarb.trading.entries_state import today_of, trading_state
 from spxarb.trading.set_up_found import SetUp
 from spxarb.trading.set_up_machine import (
     look_at_alerts,
@@ -27,7 +28,6 @@ from spxarb.trading.set_up_machine import (
 )
 
 if TYPE_CHECKING:
-    from datetime import date
     from pathlib import Path
 
     from spxarb.config.load import Config, Reading
@@ -143,8 +143,7 @@ def _look_into(found: SetUp, config: Config, ledger: Ledger) -> None:
         found.failed("ledger", f"{message}; this user may not write it", mend)
     else:
         found.passed("ledger", message)
-    heard = ledger.looks.heard() if config.trading.mode == "sim" else None
-    _look_at_entries(found, config, ledger, (heard or datetime.now(NEW_YORK)).date())
+    _look_at_entries(found, config, ledger)
     unread = [*ledger.trades.unreadable_open(), *sorted(ledger.matters.unread)]
     matters = [matter.text for matter in ledger.matters.open()]
     if matters or unread:
@@ -154,22 +153,23 @@ def _look_into(found: SetUp, config: Config, ledger: Ledger) -> None:
         found.passed("matters", "no matter for a human is open")
 
 
-def _look_at_entries(found: SetUp, config: Config, ledger: Ledger, day: date) -> None:
+def _look_at_entries(found: SetUp, config: Config, ledger: Ledger) -> None:
     """Whether anything but the market forbids entries now; a human may have wanted it so."""
-    state, risk = ledger.state, config.risk_management
-    most, failed = risk.max_failed_jobs_per_day, ledger.runs.failed_jobs(day)
-    blackout = blackout_on(config.trading.blackout_file, day)
-    if "cannot be read" in blackout:
-        found.failed("entries", blackout, "mend trading.blackout_file: lines such as `2026-03-18, FOMC`")
-    elif not state.is_trading():
-        why = f": {state.trading_reason()}" if state.trading_reason() else ""
-        found.unchecked("entries", f"new entries are stopped{why}", "`spxarb start` allows them")
-    elif most is not None and failed >= most:
-        found.unchecked("entries", f"{failed} jobs failed today", "look at the log, then `spxarb start`")
-    elif why := ledger.stops.reason(day) or blackout:
-        found.unchecked("entries", f"no more entries today: {why}", "they go on with the next trading day")
+    state = trading_state(ledger, config, today_of(ledger, config))
+    named = " ".join(filter(None, [state.state, state.details]))
+    told = f"{state.reason or 'no reason was given'} ({named})"
+    if "cannot be read" in (state.reason or "") and state.by == BLACKOUT:
+        mend = "mend trading.blackout_file: lines such as `2026-03-18, FOMC`"
+        found.failed("entries", str(state.reason).removeprefix("for today: "), mend)
+    elif state.state == "ACTIVE":
+        found.passed("entries", f"new entries are allowed ({named})")
+    elif state.by == FAILED_JOBS:
+        found.unchecked("entries", told, "look at the log, then `spxarb start`")
+    elif state.by in {DAILY_LOSS, BLACKOUT}:
+        what = f"no more entries today: {told.removeprefix('for today: ')}"
+        found.unchecked("entries", what, "they go on with the next trading day")
     else:
-        found.passed("entries", "new entries are allowed")
+        found.unchecked("entries", f"new entries are stopped: {told}", "`spxarb start` allows them")
 
 
 # --- the lock -------------------------------------------------------------------------------------

@@ -36,11 +36,14 @@ from spxarb.core.results.status import (
     TradeResult,
 )
 from spxarb.core.results.timers import TimerRow, UnitRow, UnitState
+from spxarb.core.results.watchdog import AlarmRow
+from spxarb.core.run_gaps import FailingRuns, MissingRuns
 from spxarb.core.statement import StatementKind
 from spxarb.core.statement_findings import Claim
 from spxarb.core.statistics import statistics
 from spxarb.core.strategy import Risk
 from spxarb.core.trades import TradeState
+from spxarb.core.trading_state import StillTrue, TradingResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -230,7 +233,32 @@ SAMPLES: dict[str, Result] = {
     "close-all, dry": made("close-all", positions=WOULD, flat=False, asked_broker=True),
     "settle": made("settle", trades=TRADES, settlements=SETTLEMENTS, summary=SUMMARY),
     "start": made("start", is_trading=True, reason="the margin was raised after Monday's call"),
-    "stop": made("stop", is_trading=False, reason="the margin was raised after Monday's call"),
+    "stop": made(
+        "stop",
+        is_trading=False,
+        reason="the margin was raised after Monday's call",
+        trading=TradingResult(
+            "STOPPED",
+            "the margin was raised after Monday's call",
+            "spxarb close-all",
+            AT,
+            tuple(StillTrue),
+        ),
+    ),
+    "watchdog": made(
+        "watchdog",
+        ledger=f"{FOLDER}trading.db",
+        ledger_read=True,
+        watching=True,
+        open=("trade 1001 (handed over: yours to close)", "an order of trade 1002", "matter 12"),
+        last_monitor=AT,
+        last_settle=AT,
+        minutes=10,
+        alarms=(
+            AlarmRow("monitor", "No `monitor` has succeeded for 25 minutes, and trade 1001 is open.", True),
+            AlarmRow("ledger", SENTENCES["market_data"], False),
+        ),
+    ),
     "status": made(
         "status",
         status=SystemResult(is_trading=False, is_connected=True, open_positions=2, trades_today=2),
@@ -330,6 +358,8 @@ SAMPLES: dict[str, Result] = {
     ),
     "log": made(
         "log",
+        missing_runs=(MissingRuns("monitor", AT, AT, 77),),
+        failing_runs=(FailingRuns("close-all", AT, 77, AT),),
         day=DAY,
         entries=(
             LogEntry(

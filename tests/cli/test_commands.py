@@ -46,6 +46,7 @@ VERBS = [
     "restore",
     "timers",
     "send-alerts",
+    "watchdog",
     "record",
     "sim",
     "demo",

@@ -182,7 +182,20 @@ def test_every_variable_of_the_contract_is_known():
         "IB_HOST IB_PORT IB_CLIENT_ID IB_ACCOUNT TRADING_MODE MAX_SPREADS_PER_DAY MIN_ENTRY_CREDIT "
         "MAX_DAILY_LOSS DASHBOARD_HOST DASHBOARD_PORT EMAIL_ENABLED EMAIL_ADDRESS SPXARB_DATABASE"
     )
-    assert set(promised.split()) == set(ENVIRONMENT)
+    assert {*promised.split(), "SPXARB_PING_URL"} == set(ENVIRONMENT)
+
+
+@pytest.mark.parametrize(
+    "address", ["ftp://host/SECRETkey", "http://me:SECRETkey@host/", "SECRETkey", "http:///SECRETkey"]
+)
+def test_an_address_of_pings_is_shown_as_scheme_and_host_alone_also_where_it_is_wrong(address):
+    good = load(environ={"SPXARB_PING_URL": "https://hc-ping.com/SECRETkey/{command}"})
+    assert good.ping.url_of("enter") == "https://hc-ping.com/SECRETkey/enter"
+    assert good.ping.url_of("status") is None
+    assert good.model_dump(mode="json")["ping"]["url"] == "https://hc-ping.com/***"
+    with pytest.raises(ConfigError, match="is not an http or https address") as caught:
+        load(environ={"SPXARB_PING_URL": address})
+    assert "SECRET" not in f"{caught.value}{good!r}"
 
 
 def test_an_empty_variable_counts_as_not_set(file):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from spxarb.core.checks import ENTRY_CHECKS, SECOND_LOOK
 from spxarb.core.model import MARGIN, Check, LegName, Side
-from spxarb.core.result import Result
+from spxarb.core.results.job import RunsOfDayResult
 from spxarb.core.strategy import Risk
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class EntryCredit:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EnterResult(Result):
+class EnterResult(RunsOfDayResult):
     """One attempt to open one spread."""
 
     outcome: EntryOutcome | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spxarb.core.result import Result
+from spxarb.core.results.job import RunsOfDayResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,7 @@ class LogEntry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LogResult(Result):
+class LogResult(RunsOfDayResult):
     """The commands of a day in order."""
 
     day: date | None = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
-from spxarb.core.result import Result
+from spxarb.core.results.job import RunsOfDayResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +84,7 @@ def _position(
 
 
 @dataclass(frozen=True, kw_only=True)
-class MonitorResult(Result):
+class MonitorResult(RunsOfDayResult):
     """The open spreads, and what was done with each."""
 
     positions: tuple[ManagedPosition, ...] = ()
@@ -95,7 +95,7 @@ class MonitorResult(Result):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CloseAllResult(Result):
+class CloseAllResult(RunsOfDayResult):
     """Every spread that was open, and whether anything of ours is left."""
 
     positions: tuple[ManagedPosition, ...] = ()

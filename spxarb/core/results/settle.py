@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from spxarb.core.result import Result
+from spxarb.core.results.job import RunsOfDayResult
 from spxarb.core.results.rows import DayRow
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SettleResult(Result):
+class SettleResult(RunsOfDayResult):
     """A day after its close."""
 
     trades: tuple[TradeRow, ...] = ()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 from spxarb.core.distances import worst_at_expiry
 from spxarb.core.model import TradeStatus
-from spxarb.core.result import Result
 from spxarb.core.results.going_live import LiveGateResult
+from spxarb.core.results.job import RunsOfDayResult
 from spxarb.core.results.positions import PositionResult
 from spxarb.core.trades import TradeState
+from spxarb.core.trading_state import TradingResult
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -197,19 +198,6 @@ class ConnectionResult:
 
 
 @dataclass(frozen=True)
-class TradingResult:
-    """Whether entries are allowed: `ACTIVE`, or `STOPPED` and why."""
-
-    state: Literal["ACTIVE", "STOPPED"] | None = None
-    reason: str | None = None
-    """Why it is stopped, or as given when it was started; null for no reason."""
-    by: str | None = None
-    """The command that stopped or started it last, or `the daily loss limit`; null: it began so."""
-    since: datetime | None = None
-    """Null: since the ledger was made."""
-
-
-@dataclass(frozen=True)
 class RoutineResult:
     """A command that timers start: what it said last, and when it is due."""
 
@@ -320,7 +308,7 @@ class PerformanceResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StatusResult(Result):
+class StatusResult(RunsOfDayResult):
     """The account, the market, the open spreads and the day so far."""
 
     status: SystemResult = field(default_factory=SystemResult)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from spxarb.core.result import Result
+from spxarb.core.trading_state import TradingResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,3 +16,5 @@ class SwitchResult(Result):
     """Null when the switch could not be set."""
     reason: str | None = None
     """As given with `--reason`."""
+    trading: TradingResult = field(default_factory=TradingResult)
+    """The state that follows, with what goes on beside it: a limit of the day may forbid what is allowed."""
