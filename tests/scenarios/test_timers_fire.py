@@ -52,7 +52,6 @@ GATEWAY = f"""\
 [Unit]
 Description=The simulated gateway
 [Service]
-DynamicUser=yes
 ExecStart=/usr/local/bin/spxarb sim --date {DAY} --regime rich-spy --at 09:40 --speed 0 --control {CONTROL}
 """
 CONFIG = {
@@ -111,11 +110,17 @@ def installed(bootable: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def prepare(machine: Machine) -> None:
     """The user and the configuration, and no long waits."""
     machine.run("useradd", "--system", "--user-group", "--shell", "/usr/sbin/nologin", "spxarb")
-    machine.write(CONFIG_FILE, yaml.safe_dump(CONFIG), 0o600)
-    machine.run("chown", "spxarb:spxarb", CONFIG_FILE)
+    machine.run("install", "-d", "-m", "0750", "-g", "spxarb", "/etc/spxarb")
+    configure(machine, CONFIG)
     machine.write(SECRET, "json://127.0.0.1:8025/\n", 0o600)
     for verb in EVERY:
         drop_in(machine, f"spxarb-{verb}.service", "[Service]\nEnvironment=SPXARB_WAIT_SCALE=0.1\n")
+
+
+def configure(machine: Machine, config: dict[str, Any]) -> None:
+    """The configuration as the README says: written by root alone, read by the services' user."""
+    machine.write(CONFIG_FILE, yaml.safe_dump(config), 0o640)
+    machine.run("chown", "root:spxarb", CONFIG_FILE)
 
 
 def spxarb(machine: Machine, *words: str, check: bool = True) -> dict[str, Any]:
@@ -303,10 +308,10 @@ def test_timers_and_doctor_know_what_is_installed_and_where_the_configuration_di
     assert all(row["enabled"] and row["active"] for row in status["timers"])
     assert timers_by_doctor(installed)["ok"] is True
     later = {**CONFIG["trading"], "entry_time": "09:50"}
-    installed.write(CONFIG_FILE, yaml.safe_dump({**CONFIG, "trading": later}), 0o600)
+    configure(installed, {**CONFIG, "trading": later})
     (told,) = spxarb(installed, "timers")["disagreements"]
     found = timers_by_doctor(installed)
-    installed.write(CONFIG_FILE, yaml.safe_dump(CONFIG), 0o600)
+    configure(installed, CONFIG)
     assert "fires 09:35 to 09:55" in told, told
     assert (found["ok"], told in found["message"]) == (None, True), found
 
