@@ -169,13 +169,32 @@ def test_a_lock_on_a_file_that_was_replaced_meanwhile_is_no_lock(path):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "null", '{"pid": 1}', '{"pid": "x", "command": 1, "since": 2, "started": 3}', "\x00\xff"],
+    [
+        "",
+        "{",
+        '{"pid": 1}',
+        '{"pid": "x", "command": 1, "since": 2, "started": 3}',
+        "\x00\x00",
+        '{"pid": 1, "c',
+    ],
 )
 def test_rubbish_in_the_file_names_nobody_and_locks_nobody_out(path, text):
     path.parent.mkdir()
     path.write_text(text)
     assert holder(path) is None
     assert not held(path)
+
+
+@pytest.mark.parametrize("content", [b"SQLite format 3\0rows", b"[]", b"null", b"notes\n", b"\0\xff"])
+def test_a_file_that_is_no_lock_is_refused_and_stays_as_it_is(path, content):
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with (
+        pytest.raises(RefusedError, match="it is not a lock of spxarb"),
+        job_lock(path, command="x", timeout=0),
+    ):
+        pass
+    assert path.read_bytes() == content
 
 
 def test_a_reused_process_id_is_not_taken_for_the_holder(path):

@@ -6,13 +6,12 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spxarb import files
 from spxarb.config.variables import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE
 from spxarb.core.model import NEW_YORK, dec
 from spxarb.core.results.report import DemoResult
@@ -24,6 +23,7 @@ from spxarb.trading.sandbox import looking_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 DAY = date(2026, 2, 10)
 REGIME = "rich-spy"
@@ -64,17 +64,17 @@ class _Day:
 def run(progress: Callable[[str], None]) -> DemoResult:
     """Play the day and return the day's report. Raises SpxarbError when the gateway does not start."""
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="spxarb-demo-") as folder:
+    with files.private_folder("spxarb-demo-") as folder:
         try:
             with RunningSim(date=str(DAY), seed=SEED, regime=REGIME, at="09:30", speed=0) as sim:
-                return _play(_Day(Path(folder), sim, progress), began)
+                return _play(_Day(folder, sim, progress), began)
         except ControlError as error:
             raise SpxarbError(f"The simulated gateway failed: {error}") from error
 
 
 def _play(day: _Day, began: float) -> DemoResult:
     text = CONFIG.format(port=day.sim.port, database=day.ledger)
-    day.config.write_text(text, encoding="utf-8")
+    files.write_new(day.config, text)
     day.say(f"A simulated {DAY:%A}, {DAY}: {day.sim.market}.")
     day.say("The commands are the real ones, in the order of the timers; only the broker is made up.")
     for at, verb in timetable():

@@ -15,6 +15,7 @@ import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
+from spxarb import files
 from spxarb.errors import RefusedError
 from spxarb.imports import trimmed
 from spxarb.ledger import schema
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from sqlite_utils.db import Database
 
 BUSY_SECONDS = 10.0
+BESIDE = ("-wal", "-shm", "-journal")
 REPLACED_AT_MOST = 5
 FULL_BYTES = 100_000  # less than SQLite needs beside a ledger to write one row
 CHECKED_BYTES = 20_000_000  # a file up to this size is checked whole at every opening, in milliseconds
@@ -50,10 +52,8 @@ def exists(path: Path) -> bool:
 def create(path: Path) -> None:
     """Make an empty file, 0600; missing folders are made 0700."""
     try:
-        missing = [folder for folder in path.parents if not folder.exists()]
-        for folder in reversed(missing):
-            folder.mkdir(mode=0o700, exist_ok=True)
-        schema.new_file(path)
+        files.make_folder(path.parent)
+        files.create(path)
     except FileExistsError:
         exists(path)  # another job was faster
     except OSError as error:
@@ -86,18 +86,36 @@ def writable(path: Path) -> bool:
 
 
 def require_writable(path: Path) -> None:
-    """Raise RefusedError unless the file is `writable`; close it to other users."""
+    """Raise RefusedError unless the file is ours and `writable`, with all beside it; close it to others."""
+    for file in (path, *beside(path)):
+        try:
+            files.check(file)
+        except OSError as error:
+            raise _not_to_be_opened(path, file, error) from error
     if not writable(path):
         raise _not_writable(path)
-    with contextlib.suppress(OSError):  # another user's file, which this one may write
-        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
-            file = path.with_name(name)
-            if stat.S_IMODE(file.lstat().st_mode) != 0o600:
-                file.chmod(0o600)
+    for file in (path, *beside(path)):
+        with contextlib.suppress(OSError):
+            files.close_to_others(file)
+
+
+def beside(path: Path) -> list[Path]:
+    """What SQLite keeps beside a database while it is open, whether or not it is there."""
+    return [path.with_name(path.name + suffix) for suffix in BESIDE]
+
+
+def require_files(path: Path) -> None:
+    """Raise RefusedError for a link, a pipe or a device beside the ledger: SQLite would follow or wait."""
+    for file in beside(path):
+        try:
+            files.check_kind(file)
+        except OSError as error:
+            raise _not_to_be_opened(path, file, error) from error
 
 
 def inspect(path: Path, mode: str) -> int:
     """The version of the tables, 0 for a file without any; nothing is written. Raises RefusedError."""
+    require_files(path)
     size = path.stat().st_size
     if size == 0:
         refuse_orphan(path)
@@ -302,6 +320,11 @@ def _unusable(path: Path, why: str, *, mend: str = "") -> RefusedError:
         risk="It was not changed",
         mend=mend or "Give this user the right to write the file and its folder, on a local disk",
     )
+
+
+def _not_to_be_opened(path: Path, file: Path, error: OSError) -> RefusedError:
+    what = "" if file == path else f"{file.name} beside it: "
+    return _unusable(path, f"{what}{error.strerror or error}", mend=files.mend_of(error, ""))
 
 
 def _not_writable(path: Path) -> RefusedError:
