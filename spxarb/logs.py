@@ -22,11 +22,13 @@ import time
 from collections import deque
 from contextlib import suppress
 from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
 from spxarb import files
 from spxarb.core.masking import masked_accounts
 from spxarb.core.model import NEW_YORK
+from spxarb.core.own_names import older_logs
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from spxarb.config.load import Config
 
 FILE_BYTES = 5_000_000
-FILE_COPIES = 5
 QUEUED_LINES = 2000
 """Lines that wait for one place at the most; the next ones are left out and counted."""
 FLUSH_SECONDS = 2.0
@@ -233,22 +234,21 @@ class _File:
         no line of a log may go into a ledger or to a broker. What cannot be moved goes on as it is.
         """
         with suppress(OSError):
-            for number in range(FILE_COPIES, 0, -1):
-                self._must_be_a_log(self._copy(number))
-            for number in range(FILE_COPIES - 1, 0, -1):
+            copies = older_logs(self._path)
+            for copy in copies:
+                self._must_be_a_log(copy)
+            for newer, older in reversed(list(pairwise(copies))):
                 with suppress(FileNotFoundError):
-                    files.rename(self._copy(number), self._copy(number + 1))
-            files.rename(self._path, self._copy(1))
+                    files.rename(newer, older)
+            files.rename(self._path, copies[0])
         self._reopen()
 
-    def _must_be_a_log(self, copy: Path) -> None:
+    @staticmethod
+    def _must_be_a_log(copy: Path) -> None:
         """Raises OSError where another file has the name of an older log: it is neither moved nor dropped."""
         files.check_kind(copy)
         if files.is_database(copy):
             raise files.FileRefusedError("it is a database")
-
-    def _copy(self, number: int) -> Path:
-        return self._path.with_name(f"{self._path.name}.{number}")
 
     def close(self) -> None:
         os.close(self._handle)

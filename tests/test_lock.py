@@ -50,7 +50,7 @@ def another_job(path, *, ignore_term=False):
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "state" / "trading.lock"
+    return tmp_path / "state" / "trading.db.lock"
 
 
 def held(path) -> bool:
@@ -207,7 +207,7 @@ def test_a_reused_process_id_is_not_taken_for_the_holder(path):
 def test_a_place_that_cannot_hold_a_lock_is_refused(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
-    for place in (blocked / "trading.lock", tmp_path):
+    for place in (blocked / "trading.db.lock", tmp_path):
         with pytest.raises(RefusedError) as caught, job_lock(place, command="x", timeout=0):
             pass
         assert str(place) in str(caught.value)

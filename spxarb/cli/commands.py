@@ -17,6 +17,7 @@ import typer
 
 from spxarb import __version__, interruption
 from spxarb.cli import keeping, reading, view
+from spxarb.cli.as_owner import begin_as_owner
 from spxarb.cli.calls import Call, confirm, log_failure, run, serve_until_stopped
 from spxarb.cli.options import AsJson, CommandLine, ConfigFile, DryRun, call_of, config_named, day_option
 from spxarb.cli.usage import epilog, root_epilog
@@ -436,7 +437,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _main(given)
 
 
-def _main(given: Sequence[str]) -> int:
+def _main(given: list[str]) -> int:
+    if os.geteuid() == 0 and (code := begin_as_owner(given, _first(given))):
+        return code
     bare = not given and COMPLETION not in os.environ
     given = ["--help"] if bare else given  # shown; that no command was named is wrong use all the same
     try:

@@ -41,6 +41,7 @@ _FLOAT = re.compile(
 )
 _YAML_LINE = re.compile(r"^(\s*)([A-Za-z_][A-Za-z0-9_]*)\s*:(?:\s+(.*)|)$")
 _ENV_LINE = re.compile(r"^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)$")
+_kept: dict[Path, bytes] = {}
 _BLANKS = str.maketrans("\t\n\r", "   ")
 _NULL = "tag:yaml.org,2002:null"
 _REPLACED = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
@@ -111,6 +112,8 @@ def read_document(path: Path) -> Document:
 
 def read_regular(path: Path) -> bytes:
     """The bytes of a regular file. Raises OSError, also for what would never end: a pipe, a device."""
+    if (kept := _kept.get(path.absolute())) is not None:
+        return kept
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(handle, "rb") as file:
         found = os.fstat(handle)
@@ -119,6 +122,11 @@ def read_regular(path: Path) -> bytes:
         if found.st_size > MOST_BYTES:
             raise OSError(errno.EFBIG, f"it is larger than {MOST_BYTES:,} bytes")
         return file.read(MOST_BYTES)
+
+
+def keep_content(path: Path) -> None:
+    """Remember the bytes of a file: this process may become a user who cannot read it. Raises OSError."""
+    _kept[path.absolute()] = read_regular(path)
 
 
 def _parse(raw: bytes) -> Document:

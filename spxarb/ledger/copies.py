@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from spxarb import files
 from spxarb.core.model import NEW_YORK
+from spxarb.core.own_names import BESIDE
 from spxarb.errors import RefusedError
 from spxarb.ledger import schema
-from spxarb.ledger.opening import BESIDE, connect, inspect, log_bytes, sqlite_errors_as_refusals, writable
+from spxarb.ledger.opening import connect, inspect, log_bytes, sqlite_errors_as_refusals, writable
 from spxarb.ledger.rows import from_moment
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from spxarb import files
 from spxarb.core.model import NEW_YORK, TradeStatus
+from spxarb.core.own_names import beside
 from spxarb.core.sessions import STORED_TIMETABLE, day_from_stored
 from spxarb.core.trades import TradeState
-from spxarb.ledger.opening import beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
 from spxarb import files
+from spxarb.core.own_names import mark_of
 from spxarb.errors import RefusedError
 from spxarb.ledger.rows import known_moment, to_moment
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from spxarb.ledger.file import LedgerFile
 
 
-MARK = ".seen"
-"""What the name of a ledger's mark ends with, after the ledger's own."""
 _RESTORED, _COPIED = "restored_at", "restored_copy_of"
 
 
@@ -36,7 +35,7 @@ class Looks:
     @property
     def mark(self) -> Path:
         """The file beside the ledger that names the newest look."""
-        return self._file.path.with_name(self._file.path.name + MARK)
+        return mark_of(self._file.path)
 
     def add(self, run_id: int, at: datetime) -> None:
         """A job that may act has compared the whole account with the ledger; `at`: the market's time.

@@ -422,6 +422,10 @@ def outbox(db: Database) -> None:
     db.execute(_OUTBOX)
 
 
+def lock_by_the_whole_name(db: Database) -> None:
+    """The lock has another name from here on: a version that knows the old one must not open this ledger."""
+
+
 MIGRATIONS: list[Callable[[Database], None]] = [
     first_tables,
     overnight_positions,
@@ -438,5 +442,6 @@ MIGRATIONS: list[Callable[[Database], None]] = [
     price_states,
     ledger_for_people,
     outbox,
+    lock_by_the_whole_name,
 ]
 """The nth, counted from 1, turns version n - 1 into version n."""

@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from spxarb import files
+from spxarb.core.own_names import beside
 from spxarb.errors import RefusedError
 from spxarb.imports import trimmed
 from spxarb.ledger import schema
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from sqlite_utils.db import Database
 
 BUSY_SECONDS = 10.0
-BESIDE = ("-wal", "-shm", "-journal")
 REPLACED_AT_MOST = 5
 FULL_BYTES = 100_000  # less than SQLite needs beside a ledger to write one row
 CHECKED_BYTES = 20_000_000  # a file up to this size is checked whole at every opening, in milliseconds
@@ -87,21 +87,16 @@ def writable(path: Path) -> bool:
 
 def require_writable(path: Path) -> None:
     """Raise RefusedError unless the file is ours and `writable`, with all beside it; close it to others."""
+    if not writable(path):
+        raise _not_writable(path)
     for file in (path, *beside(path)):
         try:
             files.check(file)
         except OSError as error:
             raise _not_to_be_opened(path, file, error) from error
-    if not writable(path):
-        raise _not_writable(path)
     for file in (path, *beside(path)):
         with contextlib.suppress(OSError):
             files.close_to_others(file)
-
-
-def beside(path: Path) -> list[Path]:
-    """What SQLite keeps beside a database while it is open, whether or not it is there."""
-    return [path.with_name(path.name + suffix) for suffix in BESIDE]
 
 
 def require_files(path: Path) -> None:
@@ -322,9 +317,9 @@ def _unusable(path: Path, why: str, *, mend: str = "") -> RefusedError:
     )
 
 
-def _not_to_be_opened(path: Path, file: Path, error: OSError) -> RefusedError:
+def _not_to_be_opened(path: Path, file: Path, error: OSError, before: str = "") -> RefusedError:
     what = "" if file == path else f"{file.name} beside it: "
-    return _unusable(path, f"{what}{error.strerror or error}", mend=files.mend_of(error, ""))
+    return _unusable(path, f"{before}{what}{error.strerror or error}", mend=files.mend_of(error, ""))
 
 
 def _not_writable(path: Path) -> RefusedError:
@@ -332,6 +327,10 @@ def _not_writable(path: Path) -> RefusedError:
     with contextlib.suppress(OSError):
         if os.statvfs(path.parent).f_flag & os.ST_RDONLY:
             return _unusable(path, "its file system is mounted read-only", mend="Mount it writable")
+    try:
+        files.check(path)
+    except OSError as error:
+        return _not_to_be_opened(path, path, error, "this user may not write it, and ")
     return _unusable(path, "this user may not write the file or its folder")
 
 

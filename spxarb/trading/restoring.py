@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from spxarb import files, logs
 from spxarb.core.model import NEW_YORK
+from spxarb.core.own_names import mark_of
 from spxarb.core.results.backup import RestoreResult
 from spxarb.core.sentences import lower_first
 from spxarb.errors import RefusedError, UsageError
 from spxarb.ledger.copies import LedgerCopy, proven, put_in_place, sealed
 from spxarb.ledger.ledger import Ledger
-from spxarb.ledger.looks import MARK
 from spxarb.trading import archive
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ class Restoring:
         with sealed(self._path) as db:
             if db is not None and not present.why:
                 self._must_be_as_seen(db, present)
-            self._path.with_name(self._path.name + MARK).unlink(missing_ok=True)
+            mark_of(self._path).unlink(missing_ok=True)
             kept = put_in_place(copy, self._path, aside)
         return replace(result, restored=True, kept=str(aside) if kept else None)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from spxarb import notify
 from spxarb.config.sources import env_path
+from spxarb.core.own_names import lock_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,7 +134,7 @@ def _files(config: Config) -> Iterator[tuple[Path, int, str]]:
     if (env := env_path(config.source)) is not None:
         yield env.absolute(), GROUP_READS, "read its secrets or change settings"
     yield database.parent, PRIVATE_FOLDER, "list the ledger's folder"
-    for path in (database, database.with_suffix(".lock"), config.log_path()):
+    for path in (database, lock_of(database), config.log_path()):
         yield path, PRIVATE_FILE, "read or change it"
 
 
