@@ -78,7 +78,8 @@ def setup(config: Config, *, makes_file: bool = True) -> str | None:
             files.make_folder(path.parent)
             _add(_File(path), _lines(config, clean))
     except (OSError, ValueError, RuntimeError) as error:  # a text that is no path; no thread to be had
-        problem = f"No log file: {path}: {getattr(error, 'strerror', None) or error}"
+        why = getattr(error, "strerror", None) or error
+        problem = ". ".join(filter(None, [f"No log file: {path}: {why}", getattr(error, "mend", "")]))
     root = logging.getLogger()
     root.addHandler(_NOWHERE)  # added twice, it is there once
     root.setLevel(config.logging.level)

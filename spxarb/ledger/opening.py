@@ -289,6 +289,7 @@ def sqlite_errors_as_refusals(path: Path) -> Iterator[None]:
             case sqlite3.SQLITE_IOERR:
                 raise _unusable(path, f"{error}", mend="Check the disk and its log") from error
             case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+                _require_ours(path)
                 raise _unusable(path, str(error)) from error
             case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
                 raise _damaged(path, str(error)) from error
@@ -322,15 +323,20 @@ def _not_to_be_opened(path: Path, file: Path, error: OSError, before: str = "") 
     return _unusable(path, f"{before}{what}{error.strerror or error}", mend=files.mend_of(error, ""))
 
 
+def _require_ours(path: Path) -> None:
+    """Raise RefusedError, with its owner, for the ledger of another user."""
+    try:
+        files.check(path)
+    except OSError as error:
+        raise _not_to_be_opened(path, path, error, "this user may not write it, and ") from None
+
+
 def _not_writable(path: Path) -> RefusedError:
     """That file system, or this user's rights."""
     with contextlib.suppress(OSError):
         if os.statvfs(path.parent).f_flag & os.ST_RDONLY:
             return _unusable(path, "its file system is mounted read-only", mend="Mount it writable")
-    try:
-        files.check(path)
-    except OSError as error:
-        return _not_to_be_opened(path, path, error, "this user may not write it, and ")
+    _require_ours(path)
     return _unusable(path, "this user may not write the file or its folder")
 
 
