@@ -120,11 +120,14 @@ def digest_of_bytes(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def _nowhere() -> int:
+    return os.open(os.devnull, os.O_WRONLY)
+
+
 def _copied(content: IO[bytes], target: Path | None) -> str:
     """Read a member to its end, into `target` if there is one; its SHA-256."""
     total = hashlib.sha256()
-    handle = files.open_to_write(target, new=True) if target else os.open(os.devnull, os.O_WRONLY)
-    with os.fdopen(handle, "wb") as file:
+    with os.fdopen(files.open_to_write(target, new=True) if target else _nowhere(), "wb") as file:
         while block := content.read(1 << 20):
             total.update(block)
             file.write(block)
