@@ -143,6 +143,9 @@ def test_what_root_left_there_earlier_is_told_with_how_to_mend_it(stage):
     done = as_trader(stage, "stop")
     assert (done.code, done.err.count("\n")) == (0, 1)
     assert f"No log file: {state / 'trading.log'}: it belongs to root, not to user {TRADER}" in done.err
+    told = as_trader(stage, "doctor", "--json").out
+    assert f"{state / 'trading.log'} belongs to root, so no job of this user can use it" in told
+    assert f"`chown {TRADER} {state / 'trading.log'}`" in told
     lock = lock_of(state / "trading.db")
     lock.write_text("")
     lock.chmod(0o600)
