@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pydantic
+
 import spxarb
 from spxarb.config.file import keep_content
 from spxarb.config.load import read
@@ -25,8 +27,6 @@ from spxarb.files import user_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from spxarb.config.sources import Sources
 
 ROOT = 0
 told = ""
@@ -61,11 +61,14 @@ def _become_owner(config_file: Path | None) -> Became:
         return _become(uid, "the configuration", user_path(named).absolute())
     with suppress(ConfigError):
         reading = read(config_file)
+        found = [file for file in (reading.sources.file, reading.sources.env_file) if file is not None]
+        if any(_owner(file) != ROOT for file in found):
+            return Became()  # nobody named it: what another user left in a folder moves root nowhere
         ledger = reading.config.database_path().absolute()
         folder = next((parent for parent in ledger.parents if parent.exists()), Path("/"))
         for place, what in ((folder, "the state folder"), (ledger, "the ledger")):
             if uid := _owner(place):
-                _keep(reading.sources, named=bool(named))
+                _keep(found, reading.sources.file, named=bool(named))
                 became = _become(uid, what, place)
                 if not became.again:
                     _must_be_the_same(config_file, ledger)
@@ -80,14 +83,13 @@ def _owner(path: Path) -> int:
     return ROOT
 
 
-def _keep(sources: Sources, *, named: bool) -> None:
+def _keep(files: list[Path], config: Path | None, *, named: bool) -> None:
     """What root has read stays known: the user may have another home, and need not be able to read it."""
-    if sources.file is not None and not named:
-        os.environ[CONFIG_VARIABLE] = str(sources.file.absolute())
-    for file in (sources.file, sources.env_file):
-        if file is not None:
-            with suppress(OSError):
-                keep_content(file)
+    if config is not None and not named:
+        os.environ[CONFIG_VARIABLE] = str(config.absolute())
+    for file in files:
+        with suppress(OSError):
+            keep_content(file)
 
 
 def _become(uid: int, what: str, place: Path) -> Became:
@@ -138,7 +140,8 @@ def _of(uid: int, place: Path) -> tuple[str, int, str]:
 
 def _hidden_from_us() -> Iterator[Path]:
     """What of the program this user cannot read: it is loaded bit by bit."""
-    for place in (Path(spxarb.__file__), Path(os.__file__)):
+    for module in (spxarb, os, pydantic):  # the program, Python's own library, what was installed
+        place = Path(str(module.__file__))
         if not os.access(place, os.R_OK, effective_ids=True):
             yield place
 
@@ -147,7 +150,7 @@ def _starts(uid: int, group: int, groups: list[int]) -> bool:
     """Whether the program starts as that user: his Python may find the same library in another place."""
     import subprocess  # noqa: PLC0415 -- only root needs it
 
-    words = [sys.executable, "-P", "-c", "import asyncio, sqlite3, spxarb.__main__"]
+    words = [sys.executable, "-P", "-c", "import asyncio, sqlite3, pydantic, spxarb.cli.commands"]
     try:
         done = subprocess.run(  # noqa: S603 -- the words are these
             words, user=uid, group=group, extra_groups=groups, cwd="/", capture_output=True, check=False

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +106,22 @@ def test_a_named_configuration_of_another_user_makes_the_command_his(stage):
             f"the configuration {place / 'config.yaml'} belongs to user {STRANGER}" in done.err,
         ) == (0, True)
     assert owners(place) == {STRANGER}
+
+
+def test_what_another_user_left_in_the_working_folder_moves_root_nowhere(stage):
+    """A planted `.env` or `config.yaml` that names that user's ledger: root does not become that user for it."""
+    place = stage.folder / "shared"
+    place.mkdir()
+    place.chmod(0o777)
+    for name, text in (
+        (".env", f"SPXARB_DATABASE={stage.folder / 'state' / 'trading.db'}\n"),
+        ("config.yaml", ""),
+    ):
+        (place / name).write_text(text or f"storage: {{database: {stage.folder / 'state' / 'trading.db'}}}\n")
+        os.chown(place / name, TRADER, TRADER)
+    done = run(replace(stage, folder=place), "status", "--offline")
+    assert "running as" not in done.err
+    assert list((stage.folder / "state").iterdir()) == []
 
 
 def test_where_everything_is_roots_it_stays_root(stage):
