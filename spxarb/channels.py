@@ -6,6 +6,7 @@ never from the configuration file or a command line. They are read when an alert
 
 from __future__ import annotations
 
+import os
 import socket
 import stat
 from collections import Counter
@@ -84,7 +85,7 @@ def _mail(config: Config, address: str) -> Channel:
 
 def _password(config: Config) -> str:
     """Raises _UnusableError."""
-    path = config.notifications.smtp_password_file or _credential(config, PASSWORD_CREDENTIAL)
+    path = _credential(config, PASSWORD_CREDENTIAL) or config.notifications.smtp_password_file
     if path is None:
         raise _UnusableError(
             "notifications.smtp_user needs a password: smtp_password_file, or systemd's credential "
@@ -99,12 +100,15 @@ def _password(config: Config) -> str:
 def _urls(config: Config) -> Iterator[Channel]:
     """The URLs of environment, file and systemd's credential; their names say no more than the kind."""
     found = config.notify_url.get_secret_value().split() if config.notify_url else []
-    for path in (config.notifications.urls_file, _credential(config, URLS_CREDENTIAL)):
+    credential = _credential(config, URLS_CREDENTIAL)
+    for path in (config.notifications.urls_file, credential):
         if path is None:
             continue
         try:
             lines = [line.strip() for line in _secret(path).splitlines()]
         except _UnusableError as error:
+            if credential not in {None, path} and not os.access(path, os.R_OK):
+                continue  # the file is root's: systemd hands over what is in it
             yield Channel(f"the addresses in {path}", problem=str(error))
             continue
         found += [line for line in lines if line and not line.startswith("#")]

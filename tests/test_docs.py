@@ -20,6 +20,7 @@ from spxarb.cli.wrong_use import WRONG_USE
 from spxarb.config.load import load
 from spxarb.config.schema import SECTIONS, every_key
 from spxarb.config.variables import (
+    ALERTS_VARIABLE,
     CONFIG_VARIABLE,
     ENVIRONMENT,
     FLEX_QUERY_VARIABLE,
@@ -162,7 +163,7 @@ def test_every_piece_of_configuration_is_accepted(document, tmp_path):
 @every_document
 def test_every_environment_variable_that_is_named_is_read(document):
     own = {CONFIG_VARIABLE, NOTIFY_VARIABLE, WAIT_VARIABLE, WIRE_VARIABLE}
-    own |= {FLEX_TOKEN_VARIABLE, FLEX_QUERY_VARIABLE}
+    own |= {ALERTS_VARIABLE, FLEX_TOKEN_VARIABLE, FLEX_QUERY_VARIABLE}
     known = {*ENVIRONMENT, *own}
     for name in re.findall(r"\b(?:SPXARB|IB)_[A-Z_]+\b", text_of(document)):
         assert name in known, f"{document.name}: {name}"

@@ -17,24 +17,39 @@ import pytest
 from spxarb import lock
 from spxarb.errors import Exit, LockedError, RefusedError
 from spxarb.lock import Holder, holder, job_lock, process_start, terminate_holder
+from tests import not_linux
 
 HOLD = """
-import signal, sys, time
+import os, signal, sys
 from pathlib import Path
-{ignore}
-from spxarb.lock import job_lock
-with job_lock(Path(sys.argv[1]), command="enter", timeout=5):
+from spxarb import lock
+{before}
+with lock.job_lock(Path(sys.argv[1]), command="enter", timeout=5):
     print("held", flush=True)
     sys.stdin.read()
 """
+IGNORES = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+LETS_GO = "signal.signal(signal.SIGTERM, lambda *_: os.close(lock._HELD.pop()))"
+
+OPENED = "file = open(path)"
+FLOCKED = "file = open(path, 'a'); fcntl.flock(file, fcntl.LOCK_EX)"
+READS = "file = open(path); fcntl.lockf(file, fcntl.LOCK_SH)"
+EDITS = "file = open(path, 'r+'); fcntl.lockf(file, fcntl.LOCK_EX)"
+INHERITED = (
+    FLOCKED
+    + """
+if os.fork():
+    os._exit(0)
+"""
+)
+"""What strangers do with a lock file; the last is a child that has the lock of its parent."""
 
 
 @contextmanager
-def another_job(path, *, ignore_term=False):
-    """A real process that holds the lock until its stdin is closed."""
-    ignore = "signal.signal(signal.SIGTERM, signal.SIG_IGN)" if ignore_term else ""
+def running(code, path, *words, hidden=()):
+    """A real process that says when it is ready, and stays until its stdin is closed."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD.format(ignore=ignore), str(path)],
+        [*hidden, sys.executable, "-c", code, str(path), *words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -46,6 +61,25 @@ def another_job(path, *, ignore_term=False):
         process.stdin.close()
         process.stdout.close()
         process.wait(timeout=10)
+
+
+def another_job(path, before=""):
+    """A real process that holds the lock."""
+    return running(HOLD.format(before=before), path)
+
+
+def stranger(what, path):
+    """A process with the program's name in its command line that does something with the file."""
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    code = f"import fcntl, os, sys\npath = sys.argv[1]\n{what}\nprint('held', flush=True)\nsys.stdin.read()"
+    return running(code, path, "notes-on-spxarb.md")
+
+
+def sign(path, pid, started):
+    """Write down who holds the lock; whether he does is another matter."""
+    signature = {"pid": pid, "command": "spxarb enter", "since": "now", "started": started}
+    path.write_text(json.dumps(signature))
 
 
 @pytest.fixture
@@ -236,7 +270,7 @@ def test_a_holder_that_obeys_is_ended_by_sigterm(path):
 
 
 def test_a_holder_that_does_not_obey_is_killed_after_the_grace(path):
-    with another_job(path, ignore_term=True) as first:
+    with another_job(path, IGNORES) as first:
         assert terminate_holder(path, grace=0.05).pid == first.pid
         assert first.wait(timeout=10) == -signal.SIGKILL
         assert not held(path)
@@ -249,30 +283,195 @@ def test_where_nobody_holds_the_lock_nobody_is_ended(path):
     assert terminate_holder(path, 0) is None
 
 
-def test_a_process_that_is_not_spxarb_is_never_touched(path):
-    path.parent.mkdir()
-    stranger = subprocess.Popen(["sleep", "30"])
-    try:
-        signature = {
-            "pid": stranger.pid,
-            "command": "enter",
-            "since": "now",
-            "started": process_start(stranger.pid),
-        }
-        path.write_text(json.dumps(signature))
-        with pytest.raises(LockedError, match="was not terminated: it is not spxarb"):
-            terminate_holder(path, 0)
-        assert stranger.poll() is None
-    finally:
-        stranger.kill()
-        stranger.wait()
+def test_a_holder_that_is_stopped_is_killed_after_the_grace(path):
+    with another_job(path, "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))") as first:
+        first.send_signal(signal.SIGSTOP)
+        assert terminate_holder(path, grace=0.05).pid == first.pid
+        assert first.wait(timeout=10) == -signal.SIGKILL
+        assert not held(path)
 
 
-def test_a_holder_whose_start_is_unknown_is_never_touched(path):
+def test_a_holder_that_lets_go_is_left_to_end_by_itself(path):
+    """It may be telling a human: only the lock was in the way."""
+    with another_job(path, LETS_GO) as first:
+        assert terminate_holder(path, grace=10).pid == first.pid
+        assert not held(path)
+        assert first.poll() is None
+
+
+def test_a_zombie_holds_nothing(path):
     with another_job(path) as first:
-        signature = json.loads(path.read_text()) | {"started": None}
-        path.write_text(json.dumps(signature))
-        with pytest.raises(LockedError, match="start time does not match"):
+        first.send_signal(signal.SIGKILL)
+        os.waitid(os.P_PID, first.pid, os.WEXITED | os.WNOWAIT)
+        assert holder(path) is None
+        assert terminate_holder(path, 0) is None
+        assert not held(path)
+
+
+# --- the kernel's word -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "\x00\xff", "[" * 100_000, '{"pid": 1, "command": "init", "since": "", "started": 1}']
+)
+def test_a_holder_is_proven_by_its_lock_whatever_the_text_says(path, text):
+    with another_job(path) as first:
+        path.write_text(text)
+        assert holder(path) == Holder(first.pid, "spxarb", "", process_start(first.pid))
+        assert str(holder(path)) == f"`spxarb` (process {first.pid})"
+        assert terminate_holder(path, 10).pid == first.pid
+        assert first.wait(timeout=10) == -signal.SIGTERM
+
+
+def test_a_holder_whose_start_is_unknown_is_proven_by_its_lock(path):
+    with another_job(path) as first:
+        sign(path, first.pid, None)
+        assert holder(path).command == "spxarb enter"
+        assert terminate_holder(path, 10).pid == first.pid
+
+
+def test_a_holder_that_no_record_lock_names_is_proven_by_its_flock_and_its_start(path):
+    """One that took none."""
+    with stranger(FLOCKED, path) as first:
+        sign(path, first.pid, 1)
+        with pytest.raises(LockedError, match="nothing was signalled"):
+            terminate_holder(path, 0)
+        sign(path, first.pid, process_start(first.pid))
+        assert holder(path).command == "spxarb enter"
+        assert terminate_holder(path, 10).pid == first.pid
+        assert first.wait(timeout=10) == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("what", [READS, EDITS], ids=["a reader", "an editor"])
+def test_a_program_that_locks_the_file_in_its_own_way_hides_no_holder(path, what):
+    """The record lock is beside the file then, as on systems where the flock itself is in its way."""
+    with stranger(what, path) as other:
+        with another_job(path) as first:
+            assert holder(path).pid == first.pid
+            assert holder(path).command == "enter"
+            assert terminate_holder(path, 10).pid == first.pid
+            assert first.wait(timeout=10) == -signal.SIGTERM
+        assert not held(path)
+        assert other.poll() is None
+    assert stat.S_IMODE(path.with_name("trading.db.lock.holder").stat().st_mode) == 0o600
+
+
+def test_the_holder_of_a_file_that_had_the_name_before_is_not_that_of_the_lock(path):
+    with stranger(READS, path), another_job(path) as first:
+        path.rename(path.with_name("old"))
+        with stranger(FLOCKED, path) as second:
+            assert holder(path) is None
+            with pytest.raises(LockedError, match="nothing was signalled"):
+                terminate_holder(path, 0)
+            assert (first.poll(), second.poll()) == (None, None)
+
+
+def test_asking_who_holds_the_lock_does_not_undo_the_holders_own_proof(path):
+    """A record lock is gone with any descriptor of the file that its process closes."""
+    code = HOLD.replace(
+        'print("held"', 'lock.holder(Path(sys.argv[1])); lock._free(Path(sys.argv[1])); print("held"'
+    )
+    with running(code.format(before=""), path) as first:
+        path.write_text("")
+        assert holder(path).pid == first.pid
+
+
+# --- without /proc and pidfds ------------------------------------------------------------------------
+
+CLOSER = """
+import sys
+from pathlib import Path
+from spxarb.errors import LockedError
+from spxarb.lock import terminate_holder
+{after}
+try:
+    print(terminate_holder(Path(sys.argv[1]), 0.2))
+except LockedError as error:
+    print(error)
+"""
+
+
+def terminated_elsewhere(path, after="") -> str:
+    """What `terminate_holder` says where Linux is hidden from it."""
+    not_linux.required()
+    command = [*not_linux.BEFORE, sys.executable, "-c", CLOSER.format(after=after), str(path)]
+    environment = {**os.environ, **not_linux.ENVIRONMENT}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("before", "number"), [("", signal.SIGTERM), (IGNORES, signal.SIGKILL)], ids=["obeys", "does not"]
+)
+@pytest.mark.parametrize("other", [OPENED, READS], ids=["its own record lock", "one beside it"])
+def test_a_holder_is_proven_and_ended_without_proc_and_pidfds(path, before, number, other):
+    with stranger(other, path) as reader:
+        with another_job(path, before) as first:
+            assert terminated_elsewhere(path).startswith(f"`enter` (process {first.pid}, since ")
+            assert first.wait(timeout=10) == -number
+        assert terminated_elsewhere(path) == "None\n"
+        assert reader.poll() is None
+
+
+def test_a_stranger_is_not_signalled_without_proc_and_pidfds(path):
+    with stranger(FLOCKED, path) as other:
+        for started in (process_start(other.pid), None):
+            sign(path, other.pid, started)
+            assert "nothing was signalled" in terminated_elsewhere(path)
+        assert other.poll() is None
+
+
+def test_where_the_system_names_no_holder_nothing_is_signalled_and_the_line_says_so(path):
+    with another_job(path) as first:
+        said = terminated_elsewhere(path, after="sys.platform = 'sunos5'")
+        assert said.count("\n") == 1
+        assert f"The lock {path} is held by a process that is not proven" in said
+        assert "nothing was signalled" in said
+        assert first.poll() is None
+
+
+# --- strangers -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", [OPENED, READS, EDITS], ids=["has it open", "reads it", "edits it"])
+def test_a_stranger_who_does_not_hold_the_lock_is_never_signalled(path, what):
+    with stranger(what, path) as other:
+        for named in (other.pid, os.getppid(), 2**31 - 1):
+            sign(path, named, process_start(named))
+            assert holder(path) is None
+            assert terminate_holder(path, 0) is None
+        with another_job(path) as first:
+            sign(path, other.pid, process_start(other.pid))
+            assert terminate_holder(path, 10).pid == first.pid
+        assert other.poll() is None
+
+
+@pytest.mark.parametrize("what", [FLOCKED, INHERITED], ids=["locks it", "has inherited it"])
+def test_a_stranger_who_locks_the_file_himself_is_not_signalled_and_a_line_says_so(path, what):
+    keeps_its_id = "\nopen(path + '.pid', 'w').write(str(os.getpid()))"
+    with stranger(OPENED, path) as named, stranger(what + keeps_its_id, path):
+        other = int(path.with_name("trading.db.lock.pid").read_text())
+        signatures = [(named.pid, process_start(named.pid)), (other, 1), (other, None)]
+        if what is INHERITED:
+            signatures.append((other, process_start(other)))
+        for signature in signatures:
+            sign(path, *signature)
+            with pytest.raises(LockedError) as caught:
+                terminate_holder(path, 0)
+            assert "\n" not in str(caught.value)
+            assert f"The lock {path} is held by a process that is not proven" in str(caught.value)
+            assert "nothing was signalled" in str(caught.value)
+        assert held(path)
+        assert named.poll() is None
+        assert process_start(other) is not None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="NOT RUN: only root can start a holder of another user")
+def test_a_holder_of_another_user_is_never_signalled(path):
+    become = "os.setgid(65534); os.setuid(65534)"
+    with running(HOLD.format(before="").replace("    print", f"    {become}\n    print"), path) as first:
+        with pytest.raises(LockedError, match="it belongs to another user"):
             terminate_holder(path, 0)
         assert first.poll() is None
 
@@ -288,6 +487,6 @@ def test_a_disk_that_takes_no_signature_keeps_nobody_from_the_lock(path, monkeyp
 
     monkeypatch.setattr(os, "pwrite", full)
     with job_lock(path, command="spxarb monitor", timeout=0):
-        assert holder(path) is None
+        assert holder(path) == Holder(os.getpid(), "spxarb", "", process_start(os.getpid()))
         with pytest.raises(LockedError), job_lock(path, command="spxarb enter", timeout=0):
             pass

@@ -87,7 +87,10 @@ def test_a_password_comes_from_systemds_credentials(tmp_path, monkeypatch):
         overrides = {f"notifications.{name}": value for name, value in given.items()}
         config = load(None, ON | {"CREDENTIALS_DIRECTORY": str(tmp_path)}, overrides)
         assert send(config, "t", "x") is None
-    assert box.users == ["me"]
+        overrides["notifications.smtp_password_file"] = str(tmp_path / "of root alone")
+        config = load(None, ON | {"CREDENTIALS_DIRECTORY": str(tmp_path)}, overrides)
+        assert send(config, "t", "x") is None, "systemd read the file"
+    assert box.users == ["me", "me"]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def test_the_package_holds_every_example_and_nothing_else():
     examples = ROOT / "spxarb/examples"
     found = {str(path.relative_to(examples)): path for path in examples.rglob("*") if path.is_file()}
     assert sorted(found) == sorted(FILES)
-    assert len(FILES) == 3 + 6
+    assert len(FILES) == 3 + 12
     for name, path in found.items():
         assert path.read_bytes() == (ROOT / name).read_bytes(), name
 

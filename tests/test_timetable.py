@@ -1,11 +1,10 @@
-"""systemd timers and the crontab fire when New York says so, whatever the server's zone."""
+"""The crontab starts each verb when New York says so, whatever the server's zone."""
 
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -22,8 +21,6 @@ WINDOWS = {
     "settle": (time(16, 5), time(16, 5)),
 }
 CRON_LINE = re.compile(r"^(\S+) (\S+) (\S+) (\S+) (\S+) (.+)$")
-ANALYZE = shutil.which("systemd-analyze")
-needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="no systemd-analyze here")
 
 
 def wanted(verb: str, monday: date) -> list[datetime]:
@@ -106,65 +103,3 @@ def test_the_shells_own_date_gives_the_stamp_that_the_crontab_compares():
     if done.returncode:
         pytest.skip("this date knows no -d")
     assert done.stdout.strip() == "1-0935"
-
-
-def timer_expressions(verb: str) -> list[str]:
-    text = (ROOT / "systemd" / f"spxarb-{verb}.timer").read_text(encoding="utf-8")
-    return re.findall(r"^OnCalendar=(.+)$", text, re.MULTILINE)
-
-
-def elapses(expression: str, base: datetime, count: int) -> list[datetime]:
-    done = subprocess.run(
-        [
-            ANALYZE,
-            "calendar",
-            f"--base-time={base.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
-            f"--iterations={count}",
-            expression,
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"TZ": "UTC", "PATH": "/usr/bin:/bin", "LC_ALL": "C"},
-    )
-    stamps = re.findall(r"(?:Next elapse|Iter\. #\d+): \w+ (\S+ \S+) UTC", done.stdout)
-    return [datetime.fromisoformat(stamp).replace(tzinfo=UTC) for stamp in stamps]
-
-
-@needs_systemd
-@pytest.mark.parametrize("verb", VERBS)
-@pytest.mark.parametrize("monday", [SUMMER, WINTER])
-def test_the_timers_fire_at_the_verbs_minutes_in_new_york_and_at_no_others(verb, monday):
-    midnight = datetime.combine(monday, time(0), NEW_YORK)
-    due = wanted(verb, monday)
-    fired: set[datetime] = set()
-    for expression in timer_expressions(verb):
-        fired |= {
-            at for at in elapses(expression, midnight, len(due) + 1) if at < midnight + timedelta(days=7)
-        }
-    assert sorted(fired) == due
-
-
-@needs_systemd
-def test_the_units_are_clean_under_systemd_analyze_verify(tmp_path):
-    program = tmp_path / "spxarb"
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
-    units = []
-    for unit in sorted((ROOT / "systemd").glob("spxarb-*")):
-        copy = tmp_path / unit.name
-        copy.write_text(unit.read_text(encoding="utf-8").replace("/usr/local/bin/spxarb", str(program)))
-        units.append(str(copy))
-    assert len(units) == 2 * len(VERBS)
-    done = subprocess.run([ANALYZE, "verify", *units], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-@pytest.mark.parametrize("verb", VERBS)
-def test_each_service_runs_its_verb_once_and_a_missed_timer_is_not_made_up(verb):
-    service = (ROOT / "systemd" / f"spxarb-{verb}.service").read_text(encoding="utf-8")
-    timer = (ROOT / "systemd" / f"spxarb-{verb}.timer").read_text(encoding="utf-8")
-    for line in ("Type=oneshot", f"ExecStart=/usr/local/bin/spxarb {verb}", "StateDirectory=spxarb"):
-        assert line in service.splitlines()
-    for line in ("Persistent=false", "AccuracySec=1s"):
-        assert line in timer.splitlines()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spxarb import __version__, interruption
-from spxarb.cli import keeping, reading, view
+from spxarb.cli import keeping, reading, scheduling, view
 from spxarb.cli.as_owner import begin_as_owner
 from spxarb.cli.calls import Call, confirm, log_failure, run, serve_until_stopped
 from spxarb.cli.options import AsJson, CommandLine, ConfigFile, DryRun, call_of, config_named, day_option
@@ -260,6 +260,8 @@ def hand_over(
 
 app.command()(keeping.backup)
 app.command()(keeping.restore)
+app.command()(scheduling.timers)
+app.command("send-alerts")(scheduling.send_alerts)
 
 
 @app.command()
@@ -440,8 +442,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _main(given: list[str]) -> int:
     if os.geteuid() == 0 and (code := begin_as_owner(given, _first(given))):
         return code
-    bare = not given and COMPLETION not in os.environ
-    given = ["--help"] if bare else given  # shown; that no command was named is wrong use all the same
+    given = (
+        ["--help"] if (bare := not given and COMPLETION not in os.environ) else given
+    )  # shown; wrong use too
     try:
         with trimmed("typer") if COMPLETION in os.environ else nullcontext():
             code = tree(given).main(given, prog_name="spxarb", standalone_mode=False, obj=tuple(given))

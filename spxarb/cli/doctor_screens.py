@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from spxarb.core.results.doctor import DoctorLine, DoctorMargin, DoctorResult
+    from spxarb.core.results.going_live import LiveReadiness
 
 
 def doctor(result: DoctorResult) -> list[Block]:
@@ -27,6 +28,7 @@ def doctor(result: DoctorResult) -> list[Block]:
         Line(", ".join(counts) + ".", STYLES[worst]),
         *(_lines(name, lines) for name, lines in by_verdict.items() if lines),
         *([Line(f"\n{NOT_LOOKED_AT[:-1]}: {', '.join(rest)}.", WARN)] if rest else []),
+        *_advice(result.going_live),
         *_margin(result.margin),
     ]
 
@@ -67,6 +69,19 @@ def _facts(result: DoctorResult) -> list[Block]:
 
 
 _EVIDENCE = {"contradicted": BAD, "not seen": WARN, "seen": GOOD}
+
+
+def _advice(live: LiveReadiness) -> list[Block]:
+    """The document's advice beside what was measured; nothing in the sim mode."""
+    if not live.advice:
+        return []
+    styles = {True: GOOD, False: WARN, None: ""}
+    rows: list[list[Cell]] = [
+        [(one.name, styles[one.followed]), one.advised, (words(one.measured), styles[one.followed])]
+        for one in live.advice
+    ]
+    columns = ("before going live", "the document advises", "measured")
+    return [Line(f"\nLive is {live.state}: {live.text}."), Grid("Advice", columns, rows)]
 
 
 def _margin(margin: DoctorMargin) -> list[Block]:

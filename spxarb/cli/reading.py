@@ -195,7 +195,7 @@ def doctor(
         from spxarb.jobs import doctor  # noqa: PLC0415 -- only this command needs it
 
         if facts is not None:
-            return doctor.judge(facts)
+            return doctor.judge(facts, call.config)
         return doctor.run(call.config, margin=margin, send_test=send_test)
 
     return run(call, job, sandbox=True)

@@ -179,6 +179,8 @@ _SCREENS: dict[str, Callable[[Any], list[Block]]] = {
     "config": _elsewhere("config_screens", "config"),
     "backup": _elsewhere("backup_screens", "backup"),
     "restore": _elsewhere("backup_screens", "restore"),
+    "timers": _elsewhere("timer_screens", "timers"),
+    "send-alerts": _elsewhere("timer_screens", "send_alerts"),
     "status": _elsewhere("status_screens", "status"),
     "record": _record,
     "report": _report,

@@ -42,6 +42,7 @@ def system(result: StatusResult, width: int, *, paths: bool = True) -> list[Part
     rows: list[tuple[str, list[Cell]]] = [
         ("gateway", _connected(result)),
         ("trading", _trading(result)),
+        *([("live", _live_gate(result))] if result.going_live.state else []),
         *((one.command, _routine(one, result.at, wide=width >= WIDE)) for one in result.routines),
     ]
     if result.lock.pid is not None:
@@ -85,6 +86,13 @@ def _trading(result: StatusResult) -> list[Cell]:
         told.append(f"since {when(found.since, result.at)}")
     told += [f"by {found.by}"] if found.by else []
     return [*told, *([found.reason] if found.reason and not _same(found.reason, found.by) else []), *lock]
+
+
+def _live_gate(result: StatusResult) -> list[Cell]:
+    """One line: whether the gate is open, and what keeps it shut."""
+    found = result.going_live
+    told = words(found.text)
+    return [("SHUT", BAD), told] if found.state == "shut" else [("OPEN", GOOD), told]
 
 
 def _same(reason: str, by: str | None) -> bool:

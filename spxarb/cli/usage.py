@@ -131,6 +131,20 @@ USAGE = {
         "restored, or the copy is good",
         ALL,
     ),
+    "timers": Usage(
+        (
+            ("spxarb timers install --dry-run", "what it would write, and when they fire"),
+            ("sudo spxarb --config /etc/spxarb/config.yaml timers install", "the machine's timers"),
+            ("spxarb timers", "each timer, and where it is not as configured"),
+        ),
+        "installed, removed or shown",
+        LEDGER,
+    ),
+    "send-alerts": Usage(
+        (("spxarb send-alerts", "what waits in the ledger, as its unit sends it"),),
+        "nothing waits any more",
+        LEDGER,
+    ),
     "ack": Usage(
         (
             ("spxarb ack", "the open matters, with their numbers"),

@@ -22,9 +22,11 @@ from spxarb.config.rules import contradictions, moved
 from spxarb.config.schema import SECTIONS, Sections, choices, expected, field_of
 from spxarb.config.sources import NO_SETTING, Setting, Source, Sources, env_path, gather
 from spxarb.config.variables import (
+    ALERTS_VARIABLE,
     CREDENTIALS_VARIABLE,
     FLEX_QUERY_VARIABLE,
     FLEX_TOKEN_VARIABLE,
+    IN_OUTBOX,
     NOTIFY_VARIABLE,
     STATE_VARIABLE,
     WAIT_VARIABLE,
@@ -40,6 +42,8 @@ LEDGER_NAME = "trading.db"
 LOG_NAME = "trading.log"
 MODES = choices(field_of("trading.mode"))
 LIMIT_SECTIONS = ("ib", "trading", "risk_management", "execution")
+STORED_SECTIONS = (*LIMIT_SECTIONS, "prices")
+"""What is stored with a trade. The last says which prices its entry believed, and is not read back."""
 
 READABLE_BY_ALL = 0o007
 """Permissions that a file with a secret must not have."""
@@ -72,6 +76,9 @@ class Config(Sections):
     notify_url: SecretStr | None = Field(
         default=None, exclude=True, description="$SPXARB_NOTIFY_URL, a secret."
     )
+    alerts_in_outbox: bool = Field(
+        default=False, exclude=True, description="$SPXARB_ALERTS: alerts wait in the ledger for a sender."
+    )
     overruled: tuple[str, ...] = Field(
         default=(), exclude=True, description="Values that differ from the one that wins, both named."
     )
@@ -91,6 +98,17 @@ class Config(Sections):
             return self.storage.database
         return state_folder(self.state_directory) / self.trading.mode / LEDGER_NAME
 
+    def paper_ledger(self) -> Path:
+        """The ledger of the paper account: `live.paper_ledger`, on paper the ledger itself, else by default.
+
+        Raises ConfigError where there is no such place.
+        """
+        if self.live.paper_ledger is not None:
+            return self.live.paper_ledger
+        if self.trading.mode == "paper":
+            return self.database_path()
+        return state_folder(self.state_directory) / "paper" / LEDGER_NAME
+
     def log_path(self) -> Path:
         """The log file: `logging.path`, else `trading.log` beside the ledger."""
         return self.logging.path or self.database_path().with_name(LOG_NAME)
@@ -103,7 +121,7 @@ class Config(Sections):
 
     def limits(self) -> dict[str, Any]:
         """Limits and connection in JSON's types: stored with a trade, read back by `from_limits`."""
-        return self.model_dump(mode="json", include=set(LIMIT_SECTIONS))
+        return self.model_dump(mode="json", include=set(STORED_SECTIONS))
 
     @classmethod
     def from_limits(cls, limits: Mapping[str, Any], base: Self | None = None) -> Self:
@@ -134,11 +152,11 @@ def state_folder(state_directory: Path | None = None) -> Path:
     """
     if state_directory is not None:
         return state_directory
-    import platformdirs  # noqa: PLC0415 -- only needed without a configured place
+    from platformdirs.unix import Unix  # noqa: PLC0415 -- only needed without a configured place
 
     why = path_problem("~/x")
     with suppress(RuntimeError, KeyError, OSError):  # it knows no home either
-        folder = platformdirs.user_state_dir("spxarb")
+        folder = Unix("spxarb").user_state_dir  # on macOS too: one place for all documents
         why = path_problem(folder) or ("" if folder.startswith("/") else f"{folder} is relative")
         if not why:
             return Path(folder)
@@ -187,6 +205,12 @@ def invalid(source: Path | None, problems: Sequence[Problem]) -> ConfigError:
     return ConfigError(
         f"{where} is invalid: {'; '.join(map(str, problems))}", mend="Fix this and run it again"
     )
+
+
+def place_of(config: Config, key: str) -> str:
+    """Where the value in force of a key stands, in words."""
+    found = [setting for setting, _ in read(config.source).accepted if setting.key == key]
+    return found[-1].place if found else "its default"
 
 
 def without_settings(config: Config) -> ConfigError:
@@ -272,10 +296,11 @@ def read(
     wire, wire_problems = _wire_folder(text.get(WIRE_VARIABLE, ""))
     notify_url = text.get(NOTIFY_VARIABLE)
     credentials = sources.real.get(CREDENTIALS_VARIABLE)
+    outbox, outbox_problems = _in_outbox(text.get(ALERTS_VARIABLE, ""))
     rules = contradictions(built.sections, built.bad, notified=bool(notify_url or credentials))
     shared, own = _shared_paths(built.sections, sources, state, wire)
-    problems = (*sources.problems, *built.problems, *scale_problems, *state_problems, *wire_problems, *rules)
-    problems = (*problems, *shared)
+    problems = (*sources.problems, *built.problems, *scale_problems, *state_problems, *wire_problems)
+    problems = (*problems, *outbox_problems, *rules, *shared)
     usable = own(_without_bad_dashboard(built, problems))
     config = Config(
         **dict(usable),
@@ -287,6 +312,7 @@ def read(
         notify_url=SecretStr(notify_url) if notify_url else None,
         credentials=Path(credentials) if credentials else None,
         flex=_flex(sources),
+        alerts_in_outbox=outbox,
         overruled=tuple(_overruled(built)),
         advice=tuple(_advice(usable, problems)),
     )
@@ -400,6 +426,13 @@ def _wire_folder(text: str) -> tuple[Path | None, list[Problem]]:
     if why := path_problem(text.rstrip("/")):
         return None, [Problem(f"{WIRE_VARIABLE}: {shown(text)} is not the path of a folder: {why}")]
     return user_path(text), []
+
+
+def _in_outbox(text: str) -> tuple[bool, list[Problem]]:
+    """Whether alerts wait in the ledger for another process to send them, and what is wrong with the word."""
+    if text in {"", IN_OUTBOX}:
+        return bool(text), []
+    return False, [Problem(f"{ALERTS_VARIABLE}: {shown(text)} is not {IN_OUTBOX}, the one value that it has")]
 
 
 def _flex(sources: Sources) -> FlexAccess | None:

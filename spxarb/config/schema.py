@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
+from spxarb.config.live import LiveSettings
 from spxarb.config.notifications import NotificationsSettings
 from spxarb.config.section import FilePath, Section, Text
 
@@ -413,6 +414,7 @@ class Sections(BaseModel):
     trading: TradingSettings = Field(default_factory=TradingSettings)
     prices: PricesSettings = Field(default_factory=PricesSettings)
     risk_management: RiskManagementSettings = Field(default_factory=RiskManagementSettings)
+    live: LiveSettings = Field(default_factory=LiveSettings)
     execution: ExecutionSettings = Field(default_factory=ExecutionSettings)
     dashboard: DashboardSettings = Field(default_factory=DashboardSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)

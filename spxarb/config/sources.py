@@ -27,7 +27,7 @@ PLACES = ("config.yaml", "~/.config/spxarb/config.yaml", "/etc/spxarb/config.yam
 FOLDERS = frozenset({"backup.folder"})
 PATHS = frozenset(
     {
-        *("storage.database", "logging.path", "trading.blackout_file"),
+        *("storage.database", "logging.path", "trading.blackout_file", "live.paper_ledger"),
         *("notifications.smtp_password_file", "notifications.urls_file"),
         *FOLDERS,
     }

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-    from spxarb.core.model import Contract
+    from spxarb.core.model import Check, Contract
     from spxarb.core.parity import ParityPrice
     from spxarb.core.sessions import TradingDay, TradingHours
 
@@ -126,7 +126,7 @@ class EntryView:
     `unfinished` and `market_doubt` are sentences, empty when there is no doubt: an earlier trade is not in
     order; the market data cannot be trusted although each quote looks sound. `daily_pnl` is net, realized and
     unrealized, dollars, None when unknown. `asked_broker` False: the market was not asked, because nothing
-    can be entered anyway.
+    can be entered anyway. `gate`: the check of mode live that asks for evidence from paper, None elsewhere.
     """
 
     now: datetime
@@ -140,3 +140,4 @@ class EntryView:
     asked_broker: bool = True
     market_doubt: str = ""
     record: DayRecord = NOTHING_HAPPENED
+    gate: Check | None = None

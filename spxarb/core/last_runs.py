@@ -24,6 +24,7 @@ CODES = {
 _CHECKS = {
     "time_window": "outside the entry window",
     "trading_enabled": "entries are stopped",
+    "going_live": "live is shut",
     "max_trades": "the day's trades are used up",
     "daily_loss": "the day's loss limit",
     "market_data": "prices in doubt",

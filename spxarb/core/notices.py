@@ -46,7 +46,7 @@ FAULTS = frozenset(
     }
 )
 """Checks that fail by what is wrong with data, clock or answers, and not by what the market offers."""
-OFFLINE = frozenset({"time_window", "trading_enabled", "max_trades", "daily_loss"})
+OFFLINE = frozenset({"time_window", "trading_enabled", "going_live", "max_trades", "daily_loss"})
 """Checks that ledger and calendar answer: where one of them failed, no fault has prevented an entry."""
 FAILED = frozenset({1, 3, 4, 5, 7})
 """Exit codes of a job that did not do its work; 6 is more than that, 2 and a signal are somebody's wish."""
@@ -144,8 +144,8 @@ def _managed(_: Result, fields: Mapping[str, Any]) -> list[Notice]:
 
 def _settle(result: Result, fields: Mapping[str, Any]) -> list[Notice]:
     summary = fields.get("summary") or {}
-    if summary.get("date") != result.at.date().isoformat():
-        return []  # an earlier day, by hand, or nothing
+    if summary.get("date") != result.at.date().isoformat() or fields.get("session_over") is False:
+        return []  # an earlier day, or one that goes on: a timer fires for half-days on every day
     text = f"{summary['date']}: {brief_of('settle', fields, dry_run=False)}."
     return [Notice(NoticeKind.SUMMARY, text, f"day {text}", EVER)]
 

@@ -33,6 +33,8 @@ RESULT_TYPES = {
     "hand-over": "hand_over:HandOverResult",
     "backup": "backup:BackupResult",
     "restore": "backup:RestoreResult",
+    "timers": "timers:TimersResult",
+    "send-alerts": "send_alerts:SendAlertsResult",
     "record": "record:RecordResult",
     "sim": "sim:SimResult",
     "demo": "report:DemoResult",

@@ -199,13 +199,14 @@ def spy_price_floor(spx_fill: Decimal, limits: Limits, fees: FeeSchedule, ticks:
 def entry_checks(
     view: EntryView, limits: Limits, fees: FeeSchedule, prices: PriceLimits = DEFAULT_PRICE_LIMITS
 ) -> tuple[Check, ...]:
-    """All that one look answers, in the order of ENTRY_CHECKS, whatever the others say.
+    """All that one look answers, in the order of ENTRY_CHECKS, whatever the others say; live has one more.
 
     The second look and the margin come after them, from the job.
     """
     return (
         _time_window(view),
         _trading_enabled(view, limits),
+        *([view.gate] if view.gate is not None else []),
         _max_trades(view, limits),
         _daily_loss(view, limits, fees),
         market_data(view),

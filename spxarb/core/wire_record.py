@@ -197,7 +197,10 @@ def read_record(lines: Iterable[str]) -> WireRecord:
 
 
 def joined(records: Sequence[WireRecord]) -> WireRecord:
-    """Several files as one, the earliest first: connections are counted on. ValueError: there is none."""
+    """Several files as one, the earliest first: connections are counted on. ValueError: there is none.
+
+    Its mode names that of every file.
+    """
     if not records:
         raise ValueError("there is no recording in it")
     ordered = sorted(records, key=lambda record: datetime.fromisoformat(record.started))
@@ -213,7 +216,8 @@ def joined(records: Sequence[WireRecord]) -> WireRecord:
         before = max((row.connection for row in messages), default=before)
     first = ordered[0]
     torn = any(record.torn for record in ordered)
-    return WireRecord(first.started, first.program, first.mode, tuple(messages), torn)
+    modes = ", ".join(dict.fromkeys(record.mode for record in ordered))
+    return WireRecord(first.started, first.program, modes, tuple(messages), torn)
 
 
 def _message(row: dict[str, object]) -> WireMessage:

@@ -1,7 +1,7 @@
 """`doctor`: the whole set-up, part by part, and how to mend what is not in order.
 
-It needs no ledger and no valid configuration: what is wrong with these is what it is asked for. It writes
-nothing, and has no run in the ledger.
+It needs no ledger and no valid configuration: what is wrong with these is what it is asked for. It has no run
+in the ledger and writes nothing, but for `--facts`, which keeps what a recording of paper has shown.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.model import NEW_YORK
 from spxarb.core.results.doctor import DoctorMargin, DoctorResult, GatewayFact, RecordedGateway
+from spxarb.core.results.going_live import LiveReadiness
 from spxarb.core.sentences import sentence
 from spxarb.errors import RefusedError, worst
 from spxarb.trading.set_up import look_at_machine
@@ -35,15 +36,21 @@ def run(config_file: Path | None, *, margin: bool, send_test: bool = False) -> D
         from spxarb.trading.set_up_gateway import look_at_gateway  # noqa: PLC0415 -- ib_insync comes with it
 
         answer = asyncio.run(look_at_gateway(found, found.config, margin=margin))
-    return _result(found, answer)
+    if found.config is None:
+        return _result(found, answer, LiveReadiness())
+    from spxarb.trading.set_up_live import look_at_live  # noqa: PLC0415 -- not without a configuration
+
+    return _result(found, answer, look_at_live(found, found.config, found.net_liquidation))
 
 
-def judge(file: Path) -> DoctorResult:
+def judge(file: Path, config_file: Path | None) -> DoctorResult:
     """Judge what is assumed of a real gateway by a recorded wire. Exit 5 when something is contradicted.
 
-    Raises UsageError for a file that is none.
+    What paper has shown is kept in the paper ledger, where there is one. Raises UsageError for a file that is
+    no recording.
     """
     from spxarb.core.gateway_claims import Sighting, judge_all  # noqa: PLC0415 -- only `--facts` needs them
+    from spxarb.trading.kept_facts import keep_facts  # noqa: PLC0415 -- likewise
     from spxarb.trading.wire_file import read_wire  # noqa: PLC0415 -- likewise
 
     record = read_wire(file)
@@ -61,7 +68,10 @@ def judge(file: Path) -> DoctorResult:
         None,
         exit_code=error.exit_code if against else 0,
         error=str(error) if against else None,
-        notes=("The last line of the file was cut off, and is left out.",) if record.torn else (),
+        notes=(
+            *(["The last line of the file was cut off, and is left out."] if record.torn else []),
+            keep_facts(config_file, record, judged),
+        ),
         gateway=RecordedGateway(
             file=str(file),
             server_version=record.server_version,
@@ -84,7 +94,7 @@ def judge(file: Path) -> DoctorResult:
     )
 
 
-def _result(found: SetUp, margin: DoctorMargin) -> DoctorResult:
+def _result(found: SetUp, margin: DoctorMargin, live: LiveReadiness) -> DoctorResult:
     failed = [line for line in found.lines if line.ok is False]
     told = [f"{line.name}: {line.message} {sentence(line.mend or '')}".strip() for line in failed]
     return DoctorResult(
@@ -95,4 +105,5 @@ def _result(found: SetUp, margin: DoctorMargin) -> DoctorResult:
         error=" ".join(told) or None,
         checks=tuple(found.lines),
         margin=margin,
+        going_live=live,
     )

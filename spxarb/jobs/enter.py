@@ -51,7 +51,8 @@ def _offline(context: JobContext) -> EnterResult | None:
     if decision is None:
         return None
     result = entry_result(context, decision, EntryOutcome.SKIPPED, decision.view.now)
-    return context.finish(result, decided=True, daily_pnl=lambda: decision.view.daily_pnl)
+    notes = _live_notes(context)
+    return context.finish(result, notes=notes, decided=True, daily_pnl=lambda: decision.view.daily_pnl)
 
 
 def _unanswered_dry_run(context: JobContext, silence: GatewayError) -> EnterResult:
@@ -60,7 +61,7 @@ def _unanswered_dry_run(context: JobContext, silence: GatewayError) -> EnterResu
     result = entry_result(context, decision, None, decision.view.now)
     failed = any(check.ok is False for check in decision.checks)
     result = replace(result, would=Verdict.SKIP if failed else None)
-    return context.finish(result, errors=[silence], dry_run=True)
+    return context.finish(result, errors=[silence], notes=_live_notes(context), dry_run=True)
 
 
 async def _enter(context: JobContext, *, dry_run: bool) -> EnterResult:
@@ -140,11 +141,29 @@ def _finish(job: ConnectedJob, attempt: Attempt) -> EnterResult:
     return context.finish(
         entry_result(context, attempt.decision, attempt.outcome, job.now, trade),
         errors=[*_unanswered(job, attempt), *_errors(job, attempt, trade)],
-        notes=[*attempt.notes, *job.findings.all, *([attempt.why] if attempt.why else [])],
+        notes=[
+            *_live_notes(context),
+            *attempt.notes,
+            *job.findings.all,
+            *([attempt.why] if attempt.why else []),
+        ],
         decided=True,
         dry_run=job.dry_run,
         daily_pnl=daily_pnl,
     )
+
+
+def _live_notes(context: JobContext) -> list[str]:
+    """What an entry of mode live tells of its evidence; none in other modes."""
+    if context.config.trading.mode != "live":
+        return []
+    from spxarb.trading.going_live import entry_notes  # noqa: PLC0415 -- only mode live has a gate
+
+    notes: list[str] = []
+    with context.beside():
+        today = context.now().date()
+        notes += entry_notes(context.live_gate, context.ledger, context.config, today)
+    return notes
 
 
 def _trade_of(job: ConnectedJob, attempt: Attempt) -> Trade | None:

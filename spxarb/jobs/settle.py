@@ -122,12 +122,14 @@ def _finish(
     trades, no_trades = readable_rows(TradeRow, ledger.trades.rows(day, day), "Trade")
     figures = ledger.settlements.figure_rows(day, day)
     settlements, no_settlements = readable_rows(SettlementRow, figures, "The settlement")
+    over = _is_over(context, day, now)
     result = SettleResult(
         *context.head(now),
         trades=trades,
         settlements=settlements,
         summary=days[0] if days else DayRow(),
-        provisional=bookkeeping.is_provisional(ledger.trades.of_day(day)) or not _is_over(context, day, now),
+        provisional=bookkeeping.is_provisional(ledger.trades.of_day(day)) or not over,
+        session_over=over,
     )
     return context.finish(
         result,

@@ -253,6 +253,7 @@ def _status(
         lock=lock,
         paths=overview.paths(context),
         pnl_line=overview.pnl_line(context, day),
+        going_live=overview.going_live(context),
         show_greeks=config.dashboard.show_greeks,
         show_pnl_chart=config.dashboard.show_pnl_chart,
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from spxarb.errors import RefusedError
 from spxarb.ledger.days import Days
+from spxarb.ledger.evidence import LiveEvidence
 from spxarb.ledger.file import LedgerFile
 from spxarb.ledger.fills import Fills
 from spxarb.ledger.history import History
@@ -53,6 +54,7 @@ class Ledger:
         self.periods = Periods(file)
         self.stops = EntryStops(file)
         self.outbox = Outbox(file)
+        self.evidence = LiveEvidence(file)
 
     exists = staticmethod(exists)
 

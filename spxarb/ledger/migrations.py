@@ -284,6 +284,17 @@ _ALERTS = """CREATE TABLE alerts (
 )"""
 
 
+_GATEWAY_FACTS = """CREATE TABLE gateway_facts (
+    name TEXT NOT NULL,
+    recorded_at TEXT NOT NULL,
+    evidence TEXT NOT NULL,
+    judged_by TEXT NOT NULL,
+    what TEXT NOT NULL,
+    times INTEGER NOT NULL,
+    server_version INTEGER,
+    kept_at TEXT NOT NULL,
+    PRIMARY KEY (name, recorded_at, evidence, judged_by)
+)"""
 _OUTBOX = """CREATE TABLE outbox (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     key TEXT NOT NULL UNIQUE,
@@ -422,6 +433,12 @@ def outbox(db: Database) -> None:
     db.execute(_OUTBOX)
 
 
+def evidence_for_live(db: Database) -> None:
+    """On which machine a command ran (NULL: not known), and what recordings of the gateway said of it."""
+    db.execute("ALTER TABLE runs ADD COLUMN machine TEXT")
+    db.execute(_GATEWAY_FACTS)
+
+
 def lock_by_the_whole_name(db: Database) -> None:
     """The lock has another name from here on: a version that knows the old one must not open this ledger."""
 
@@ -442,6 +459,7 @@ MIGRATIONS: list[Callable[[Database], None]] = [
     price_states,
     ledger_for_people,
     outbox,
+    evidence_for_live,
     lock_by_the_whole_name,
 ]
 """The nth, counted from 1, turns version n - 1 into version n."""

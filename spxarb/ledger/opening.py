@@ -166,6 +166,7 @@ def prepare(db: Database, path: Path, mode: str, *, upgrade: bool) -> None:
     """The settings of a connection that writes, and this version's tables."""
     _use_wal(db, path)
     db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA fullfsync = ON")  # macOS: fsync(2) leaves data in the drive's cache; elsewhere nothing
     if upgrade:
         try:
             schema.upgrade(db, path, mode)

@@ -28,6 +28,7 @@ class Waiting:
     text: str
     created_at: datetime
     ways: tuple[str, ...]
+    failure: str = ""
 
 
 class Outbox:
@@ -45,7 +46,9 @@ class Outbox:
                 created = from_moment(row["created_at"])
             except (ValueError, TypeError):
                 continue
-            found.append(Waiting(row["id"], row["key"], row["kind"], row["text"], created, ways))
+            found.append(
+                Waiting(row["id"], row["key"], row["kind"], row["text"], created, ways, row["failure"])
+            )
         return found
 
     def put(

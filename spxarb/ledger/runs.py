@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import spxarb
 from spxarb.core.model import dec
 from spxarb.errors import Exit
+from spxarb.ledger.machine import machine
 from spxarb.ledger.rows import from_moment, known_moment, to_json, to_moment
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Runs:
             "started_at": to_moment(at),
             "pid": os.getpid(),
             "version": spxarb.__version__,
+            "machine": machine(),
         }
         return self._file.insert("runs", row)
 

@@ -21,6 +21,7 @@ from spxarb.core.model import NEW_YORK
 from spxarb.core.notices import (
     EVER,
     HUMAN_NEEDED,
+    SUBJECTS,
     NoticeKind,
     failure,
     human_needed,
@@ -46,7 +47,9 @@ log = logging.getLogger(__name__)
 
 TOO_OLD = timedelta(days=7)
 """What waited so long is told no more; the log has it."""
-RETRYING = frozenset({"enter", "monitor", "settle"})
+SENDER = "send-alerts"
+"""The verb that sends what waits, and has nothing of its own to tell."""
+RETRYING = frozenset({"enter", "monitor", "settle", SENDER})
 """Jobs that send what waits, also with nothing of their own to tell. Who is at the terminal does not wait."""
 REFUSED_TELLS = frozenset({"enter", "monitor", "settle"})
 """Jobs of timers: that one could not even begin is told, for nobody looks at its stderr."""
@@ -98,6 +101,20 @@ def refused(command: str, config: Config, error: SpxarbError) -> None:
         send(config, ledger, called, notices)
 
 
+def send_waiting(config: Config) -> tuple[int, list[str]]:
+    """Send what waits in the ledger: how many alerts it was, and why each of those that still wait does.
+
+    Raises RefusedError where the ledger cannot be used.
+    """
+    path = config.database_path()
+    if not (config.notifications.email_enabled and Ledger.exists(path)):
+        return 0, []
+    with Ledger.open(path, mode=config.trading.mode) as ledger:
+        before = ledger.outbox.waiting()
+        send(config, ledger, (SENDER, 0), [])
+        return len(before), [row.failure for row in ledger.outbox.waiting()]
+
+
 def _any_mode(config: Config, stack: ExitStack) -> Ledger | None:
     """The ledger of the configuration, whose mode may be what is wrong there; None: there is none."""
     path = config.database_path()
@@ -143,6 +160,9 @@ def _send(
         if getattr(notifications, notice.kind.value)
         and any(_is_new(told.get(trouble), now, notice.silence) for trouble in notice.troubles)
     }
+    leaves = config.alerts_in_outbox and called[0] != SENDER
+    if leaves and ((not new and ledger) or _left_in_outbox(config, ledger, called, new, told, now, run)):
+        return
     waiting = _waiting(ledger, now)
     late = [row for row in waiting if row.key not in new]
     if not new and not (late and called[0] in RETRYING):
@@ -159,6 +179,36 @@ def _send(
         _remember(ledger, message, ways, failures, now, run, told, waiting)
 
 
+def _left_in_outbox(
+    config: Config,
+    ledger: Ledger | None,
+    called: tuple[str, int],
+    new: Mapping[str, Notice],
+    told: Mapping[str, str],
+    now: datetime,
+    run: tuple[int, datetime] | None,
+) -> bool:
+    """Leave what is new to `send-alerts`; False where the ledger does not take it: then it is sent here."""
+    if ledger is None:
+        return False
+    message = _Message(called, tuple(new.values()), (), frozenset(), config.ib.account)
+    try:
+        for notice in message.new:
+            ledger.outbox.put(notice.key, notice.kind.value, notice.text, now, [], LEFT, _ORDER)
+    except Exception:  # noqa: BLE001 -- whatever it is, the alert must go out
+        log.warning("the ledger does not take the alert: it is sent at once")
+        return False
+    with suppress(Exception):  # it cannot remember: the next run tells it again
+        remembered = {key: at for key, at in told.items() if not _is_new(at, now, EVER)}
+        ledger.runs.remember_alerts(remembered | dict.fromkeys(sorted(message.troubles), now.isoformat()))
+        if run is not None:
+            ledger.runs.add_alert(*run, message.title, message.whole, SENDER, LEFT)
+    return True
+
+
+LEFT = "it waits in the ledger for `spxarb send-alerts`"
+
+
 @dataclass(frozen=True)
 class _Message:
     """One alert: what is new, and what could not be told before."""
@@ -172,9 +222,19 @@ class _Message:
     @property
     def title(self) -> str:
         command, code = self.called
+        if command == SENDER:
+            return self._title_of_late
         if any(notice.kind is NoticeKind.HUMAN for notice in self.new):
             return title_of(command, code)
         return subject(command, list(self.new)) if self.new else f"spxarb {command}: what was not told before"
+
+    @property
+    def _title_of_late(self) -> str:
+        """As the job itself would have called it, but that it may be of several."""
+        kinds = [kind for kind in NoticeKind if kind.value in {row.kind for row in self.late}]
+        if NoticeKind.HUMAN in kinds:
+            return "spxarb: a human is needed now"
+        return f"spxarb: {SUBJECTS[kinds[0]]}" if kinds else "spxarb"
 
     @property
     def text(self) -> str:
@@ -204,7 +264,8 @@ class _Message:
         return self._with(self.late)
 
     def _with(self, rows: Iterable[Waiting]) -> str:
-        late = "\n".join(f"Not sent at {row.created_at:%Y-%m-%d %H:%M}: {row.text}" for row in rows)
+        at = "At" if self.called[0] == SENDER else "Not sent at"
+        late = "\n".join(f"{at} {row.created_at:%Y-%m-%d %H:%M}: {row.text}" for row in rows)
         return "\n".join(filter(None, [self.text, masked_accounts(late, self.account)]))
 
 

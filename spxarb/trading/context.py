@@ -17,6 +17,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from spxarb import interruption, logs
+from spxarb.core import budgets
+from spxarb.core.budgets import EXITS, PROOF_SECONDS
 from spxarb.core.model import NEW_YORK
 from spxarb.core.sentences import lower_first, sentence
 from spxarb.errors import (
@@ -46,7 +48,9 @@ if TYPE_CHECKING:
     from spxarb.broker.clock import Clock
     from spxarb.config.load import Config
     from spxarb.core.fees import FeeSchedule
+    from spxarb.core.going_live import Gate
     from spxarb.core.limits import Limits, PriceLimits
+    from spxarb.core.model import Check
     from spxarb.core.records import Trade
     from spxarb.core.result import Mode, Result
     from spxarb.core.steps import Tactics
@@ -62,14 +66,6 @@ READ_ONLY_CLIENT_ID_OFFSET = 1
 """What only looks must not take the client id of a job that works: it uses the next one."""
 GRACE_SECONDS = 3.0
 """How long a job that is ended may take to go by itself."""
-PROOF_SECONDS = 300.0
-"""How long the ends of one spread's orders may take to be proven: a silent one is waited for two minutes."""
-LOCK_MARGIN = 1.1
-"""How much longer than the longest job a job waits for the lock."""
-CLIENT_ID_SHARE = 0.5
-"""How much of that time an exit may add to wait for its client id."""
-UNDO_SECONDS = 60.0
-"""How long an interrupted entry may take to undo what it began: systemd kills after 90 s."""
 SHORTEST_BUDGET = 120.0
 """A job's budget is not cut below this many seconds for the sake of the next exit."""
 OBEYED_AT_ONCE = 3
@@ -79,8 +75,6 @@ WRITERS = frozenset({"enter", "monitor", "settle", "close-all", "hand-over"})
 """Verbs that bring the ledger up to date with the broker."""
 READERS = frozenset({"log", "report", "status", "backup"})
 """Verbs that write nothing: no ledger, no row among the runs, no alert."""
-EXITS = frozenset({"monitor", "close-all"})
-"""Verbs that exit positions: they go on with the limits stored with the trades."""
 
 
 @dataclass
@@ -131,6 +125,24 @@ class JobContext:
         from spxarb.core.fees import FeeSchedule  # noqa: PLC0415 -- not needed while nothing is open
 
         return FeeSchedule(**dict(self.config.fees))
+
+    @cached_property
+    def live_gate(self) -> Gate | None:
+        """What paper has shown of what a live entry waits for, once asked; None in other modes."""
+        if self.config.trading.mode != "live":
+            return None
+        from spxarb.trading.going_live import live_gate  # noqa: PLC0415 -- only mode live has a gate
+
+        return live_gate(self.config)
+
+    @property
+    def gate_check(self) -> Check | None:
+        """The same as a check of an entry."""
+        if self.live_gate is None:
+            return None
+        from spxarb.core.going_live import check  # noqa: PLC0415 -- likewise
+
+        return check(self.live_gate)
 
     @cached_property
     def waits(self) -> WaitClock:
@@ -187,8 +199,7 @@ class JobContext:
 
         So a `monitor` due at the same second as an `enter` runs after it.
         """
-        configured = self.config.execution.lock_timeout_seconds
-        return self._longest * (1 + CLIENT_ID_SHARE) * LOCK_MARGIN if configured is None else configured
+        return budgets.lock_wait(self.config.execution, self._longest)
 
     @property
     def budget(self) -> float:
@@ -198,18 +209,14 @@ class JobContext:
         """
         longest, now = self._longest, self.now()
         if self.command in EXITS:
-            return longest * (1 + CLIENT_ID_SHARE)
+            return budgets.budget(self.command, longest)
         waiting = [(self.exit_at(trade) - now).total_seconds() for trade in self.ledger.trades.open()]
         return min([longest, *(seconds for seconds in waiting if seconds > SHORTEST_BUDGET)])
 
     @property
     def _longest(self) -> float:
         """Every wait that a command may meet, added up generously, in seconds."""
-        e, spreads = self.config.execution, 2 + len(self.ledger.trades.open())
-        working = (1 + e.max_retry_attempts) * e.order_timeout_seconds
-        leaving = e.exit_rungs * e.exit_rung_seconds + e.order_timeout_seconds
-        questions = e.connect_timeout_seconds + 12 * e.question_timeout_seconds + 6 * e.quote_timeout_seconds
-        return 2 * questions + 2 * working + spreads * (2 * leaving + PROOF_SECONDS)
+        return budgets.longest(self.config.execution, len(self.ledger.trades.open()), PROOF_SECONDS)
 
     def in_time(self, job: Coroutine[Any, Any, T], run: Callable[[Any], Any] | None = None) -> T:
         """Run a job to its end within the budget. Raises GatewayError when it takes longer.
@@ -257,7 +264,7 @@ class JobContext:
             found = interruption.received()
             self.stopping = f"interrupted by {found.cause}" if found else "interrupted"
             log.warning("%s: what was begun is undone first; another signal ends it at once", self.stopping)
-            task.get_loop().call_later(UNDO_SECONDS, task.cancel)
+            task.get_loop().call_later(budgets.UNDO_SECONDS, task.cancel)
         elif not task.cancelling():
             task.cancel()
 
@@ -276,7 +283,7 @@ class JobContext:
         trades = [t for t in self.ledger.trades.open() if not (t.residual or t.handed_over)]
         unknown = self.command == "close-all" or (self.config.trading.mode == "sim" and self.clock is None)
         due = any(unknown or trade.exit_reason or self.now() >= self.exit_at(trade) for trade in trades)
-        return self._longest * CLIENT_ID_SHARE if due and self.command in EXITS else 0.0
+        return self._longest * budgets.CLIENT_ID_SHARE if due and self.command in EXITS else 0.0
 
     def exit_limits(self, trade: Trade) -> Limits:
         """Limits for leaving: the configuration's, or with a broken one those stored with the trade."""

@@ -102,6 +102,7 @@ def decide_offline(context: JobContext) -> Decision | None:
         daily_pnl=bookkeeping.pnl_of_day(ledger, today),
         asked_broker=False,
         record=day_record(context, today),
+        gate=context.gate_check,
     )
     checks = entry_checks(view, context.limits, context.fees, context.price_limits)
     if all(check.ok is not False for check in checks):
@@ -125,6 +126,7 @@ def decide_unanswered(context: JobContext) -> Decision:
         daily_pnl=bookkeeping.pnl_of_day(ledger, today, [None for _ in trades]),
         asked_broker=False,
         record=day_record(context, today),
+        gate=context.gate_check,
     )
     checks = unanswered(entry_checks(view, context.limits, context.fees, context.price_limits))
     if context.config.trading.mode == "sim" and context.clock is None:
@@ -192,6 +194,7 @@ async def _look(job: ConnectedJob, lines: Listed | None, settings: LookSettings)
         market_doubt=job.broker.farm_trouble(),
         market=market,
         record=day_record(context, today, marked_trades),
+        gate=context.gate_check,
     )
     checks = entry_checks(view, context.limits, context.fees, context.price_limits)
     return Decision(view, checks, quoted_credit(market, context.limits, context.fees), lines, settings)

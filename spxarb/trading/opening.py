@@ -22,13 +22,14 @@ from spxarb.config.load import (
     salvage,
     without_settings,
 )
+from spxarb.core.budgets import EXITS
 from spxarb.core.model import NEW_YORK
 from spxarb.core.notices import human_needed
 from spxarb.errors import ConfigError, HumanNeededError, RefusedError, SpxarbError, as_failure
 from spxarb.ledger.elsewhere import other_ledgers
 from spxarb.ledger.ledger import Ledger
 from spxarb.trading import owner, run_lines
-from spxarb.trading.context import EXITS, GRACE_SECONDS, READERS, WRITERS, JobContext
+from spxarb.trading.context import GRACE_SECONDS, READERS, WRITERS, JobContext
 from spxarb.trading.ledger_lock import terminate_holder_of
 from spxarb.trading.limits_in_force import stored_config
 from spxarb.trading.own_files import shared_folder

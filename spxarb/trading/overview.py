@@ -8,6 +8,7 @@ from spxarb.core.distances import distances
 from spxarb.core.last_runs import in_words
 from spxarb.core.model import LegName
 from spxarb.core.records import Purpose
+from spxarb.core.results.going_live import LiveGateResult
 from spxarb.core.results.status import (
     FailsafeResult,
     LastPrices,
@@ -48,6 +49,14 @@ def trading_state(context: JobContext, day: date) -> TradingResult:
     if not row["is_trading"] and not since:
         reason = "a live ledger begins so: `spxarb start` allows entries"
     return TradingResult("ACTIVE" if row["is_trading"] else "STOPPED", reason, by, _moment(since))
+
+
+def going_live(context: JobContext) -> LiveGateResult:
+    """Whether entries of mode live are let through by what paper has shown; nothing in other modes."""
+    gate = context.live_gate
+    if gate is None:
+        return LiveGateResult()
+    return LiveGateResult("open" if gate.is_open else "shut", gate.line())
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -87,6 +87,7 @@ def _mend(heard: Iterable[int]) -> str:
 def tell_balance(found: SetUp, account: AccountValues) -> None:
     """What the account is worth, and in which money it is kept."""
     dollars, kept = account.in_dollars, account.currency
+    found.net_liquidation = dollars.net_liquidation
     if dollars.net_liquidation is None:
         what = account.note or "the broker told no net liquidation value"
         found.unchecked("balance", what, "look at the account in TWS or Client Portal")

@@ -11,6 +11,7 @@ from spxarb.errors import Exit, as_failure
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from decimal import Decimal
 
     from spxarb.config.load import Config
 
@@ -27,6 +28,8 @@ class SetUp:
     account: str | None = None
     last_what_if: datetime | None = None
     now: datetime | None = None
+    net_liquidation: Decimal | None = None
+    """Of the connected account, dollars; None: not told."""
     bitten: list[tuple[str, str]] = field(default_factory=list)
     """When and how the broker answered earlier orders because of a setting of the API."""
 

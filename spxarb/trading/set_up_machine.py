@@ -10,13 +10,18 @@ import stat
 import subprocess
 import sys
 from contextlib import suppress
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spxarb import files, notify
 from spxarb.config.sources import env_path
+from spxarb.core.model import NEW_YORK
 from spxarb.core.own_names import lock_of
+from spxarb.errors import SpxarbError
+from spxarb.trading.schedulers import scheduler_of
+from spxarb.trading.timers import TIMERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,14 +33,13 @@ OTHERS_READ, OTHERS_WRITE = 0o044, 0o022
 PRIVATE_FILE, GROUP_READS, PRIVATE_FOLDER = 0o600, 0o640, 0o700
 FULL_BYTES, SCARCE_BYTES = 50_000_000, 1_000_000_000
 """Free bytes below which the ledger and its copies do not fit, and below which it is time to look."""
-TIMERS = ("spxarb-enter.timer", "spxarb-monitor.timer", "spxarb-settle.timer")
 CRON_PLACES = ("/etc/crontab", "/etc/cron.d")
 ASK_SECONDS = 5.0
 """How long another program may take to answer."""
 MEND_TIMERS = (
-    "copy the units of systemd/ and `systemctl enable --now` the three timers, or use crontab.example; both "
-    "are in the package's folder `examples` too"
+    "`sudo spxarb timers install`, or use crontab.example, which is in the package's folder `examples` too"
 )
+RENEW_TIMERS = "`spxarb timers install` writes them anew; `spxarb timers` shows each"
 TEST_TITLE = "spxarb doctor: a test"
 TEST_TEXT = "This is a test: alerts of spxarb arrive here."
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)\s*\(?([^;)]*)\)?\s*(?:;(.*))?$")
@@ -183,13 +187,26 @@ def look_at_disk(found: SetUp, config: Config) -> None:
 # --- timers and alerts ----------------------------------------------------------------------------
 
 
-def look_at_timers(found: SetUp) -> None:
-    """What starts the jobs, as far as this user can see it: timers of systemd, else cron."""
+def look_at_timers(found: SetUp, platform: str = sys.platform) -> None:
+    """What starts the jobs, as far as this user can see it: timers of systemd, else cron.
+
+    Timers that are not as the configuration in force wants them stop nothing, and are told. `platform`: on
+    macOS it is launchd.
+    """
+    if platform == "darwin" and (wrong := _disagreements(found.config, platform, user=True)):
+        found.unchecked("timers", " ".join(wrong), RENEW_TIMERS)
+        return
+    if platform == "darwin" and (agents := _agents(found.config)):
+        found.passed("timers", f"{', '.join(agents)} are loaded, and fire as configured")
+        return
     active = [timer for timer in TIMERS if _answer("systemctl", "is-active", timer) == "active"]
     own = [timer for timer in TIMERS if _answer("systemctl", "--user", "is-active", timer) == "active"]
     timers = sorted({*active, *own})
+    if wrong := _disagreements(found.config, platform, user=bool(own)):
+        found.unchecked("timers", " ".join(wrong), RENEW_TIMERS)
+        return
     if len(timers) == len(TIMERS):
-        found.passed("timers", f"{', '.join(timers)} are active")
+        found.passed("timers", f"{', '.join(timers)} are active, and fire as configured")
         return
     if lines := [line for line in _cron_lines() if "spxarb" in line and not line.lstrip().startswith("#")]:
         missing = [verb for verb in ("enter", "monitor", "settle") if not any(verb in line for line in lines)]
@@ -205,6 +222,27 @@ def look_at_timers(found: SetUp) -> None:
     else:
         what = "no timer of systemd and no line of cron starts spxarb here: no job runs by itself"
         found.unchecked("timers", what, MEND_TIMERS)
+
+
+def _agents(config: Config | None) -> list[str]:
+    """The agents of launchd, where all are installed and loaded; else none."""
+    if config is None:
+        return []
+    with suppress(SpxarbError, OSError):
+        scheduler = scheduler_of(config, "darwin", user=True)
+        rows = scheduler.rows(scheduler.look(), datetime.now(NEW_YORK), ask=True)
+        return [row.name for row in rows] if all(row.installed and row.active for row in rows) else []
+    return []
+
+
+def _disagreements(config: Config | None, platform: str, *, user: bool) -> list[str]:
+    """Where the installed units are not as the configuration wants them; none where none are installed."""
+    if config is None:
+        return []
+    with suppress(SpxarbError, OSError):
+        scheduler = scheduler_of(config, platform, user=user)
+        return scheduler.disagreements(scheduler.look())
+    return []
 
 
 def _cron_lines() -> Iterator[str]:

@@ -11,6 +11,7 @@ from spxarb.core.checks import ENTRY_CHECKS, SECOND_LOOK
 from spxarb.core.entry_view import PriceSource
 from spxarb.core.events import EventKind, Explained
 from spxarb.core.fees import FeeComparison
+from spxarb.core.going_live import Advice
 from spxarb.core.greeks import GreekSource, PositionGreeks
 from spxarb.core.model import MARGIN, NEW_YORK, Check, ExitReason, LegName, Side, TradeStatus
 from spxarb.core.price_state import PriceState
@@ -18,6 +19,7 @@ from spxarb.core.result import Result, result_type
 from spxarb.core.results.config import ConfigFiles, SettingRow
 from spxarb.core.results.doctor import DoctorLine, DoctorMargin, MarginFigures
 from spxarb.core.results.enter import EntryCredit, EntryLeg, EntryOutcome, EntryPrices, Verdict
+from spxarb.core.results.going_live import LiveReadiness
 from spxarb.core.results.hand_over import EndedOrder, HandedLeg
 from spxarb.core.results.log import LogEntry
 from spxarb.core.results.positions import Action, ManagedPosition
@@ -33,6 +35,7 @@ from spxarb.core.results.status import (
     SystemResult,
     TradeResult,
 )
+from spxarb.core.results.timers import TimerRow, UnitRow, UnitState
 from spxarb.core.statement import StatementKind
 from spxarb.core.statement_findings import Claim
 from spxarb.core.statistics import statistics
@@ -278,6 +281,37 @@ SAMPLES: dict[str, Result] = {
         same_as_ledger=False,
         open_trades=(1001, 1002),
     ),
+    "timers": made(
+        "timers",
+        action="status",
+        scheduler="systemd",
+        user=False,
+        folder="/etc/systemd/system",
+        timers=tuple(
+            TimerRow(f"spxarb-{name}.timer", "spxarb monitor", True, False, False, AT, AT, (AT, AT, AT))
+            for name in ("enter", "monitor", "settle", "watchdog", "alerts")
+        ),
+        units=(UnitRow("/etc/systemd/system/spxarb-watchdog.service", longest(list(UnitState))),),
+        disagreements=("spxarb-enter.timer fires 09:35 to 09:55, 5 times a day, and not from 09:45 on.",),
+    ),
+    "timers install": made(
+        "timers",
+        action="install",
+        scheduler="systemd",
+        user=True,
+        dry_run=True,
+        folder="/home/somebody/.config/systemd/user",
+        timers=(TimerRow("spxarb-watchdog.timer", "spxarb watchdog", True, due=(AT, AT, AT)),),
+        units=(
+            UnitRow(
+                "/home/somebody/.config/systemd/user/spxarb-watchdog.service",
+                longest(list(UnitState)),
+                "replaced, the old kept as spxarb-watchdog.service.bak",
+                "[Service]\nType=oneshot\n",
+            ),
+        ),
+    ),
+    "send-alerts": made("send-alerts", waited=50, sent=50),
     "report": made(
         "report",
         trades=TRADES,
@@ -343,6 +377,15 @@ SAMPLES: dict[str, Result] = {
             ),
             explained=(SENTENCES["index_price"],),
         ),
+        going_live=LiveReadiness(
+            "shut",
+            "3 of 10 days on paper; 14 facts not seen; too few trades to tell: win_rate, average_profit",
+            advice=(
+                Advice("win_rate", "85 % or more", "67 % in 1234: too few to tell", None),
+                Advice("capital", "$50,000.00 or more", "$1,234,567.89", True),
+                Advice("spreads_a_day", "one at first", "2 by /etc/spxarb/config.yaml (line 123)", False),
+            ),
+        ),
     ),
     "ack": made("ack", matters=MATTERS),
     "hand-over": made(
@@ -362,6 +405,15 @@ SAMPLES: dict[str, Result] = {
 }
 """By name: the command, and what is special of it. Every command has one."""
 TALL = frozenset(
-    {"report", "report --explain", "doctor", "config", "status", "enter, all fails", "reconcile"}
+    {
+        "report",
+        "report --explain",
+        "timers install",
+        "doctor",
+        "config",
+        "status",
+        "enter, all fails",
+        "reconcile",
+    }
 )
 """Those that may be taller than 24 lines: what they list is longer than a screen."""

@@ -44,6 +44,8 @@ VERBS = [
     "hand-over",
     "backup",
     "restore",
+    "timers",
+    "send-alerts",
     "record",
     "sim",
     "demo",

@@ -434,7 +434,7 @@ def test_limits_survive_json_and_come_back_as_they_were(file):
         config.risk_management,
         config.execution,
     )
-    assert set(stored) == {"ib", "trading", "risk_management", "execution"}
+    assert set(stored) == {"ib", "trading", "risk_management", "execution", "prices"}
 
 
 def test_the_rest_of_restored_limits_comes_from_what_was_left_of_the_configuration(file):

@@ -64,9 +64,15 @@ def test_it_is_in_wal_mode_with_full_synchronisation_foreign_keys_and_a_bounded_
     with Ledger.open(path, mode="paper") as ledger:
         pragma = {
             name: ledger._file._db.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+            for name in ("journal_mode", "synchronous", "fullfsync", "foreign_keys", "busy_timeout")
         }
-    assert pragma == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10000}
+    assert pragma == {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "fullfsync": 1,
+        "foreign_keys": 1,
+        "busy_timeout": 10000,
+    }
 
 
 def test_reading_an_absent_ledger_makes_nothing_and_finds_it_empty(path):

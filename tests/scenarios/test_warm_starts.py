@@ -31,7 +31,20 @@ sys.exit(7)
 """
 IMPORTED = "import sys; print('spxarb.jobs.enter' in sys.modules)"
 SLEEPS = "import time; print('up', flush=True); time.sleep(60)"
-scripts.update({TELLS, SLEEPS, IMPORTED})
+SENDS = """
+import os, subprocess, sys
+from spxarb.channels import Channel
+from spxarb.notify import deliver
+class Seen(subprocess.Popen):
+    def __init__(self, *words, **options):
+        super().__init__(*words, **options)
+        parent = open(f"/proc/{self.pid}/stat").read().rsplit(")", 1)[1].split()[1]
+        print("a child of the job:", int(parent) == os.getpid(), "of a session of its own:", os.getsid(self.pid) == self.pid)
+subprocess.Popen = Seen
+print(deliver([Channel("sink", {"url": "json://127.0.0.1:9/"})], "title", {"sink": "text"}))
+print(type(Seen.__mro__[1]._execute_child).__name__, len(os.listdir("/proc/self/fd")))
+"""
+scripts.update({TELLS, SLEEPS, IMPORTED, SENDS})
 TOLD_APART = "# another text, which is not known and so is started anew\n"
 
 
@@ -66,6 +79,16 @@ def test_a_warm_process_is_what_a_cold_one_is(tmp_path: Path, session):
     )
     assert json.loads(warm.stdout) == json.loads(cold.stdout)
     assert (warm.returncode, warm.stderr) == (cold.returncode, cold.stderr) == (7, "and this\n")
+
+
+def test_alerts_of_a_warm_process_are_sent_by_a_process_as_those_of_a_cold_one(tmp_path):
+    warm, cold = (
+        subprocess.run(words(script), capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+        for script in (SENDS, TOLD_APART + SENDS)
+    )
+    assert warm == cold
+    assert "a child of the job: True of a session of its own: True" in warm
+    assert "Connection error" in warm
 
 
 def python_variables() -> dict[str, str]:

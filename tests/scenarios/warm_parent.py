@@ -8,25 +8,34 @@ is the nearest subreaper: the tests.
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import inspect
 import json
+import logging
 import os
 import pkgutil
 import runpy
 import signal
 import socket
+import subprocess
 import sys
 import time
+import warnings
 from contextlib import nullcontext, suppress
 from datetime import date
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NoReturn
 
 MOST_BYTES = 1 << 20
+NAMES = list(inspect.signature(subprocess.Popen._execute_child).parameters)[1:]  # type: ignore[attr-defined]
+ALERTS = [sys.executable, "-P", "-m", "spxarb.notify"]
 DAY, REGIMES = date(2026, 2, 10), ("rich-spy", "quiet")
 """The day that most scenarios play: its calendar and prices are drawn once for all gateways."""
 USED_WITHIN_FUNCTIONS = (
     ("", "_strptime"),
+    ("", "apprise.plugins.custom_json"),
     ("", "encodings.idna"),
     ("", "encodings.unicode_escape"),
     ("", "logging.handlers"),
@@ -120,6 +129,68 @@ def become(order: dict[str, Any]) -> None:
         runpy.run_module(what, run_name="__main__", alter_sys=True)
 
 
+class Hot(subprocess.Popen):  # type: ignore[type-arg]
+    """A Popen within a child: what sends alerts is forked from the child itself, which has imported it already.
+
+    It is a process as one started anew: a child of the job, with its own environment, folder, streams and session;
+    of the job's memory it keeps nothing open, no thread, no handler and no lock.
+    """
+
+    def _execute_child(self, *arguments: Any) -> None:
+        given = dict(zip(NAMES, arguments, strict=True))
+        if list(given["args"]) != ALERTS:
+            super()._execute_child(*arguments)  # type: ignore[misc]
+            return
+        ends = [given[name] for name in ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")]
+        up, tells = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            if given["start_new_session"]:
+                os.setsid()
+            os.close(tells)
+            _become_another(given, [ends[0], ends[3], ends[5]])
+        os.close(tells)
+        os.read(up, 1)  # as after an exec: it leads its session by now
+        os.close(up)
+        self._child_created = True
+        self._close_pipe_fds(*ends)  # type: ignore[attr-defined]
+
+
+def _become_another(given: dict[str, Any], streams: list[int]) -> NoReturn:
+    """From a fork of a job, with the job's stack still above: never return."""
+    code = 1
+    try:
+        for number, stream in enumerate(streams):
+            if stream != -1:
+                os.dup2(stream, number)
+        os.closerange(3, 256)
+        signal.set_wakeup_fd(-1)
+        asyncio._set_running_loop(None)
+        for logger in (logging.root, *logging.root.manager.loggerDict.values()):
+            if isinstance(logger, logging.Logger):
+                logger.handlers.clear()
+        for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+            number = ("stdin", "stdout", "stderr").index(name)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
+        warnings.simplefilter("ignore")  # the module is imported, and run all the same
+        become(
+            {
+                "environment": dict(given["env"]),
+                "folder": os.fspath(given["cwd"] or Path.cwd()),
+                "session": False,
+                "words": list(given["args"][2:]),
+            }
+        )
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        os._exit(code)
+
+
 def main() -> NoReturn:
     """Serve, or in a child be what was asked for."""
     signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C ends the tests, which then hang up
@@ -132,6 +203,7 @@ def main() -> NoReturn:
     if order is None:
         os._exit(0)
     requests.detach()
+    subprocess.Popen = Hot  # type: ignore[misc]
     become(order)
     sys.exit()
 

@@ -9,12 +9,26 @@ from tools.docs import (
     commands,
     configuration,
     faults,
+    going_live,
     house,
     manual,
     order_life,
     schemas,
     trade_life,
+    units,
 )
 
-for writer in (claims, commands, configuration, faults, house, manual, order_life, schemas, trade_life):
+for writer in (
+    claims,
+    commands,
+    configuration,
+    faults,
+    going_live,
+    house,
+    manual,
+    order_life,
+    schemas,
+    trade_life,
+    units,
+):
     writer.write(Path.cwd())

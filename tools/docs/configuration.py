@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from spxarb.config.schema import SECTIONS, expected, field_of
 from spxarb.config.variables import (
+    ALERTS_VARIABLE,
     CONFIG_VARIABLE,
     CREDENTIALS_VARIABLE,
     ENVIRONMENT,
@@ -64,15 +65,16 @@ _ENVIRONMENT_ONLY = {
     FLEX_QUERY_VARIABLE: "The number of the flex query that `spxarb reconcile --fetch` asks for.",
     WIRE_VARIABLE: "A folder: every command that connects records its wire into a file of its own there, "
     "redacted ([paper.md](paper.md)).",
+    ALERTS_VARIABLE: "`outbox`: alerts wait in the ledger until `spxarb send-alerts` sends them. The "
+    "units of systemd set it: what trades reaches no other host there.",
     WAIT_VARIABLE: "For tests and simulation only: real seconds for each second of the program's own waits, "
     "such as 0.1; those that are configured stay. Refused in every mode but `sim`.",
     "STATE_DIRECTORY": "The state folder, as systemd sets it; else `spxarb` in the user's state folder.",
 }
 
 
-_IN_ENV = [
-    (name, said) for name, said in _ENVIRONMENT_ONLY.items() if name not in {WAIT_VARIABLE, "STATE_DIRECTORY"}
-]
+_NOT_IN_ENV = {WAIT_VARIABLE, ALERTS_VARIABLE, "STATE_DIRECTORY"}
+_IN_ENV = [(name, said) for name, said in _ENVIRONMENT_ONLY.items() if name not in _NOT_IN_ENV]
 """What may stand in a `.env` and has no key."""
 _ENV_HEAD = """\
 # Environment variables of spxarb: save this as .env beside config.yaml, and let nobody else read it

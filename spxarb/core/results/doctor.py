@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from spxarb.core.result import Result
+from spxarb.core.results.going_live import LiveReadiness
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -114,3 +115,5 @@ class DoctorResult(Result):
     gateway: RecordedGateway = field(default_factory=RecordedGateway)
     facts: tuple[GatewayFact, ...] = ()
     """With `--facts`: every claim, judged."""
+    going_live: LiveReadiness = field(default_factory=LiveReadiness)
+    """What paper has shown of what a live entry waits for."""

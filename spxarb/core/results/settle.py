@@ -23,5 +23,7 @@ class SettleResult(Result):
     summary: DayRow = field(default_factory=DayRow)
     provisional: bool = True
     """Whether a later look may change the figures: true until shown otherwise."""
+    session_over: bool | None = None
+    """Whether the day's session was over; null where it came to no summary."""
     backup: str | None = None
     """The day's backup; null when none was made, and the notes say why."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from spxarb.core.distances import worst_at_expiry
 from spxarb.core.model import TradeStatus
 from spxarb.core.result import Result
+from spxarb.core.results.going_live import LiveGateResult
 from spxarb.core.results.positions import PositionResult
 from spxarb.core.trades import TradeState
 
@@ -350,6 +351,8 @@ class StatusResult(Result):
     last_prices: LastPrices = field(default_factory=LastPrices)
     pnl_line: tuple[PnlPoint, ...] = ()
     """The day's net P&L as its jobs marked it, oldest first."""
+    going_live: LiveGateResult = field(default_factory=LiveGateResult)
+    """In mode live: whether entries are let through by what paper has shown."""
     show_greeks: bool = True
     """`dashboard.show_greeks`: whether the screen shows them."""
     show_pnl_chart: bool = True
