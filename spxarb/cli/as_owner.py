@@ -18,7 +18,12 @@ WITHOUT_JOB = frozenset({"--help", "-h", "--version", "--example"})
 
 def begin_as_owner(words: list[str], command: str) -> int | None:
     """Become the ledger's owner, for root alone; the exit code where that cannot be. Names paths in full."""
-    if command not in USAGE or command in WITHOUT_LEDGER or not WITHOUT_JOB.isdisjoint(words):
+    if (
+        os.geteuid() != 0
+        or command not in USAGE
+        or command in WITHOUT_LEDGER
+        or not WITHOUT_JOB.isdisjoint(words)
+    ):
         return None
     from spxarb import logs  # noqa: F401, PLC0415 -- to say what became of it, where nothing can be loaded then
     from spxarb.trading.owner import become_owner  # noqa: PLC0415 -- only root needs it

@@ -1,7 +1,4 @@
-"""The command line: parse, call one job, show its result, exit with its code.
-
-Jobs and everything heavy are imported inside the commands: `--help` costs no more than it must.
-"""
+"""The command line: parse, call one job, show its result, exit with its code; heavy things load inside."""
 
 from __future__ import annotations
 
@@ -440,11 +437,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(given: list[str]) -> int:
-    if os.geteuid() == 0 and (code := begin_as_owner(given, _first(given))):
+    if code := begin_as_owner(given, _first(given)):
         return code
-    given = (
-        ["--help"] if (bare := not given and COMPLETION not in os.environ) else given
-    )  # shown; wrong use too
+    bare = not given and COMPLETION not in os.environ
+    given = ["--help"] if bare else given  # shown; that no command was named is wrong use all the same
     try:
         with trimmed("typer") if COMPLETION in os.environ else nullcontext():
             code = tree(given).main(given, prog_name="spxarb", standalone_mode=False, obj=tuple(given))

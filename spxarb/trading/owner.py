@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pydantic
-
 import spxarb
 from spxarb.config.file import keep_content
 from spxarb.config.load import read
@@ -140,7 +138,11 @@ def _of(uid: int, place: Path) -> tuple[str, int, str]:
 
 def _hidden_from_us() -> Iterator[Path]:
     """What of the program this user cannot read: it is loaded bit by bit."""
-    for module in (spxarb, os, pydantic):  # the program, Python's own library, what was installed
+    for module in (
+        spxarb,
+        os,
+        sys.modules["pydantic"],
+    ):  # the program, Python's own library, what was installed
         place = Path(str(module.__file__))
         if not os.access(place, os.R_OK, effective_ids=True):
             yield place
