@@ -142,7 +142,7 @@ def _hidden_from_us() -> Iterator[Path]:
         spxarb,
         os,
         sys.modules["pydantic"],
-    ):  # the program, Python's own library, what was installed
+    ):  # ours, Python's, what was installed
         place = Path(str(module.__file__))
         if not os.access(place, os.R_OK, effective_ids=True):
             yield place
