@@ -64,7 +64,7 @@ def test_an_open_spread_without_a_monitor_is_shouted_at_once_an_hour_and_nothing
         assert (first["alarms"][0]["told"], second["alarms"][0]["told"]) == (True, None)
         assert second.code == 6
         (alert,) = sink.alerts
-        memory = copy.folder / "trading.watchdog"
+        memory = copy.folder / "trading.db.watchdog"
         told = json.loads(memory.read_text())
         memory.write_text(json.dumps(dict.fromkeys(told, "2020-01-01T10:00:00-05:00")))
         assert copy.run("watchdog", env=sink.variables)["alarms"][0]["told"] is True
@@ -127,7 +127,7 @@ def test_a_ledger_that_cannot_be_read_is_taken_for_open(copy, state):
 
 def test_where_the_folder_cannot_be_written_repeats_are_bounded_all_the_same(copy, tmp_path_factory):
     """A folder in the file's place stands for every reason why it cannot be made, also to root."""
-    copy.database.with_suffix(".watchdog").mkdir()
+    copy.database.with_name("trading.db.watchdog").mkdir()
     runtime = tmp_path_factory.mktemp("runtime")
     with listening_sink() as sink:
         env = {**sink.variables, "XDG_RUNTIME_DIR": str(runtime), "RUNTIME_DIRECTORY": ""}
