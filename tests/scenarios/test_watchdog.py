@@ -38,7 +38,7 @@ def stage(tmp_path_factory) -> Iterator[Stage]:
 @pytest.fixture
 def copy(stage, tmp_path) -> Stage:
     """The same ledger in a folder of its own, without a gateway: nothing here may need one."""
-    for name in ("trading.db", "trading.seen"):
+    for name in ("trading.db", "trading.db.seen"):
         shutil.copy(stage.folder / name, tmp_path / name)
     made = type(stage)(tmp_path, stage.sim, {"ib": {"port": free_port()}})
     made.write_config()
@@ -92,7 +92,7 @@ def test_a_missing_ledger_is_quiet_and_one_that_vanished_is_not(copy):
     copy.database.unlink()
     gone = copy.run("watchdog")
     assert (gone.code, troubles(gone), gone["ledger_read"]) == (6, ["ledger"], None)
-    copy.database.with_suffix(".seen").unlink()
+    copy.database.with_name("trading.db.seen").unlink()
     never = copy.run("watchdog")
     assert (never.code, never["alarms"], never["open"]) == (0, [], None)
     assert not copy.database.exists()
