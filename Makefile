@@ -5,6 +5,7 @@
 # make demo   a whole simulated trading day
 # make crash  a kill at every message and every commit however orders fill, each message withheld: about an hour
 # make chaos  bad days until Ctrl-C; SEED=17 DAYS=1 repeats one
+# make fuzz   ten minutes of a gateway that lies; MINUTES=1, and SEED=17 repeats one command
 # PYTHON=python3.12 picks an interpreter; without it the first fitting one is taken.
 SHELL := /bin/bash
 VENV := .venv
@@ -18,10 +19,11 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 p
 
 SEED ?=
 DAYS ?= 0
+MINUTES ?= 10
 # The tests start thousands of processes: none of them compiles again what the first one has.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo check test clients lint bench crash chaos clean
+.PHONY: setup demo check test clients lint bench crash chaos fuzz clean
 setup: $(VENV)/ready
 
 $(VENV)/ready: pyproject.toml
@@ -66,6 +68,9 @@ crash: setup
 
 chaos: setup
 	@$(BIN)/python tests/scenarios/chaos.py $(if $(SEED),--seed $(SEED)) --days $(DAYS)
+
+fuzz: setup
+	@$(BIN)/python tests/scenarios/hostile.py $(if $(SEED),--seed $(SEED)) --minutes $(MINUTES)
 
 clean:
 	@if [ -e $(MADE) ]; then rm -rf $(VENV); elif [ -e $(VENV) ]; then echo "$(VENV) was not made by make: it stays"; fi

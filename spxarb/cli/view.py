@@ -14,11 +14,12 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
-from spxarb.cli.atomic import write_whole
+from spxarb import files
 from spxarb.cli.blocks import Hanging
 from spxarb.cli.layout import clean, lines, text_of, wrapped
 from spxarb.cli.screens import screen
 from spxarb.cli.shapes import as_csv, as_json
+from spxarb.core.printable import ERROR_MOST, from_outside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +76,7 @@ def show_csv(result: Result, table: str, output: Path | None, *, quiet: bool = F
         complain(note, result.command)
     if output is None:
         return _unwritten(write(text), result.command)
-    write_whole(output, text)
+    files.write_whole(output, text)
     return 0
 
 
@@ -93,7 +94,7 @@ def show_page(result: Result, output: Path | None, *, quiet: bool = False) -> in
         return result.exit_code
     if output is None:
         return _unwritten(write(page(result)), result.command)
-    write_whole(output, page(result))
+    files.write_whole(output, page(result))
     return 0
 
 
@@ -112,7 +113,7 @@ def say(line: str, *, stderr: bool = False) -> None:
 
 def complain(sentence: str, command: str = "") -> None:
     """The one line on stderr that every exit but 0 has."""
-    line = f"spxarb {command}".rstrip() + ": " + " ".join(sentence.split())
+    line = f"spxarb {command}".rstrip() + ": " + from_outside(sentence, ERROR_MOST)
     if "JOURNAL_STREAM" in os.environ:
         from spxarb import logs  # noqa: PLC0415 -- only a job of systemd's needs it
 
