@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import stat
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime, time
 from typing import TYPE_CHECKING
 
+from spxarb import files
 from spxarb.core.model import NEW_YORK, TradeStatus
+from spxarb.core.own_names import beside
 from spxarb.core.sessions import STORED_TIMETABLE, day_from_stored
 from spxarb.core.trades import TradeState
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 MOST_FILES = 12
 """No more other ledgers than this are looked into: a command must not pay for a folder full of copies."""
 BUSY_SECONDS = 0.5
-_HEADER = b"SQLite format 3\x00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,14 @@ class OtherLedger:
     def is_due(self, now: datetime) -> bool:
         """Whether the exit of one of its trades is due."""
         return self.due is not None and now >= self.due
+
+
+def has_readable_trades(path: Path) -> bool:
+    """Whether trades of a ledger can be read at all: then an empty answer says that none is open."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+        db.execute("SELECT count(*) FROM trades").fetchone()
+        return True
+    return False
 
 
 def other_ledgers(paths: Iterable[Path], *, but: Path | None = None, tag: str = "") -> list[OtherLedger]:
@@ -73,10 +81,9 @@ def other_ledgers(paths: Iterable[Path], *, but: Path | None = None, tag: str = 
 def _is_file(path: Path) -> bool:
     """Whether it is a database; what cannot be seen is none of ours."""
     try:
-        if not stat.S_ISREG(path.lstat().st_mode):
-            return False
-        with path.open("rb") as file:
-            return file.read(len(_HEADER)) == _HEADER
+        for file in (path, *beside(path)):
+            files.check(file)
+        return files.is_database(path)
     except OSError:
         return False
 

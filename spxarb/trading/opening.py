@@ -28,10 +28,11 @@ from spxarb.core.notices import human_needed
 from spxarb.errors import ConfigError, HumanNeededError, RefusedError, SpxarbError, as_failure
 from spxarb.ledger.elsewhere import other_ledgers
 from spxarb.ledger.ledger import Ledger
-from spxarb.lock import terminate_holder
-from spxarb.trading import run_lines
+from spxarb.trading import owner, run_lines
 from spxarb.trading.context import GRACE_SECONDS, READERS, WRITERS, JobContext
+from spxarb.trading.ledger_lock import terminate_holder_of
 from spxarb.trading.limits_in_force import stored_config
+from spxarb.trading.own_files import shared_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,8 +63,7 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
     os.umask(0o077)
     reads = command in READERS or _nothing_to_look_into(command, config)
     logs.setup(config, makes_file=not reads)
-    for text in (*config.overruled, *config.advice):
-        log.info("%s", text)
+    _tell_surroundings(config)
     try:
         with ExitStack() as stack:
             try:
@@ -110,6 +110,16 @@ def require_ledger(context: JobContext, what: str) -> None:
             f"There is no ledger at {context.config.database_path()}, so {what}; nothing was changed",
             mend="`spxarb config` shows which ledger this configuration names",
         )
+
+
+def _tell_surroundings(config: Config) -> None:
+    """What the log says of the configuration, of the user, and of the folder that the ledger is in."""
+    for text in (*config.overruled, *config.advice):
+        log.info("%s", text)
+    if owner.told:
+        log.info("%s", owner.told, extra={logs.FILE_ALONE: True})
+    if warning := shared_folder(config.database_path().absolute().parent):
+        log.warning("%s", warning)
 
 
 def _tell_refusal(command: str, config_file: Path | None, error: ConfigError) -> None:
@@ -215,7 +225,7 @@ def _begin(context: JobContext, arguments: Sequence[str]) -> int:
         return begin(context.now())
     with suppress(RefusedError):
         return begin(context.now())
-    terminate_holder(context.lock_path, GRACE_SECONDS)
+    terminate_holder_of(context.config.database_path(), GRACE_SECONDS)
     return begin(context.now())
 
 
