@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spxarb.cli.blocks import DASH, HEAD, Beside, Cell, Facts, Fitted, Grid, Hanging, Line, Pairs
+from spxarb.cli.blocks import DASH, HEAD, Beside, Cell, Facts, Fitted, Grid, Hanging, Line, Pairs, Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -98,6 +98,8 @@ def _block(block: Block, width: int) -> list[DrawnLine]:
             return _pairs(block, width)
         case Beside():
             return _beside(block, width)
+        case Part():
+            return [line for one in block.blocks for line in _block(one, width)]
         case Fitted():
             return [[_cell(cell) for cell in cells] for cells in block.draw(width)]
 

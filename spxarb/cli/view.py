@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, TextIO
 
 from spxarb import files
 from spxarb.cli.blocks import Hanging
+from spxarb.cli.folding import LEAST_HEIGHT
 from spxarb.cli.layout import MINUS, clean, lines, text_of, with_minus, wrapped
-from spxarb.cli.screens import screen
+from spxarb.cli.screens import brief_error, fitted, screen
 from spxarb.cli.shapes import as_csv, as_json
 from spxarb.core.printable import ERROR_MOST, from_outside
 
@@ -44,20 +45,36 @@ RICH_VARIABLES = ("FORCE_COLOR", "TTY_COMPATIBLE")
 # --- printing -------------------------------------------------------------------------------------
 
 
-def show(result: Result, *, json: bool = False) -> int:
+def show(result: Result, *, json: bool = False, full: bool = False) -> int:
     """Print the result to stdout (tables, or the JSON object), its error as one line to stderr.
 
+    On a terminal as far as it has room for it, all of it where that is wanted (`full`).
     Returns the exit code. A reader who left early (a broken pipe) changes nothing; any other failure to
     write is told on stderr, and the exit code is then not 0.
     """
-    if json:
-        unwritten = write(as_json(result, indent=2 if is_terminal(sys.stdout) else None) + "\n")
-    else:
-        unwritten = write(drawn(screen(result)))
+    told = ""
     if result.error or result.exit_code:
         told = result.error or f"ended with exit code {result.exit_code}; look at `spxarb status`."
+    if json:
+        unwritten = write(as_json(result, indent=2 if is_terminal(sys.stdout) else None) + "\n")
+    elif full or not is_terminal(sys.stdout):
+        unwritten = write(drawn(screen(result)))
+    else:
+        told = brief_error(result) or told
+        unwritten = write(drawn(_for_the_terminal(result, told)))
+    if told:
         complain(told, result.command)
     return result.exit_code or _unwritten(unwritten, result.command)
+
+
+def _for_the_terminal(result: Result, told: str) -> list[Block]:
+    """What its height has room for beside the line on stderr and the prompt."""
+    with suppress(OSError, ValueError):
+        rows = max(os.get_terminal_size(sys.stdout.fileno()).lines, LEAST_HEIGHT)
+        width = screen_width()
+        line = f"spxarb {result.command}: {told}" if told and is_terminal(sys.stderr) else ""
+        return fitted(result, width, rows - 1 - (len(wrapped(line, width)) if line else 0))
+    return screen(result)
 
 
 def show_csv(result: Result, table: str, output: Path | None, *, quiet: bool = False) -> int:
