@@ -27,7 +27,7 @@ from spxarb.cli.options import (
     day_option,
 )
 from spxarb.cli.usage import epilog, root_epilog
-from spxarb.cli.values import ClockMove, Margin, MatterId, TradeId, clock_time
+from spxarb.cli.values import ClockMove, Margin, MatterId, TradeId, clock_time, regimes
 from spxarb.cli.wrong_use import WRONG_USE, wrong
 from spxarb.core.printable import from_outside
 from spxarb.errors import Exit, UsageError, as_failure
@@ -324,7 +324,9 @@ def sim(
         day_option("--date", "Date of the synthetic day (default today or the next trading day)."),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="NUMBER", help="Seed of the synthetic day.")] = 7,
-    regime: Annotated[str, typer.Option(metavar="NAME", help="Kind of synthetic day.")] = "quiet",
+    regime: Annotated[
+        str, typer.Option(metavar="NAME", help="Kind of synthetic day.", autocompletion=regimes)
+    ] = "quiet",
     at: Annotated[
         str, typer.Option(metavar="HH:MM", help="New York time at which the clock starts.")
     ] = "09:30",
