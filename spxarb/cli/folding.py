@@ -44,6 +44,9 @@ def folded(blocks: Sequence[Block], width: int, height: int) -> list[Block]:
 
 
 def _on_one_line(block: Block, width: int) -> Block:
+    if isinstance(block, Part):
+        shorter = tuple(_on_one_line(one, width) for one in block.blocks)
+        return block if shorter == block.blocks else replace(block, blocks=shorter)
     if not (isinstance(block, Hanging) and block.one_line):
         return block
     return replace(block, text=to_clause(block.text, width - columns_of(block.head)))
@@ -86,14 +89,18 @@ class _Screen:
             self._drop_rows(place, part, brief)
 
     def _drop_rows(self, place: int, part: Part, brief: Sequence[Block]) -> None:
+        """Of the table, or of the blocks where there is none."""
         table = next((block for block in brief if isinstance(block, Grid)), None)
-        if table is None:
-            return
+        rows: Sequence[object] = brief if table is None else table.rows
         before = list(self.left)
-        for kept in range(len(table.rows) - 1, 0, -1):
-            gone = len(table.rows) - kept
-            rows = table.rows[gone:] if part.rows_leave == "first" else table.rows[:kept]
-            self.shown[place] = [replace(table, rows=rows) if block is table else block for block in brief]
+        for kept in range(len(rows) - 1, 0, -1):
+            gone = len(rows) - kept
+            some = slice(gone, None) if part.rows_leave == "first" else slice(kept)
+            if table is None:
+                self.shown[place] = brief[some]
+            else:
+                fewer = replace(table, rows=table.rows[some])
+                self.shown[place] = [fewer if block is table else block for block in brief]
             which = "earlier" if part.rows_leave == "first" else "more"
             named = [name for name in before if name != part.name]
             self.left = [*named, f"{part.name} ({gone} {which})"]

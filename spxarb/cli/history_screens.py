@@ -53,7 +53,7 @@ def log(result: LogResult) -> list[Block]:
     gaps = [*(result.missing_runs or ()), *(result.failing_runs or ())]
     return [
         Line(f"{entries[0].at[:10]}", HEAD),
-        *(_entry(entry, width) for entry in entries),
+        Part("commands", tuple(_entry(entry, width) for entry in entries), brief=None, rows_leave="first"),
         *(Hanging("      ", f"{gap}.", WARN) for gap in gaps),
     ]
 
