@@ -7,6 +7,7 @@
 # make lock   requirements.lock anew from pyproject.toml: newest versions in its ranges, with hashes (network)
 # make audit  known vulnerabilities of what the lock names; says so where no database can be reached
 # make chaos  bad days until Ctrl-C; SEED=17 DAYS=1 repeats one
+# make fuzz   ten minutes of a gateway that lies; MINUTES=1, and SEED=17 repeats one command
 # PYTHON=python3.12 picks an interpreter; without it the first fitting one is taken.
 SHELL := /bin/bash
 VENV := .venv
@@ -20,10 +21,11 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 p
 
 SEED ?=
 DAYS ?= 0
+MINUTES ?= 10
 # The tests start thousands of processes: none of them compiles again what the first one has.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo check test clients lint lock audit bench crash chaos clean
+.PHONY: setup demo check test clients lint lock audit bench crash chaos fuzz clean
 setup: $(VENV)/ready
 
 $(VENV)/ready: pyproject.toml
@@ -78,6 +80,9 @@ crash: setup
 
 chaos: setup
 	@$(BIN)/python tests/scenarios/chaos.py $(if $(SEED),--seed $(SEED)) --days $(DAYS)
+
+fuzz: setup
+	@$(BIN)/python tests/scenarios/hostile.py $(if $(SEED),--seed $(SEED)) --minutes $(MINUTES)
 
 clean:
 	@if [ -e $(MADE) ]; then rm -rf $(VENV); elif [ -e $(VENV) ]; then echo "$(VENV) was not made by make: it stays"; fi

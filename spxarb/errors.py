@@ -84,6 +84,10 @@ class RefusedError(SpxarbError):
     exit_code = Exit.REFUSED
 
 
+class StrangerError(RefusedError):
+    """It is not proven that the right user's program answers as the gateway"""
+
+
 class HumanNeededError(SpxarbError):
     """A human is needed now"""
 

@@ -23,10 +23,11 @@ import time
 from collections import deque
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from spxarb.core.masking import masked_accounts
+from spxarb.core.masking import masked_accounts, masked_addresses
 from spxarb.core.model import NEW_YORK
+from spxarb.core.printable import log_line, log_lines
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -51,6 +52,8 @@ FILE_ALONE = "file_alone"
 LIBRARIES = ("ib_insync", "eventkit", "asyncio", "apprise")
 
 _ours: list[_Queued] = []
+_accounts: set[str] = set()
+"""Accounts that were met and may look like none."""
 _NOWHERE = logging.NullHandler()
 """Without any handler Python would write warnings to stderr, where nothing is to be logged."""
 
@@ -79,12 +82,17 @@ def setup(config: Config, *, makes_file: bool = True) -> str | None:
     root = logging.getLogger()
     root.addHandler(_NOWHERE)  # added twice, it is there once
     root.setLevel(config.logging.level)
-    # ib_insync logs every byte of the wire at DEBUG: account numbers and positions belong on nobody's disk.
     for name in LIBRARIES:
         logging.getLogger(name).setLevel(max(logging.INFO, root.level))
     if problem:
         logging.getLogger("spxarb").warning(problem)
     return problem
+
+
+def hide_account(account: str | None) -> None:
+    """Let no line from now on show this account in full."""
+    if account:
+        _accounts.add(account)
 
 
 def flush(seconds: float = FLUSH_SECONDS) -> bool:
@@ -303,7 +311,7 @@ class _Queued(logging.Handler):
 
 
 class _Clean:
-    """Takes secrets and account numbers out of a text."""
+    """Takes secrets, account numbers and all but scheme and host of addresses out of a text."""
 
     def __init__(self, secrets: Collection[str], account: str | None) -> None:
         self._secrets, self._account = tuple(secrets), account
@@ -311,7 +319,7 @@ class _Clean:
     def __call__(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        return masked_accounts(text, self._account)
+        return masked_accounts(masked_addresses(text), self._account, *_accounts)
 
 
 class _Lines(logging.Formatter):
@@ -325,9 +333,12 @@ class _Lines(logging.Formatter):
         return datetime.fromtimestamp(record.created, NEW_YORK).isoformat(timespec="milliseconds")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 -- likewise
-        # A broker's or a library's words may have several lines: none of them passes for a record.
-        record.message = " ".join(record.message.splitlines())
+        # After what is secret is gone: a half of it would not be known again.
+        record.message = log_line(self.clean(record.message))
         return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 -- likewise
+        return log_lines(self.clean(super().formatException(ei)))
 
     def format(self, record: logging.LogRecord) -> str:
         return self.clean(super().format(record))
@@ -342,7 +353,7 @@ class _JsonLines(_Lines):
             "level": record.levelname,
             "process": record.process,
             "logger": record.name,
-            "message": self.clean(record.getMessage()),
+            "message": log_line(self.clean(record.getMessage())),
         }
         if record.exc_info:
             values["traceback"] = self.clean(self.formatException(record.exc_info))
@@ -371,10 +382,16 @@ def _lines(config: Config, clean: _Clean, *, journal: bool = False) -> logging.F
 
 def _add(place: _Place, form: logging.Formatter) -> _Queued:
     handler = _Queued(place)
+    handler.addFilter(_no_detail_of_a_library)
     handler.setFormatter(form)
     logging.getLogger().addHandler(handler)
     _ours.append(handler)
     return handler
+
+
+def _no_detail_of_a_library(record: logging.LogRecord) -> bool:
+    """What libraries log at DEBUG is what they send and receive: accounts, positions, tokens in URLs."""
+    return record.levelno >= logging.INFO or record.name.partition(".")[0] == "spxarb"
 
 
 def _not_a_library(record: logging.LogRecord) -> bool:

@@ -48,13 +48,14 @@ LONGEST_HISTORY = 365
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Address of the gateway, our client id, and the account and mode that are expected there."""
+    """Address of the gateway, our client id, and the account, mode and user that are expected there."""
 
     host: str
     port: int
     client_id: int
     account: str | None
     mode: Literal["paper", "live", "sim"]
+    user: str | None = None
 
 
 class Broker(AccountLists):
@@ -448,7 +449,9 @@ async def _logged_on(
 ) -> AsyncIterator[tuple[Wire, str]]:
     if endpoint.mode == "live" and not endpoint.account:
         raise RefusedError("Live mode requires a named account", mend="Set ib.account")
-    wire = await open_wire(endpoint.host, endpoint.port, endpoint.client_id, deadline, client_id_patience)
+    wire = await open_wire(
+        endpoint.host, endpoint.port, endpoint.client_id, deadline, client_id_patience, endpoint.user
+    )
     try:
         yield wire, chosen_account(endpoint, wire.accounts)
     finally:

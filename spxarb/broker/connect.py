@@ -20,6 +20,8 @@ _MEND_START = (
     "and check ib.host and ib.port (Gateway: 4002 paper, 4001 live)"
 )
 
+_MEND_CUT = "Look which program listens at that port, and restart the IB Gateway"
+
 
 class _NotConnectedError(GatewayError):
     """One attempt failed; another may follow until `patience` seconds after the first began"""
@@ -30,13 +32,19 @@ class _NotConnectedError(GatewayError):
 
 
 async def open_wire(
-    host: str, port: int, client_id: int, deadline: float, client_id_patience: float = 0.0
+    host: str,
+    port: int,
+    client_id: int,
+    deadline: float,
+    client_id_patience: float = 0.0,
+    user: str | None = None,
 ) -> Wire:
     """A connection that has sent its accounts, within `deadline` seconds for all attempts together.
 
     A refused or closed connection is tried again for a moment, a client id in use about every second until
-    the deadline, or for `client_id_patience` seconds where that is longer. Raises GatewayError saying what
-    was found and how to fix it.
+    the deadline, or for `client_id_patience` seconds where that is longer. `user`: whose program must answer,
+    a name or a number. Raises GatewayError saying what was found and how to fix it, RefusedError for another
+    user's program.
     """
     patience = max(deadline, client_id_patience)
     quiet_library()
@@ -52,7 +60,7 @@ async def open_wire(
         async with asyncio.timeout(patience):
             async for attempt in attempts:
                 with attempt:
-                    wire = Wire(host, port, client_id)
+                    wire = Wire(host, port, client_id, user)
                     try:
                         async with asyncio.timeout(deadline):
                             await wire.open()
@@ -77,6 +85,10 @@ def _explained(wire: Wire, error: OSError, id_patience: float) -> _NotConnectedE
         return _NotConnectedError(what, mend=mend, patience=patience)
 
     where = wire.link.where
+    if wire.link.cut:
+        return failed(
+            f"What answers at {where} is no IB Gateway, or a broken one: {wire.link.cut}", _MEND_CUT
+        )
     if wire.client_id_in_use:
         # The id of a client that died, or of the session before a restart, stays taken for some seconds more.
         return failed(
@@ -118,7 +130,7 @@ def _silent(wire: Wire, deadline: float) -> GatewayError:
 
 
 def quiet_library() -> None:
-    """Silence ib_insync's own log: its errors reach the user in our words."""
+    """Silence ib_insync's own log: its errors reach the user in our words, the wire's bytes nowhere."""
     debug = logging.getLogger("spxarb").isEnabledFor(logging.DEBUG)
     for name in ("ib_insync", "eventkit"):
-        logging.getLogger(name).setLevel(logging.NOTSET if debug else logging.CRITICAL)
+        logging.getLogger(name).setLevel(logging.INFO if debug else logging.CRITICAL)

@@ -26,6 +26,7 @@ from spxarb.core.model import (
     Side,
     TickRule,
 )
+from spxarb.core.printable import from_outside, unescaped
 from spxarb.core.records import PREFIX
 from spxarb.core.sessions import TradingHours
 from spxarb.core.unreadable import (
@@ -49,6 +50,12 @@ if TYPE_CHECKING:
 UNSET = Decimal("1e25")
 """Far above any price, size or amount: the gateway sends the largest double, 1.7976931348623157E308, for "not
 set". It is compared as a number because Python writes it ...e+308 (ib_async pull request 42)."""
+
+_CLOCK_FROM, _CLOCK_UNTIL = 946_684_800, 4_102_444_800  # the years 2000 to 2099
+MAX_INT, MAX_LONG = 2**31 - 1, 2**63 - 1
+"""The ends of Java's int, for orders, clients and contracts, and of its long, for permanent ids."""
+SMALLEST = -30
+"""The exponent of ten below which a number is 0."""
 
 ACCOUNT_TAGS = {
     "NetLiquidation": "net_liquidation",
@@ -76,6 +83,8 @@ def number(value: str | float | Decimal | None) -> Decimal | None:
         return None
     if not found.is_finite() or abs(found) >= UNSET:
         return None
+    if found and found.adjusted() < SMALLEST:  # nothing on the wire is; shown in full it fills a screen
+        return Decimal(0)
     return _plain(found)
 
 
@@ -89,6 +98,14 @@ def required(value: str | float) -> Decimal:
     found = number(value)
     if found is None:
         raise ValueError(f"a number is missing: {value!r}")
+    return found
+
+
+def whole(value: str | int, most: int = MAX_INT) -> int:
+    """A whole number of the wire, 0 for an empty one. ValueError for one that no gateway can mean."""
+    found = int(value or 0)
+    if abs(found) > most:
+        raise ValueError(f"a number is out of range: {found:.3g}")
     return found
 
 
@@ -112,10 +129,10 @@ def execution(fields: Sequence[str], heard: datetime) -> Execution:
     return Execution(
         exec_id=fields[14],
         order_ref=fields[26],
-        order_id=int(fields[2] or 0),
-        client_id=int(fields[22] or 0),
-        perm_id=int(fields[21] or 0),
-        con_id=int(fields[3] or 0),
+        order_id=whole(fields[2]),
+        client_id=whole(fields[22]),
+        perm_id=whole(fields[21], MAX_LONG),
+        con_id=whole(fields[3]),
         symbol=fields[4],
         sec_type=fields[5],
         side={"BOT": Side.BUY, "SLD": Side.SELL}[fields[18]],
@@ -128,6 +145,32 @@ def execution(fields: Sequence[str], heard: datetime) -> Execution:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class StatusRow:
+    """An orderStatus frame of any client."""
+
+    client_id: int
+    order_id: int
+    perm_id: int
+    status: str
+    filled: Decimal | None
+
+
+def order_status(fields: Sequence[str]) -> StatusRow:
+    """An orderStatus frame (id 3). Raises ValueError or IndexError when it cannot be read."""
+    return StatusRow(
+        whole(fields[9]), whole(fields[1]), whole(fields[6], MAX_LONG), fields[2], number(fields[3])
+    )
+
+
+def gateway_time(fields: Sequence[str]) -> datetime:
+    """A currentTime frame (id 49), unix seconds, New York. ValueError for a time that no clock shows."""
+    seconds = int(fields[2])
+    if not _CLOCK_FROM <= seconds < _CLOCK_UNTIL:
+        raise ValueError(f"a time is out of range: {fields[2]!r}")
+    return datetime.fromtimestamp(seconds, NEW_YORK)
+
+
 def position(fields: Sequence[str]) -> Position:
     """A position frame (id 61, 16 fields).
 
@@ -136,7 +179,7 @@ def position(fields: Sequence[str]) -> Position:
     """
     return Position(
         account=fields[2],
-        con_id=int(fields[3]),
+        con_id=whole(fields[3]),
         symbol=fields[4],
         sec_type=fields[5],
         quantity=required(fields[14]),
@@ -163,10 +206,10 @@ def broker_order(contract: ibc.Contract, order: ibo.Order, state: ibo.OrderState
     """
     return BrokerOrder(
         order_ref=order.orderRef,
-        order_id=order.orderId,
-        client_id=order.clientId,
-        perm_id=order.permId,
-        con_id=contract.conId,
+        order_id=whole(order.orderId),
+        client_id=whole(order.clientId),
+        perm_id=whole(order.permId, MAX_LONG),
+        con_id=whole(contract.conId),
         symbol=contract.symbol,
         side=Side(order.action),
         quantity=required(order.totalQuantity),
@@ -215,7 +258,7 @@ def plain_text(text: str) -> str:
     Characters beyond ASCII arrive as \uXXXX (version 153 and later).
     """
     plain = html.unescape(_TAGS.sub("", _BLOCKS.sub(" ", text)))
-    return re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), " ".join(plain.split()))
+    return from_outside(unescaped(plain))
 
 
 def margin(state: ibo.OrderState) -> MarginAnswer:
@@ -236,6 +279,13 @@ def margin(state: ibo.OrderState) -> MarginAnswer:
 def no_margin(rejected: str) -> MarginAnswer:
     """The answer to a what-if that was refused, in the broker's words."""
     return MarginAnswer(None, None, None, None, None, rejected=rejected)
+
+
+def account_row(fields: Sequence[str], number: int) -> Sequence[str]:
+    """A value of an account (id 63, 7 fields; id 73, 8). Raises ValueError where one of them is missing."""
+    if len(fields) < number:
+        raise ValueError(f"{len(fields)} fields, not {number}")
+    return fields
 
 
 def account_values(account: str, rows: Iterable[Sequence[str]]) -> tuple[AccountValues, str]:
@@ -277,7 +327,7 @@ def contract(details: ibc.ContractDetails, ticks: TickRule = PENNY) -> Contract:
         raise ValueError("contract details without a contract")
     is_option = c.secType == "OPT"
     return Contract(
-        con_id=c.conId,
+        con_id=whole(c.conId),
         symbol=c.symbol,
         sec_type=c.secType,
         exchange=c.exchange or c.primaryExchange,

@@ -22,6 +22,7 @@ from xml.parsers import expat
 from spxarb.broker.convert import number
 from spxarb.broker.times import zone
 from spxarb.core.model import NEW_YORK, Execution, Side
+from spxarb.core.printable import from_outside
 from spxarb.core.statement import Booking, CashLine, Fate, OptionEvent, Statement, StatementKind
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ class _Reader:
             raise FlexFileError(f"it {what} (line {error.lineno})") from None
 
     def _start(self, name: str, attributes: Row) -> None:
+        attributes = {key: from_outside(text, words=False) for key, text in attributes.items()}
         self.root = self.root or name
         if name == "FlexQueryResponse":
             self.query = attributes

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from spxarb.broker.bounds import FrameSplitter, TooMuchError, clean_fields
 from spxarb.broker.tap import attach
 from spxarb.core.model import NEW_YORK, Contract, OrderTicket
 from spxarb.imports import trimmed
@@ -41,7 +43,6 @@ with trimmed("ib_insync"), _an_event_loop():
     from ib_insync.decoder import Decoder
 
 Fields = list[str]
-_LONGEST_GREETING = 256
 
 
 class FrameDecoder(Decoder):
@@ -75,9 +76,12 @@ class FrameDecoder(Decoder):
         try:
             handler = self.handlers.get(int(fields[0]))
             if handler:
+                fields = clean_fields(fields)
                 handler(list(fields))
+        except TooMuchError:
+            raise
         except Exception as error:  # noqa: BLE001 (whatever it raises, the frame is at fault)
-            self._unreadable(fields, error)
+            self._unreadable(clean_fields(fields), error)
 
 
 @cache
@@ -88,35 +92,107 @@ def _numbers(kind: type) -> tuple[tuple[str, Any, Callable[[str], Any]], ...]:
     return tuple((field.name, field.default, read[type(field.default)]) for field in numbers)
 
 
-def make_client(
-    wrapper: Any,
-    frames: Mapping[int, Callable[[Fields], None]],
-    unreadable: Callable[[Fields, Exception], None],
-    greeted: Callable[[str], None],
-) -> Any:
-    """ib_insync's client: long frames go to `wrapper`, short ones to `frames` by message id.
+class BoundedReader:
+    """What a connection receives, given to ib_insync's client frame by frame and within bounds.
 
-    A frame that cannot be read goes to `unreadable` with the error; a message id in neither is ignored.
-    `greeted` is given the time of the gateway's greeting, `20261124 09:30:00 EST`, in the gateway's own zone.
+    The client by itself keeps whatever comes until it is whole, however long that is said to be.
+    """
+
+    def __init__(self, client: Any, ears: Ears) -> None:
+        self._client, self._ears = client, ears
+        self._splitter = FrameSplitter()
+        self._processed = client.wrapper.tcpDataProcessed
+        client._tcpDataProcessed = None  # noqa: SLF001 (it would be told of each frame)
+        self._dropped = False
+
+    @property
+    def size(self) -> int:
+        """What the frame at hand takes in memory, bytes, as an estimate."""
+        return self._splitter.size
+
+    def __call__(self, data: bytes) -> None:
+        """Bytes from the socket, cut anywhere."""
+        if self._dropped:
+            return
+        try:
+            if not self._client.conn.numMsgSent:
+                raise TooMuchError("spoke before it was spoken to")  # noqa: TRY301 (one way out)
+            for frame in self._splitter.feed(data):
+                self._read(frame)
+        except TooMuchError as error:
+            self._dropped = True
+            self._ears.too_much(str(error))
+        else:
+            self._processed()
+
+    def _read(self, frame: bytes) -> None:
+        if not self._client.serverVersion():
+            self._greeting(frame)
+        try:
+            if len(frame) == 4:
+                raise ValueError("a message without a field")  # noqa: TRY301 (one way out)
+            self._client._onSocketHasData(frame)  # noqa: SLF001
+        except TooMuchError:
+            raise
+        except Exception as error:  # noqa: BLE001 (the library reads some fields itself during the logon)
+            fields = frame[4:].decode(errors="backslashreplace").split("\0")[:-1]
+            self._ears.unreadable(clean_fields(fields), error)
+
+    def _greeting(self, frame: bytes) -> None:
+        """The first message: the version agreed on and a time. Raises TooMuchError for anything else."""
+        fields = frame[4:].decode(errors="backslashreplace").split("\0")[:-1]
+        if len(fields) != 2 or not re.fullmatch(r"[0-9]{1,4}", fields[0]):
+            raise TooMuchError("began with what is no greeting of an IB Gateway")
+        if int(fields[0]) > Client.MaxClientVersion:
+            raise TooMuchError(f"agreed on version {fields[0]} of the API, which was not offered")
+        self._ears.greeted(*clean_fields(fields[1:]))
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """Who hears what of a connection beside its frames.
+
+    `unreadable`: a frame that cannot be read, and the error. `greeted`: the time of the gateway's greeting,
+    `20261124 09:30:00 EST`, in the gateway's own zone. `too_much`: what the gateway did past a bound; nothing
+    more of it is read then.
+    """
+
+    unreadable: Callable[[Fields, Exception], None]
+    greeted: Callable[[str], None]
+    too_much: Callable[[str], None]
+
+
+def make_client(
+    wrapper: Any, frames: Mapping[int, Callable[[Fields], None]], ears: Ears, user: str | None = None
+) -> tuple[Any, BoundedReader]:
+    """ib_insync's client, and what reads for it.
+
+    Long frames go to `wrapper`, short ones to `frames` by message id; a message id in neither is ignored.
+    Nothing is sent before a program of `user` has been seen to answer, where one is named.
     """
     build: Any = Client
     client = build(wrapper)
-    client.decoder = FrameDecoder(wrapper, frames, unreadable)
-    greeting = bytearray()
-
-    def read_greeting(data: bytes) -> None:
-        # The library drops it, and takes the handshake for done once it has read it.
-        if not client.serverVersion():
-            greeting.extend(data[:_LONGEST_GREETING])
-            fields = bytes(greeting[4:]).decode(errors="backslashreplace").split("\0")
-            if len(fields) > 2:
-                greeted(fields[1])
-
+    client.decoder = FrameDecoder(wrapper, frames, ears.unreadable)
+    reader = BoundedReader(client, ears)
     attach(client.conn)
-    client.conn.hasData.disconnect(client._onSocketHasData)  # noqa: SLF001 (it must come second)
-    client.conn.hasData += read_greeting
-    client.conn.hasData += client._onSocketHasData  # noqa: SLF001
-    return client
+    if user:
+        _prove_first(client.conn, user)
+    client.conn.hasData.disconnect(client._onSocketHasData)  # noqa: SLF001 (the reader calls it)
+    client.conn.hasData.connect(reader, keep_ref=True)
+    return client, reader
+
+
+def _prove_first(connection: Any, user: str) -> None:
+    """Let ib_insync's connection be made only with a program of that user; RefusedError otherwise."""
+    from spxarb.broker.peer import prove_owner  # noqa: PLC0415 (only where it is asked for)
+
+    connect = connection.connectAsync
+
+    async def connect_and_prove(host: str, port: int) -> None:
+        await connect(host, port)
+        await prove_owner(connection.transport, user)
+
+    connection.connectAsync = connect_and_prove
 
 
 def ib_query(**attributes: Any) -> ibc.Contract:

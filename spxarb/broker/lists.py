@@ -13,10 +13,10 @@ from datetime import datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from spxarb.broker.convert import StatusRow
 from spxarb.broker.frames import every_execution
 from spxarb.broker.questions import TIME
 from spxarb.broker.times import ClockReading
-from spxarb.broker.wire import StatusRow, Wire
 from spxarb.core.model import NEW_YORK, BrokerSnapshot
 from spxarb.core.unreadable import COMPLETED_ORDERS, EXECUTIONS, OPEN_ORDERS, POSITIONS, UnreadableRow
 from spxarb.errors import GatewayError
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
     from datetime import tzinfo
 
+    from spxarb.broker.wire import Wire
     from spxarb.core.model import BrokerOrder, Execution, Position
 
 COMPLETED_SECONDS = 3.0

@@ -13,6 +13,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from spxarb.broker.bounds import Answer
 from spxarb.core.broker_words import Message
 from spxarb.core.unreadable import EXECUTIONS
 from spxarb.errors import GatewayError
@@ -49,6 +50,8 @@ class Link:
     up: bool = False
     epoch: int = 0
     why_down: str = "not yet made"
+    cut: str = ""
+    """Why we ended the connection ourselves: what the gateway did that none does."""
     blocked: Message | None = None
     """With which words the gateway said that it answers nothing until a human has done something there."""
 
@@ -74,7 +77,11 @@ class Question:
 
     name: str
     answer: asyncio.Future[list[Any]]
-    rows: list[Any] = field(default_factory=list)
+    received: Answer = field(default_factory=Answer)
+
+    @property
+    def rows(self) -> list[Any]:
+        return self.received.rows
 
 
 class Questions:
@@ -152,11 +159,14 @@ class Questions:
             raise self._link.lost(consequence)
         return rows
 
-    def row(self, key: Hashable, row: Any) -> None:
-        """Take one row of an answer; it is dropped when nothing is asked under the key."""
+    def row(self, key: Hashable, row: Any, size: int = 0) -> None:
+        """Take one row of an answer of so many bytes; it is dropped when nothing is asked under the key.
+
+        Raises TooMuchError for an answer without end.
+        """
         question = self._open.get(key)
         if question:
-            question.rows.append(row)
+            question.received.add(row, size, question.name)
 
     def end(self, key: Hashable, *rows: Any) -> None:
         """Take the end of an answer, with its last rows."""
@@ -164,7 +174,7 @@ class Questions:
         if self._owed[key]:
             self._owed[key] -= 1
             if question:
-                question.rows.clear()
+                question.received = Answer()
         elif question and not question.answer.done():
             question.answer.set_result([*question.rows, *rows])
 
@@ -177,6 +187,14 @@ class Questions:
         """The link was lost: whatever is open fails."""
         for key, question in self._open.items():
             self.fail(key, self._link.lost(_unanswered(question)))
+
+
+def read_only_error(where: str) -> GatewayError:
+    """What 321 means where it names the setting."""
+    return GatewayError(
+        f"The gateway at {where} has Read-Only API set (321): it lists no orders and accepts none",
+        mend='Clear "Read-Only API" in the Gateway under Configure, Settings, API, Settings',
+    )
 
 
 def blocked_error(where: str, message: Message) -> GatewayError:

@@ -11,15 +11,14 @@ import asyncio
 import logging
 import re
 import time
-from dataclasses import dataclass
 from datetime import datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from spxarb.broker import convert
+from spxarb.broker import bounds, convert
 from spxarb.broker.chains import WITHOUT_VERSION, odd_details
-from spxarb.broker.frames import Fields, ib_contract, ib_order, make_client
-from spxarb.broker.questions import TIME, Link, Questions, RefusalError
+from spxarb.broker.frames import Ears, Fields, ib_contract, ib_order, make_client
+from spxarb.broker.questions import TIME, Link, Questions, RefusalError, read_only_error
 from spxarb.broker.quotes import Feed
 from spxarb.broker.times import zone_named
 from spxarb.core import broker_codes
@@ -37,6 +36,7 @@ from spxarb.core.model import (
     OrderUpdate,
     QuoteUpdate,
 )
+from spxarb.core.printable import from_outside
 from spxarb.core.unreadable import COMPLETED_ORDERS, EXECUTIONS, OPEN_ORDERS, POSITIONS, STATUSES
 from spxarb.errors import GatewayError
 
@@ -58,26 +58,16 @@ FIRST_QUESTION = 1_000_000_000
 
 _MAX_NOTICES = 200
 _MAX_EVENTS = 10_000
+_FIELDS_LOGGED = 40
 _CLOSING_SECONDS = 1.0
 _PACING_SECONDS = 2.0  # ib_insync sends at most 45 requests a second and queues the rest
-
-
-@dataclass(frozen=True, slots=True)
-class StatusRow:
-    """An orderStatus frame of any client."""
-
-    client_id: int
-    order_id: int
-    perm_id: int
-    status: str
-    filled: Decimal | None
 
 
 class Wire:
     """One connection. Make it inside the running loop; `open` it once, `close` it once."""
 
-    def __init__(self, host: str, port: int, client_id: int) -> None:
-        self.host, self.port, self.client_id = host, port, client_id
+    def __init__(self, host: str, port: int, client_id: int, user: str | None = None) -> None:
+        self.host, self.port, self.client_id, self._user = host, port, client_id, user
         self._loop = asyncio.get_running_loop()
         asyncio.set_event_loop(self._loop)  # ib_insync asks the policy for it
         self.accounts: tuple[str, ...] = ()
@@ -111,6 +101,7 @@ class Wire:
         self._data_type_requested = False
         self._queue_sent = asyncio.Event()  # clear while ib_insync holds requests back
         self._queue_sent.set()
+        self._allowance = bounds.Allowance()
         self._client = self._make_client()
 
     @property
@@ -126,9 +117,10 @@ class Wire:
             tcpDataProcessed=self._on_data_processed,
             openOrder=self._on_open_order,
             completedOrder=self._on_completed_order,
-            contractDetails=self.questions.row,
+            contractDetails=self._row,
         )
-        client = make_client(wrapper, self._frames(), self._on_unreadable, self._note_zone)
+        ears = Ears(self._on_unreadable, self._note_zone, self._drop)
+        client, self._reader = make_client(wrapper, self._frames(), ears, self._user)
         client.apiError += self._on_api_error
         client.throttleStart += self._queue_sent.clear
         client.throttleEnd += self._queue_sent.set
@@ -149,17 +141,18 @@ class Wire:
             21: lambda f: feed.greeks(f, now()),
             45: lambda f: feed.generic(f, now()),
             46: lambda f: feed.text(f, now()),
-            49: lambda f: self.questions.end(TIME, _gateway_time(f)),
+            # With this machine's clock at the arrival: what waits in our own queue is not late.
+            49: lambda f: self.questions.end(TIME, (convert.gateway_time(f), datetime.now(NEW_YORK))),
             52: lambda f: self.questions.end(int(f[2])),
             53: lambda _: self.questions.end(OPEN_ORDERS),
             55: lambda f: self.questions.end(int(f[2])),
             58: feed.data_type,
             59: self._on_commission,
-            61: lambda f: self.questions.row(POSITIONS, convert.position(f)),
+            61: lambda f: self._row(POSITIONS, convert.position(f)),
             62: lambda _: self.questions.end(POSITIONS),
-            63: lambda f: self.questions.row(int(f[2]), f),
+            63: lambda f: self._row(int(f[2]), convert.account_row(f, 7)),
             64: lambda f: self.questions.end(int(f[2])),
-            73: lambda f: self.questions.row(int(f[2]), f),
+            73: lambda f: self._row(int(f[2]), convert.account_row(f, 8)),
             74: lambda f: self.questions.end(int(f[2])),
             93: lambda f: self.questions.end(("market rule", int(f[1])), convert.tick_rule(f)),
             102: lambda _: self.questions.end(COMPLETED_ORDERS),
@@ -223,7 +216,25 @@ class Wire:
     def _on_closed(self) -> None:
         if not self.closed.done():
             self.closed.set_result(None)
-            self._on_link(LinkChange(up=False, code=0, text="the gateway closed the connection"))
+            if not self.link.cut:
+                self._on_link(LinkChange(up=False, code=0, text="the gateway closed the connection"))
+
+    def _drop(self, did: str) -> None:
+        """The gateway went past a bound: nothing of it is believed or kept any more."""
+        self.link.cut = f"the gateway {did}, and was cut off"
+        log.error("gateway: %s", self.link.cut)
+        if transport := self._client.conn.transport:
+            transport.abort()
+        self._on_link(LinkChange(up=False, code=0, text=self.link.cut))
+
+    def _row(self, key: Hashable, row: Any) -> None:
+        """A row of an answer, of the frame at hand."""
+        self.questions.row(key, row, self._reader.size)
+
+    def _event(self, event: BrokerEvent) -> None:
+        """One about an order: kept however many wait, but not without end."""
+        self._allowance.count(bounds.ORDER_EVENTS)
+        self.events.put_nowait(event)
 
     def _on_link(self, change: LinkChange) -> None:
         if change.up:
@@ -233,6 +244,7 @@ class Wire:
             self.questions.fail_all()
         if self._closing:
             return
+        self._allowance.count(bounds.LINK_CHANGES)
         self.events.put_nowait(change)
         self.quotes_moved.set()
         if change.code:
@@ -270,13 +282,15 @@ class Wire:
 
     def _on_unreadable(self, fields: Fields, error: Exception) -> None:
         """A row of a list is kept as one that cannot be read; any other answer with a hole is no answer."""
-        frame, text = fields[:1], f"{type(error).__name__}: {error}"
-        log.debug("unreadable frame %s: %s", fields, text)
+        self._allowance.count(bounds.UNREADABLE)
+        frame, text = fields[:1], from_outside(f"{type(error).__name__}: {error}")
+        if self._allowance.within(bounds.LOGGED):
+            log.debug("unreadable frame %s: %s", fields[:_FIELDS_LOGGED], text)
         row = convert.unreadable(fields, text)
         if row is not None:
             # The rows of executions have a request id, which may be what cannot be read.
             key = OPEN_ORDERS if row.list == STATUSES else self.questions.key_of(row.list)
-            self.questions.row(key, row)
+            self._row(key, row)
             self.notice(str(row))
             return
         place = _QUESTION_OF.get(frame[0] if frame else "")
@@ -285,7 +299,7 @@ class Wire:
         key = convert.whole_number(fields, place) if isinstance(place, int) else place
         what = f"The gateway sent a frame {' '.join(frame)} that cannot be read ({text})"
         if frame == ["10"] and key is not None:  # one contract of perhaps hundreds
-            self.questions.row(key, odd_details(fields, text, server=self._client.serverVersion()))
+            self._row(key, odd_details(fields, text, server=self._client.serverVersion()))
             self.notice(what)
             return
         asked = self.questions.name(key)
@@ -341,16 +355,17 @@ class Wire:
         self._client.cancelOrder(order_id)
 
     def _on_next_valid_id(self, f: Fields) -> None:
+        told = convert.whole(f[2])
         if self.told_order_id is None:
-            self.told_order_id = int(f[2])
-        self.seen_order_id(int(f[2]) - 1)
+            self.told_order_id = told
+        self.seen_order_id(told - 1)
 
     def _on_order_status(self, f: Fields) -> None:
-        row = StatusRow(int(f[9] or 0), int(f[1]), int(f[6] or 0), f[2], convert.number(f[3]))
-        self.questions.row(OPEN_ORDERS, row)
+        row = convert.order_status(f)
+        self._row(OPEN_ORDERS, row)
         # Order ids are counted per client: another client's order may have the same one.
         if row.client_id == self.client_id:
-            self.events.put_nowait(
+            self._event(
                 OrderUpdate(
                     order_ref=self._refs.get(row.order_id, ""),
                     order_id=row.order_id,
@@ -366,23 +381,21 @@ class Wire:
     ) -> None:
         if order.whatIf:
             answer = convert.margin(state)
-            self.questions.row(order_id, answer)
+            self._row(order_id, answer)
             # A what-if has no end frame: the first openOrder with numbers in it ends the answer.
             if answer.initial_change is not None or answer.initial_after is not None:
                 self.questions.end(order_id)
             return
         row = convert.broker_order(contract, order, state)
-        self.questions.row(OPEN_ORDERS, row)
+        self._row(OPEN_ORDERS, row)
         if row.client_id == self.client_id:
             # Some rows come without the client's reference (node-ib#110): the order keeps its own.
             self._refs[order_id] = row.order_ref or self._refs.get(order_id, "")
             self.seen_order_id(order_id)
-            self.events.put_nowait(
-                OrderUpdate(self._refs[order_id], order_id, row.status, perm_id=row.perm_id)
-            )
+            self._event(OrderUpdate(self._refs[order_id], order_id, row.status, perm_id=row.perm_id))
 
     def _on_completed_order(self, contract: ibc.Contract, order: ibo.Order, state: ibo.OrderState) -> None:
-        self.questions.row(COMPLETED_ORDERS, convert.broker_order(contract, order, state))
+        self._row(COMPLETED_ORDERS, convert.broker_order(contract, order, state))
 
     def _on_execution(self, f: Fields) -> None:
         execution = convert.execution(f, self._gateway_now())
@@ -391,10 +404,10 @@ class Wire:
             self.notice(execution.time_doubt)
         # Request id -1: a fill as it happens; else a row of an answer to reqExecutions.
         if int(f[1]) >= 0:
-            self.questions.row(int(f[1]), execution)
+            self._row(int(f[1]), execution)
         else:
             self._live_fills.add(execution.exec_id)
-            self.events.put_nowait(FillReport(execution))
+            self._event(FillReport(execution))
 
     def _gateway_now(self) -> datetime:
         """The gateway's clock, as last read and counted on, in whole seconds like the times of fills."""
@@ -406,11 +419,12 @@ class Wire:
 
     def _on_commission(self, f: Fields) -> None:
         """A commissionReport carries no request id: it may belong to an answer or to a fill just now."""
+        self._allowance.count(bounds.COMMISSIONS)
         exec_id, commission = f[2], convert.number(f[3])
         self.commissions[exec_id] = commission
         in_answer = EXECUTIONS in self.questions.names() and exec_id not in self._live_fills
         if not in_answer:
-            self.events.put_nowait(CommissionReport(exec_id, commission))
+            self._event(CommissionReport(exec_id, commission))
 
     def _on_accounts(self, f: Fields) -> None:
         # A login with several accounts gets a trailing comma.
@@ -420,14 +434,15 @@ class Wire:
 
     def _on_error(self, f: Fields) -> None:
         """An error frame: failure, warning or notice, tied to a request, to an order or to nothing (-1)."""
-        req_id, code, text = int(f[2]), int(f[3]), convert.plain_text(f[4])
+        self._allowance.count(bounds.MESSAGES)
+        req_id, code, text = convert.whole(f[2]), convert.whole(f[3]), convert.plain_text(f[4])
         if code in broker_codes.LINK_DOWN | broker_codes.LINK_UP:
             up, lost = code in broker_codes.LINK_UP, code == broker_codes.LINK_RESTORED_DATA_LOST
             self._on_link(LinkChange(up=up, code=code, text=text, data_lost=lost))
         elif req_id in self.questions:
             self._on_refusal(req_id, code, text)
         elif 0 < req_id < FIRST_QUESTION and req_id not in self._what_ifs:
-            self.events.put_nowait(OrderMessage(self._refs.get(req_id, ""), req_id, code, text))
+            self._event(OrderMessage(self._refs.get(req_id, ""), req_id, code, text))
         elif line := self.feed.error(req_id, code, text):
             self.notice(f"{line.contract}: {code} {text}")
         else:
@@ -451,7 +466,7 @@ class Wire:
         if code == broker_codes.VALIDATION_FAILED and re.search(r"read.?only", text, re.IGNORECASE):
             # The refusal names no request (id -1), and nothing else will come in answer to these two.
             for key in (OPEN_ORDERS, COMPLETED_ORDERS):
-                self.questions.fail(key, _read_only(self.link.where))
+                self.questions.fail(key, read_only_error(self.link.where))
         if code not in broker_codes.ROUTINE_NOTICES:
             self.notice(f"{code} {text}")
 
@@ -480,17 +495,5 @@ class Wire:
             self.quotes_moved.set()
 
 
-def _gateway_time(f: Fields) -> tuple[datetime, datetime]:
-    """The gateway's clock, and this machine's at its arrival: what waits in our own queue is not late."""
-    return datetime.fromtimestamp(int(f[2]), NEW_YORK), datetime.now(NEW_YORK)
-
-
 # The question that a frame answers: its name, or the field that holds its request id.
 _QUESTION_OF: dict[str, str | int] = {"10": 1, "17": 1, "49": TIME, "63": 2, "73": 2}
-
-
-def _read_only(where: str) -> GatewayError:
-    return GatewayError(
-        f"The gateway at {where} has Read-Only API set (321): it lists no orders and accepts none",
-        mend='Clear "Read-Only API" in the Gateway under Configure, Settings, API, Settings',
-    )

@@ -20,8 +20,9 @@ from spxarb.cli import keeping, reading, scheduling, view, watching
 from spxarb.cli.calls import Call, confirm, log_failure, run, serve_until_stopped
 from spxarb.cli.options import AsJson, CommandLine, ConfigFile, DryRun, call_of, config_named, day_option
 from spxarb.cli.usage import epilog, root_epilog
-from spxarb.cli.values import ClockMove, Margin, clock_time
+from spxarb.cli.values import ClockMove, Margin, MatterId, TradeId, clock_time
 from spxarb.cli.wrong_use import WRONG_USE, wrong
+from spxarb.core.printable import from_outside
 from spxarb.errors import Exit, UsageError, as_failure
 from spxarb.imports import trimmed
 
@@ -219,9 +220,7 @@ app.command()(reading.config)
 @app.command()
 def ack(
     ctx: typer.Context,
-    matter: Annotated[
-        int | None, typer.Argument(metavar="ID", help="The matter; without it the open ones are listed.")
-    ] = None,
+    matter: MatterId = None,
     note: Annotated[
         str | None, typer.Option("--note", metavar="TEXT", help="What was done, for the ledger.")
     ] = None,
@@ -243,7 +242,7 @@ def ack(
 @app.command("hand-over")
 def hand_over(
     ctx: typer.Context,
-    trade: Annotated[int, typer.Argument(metavar="TRADE", help="Its number: `spxarb status` shows it.")],
+    trade: TradeId,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> int:
@@ -441,10 +440,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(given: Sequence[str]) -> int:
     bare = not given and COMPLETION not in os.environ
+    said = tuple(map(from_outside, given))
     given = ["--help"] if bare else given  # shown; that no command was named is wrong use all the same
     try:
         with trimmed("typer") if COMPLETION in os.environ else nullcontext():
-            code = tree(given).main(given, prog_name="spxarb", standalone_mode=False, obj=tuple(given))
+            code = tree(given).main(given, prog_name="spxarb", standalone_mode=False, obj=said)
     except UsageError as error:
         return _failed(given, Exit.USAGE, str(error))
     except WRONG_USE as error:

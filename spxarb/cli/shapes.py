@@ -12,6 +12,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from spxarb.core.plain import plain
+from spxarb.core.printable import ERROR_MOST, from_outside
 
 if TYPE_CHECKING:
     from spxarb.core.result import Result
@@ -51,5 +52,6 @@ def _field(value: Any) -> object:
         return json.dumps(value)
     if not isinstance(value, str):
         return value
-    text = value.replace("\r\n", "\n").replace("\r", "\n")
+    whole = value.replace("\r\n", "\n").replace("\r", "\n")
+    text = "\n".join(from_outside(line, ERROR_MOST, words=False) for line in whole.split("\n"))
     return f"'{text}" if text.startswith(FORMULA) else text

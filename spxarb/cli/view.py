@@ -19,6 +19,7 @@ from spxarb.cli.blocks import Hanging
 from spxarb.cli.layout import clean, lines, text_of, wrapped
 from spxarb.cli.screens import screen
 from spxarb.cli.shapes import as_csv, as_json
+from spxarb.core.printable import ERROR_MOST, from_outside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +113,7 @@ def say(line: str, *, stderr: bool = False) -> None:
 
 def complain(sentence: str, command: str = "") -> None:
     """The one line on stderr that every exit but 0 has."""
-    line = f"spxarb {command}".rstrip() + ": " + " ".join(sentence.split())
+    line = f"spxarb {command}".rstrip() + ": " + from_outside(sentence, ERROR_MOST)
     if "JOURNAL_STREAM" in os.environ:
         from spxarb import logs  # noqa: PLC0415 -- only a job of systemd's needs it
 

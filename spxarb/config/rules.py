@@ -32,6 +32,26 @@ def contradictions(sections: Sections, bad: frozenset[str], *, notified: bool) -
     ]
 
 
+ADDRESSES = frozenset({"ping.url"})
+"""The keys that want a URL, and judge it themselves."""
+
+
+def address_problem(key: str, value: object) -> str:
+    """Why the text is surely not meant for this key, for it is a URL, whole or mistyped; it is not shown.
+
+    The address of an alert is a secret, and would be written down wherever its place is named.
+    """
+    if not isinstance(value, str) or key in ADDRESSES:
+        return ""
+    mistyped = key == "notifications.email_address" and not set("/:").isdisjoint(value)
+    if "://" not in value and not mistyped:
+        return ""
+    what = "its value is written as a URL, and is not shown"
+    if not key.startswith("notifications."):
+        return what
+    return f"{what}; alerts go to the URLs in {NOTIFY_VARIABLE}, or in the file of notifications.urls_file"
+
+
 def _of_trading(config: Sections) -> Iterator[Rule]:
     trading = config.trading
     first, cutoff, time_exit = trading.entry_time, trading.entry_cutoff, trading.exit_check_time
@@ -78,7 +98,7 @@ def _of_the_rest(config: Sections, *, notified: bool) -> Iterator[Rule]:
     notify = config.notifications
     yield (
         ("dashboard.host",),
-        not _is_loopback(config.dashboard.host),
+        not is_loopback(config.dashboard.host),
         f"dashboard.host {shown(config.dashboard.host)} must be a loopback address such as 127.0.0.1",
     )
     yield (
@@ -89,7 +109,7 @@ def _of_the_rest(config: Sections, *, notified: bool) -> Iterator[Rule]:
     host = notify.smtp_host or "localhost"
     yield (
         ("notifications.smtp_user", "notifications.smtp_security"),
-        notify.smtp_user is not None and notify.smtp_security == "none" and not _is_loopback(host),
+        notify.smtp_user is not None and notify.smtp_security == "none" and not is_loopback(host),
         f"notifications.smtp_security must be starttls or tls where a password goes to {host}",
     )
     both = sorted(set(config.calendar.closed) & set(config.calendar.early_close))
@@ -112,7 +132,7 @@ def moved(sections: Sections) -> Iterator[str]:
         )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:

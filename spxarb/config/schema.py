@@ -96,6 +96,10 @@ class IbSettings(Section):
     account: Text | None = Field(
         default=None, description="Account to trade; null: the only one (paper, sim). Live must name it."
     )
+    gateway_user: Text | None = Field(
+        default=None,
+        description="User of this machine whose program must answer at that port (Linux); null: anybody's.",
+    )
 
 
 class TradingSettings(Section):

@@ -43,6 +43,10 @@ def matters(farm: str) -> bool:
     return _ELSEWHERE.fullmatch(farm) is None
 
 
+MOST = 150
+"""Farms that are remembered; IB has some thirty."""
+
+
 @dataclass(slots=True)
 class Farms:
     """What the gateway last said of each farm, by kind and name."""
@@ -55,6 +59,8 @@ class Farms:
         if kind is None:
             return
         if code in FARM_TROUBLE:
+            if len(self._broken) >= MOST:
+                self._broken.pop(next(iter(self._broken)))
             self._broken[kind, farm_named(text)] = f"{code} {text}"
         else:
             self._broken.pop((kind, farm_named(text)), None)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, fields
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
+from spxarb.core.printable import ERROR_MOST, from_outside
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -58,6 +60,11 @@ class Result:
     """What happened, what is at risk and what to do next: the one line on stderr. Null when all is well."""
     notes: tuple[str, ...] = ()
     """Sentences for people: what was done or noticed beside the command's own fields."""
+
+    def __post_init__(self) -> None:
+        """It may quote the broker, a file or the command line."""
+        if self.error:
+            object.__setattr__(self, "error", from_outside(self.error, ERROR_MOST))
 
     def own(self) -> dict[str, object]:
         """The command's own fields by name, without the common ones."""

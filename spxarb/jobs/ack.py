@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from spxarb.core.printable import from_outside
 from spxarb.core.results.ack import AckResult
 from spxarb.core.results.rows import MatterRow, readable_rows
 from spxarb.core.sentences import sentence
@@ -21,6 +22,7 @@ def run(context: JobContext, *, matter_id: int | None, note: str | None) -> AckR
     notes = []
     if matter_id is not None:
         with context.locked():
+            note = from_outside(note) if note else None
             matter = matters.acknowledge(context.ledger, matter_id, note, context.now())
         notes.append(f"Acknowledged {matter.id}: {sentence(matter.text)}")
     rows, unread = readable_rows(MatterRow, context.ledger.matters.open_rows(), "Matter")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -13,7 +11,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spxarb.config.variables import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE
+from spxarb import children
 from spxarb.core.model import NEW_YORK, dec
 from spxarb.core.results.report import DemoResult
 from spxarb.core.sentences import usd
@@ -65,8 +63,17 @@ def run(progress: Callable[[str], None]) -> DemoResult:
     """Play the day and return the day's report. Raises SpxarbError when the gateway does not start."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="spxarb-demo-") as folder:
+        sim = RunningSim(
+            folder=folder,
+            environment=children.environment(),
+            date=str(DAY),
+            seed=SEED,
+            regime=REGIME,
+            at="09:30",
+            speed=0,
+        )
         try:
-            with RunningSim(date=str(DAY), seed=SEED, regime=REGIME, at="09:30", speed=0) as sim:
+            with sim:
                 return _play(_Day(Path(folder), sim, progress), began)
         except ControlError as error:
             raise SpxarbError(f"The simulated gateway failed: {error}") from error
@@ -117,15 +124,13 @@ def timetable() -> Iterator[tuple[datetime, str]]:
 
 def _run(day: _Day, verb: str) -> dict[str, Any]:
     """One verb as its own process; its JSON object."""
-    mine = {*ENVIRONMENT, CONFIG_VARIABLE, NOTIFY_VARIABLE, "STATE_DIRECTORY"}
-    environment = {name: value for name, value in os.environ.items() if name not in mine}
     done = subprocess.run(  # noqa: S603 -- our own command
-        [sys.executable, "-m", "spxarb", "--config", str(day.config), verb, "--json"],
+        children.python("spxarb", "--config", str(day.config), verb, "--json"),
         capture_output=True,
         text=True,
         check=False,
         timeout=VERB_SECONDS,
-        env=environment,
+        env=children.environment(),
         cwd=day.folder,
     )
     day.commands += 1

@@ -49,7 +49,7 @@ def _moved(control: Control, host: str, port: int, moment: datetime) -> SimResul
     try:
         now = control.set_time(moment)
     except ControlError as error:
-        if "gone" in str(error) or "no answer" in str(error):
+        if any(words in str(error) for words in ("gone", "no answer", "token")):
             raise
         before = control.time().astimezone(NEW_YORK)
         if moment > before:
@@ -95,5 +95,5 @@ def _control(host: str, port: int) -> Iterator[Control]:
         raise GatewayError(
             f"No simulated gateway answers at the control port {host}:{port} ({error})",
             risk="Nothing was changed",
-            mend="Name the control port that `spxarb sim` printed when it started",
+            mend="Name the control port that `spxarb sim` printed when this user started it",
         ) from error

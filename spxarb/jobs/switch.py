@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from spxarb.core.printable import from_outside
 from spxarb.core.results.switch import SwitchResult
 from spxarb.core.trading_state import TradingResult
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 def run(context: JobContext, *, on: bool, reason: str | None) -> SwitchResult:
     """Set the switch; to set it again changes nothing but the reason."""
+    reason = from_outside(reason) if reason else None
     context.ledger.state.set_trading(on, reason, context.now())
     result = SwitchResult(*context.head(), is_trading=on, reason=reason, trading=_state(context))
     return context.finish(result, decided=True)

@@ -1,6 +1,8 @@
 """Steer a running gateway from outside: clock, faults, book, end. For demonstrations and tests.
 
-The protocol: JSON objects over loopback TCP, one per line; one line answers each request, in order.
+The protocol: JSON objects over loopback TCP, one per line; one line answers each request, in order. The first
+request of a connection has the token that the gateway told at its start: ``{"op": "time", "token": "5f.."}``.
+What is no request (no JSON object, no token, longer than a megabyte) ends the connection.
 
 | request | answer |
 |---|---|
@@ -10,14 +12,15 @@ The protocol: JSON objects over loopback TCP, one per line; one line answers eac
 | ``{"op": "speed", "value": X}`` | as ``time``; market seconds per machine second, 0 stands still |
 | ``{"op": "book"}`` | account, cash, values, orders, fills, positions |
 | ``{"op": "quote", "con_id": N}`` | the quote now: bid, ask, last and sizes |
-| ``{"op": "script", "entries": [..]}`` | plays a script of faults (or ``"file"``) in place of the old one |
+| ``{"op": "script", "entries": [..]}`` | plays a script of faults in place of the old one |
 | ``{"op": "fired"}`` | which entries of the script have fired: time, entry, fault |
 | ``{"op": "drop"}`` | cuts every client, or with ``"client_id"`` that one, as a broken cable would |
 | ``{"op": "say", "fields": [..]}`` | sends every client, or that one, a message of these fields |
 | ``{"op": "statement", "kind": K}`` | its Flex XML as ``xml``; K is ``activity`` or ``confirms`` |
 | ``{"op": "stop"}`` | ``{"ok": true}``, then the gateway ends |
 
-To a request that makes no sense: ``{"ok": false, "error": one line}``. Time never goes back.
+To a request that makes no sense: ``{"ok": false, "error": one line}``. Time never goes back. No file is read
+for a request: who has a script in a file sends what is in it.
 """
 
 from __future__ import annotations
@@ -30,7 +33,12 @@ import tempfile
 import threading
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+from spxarb.sim.token import kept
 
 Answer = dict[str, Any]
 
@@ -46,10 +54,19 @@ class ControlError(RuntimeError):
 class Control:
     """A blocking client of the control port. Every call waits for its answer, at most ANSWER_SECONDS."""
 
-    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
-        """Connect. Raises OSError when nobody listens."""
+    def __init__(self, port: int, host: str = "127.0.0.1", token: str | None = None) -> None:
+        """Connect and show the token. Raises OSError when nobody listens, ControlError for another's gateway.
+
+        The token of a gateway that this user started is found by itself.
+        """
+        self._token = kept(host, port) if token is None else token
         self._socket = socket.create_connection((host, port), timeout=ANSWER_SECONDS)
         self._file = self._socket.makefile("rb")
+        try:
+            self.time()  # who says nothing for some seconds is cut off
+        except ControlError:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         """Use as a context manager to close the connection."""
@@ -67,7 +84,9 @@ class Control:
     def ask(self, op: str, **fields: object) -> Answer:
         """One request and its answer. Raises ControlError when it is refused or the gateway is gone."""
         try:
-            self._socket.sendall(json.dumps({"op": op, **fields}).encode() + b"\n")
+            shown = {"token": self._token} if self._token else {}
+            self._socket.sendall(json.dumps({"op": op, **fields, **shown}).encode() + b"\n")
+            self._token = ""  # once a connection
             line = self._file.readline()
         except OSError as problem:
             raise ControlError(f"no answer to {op} from the simulated gateway: {problem}") from problem
@@ -105,8 +124,16 @@ class Control:
     def script(self, entries: object = (), seed: int = 0) -> None:
         """Play a script of faults from now on; the old one and its faults end. Without entries nothing fails.
 
-        Raises ControlError with every problem of a script that cannot be played.
+        A path stands for what is in that file (YAML), which is read here. Raises ControlError with every
+        problem of a script that cannot be played, OSError.
         """
+        if isinstance(entries, Path):
+            from spxarb.sim.yaml_file import plain_file  # noqa: PLC0415 -- YAML is for files alone
+
+            try:
+                entries = plain_file(entries)
+            except ValueError as problem:
+                raise ControlError(str(problem)) from None
         self.ask("script", entries=entries, seed=seed)
 
     def fired(self) -> list[Answer]:
@@ -150,11 +177,20 @@ class RunningSim:
     Attributes once entered: `port`, `control_port`, `market` (one line), `control` (a `Control`).
     """
 
-    def __init__(self, faults: object = None, **options: str | float | Path | None) -> None:
+    def __init__(
+        self,
+        faults: object = None,
+        *,
+        folder: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        **options: str | float | Path | None,
+    ) -> None:
         """`options` are those of ``python -m spxarb.sim``, such as date="2026-11-24", at="09:40", speed=0.
 
-        `faults` is a script of faults: a file's path, or the entries themselves.
+        `faults` is a script of faults: a file's path, or the entries themselves. `folder`, `environment`:
+        those of the process; None: this one's.
         """
+        self._folder, self._environment = folder, environment
         self._script = None if isinstance(faults, str | Path) else faults
         file = faults if isinstance(faults, str | Path) else None
         self._options = {"port": 0, "faults": file, **options}
@@ -167,10 +203,12 @@ class RunningSim:
         given = {name: value for name, value in given.items() if not isinstance(value, bool)}
         arguments = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
         arguments += [f"--{name.replace('_', '-')}" for name in flags]
-        command = [sys.executable, "-m", "spxarb.sim", "--json", "--end-with-input", *arguments]
+        command = [sys.executable, "-P", "-m", "spxarb.sim", "--json", "--end-with-input", *arguments]
         with tempfile.TemporaryFile() as errors:
             pipe = subprocess.PIPE
-            self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors)  # noqa: S603
+            self._process = subprocess.Popen(  # noqa: S603 -- our own command
+                command, stdin=pipe, stdout=pipe, stderr=errors, cwd=self._folder, env=self._environment
+            )
             line = self._first_line(self._process)
             if not line:
                 self._end()
@@ -181,7 +219,7 @@ class RunningSim:
         self.port: int = listening["port"]
         self.control_port: int = listening["control_port"]
         self.market: str = listening["market"]
-        self.control = Control(self.control_port)
+        self.control = Control(self.control_port, listening["host"], listening["control_token"])
         if self._script is not None:
             try:
                 self.control.script(self._script)

@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from spxarb.sim.api.wire import frame
-from spxarb.sim.faults.file import read_file
 from spxarb.sim.faults.script import read_script
 
 if TYPE_CHECKING:
@@ -52,12 +51,20 @@ class SteeredServer(Protocol):
         """Let the server end soon."""
 
 
+LONGEST_NAME = 100
+"""Characters of an op that an answer quotes."""
+
+
+class NoRequestError(ValueError):
+    """A line that is no request: whoever sends it does not speak this protocol, or may not"""
+
+
 class Controller:
     """Answers control requests for one server."""
 
-    def __init__(self, server: SteeredServer) -> None:
-        """Steer `server`."""
-        self._server = server
+    def __init__(self, server: SteeredServer, token: str) -> None:
+        """Steer `server` for those who have the token."""
+        self._server, self._token = server, token
         self._operations: Mapping[str, Callable[[Answer], Answer]] = {
             "time": self._time,
             "set_time": self._set_time,
@@ -73,23 +80,41 @@ class Controller:
             "stop": self._stop,
         }
 
-    def answer(self, line: bytes) -> bytes:
-        """The answer line to one request line. Never raises: nonsense is answered with its error."""
+    def answer(self, line: bytes, *, trusted: bool = False) -> tuple[bytes, bool]:
+        """The answer line to one request line, and whether the connection goes on.
+
+        Never raises: nonsense is answered with its error. `trusted`: the connection has shown its token.
+        """
         try:
-            answer = {"ok": True, **self._perform(json.loads(line))}
+            request = self._request(line, trusted=trusted)
+        except (ValueError, RecursionError) as problem:
+            why = str(problem) if isinstance(problem, NoRequestError) else "a request is a JSON object"
+            return _line({"ok": False, "error": why}), False
+        return _line(self._answered(request)), True
+
+    def _answered(self, request: Answer) -> Answer:
+        try:
+            operation = self._operation(str(request.get("op")))
+            self._server.move()
+            return {"ok": True, **operation(request)}
         except (ValueError, TypeError, KeyError, OverflowError, OSError) as problem:
             name = f"missing {problem}" if isinstance(problem, KeyError) else str(problem)
-            answer = {"ok": False, "error": name}
-        return json.dumps(answer).encode() + b"\n"
+            return {"ok": False, "error": name}
 
-    def _perform(self, request: object) -> Answer:
-        if not isinstance(request, dict):
-            raise TypeError("a request is a JSON object")
-        operation = self._operations.get(str(request.get("op")))
+    def _operation(self, name: str) -> Callable[[Answer], Answer]:
+        operation = self._operations.get(name)
         if operation is None:
-            raise ValueError(f"unknown op {request.get('op')!r}; known: {', '.join(self._operations)}")
-        self._server.move()
-        return operation(request)
+            raise ValueError(f"unknown op {name[:LONGEST_NAME]!r}; known: {', '.join(self._operations)}")
+        return operation
+
+    def _request(self, line: bytes, *, trusted: bool) -> Answer:
+        request = json.loads(line)
+        if not isinstance(request, dict):
+            raise NoRequestError("a request is a JSON object")
+        token = str(request.pop("token", "")).encode("utf-8", "replace")
+        if not trusted and not hmac.compare_digest(token, self._token.encode()):
+            raise NoRequestError("the first request has the token that the gateway told when it started")
+        return request
 
     def _time(self, _: Answer) -> Answer:
         return {"time": self._server.gateway.now.isoformat(), "speed": self._server.speed}
@@ -116,10 +141,11 @@ class Controller:
         return {name: getattr(quote, name) for name in names}
 
     def _script(self, request: Answer) -> Answer:
-        """Play a script, entries or a file; clients are sent at once what changes for them."""
+        """Play a script; clients are sent at once what changes for them."""
         gateway, seed = self._server.gateway, int(request.get("seed", 0))
-        file = request.get("file")
-        script = read_script(request.get("entries"), seed) if file is None else read_file(Path(file), seed)
+        if "file" in request:
+            raise ValueError("no file is read for a request: send its entries")
+        script = read_script(request.get("entries"), seed)
         gateway.faults.play(script)
         for session in list(gateway.sessions):
             session.refresh()
@@ -157,6 +183,10 @@ class Controller:
     def _stop(self, _: Answer) -> Answer:
         self._server.request_stop()
         return {}
+
+
+def _line(answer: Answer) -> bytes:
+    return json.dumps(answer).encode() + b"\n"
 
 
 def book(exchange: Exchange, account: str) -> Answer:

@@ -21,6 +21,7 @@ from spxarb.sim.faults.file import read_file
 from spxarb.sim.gateway import Gateway
 from spxarb.sim.market.recorded import RecordedDay
 from spxarb.sim.market.trading_days import NEW_YORK, is_open, next_day
+from spxarb.sim.token import forget, keep, new_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +35,11 @@ TICK_SECONDS = 0.25
 MAX_SPEED = 100_000.0
 READ_BYTES = 1 << 16
 MAX_LINE = 1 << 20
+MAX_CLIENTS = 32
+"""Clients at once, as the real Gateway allows; the next one is cut off."""
+MAX_CONTROLS = 16
+TOKEN_SECONDS = 5.0
+"""How long a control connection may take to show its token."""
 MAX_UNREAD = 1 << 26
 """Bytes that a client may leave unread before its connection is cut."""
 LAST_WORDS_SECONDS = 1.0
@@ -70,17 +76,19 @@ class SimOptions:
 
 @dataclass(frozen=True)
 class Listening:
-    """Where a started server listens and what it plays; as text, the one line for people."""
+    """Where a started server listens, what it plays and what its control wants; as text, lines for people."""
 
     host: str
     port: int
     control_port: int
     market: str
+    control_token: str = ""
 
     def __str__(self) -> str:
-        """The line that is printed once clients may connect."""
+        """What is printed once clients may connect."""
         control = f" control {self.host}:{self.control_port}," if self.control_port else ""
-        return f"listening on {self.host}:{self.port},{control} {self.market}"
+        token = f"\ncontrol token {self.control_token}" if self.control_token else ""
+        return f"listening on {self.host}:{self.port},{control} {self.market}{token}"
 
 
 class MarketClock:
@@ -167,7 +175,9 @@ class Server:
         """Nothing listens before `start`."""
         self.gateway = gateway
         self.clock = clock
-        self.controller = Controller(self)
+        self._token = new_token()
+        self._kept: Path | None = None
+        self.controller = Controller(self, self._token)
         self.stopping = asyncio.Event()
         self._links: dict[Session, asyncio.StreamWriter] = {}
         self._controls: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
@@ -183,10 +193,12 @@ class Server:
             self._servers.append(server)
         self._ticker = asyncio.create_task(self._tick())
         port, control = (server.sockets[0].getsockname()[1] for server in self._servers)
-        return Listening(options.host, port, control, self.gateway.market.description)
+        self._kept = keep(options.host, control, self._token)
+        return Listening(options.host, port, control, self.gateway.market.description, self._token)
 
     async def stop(self) -> None:
         """Close every socket and wait until all is closed."""
+        forget(self._kept, self._token)
         for server in self._servers:
             server.close()
         for session in list(self._links):
@@ -267,6 +279,9 @@ class Server:
             self.stopping.set()
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._links) >= MAX_CLIENTS:
+            writer.transport.abort()
+            return
         session = self.gateway.connect()
         self._links[session] = writer
         try:
@@ -281,12 +296,18 @@ class Server:
             writer.close()
 
     async def _control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._controls) >= MAX_CONTROLS:
+            writer.transport.abort()
+            return
         self._controls[writer] = asyncio.current_task()
         try:
-            with contextlib.suppress(ConnectionError, ValueError):
-                while line := await reader.readline():
-                    writer.write(self.controller.answer(line))
+            with contextlib.suppress(ConnectionError, ValueError, TimeoutError):
+                line, trusted = await asyncio.wait_for(reader.readline(), TOKEN_SECONDS), False
+                while line:
+                    answer, trusted = self.controller.answer(line, trusted=trusted)
+                    writer.write(answer)
                     await writer.drain()
+                    line = await reader.readline() if trusted else b""
         finally:
             del self._controls[writer]
             writer.close()

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 REFUSED = 321
+MAX_CLIENTS = 32
+"""At once, as the real Gateway allows."""
 NOT_RECORDED = "Not in the recording that is played"
 _SENT_ID = {
     Ask.MARKET_DATA: 2, Ask.CANCEL_MARKET_DATA: 2, Ask.PLACE_ORDER: 1, Ask.CANCEL_ORDER: 2, Ask.EXECUTIONS: 2,
@@ -176,13 +178,17 @@ class WireServer:
     def __init__(self, connections: list[list[RecordedMessage]], speed: float) -> None:
         """`speed`: how much faster than recorded; 0: without any wait."""
         self._connections, self._speed = connections, speed
-        self._clients = 0
+        self._clients = self._connected = 0
 
     async def start(self, host: str, port: int) -> asyncio.Server:
         """Listen. Raises OSError when the port is taken."""
         return await asyncio.start_server(self._client, host, port)
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._connected >= MAX_CLIENTS:
+            writer.transport.abort()
+            return
+        self._connected += 1
         played = PlayedConnection(self._connections[min(self._clients, len(self._connections) - 1)])
         self._clients += 1
         tasks: set[asyncio.Task[None]] = set()
@@ -197,6 +203,7 @@ class WireServer:
         finally:
             for task in tasks:
                 task.cancel()
+            self._connected -= 1
             writer.close()
 
     def _begin(

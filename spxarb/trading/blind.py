@@ -48,7 +48,12 @@ def alarm_by_account(config: Config, error: Exception) -> SpxarbError:
 async def _shown(config: Config) -> list[str]:
     ib, execution = config.ib, config.execution
     endpoint = Endpoint(
-        ib.host, ib.port, ib.client_id + READ_ONLY_CLIENT_ID_OFFSET, ib.account, config.trading.mode
+        ib.host,
+        ib.port,
+        ib.client_id + READ_ONLY_CLIENT_ID_OFFSET,
+        ib.account,
+        config.trading.mode,
+        ib.gateway_user,
     )
     timeout, question = execution.connect_timeout_seconds, execution.question_timeout_seconds
     async with asyncio.timeout(timeout + QUESTIONS * question):

@@ -478,7 +478,7 @@ async def connect_job(
     owners = [record.client_id for record in context.ledger.orders.unproven()]
     client_id = owners[0] if owners and ib.client_id not in owners else ib.client_id
     client_id += client_id_offset or (READ_ONLY_CLIENT_ID_OFFSET if dry_run else 0)
-    endpoint = Endpoint(ib.host, ib.port, client_id, ib.account, context.config.trading.mode)
+    endpoint = Endpoint(ib.host, ib.port, client_id, ib.account, context.config.trading.mode, ib.gateway_user)
     async with connect(
         endpoint,
         timeout=execution.connect_timeout_seconds,

@@ -157,7 +157,8 @@ def _market_time(context: JobContext) -> datetime:
     from spxarb.broker.broker import Endpoint, gateway_time  # noqa: PLC0415 -- ib_insync comes with it
 
     ib = context.config.ib
-    endpoint = Endpoint(ib.host, ib.port, ib.client_id + READ_ONLY_CLIENT_ID_OFFSET, ib.account, "sim")
+    client_id = ib.client_id + READ_ONLY_CLIENT_ID_OFFSET
+    endpoint = Endpoint(ib.host, ib.port, client_id, ib.account, "sim", ib.gateway_user)
     with suppress(SpxarbError):
         told = asyncio.run(gateway_time(endpoint, context.config.execution.connect_timeout_seconds))
         context.hear_time(told)

@@ -65,6 +65,7 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
             try:
                 ledger = stack.enter_context(_ledger(config, read_only=command in READERS))
                 context = JobContext(command, config, ledger, 0, problem, dry_run=_is_dry(arguments))
+                logs.hide_account(ledger.account)
                 for sentence in ledger.orphans:
                     log.warning("%s", sentence)
                 if command not in READERS:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from spxarb.broker.broker import Endpoint, log_on
 from spxarb.broker.clock import Clock
+from spxarb.config.rules import is_loopback
 from spxarb.core.quality import LIVE
 from spxarb.core.results.doctor import NOT_LOOKED_AT, DoctorMargin
 from spxarb.core.sessions import next_trading_day
 from spxarb.core.strategy import nearest_strike, underlying_price
-from spxarb.errors import GatewayError, RefusedError, SpxarbError
+from spxarb.errors import GatewayError, RefusedError, SpxarbError, StrangerError
 from spxarb.trading.context import READ_ONLY_CLIENT_ID_OFFSET
 from spxarb.trading.margin import what_if_pause
 from spxarb.trading.market import calendar_doubt
@@ -44,6 +45,8 @@ _SUBSCRIBE = (
 )
 """What each stream needs: IBKR, market data subscriptions for the API."""
 _FREE_LINES = "close other programs and watch lists of this login, or book more lines (Quote Booster)"
+_BESIDE = "run spxarb on the Gateway's machine, or reach it by a tunnel (ssh -L) that ends on this one"
+"""The API has neither encryption nor a password."""
 LINES = 4
 """SPX, SPY, and a call of each."""
 
@@ -231,8 +234,11 @@ async def look_at_gateway(found: SetUp, config: Config, *, margin: bool) -> Doct
     """
     ib, execution = config.ib, config.execution
     client_id = ib.client_id + READ_ONLY_CLIENT_ID_OFFSET
-    endpoint = Endpoint(ib.host, ib.port, client_id, ib.account, config.trading.mode)
+    endpoint = Endpoint(ib.host, ib.port, client_id, ib.account, config.trading.mode, ib.gateway_user)
     answer, where = DoctorMargin(), f"{ib.host}:{ib.port}"
+    if not is_loopback(ib.host):
+        what = f"ib.host {ib.host} is no loopback address: whoever is on the way reads and forges the API"
+        found.unchecked("host", what, _BESIDE)
     try:
         async with (
             asyncio.timeout(_budget(config)),
@@ -248,6 +254,8 @@ async def look_at_gateway(found: SetUp, config: Config, *, margin: bool) -> Doct
             await look.look()
             if margin:
                 answer = await margin_of_spread(found, config, broker, look.calls, look.under)
+    except StrangerError as error:
+        found.failed_by("gateway", error)
     except RefusedError as error:
         found.passed("gateway", f"it answers at {where}")
         found.failed_by("account", error)

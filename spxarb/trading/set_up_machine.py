@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spxarb import notify
-from spxarb.config.sources import env_path
 from spxarb.core.model import NEW_YORK
 from spxarb.errors import SpxarbError
 from spxarb.trading.schedulers import scheduler_of
@@ -134,8 +133,8 @@ def _files(config: Config) -> Iterator[tuple[Path, int, str]]:
     database = config.database_path()
     if config.source is not None:
         yield config.source.absolute(), 0o777 & ~OTHERS_WRITE, "change every limit"
-    if (env := env_path(config.source)) is not None:
-        yield env.absolute(), GROUP_READS, "read its secrets or change settings"
+    if config.env_file is not None:
+        yield config.env_file.absolute(), GROUP_READS, "read its secrets or change settings"
     yield database.parent, PRIVATE_FOLDER, "list the ledger's folder"
     for path in (database, database.with_suffix(".lock"), config.log_path()):
         yield path, PRIVATE_FILE, "read or change it"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import spxarb
 from spxarb.broker.tap import tapped
+from spxarb.config.trusted import Trust, open_regular
 from spxarb.core.model import NEW_YORK
 from spxarb.core.wire_record import (
     GREETING,
@@ -122,7 +123,7 @@ def read_wire(path: Path) -> WireRecord:
         files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
         records = []
         for name in files:
-            with name.open(encoding="utf-8") as file:
+            with os.fdopen(open_regular(name, Trust.ANYBODY), encoding="utf-8") as file:
                 records.append(read_record(file))
         return joined(records)
     except (OSError, UnicodeDecodeError) as error:

@@ -124,8 +124,10 @@ def _as_nobody() -> tuple[list[str], dict[str, Any]]:
 def stranger(stage: Stage, *words: str, **variables: str) -> Done:
     """A command of a user without a home and without an entry in the list of users."""
     before, options = _as_nobody()
-    stage.folder.chmod(0o777)
+    stage.folder.chmod(0o755)
     stage.config.chmod(0o644)
+    if options:  # in a name space of its own it owns what this user owns
+        os.chown(stage.folder, NOBODY, NOBODY)
     path = os.pathsep.join(filter(None, sys.path))
     return run(stage, *words, before=before, env={"HOME": "", "PYTHONPATH": path, **variables}, **options)
 

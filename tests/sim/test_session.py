@@ -357,8 +357,11 @@ def test_a_gateway_ends_in_silence_whoever_is_connected():
             with client, idle, deaf:
                 client.sendall(b"API\0" + prefixed(b"v157..176"))
                 assert client.recv(100)
-                idle.sendall(b'{"op": "time"}\n')
+                shown = f'"token": "{sent["control_token"]}"'
+                idle.sendall(f'{{"op": "time", {shown}}}\n'.encode())
                 assert idle.recv(1000)
+                deaf.sendall(f'{{"op": "book", {shown}}}\n'.encode())
+                assert deaf.recv(1)
                 deaf.setblocking(False)
                 try:
                     while True:

@@ -20,6 +20,8 @@ class SimResult(Result):
     """For clients of the API."""
     control_port: int | None = None
     """For `sim set-time`, `sim step` and the control protocol."""
+    control_token: str | None = None
+    """What the first request to the control port shows; this user's `sim set-time` and `sim step` find it."""
     market: str | None = None
     """The day that it plays, in words."""
     time: datetime | None = None

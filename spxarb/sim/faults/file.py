@@ -1,10 +1,11 @@
-"""Scripts of faults from files. The only module here that knows YAML; it is loaded when it is needed."""
+"""Scripts of faults from files."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from spxarb.sim.faults.script import ScriptError, read_script
+from spxarb.sim.yaml_file import plain_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,12 +15,10 @@ if TYPE_CHECKING:
 
 def read_file(path: Path, seed: int = 0) -> Script:
     """The script in a YAML (or JSON) file. Raises ScriptError, which names the file, and OSError."""
-    import yaml  # noqa: PLC0415  a gateway without faults does without it
-
     try:
-        plain = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as problem:
-        raise ScriptError([f"{path}: not YAML: {' '.join(str(problem).split())}"]) from None
+        plain = plain_file(path)
+    except ValueError as problem:
+        raise ScriptError([str(problem)]) from None
     try:
         return read_script(plain, seed)
     except ScriptError as problem:
