@@ -1,7 +1,4 @@
-"""The command line: parse, call one job, show its result, exit with its code.
-
-Jobs and everything heavy are imported inside the commands: `--help` costs no more than it must.
-"""
+"""The command line: parse, call one job, show its result, exit with its code; heavy things load inside."""
 
 from __future__ import annotations
 
@@ -17,6 +14,7 @@ import typer
 
 from spxarb import __version__, interruption
 from spxarb.cli import keeping, reading, scheduling, view, watching
+from spxarb.cli.as_owner import begin_as_owner
 from spxarb.cli.calls import Call, confirm, log_failure, run, serve_until_stopped
 from spxarb.cli.options import AsJson, CommandLine, ConfigFile, DryRun, call_of, config_named, day_option
 from spxarb.cli.usage import epilog, root_epilog
@@ -438,7 +436,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _main(given)
 
 
-def _main(given: Sequence[str]) -> int:
+def _main(given: list[str]) -> int:
+    if code := begin_as_owner(given, _first(given)):
+        return code
     bare = not given and COMPLETION not in os.environ
     said = tuple(map(from_outside, given))
     given = ["--help"] if bare else given  # shown; that no command was named is wrong use all the same

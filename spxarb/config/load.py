@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from spxarb.config.file import exists, text_as_value
+from spxarb.config.own_paths import clashes, own_files, without_clashes
 from spxarb.config.paths import HOME_MISSING, path_problem, user_path
 from spxarb.config.problems import Problem, near_key, near_word, shown
 from spxarb.config.refused import LEDGER_NAME
@@ -37,7 +39,7 @@ from spxarb.core.masking import masked
 from spxarb.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 LOG_NAME = "trading.log"
 MODES = choices(field_of("trading.mode"))
@@ -262,8 +264,7 @@ def other_places(config: Config) -> list[Path]:
     """
     places: list[Path] = []
     with suppress(ConfigError):
-        folder = state_folder(config.state_directory)
-        places = [folder / mode / LEDGER_NAME for mode in ("live", "paper", "sim")]
+        places = default_ledgers(config.state_directory)
     own = config.storage.database
     if own is not None:
         with suppress(OSError):
@@ -304,9 +305,10 @@ def read(
     # What a refused file would set is not known, so nothing contradicts it.
     whole = contradictions(built.sections, built.bad, notified=bool(notify_url or credentials))
     rules = [] if sources.refused else whole
+    shared, own = _shared_paths(built.sections, sources, state, wire)
     problems = (*sources.problems, *built.problems, *scale_problems, *state_problems, *wire_problems)
-    problems = (*problems, *outbox_problems, *rules)
-    usable = _without_bad_dashboard(built, problems)
+    problems = (*problems, *outbox_problems, *rules, *shared)
+    usable = own(_without_bad_dashboard(built, problems))
     config = Config(
         **dict(usable),
         source=sources.file,
@@ -314,7 +316,7 @@ def read(
         hollow=sources.hollow,
         state_directory=state,
         wait_scale=scale,
-        wire_folder=wire,
+        wire_folder=None if any(problem.key == WIRE_VARIABLE for problem in shared) else wire,
         notify_url=SecretStr(notify_url) if notify_url else None,
         credentials=Path(credentials) if credentials else None,
         flex=_flex(sources),
@@ -323,6 +325,29 @@ def read(
         advice=tuple(_advice(sources, usable, problems)),
     )
     return Reading(config, sources, problems, built.accepted, tuple(_lost_ledgers(sources, built)))
+
+
+def _shared_paths(
+    sections: Sections, sources: Sources, state: Path | None, wire: Path | None
+) -> tuple[list[Problem], Callable[[Sections], Sections]]:
+    """What is wrong where two paths are one file, and how the sections become harmless."""
+    database, others = sections.storage.database, list[Path]()
+    with suppress(ConfigError):
+        others = default_ledgers(state)
+        database = database or state_folder(state) / sections.trading.mode / LEDGER_NAME
+    given = [file for file in (sources.file, sources.env_file) if file is not None]
+    known = list(own_files(sections, database, given, others))
+    default_log = database.with_name(LOG_NAME) if database else None
+    log = (sections.logging.path or default_log) if sections.logging.file else None
+    problems = clashes(sections, log, wire, known)
+    place = default_log is not None and not clashes(sections, default_log, None, known)
+    return problems, partial(without_clashes, problems=problems, log_has_place=place)
+
+
+def default_ledgers(state_directory: Path | None) -> list[Path]:
+    """Where each mode has its ledger unless it is told otherwise. Raises ConfigError."""
+    folder = state_folder(state_directory)
+    return [folder / mode / LEDGER_NAME for mode in ("live", "paper", "sim")]
 
 
 def _without_bad_dashboard(built: _Built, problems: Sequence[Problem]) -> Sections:

@@ -34,6 +34,10 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _ID_MAP, _NO_ID = Path("/proc/self/uid_map"), Path("/proc/sys/kernel/overflowuid")
 
 
+_kept: dict[Path, Content] = {}
+"""What was read as another user: see `keep`."""
+
+
 class Trust(Enum):
     """Who may have written a file that is read.
 
@@ -74,10 +78,20 @@ def read_bytes(path: Path, trust: Trust = Trust.NAMED, most: int = MOST_BYTES) -
 
 def read(path: Path, trust: Trust = Trust.NAMED, most: int = MOST_BYTES) -> Content:
     """Likewise; of a larger file its beginning. Raises OSError and UntrustedError."""
+    if trust is not Trust.ANYBODY and (kept := _kept.get(path.absolute())) is not None:
+        return kept
     handle = open_regular(path, trust)
     with os.fdopen(handle, "rb") as file:
         raw = file.read(most + 1)
         return Content(raw[:most], stat.S_IMODE(os.fstat(handle).st_mode), len(raw) > most)
+
+
+def keep(path: Path, trust: Trust) -> None:
+    """Remember a file that is trusted now: this process may become a user who cannot read it.
+
+    Raises OSError and UntrustedError.
+    """
+    _kept[path.absolute()] = read(path, trust)
 
 
 def open_regular(path: Path, trust: Trust = Trust.NAMED) -> int:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import tempfile
 import time
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spxarb import children
+from spxarb import children, files
 from spxarb.core.model import NEW_YORK, dec
 from spxarb.core.results.report import DemoResult
 from spxarb.core.sentences import usd
@@ -22,6 +20,7 @@ from spxarb.trading.sandbox import looking_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 DAY = date(2026, 2, 10)
 REGIME = "rich-spy"
@@ -62,9 +61,9 @@ class _Day:
 def run(progress: Callable[[str], None]) -> DemoResult:
     """Play the day and return the day's report. Raises SpxarbError when the gateway does not start."""
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="spxarb-demo-") as folder:
+    with files.private_folder("spxarb-demo-") as folder:
         sim = RunningSim(
-            folder=folder,
+            folder=str(folder),
             environment=children.environment(),
             date=str(DAY),
             seed=SEED,
@@ -74,14 +73,14 @@ def run(progress: Callable[[str], None]) -> DemoResult:
         )
         try:
             with sim:
-                return _play(_Day(Path(folder), sim, progress), began)
+                return _play(_Day(folder, sim, progress), began)
         except ControlError as error:
             raise SpxarbError(f"The simulated gateway failed: {error}") from error
 
 
 def _play(day: _Day, began: float) -> DemoResult:
     text = CONFIG.format(port=day.sim.port, database=day.ledger)
-    day.config.write_text(text, encoding="utf-8")
+    files.write_new(day.config, text)
     day.say(f"A simulated {DAY:%A}, {DAY}: {day.sim.market}.")
     day.say("The commands are the real ones, in the order of the timers; only the broker is made up.")
     for at, verb in timetable():
