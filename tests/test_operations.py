@@ -35,6 +35,12 @@ RAISERS = {
 }
 """What makes an alarm, and which argument is its sentence."""
 FEWEST_WORDS = 3
+OF_THE_WATCHDOG = (
+    "No `monitor` has succeeded for",
+    "The ledger cannot be read, and",
+    "is gone: whether a position is",
+)
+"""Pieces of sentences that are put together in more than one step."""
 
 
 def literal(node: ast.expr, assigned: dict[str, list[ast.expr]]) -> list[str]:
@@ -75,8 +81,7 @@ def alarms_of(source: str) -> set[str]:
 
 def every_alarm() -> set[str]:
     files = [path for path in (ROOT / "spxarb").rglob("*.py") if "sim" not in path.parts]
-    watchdog = ast.literal_eval("('No `settle` has succeeded since', 'The ledger cannot be read, and')")
-    return {*watchdog, *(text for _, text in _BY_STATE.values())}.union(
+    return {*OF_THE_WATCHDOG, *(text for _, text in _BY_STATE.values())}.union(
         *(alarms_of(text_of(p)) for p in files)
     )
 
