@@ -164,7 +164,7 @@ def written_without_the_opener(text: str) -> list[str]:
         name = getattr(node.func, "attr", getattr(node.func, "id", ""))
         on = ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else ""
         words = " ".join(ast.unparse(part) for part in (*node.args, *(key.value for key in node.keywords)))
-        writes = any(mode in words for mode in ("'w", "'a", "'x", "+'", "r+"))
+        writes = re.search(r"'([wax][bt+]*(:\w+)?|r[bt]?\+[bt]?)'", words) is not None
         by_flags = on == "os" and any(flag in words for flag in ("O_WRONLY", "O_RDWR", "O_CREAT", "flags"))
         replaced = name == "replace" and len(node.args) == 1 and not node.keywords and on
         if (
@@ -183,7 +183,9 @@ def test_every_file_that_is_written_goes_through_the_one_opener():
     """The archive packs into a file that the opener has opened; the simulator's log has no name at all.
 
     A unit of systemd or launchd is everybody's to read: it is written beside and renamed. Whether a lock is free
-    is asked of a file that is there, and nothing is written to it.
+    is asked of a file that is there, and nothing is written to it. The reader of files opens with its flags, to
+    read alone. The simulator shares no code: it writes its token beside, made anew, no link followed, and renames.
+    A child runs in a private folder, made under a name that nobody can guess.
     """
     found = {
         name: len(calls)
@@ -191,8 +193,11 @@ def test_every_file_that_is_written_goes_through_the_one_opener():
         if name != "spxarb.files" and (calls := written_without_the_opener(module.text))
     }
     assert found == {
+        "spxarb.children": 1,
+        "spxarb.config.trusted": 2,
         "spxarb.lock": 1,
         "spxarb.sim.control": 1,
+        "spxarb.sim.token": 5,
         "spxarb.trading.archive": 1,
         "spxarb.trading.timers": 6,
     }
