@@ -6,29 +6,39 @@ never from the configuration file or a command line. They are read when an alert
 
 from __future__ import annotations
 
+import base64
 import os
+import re
 import socket
 import stat
 from collections import Counter
 from dataclasses import dataclass, field
 from email.utils import formataddr, getaddresses
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
 
 from spxarb.config.notifications import SMTP_PORTS
+from spxarb.config.trusted import UntrustedError, read
+from spxarb.config.variables import NOTIFY_VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from spxarb.config.load import Config
 
-PASSWORD_CREDENTIAL = "smtp-password"  # noqa: S105 -- its name alone
-URLS_CREDENTIAL = "notify-urls"
+PASSWORD_CREDENTIALS = ("smtp-password", "smtp_password")
+URLS_CREDENTIALS = ("notify-urls", "notify_url", NOTIFY_VARIABLE)
+"""Names under which systemd may be told to hand the secrets over; the first is the one that is documented."""
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 """Permissions that a file with a secret must not have."""
+EVERYBODY = stat.S_IRWXO
+"""Likewise of systemd's credentials: the ACL for the unit's user shows as its group's right."""
 LARGEST = 64 * 1024
 """Bytes of a file with secrets: more is no such file."""
 SHORTEST_SECRET = 6
+SHORTEST_PIECE = 2
+_KIND = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,20})://")
 
 
 @dataclass(frozen=True)
@@ -80,18 +90,26 @@ def _mail(config: Config, address: str) -> Channel:
         "sender": notify.smtp_from or f"spxarb@{socket.gethostname() or 'localhost'}",
         "to": address,
     }
-    return Channel(address, {"mail": how}, secrets=tuple(filter(None, [password])))
+    return Channel(address, {"mail": how}, secrets=tuple(_as_sent(notify.smtp_user or "", password)))
+
+
+def _as_sent(user: str, password: str) -> Iterator[str]:
+    """A password, and the forms of it that a server may repeat (RFC 4616: AUTH PLAIN)."""
+    if password:
+        yield from (base64.b64encode(text.encode()).decode() for text in (f"\0{user}\0{password}", password))
+        yield password
 
 
 def _password(config: Config) -> str:
     """Raises _UnusableError."""
-    path = _credential(config, PASSWORD_CREDENTIAL) or config.notifications.smtp_password_file
+    named, given = config.notifications.smtp_password_file, _credential(config, PASSWORD_CREDENTIALS)
+    path = given or named
     if path is None:
         raise _UnusableError(
             "notifications.smtp_user needs a password: smtp_password_file, or systemd's credential "
-            f"{PASSWORD_CREDENTIAL}"
+            f"{PASSWORD_CREDENTIALS[0]}"
         )
-    password = _secret(path).strip("\r\n")
+    password = _secret(path, EVERYBODY if given else OTHERS).strip("\r\n")
     if not password:
         raise _UnusableError(f"the password file {path} is empty")
     return password
@@ -100,12 +118,12 @@ def _password(config: Config) -> str:
 def _urls(config: Config) -> Iterator[Channel]:
     """The URLs of environment, file and systemd's credential; their names say no more than the kind."""
     found = config.notify_url.get_secret_value().split() if config.notify_url else []
-    credential = _credential(config, URLS_CREDENTIAL)
-    for path in (config.notifications.urls_file, credential):
+    named, credential = config.notifications.urls_file, _credential(config, URLS_CREDENTIALS)
+    for path, most in ((named, OTHERS), (credential, EVERYBODY)):
         if path is None:
             continue
         try:
-            lines = [line.strip() for line in _secret(path).splitlines()]
+            lines = [line.strip() for line in _secret(path, most).splitlines()]
         except _UnusableError as error:
             if credential not in {None, path} and not os.access(path, os.R_OK):
                 continue  # the file is root's: systemd hands over what is in it
@@ -114,30 +132,33 @@ def _urls(config: Config) -> Iterator[Channel]:
         found += [line for line in lines if line and not line.startswith("#")]
     kinds: Counter[str] = Counter()
     for url in dict.fromkeys(found):
-        kind = url.partition("://")[0] if "://" in url else "address"
+        match = _KIND.match(url)
+        kind = match[1] if match else "address"
         kinds[kind] += 1
         name = kind if kinds[kind] == 1 else f"{kind} {kinds[kind]}"
         yield Channel(name, {"url": url}, secrets=tuple(secret_parts(url)))
 
 
-def _credential(config: Config, name: str) -> Path | None:
-    """The file of that name from systemd (LoadCredential=); None: it was given none."""
-    path = config.credentials / name if config.credentials is not None else None
-    return path if path is not None and path.exists() else None
+def _credential(config: Config, names: Iterable[str]) -> Path | None:
+    """The first file of these names from systemd (LoadCredential=); None: it was given none."""
+    if config.credentials is None:
+        return None
+    return next((path for path in map(config.credentials.joinpath, names) if path.exists()), None)
 
 
-def _secret(path: Path) -> str:
-    """What a file holds that only its owner can read. Raises _UnusableError for any other, and says why."""
+def _secret(path: Path, nobody: int) -> str:
+    """What a file holds that none but its owner can have written, and to which others have no right in
+    `nobody`.
+
+    Raises _UnusableError for any other, and says why.
+    """
     try:
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):
-            raise _UnusableError(f"{path} is not a file")
-        if mode & OTHERS:
-            raise _UnusableError(
-                f"{path} can be read by others (mode {stat.S_IMODE(mode):04o}): chmod 600 it"
-            )
-        with path.open(encoding="utf-8") as file:
-            return file.read(LARGEST)
+        found = read(path, most=LARGEST)
+        if found.mode & nobody:
+            raise _UnusableError(f"{path} can be read by others (mode {found.mode:04o}): chmod 600 it")
+        return found.raw.decode()
+    except UntrustedError as error:
+        raise _UnusableError(f"{path} is not trusted, and was not read: {error.strerror}") from None
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise _UnusableError(f"{path} cannot be read: {why}") from None
@@ -148,11 +169,15 @@ def secret_parts(url: str) -> list[str]:
 
     Short words are in every text, and no secret.
     """
-    found, part = {url}, ""
-    for letter in f"{url.partition('://')[2]}/":
-        if letter in ":/@?&=":
-            found.add(part)
-            part = ""
-        else:
-            part += letter
-    return sorted((part for part in found if len(part) >= SHORTEST_SECRET), key=len, reverse=True)
+    found = {url, *re.split(r"[:/@?&=#]", url.partition("://")[2])}
+    forms = {form for part in found for form in (part, unquote(part), quote(part, safe=""))}
+    return sorted((part for part in forms if len(part) >= SHORTEST_SECRET), key=len, reverse=True)
+
+
+def without_pieces(text: str, url: str) -> str:
+    """The text without any word that is a piece of the URL, however short: a chat's number, a room's name."""
+    pieces = set(re.split(r"[^A-Za-z0-9]+", unquote(url.partition("://")[2] or url)))
+    for piece in sorted(pieces, key=len, reverse=True):
+        if len(piece) >= SHORTEST_PIECE:
+            text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(piece)}(?![A-Za-z0-9])", "***", text)
+    return text

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from spxarb import lock_owner
+from spxarb import files, lock_owner
 from spxarb.core.model import NEW_YORK
 from spxarb.errors import LockedError, RefusedError
 from spxarb.lock_owner import process_start
@@ -35,6 +35,8 @@ UNSIGNED = "spxarb"
 """The command of a holder that the lock names by its process alone."""
 OTHER_USER = "it belongs to another user"
 SIGNATURE_BYTES = 10_000
+_SIGNED = b'{"pid":'
+"""How the text begins that names the holder."""
 KILL_SECONDS = 5.0  # after SIGKILL a process is gone at once, unless the kernel itself hangs
 
 
@@ -176,18 +178,22 @@ def _taken(path: Path) -> int | None:
 
 
 def _open(path: Path) -> int:
+    """A descriptor of the lock's file, made where there is none. Raises RefusedError."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-        handle = os.open(path, flags, 0o600)
+        files.make_folder(path.parent)
+        handle = files.open_to_write(path, read=True, alone=False)
     except OSError as error:
         raise _unusable(path, error) from error
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise _unusable(path, OSError(errno.EINVAL, "it is not a regular file"))
-    with contextlib.suppress(OSError):  # a file of another user: locking it works all the same
-        os.fchmod(handle, 0o600)
-    return handle
+    if _is_a_lock(files.head_of(handle)):
+        return handle
+    os.close(handle)
+    raise _unusable(path, files.FileRefusedError("it is not a lock of spxarb", "Move that file away"))
+
+
+def _is_a_lock(head: bytes) -> bool:
+    """Whether a file that begins so is a lock: empty, signed, or what a crash leaves of that."""
+    text = head.rstrip(b"\0")
+    return text.startswith(_SIGNED) or _SIGNED.startswith(text)
 
 
 def _try(handle: int, path: Path) -> bool:
@@ -343,5 +349,5 @@ def _unusable(path: Path, error: OSError) -> RefusedError:
     return RefusedError(
         f"The lock {path} cannot be used: {error.strerror or error}",
         risk="Nothing was changed",
-        mend="Give this user write permission there; it must be on a local disk",
+        mend=files.mend_of(error, "Give this user write permission there; it must be on a local disk"),
     )

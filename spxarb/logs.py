@@ -16,17 +16,19 @@ from __future__ import annotations
 import json
 import logging
 import os
-import stat
 import sys
 import threading
 import time
 from collections import deque
 from contextlib import suppress
 from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
-from spxarb.core.masking import masked_accounts
+from spxarb import files
+from spxarb.core.masking import masked_accounts, masked_addresses
 from spxarb.core.model import NEW_YORK
+from spxarb.core.own_names import older_logs
 from spxarb.core.printable import log_line, log_lines
 
 if TYPE_CHECKING:
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
     from spxarb.config.load import Config
 
 FILE_BYTES = 5_000_000
-FILE_COPIES = 5
 QUEUED_LINES = 2000
 """Lines that wait for one place at the most; the next ones are left out and counted."""
 FLUSH_SECONDS = 2.0
@@ -52,6 +53,9 @@ FILE_ALONE = "file_alone"
 LIBRARIES = ("ib_insync", "eventkit", "asyncio", "apprise")
 
 _ours: list[_Queued] = []
+_accounts: set[str] = set()
+"""Accounts that were met and may look like none."""
+_told = ""
 _NOWHERE = logging.NullHandler()
 """Without any handler Python would write warnings to stderr, where nothing is to be logged."""
 
@@ -59,7 +63,8 @@ _NOWHERE = logging.NullHandler()
 def setup(config: Config, *, makes_file: bool = True) -> str | None:
     """Log as configured, replacing what an earlier call set up. Returns None, or why there is no log file.
 
-    A command that only reads makes none (`makes_file`): it goes on with the one that is there.
+    A command that only reads makes none (`makes_file`): it goes on with the one that is there. What is no
+    log, or not ours, is refused (`spxarb/files.py`): the job goes on without a file, and says so once.
     """
     shutdown()
     clean = _Clean(secrets_of(config), config.ib.account)
@@ -73,19 +78,36 @@ def setup(config: Config, *, makes_file: bool = True) -> str | None:
     path = config.log_path()
     try:
         if config.logging.file and (makes_file or path.is_file()):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            files.make_folder(path.parent)
             _add(_File(path), _lines(config, clean))
     except (OSError, ValueError, RuntimeError) as error:  # a text that is no path; no thread to be had
-        problem = f"No log file: {path}: {getattr(error, 'strerror', None) or error}"
+        why = getattr(error, "strerror", None) or error
+        problem = ". ".join(filter(None, [f"No log file: {path}: {why}", getattr(error, "mend", "")]))
     root = logging.getLogger()
     root.addHandler(_NOWHERE)  # added twice, it is there once
     root.setLevel(config.logging.level)
-    # ib_insync logs every byte of the wire at DEBUG: account numbers and positions belong on nobody's disk.
     for name in LIBRARIES:
         logging.getLogger(name).setLevel(max(logging.INFO, root.level))
     if problem:
-        logging.getLogger("spxarb").warning(problem)
+        _tell_once(problem, on_console=config.logging.console)
     return problem
+
+
+def hide_account(account: str | None) -> None:
+    """Let no line from now on show this account in full."""
+    if account:
+        _accounts.add(account)
+
+
+def _tell_once(problem: str, *, on_console: bool) -> None:
+    """That there is no log file: one line on stderr for a process, also where the log is not shown there."""
+    global _told  # noqa: PLW0603 -- one process, one line
+    if _told != problem:
+        _told = problem
+        if on_console:
+            logging.getLogger("spxarb").warning(problem)
+        else:
+            write_to_stderr(f"spxarb: {problem}\n")
 
 
 def flush(seconds: float = FLUSH_SECONDS) -> bool:
@@ -195,22 +217,28 @@ class _Console:
 
 
 class _File:
-    """A file of mode 0600 that is rotated; opened so that a FIFO which nobody reads cannot hold it."""
+    """A file of ours that is rotated, or an allowed device, which is not."""
 
     def __init__(self, path: Path) -> None:
         self.name, self._path = str(path), path
+        self._device = False
         self._handle = self._open()
 
     def _open(self) -> int:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
-        handle = os.open(self._path, flags, 0o600)
-        if stat.S_ISREG(os.fstat(handle).st_mode):
-            with suppress(OSError):  # another user's file, which this one may write
-                os.fchmod(handle, 0o600)
+        """A descriptor. Raises OSError, also for what holds no lines of a log: a database, a binary."""
+        if (stream := files.open_stream(self._path)) is not None:
+            self._device = True
+            return stream
+        handle = files.open_to_write(self._path, append=True, read=True)
+        if why := files.not_text(files.head_of(handle)):
+            os.close(handle)
+            raise files.FileRefusedError(why)
         return handle
 
     def write(self, text: str) -> None:
-        if self._moved():
+        if self._device:
+            pass
+        elif self._moved():
             self._reopen()
         elif os.fstat(self._handle).st_size + len(text) > FILE_BYTES:
             self._rotate()
@@ -219,7 +247,7 @@ class _File:
     def _moved(self) -> bool:
         """Whether the name stands for another file by now, or for none: another process, or logrotate."""
         try:
-            named, ours = self._path.stat(), os.fstat(self._handle)
+            named, ours = self._path.lstat(), os.fstat(self._handle)
         except OSError:
             return True
         return (named.st_dev, named.st_ino) != (ours.st_dev, ours.st_ino)
@@ -238,14 +266,21 @@ class _File:
         no line of a log may go into a ledger or to a broker. What cannot be moved goes on as it is.
         """
         with suppress(OSError):
-            for number in range(FILE_COPIES - 1, 0, -1):
+            copies = older_logs(self._path)
+            for copy in copies:
+                self._must_be_a_log(copy)
+            for newer, older in reversed(list(pairwise(copies))):
                 with suppress(FileNotFoundError):
-                    self._copy(number).replace(self._copy(number + 1))
-            self._path.replace(self._copy(1))
+                    files.rename(newer, older)
+            files.rename(self._path, copies[0])
         self._reopen()
 
-    def _copy(self, number: int) -> Path:
-        return self._path.with_name(f"{self._path.name}.{number}")
+    @staticmethod
+    def _must_be_a_log(copy: Path) -> None:
+        """Raises OSError where another file has the name of an older log: it is neither moved nor dropped."""
+        files.check_kind(copy)
+        if files.is_database(copy):
+            raise files.FileRefusedError("it is a database")
 
     def close(self) -> None:
         os.close(self._handle)
@@ -328,7 +363,7 @@ class _Queued(logging.Handler):
 
 
 class _Clean:
-    """Takes secrets and account numbers out of a text."""
+    """Takes secrets, account numbers and all but scheme and host of addresses out of a text."""
 
     def __init__(self, secrets: Collection[str], account: str | None) -> None:
         self._secrets, self._account = tuple(secrets), account
@@ -336,7 +371,7 @@ class _Clean:
     def __call__(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        return masked_accounts(text, self._account)
+        return masked_accounts(masked_addresses(text), self._account, *_accounts)
 
 
 class _Lines(logging.Formatter):
@@ -399,10 +434,16 @@ def _lines(config: Config, clean: _Clean, *, journal: bool = False) -> logging.F
 
 def _add(place: _Place, form: logging.Formatter) -> _Queued:
     handler = _Queued(place)
+    handler.addFilter(_no_detail_of_a_library)
     handler.setFormatter(form)
     logging.getLogger().addHandler(handler)
     _ours.append(handler)
     return handler
+
+
+def _no_detail_of_a_library(record: logging.LogRecord) -> bool:
+    """What libraries log at DEBUG is what they send and receive: accounts, positions, tokens in URLs."""
+    return record.levelno >= logging.INFO or record.name.partition(".")[0] == "spxarb"
 
 
 def _not_a_library(record: logging.LogRecord) -> bool:

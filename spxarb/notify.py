@@ -21,8 +21,10 @@ import threading
 from contextlib import suppress
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from spxarb import children
+from spxarb.core.masking import masked_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,14 +37,6 @@ SMTP_SECONDS = 15.0
 """How long each answer of a mail server is waited for."""
 KILLED_SECONDS = 2.0
 """After SIGKILL a process is gone at once, unless the kernel itself hangs."""
-KEPT_VARIABLES = frozenset(
-    {
-        *("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"),
-        *("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
-    }
-)
-"""All that the sender's process gets of the environment."""
-
 log = logging.getLogger(__name__)
 
 
@@ -93,24 +87,32 @@ def deliver(
 
 def _clean(problem: str, ways: list[Channel]) -> str:
     """One line, without the secrets of any way."""
+    from spxarb.channels import without_pieces  # noqa: PLC0415 -- loaded by whoever made the ways
+
     for secret in (secret for channel in ways for secret in channel.secrets):
         problem = problem.replace(secret, "***")
-    return " ".join(problem.split())
+    for url in filter(None, (channel.how.get("url") for channel in ways)):
+        problem = without_pieces(problem, url)
+    return " ".join(masked_addresses(problem).split())
 
 
 def _sent_by_a_process(messages: list[dict[str, Any]], deadline: float) -> list[str]:
     """Why each message was not sent; empty when it was."""
-    environment = {name: text for name, text in os.environ.items() if name in KEPT_VARIABLES}
-    environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[1])  # a source tree is not installed
+    with children.private_folder() as folder:
+        return _sent_from(folder, messages, deadline)
+
+
+def _sent_from(folder: str, messages: list[dict[str, Any]], deadline: float) -> list[str]:
     try:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "spxarb.notify"],
+        process = subprocess.Popen(  # noqa: S603 -- our own command
+            children.python("spxarb.notify"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
             encoding="utf-8",
-            env=environment,
+            env=children.environment(),
+            cwd=folder,
             start_new_session=True,  # Ctrl-C is the job's, and whatever the sender starts ends with it
         )
     except OSError as error:

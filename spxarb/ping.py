@@ -20,18 +20,12 @@ import sys
 import threading
 import uuid
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from spxarb import children
+
 START = "start"
-KEPT_VARIABLES = frozenset(
-    {
-        *("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"),
-        *("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
-    }
-)
-"""All that the process gets of the environment."""
 SHARE_OF_START = 0.5
 """How much of the deadline the end waits for a start that is still under way: they should arrive in order."""
 KILLED_SECONDS = 1.0
@@ -70,17 +64,16 @@ class Pings:
 
 
 def _process() -> subprocess.Popen[str] | None:
-    environment = {name: text for name, text in os.environ.items() if name in KEPT_VARIABLES}
-    environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[1])  # a source tree is not installed
     with suppress(OSError):
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "spxarb.ping"],
+        return subprocess.Popen(  # noqa: S603 -- our own command
+            children.python("spxarb.ping"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
             encoding="utf-8",
-            env=environment,
+            env=children.environment(),
+            cwd=children.ANYBODYS,  # a folder of its own would outlive a job that is killed
             start_new_session=True,  # Ctrl-C is the job's
         )
     return None

@@ -128,6 +128,92 @@ def test_the_file_of_a_package_imports_nothing():
     assert [one for one in IMPORTS if MODULES[one.by].is_package] == []
 
 
+# --- one opener ---------------------------------------------------------------------------------------
+
+CHANGES = {
+    *(
+        "write_text",
+        "write_bytes",
+        "mkdir",
+        "makedirs",
+        "chmod",
+        "fchmod",
+        "chown",
+        "link",
+        "symlink",
+    ),
+    *("hardlink_to", "symlink_to", "rename", "renames", "mknod", "mkfifo", "mkstemp", "mkdtemp", "copyfile"),
+    *("copy2", "copytree", "NamedTemporaryFile", "TemporaryDirectory", "TemporaryFile"),
+    *("FileHandler", "RotatingFileHandler", "WatchedFileHandler"),
+}
+"""Calls that make, change or move a file, whatever they are called on."""
+SQLITE_OPENS = {
+    "spxarb.ledger.opening",
+    "spxarb.ledger.copies",
+    "spxarb.ledger.schema",
+    "spxarb.ledger.elsewhere",
+}
+
+
+def written_without_the_opener(text: str) -> list[str]:
+    """The calls in a module that open for writing, make or move a file."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if not isinstance(node, ast.Call):
+            continue
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        on = ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else ""
+        words = " ".join(ast.unparse(part) for part in (*node.args, *(key.value for key in node.keywords)))
+        writes = any(mode in words for mode in ("'w", "'a", "'x", "+'", "r+"))
+        by_flags = on == "os" and any(flag in words for flag in ("O_WRONLY", "O_RDWR", "O_CREAT", "flags"))
+        replaced = name == "replace" and len(node.args) == 1 and not node.keywords and on
+        if (
+            (name in CHANGES and on != "files")
+            or (name == "open" and "os.devnull" not in words and (by_flags or (on != "os" and writes)))
+            or (name == "fdopen" and writes and "files.open_to_write" not in words)
+            or replaced
+            or (name == "move" and on == "shutil")
+            or (name == "touch" and not node.args)
+        ):
+            found.append(ast.unparse(node))
+    return found
+
+
+def test_every_file_that_is_written_goes_through_the_one_opener():
+    """The archive packs into a file that the opener has opened; the simulator's log has no name at all.
+
+    A unit of systemd or launchd is everybody's to read: it is written beside and renamed. Whether a lock is free
+    is asked of a file that is there, and nothing is written to it.
+    """
+    found = {
+        name: len(calls)
+        for name, module in MODULES.items()
+        if name != "spxarb.files" and (calls := written_without_the_opener(module.text))
+    }
+    assert found == {
+        "spxarb.lock": 1,
+        "spxarb.sim.control": 1,
+        "spxarb.trading.archive": 1,
+        "spxarb.trading.timers": 6,
+    }
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "open(path, 'w')", "path.open('ab')", "os.open(path, os.O_WRONLY | os.O_CREAT)", "path.write_text('x')",
+        "path.mkdir(parents=True)", "shutil.copyfile(a, b)", "os.fdopen(handle, 'w')", "path.replace(other)",
+        "path.chmod(0o600)", "tempfile.mkstemp()", "path.touch()", "os.link(a, b)", "open(path, mode='x')",
+    ],
+)  # fmt: skip
+def test_that_reading_sees_what_writes(line):
+    assert written_without_the_opener(line)
+
+
+def test_sqlite_opens_files_in_the_ledger_alone():
+    assert {name for name, module in MODULES.items() if "sqlite3.connect(" in module.text} == SQLITE_OPENS
+
+
 # --- names --------------------------------------------------------------------------------------------
 
 

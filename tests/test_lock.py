@@ -84,7 +84,7 @@ def sign(path, pid, started):
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "state" / "trading.lock"
+    return tmp_path / "state" / "trading.db.lock"
 
 
 def held(path) -> bool:
@@ -203,13 +203,32 @@ def test_a_lock_on_a_file_that_was_replaced_meanwhile_is_no_lock(path):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "null", '{"pid": 1}', '{"pid": "x", "command": 1, "since": 2, "started": 3}', "\x00\xff"],
+    [
+        "",
+        "{",
+        '{"pid": 1}',
+        '{"pid": "x", "command": 1, "since": 2, "started": 3}',
+        "\x00\x00",
+        '{"pid": 1, "c',
+    ],
 )
 def test_rubbish_in_the_file_names_nobody_and_locks_nobody_out(path, text):
     path.parent.mkdir()
     path.write_text(text)
     assert holder(path) is None
     assert not held(path)
+
+
+@pytest.mark.parametrize("content", [b"SQLite format 3\0rows", b"[]", b"null", b"notes\n", b"\0\xff"])
+def test_a_file_that_is_no_lock_is_refused_and_stays_as_it_is(path, content):
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with (
+        pytest.raises(RefusedError, match="it is not a lock of spxarb"),
+        job_lock(path, command="x", timeout=0),
+    ):
+        pass
+    assert path.read_bytes() == content
 
 
 def test_a_reused_process_id_is_not_taken_for_the_holder(path):
@@ -222,7 +241,7 @@ def test_a_reused_process_id_is_not_taken_for_the_holder(path):
 def test_a_place_that_cannot_hold_a_lock_is_refused(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
-    for place in (blocked / "trading.lock", tmp_path):
+    for place in (blocked / "trading.db.lock", tmp_path):
         with pytest.raises(RefusedError) as caught, job_lock(place, command="x", timeout=0):
             pass
         assert str(place) in str(caught.value)
@@ -334,7 +353,7 @@ def test_a_program_that_locks_the_file_in_its_own_way_hides_no_holder(path, what
             assert first.wait(timeout=10) == -signal.SIGTERM
         assert not held(path)
         assert other.poll() is None
-    assert stat.S_IMODE(path.with_name("trading.lock.holder").stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.with_name("trading.db.lock.holder").stat().st_mode) == 0o600
 
 
 def test_the_holder_of_a_file_that_had_the_name_before_is_not_that_of_the_lock(path):
@@ -432,7 +451,7 @@ def test_a_stranger_who_does_not_hold_the_lock_is_never_signalled(path, what):
 def test_a_stranger_who_locks_the_file_himself_is_not_signalled_and_a_line_says_so(path, what):
     keeps_its_id = "\nopen(path + '.pid', 'w').write(str(os.getpid()))"
     with stranger(OPENED, path) as named, stranger(what + keeps_its_id, path):
-        other = int(path.with_name("trading.lock.pid").read_text())
+        other = int(path.with_name("trading.db.lock.pid").read_text())
         signatures = [(named.pid, process_start(named.pid)), (other, 1), (other, None)]
         if what is INHERITED:
             signatures.append((other, process_start(other)))

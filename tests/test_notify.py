@@ -348,19 +348,47 @@ def test_a_log_that_cannot_be_rotated_goes_on_as_it_is(log_of, monkeypatch, caps
     assert "cannot be written" not in capsys.readouterr().err
 
 
-def test_a_pipe_that_nobody_reads_delays_no_line_and_no_end(log_of, tmp_path, capsys):
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("read", [False, True], ids=["nobody reads it", "somebody could"])
+def test_a_pipe_is_no_log_and_delays_nothing(log_of, tmp_path, capsys, read):
+    """One line says so, on stderr also where the log is not shown there."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     (tmp_path / "c.yaml").write_text("logging: {console: false}")
-    with pipe.open("rb+", buffering=0):  # open, so that it can be written, and never read
-        log_of()
-        assert logs.setup(load(tmp_path / "c.yaml", {}, {"logging.path": str(pipe)})) is None
-        began = time.monotonic()
-        for _ in range(3000):
-            logging.getLogger("spxarb").info("a line of some length, so that the pipe is full: %s", "x" * 100)
-        logs.shutdown()
-        assert time.monotonic() - began < 5
-    assert "cannot be written" in capsys.readouterr().err
+    log_of()
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK) if read else None
+    for _ in range(2):
+        problem = logs.setup(load(tmp_path / "c.yaml", {}, {"logging.path": str(pipe)}))
+        assert problem == f"No log file: {pipe}: it is not a regular file"
+    logging.getLogger("spxarb").info("lost")
+    logs.shutdown()
+    assert capsys.readouterr().err == f"spxarb: {problem}\n"
+    if reader is not None:
+        assert os.read(reader, 10) == b""
+        os.close(reader)
+
+
+@pytest.mark.parametrize("content", [b"SQLite format 3\0rows", b"\x1f\x8b\x08binary", b"\x00\x01"])
+def test_what_is_no_log_gets_no_line(log_of, tmp_path, content):
+    file = tmp_path / "precious"
+    file.write_bytes(content)
+    log_of()
+    assert "No log file" in logs.setup(load(None, {}, {"logging.path": str(file)}))
+    logging.getLogger("spxarb").warning("lost")
+    logs.shutdown()
+    assert file.read_bytes() == content
+
+
+def test_another_file_with_the_name_of_an_older_log_is_neither_moved_nor_dropped(log_of, monkeypatch):
+    monkeypatch.setattr(logs, "FILE_BYTES", 300)
+    config = log_of()
+    other = config.log_path().with_name("trading.log.5")
+    other.write_bytes(b"SQLite format 3\0rows")
+    for number in range(30):
+        logging.getLogger("spxarb").info("line %d", number)
+    logs.shutdown()
+    assert other.read_bytes() == b"SQLite format 3\0rows"
+    assert "line 29" in config.log_path().read_text()
 
 
 BLOCKED = """

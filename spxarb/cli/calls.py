@@ -170,6 +170,11 @@ def _nothing(call: Call, mode: Mode | None, code: int, error: str) -> Result:
     return replace(made, exit_code=code, error=error)
 
 
+def refused(command: str, error: SpxarbError) -> Result:
+    """The result of a command that could not even begin."""
+    return _nothing(Call(command, None, False, ()), None, error.exit_code, str(error))
+
+
 def _although_interrupted(result: Result, context: Any) -> Result:
     """The result of a job that came to its end; if a signal was to end it, with that told."""
     found = interruption.received()

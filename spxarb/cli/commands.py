@@ -1,7 +1,4 @@
-"""The command line: parse, call one job, show its result, exit with its code.
-
-Jobs and everything heavy are imported inside the commands: `--help` costs no more than it must.
-"""
+"""The command line: parse, call one job, show its result, exit with its code; heavy things load inside."""
 
 from __future__ import annotations
 
@@ -17,10 +14,11 @@ import typer
 
 from spxarb import __version__, interruption
 from spxarb.cli import keeping, reading, scheduling, view, watching
+from spxarb.cli.as_owner import begin_as_owner
 from spxarb.cli.calls import Call, confirm, log_failure, run, serve_until_stopped
 from spxarb.cli.options import AsJson, CommandLine, ConfigFile, DryRun, call_of, config_named, day_option
 from spxarb.cli.usage import epilog, root_epilog
-from spxarb.cli.values import ClockMove, Margin, clock_time
+from spxarb.cli.values import ClockMove, Margin, MatterId, TradeId, clock_time
 from spxarb.cli.wrong_use import WRONG_USE, wrong
 from spxarb.core.printable import from_outside
 from spxarb.errors import Exit, UsageError, as_failure
@@ -220,9 +218,7 @@ app.command()(reading.config)
 @app.command()
 def ack(
     ctx: typer.Context,
-    matter: Annotated[
-        int | None, typer.Argument(metavar="ID", help="The matter; without it the open ones are listed.")
-    ] = None,
+    matter: MatterId = None,
     note: Annotated[
         str | None, typer.Option("--note", metavar="TEXT", help="What was done, for the ledger.")
     ] = None,
@@ -244,7 +240,7 @@ def ack(
 @app.command("hand-over")
 def hand_over(
     ctx: typer.Context,
-    trade: Annotated[int, typer.Argument(metavar="TRADE", help="Its number: `spxarb status` shows it.")],
+    trade: TradeId,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> int:
@@ -440,7 +436,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _main(given)
 
 
-def _main(given: Sequence[str]) -> int:
+def _main(given: list[str]) -> int:
+    if code := begin_as_owner(given, _first(given)):
+        return code
     bare = not given and COMPLETION not in os.environ
     said = tuple(map(from_outside, given))
     given = ["--help"] if bare else given  # shown; that no command was named is wrong use all the same

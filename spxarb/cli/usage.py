@@ -100,7 +100,7 @@ USAGE = {
             ("spxarb config --example", "a configuration to begin with"),
         ),
         "shown",
-        (3,),
+        LEDGER,
     ),
     "reconcile": Usage(
         (

@@ -6,8 +6,20 @@ from dataclasses import dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from reprlib import repr  # noqa: A004 -- a short form of what may be a million digits
+from typing import Annotated
 
 import typer
+
+LARGEST_ID = 2**63 - 1
+"""Of a row in the ledger."""
+MatterId = Annotated[
+    int | None,
+    typer.Argument(metavar="ID", max=LARGEST_ID, help="The matter; without it the open ones are listed."),
+]
+TradeId = Annotated[
+    int, typer.Argument(metavar="TRADE", max=LARGEST_ID, help="Its number: `spxarb status` shows it.")
+]
 
 
 @dataclass(frozen=True)
@@ -46,7 +58,7 @@ def day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a date such as 2026-02-13") from None
+        raise typer.BadParameter(f"{repr(text)} is not a date such as 2026-02-13") from None
 
 
 def month(text: str) -> DaySpan:
@@ -54,13 +66,13 @@ def month(text: str) -> DaySpan:
     try:
         first = date.fromisoformat(f"{text}-01")
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a month such as 2026-02") from None
+        raise typer.BadParameter(f"{repr(text)} is not a month such as 2026-02") from None
     return DaySpan(first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1))
 
 
 def year(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) == 4 and text > "1900"):
-        raise typer.BadParameter(f"{text!r} is not a year such as 2026")
+        raise typer.BadParameter(f"{repr(text)} is not a year such as 2026")
     return int(text)
 
 
@@ -71,7 +83,7 @@ def dollars(text: str) -> Decimal:
     except ArithmeticError:
         value = Decimal("NaN")
     if not value.is_finite() or not 1 <= value <= 10**12:
-        raise typer.BadParameter(f"{text!r} is no amount of dollars such as 50000")
+        raise typer.BadParameter(f"{repr(text)} is no amount of dollars such as 50000")
     return value
 
 
@@ -79,4 +91,4 @@ def clock_time(text: str) -> time:
     try:
         return time.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a time such as 15:30") from None
+        raise typer.BadParameter(f"{repr(text)} is not a time such as 15:30") from None

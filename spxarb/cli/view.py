@@ -14,7 +14,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
-from spxarb.cli.atomic import write_whole
+from spxarb import files
 from spxarb.cli.blocks import Hanging
 from spxarb.cli.layout import clean, lines, text_of, wrapped
 from spxarb.cli.screens import screen
@@ -82,7 +82,7 @@ def show_csv(result: Result, table: str, output: Path | None, *, quiet: bool = F
         complain(note, result.command)
     if output is None:
         return _unwritten(write(text), result.command)
-    write_whole(output, text)
+    files.write_whole(output, text)
     return 0
 
 
@@ -100,7 +100,7 @@ def show_page(result: Result, output: Path | None, *, quiet: bool = False) -> in
         return result.exit_code
     if output is None:
         return _unwritten(write(page(result)), result.command)
-    write_whole(output, page(result))
+    files.write_whole(output, page(result))
     return 0
 
 

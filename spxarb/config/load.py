@@ -1,24 +1,28 @@
 """The configuration: options, environment, `.env`, YAML and defaults become one frozen Config.
 
-Precedence: command-line option > environment variable > `.env` beside the configuration file, else in the
-working folder > YAML file > default. All problems are reported at once, in one line.
+Precedence: command-line option > environment variable > `.env` beside the configuration file, else, where
+nobody named that file, in the working folder > YAML file > default. All problems are reported at once, in
+one line.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from spxarb.config.file import exists, text_as_value
+from spxarb.config.own_paths import clashes, own_files, without_clashes
 from spxarb.config.paths import HOME_MISSING, path_problem, user_path
 from spxarb.config.problems import Problem, near_key, near_word, shown
-from spxarb.config.rules import contradictions, moved
+from spxarb.config.refused import LEDGER_NAME
+from spxarb.config.rules import address_problem, contradictions, moved
 from spxarb.config.schema import SECTIONS, Sections, choices, expected, field_of
-from spxarb.config.sources import NO_SETTING, Setting, Source, Sources, env_path, gather
+from spxarb.config.sources import NO_SETTING, Setting, Source, Sources, gather
 from spxarb.config.variables import (
     ALERTS_VARIABLE,
     CREDENTIALS_VARIABLE,
@@ -35,17 +39,15 @@ from spxarb.core.masking import masked
 from spxarb.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-LEDGER_NAME = "trading.db"
 LOG_NAME = "trading.log"
 MODES = choices(field_of("trading.mode"))
+MOST_TOLD = 40
+"""Problems in one line: of more, their number says enough."""
 LIMIT_SECTIONS = ("ib", "trading", "risk_management", "execution")
 STORED_SECTIONS = (*LIMIT_SECTIONS, "prices")
 """What is stored with a trade. The last says which prices its entry believed, and is not read back."""
-
-READABLE_BY_ALL = 0o007
-"""Permissions that a file with a secret must not have."""
 
 
 class FlexAccess(BaseModel):
@@ -62,6 +64,7 @@ class Config(Sections):
     """Every setting; `config.example.yaml` explains each key."""
 
     source: Path | None = Field(default=None, exclude=True, description="The YAML file that was read.")
+    env_file: Path | None = Field(default=None, exclude=True, description="The `.env` that was read.")
     state_directory: Path | None = Field(default=None, exclude=True, description="$STATE_DIRECTORY.")
     hollow: bool = Field(
         default=False, exclude=True, description="The YAML file holds no setting, and nobody named it."
@@ -166,7 +169,8 @@ def state_folder(state_directory: Path | None = None) -> Path:
 class Reading:
     """A configuration as it was read: what is in force, what was given, and what is wrong with it.
 
-    `lost_ledger`: where a ledger is whose path is not accepted any more.
+    `lost_ledgers`: where ledgers are whose path is not accepted any more, or stands in a file that is
+    refused.
     """
 
     config: Config
@@ -174,7 +178,7 @@ class Reading:
     problems: tuple[Problem, ...]
     accepted: tuple[tuple[Setting, object], ...] = ()
     """Each good setting with its value, the weakest first."""
-    lost_ledger: Path | None = None
+    lost_ledgers: tuple[Path, ...] = ()
 
     def stopping(self, verb: str = "") -> list[Problem]:
         """The problems with which the verb does not begin."""
@@ -201,9 +205,10 @@ def load(
 
 def invalid(source: Path | None, problems: Sequence[Problem]) -> ConfigError:
     where = f"The configuration {source}" if source else "The configuration"
-    return ConfigError(
-        f"{where} is invalid: {'; '.join(map(str, problems))}", mend="Fix this and run it again"
-    )
+    told = [str(problem) for problem in problems[:MOST_TOLD]]
+    if len(problems) > MOST_TOLD:
+        told.append(f"and {len(problems) - MOST_TOLD:,} more")
+    return ConfigError(f"{where} is invalid: {'; '.join(told)}", mend="Fix this and run it again")
 
 
 def place_of(config: Config, key: str) -> str:
@@ -241,11 +246,11 @@ def ledger_candidates(
     """
     reading = read(path, environ, overrides)
     config = reading.config
+    found = list(reading.lost_ledgers)
     if config.storage.database is not None:
-        return (config.storage.database,)
-    first, lost = config.trading.mode, reading.lost_ledger
+        return (*found, config.storage.database)
+    first = config.trading.mode
     order = (first, *(mode for mode in ("live", "paper", "sim") if mode != first))
-    found = [lost] if lost else []
     with suppress(ConfigError):
         folder = state_folder(config.state_directory)
         found += [folder / mode / LEDGER_NAME for mode in order]
@@ -259,8 +264,7 @@ def other_places(config: Config) -> list[Path]:
     """
     places: list[Path] = []
     with suppress(ConfigError):
-        folder = state_folder(config.state_directory)
-        places = [folder / mode / LEDGER_NAME for mode in ("live", "paper", "sim")]
+        places = default_ledgers(config.state_directory)
     own = config.storage.database
     if own is not None:
         with suppress(OSError):
@@ -290,32 +294,60 @@ def read(
     """The configuration whatever is wrong with it: what cannot be used has its default, and is a problem."""
     sources = gather(path, environ, overrides)
     built, text = _build(sources.settings), sources.text
-    mode = None if "trading.mode" in built.bad else built.sections.trading.mode
+    known = not sources.refused and "trading.mode" not in built.bad
+    mode = built.sections.trading.mode if known else None
     scale, scale_problems = _wait_scale(sources.real.get(WAIT_VARIABLE), mode)
     state, state_problems = _state_directory(text.get(STATE_VARIABLE, ""), built)
     wire, wire_problems = _wire_folder(text.get(WIRE_VARIABLE, ""))
     notify_url = text.get(NOTIFY_VARIABLE)
     credentials = sources.real.get(CREDENTIALS_VARIABLE)
     outbox, outbox_problems = _in_outbox(text.get(ALERTS_VARIABLE, ""))
-    rules = contradictions(built.sections, built.bad, notified=bool(notify_url or credentials))
+    # What a refused file would set is not known, so nothing contradicts it.
+    whole = contradictions(built.sections, built.bad, notified=bool(notify_url or credentials))
+    rules = [] if sources.refused else whole
+    shared, own = _shared_paths(built.sections, sources, state, wire)
     problems = (*sources.problems, *built.problems, *scale_problems, *state_problems, *wire_problems)
-    problems = (*problems, *outbox_problems, *rules)
-    usable = _without_bad_dashboard(built, problems)
+    problems = (*problems, *outbox_problems, *rules, *shared)
+    usable = own(_without_bad_dashboard(built, problems))
     config = Config(
         **dict(usable),
         source=sources.file,
+        env_file=sources.env_file,
         hollow=sources.hollow,
         state_directory=state,
         wait_scale=scale,
-        wire_folder=wire,
+        wire_folder=None if any(problem.key == WIRE_VARIABLE for problem in shared) else wire,
         notify_url=SecretStr(notify_url) if notify_url else None,
         credentials=Path(credentials) if credentials else None,
         flex=_flex(sources),
         alerts_in_outbox=outbox,
         overruled=tuple(_overruled(built)),
-        advice=tuple(_advice(usable, problems)),
+        advice=tuple(_advice(sources, usable, problems)),
     )
-    return Reading(config, sources, problems, built.accepted, _lost_ledger(sources, built))
+    return Reading(config, sources, problems, built.accepted, tuple(_lost_ledgers(sources, built)))
+
+
+def _shared_paths(
+    sections: Sections, sources: Sources, state: Path | None, wire: Path | None
+) -> tuple[list[Problem], Callable[[Sections], Sections]]:
+    """What is wrong where two paths are one file, and how the sections become harmless."""
+    database, others = sections.storage.database, list[Path]()
+    with suppress(ConfigError):
+        others = default_ledgers(state)
+        database = database or state_folder(state) / sections.trading.mode / LEDGER_NAME
+    given = [file for file in (sources.file, sources.env_file) if file is not None]
+    known = list(own_files(sections, database, given, others))
+    default_log = database.with_name(LOG_NAME) if database else None
+    log = (sections.logging.path or default_log) if sections.logging.file else None
+    problems = clashes(sections, log, wire, known)
+    place = default_log is not None and not clashes(sections, default_log, None, known)
+    return problems, partial(without_clashes, problems=problems, log_has_place=place)
+
+
+def default_ledgers(state_directory: Path | None) -> list[Path]:
+    """Where each mode has its ledger unless it is told otherwise. Raises ConfigError."""
+    folder = state_folder(state_directory)
+    return [folder / mode / LEDGER_NAME for mode in ("live", "paper", "sim")]
 
 
 def _without_bad_dashboard(built: _Built, problems: Sequence[Problem]) -> Sections:
@@ -350,21 +382,26 @@ def _told(key: str, value: object) -> str:
     return masked(str(value)) if key == "ib.account" else str(value)
 
 
-def _advice(sections: Sections, problems: Sequence[Problem]) -> list[str]:
+def _advice(sources: Sources, sections: Sections, problems: Sequence[Problem]) -> list[str]:
     ignored = [problem for problem in problems if not problem.stops("")]
     told = [f"{problem}. The dashboard's default is in force." for problem in ignored]
+    if sources.exposed and sources.env_file is not None:
+        env = sources.env_file.absolute()
+        told.append(
+            f"Every user of this machine may read {env}, and secrets belong there: `chmod 600 {env}`."
+        )
     return [*told, *moved(sections)]
 
 
-def _lost_ledger(sources: Sources, built: _Built) -> Path | None:
+def _lost_ledgers(sources: Sources, built: _Built) -> Iterator[Path]:
     """The ledger at a path that is not accepted, where there is one: with open trades it must be found."""
+    yield from sources.ledgers
     if "storage.database" not in built.bad:
-        return None
+        return
     given = [s for s in sources.settings if s.key == "storage.database" and s.is_path]
     with suppress(OSError, ValueError):
         places = [Path(str(setting.anchored)) for setting in reversed(given)]
-        return next((place for place in places if place.is_file()), None)
-    return None
+        yield from [place for place in places if place.is_file()][:1]
 
 
 def _state_directory(text: str, built: _Built) -> tuple[Path | None, list[Problem]]:
@@ -419,10 +456,7 @@ def _flex(sources: Sources) -> FlexAccess | None:
     token, query_id = text.get(FLEX_TOKEN_VARIABLE, ""), text.get(FLEX_QUERY_VARIABLE, "")
     if not token.strip() or not query_id.strip():
         return None
-    place = None if FLEX_TOKEN_VARIABLE in sources.real else env_path(sources.file)
-    with suppress(OSError):
-        if place is not None and not place.stat().st_mode & READABLE_BY_ALL:
-            place = None
+    place = sources.env_file if sources.exposed and FLEX_TOKEN_VARIABLE not in sources.real else None
     return FlexAccess(token=SecretStr(token.strip()), query_id=query_id.strip(), exposed_in=place)
 
 
@@ -450,6 +484,8 @@ def _checked(setting: Setting) -> tuple[object, str]:
         return None, f"{setting.where}: no such key{near_key(setting.key)}"
     if why := setting.path_problem:
         return None, f"{setting.where}: {shown(setting.value)} is not the path of a file: {why}"
+    if why := address_problem(setting.key, setting.value):
+        return None, f"{setting.where}: {why}"
     try:
         return getattr(SECTIONS[section].model_validate({name: setting.anchored}), name), ""
     except ValidationError:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from spxarb.config.schema import SECTIONS, every_key
 from spxarb.config.sources import Setting, Source
 from spxarb.config.variables import ENVIRONMENT_ONLY, SECRETS
+from spxarb.core.masking import HIDDEN, masked_addresses
 from spxarb.core.results.config import ConfigFiles, GivenValue, SettingRow
 
 if TYPE_CHECKING:
     from spxarb.config.load import Reading
-
-HIDDEN = "***"
-_CREDENTIALS = re.compile(r"://[^/\s]*:[^/\s]*@")
 
 
 def settings_of(reading: Reading) -> tuple[SettingRow, ...]:
@@ -70,8 +67,8 @@ def _as_json(key: str, value: object) -> object:
 
 
 def _shown(value: object) -> object:
-    """The value, or what is shown in place of a secret."""
-    return HIDDEN if isinstance(value, str) and _CREDENTIALS.search(value) else value
+    """The value; of an address no more than scheme and host."""
+    return masked_addresses(value) if isinstance(value, str) else value
 
 
 def _variable_row(reading: Reading, name: str) -> SettingRow:
@@ -82,7 +79,7 @@ def _variable_row(reading: Reading, name: str) -> SettingRow:
     real = name in sources.real
     return SettingRow(
         name,
-        HIDDEN if name in SECRETS else text,
+        HIDDEN if name in SECRETS else masked_addresses(text),
         Source.ENVIRONMENT if real else Source.DOTENV,
         name if real else f"{name} in {sources.env_file}",
     )

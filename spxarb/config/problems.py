@@ -10,11 +10,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from spxarb.config.schema import SECTIONS, every_key
+from spxarb.core.masking import masked_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NUMBER = re.compile(r"[-+]?[0-9][0-9_.]*")
+_MISTYPED = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+):/(?!/).*", re.DOTALL)
+"""A URL with a slash too few."""
 _LONGEST_NUMBER = 30
 
 
@@ -34,13 +37,20 @@ class Problem:
 
 
 def shown(value: object) -> str:
-    """A short form of any value; text keeps its quotes, so that `"4002"` differs from 4002."""
+    """A short form of any value; text keeps its quotes, so that `"4002"` differs from 4002.
+
+    Of an address no more than scheme and host: its owner may have put a secret into the wrong key.
+    """
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     if isinstance(value, Decimal):
         return str(value)
     if isinstance(value, str) and len(value) > _LONGEST_NUMBER and _NUMBER.fullmatch(value):
         return f"{value[:8]}... (a number of {len(value):,} characters)"
+    if isinstance(value, str):
+        value = _MISTYPED.sub(r"\1:/***", masked_addresses(value))
+    elif isinstance(value, dict | list | tuple) and "://" in str(value):
+        return f"a {'mapping' if isinstance(value, dict) else 'list'} with an address in it"
     return " ".join(reprlib.repr(value).split())
 
 

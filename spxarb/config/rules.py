@@ -32,6 +32,26 @@ def contradictions(sections: Sections, bad: frozenset[str], *, notified: bool) -
     ]
 
 
+ADDRESSES = frozenset({"ping.url"})
+"""The keys that want a URL, and judge it themselves."""
+
+
+def address_problem(key: str, value: object) -> str:
+    """Why the text is surely not meant for this key, for it is a URL, whole or mistyped; it is not shown.
+
+    The address of an alert is a secret, and would be written down wherever its place is named.
+    """
+    if not isinstance(value, str) or key in ADDRESSES:
+        return ""
+    mistyped = key == "notifications.email_address" and not set("/:").isdisjoint(value)
+    if "://" not in value and not mistyped:
+        return ""
+    what = "its value is written as a URL, and is not shown"
+    if not key.startswith("notifications."):
+        return what
+    return f"{what}; alerts go to the URLs in {NOTIFY_VARIABLE}, or in the file of notifications.urls_file"
+
+
 def _of_trading(config: Sections) -> Iterator[Rule]:
     trading = config.trading
     first, cutoff, time_exit = trading.entry_time, trading.entry_cutoff, trading.exit_check_time

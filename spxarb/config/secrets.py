@@ -14,7 +14,6 @@ from pydantic import BaseModel, SecretStr
 
 from spxarb.config.file import read_document, read_env_file
 from spxarb.config.schema import SECTIONS
-from spxarb.config.sources import env_path
 from spxarb.config.variables import SECRETS, known_variables
 
 if TYPE_CHECKING:
@@ -58,17 +57,18 @@ def files_without_secrets(config: Config) -> tuple[dict[str, str], list[str]]:
         text = _yaml(config, secrets, left_out)
         if text is not None:
             found["config.yaml"] = text
-    path = env_path(config.source)
+    path = config.env_file
     if path is not None:
-        values, problems = read_env_file(path)
+        read = read_env_file(path)
         lines = []
-        for name, value in values.items():
+        for name, value in read.values.items():
             if name in _HARMLESS and not _is_secret(value, secrets):
                 lines.append(f"{name}={_quoted(value)}\n")
             else:
                 left_out.append(f"{name} (.env)")
                 lines.append(f"# {name} was left out of the backup\n")
-        left_out += [f"what cannot be read in .env ({len(problems)} places)"] if problems else []
+        count = len(read.problems)
+        left_out += [f"what cannot be read in .env ({count} places)"] if count else []
         found[".env"] = "".join(lines)
     return found, left_out
 

@@ -1,7 +1,7 @@
 """Where settings stand: options, environment, `.env` and YAML, each value with its place.
 
-Precedence: command-line option > environment variable > `.env` beside the configuration file, else in the
-working folder > YAML file > default.
+Precedence: command-line option > environment variable > `.env` beside the configuration file, else, where
+nobody named that file, in the working folder > YAML file > default.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spxarb.config.file import Document, exists, read_document, read_env_file, text_as_value
+from spxarb.config.file import Document, EnvLines, exists, read_document, read_env_file, text_as_value
 from spxarb.config.paths import file_problem, path_problem, user_path
 from spxarb.config.problems import Problem, near_section, shown
+from spxarb.config.refused import ledgers_named_by
 from spxarb.config.schema import SECTIONS, field_of
+from spxarb.config.trusted import Trust
 from spxarb.config.variables import CONFIG_VARIABLE, ENVIRONMENT, known_variables, unknown_names
 
 if TYPE_CHECKING:
@@ -93,6 +95,8 @@ class Sources:
     """All that was given, the weakest first. `text`: the variables in force, those of `.env` included.
 
     `hollow`: the file that was found holds no setting. `foreign`: names in `.env` that are not ours.
+    `exposed`: every user of the machine may read the `.env`. `refused`: a file was not read, for others may
+    have written it; `ledgers`: those of ours that it names.
     """
 
     settings: tuple[Setting, ...]
@@ -104,16 +108,21 @@ class Sources:
     real: Mapping[str, str]
     hollow: bool = False
     foreign: tuple[str, ...] = ()
+    exposed: bool = False
+    refused: bool = False
+    ledgers: tuple[Path, ...] = ()
 
 
 @dataclass(slots=True)
 class _EnvFile:
-    """What stands in the `.env` that is read."""
+    """What stands in the `.env` that is read; `path` is None where there is none."""
 
-    path: Path | None
+    path: Path | None = None
     values: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
+    exposed: bool = False
+    refused: bool = False
 
 
 def gather(
@@ -121,18 +130,26 @@ def gather(
 ) -> Sources:
     """Everything that sets something, and what is wrong with the files' form."""
     real = {name: text for name, text in (os.environ if environ is None else environ).items() if text.strip()}
-    file, named_by = find_file(path, {**_env_file(None).values, **real})
-    from_file, file_problems = _from_file(file, named_by) if file else ([], [])
-    hollow = [problem.text for problem in file_problems] == [NO_SETTING] and not named_by
-    local = _env_file(file)
+    named = path is not None or CONFIG_VARIABLE in real
+    here = _EnvFile() if named else _env_file(Path())
+    file, named_by = find_file(path, {**here.values, **real})
+    from_file = _from_file(file, named_by) if file else _YamlFile()
+    hollow = [problem.text for problem in from_file.problems] == [NO_SETTING] and not named_by
+    local = _env_file(file.parent) if file is not None and (named or file.parent != Path()) else here
+    local = here if local.path is None else local
+    consulted = [here] if here is not local and here.refused else []
+    refused = [found.path for found in (*consulted, local) if found.refused and found.path]
     return Sources(
         settings=(
-            *from_file,
+            *from_file.settings,
             *_from_variables(local.values, Source.DOTENV, local.path),
             *_from_variables(real, Source.ENVIRONMENT, None),
             *_from_options(overrides or {}),
         ),
-        problems=(*([] if hollow else file_problems), *local.problems),
+        problems=(
+            *([] if hollow else from_file.problems),
+            *(problem for found in (*consulted, local) for problem in found.problems),
+        ),
         file=file,
         named_by=named_by,
         env_file=local.path,
@@ -140,6 +157,9 @@ def gather(
         real=real,
         hollow=hollow,
         foreign=tuple(local.foreign),
+        exposed=local.exposed,
+        refused=from_file.refused or bool(refused),
+        ledgers=tuple(ledgers_named_by(file if from_file.refused else None, refused)),
     )
 
 
@@ -155,21 +175,21 @@ def find_file(path: Path | None, environ: Mapping[str, str]) -> tuple[Path | Non
     return None, ""
 
 
-def env_path(file: Path | None) -> Path | None:
-    """The `.env` beside the configuration file, else the one in the working folder; None: there is none."""
-    folders = [*([file.parent] if file else []), Path()]
-    return next((folder / ".env" for folder in folders if exists(folder / ".env")), None)
-
-
-def _env_file(file: Path | None) -> _EnvFile:
-    found = _EnvFile(env_path(file))
-    if found.path is None:
-        return found
-    values, problems = read_env_file(found.path, known_variables())
-    misspelt, found.foreign = unknown_names(values, found.path)
-    found.values = {name: text for name, text in values.items() if text.strip()}
-    found.problems = [*map(Problem, problems), *misspelt]
-    return found
+def _env_file(folder: Path) -> _EnvFile:
+    """The `.env` in that folder, if there is one."""
+    path = folder / ".env"
+    if not exists(path):
+        return _EnvFile()
+    lines: EnvLines = read_env_file(path, known_variables())
+    misspelt, foreign = unknown_names(lines.values, path)
+    return _EnvFile(
+        path,
+        {name: text for name, text in lines.values.items() if text.strip()},
+        [*map(Problem, lines.problems), *misspelt],
+        foreign,
+        exposed=lines.for_everybody,
+        refused=lines.refused,
+    )
 
 
 def _from_variables(text: Mapping[str, str], source: Source, file: Path | None) -> list[Setting]:
@@ -199,13 +219,21 @@ def _from_options(overrides: Mapping[str, object]) -> list[Setting]:
     ]
 
 
-def _from_file(file: Path, named_by: str) -> tuple[list[Setting], list[Problem]]:
-    """The settings of a YAML file and what is wrong with its structure; values are checked later."""
+@dataclass(slots=True)
+class _YamlFile:
+    """What stands in the YAML file, and what is wrong with its structure; values are checked later."""
+
+    settings: list[Setting] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    refused: bool = False
+
+
+def _from_file(file: Path, named_by: str) -> _YamlFile:
     if not exists(file):
-        return [], [Problem(f"{file} does not exist ({named_by} names it)")]
-    document = read_document(file)
+        return _YamlFile(problems=[Problem(f"{file} does not exist ({named_by} names it)")])
+    document = read_document(file, trust_in(file, named_by))
     if document.empty:
-        return [], [Problem(NO_SETTING)]
+        return _YamlFile(problems=[Problem(NO_SETTING)])
     settings: list[Setting] = []
     problems = list(document.problems)
     for section, content in document.values.items():
@@ -219,7 +247,12 @@ def _from_file(file: Path, named_by: str) -> tuple[list[Setting], list[Problem]]
         elif content is not None:
             what = f"{shown(content)} is not a section; expected keys below `{section}:`"
             problems.append(Problem(f"{where}: {what}", section))
-    return settings, problems
+    return _YamlFile(settings, problems, document.refused)
+
+
+def trust_in(file: Path, named_by: str) -> Trust:
+    """A file in the working folder that nobody named must lie where nobody else makes files."""
+    return Trust.NAMED if named_by or file.is_absolute() else Trust.FOUND
 
 
 def _setting(key: str, value: object, document: Document, file: Path) -> Setting:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.results.backup import BackupResult
 from spxarb.trading.backups import make_backup
+from spxarb.trading.own_files import refuse_own_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +21,8 @@ def run(context: JobContext, *, output: Path | None) -> BackupResult:
     It waits for no other command. Raises RefusedError when there is no whole ledger or nothing can be
     written, UsageError for an `output` that exists.
     """
+    if output is not None:
+        refuse_own_file(output, context.config)
     made = make_backup(context.config, context.now(), output)
     result = BackupResult(
         *context.head(),

@@ -11,12 +11,12 @@ from spxarb.core.model import ExitReason, LegName
 from spxarb.core.results.positions import Action, CloseAllResult, ManagedPosition
 from spxarb.core.sentences import sentence
 from spxarb.errors import GatewayError, LockedError, SpxarbError
-from spxarb.lock import terminate_holder
 from spxarb.trading import bookkeeping, hand_over, recovery, settlement
 from spxarb.trading.context import GRACE_SECONDS
 from spxarb.trading.escalation import escalated, human_needed
 from spxarb.trading.exits import ExitResult, exit_alone, nothing_trades
 from spxarb.trading.failsafe import keep_failsafes
+from spxarb.trading.ledger_lock import terminate_holder_of
 from spxarb.trading.marks import closed_unseen, mark_trades, not_live
 from spxarb.trading.open_spreads import closing_preview, way_out
 
@@ -73,8 +73,7 @@ def _locked(context: JobContext) -> Iterator[None]:
     except LockedError:
         if context.holds_lock:
             raise
-    terminated = terminate_holder(context.lock_path, GRACE_SECONDS)
-    if terminated is not None:
+    for terminated in terminate_holder_of(context.config.database_path(), GRACE_SECONDS):
         context.alert(f"{terminated} did not yield to close-all and was terminated.")
     with context.locked(YIELD_SECONDS):
         yield

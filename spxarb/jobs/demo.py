@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
-import tempfile
 import time
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spxarb.config.variables import CONFIG_VARIABLE, ENVIRONMENT, NOTIFY_VARIABLE
+from spxarb import children, files
 from spxarb.core.model import NEW_YORK, dec
 from spxarb.core.results.report import DemoResult
 from spxarb.core.sentences import usd
@@ -24,6 +20,7 @@ from spxarb.trading.sandbox import looking_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 DAY = date(2026, 2, 10)
 REGIME = "rich-spy"
@@ -64,17 +61,26 @@ class _Day:
 def run(progress: Callable[[str], None]) -> DemoResult:
     """Play the day and return the day's report. Raises SpxarbError when the gateway does not start."""
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="spxarb-demo-") as folder:
+    with files.private_folder("spxarb-demo-") as folder:
+        sim = RunningSim(
+            folder=str(folder),
+            environment=children.environment(),
+            date=str(DAY),
+            seed=SEED,
+            regime=REGIME,
+            at="09:30",
+            speed=0,
+        )
         try:
-            with RunningSim(date=str(DAY), seed=SEED, regime=REGIME, at="09:30", speed=0) as sim:
-                return _play(_Day(Path(folder), sim, progress), began)
+            with sim:
+                return _play(_Day(folder, sim, progress), began)
         except ControlError as error:
             raise SpxarbError(f"The simulated gateway failed: {error}") from error
 
 
 def _play(day: _Day, began: float) -> DemoResult:
     text = CONFIG.format(port=day.sim.port, database=day.ledger)
-    day.config.write_text(text, encoding="utf-8")
+    files.write_new(day.config, text)
     day.say(f"A simulated {DAY:%A}, {DAY}: {day.sim.market}.")
     day.say("The commands are the real ones, in the order of the timers; only the broker is made up.")
     for at, verb in timetable():
@@ -117,15 +123,13 @@ def timetable() -> Iterator[tuple[datetime, str]]:
 
 def _run(day: _Day, verb: str) -> dict[str, Any]:
     """One verb as its own process; its JSON object."""
-    mine = {*ENVIRONMENT, CONFIG_VARIABLE, NOTIFY_VARIABLE, "STATE_DIRECTORY"}
-    environment = {name: value for name, value in os.environ.items() if name not in mine}
     done = subprocess.run(  # noqa: S603 -- our own command
-        [sys.executable, "-m", "spxarb", "--config", str(day.config), verb, "--json"],
+        children.python("spxarb", "--config", str(day.config), verb, "--json"),
         capture_output=True,
         text=True,
         check=False,
         timeout=VERB_SECONDS,
-        env=environment,
+        env=children.environment(),
         cwd=day.folder,
     )
     day.commands += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spxarb.broker.flex import MOST_BYTES, FlexFileError, read_statements
+from spxarb.config.trusted import Trust, read
 from spxarb.core.results.reconcile import Agreement, DifferenceRow, ReconcileResult, StatementRead
 from spxarb.core.sentences import sentence
 from spxarb.core.sessions import next_trading_day
@@ -58,14 +59,13 @@ def _read(file: Path) -> bytes:
     try:
         if not file.is_file():
             raise UsageError(f"{file} is no file; nothing was compared")
-        with file.open("rb") as opened:
-            data = opened.read(MOST_BYTES + 1)
+        found = read(file, Trust.ANYBODY, MOST_BYTES)
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror or error}; nothing was compared") from None
-    if len(data) > MOST_BYTES:
+    if found.cut:
         most = MOST_BYTES // 10**6
         raise UsageError(f"{file} is larger than {most} MB; nothing was compared. Choose a shorter period")
-    return data
+    return found.raw
 
 
 def _fetched(context: JobContext) -> bytes:

@@ -18,6 +18,7 @@ from spxarb.core.model import NEW_YORK, LinkChange
 from spxarb.core.results.record import RecordingEnd, RecordResult
 from spxarb.errors import GatewayError, RefusedError
 from spxarb.trading.context import with_errors
+from spxarb.trading.own_files import refuse_own_file
 from spxarb.trading.recording import Recording, check_name, line_of
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def run(context: JobContext, options: RecordOptions) -> RecordResult:
     Raises UsageError for an output that cannot be, RefusedError on a day without trading or after its end
     and for a file that is something else, GatewayError when nothing could be recorded at all.
     """
+    for output in filter(None, (options.output, options.wire)):
+        refuse_own_file(output, context.config)
     if options.output is not None:
         check_name(options.output)
     if options.wire is None:

@@ -63,7 +63,7 @@ def run(
     to be written: raises UsageError where one is the program's own.
     """
     for output in outputs:
-        refuse_own_file(output, context.config, context.lock_path)
+        refuse_own_file(output, context.config)
     if tax_year is not None:
         since, until = date(tax_year, 1, 1), date(tax_year, 12, 31)
     of = covered(context, since, until, last)

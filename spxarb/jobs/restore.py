@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from spxarb.config.load import load
 from spxarb.errors import SpxarbError
-from spxarb.lock import job_lock
+from spxarb.trading.ledger_lock import ledger_lock
 from spxarb.trading.restoring import Restoring
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ def run(config_file: Path | None, file: Path, *, check: bool, force: bool) -> Re
         with restoring.logged():
             if check:
                 return restoring.check()
-            lock = config.database_path().with_suffix(".lock")
-            with job_lock(lock, command="spxarb restore", timeout=LOCK_SECONDS):
+            with ledger_lock(config.database_path(), command="spxarb restore", timeout=LOCK_SECONDS):
                 return restoring.restore(force=force)
     except SpxarbError as error:
         error.mode = config.trading.mode

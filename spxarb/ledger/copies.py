@@ -7,13 +7,14 @@ file, without a write-ahead log beside it.
 from __future__ import annotations
 
 import hashlib
-import os
 import sqlite3
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from spxarb import files
 from spxarb.core.model import NEW_YORK
+from spxarb.core.own_names import BESIDE
 from spxarb.errors import RefusedError
 from spxarb.ledger import schema
 from spxarb.ledger.opening import connect, inspect, log_bytes, sqlite_errors_as_refusals, writable
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlite_utils.db import Database
-
-BESIDE = ("-wal", "-shm", "-journal")
-"""What SQLite keeps beside a database while it is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ class LedgerCopy:
 def copy_ledger(path: Path, target: Path) -> None:
     """A copy of the ledger at `path` as a new file, 0600. Raises RefusedError, OSError."""
     with sqlite_errors_as_refusals(path), closing(_reading(path)) as source:
-        schema.new_file(target)
+        files.create(target)
         try:
             with closing(sqlite3.connect(target, isolation_level=None)) as copy:
                 source.conn.backup(copy)
@@ -147,22 +145,10 @@ def put_in_place(new: Path, path: Path, aside: Path) -> bool:
     """
     for suffix in BESIDE:
         with suppress(FileNotFoundError):
-            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+            files.rename(path.with_name(path.name + suffix), aside.with_name(aside.name + suffix))
     there = path.exists()
     if there:
-        try:
-            os.link(path, aside)
-        except OSError:  # a file system without links: for a moment there is none
-            path.rename(aside)
-    new.replace(path)
-    sync_folder(path.parent)
+        files.keep_aside(path, aside)
+    files.rename(new, path)
+    files.sync_folder(path.parent)
     return there
-
-
-def sync_folder(folder: Path) -> None:
-    """What was renamed there stays so after a crash of the machine."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

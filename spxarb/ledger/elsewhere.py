@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import stat
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime, time
 from typing import TYPE_CHECKING
 
+from spxarb import files
 from spxarb.core.model import NEW_YORK, TradeStatus
+from spxarb.core.own_names import beside
 from spxarb.core.sessions import STORED_TIMETABLE, day_from_stored
 from spxarb.core.trades import TradeState
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 MOST_FILES = 12
 """No more other ledgers than this are looked into: a command must not pay for a folder full of copies."""
 BUSY_SECONDS = 0.5
-_HEADER = b"SQLite format 3\x00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +73,9 @@ def other_ledgers(paths: Iterable[Path], *, but: Path | None = None, tag: str = 
 def _is_file(path: Path) -> bool:
     """Whether it is a database; what cannot be seen is none of ours."""
     try:
-        if not stat.S_ISREG(path.lstat().st_mode):
-            return False
-        with path.open("rb") as file:
-            return file.read(len(_HEADER)) == _HEADER
+        for file in (path, *beside(path)):
+            files.check(file)
+        return files.is_database(path)
     except OSError:
         return False
 

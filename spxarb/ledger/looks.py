@@ -11,6 +11,8 @@ import os
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
+from spxarb import files
+from spxarb.core.own_names import mark_of
 from spxarb.errors import RefusedError
 from spxarb.ledger.rows import known_moment, to_moment
 
@@ -33,7 +35,7 @@ class Looks:
     @property
     def mark(self) -> Path:
         """The file beside the ledger that names the newest look."""
-        return self._file.path.with_suffix(".seen")
+        return mark_of(self._file.path)
 
     def add(self, run_id: int, at: datetime) -> None:
         """A job that may act has compared the whole account with the ledger; `at`: the market's time.
@@ -41,7 +43,8 @@ class Looks:
         A mark that cannot be written is none: the next command looks again.
         """
         self._file.update("runs", {"account_seen": to_moment(at)}, id=run_id)
-        with suppress(OSError), self._open(os.O_WRONLY | os.O_CREAT | os.O_TRUNC, "w") as file:
+        with suppress(OSError), os.fdopen(files.open_to_write(self.mark), "w", encoding="utf-8") as file:
+            file.truncate()
             file.write(self._text(run_id, to_moment(at)))
 
     def note_restored(self, at: datetime, copied: datetime | None = None) -> None:
@@ -94,16 +97,15 @@ class Looks:
             return None
         run_id, moment = rows[0]["id"], rows[0]["account_seen"]
         try:
-            with self._open(os.O_RDONLY, "r") as file:
+            with self._opened() as file:
                 marked = file.read() == self._text(run_id, moment)
         except (OSError, ValueError):
             return None
         return known_moment(moment) if marked else None
 
-    def _open(self, flags: int, mode: str) -> IO[str]:
-        """The mark. Raises OSError; a pipe in its place is not waited for."""
-        handle = os.open(self.mark, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
-        return os.fdopen(handle, mode, encoding="utf-8")
+    def _opened(self) -> IO[str]:
+        """The mark, to be read. Raises OSError; a pipe in its place is not waited for."""
+        return os.fdopen(os.open(self.mark, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), encoding="utf-8")
 
     def _text(self, run_id: int, moment: str) -> str:
         return f"{self._file.tag} {run_id} {moment}\n"

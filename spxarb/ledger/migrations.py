@@ -439,6 +439,10 @@ def evidence_for_live(db: Database) -> None:
     db.execute(_GATEWAY_FACTS)
 
 
+def lock_by_the_whole_name(db: Database) -> None:
+    """The lock has another name from here on: a version that knows the old one must not open this ledger."""
+
+
 MIGRATIONS: list[Callable[[Database], None]] = [
     first_tables,
     overnight_positions,
@@ -456,5 +460,6 @@ MIGRATIONS: list[Callable[[Database], None]] = [
     ledger_for_people,
     outbox,
     evidence_for_live,
+    lock_by_the_whole_name,
 ]
 """The nth, counted from 1, turns version n - 1 into version n."""

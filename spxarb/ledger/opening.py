@@ -15,6 +15,8 @@ import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
+from spxarb import files
+from spxarb.core.own_names import beside
 from spxarb.errors import RefusedError
 from spxarb.imports import trimmed
 from spxarb.ledger import schema
@@ -50,10 +52,8 @@ def exists(path: Path) -> bool:
 def create(path: Path) -> None:
     """Make an empty file, 0600; missing folders are made 0700."""
     try:
-        missing = [folder for folder in path.parents if not folder.exists()]
-        for folder in reversed(missing):
-            folder.mkdir(mode=0o700, exist_ok=True)
-        schema.new_file(path)
+        files.make_folder(path.parent)
+        files.create(path)
     except FileExistsError:
         exists(path)  # another job was faster
     except OSError as error:
@@ -86,18 +86,31 @@ def writable(path: Path) -> bool:
 
 
 def require_writable(path: Path) -> None:
-    """Raise RefusedError unless the file is `writable`; close it to other users."""
+    """Raise RefusedError unless the file is ours and `writable`, with all beside it; close it to others."""
     if not writable(path):
         raise _not_writable(path)
-    with contextlib.suppress(OSError):  # another user's file, which this one may write
-        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
-            file = path.with_name(name)
-            if stat.S_IMODE(file.lstat().st_mode) != 0o600:
-                file.chmod(0o600)
+    for file in (path, *beside(path)):
+        try:
+            files.check(file)
+        except OSError as error:
+            raise _not_to_be_opened(path, file, error) from error
+    for file in (path, *beside(path)):
+        with contextlib.suppress(OSError):
+            files.close_to_others(file)
+
+
+def require_files(path: Path) -> None:
+    """Raise RefusedError for a link, a pipe or a device beside the ledger: SQLite would follow or wait."""
+    for file in beside(path):
+        try:
+            files.check_kind(file)
+        except OSError as error:
+            raise _not_to_be_opened(path, file, error) from error
 
 
 def inspect(path: Path, mode: str) -> int:
     """The version of the tables, 0 for a file without any; nothing is written. Raises RefusedError."""
+    require_files(path)
     size = path.stat().st_size
     if size == 0:
         refuse_orphan(path)
@@ -277,6 +290,7 @@ def sqlite_errors_as_refusals(path: Path) -> Iterator[None]:
             case sqlite3.SQLITE_IOERR:
                 raise _unusable(path, f"{error}", mend="Check the disk and its log") from error
             case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+                _require_ours(path)
                 raise _unusable(path, str(error)) from error
             case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
                 raise _damaged(path, str(error)) from error
@@ -305,11 +319,25 @@ def _unusable(path: Path, why: str, *, mend: str = "") -> RefusedError:
     )
 
 
+def _not_to_be_opened(path: Path, file: Path, error: OSError, before: str = "") -> RefusedError:
+    what = "" if file == path else f"{file.name} beside it: "
+    return _unusable(path, f"{before}{what}{error.strerror or error}", mend=files.mend_of(error, ""))
+
+
+def _require_ours(path: Path) -> None:
+    """Raise RefusedError, with its owner, for the ledger of another user."""
+    try:
+        files.check(path)
+    except OSError as error:
+        raise _not_to_be_opened(path, path, error, "this user may not write it, and ") from None
+
+
 def _not_writable(path: Path) -> RefusedError:
     """That file system, or this user's rights."""
     with contextlib.suppress(OSError):
         if os.statvfs(path.parent).f_flag & os.ST_RDONLY:
             return _unusable(path, "its file system is mounted read-only", mend="Mount it writable")
+    _require_ours(path)
     return _unusable(path, "this user may not write the file or its folder")
 
 

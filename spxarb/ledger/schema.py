@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from spxarb import files
 from spxarb.core.model import NEW_YORK
 from spxarb.ledger import views
 from spxarb.ledger.migrations import MIGRATIONS
@@ -109,7 +110,7 @@ def copy_to(path: Path, target: Path) -> None:
     Read through a connection of its own: over one with an open transaction it would wait for itself for ever.
     Raises FileExistsError, OSError.
     """
-    new_file(target)
+    files.create(target)
     try:
         with (
             closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source,
@@ -119,11 +120,6 @@ def copy_to(path: Path, target: Path) -> None:
     except BaseException:
         target.unlink()
         raise
-
-
-def new_file(path: Path) -> None:
-    """Make an empty file, 0600. No descriptor: closing one would drop this process's locks on the file."""
-    os.mknod(path, 0o600)
 
 
 @contextmanager
@@ -150,4 +146,4 @@ def _backup_path(path: Path, version: int) -> Path:
     """A name that is free: `trading.db.v1-20260213T160500.bak`."""
     stem = f"{path.name}.v{version}-{datetime.now(NEW_YORK):%Y%m%dT%H%M%S}"
     names = (f"{stem}{extra}.bak" for extra in ("", *(f"-{number}" for number in range(2, 100))))
-    return next(backup for backup in map(path.with_name, names) if not backup.exists())
+    return next(backup for backup in map(path.with_name, names) if not os.path.lexists(backup))

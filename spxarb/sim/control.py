@@ -33,7 +33,10 @@ import tempfile
 import threading
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 from spxarb.sim.token import kept
 
@@ -174,11 +177,20 @@ class RunningSim:
     Attributes once entered: `port`, `control_port`, `market` (one line), `control` (a `Control`).
     """
 
-    def __init__(self, faults: object = None, **options: str | float | Path | None) -> None:
+    def __init__(
+        self,
+        faults: object = None,
+        *,
+        folder: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        **options: str | float | Path | None,
+    ) -> None:
         """`options` are those of ``python -m spxarb.sim``, such as date="2026-11-24", at="09:40", speed=0.
 
-        `faults` is a script of faults: a file's path, or the entries themselves.
+        `faults` is a script of faults: a file's path, or the entries themselves. `folder`, `environment`:
+        those of the process; None: this one's.
         """
+        self._folder, self._environment = folder, environment
         self._script = None if isinstance(faults, str | Path) else faults
         file = faults if isinstance(faults, str | Path) else None
         self._options = {"port": 0, "faults": file, **options}
@@ -191,10 +203,12 @@ class RunningSim:
         given = {name: value for name, value in given.items() if not isinstance(value, bool)}
         arguments = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
         arguments += [f"--{name.replace('_', '-')}" for name in flags]
-        command = [sys.executable, "-m", "spxarb.sim", "--json", "--end-with-input", *arguments]
+        command = [sys.executable, "-P", "-m", "spxarb.sim", "--json", "--end-with-input", *arguments]
         with tempfile.TemporaryFile() as errors:
             pipe = subprocess.PIPE
-            self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors)  # noqa: S603
+            self._process = subprocess.Popen(  # noqa: S603 -- our own command
+                command, stdin=pipe, stdout=pipe, stderr=errors, cwd=self._folder, env=self._environment
+            )
             line = self._first_line(self._process)
             if not line:
                 self._end()

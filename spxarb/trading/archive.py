@@ -18,8 +18,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import IO, TYPE_CHECKING
 
+from spxarb import files
 from spxarb.errors import RefusedError
-from spxarb.ledger.copies import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,8 +53,7 @@ def pack(target: Path, manifest: Manifest, ledger: Path, texts: Mapping[str, byt
     """Write the backup at `target`, 0600, whole or not at all. Raises OSError, FileExistsError."""
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(files.open_to_write(part, new=True), "wb") as file:
             with tarfile.open(fileobj=file, mode="w:gz", compresslevel=6) as tar:
                 _add(tar, MANIFEST, json.dumps(asdict(manifest), indent=1).encode())
                 with ledger.open("rb") as content:
@@ -63,23 +62,11 @@ def pack(target: Path, manifest: Manifest, ledger: Path, texts: Mapping[str, byt
                     _add(tar, name, text)
             file.flush()
             os.fsync(file.fileno())
-        _name(part, target)
-        sync_folder(target.parent)
+        files.name_finished(part, target)
+        files.sync_folder(target.parent)
     finally:
         with suppress(FileNotFoundError):
             part.unlink()
-
-
-def _name(part: Path, target: Path) -> None:
-    """Give the finished file its name, but never over another backup. Raises FileExistsError."""
-    try:
-        os.link(part, target)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without links
-        if target.exists():
-            raise FileExistsError(target) from None
-        part.rename(target)
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
@@ -133,11 +120,14 @@ def digest_of_bytes(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def _nowhere() -> int:
+    return os.open(os.devnull, os.O_WRONLY)
+
+
 def _copied(content: IO[bytes], target: Path | None) -> str:
     """Read a member to its end, into `target` if there is one; its SHA-256."""
     total = hashlib.sha256()
-    handle = os.open(target or os.devnull, os.O_WRONLY | (os.O_CREAT | os.O_EXCL if target else 0), 0o600)
-    with os.fdopen(handle, "wb") as file:
+    with os.fdopen(files.open_to_write(target, new=True) if target else _nowhere(), "wb") as file:
         while block := content.read(1 << 20):
             total.update(block)
             file.write(block)

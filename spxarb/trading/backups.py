@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-import tempfile
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import spxarb
+from spxarb import files
 from spxarb.config.secrets import files_without_secrets, secret_values
 from spxarb.core.backup_names import backup_name, of_day, too_old
 from spxarb.errors import RefusedError, UsageError, as_failure
@@ -20,6 +20,7 @@ from spxarb.trading import archive
 
 if TYPE_CHECKING:
     from datetime import date, datetime
+    from pathlib import Path
 
     from spxarb.config.load import Config
     from spxarb.ledger.copies import LedgerCopy
@@ -57,15 +58,15 @@ def make_backup(config: Config, now: datetime, output: Path | None = None) -> Ma
     folder = output.absolute().parent if output else folder_of(config)
     try:
         if output is None:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        elif output.exists():
+            files.make_folder(folder)
+        elif os.path.lexists(output):
             raise UsageError(f"{output} exists: name another file")
-        with tempfile.TemporaryDirectory(prefix=".backup-", dir=folder) as scratch:
-            copy = Path(scratch) / archive.LEDGER
+        with files.private_folder(".backup-", folder) as scratch:
+            copy = scratch / archive.LEDGER
             copy_ledger(path, copy)
             what = proven(copy, mode)
             manifest, target = _pack(config, now, what, copy, output)
-            _read_back(target, manifest, Path(scratch) / "read-back.db")
+            _read_back(target, manifest, scratch / "read-back.db")
         deleted = () if output else tuple(_prune(folder, what, now.date(), config.backup.keep_days))
     except OSError as error:
         raise RefusedError(
@@ -81,8 +82,8 @@ def _pack(
     config: Config, now: datetime, what: LedgerCopy, copy: Path, output: Path | None
 ) -> tuple[archive.Manifest, Path]:
     """Write the archive, under a name that is free."""
-    files, left_out = files_without_secrets(config)
-    texts = {name: text.encode() for name, text in files.items()}
+    settings, left_out = files_without_secrets(config)
+    texts = {name: text.encode() for name, text in settings.items()}
     with suppress(OSError):  # no log, or one that may not be read; a pipe or a device has no end
         if config.log_path().is_file():
             texts[archive.LOG] = _without(config.log_path().read_bytes(), secret_values(config))

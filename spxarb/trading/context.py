@@ -33,8 +33,8 @@ from spxarb.errors import (
     worst,
 )
 from spxarb.ledger.rows import known_moment
-from spxarb.lock import job_lock
 from spxarb.trading import bookkeeping, run_lines
+from spxarb.trading.ledger_lock import ledger_lock
 from spxarb.trading.limits_in_force import limits_of, stored_config
 from spxarb.trading.other_ledgers import told_of
 from spxarb.trading.waits import WaitClock
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from decimal import Decimal
-    from pathlib import Path
 
     from spxarb.broker.clock import Clock
     from spxarb.config.load import Config
@@ -165,16 +164,11 @@ class JobContext:
             quote_timeout=own(execution.quote_timeout_seconds),
         )
 
-    @property
-    def lock_path(self) -> Path:
-        """The lock of all jobs that work on this ledger."""
-        return self.config.database_path().with_suffix(".lock")
-
     @contextmanager
     def locked(self, timeout: float | None = None) -> Iterator[None]:
         """Hold the one lock of this ledger. Raises LockedError after `timeout` seconds, or `lock_wait`."""
         wait = self.lock_wait if timeout is None else timeout
-        with job_lock(self.lock_path, command=f"spxarb {self.command}", timeout=wait):
+        with ledger_lock(self.config.database_path(), command=f"spxarb {self.command}", timeout=wait):
             self.holds_lock = True
             yield
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spxarb.config.file import read_regular
+from spxarb.config.trusted import read_bytes
 from spxarb.core.day_limits import DayRecord, OpenRisk, blackouts
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def blackout_on(file: Path | None, day: date) -> str:
     if file is None:
         return ""
     try:
-        return blackouts(read_regular(file).decode("utf-8-sig")).get(day, "")
+        return blackouts(read_bytes(file).decode("utf-8-sig")).get(day, "")
     except UnicodeDecodeError:
         return f"the blackout file {file} cannot be read (it is not UTF-8 text)"
     except (OSError, ValueError) as error:

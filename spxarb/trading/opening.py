@@ -28,10 +28,11 @@ from spxarb.core.notices import human_needed
 from spxarb.errors import ConfigError, HumanNeededError, RefusedError, SpxarbError, as_failure
 from spxarb.ledger.elsewhere import other_ledgers
 from spxarb.ledger.ledger import Ledger
-from spxarb.lock import terminate_holder
-from spxarb.trading import run_lines
+from spxarb.trading import owner, run_lines
 from spxarb.trading.context import GRACE_SECONDS, READERS, WRITERS, JobContext
+from spxarb.trading.ledger_lock import terminate_holder_of
 from spxarb.trading.limits_in_force import stored_config
+from spxarb.trading.own_files import shared_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,13 +59,13 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
     _begin_pings(command, config, arguments)
     os.umask(0o077)
     logs.setup(config, makes_file=command not in READERS)
-    for text in (*config.overruled, *config.advice):
-        log.info("%s", text)
+    _tell_surroundings(config)
     try:
         with ExitStack() as stack:
             try:
                 ledger = stack.enter_context(_ledger(config, read_only=command in READERS))
                 context = JobContext(command, config, ledger, 0, problem, dry_run=_is_dry(arguments))
+                logs.hide_account(ledger.account)
                 for sentence in ledger.orphans:
                     log.warning("%s", sentence)
                 if command not in READERS:
@@ -89,6 +90,16 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
         raise
     finally:
         logs.shutdown()
+
+
+def _tell_surroundings(config: Config) -> None:
+    """What the log says of the configuration, of the user, and of the folder that the ledger is in."""
+    for text in (*config.overruled, *config.advice):
+        log.info("%s", text)
+    if owner.told:
+        log.info("%s", owner.told, extra={logs.FILE_ALONE: True})
+    if warning := shared_folder(config.database_path().absolute().parent):
+        log.warning("%s", warning)
 
 
 def _tell_refusal(command: str, config_file: Path | None, error: ConfigError) -> None:
@@ -194,7 +205,7 @@ def _begin(context: JobContext, arguments: Sequence[str]) -> int:
         return begin(context.now())
     with suppress(RefusedError):
         return begin(context.now())
-    terminate_holder(context.lock_path, GRACE_SECONDS)
+    terminate_holder_of(context.config.database_path(), GRACE_SECONDS)
     return begin(context.now())
 
 

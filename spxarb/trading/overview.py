@@ -20,7 +20,7 @@ from spxarb.core.results.status import (
 )
 from spxarb.core.routines import ROUTINES, missed, next_due
 from spxarb.core.sessions import next_trading_day
-from spxarb.lock import holder
+from spxarb.trading.ledger_lock import holder_of
 from spxarb.trading.market_calendar import closures_around, timetable, timetable_of
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def routines(context: JobContext, now: datetime) -> tuple[RoutineResult, ...]:
 
 def lock_holder(context: JobContext) -> LockResult:
     """Who holds the lock of all jobs; the lock itself is not touched."""
-    found = holder(context.lock_path)
+    found = holder_of(context.config.database_path())
     return LockResult() if found is None else LockResult(found.pid, found.command, found.since)
 
 

@@ -12,11 +12,11 @@ import fcntl
 import gzip
 import io
 import os
-import stat
 import zlib
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
+from spxarb import files
 from spxarb.core.model import NEW_YORK
 from spxarb.errors import RefusedError, UsageError
 
@@ -68,7 +68,7 @@ class Recording:
         self._path, self.rows = path, 0
         self._packed = path.name.endswith(".gz")
         try:
-            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            self._handle = files.open_to_write(path, append=True, read=True)
         except OSError as error:
             raise UsageError(f"{path} cannot be written: {error.strerror or error}") from None
         try:
@@ -110,8 +110,6 @@ class Recording:
 
     def _take(self, now: datetime) -> None:
         """Lock the file, check what it holds already and cut a torn end off."""
-        if not stat.S_ISREG(os.fstat(self._handle).st_mode):
-            raise UsageError(f"{self._path} is not a file")
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -123,7 +121,6 @@ class Recording:
         if raw and not text.startswith(_HEADER) and not torn_header:
             raise self._foreign("it is not a recording")
         self._check_day(text, now)
-        os.fchmod(self._handle, 0o600)
         os.ftruncate(self._handle, end)
         if not text:
             self._append(_HEADER)

@@ -7,17 +7,15 @@ until a job that may act has compared the account with it, nothing counts as qui
 from __future__ import annotations
 
 import os
-import shutil
 import stat
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spxarb import logs
+from spxarb import files, logs
 from spxarb.core.model import NEW_YORK
+from spxarb.core.own_names import mark_of
 from spxarb.core.results.backup import RestoreResult
 from spxarb.core.sentences import lower_first
 from spxarb.errors import RefusedError, UsageError
@@ -28,6 +26,7 @@ from spxarb.trading import archive
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from spxarb.config.load import Config
     from spxarb.core.matters import Matter
@@ -74,8 +73,8 @@ class Restoring:
     def check(self) -> RestoreResult:
         """Restore elsewhere and compare the digest. Raises RefusedError for a copy that is not whole."""
         try:
-            with tempfile.TemporaryDirectory(prefix="spxarb-check-") as scratch:
-                copy, manifest = self._unpacked(Path(scratch))
+            with files.private_folder("spxarb-check-") as scratch:
+                copy, manifest = self._unpacked(scratch)
                 what = self._proven(copy, manifest, force=False)
                 present = self._present(look_into=False)
                 self._must_be_ours(what, present)
@@ -90,9 +89,9 @@ class Restoring:
     def restore(self, *, force: bool) -> RestoreResult:
         """Put the copy in place, under the lock. Raises RefusedError, and has changed nothing then."""
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".restore-", dir=self._path.parent) as scratch:
-                copy, manifest = self._unpacked(Path(scratch))
+            files.make_folder(self._path.parent)
+            with files.private_folder(".restore-", self._path.parent) as scratch:
+                copy, manifest = self._unpacked(scratch)
                 what = self._proven(copy, manifest, force=force)
                 present = self._present()
                 self._must_be_ours(what, present)
@@ -127,10 +126,10 @@ class Restoring:
             return copy, archive.unpack(self._file, copy)
         if head != _SQLITE:
             raise archive.no_backup(self._file, "it is neither a backup nor a SQLite file")
-        shutil.copyfile(self._file, copy)
+        files.copy_new(self._file, copy)
         log = self._file.with_name(f"{self._file.name}-wal")
         if log.is_file():
-            shutil.copyfile(log, copy.with_name(f"{copy.name}-wal"))
+            files.copy_new(log, copy.with_name(f"{copy.name}-wal"))
         return copy, None
 
     def _proven(self, copy: Path, manifest: archive.Manifest | None, *, force: bool) -> LedgerCopy:
@@ -228,7 +227,7 @@ class Restoring:
         with sealed(self._path) as db:
             if db is not None and not present.why:
                 self._must_be_as_seen(db, present)
-            self._path.with_suffix(".seen").unlink(missing_ok=True)
+            mark_of(self._path).unlink(missing_ok=True)
             kept = put_in_place(copy, self._path, aside)
         return replace(result, restored=True, kept=str(aside) if kept else None)
 

@@ -11,13 +11,14 @@ from spxarb.config.load import invalid, read
 from spxarb.config.variables import CONFIG_VARIABLE
 from spxarb.core.broker_codes import BITING
 from spxarb.core.model import NEW_YORK
+from spxarb.core.own_names import lock_of
 from spxarb.core.trading_state import BLACKOUT, DAILY_LOSS, FAILED_JOBS
 from spxarb.errors import Exit, SpxarbError
 from spxarb.ledger.integrity import faults, is_older, messages_of_orders
 from spxarb.ledger.ledger import Ledger
 from spxarb.ledger.opening import writable
-from spxarb.lock import holder
 from spxarb.trading.entries_state import today_of, trading_state
+from spxarb.trading.ledger_lock import holder_of
 from spxarb.trading.set_up_found import SetUp
 from spxarb.trading.set_up_machine import (
     look_at_alerts,
@@ -53,7 +54,7 @@ def look_at_machine(config_file: Path | None, *, send_test: bool = False) -> Set
         _tell_settings(found, reading)
         look_at_files(found, config)
         _look_at_ledger(found, config)
-        _look_at_lock(found, config.database_path().with_suffix(".lock"))
+        _look_at_lock(found, config.database_path())
         look_at_disk(found, config)
         look_at_alerts(found, config, send_test=send_test)
     look_at_timers(found)
@@ -175,8 +176,8 @@ def _look_at_entries(found: SetUp, config: Config, ledger: Ledger) -> None:
 # --- the lock -------------------------------------------------------------------------------------
 
 
-def _look_at_lock(found: SetUp, path: Path) -> None:
-    who = holder(path)
+def _look_at_lock(found: SetUp, database: Path) -> None:
+    path, who = lock_of(database), holder_of(database)
     if path.exists() and not path.is_file():
         found.failed("lock", f"{path} is not a regular file", "move it away: the first job makes the lock")
     elif path.exists() and not os.access(path, os.W_OK, effective_ids=True):

@@ -15,9 +15,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spxarb import notify
-from spxarb.config.sources import env_path
+from spxarb import files, notify
 from spxarb.core.model import NEW_YORK
+from spxarb.core.own_names import lock_of
 from spxarb.errors import SpxarbError
 from spxarb.trading.schedulers import scheduler_of
 from spxarb.trading.timers import TIMERS
@@ -123,6 +123,9 @@ def look_at_files(found: SetUp, config: Config) -> None:
         if mode is not None and mode & ~most & 0o777:
             notes.append(f"{path} has mode {mode:04o}, so others may {why}")
             mends.append(f"chmod {most:04o} {path}")
+        if most in {PRIVATE_FILE, PRIVATE_FOLDER} and (owner := _other_owner(path)):
+            notes.append(f"{path} belongs to {owner}, so no job of this user can use it")
+            mends.append(f"chown {files.user_name(os.geteuid()).removeprefix('user ')} {path}")
     if notes:
         found.unchecked("files", "; ".join(notes), "; ".join(f"`{mend}`" for mend in mends))
     else:
@@ -134,11 +137,19 @@ def _files(config: Config) -> Iterator[tuple[Path, int, str]]:
     database = config.database_path()
     if config.source is not None:
         yield config.source.absolute(), 0o777 & ~OTHERS_WRITE, "change every limit"
-    if (env := env_path(config.source)) is not None:
-        yield env.absolute(), GROUP_READS, "read its secrets or change settings"
+    if config.env_file is not None:
+        yield config.env_file.absolute(), GROUP_READS, "read its secrets or change settings"
     yield database.parent, PRIVATE_FOLDER, "list the ledger's folder"
-    for path in (database, database.with_suffix(".lock"), config.log_path()):
+    for path in (database, lock_of(database), config.log_path()):
         yield path, PRIVATE_FILE, "read or change it"
+
+
+def _other_owner(path: Path) -> str:
+    """The name of another user to whom the file belongs; empty where it is this user's, or not there."""
+    with suppress(OSError):
+        uid = path.lstat().st_uid
+        return files.user_name(uid) if uid != os.geteuid() else ""
+    return ""
 
 
 def _mode(path: Path) -> int | None:

@@ -11,13 +11,15 @@ import fcntl
 import hashlib
 import json
 import os
-import stat
 import tempfile
 import time
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from spxarb import files
+from spxarb.core.own_names import alarms_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,20 +75,17 @@ def _places(ledger: Path) -> list[Path]:
     folders = [os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0], os.environ.get("XDG_RUNTIME_DIR")]
     with suppress(OSError):
         folders.append(tempfile.gettempdir())
-    return [absolute.with_suffix(".watchdog"), *(Path(folder) / name for folder in folders if folder)]
+    return [alarms_of(absolute), *(Path(folder) / name for folder in folders if folder)]
 
 
 def _open(path: Path) -> int | None:
-    """The file, ours alone and locked; None where that cannot be had. A link or a pipe is not followed."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    """The file, ours alone and locked; None where that cannot be had."""
     try:
-        handle = os.open(path, flags, 0o600)
+        handle = files.open_to_write(path, read=True)
     except OSError:
         return None
-    with suppress(OSError):
-        found = os.fstat(handle)
-        if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and _lock(handle):
-            return handle
+    if _lock(handle):
+        return handle
     os.close(handle)
     return None
 
@@ -96,8 +95,8 @@ def _lock(handle: int) -> bool:
     while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
+        except OSError as error:
+            if not isinstance(error, BlockingIOError) or time.monotonic() > deadline:
                 return False
             time.sleep(0.05)
         else:

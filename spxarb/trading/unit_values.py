@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import spxarb
-from spxarb.channels import PASSWORD_CREDENTIAL, URLS_CREDENTIAL
-from spxarb.config.sources import env_path
+from spxarb.channels import PASSWORD_CREDENTIALS, URLS_CREDENTIALS
 from spxarb.core.firings import JOBS, TimerTimes
 from spxarb.core.units import ANY, GATEWAY_UNIT, STATE_FOLDER, UnitValues
 
@@ -39,7 +38,7 @@ def values_of(config: Config, *, user: str | None, gateway_unit: str = GATEWAY_U
     """The units' values; `user`: whom the machine's units run as, None for a user's own."""
     folders = [Path(prefix) for prefix in dict.fromkeys([sys.prefix, sys.base_prefix])]
     source = Path(spxarb.__file__).parents[1]
-    files = [file.absolute() for file in (config.source, env_path(config.source)) if file is not None]
+    files = [file.absolute() for file in (config.source, config.env_file) if file is not None]
     needed = [*folders, source, *files]
     return UnitValues(
         times=times_of_config(config),
@@ -125,7 +124,7 @@ def _ping_hosts(config: Config) -> dict[str, tuple[str, ...]]:
 def _secrets(config: Config) -> dict[str, str]:
     """The files of secrets, which systemd reads as root and hands to the unit that sends alerts."""
     notify = config.notifications
-    files = {URLS_CREDENTIAL: notify.urls_file, PASSWORD_CREDENTIAL: notify.smtp_password_file}
+    files = {URLS_CREDENTIALS[0]: notify.urls_file, PASSWORD_CREDENTIALS[0]: notify.smtp_password_file}
     return {name: str(path) for name, path in files.items() if path is not None}
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from spxarb import logs
 from spxarb.config.load import MODES, ledger_candidates, other_places
+from spxarb.core.own_names import mark_of
 from spxarb.core.sentences import sentence
 from spxarb.core.watching import Alarm
 from spxarb.errors import ConfigError, HumanNeededError, RefusedError, SpxarbError
@@ -118,7 +119,7 @@ def _opened(config: Config, path: Path, *, any_mode: bool) -> Ledger:
 def _missing(seen: Seen) -> None:
     """No ledger: nothing was ever traded, unless there was one."""
     seen.exists = False
-    if seen.path.with_suffix(".seen").exists():
+    if any(mark.exists() for mark in (mark_of(seen.path), seen.path.with_suffix(".seen"))):
         text = f"The ledger {seen.path} is gone: whether a position is open is not known."
         mend = "Put it back, or `spxarb restore FILE` a backup, and look at the account at the broker"
         seen.alarms.append(Alarm(UNREADABLE, f"{text} {sentence(mend)}"))

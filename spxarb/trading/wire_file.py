@@ -10,7 +10,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import spxarb
+from spxarb import files
 from spxarb.broker.tap import tapped
+from spxarb.config.trusted import Trust, open_regular
 from spxarb.core.model import NEW_YORK
 from spxarb.core.wire_record import (
     GREETING,
@@ -68,7 +70,7 @@ def recorded_wire(path: Path, mode: str) -> Iterator[WireFile]:
     Raises UsageError for a file that exists or cannot be written.
     """
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        handle = files.open_to_write(path, append=True, new=True)
     except FileExistsError:
         raise UsageError(f"{path} exists: name another file") from None
     except OSError as error:
@@ -102,7 +104,7 @@ def wire_in_folder(folder: Path | None, command: str, mode: str) -> Iterator[Non
     if folder is not None:
         now = datetime.now(NEW_YORK)
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            files.make_folder(folder)
             name = f"wire-{now:%Y%m%dT%H%M%S}-{command}-{os.getpid()}.jsonl"
             stack.enter_context(recorded_wire(folder / name, mode))
         except (OSError, UsageError) as error:
@@ -119,10 +121,10 @@ def wire_in_folder(folder: Path | None, command: str, mode: str) -> Iterator[Non
 def read_wire(path: Path) -> WireRecord:
     """A recorded wire, or all of a folder. Raises UsageError for what cannot be read or is something else."""
     try:
-        files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
+        names = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
         records = []
-        for name in files:
-            with name.open(encoding="utf-8") as file:
+        for name in names:
+            with os.fdopen(open_regular(name, Trust.ANYBODY), encoding="utf-8") as file:
                 records.append(read_record(file))
         return joined(records)
     except (OSError, UnicodeDecodeError) as error:

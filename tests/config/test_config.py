@@ -118,13 +118,22 @@ def test_an_option_beats_the_environment_beats_dotenv_beats_the_file_beats_the_d
     assert (config.ib.port, config.ib.host, config.ib.client_id, config.dashboard.port) == (4, "b", 11, 6000)
 
 
-def test_dotenv_stands_beside_the_file_else_in_the_working_folder(file, tmp_path, elsewhere):
+def test_dotenv_stands_beside_the_file_else_in_the_working_folder_where_nobody_named_the_file(
+    file, tmp_path, elsewhere
+):
     path = file("{}")
     (elsewhere / ".env").write_text("IB_PORT=5\n")
-    assert load(path, {}).ib.port == 5
+    assert load(path, {}).ib.port == load(None, {"SPXARB_CONFIG": str(path)}).ib.port == 4002
     (tmp_path / ".env").write_text("IB_PORT=6\n")
-    assert load(path, {}).ib.port == 6
+    assert load(path, {}).ib.port == load(None, {"SPXARB_CONFIG": str(path)}).ib.port == 6
     assert load(None, {}).ib.port == 5
+    user = tmp_path / "home/.config/spxarb"
+    user.mkdir(parents=True)
+    (user / "config.yaml").write_text("ib: {client_id: 9}")
+    found = load(environ={}).ib
+    assert (found.port, found.client_id) == (5, 9), "a file in a default place was named by nobody"
+    (user / ".env").write_text("IB_PORT=7\n")
+    assert load(environ={}).ib.port == 7
 
 
 def test_the_file_is_sought_here_then_in_the_users_folder(elsewhere, tmp_path):
@@ -374,7 +383,7 @@ def test_a_bad_value_is_told_even_where_the_environment_overrides_it(file):
         ("ib:\n\tport: 1", "line 2: not valid YAML"),
         ("ib: !!python/object:os.system {}", "not valid YAML"),
         ("a: &a [*a]\n? [b]\n: 1", "not valid YAML"),
-        ("[" * 2000, "not usable YAML"),
+        ("[" * 2000, "line 1: not valid YAML, more than 8 levels"),
         ("--- {}\n--- {}", "not valid YAML"),
         ("ib: {port: \x00}", "not valid YAML"),
     ],

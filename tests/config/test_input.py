@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -254,7 +255,7 @@ def test_what_is_no_text_or_no_file_is_told_and_not_waited_for(tmp_path, elsewhe
     huge = tmp_path / "huge.yaml"
     with huge.open("wb") as file:
         file.truncate(2_000_000_000)
-    assert "it is larger than 1,000,000 bytes" in complaint(huge)
+    assert "it is larger than 262,144 bytes" in complaint(huge)
     assert "not valid YAML" in complaint(written(tmp_path, b"ib: {host: \xe4\xf6}\n"))
     (elsewhere / ".env").write_bytes("IB_PORT=7\n".encode("utf-16"))
     assert ".env cannot be read: it is not UTF-8 text" in complaint()
@@ -315,6 +316,7 @@ def test_a_time_exit_too_close_to_the_close_is_told_and_an_earlier_one_is_not(tm
 def test_a_value_that_is_overruled_is_named_with_the_one_that_wins(tmp_path):
     path = written(tmp_path, "ib: {port: 4001, account: U7654321}\ntrading:\n  min_entry_credit: 400.0\n")
     (tmp_path / ".env").write_text("IB_PORT=4002\nIB_ACCOUNT=DU1234567\nMIN_ENTRY_CREDIT=400\n")
+    (tmp_path / ".env").chmod(0o600)
     told = load(path, {"IB_PORT": "7497"}).overruled
     env = tmp_path / ".env"
     assert told == (
@@ -325,3 +327,58 @@ def test_a_value_that_is_overruled_is_named_with_the_one_that_wins(tmp_path):
     config = load(path, {})
     assert config.notes_of("enter") == config.overruled
     assert config.notes_of("settle") == ()
+
+
+# --- what grows when it is read -------------------------------------------------------------------------
+
+BOMBS = {
+    "anchor": ("ib: &x {port: 1}", "line 1: not valid YAML, anchors (&) and aliases (*) are refused"),
+    "alias": ("ib: {port: 1}\ntrading: *x", "line 2: not valid YAML, anchors (&) and aliases (*)"),
+    "merge key": ("<<: {ib: {port: 1}}", "<< (line 1): no such section"),
+    "depth": ("ib: " + "[" * 100_000, "more than 8 levels"),
+    "mappings in mappings": ("ib: " + "{a: " * 50_000, "more than 8 levels"),
+    "many values": (f"calendar: {{closed: [{'1, ' * 80_000}]}}", "more than 5,000 values"),
+    "many keys": ("".join(f"k{number}: 1\n" for number in range(20_000)), "more than 5,000 values"),
+    "many unknown keys": ("".join(f"key{number}:\n" for number in range(2000)), "and 1,960 more"),
+    "size": ("# " + "x" * 300_000, "larger than 262,144 bytes"),
+    "one long text": (f"ib: {{host: [{'x' * 200_000}]}}", "ib.host (line 1): ['xxxx"),
+    "a list for a number": ("ib: {port: [4002]}", "ib.port (line 1): [4002] is not a whole number"),
+    "a mapping for a number": ("ib: {port: {a: 1}}", "ib.port (line 1): {'a': 1} is not a whole number"),
+    "a list for a path": ("storage: {database: [a]}", "storage.database (line 1): ['a'] is not a path"),
+    "a mapping for a choice": ("trading: {mode: {paper: 1}}", "{'paper': 1} is not one of"),
+    "a list in a list of dates": ("calendar: {closed: [[2026-01-02]]}", "is not a list of dates"),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_file_that_grows_when_it_is_read_is_refused_in_one_line_and_at_once(tmp_path, bomb):
+    text, told = BOMBS[bomb]
+    began = time.process_time()
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, text + "\n"), {})
+    assert told in str(caught.value), str(caught.value)[:500]
+    assert len(str(caught.value)) < 6000
+    assert time.process_time() - began < 2
+
+
+NUMBERS = (
+    *("1e-999999", "1e999999", "-1e999999", "1E+999999", "1e-19", "0e999999", "1.5e99999999999999999999"),
+    *("9" * 100_000, "0." + "9" * 100_000, "1e" + "9" * 100_000, "-" + "1" * 65),
+)
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number[:24])
+def test_a_number_that_no_setting_can_be_is_refused_wherever_it_stands_and_never_written_out(
+    tmp_path, elsewhere, number
+):
+    """Unquoted, 1e-999999 would be 0, and written out it has a million digits."""
+    for key in ("ib.port", "trading.min_entry_credit", "execution.order_timeout_seconds", "backup.keep_days"):
+        section, _, name = key.partition(".")
+        for text in (number, f'"{number}"'):
+            said = complaint(written(tmp_path, f"{section}: {{{name}: {text}}}\n"))
+            assert f"{key} (line 1)" in said
+    for name in ("IB_PORT", "MAX_DAILY_LOSS", "MIN_ENTRY_CREDIT"):
+        assert name in complaint(environ={name: number})
+        (elsewhere / ".env").write_text(f"{name}={number}\n")
+        assert name in complaint()
+        (elsewhere / ".env").unlink()

@@ -51,7 +51,8 @@ def test_what_is_or_may_be_a_secret_in_the_env_file_is_left_out(tmp_path, line):
     files, left_out = files_of(tmp_path, "ib: {port: 4003}\n", f"MAX_DAILY_LOSS=900\n{line}\n")
     assert "hunter2" not in "".join(files.values())
     (tmp_path / "kept.env").write_text(files[".env"])
-    assert read_env_file(tmp_path / "kept.env") == ({"MAX_DAILY_LOSS": "900"}, ())
+    kept = read_env_file(tmp_path / "kept.env")
+    assert (kept.values, kept.problems) == ({"MAX_DAILY_LOSS": "900"}, [])
     assert bool(left_out) is not line.startswith("#")
     assert "hunter2" not in "".join(left_out)
 

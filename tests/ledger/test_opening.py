@@ -286,7 +286,7 @@ def test_a_ledger_that_this_user_may_not_write_is_refused_and_can_be_read(public
     public.chmod(0o555)
     before = path.read_bytes()
     with as_nobody():
-        refused(path, "may not write", "right to write")
+        refused(path, "may not write", "belongs to root", "Run this as its owner")
         with Ledger.open(path, mode="paper", read_only=True) as ledger:
             assert commands(ledger) == ["close-all"]
     assert path.read_bytes() == before

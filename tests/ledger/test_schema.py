@@ -277,7 +277,7 @@ def test_without_a_copy_there_is_no_migration(existing, newer, monkeypatch):
         raise OSError(28, "No space left on device")
 
     newer(add_table)
-    monkeypatch.setattr(schema, "new_file", no_room)
+    monkeypatch.setattr(schema.files, "create", no_room)
     refused(existing, "no backup could be made", "No space left")
     with closing(sqlite3.connect(existing)) as db:
         assert db.execute("SELECT name FROM sqlite_master WHERE name = 'colours'").fetchone() is None

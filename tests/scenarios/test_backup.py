@@ -26,6 +26,7 @@ from relay import free_port
 
 from spxarb.config.load import load
 from spxarb.core.model import NEW_YORK
+from spxarb.core.own_names import lock_of
 from spxarb.errors import RefusedError
 from spxarb.ledger.ledger import Ledger
 from spxarb.lock import job_lock
@@ -517,7 +518,7 @@ def test_what_does_not_add_up_to_a_whole_entry_is_told_and_left_alone(stage):
 
 def test_while_a_job_works_nothing_is_restored(desk):
     file = backup(desk)
-    with job_lock(desk.database.with_suffix(".lock"), command="spxarb monitor", timeout=1):
+    with job_lock(lock_of(desk.database), command="spxarb monitor", timeout=1):
         done = desk.run("restore", str(file), timeout=60)
     assert (done.code, "holds the lock" in done.err) == (7, True)
 

@@ -608,7 +608,7 @@ def lock_held(path: Path) -> Iterator[None]:
 def test_a_lock_that_is_not_given_up_in_time_is_exit_7(tmp_path, ledger, verb):
     stage = holding(tmp_path, ledger, free_port())
     stage.write_config(trading={"mode": "sim"}, execution={**NOBODY_THERE, "lock_timeout_seconds": 0.5})
-    with lock_held(tmp_path / "trading.lock"):
+    with lock_held(tmp_path / "trading.db.lock"):
         began = time.monotonic()
         done = run(stage, verb)
         assert time.monotonic() - began >= 0.5
@@ -618,13 +618,13 @@ def test_a_lock_that_is_not_given_up_in_time_is_exit_7(tmp_path, ledger, verb):
 def test_waiting_for_the_lock_while_an_exit_is_due_is_an_alarm(tmp_path, ledger):
     stage = holding(tmp_path, ledger, free_port(), "paper", due=True)
     stage.write_config(trading={"mode": "paper"}, execution={**NOBODY_THERE, "lock_timeout_seconds": 0})
-    with lock_held(tmp_path / "trading.lock"):
+    with lock_held(tmp_path / "trading.db.lock"):
         assert_told(run(stage, "monitor"), 6, "monitor", "holds the lock", "exit of trade 1 is due")
 
 
 def test_what_changes_no_position_needs_no_lock(tmp_path, ledger):
     stage = holding(tmp_path, ledger, free_port())
-    with lock_held(tmp_path / "trading.lock"):
+    with lock_held(tmp_path / "trading.db.lock"):
         for words in (("stop",), ("start",), ("report",), ("status", "--offline")):
             assert stage.run(*words).code == 0
 
@@ -642,12 +642,12 @@ with job_lock(Path(sys.argv[1]), command="spxarb monitor", timeout=1):
 def test_the_lock_of_a_job_that_died_is_no_lock(tmp_path, ledger):
     stage = holding(tmp_path, ledger, free_port())
     with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(tmp_path / "trading.lock")], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLDER, str(tmp_path / "trading.db.lock")], stdout=subprocess.PIPE, text=True
     ) as job:
         assert job.stdout is not None
         assert job.stdout.readline() == "held\n"
         job.kill()
-    assert "spxarb monitor" in (tmp_path / "trading.lock").read_text()
+    assert "spxarb monitor" in (tmp_path / "trading.db.lock").read_text()
     assert_told(run(stage, "monitor"), 4, "monitor", "Nothing listens")
 
 

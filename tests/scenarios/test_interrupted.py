@@ -12,6 +12,7 @@ from actions import enter, live_orders, lonely, playing, settings, wait_until
 from harness import fault, read_object
 from relay import listening, say_nothing
 
+from spxarb.core.own_names import lock_of
 from spxarb.lock import job_lock
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def test_before_anything_is_sent_it_is_the_shells_own_code(tmp_path, verb, numbe
 
 
 def test_while_it_waits_for_the_lock(stage):
-    with job_lock(stage.database.with_suffix(".lock"), command="spxarb enter", timeout=1):
+    with job_lock(lock_of(stage.database), command="spxarb enter", timeout=1):
         job = stage.start("monitor")
         wait_until(stage.database.exists)
         time.sleep(1)

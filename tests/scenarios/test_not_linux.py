@@ -122,7 +122,7 @@ def test_close_all_ends_a_holder_that_hangs_there_too(stage):
 
 
 def test_a_stranger_who_locks_the_file_is_not_signalled_and_close_all_says_so(stage):
-    lock = stage.database.with_suffix(".lock")
+    lock = stage.database.with_name("trading.db.lock")
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         stranger = subprocess.Popen(["sleep", "60"], pass_fds=[file.fileno()])

@@ -87,7 +87,7 @@ def test_with_both_closed_the_exit_code_is_the_same_and_the_files_are_whole(stag
     assert (done.code, done.out, done.err) == (4, "", "")
     assert stage.sql("SELECT exit_code FROM runs") == [{"exit_code": 4}]
     assert stage.database.read_bytes()[:15] == b"SQLite format 3"
-    assert "spxarb monitor:" not in (stage.folder / "trading.lock").read_text()
+    assert "spxarb monitor:" not in (stage.folder / "trading.db.lock").read_text()
     one_line(
         run(stage, "status", "--offline", "--json", shell=">/dev/full"), 1, "could not be written to stdout"
     )
@@ -124,8 +124,10 @@ def _as_nobody() -> tuple[list[str], dict[str, Any]]:
 def stranger(stage: Stage, *words: str, **variables: str) -> Done:
     """A command of a user without a home and without an entry in the list of users."""
     before, options = _as_nobody()
-    stage.folder.chmod(0o777)
+    stage.folder.chmod(0o755)
     stage.config.chmod(0o644)
+    if options:  # in a name space of its own it owns what this user owns
+        os.chown(stage.folder, NOBODY, NOBODY)
     path = os.pathsep.join(filter(None, sys.path))
     return run(stage, *words, before=before, env={"HOME": "", "PYTHONPATH": path, **variables}, **options)
 
@@ -214,7 +216,7 @@ def test_a_full_disk_and_a_read_only_one_are_named(mounted):
 
 
 def test_a_pipe_or_a_folder_in_a_files_place_is_told_and_never_waited_for(stage):
-    lock = stage.folder / "trading.lock"
+    lock = stage.folder / "trading.db.lock"
     os.mkfifo(lock)
     one_line(run(stage, "monitor"), 5, "The lock", "it is not a regular file")
     assert "is not a regular file" in run(stage, "doctor").err

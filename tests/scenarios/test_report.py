@@ -270,16 +270,27 @@ def test_no_text_in_a_csv_is_a_formula(stage):
 
 @pytest.mark.parametrize(("words", "name"), [(("--csv", "--output"), "x.csv"), (("--html",), "x.html")])
 def test_a_file_is_written_whole_and_for_its_owner_alone(stage, tmp_path, words, name):
-    file, link = tmp_path / name, tmp_path / "link"
+    file = tmp_path / name
     file.write_text("old")
     file.chmod(0o644)
-    link.symlink_to(file)
-    done = stage.run("report", *words, str(link), as_json=False)
+    done = stage.run("report", *words, str(file), as_json=False)
     assert (done.code, done.out, done.err) == (0, "", "")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert link.is_symlink()
     assert file.read_text() != "old"
-    assert sorted(other.name for other in tmp_path.iterdir()) == ["link", name]
+    assert [other.name for other in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(("words", "name"), [(("--csv", "--output"), "x.csv"), (("--html",), "x.html")])
+def test_a_link_is_not_followed_and_a_pipe_is_not_waited_for(stage, tmp_path, words, name):
+    victim, link, pipe = tmp_path / name, tmp_path / "link", tmp_path / "pipe"
+    victim.write_text("precious")
+    link.symlink_to(victim)
+    os.mkfifo(pipe)
+    for place, why in ((link, "it is a symbolic link"), (pipe, "it is not a regular file")):
+        done = stage.run("report", *words, str(place), as_json=False)
+        assert (done.code, done.out) == (2, "")
+        assert f"{place} cannot be written: {why}" in done.err
+    assert victim.read_text() == "precious"
 
 
 def test_what_cannot_be_written_leaves_what_was_there(stage, tmp_path):
@@ -292,7 +303,7 @@ def test_what_cannot_be_written_leaves_what_was_there(stage, tmp_path):
 @pytest.mark.parametrize(
     "name",
     ["trading.db", "trading.db-wal", "trading.db-shm", "trading.db.v1.bak", "trading.log", "trading.log.1",
-     "trading.lock", "trading.seen", "config.yaml", ".env", "./x/../trading.db"],
+     "trading.db.lock", "trading.lock", "trading.db.seen", "trading.seen", "TRADING.DB", "config.yaml", ".env", "./x/../trading.db"],
 )  # fmt: skip
 @pytest.mark.parametrize("words", [("--csv", "--output"), ("--html",)], ids=" ".join)
 def test_the_programs_own_files_are_never_written_over(stage, name, words):

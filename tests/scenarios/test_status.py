@@ -14,6 +14,7 @@ from actions import enter, playing, settings, tapped, wait_until
 from harness import Stage, withheld
 from relay import free_port
 
+from spxarb.core.own_names import lock_of
 from spxarb.lock import job_lock
 from spxarb.sim.api.wire import Ask, Say
 
@@ -160,7 +161,7 @@ def test_stopped_says_why_by_whom_and_since_when(day):
 
 
 def test_the_holder_of_the_lock_is_named(day):
-    lock = day.database.with_suffix(".lock")
+    lock = lock_of(day.database)
     with job_lock(lock, command="spxarb monitor", timeout=5):
         assert day.run("status")["lock"]["pid"] == os.getpid()
         assert f"lock     `spxarb monitor`  process {os.getpid()}" in screen(day)

@@ -142,10 +142,11 @@ def test_a_lock_left_by_a_dead_job_holds_nobody_up(stage):
 HANGS_IN_A_WRITE = """
 import sys, time
 from pathlib import Path
+from spxarb.core.own_names import lock_of
 from spxarb.lock import job_lock
 from spxarb.ledger.ledger import Ledger
 path = Path(sys.argv[1])
-with job_lock(path.with_suffix(".lock"), command="spxarb enter", timeout=5), Ledger.open(path, mode="sim") as store:
+with job_lock(lock_of(path), command="spxarb enter", timeout=5), Ledger.open(path, mode="sim") as store:
     with store.write():
         print("hangs", flush=True)
         time.sleep(600)

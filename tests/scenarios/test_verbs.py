@@ -1264,6 +1264,6 @@ def test_every_verb_also_has_a_screen_for_people(traded, verb):
 
 
 def test_the_whole_folder_is_its_owners_alone(traded):
-    for name in ("trading.db", "trading.log", "trading.lock"):
+    for name in ("trading.db", "trading.log", "trading.db.lock"):
         file = traded.folder / name
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, name

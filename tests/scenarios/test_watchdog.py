@@ -38,7 +38,7 @@ def stage(tmp_path_factory) -> Iterator[Stage]:
 @pytest.fixture
 def copy(stage, tmp_path) -> Stage:
     """The same ledger in a folder of its own, without a gateway: nothing here may need one."""
-    for name in ("trading.db", "trading.seen"):
+    for name in ("trading.db", "trading.db.seen"):
         shutil.copy(stage.folder / name, tmp_path / name)
     made = type(stage)(tmp_path, stage.sim, {"ib": {"port": free_port()}})
     made.write_config()
@@ -64,7 +64,7 @@ def test_an_open_spread_without_a_monitor_is_shouted_at_once_an_hour_and_nothing
         assert (first["alarms"][0]["told"], second["alarms"][0]["told"]) == (True, None)
         assert second.code == 6
         (alert,) = sink.alerts
-        memory = copy.folder / "trading.watchdog"
+        memory = copy.folder / "trading.db.watchdog"
         told = json.loads(memory.read_text())
         memory.write_text(json.dumps(dict.fromkeys(told, "2020-01-01T10:00:00-05:00")))
         assert copy.run("watchdog", env=sink.variables)["alarms"][0]["told"] is True
@@ -92,7 +92,7 @@ def test_a_missing_ledger_is_quiet_and_one_that_vanished_is_not(copy):
     copy.database.unlink()
     gone = copy.run("watchdog")
     assert (gone.code, troubles(gone), gone["ledger_read"]) == (6, ["ledger"], None)
-    copy.database.with_suffix(".seen").unlink()
+    copy.database.with_name("trading.db.seen").unlink()
     never = copy.run("watchdog")
     assert (never.code, never["alarms"], never["open"]) == (0, [], None)
     assert not copy.database.exists()
@@ -127,7 +127,7 @@ def test_a_ledger_that_cannot_be_read_is_taken_for_open(copy, state):
 
 def test_where_the_folder_cannot_be_written_repeats_are_bounded_all_the_same(copy, tmp_path_factory):
     """A folder in the file's place stands for every reason why it cannot be made, also to root."""
-    copy.database.with_suffix(".watchdog").mkdir()
+    copy.database.with_name("trading.db.watchdog").mkdir()
     runtime = tmp_path_factory.mktemp("runtime")
     with listening_sink() as sink:
         env = {**sink.variables, "XDG_RUNTIME_DIR": str(runtime), "RUNTIME_DIRECTORY": ""}

@@ -30,7 +30,8 @@ from typing import Any, NoReturn
 
 MOST_BYTES = 1 << 20
 NAMES = list(inspect.signature(subprocess.Popen._execute_child).parameters)[1:]  # type: ignore[attr-defined]
-ALERTS = [sys.executable, "-P", "-m", "spxarb.notify"]
+SENDERS = tuple([sys.executable, "-P", "-m", module] for module in ("spxarb.notify", "spxarb.ping"))
+"""What the program starts of itself to tell others."""
 DAY, REGIMES = date(2026, 2, 10), ("rich-spy", "quiet")
 """The day that most scenarios play: its calendar and prices are drawn once for all gateways."""
 USED_WITHIN_FUNCTIONS = (
@@ -118,7 +119,9 @@ def become(order: dict[str, Any]) -> None:
     if order["session"]:
         os.setsid()
     kind, what, *words = order["words"]
-    if not sys.flags.safe_path:
+    if order["safe"]:
+        del sys.path[0]
+    elif not sys.flags.safe_path:
         sys.path[0] = "" if kind == "-c" else order["folder"]
     sys.argv[:] = [kind if kind == "-c" else what, *words]
     with suppress(ValueError, OSError):
@@ -130,7 +133,7 @@ def become(order: dict[str, Any]) -> None:
 
 
 class Hot(subprocess.Popen):  # type: ignore[type-arg]
-    """A Popen within a child: what sends alerts is forked from the child itself, which has imported it already.
+    """A Popen within a child: what sends alerts and pings is forked from the child itself, which has imported it already.
 
     It is a process as one started anew: a child of the job, with its own environment, folder, streams and session;
     of the job's memory it keeps nothing open, no thread, no handler and no lock.
@@ -138,7 +141,7 @@ class Hot(subprocess.Popen):  # type: ignore[type-arg]
 
     def _execute_child(self, *arguments: Any) -> None:
         given = dict(zip(NAMES, arguments, strict=True))
-        if list(given["args"]) != ALERTS:
+        if list(given["args"]) not in SENDERS:
             super()._execute_child(*arguments)  # type: ignore[misc]
             return
         ends = [given[name] for name in ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")]
@@ -178,6 +181,7 @@ def _become_another(given: dict[str, Any], streams: list[int]) -> NoReturn:
                 "environment": dict(given["env"]),
                 "folder": os.fspath(given["cwd"] or Path.cwd()),
                 "session": False,
+                "safe": True,
                 "words": list(given["args"][2:]),
             }
         )

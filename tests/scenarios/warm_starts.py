@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 PR_SET_CHILD_SUBREAPER = 36
 MODULES = ("spxarb", "spxarb.sim")
+SAFE = "-P"
+"""The interpreter's option that leaves the folder out of the path: the one that the warm parent can give."""
 DECIDES_A_START = (
     "PYTHON",
     "LC_",
@@ -61,17 +63,18 @@ class Warm(Cold):  # type: ignore[type-arg]
 
     def _execute_child(self, *arguments: Any) -> None:
         given = dict(zip(KNOWN[1:], arguments, strict=True))
-        words = _wanted(given)
-        if words is None:
+        wanted = _wanted(given)
+        if wanted is None:
             super()._execute_child(*arguments)  # type: ignore[misc]
             return
         streams = [given["p2cread"], given["c2pwrite"], given["errwrite"]]
         folder = os.fspath(given["cwd"] or Path.cwd())
         order = {
-            "words": words,
+            "words": wanted,
             "environment": _environment(given),
             "folder": folder,
             "session": given["start_new_session"],
+            "safe": SAFE in given["args"][1:2],
         }
         self.pid = _parent().child(order, [own if own != -1 else at for at, own in enumerate(streams)])
         self._child_created = True
@@ -89,6 +92,7 @@ def _wanted(given: dict[str, Any]) -> list[str] | None:
     if isinstance(words, str | bytes | os.PathLike):
         return None
     interpreter, *rest = map(os.fspath, words)
+    rest = rest[1:] if rest[:1] == [SAFE] else rest
     known = rest[:1] == ["-m"] and rest[1:2] != [] and rest[1] in MODULES
     known = known or (rest[:1] == ["-c"] and rest[1:2] != [] and rest[1] in scripts)
     plain = given["close_fds"] and given["restore_signals"] and given["umask"] == -1

@@ -128,5 +128,5 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path):
     with pytest.raises(UsageError, match="No such file"):
         Recording(tmp_path / "nowhere" / "day.csv", at("09:31"))
     os.mkfifo(tmp_path / "pipe.csv")
-    with pytest.raises(UsageError, match="is not a file"):
+    with pytest.raises(UsageError, match="is not a regular file"):
         Recording(tmp_path / "pipe.csv", at("09:31"))

@@ -31,6 +31,7 @@ _HEAD = """\
 #   ./config.yaml   ~/.config/spxarb/config.yaml   /etc/spxarb/config.yaml
 # A command-line option wins over an environment variable, which wins over a .env file beside this one,
 # which wins over this file. Relative paths are relative to this file's folder. Times are New York times.
+# Nobody but you and root may write this file or its folders (chmod go-w); else it is not read (exit 3).
 """
 
 _INTRO = """\
@@ -38,11 +39,12 @@ _INTRO = """\
 
 Generated from the schema; `config.example.yaml` has the same keys with their defaults.
 
-Precedence: command-line option > environment variable > `.env` beside the configuration file, else in the
-working folder > YAML file > default. Read from `--config`, else `$SPXARB_CONFIG`, else the first that exists
-of `./config.yaml`, `~/.config/spxarb/config.yaml`, `/etc/spxarb/config.yaml`. An empty environment variable
-counts as not set. Relative paths in the file are relative to the file's folder, those in the environment to
-the working folder.
+Precedence: command-line option > environment variable > `.env` > YAML file > default. The YAML file is that
+of `--config`, else of `$SPXARB_CONFIG`, else the first that exists of `./config.yaml`,
+`~/.config/spxarb/config.yaml`, `/etc/spxarb/config.yaml`. The `.env` is the one beside it; where there is
+none, and neither `--config` nor `$SPXARB_CONFIG` names the file, the one in the working folder. An empty
+environment variable counts as not set. Relative paths in the file are relative to the file's folder, those
+in the environment to the working folder.
 
 All problems are reported at once, in one line, with exit code 3; `spxarb config` shows them beside every
 setting, its value and where it comes from. Problems of `dashboard.*` stop no verb but `dashboard`: the
@@ -52,6 +54,34 @@ Nothing is expanded: a path that holds `$`, quotation marks, blanks at the ends 
 cannot be seen, a URL, or a `~` that leads nowhere is refused. So is a name in `.env` that is almost one of
 the variables below, or that of a key without a variable; other programs' names are left alone. Where a
 variable wins over another value in the file, `spxarb config`, `doctor` and `enter` name both.
+
+A YAML file is plain: anchors (`&`), aliases (`*`) and merge keys (`<<`) are refused, as is a file of more
+than 262,144 bytes, 5,000 values or 8 levels. A number of more than 64 characters, or with an exponent
+beyond 18, is no number that a setting can be.
+
+## Whose files are read
+
+The YAML file, `.env`, the blackout file, and the files with a password or with addresses decide about money
+or hold a secret. Each is read only where nobody but you and root can have written it; anything else is exit
+3 (for the blackout file: no entries), with the reason and how to mend it:
+
+* It is a regular file (a pipe is never waited for) that belongs to you or to root, and neither its group
+  nor others may write it: `chmod go-w FILE`. That holds for a group in which only you are, too: who is in a
+  group changes, and not every system tells.
+* So do the folders on its way, up to `/`, for who may write a folder can put another file into its place. A
+  folder with the sticky bit, such as `/tmp`, keeps a file safe that you name.
+* What is merely looked for, `.env` and `./config.yaml`, is refused in such a folder too: it may have been
+  put there for you to find. Name the file with `--config`, or work in a folder of your own.
+* Symbolic links are followed, and the folders of a link are judged like all others on the way.
+* A file with a password or with addresses may be read by nobody else either (`chmod 600`); systemd's
+  credentials are as systemd makes them. A `.env` that every user of the machine may read is a warning of
+  `doctor`, `enter` and `monitor`.
+
+While such a file is refused, `monitor` and `close-all` exit open positions with the limits that are stored
+with them, and end with 3 (6 where something due stays open). Of the refused file they take only where the
+ledger is, and only a ledger that belongs to you and that nobody else can have written. `python -m spxarb`
+runs what Python finds in the working folder first, which is your choice; the command `spxarb`, and all
+processes that it starts, do not.
 """
 
 _ENVIRONMENT_ONLY = {
@@ -59,7 +89,7 @@ _ENVIRONMENT_ONLY = {
     NOTIFY_VARIABLE: "Where alerts go: any apprise URL, several separated by blanks. With it e-mail is sent "
     "only where `notifications.smtp_host` is set. A secret: never logged.",
     CREDENTIALS_VARIABLE: "Where systemd puts the secrets of `LoadCredential=`: `smtp-password` and "
-    "`notify-urls` are used.",
+    "`notify-urls` are used; the latter may be called `SPXARB_NOTIFY_URL`, too.",
     FLEX_TOKEN_VARIABLE: "The token of IB's Flex web service, for `spxarb reconcile --fetch`. A secret: read "
     "only from the environment or a `.env` that not everybody can read (0600), never logged.",
     FLEX_QUERY_VARIABLE: "The number of the flex query that `spxarb reconcile --fetch` asks for.",
