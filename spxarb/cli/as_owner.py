@@ -12,7 +12,8 @@ from spxarb.cli.options import config_named
 from spxarb.cli.usage import USAGE
 from spxarb.errors import SpxarbError
 
-WITHOUT_LEDGER = frozenset({"demo", "sim"})
+WITHOUT_LEDGER = frozenset({"demo", "sim", "timers"})
+"""Commands that open no ledger; `timers` writes the machine's units, which are root's."""
 WITHOUT_JOB = frozenset({"--help", "-h", "--version", "--example"})
 
 

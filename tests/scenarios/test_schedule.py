@@ -117,7 +117,7 @@ def test_a_monitor_that_comes_late_exits_at_once_and_tells_which_runs_are_missin
     done = stage.run("monitor")
     assert (done.code, done["positions"][0]["exit_reason"], stage.positions()) == (0, "TIME", {}), done.err
     late = [gap for gap in done["missing_runs"] if gap["command"] == "monitor"]
-    assert late[-1]["last"][11:16] == "15:50"
+    assert late[-1]["last"][11:16] == "15:53"
     assert broken_laws(stage, cash) == []
 
 
@@ -214,7 +214,7 @@ def test_after_power_was_lost_amid_an_entry_the_next_monitor_mends_what_it_finds
     cash = stage.cash()
     entry = entry_that_waits(stage)
     entry.send_signal(signal.SIGSTOP)
-    files = [*stage.folder.glob("trading.db*"), stage.folder / "trading.lock"]
+    files = [*stage.folder.glob("trading.db*")]
     assert {"trading.db-wal", "trading.db-shm"} <= {file.name for file in files}
     after = stage.folder / "after"
     after.mkdir()
@@ -226,7 +226,7 @@ def test_after_power_was_lost_amid_an_entry_the_next_monitor_mends_what_it_finds
         file.unlink(missing_ok=True)
     for file in after.iterdir():
         shutil.copy(file, stage.folder / file.name)
-    lock = stage.folder / "trading.lock"
+    lock = stage.folder / "trading.db.lock"
     signed = json.loads(lock.read_text())
     lock.write_text(json.dumps({**signed, "pid": os.getpid()}))  # another process has that number by now
     began = time.monotonic()
