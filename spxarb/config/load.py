@@ -22,6 +22,7 @@ from spxarb.config.problems import Problem, near_key, near_word, shown
 from spxarb.config.refused import LEDGER_NAME
 from spxarb.config.rules import address_problem, contradictions, moved
 from spxarb.config.schema import SECTIONS, Sections, choices, expected, field_of
+from spxarb.config.section import text_problem as of_text
 from spxarb.config.sources import NO_SETTING, Setting, Source, Sources, gather
 from spxarb.config.variables import (
     ALERTS_VARIABLE,
@@ -492,4 +493,5 @@ def _checked(setting: Setting) -> tuple[object, str]:
         field = field_of(setting.key)
         near = near_word(setting.value, choices(field))
         value = masked_url(str(setting.value)) if setting.key in SECRET_KEYS else shown(setting.value)
-        return None, f"{setting.where}: {value} is not {expected(field)}{near}"
+        why = f": {found}" if expected(field).startswith("text") and (found := of_text(setting.value)) else ""
+        return None, f"{setting.where}: {value} is not {expected(field)}{near}{why}"
