@@ -4,36 +4,25 @@ from __future__ import annotations
 
 import re
 import subprocess
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from spxarb.core.firings import TimerTimes, firings
 from spxarb.core.model import NEW_YORK
 
 ROOT = Path(__file__).parent.parent
 SUMMER, WINTER = date(2026, 7, 6), date(2026, 12, 7)  # Mondays
-VERBS = ("enter", "monitor", "settle")
-WINDOWS = {
-    "enter": (time(9, 35), time(9, 55)),
-    "monitor": (time(9, 40), time(16, 0)),
-    "settle": (time(16, 5), time(16, 5)),
-}
+VERBS = ("enter", "monitor", "settle", "watchdog")
 CRON_LINE = re.compile(r"^(\S+) (\S+) (\S+) (\S+) (\S+) (.+)$")
 
 
 def wanted(verb: str, monday: date) -> list[datetime]:
-    """Every 5 minutes in the verb's window, Monday to Friday, New York time."""
-    first, last = WINDOWS[verb]
-    found = []
-    for offset in range(5):
-        day = monday + timedelta(days=offset)
-        moment = datetime.combine(day, first, NEW_YORK)
-        while moment.time() <= last:
-            found.append(moment)
-            moment += timedelta(minutes=5)
-    return found
+    """Whenever its timer fires by default, Monday to Friday, New York time."""
+    days = (monday + timedelta(days=offset) for offset in range(5))
+    return [datetime.combine(day, clock, NEW_YORK) for day in days for clock in firings(verb, TimerTimes())]
 
 
 def cron_lines() -> list[str]:
@@ -41,14 +30,20 @@ def cron_lines() -> list[str]:
     return [line for line in text.splitlines() if line.startswith("*")]
 
 
+def shell_of(line: str) -> str:
+    """The line's command, run in the minutes at which cron wakes it up."""
+    command = CRON_LINE.match(line)[6].replace(r"\%", "%")
+    return f'case "$stamp" in *[05]) {command};; esac' if line.startswith("*/5 ") else command
+
+
 @pytest.fixture(scope="module")
 def commands_by_stamp() -> dict[str, list[str]]:
-    """What the crontab's commands start for each New York stamp (weekday-HHMM) of a week, 5 minutes apart.
+    """What the crontab's commands start for each New York stamp (weekday-HHMM) of a week.
 
     The real shell runs the real lines; only `date` and `spxarb` are stood in for, by functions of the shell.
     """
-    stamps = [f"{d}-{h:02}{m:02}" for d in range(1, 8) for h in range(24) for m in range(0, 60, 5)]
-    jobs = "\n".join(CRON_LINE.match(line)[6].replace(r"\%", "%") for line in cron_lines())
+    stamps = [f"{d}-{h:02}{m:02}" for d in range(1, 8) for h in range(24) for m in range(60)]
+    jobs = "\n".join(shell_of(line) for line in cron_lines())
     script = (
         'date() { [ "$TZ $1" = "America/New_York +%u-%H%M" ] && echo "$stamp"; }\n'
         'spxarb() { echo "$stamp $1" >&3; }\n'
@@ -82,14 +77,17 @@ def test_the_crontab_starts_each_verb_at_its_minutes_and_at_no_others(commands_b
 def test_cron_wakes_up_for_every_minute_that_matters_in_any_server_zone(zone, monday):
     here = ZoneInfo(zone)
     for verb in VERBS:
-        assert all(moment.astimezone(here).minute % 5 == 0 for moment in wanted(verb, monday))
+        (line,) = [line for line in cron_lines() if f"spxarb {verb} " in line]
+        step = 5 if line.startswith("*/5 ") else 1
+        assert all(moment.astimezone(here).minute % step == 0 for moment in wanted(verb, monday))
 
 
-def test_every_crontab_line_wakes_up_each_five_minutes_and_hides_percent_signs_from_cron():
+def test_every_crontab_line_wakes_up_often_and_hides_percent_signs_from_cron():
     assert len(cron_lines()) == len(VERBS)
     for line in cron_lines():
         minute, hour, day, month, weekday, command = CRON_LINE.match(line).groups()
-        assert (minute, hour, day, month, weekday) == ("*/5", "*", "*", "*", "*")
+        assert minute in {"*", "*/5"}
+        assert (hour, day, month, weekday) == ("*", "*", "*", "*")
         assert not re.search(r"(?<!\\)%", command), "cron would cut the command here"
 
 

@@ -14,7 +14,8 @@ from spxarb.errors import SpxarbError
 
 PASSED = "SPXARB_PASSED_ON"
 """As in `trading/owner.py`, which only root loads."""
-WITHOUT_LEDGER = frozenset({"demo", "sim"})
+WITHOUT_LEDGER = frozenset({"demo", "sim", "timers"})
+"""Commands that open no ledger; `timers` writes the machine's units, which are root's."""
 WITHOUT_JOB = frozenset({"--help", "-h", "--version", "--example"})
 
 

@@ -1,7 +1,8 @@
-"""When the timers fire, from the configured times: the one source of units, agents and what is told of them.
+"""When the jobs are due, by the configured times: the one source of units, agents and missing runs.
 
-All times are New York's, Monday to Friday. A timer knows no holidays and no half-days: it fires on each of
-them, and the command decides. So what a half-day needs is fired on every day, where it finds nothing to do.
+`firings` are a timer's, `due_on` are those that one day needs. All times are New York's, Monday to Friday. A
+timer knows no holidays and no half-days: it fires on each of them, and the command decides. So what a
+half-day needs is fired on every day, where it finds nothing to do.
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ from spxarb.core.sessions import CLOSE, EARLY_CLOSE, SATURDAY
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from spxarb.core.sessions import TradingDay
+
 PACE, MINUTE = timedelta(minutes=5), timedelta(minutes=1)
 MORNING_LOOK = time(9, 25)
 """`monitor` sees the account before the open: what the night has changed."""
 MONITORS_FROM = time(9, 40)
 SETTLE_MORNING = time(9, 0)
 """The day's first `settle`: what was provisional is final by then, or assigned."""
-WATCH_FROM, WATCH_UNTIL = time(9, 30), time(16, 20)
+WATCH_FROM, WATCH_UNTIL = time(9, 30), time(16, 40)
+"""To the end of what `settle` may take: by then it must have succeeded."""
 ZONE = "America/New_York"
 DAYS_AHEAD = 10
 
@@ -72,13 +76,17 @@ def _monitor(schedule: TimerTimes) -> Iterator[time]:
 
     The minutes around the close of a half-day are fired on every day.
     """
+    for close in (EARLY_CLOSE, CLOSE):
+        yield from _monitor_until(close, _later(close, QUARTER), schedule)
+
+
+def _monitor_until(close: time, until: time, schedule: TimerTimes) -> Iterator[time]:
+    """As a session needs it that closes then; SPY's options trade `until`."""
     yield MORNING_LOOK
     entered = _up(_later(schedule.entry_time, PACE), 5)
-    yield from _every(PACE, min(MONITORS_FROM, entered), CLOSE, last=True)
-    exit_from = _up(min(schedule.exit_check_time, _later(CLOSE, -QUARTER)), 1)
-    yield from _every(MINUTE, exit_from, _later(CLOSE, QUARTER), last=True)
-    half_day = _up(min(schedule.exit_check_time, _later(EARLY_CLOSE, -QUARTER)), 1)
-    yield from _every(MINUTE, half_day, _later(EARLY_CLOSE, QUARTER), last=True)
+    yield from _every(PACE, min(MONITORS_FROM, entered), close, last=True)
+    exit_from = _up(min(schedule.exit_check_time, _later(close, -QUARTER)), 1)
+    yield from _every(MINUTE, exit_from, until, last=True)
 
 
 QUARTER = timedelta(minutes=15)
@@ -106,6 +114,24 @@ _TIMES = {
     "watchdog": _watchdog,
     "alerts": _alerts,
 }
+
+
+def due_on(job: str, day: TradingDay) -> tuple[datetime, ...]:
+    """When the day needs `enter`, `monitor` or `settle`, in order; none for another name.
+
+    Timers fire at each of these times, and also at those that a day of the other length needs.
+    """
+    schedule = TimerTimes(day.entry_open.time(), day.entry_cutoff.time(), day.exit_at.time())
+    match job:
+        case "enter":
+            times = set(_enter(schedule))
+        case "monitor":
+            times = set(_monitor_until(day.close.time(), day.spy_until.time(), schedule))
+        case "settle":
+            times = {SETTLE_MORNING, day.settle_at.time()}
+        case _:
+            times = set()
+    return tuple(datetime.combine(day.day, clock, NEW_YORK) for clock in sorted(times))
 
 
 def next_firings(job: str, schedule: TimerTimes, now: datetime, count: int) -> list[datetime]:

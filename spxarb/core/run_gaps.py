@@ -1,26 +1,27 @@
 """Which runs of a day are missing, and which commands ran without success. Pure.
 
 A run serves the newest time at which its command was due, and every such time while it worked: a timer does
-not start a second one beside it. A run that failed is no missing one; it counts among those without success.
+not start a second one beside it. Where a missed firing is made up for, each later run does that. A run that
+failed is no missing one; it counts among those without success.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from spxarb.core.routines import GRACE, PACE, ROUTINES, due_times
+from spxarb.core.firings import JOBS, PACE, due_on
+from spxarb.core.routines import EARLY, GRACE, ROUTINES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from spxarb.core.sessions import TradingDay
 
-EARLY = timedelta(minutes=1)
-"""So much before its time a run counts as the one that was due: clocks differ, and cron's may be ahead."""
+MADE_UP = frozenset(job.name for job in JOBS if job.persistent)
+"""The commands of which a later run makes up for a missed one."""
 DONE, USAGE, WORKED_ALL_THE_SAME = 0, 2, frozenset({3, 6})
 """Exit codes: of success, of a wrong command line, and those that a run may have which looked after all."""
 
@@ -86,17 +87,23 @@ def missing_runs(
     found: list[MissingRuns] = []
     for command in ROUTINES:
         own = [run for run in runs if run.command == command]
-        over = [at for at in due_times(command, day) if since - EARLY <= at and at + GRACE <= now]
-        served = {at for at in over if any(_serves(run, at) for run in own)}
-        if command == "settle" and any(run.at >= day.settle_at - EARLY for run in own):
-            continue  # a late one makes up for it
+        times = due_on(command, day)
+        over = [at for at in times if since - EARLY <= at and at + GRACE <= now]
+        served = {at for at in over if any(_serves(run, at, _spacing(at, times)) for run in own)}
         found += _stretches(command, over, served)
     return tuple(found)
 
 
-def _serves(run: RecordedRun, due: datetime) -> bool:
-    """Whether it began around that time, or was at work then."""
-    return due - EARLY <= run.at < due + PACE or (run.until is not None and run.at <= due <= run.until)
+def _serves(run: RecordedRun, due: datetime, spacing: timedelta) -> bool:
+    """Whether it began around that time, or was at work then, or makes up for it."""
+    if run.at < due - min(EARLY, spacing / 2):
+        return run.until is not None and run.at <= due <= run.until
+    return run.at < due + spacing or run.command in MADE_UP
+
+
+def _spacing(due: datetime, times: Sequence[datetime]) -> timedelta:
+    """How long until the next of the times, five minutes at the most."""
+    return min([PACE, *(at - due for at in times if at > due)])
 
 
 def _stretches(command: str, due: Iterable[datetime], served: set[datetime]) -> Iterator[MissingRuns]:

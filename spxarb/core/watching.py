@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from spxarb.core.firings import due_on
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import date, datetime
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
     from spxarb.core.run_gaps import RecordedRun
     from spxarb.core.sessions import TradingDay
 
-FIRST_LOOK = timedelta(minutes=10)
-"""How long after the open the day's first `monitor` with a spread is due: 09:40."""
 SETTLE_PATIENCE = timedelta(minutes=30)
 """So long after its time `settle` may still come: a server that starts late."""
 LOOKING_AFTER = frozenset({"monitor", "close-all"})
@@ -90,7 +90,8 @@ def _not_looked_after(
     seen = last_success(runs, LOOKING_AFTER)
     known = [thing.since for thing in held if thing.since is not None]
     opened = min(known) if len(known) == len(held) else session.open
-    begin = max(filter(None, [seen, opened, session.open + FIRST_LOOK]))
+    first = next((at for at in due_on("monitor", session) if at >= session.open), session.open)
+    begin = max(filter(None, [seen, opened, first]))
     if now - begin < patience:
         return []
     if seen is None:

@@ -39,19 +39,24 @@ def run(context: JobContext, *, day: date | None) -> SettleResult:
             else:
                 result = context.in_time(_settle(context, day))
     except (GatewayError, RefusedError, HumanNeededError):
-        _daily_backup(context)  # a day in trouble is one to keep
+        _daily_backup(context, failed=True)  # a day in trouble is one to keep
         raise
     file, told = _daily_backup(context)
     return replace(result, backup=file, notes=(*result.notes, *filter(None, [told])))
 
 
-def _daily_backup(context: JobContext) -> tuple[str | None, str]:
-    """The day's backup: its file, and what to tell. Whatever comes of it, what was settled is settled."""
+def _daily_backup(context: JobContext, *, failed: bool = False) -> tuple[str | None, str]:
+    """The day's backup: its file, and what to tell. Whatever comes of it, what was settled is settled.
+
+    Of a day with a session it is made after its close alone, unless this run failed.
+    """
     from spxarb.trading.backups import daily_backup  # noqa: PLC0415 -- only this verb needs it
 
     now, close = context.now(), time.min
-    with suppress(Exception):  # then a backup of before the close counts too
+    with suppress(Exception):  # then one is made at once
         if (hours := _hours(context, now.date())) is not None:
+            if now < hours.close and not failed:
+                return None, ""
             close = hours.close.time()
     file, told = daily_backup(context.config, context.ledger, now, close)
     if told and file is None:

@@ -113,7 +113,8 @@ def _status(found: TimersResult, config_file: Path | None, scheduler: Scheduler)
     stopping = reading.stopping()
     error = invalid(reading.sources.file, stopping) if stopping else None
     if any(file.state is UnitState.OTHER for file in files):
-        notes.append("`spxarb timers install` writes anew what is of another configuration or version.")
+        own = " --user" if found.user and found.scheduler == "systemd" else ""
+        notes.append(f"`spxarb timers install{own}` writes anew what is of another configuration or version.")
     return replace(
         found,
         timers=scheduler.rows(files, found.at, ask=True),

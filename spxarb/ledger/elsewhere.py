@@ -45,6 +45,14 @@ class OtherLedger:
         return self.due is not None and now >= self.due
 
 
+def has_readable_trades(path: Path) -> bool:
+    """Whether trades of a ledger can be read at all: then an empty answer says that none is open."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+        db.execute("SELECT count(*) FROM trades").fetchone()
+        return True
+    return False
+
+
 def other_ledgers(paths: Iterable[Path], *, but: Path | None = None, tag: str = "") -> list[OtherLedger]:
     """Those of the files that are ledgers with open trades, or cannot be read; each ledger once.
 

@@ -47,6 +47,8 @@ log = logging.getLogger(__name__)
 
 TOO_OLD = timedelta(days=7)
 """What waited so long is told no more; the log has it."""
+ROUNDS = 5
+"""So often one sender looks for what came while it sent."""
 SENDER = "send-alerts"
 """The verb that sends what waits, and has nothing of its own to tell."""
 RETRYING = frozenset({"enter", "monitor", "settle", SENDER})
@@ -110,9 +112,15 @@ def send_waiting(config: Config) -> tuple[int, list[str]]:
     if not (config.notifications.email_enabled and Ledger.exists(path)):
         return 0, []
     with Ledger.open(path, mode=config.trading.mode) as ledger:
-        before = ledger.outbox.waiting()
-        send(config, ledger, (SENDER, 0), [])
-        return len(before), [row.failure for row in ledger.outbox.waiting()]
+        known: set[str] = set()
+        for _ in range(
+            ROUNDS
+        ):  # systemd starts no second sender while one runs, whatever a job has left meanwhile
+            if not {row.key for row in ledger.outbox.waiting()} - known:
+                break
+            known |= {row.key for row in ledger.outbox.waiting()}
+            send(config, ledger, (SENDER, 0), [])
+        return len(known), [row.failure for row in ledger.outbox.waiting() if row.key in known]
 
 
 def _any_mode(config: Config, stack: ExitStack) -> Ledger | None:

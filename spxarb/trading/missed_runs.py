@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from spxarb.core.explanation import run_moment
+from spxarb.core.firings import MORNING_LOOK
 from spxarb.core.sessions import CLOSE, EARLY_CLOSE, SATURDAY
 from spxarb.trading import day_runs
 
@@ -36,8 +37,8 @@ PATIENCE = timedelta(minutes=30)
 """So long after its time `settle` may still come: a server that starts late."""
 CADENCE = timedelta(minutes=6)
 """Two runs of `monitor` no further apart are a timer's."""
-GAP = timedelta(minutes=12)
-"""After a longer pause of that timer a run is missing."""
+EVEN = timedelta(seconds=30)
+"""Three runs of a command whose two pauses differ by no more than that are a timer's too."""
 LOOK_BACK_DAYS = 8
 TELLING = timedelta(minutes=10)
 """So long after its time a run that is missing is told: two of a timer's."""
@@ -64,26 +65,16 @@ def new(
         if day is not None and told.get(job) != day.day.isoformat():
             found[job] = day.day.isoformat()
             sentences.append(f"{job} did not run on {day.day}: it was due {_due_words(job, day)}.")
-    if (pause := _pause(runs, now) if held else None) is not None and told.get("pause") != pause[
-        0
-    ].isoformat():
-        found["pause"] = pause[0].isoformat()
-        sentences.append(
-            f"monitor did not run between {pause[0]:%H:%M} and {pause[1]:%H:%M} on {pause[0]:%Y-%m-%d}, "
-            "while a spread was open."
-        )
-    for gap in _gaps_of_today(ledger, config, runs, now):
-        key, first = f"gap {gap.command}", gap.first.isoformat()
-        if told.get(key, "") >= first or gap.first.date().isoformat() in {
-            told.get(gap.command),
-            found.get(gap.command),
-        }:
+    for gap in _gaps_of_today(ledger, config, runs, now, spread_open=bool(held)):
+        key, first, today = f"gap {gap.command}", gap.first.isoformat(), gap.first.date().isoformat()
+        seen = max(told.get(key, ""), found.get(key, ""))
+        if seen >= first or today in {told.get(gap.command), found.get(gap.command)}:
             continue
         found[key] = first
         if gap.command == "enter":
-            found["enter"] = gap.first.date().isoformat()
-        if gap.command == "enter" or "pause" not in found:  # else it is told already, as what it is
-            sentences.append(f"{gap} on {gap.first:%Y-%m-%d}.")
+            found["enter"] = today
+        while_open = ", while a spread was open" if gap.command == "monitor" and held else ""
+        sentences.append(f"{gap} on {today}{while_open}.")
     if found:
         ledger.runs.remember_missed(told | found)
         for text in sentences:
@@ -178,32 +169,38 @@ def _due_words(job: str, day: TradingDay) -> str:
     return f"at {day.settle_at:%H:%M}" if job == "settle" else f"until {day.close:%H:%M}"
 
 
-def _gaps_of_today(ledger: Ledger, config: Config, runs: list[_Run], now: datetime) -> list[MissingRuns]:
+def _gaps_of_today(
+    ledger: Ledger, config: Config, runs: list[_Run], now: datetime, *, spread_open: bool
+) -> list[MissingRuns]:
     """The stretches of today worth telling at once, oldest first.
 
-    `enter` from its first time on, and a `monitor` that a timer runs: who runs it by hand knows when not.
-
-    Not on the day of the first run, unless a timer is seen: nobody has said yet that one is to run.
+    `enter` from its first time on, in a ledger of an earlier day. `monitor` where a timer is seen at work;
+    where none is, and a spread is open, the day's first stretch, and not on the ledger's first day: who runs
+    it by hand knows when not.
     """
-    if now.time() < time(9, 30) or now.weekday() >= SATURDAY:
+    if now.time() < MORNING_LOOK or now.weekday() >= SATURDAY:
         return []
     missing, _ = day_runs.of_day(ledger, config, now.date(), now)
-    return [
-        gap
-        for gap in missing
-        if gap.first + TELLING <= now
-        and (
-            (gap.command == "monitor" and _by_timer(runs, gap.first))
-            or (gap.command == "enter" and _is_first(ledger, config, gap, now))
-        )
-    ]
-
-
-def _is_first(ledger: Ledger, config: Config, gap: MissingRuns, now: datetime) -> bool:
-    """Whether nothing of the day's entries ran before the stretch, in a ledger of an earlier day."""
     since = ledger.runs.first()
     first = None if since is None else _moment(config, since)
-    return first is not None and first.date() < now.date() and gap.first.time() == config.trading.entry_time
+    earlier = first is not None and first.date() < now.date()
+    found = []
+    for gap in missing:
+        if gap.first + TELLING > now:
+            continue
+        if gap.command == "enter" and earlier and gap.first.time() == config.trading.entry_time:
+            found.append(gap)
+        if gap.command == "monitor" and (_by_timer(runs, gap.first) or _evenly(runs)):
+            found.append(gap)
+        elif gap.command == "monitor" and earlier and spread_open and not _told_today(ledger, gap):
+            found.append(gap)
+            break
+    return found
+
+
+def _told_today(ledger: Ledger, gap: MissingRuns) -> bool:
+    told = ledger.runs.missed_told().get(f"gap {gap.command}", "")
+    return told[:10] == gap.first.date().isoformat()
 
 
 def _by_timer(runs: list[_Run], before: datetime) -> bool:
@@ -212,11 +209,14 @@ def _by_timer(runs: list[_Run], before: datetime) -> bool:
     return any(timedelta(0) < later - at <= CADENCE for at, later in pairwise(moments))
 
 
-def _pause(runs: list[_Run], now: datetime) -> tuple[datetime, datetime] | None:
-    """From when to when a timer's `monitor` paused today; None: it did not."""
-    if not time(9, 30) <= now.time() <= CLOSE:
-        return None
-    moments = [run.at for run in runs[:-1] if run.command == "monitor" and run.at.date() == now.date()]
-    if len(moments) < 2 or moments[-1] - moments[-2] > CADENCE or now - moments[-1] <= GAP:
-        return None
-    return moments[-1], now
+def _evenly(runs: list[_Run]) -> bool:
+    """Whether three runs in a row of a command that is due often were evenly apart, as no hand has it."""
+    for command in ("enter", "monitor"):
+        moments = [run.at for run in runs if run.command == command]
+        pauses = [later - at for at, later in pairwise(moments)]
+        if any(
+            timedelta(0) < pause <= CADENCE and abs(after - pause) <= EVEN
+            for pause, after in pairwise(pauses)
+        ):
+            return True
+    return False

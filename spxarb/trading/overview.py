@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spxarb.core.distances import distances
+from spxarb.core.firings import SETTLE_MORNING
 from spxarb.core.last_runs import in_words
 from spxarb.core.model import LegName
 from spxarb.core.records import Purpose
@@ -43,18 +44,25 @@ def going_live(context: JobContext) -> LiveGateResult:
 def routines(context: JobContext, now: datetime) -> tuple[RoutineResult, ...]:
     """Each timed command: what its newest run said, and when the next is due."""
     from spxarb.core.explanation import run_moment  # noqa: PLC0415 -- only who looks back needs it
+    from spxarb.trading.recorded_runs import first_use  # noqa: PLC0415 -- likewise
 
     config, today = context.config, now.date()
     day = timetable(today, config)
     later = timetable(next_trading_day(today, closed=closures_around(today, config).closed), config)
     assert later is not None  # it is a trading day
     watched = bool(context.ledger.trades.open())
+    unsettled = watched or bool(context.ledger.trades.provisional())
+    since = first_use(context.ledger)
     found = []
     for command in ROUTINES:
         last = context.ledger.history.last_run(command)
         wet = context.ledger.history.last_run(command, dry_runs=False)
         ran = None if wet is None else run_moment(wet[0])
         late = missed(command, now, day, ran) if watched or command == "settle" else None
+        if late is not None and (since is None or late < since):
+            late = None
+        if late is not None and command == "settle" and late.time() == SETTLE_MORNING and not unsettled:
+            late = None
         run = {} if last is None else {**last[0], "said": in_words(*last), "moment": run_moment(last[0])}
         found.append(
             RoutineResult(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from spxarb.core.own_names import mark_of
 from spxarb.core.sentences import sentence
 from spxarb.core.watching import Alarm
 from spxarb.errors import ConfigError, HumanNeededError, RefusedError, SpxarbError
-from spxarb.ledger.elsewhere import other_ledgers
+from spxarb.ledger.elsewhere import has_readable_trades, other_ledgers
 from spxarb.ledger.ledger import Ledger
 from spxarb.trading.other_ledgers import told_of
 from spxarb.trading.watched import Watched, holder_words, watched
@@ -132,21 +131,13 @@ def _unreadable(seen: Seen, error: Exception) -> None:
     why = str(error) if isinstance(error, SpxarbError) else f"{type(error).__name__}: {error}"
     failure = error if isinstance(error, SpxarbError) else RefusedError(why)
     others = other_ledgers([seen.path])
-    if not others and isinstance(error, RefusedError) and _is_whole(seen.path):
+    if not others and isinstance(error, RefusedError) and has_readable_trades(seen.path):
         seen.errors.append(failure)  # of a newer version, and nothing is open in it
         return
     ids = ", ".join(str(trade) for other in others for trade in other.trades)
     what = f"trades {ids} are open in it" if ids else "whether a position is open is not known"
     text = f"The ledger cannot be read, and {what}. {why}"
     seen.alarms.append(Alarm(UNREADABLE, text))
-
-
-def _is_whole(path: Path) -> bool:
-    """Whether another reader gets at its trades at all: then an empty answer says that none is open."""
-    with suppress(sqlite3.Error), closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
-        db.execute("SELECT count(*) FROM trades").fetchone()
-        return True
-    return False
 
 
 def _look_elsewhere(seen: Seen, config: Config, machine: datetime) -> None:

@@ -68,7 +68,7 @@ def test_settle_fires_after_both_kinds_of_close_and_in_the_morning():
 
 
 def test_the_watchdog_watches_the_session_and_alerts_wait_ten_minutes_at_the_most():
-    assert set(texts("watchdog")) == minutes("09:30", "16:20", 5)
+    assert set(texts("watchdog")) == minutes("09:30", "16:40", 5)
     assert len(texts("alerts")) == 24 * 6
 
 

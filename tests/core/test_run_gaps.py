@@ -39,7 +39,8 @@ def missing(text: str, now: str, *, since: datetime | None = LONG_AGO, day: date
     return [str(gap) for gap in missing_runs(timetable(day), ran(text, day), at(now, day), since=since)]
 
 
-EVERY = "enter 09:35 09:40 09:45 09:50 09:55"
+MORNING = "settle 09:00 monitor 09:25 "
+EVERY = "settle 09:00 monitor 09:25 enter 09:35 09:40 09:45 09:50 09:55"
 
 
 @pytest.mark.parametrize(
@@ -55,19 +56,41 @@ EVERY = "enter 09:35 09:40 09:45 09:50 09:55"
     ],
 )
 def test_what_was_due_and_did_not_run_is_missing_once_its_grace_is_over(runs, now, told):
-    found = missing(runs, now)
+    found = missing(MORNING + runs, now)
     assert [text for text in found if "09:40 to" not in text or "monitor" not in text] == told
 
 
 def test_a_machine_asleep_at_935_misses_entries_and_monitors_until_it_wakes():
-    assert missing("enter 09:50 09:55 monitor 09:50 09:55", "10:00") == [
+    assert missing("enter 09:50 09:55 monitor 09:50 09:55 settle 09:49", "10:00") == [
         "enter did not run from 09:35 to 09:45 (3 times)",
-        "monitor did not run from 09:40 to 09:45 (2 times)",
+        "monitor did not run from 09:25 to 09:45 (3 times)",
     ]
 
 
+def clocks(first: str, last: str, step: int) -> str:
+    count = (at(last) - at(first)) // timedelta(minutes=step)
+    return " ".join(f"{at(first) + n * timedelta(minutes=step):%H:%M}" for n in range(count + 1))
+
+
+WHOLE_DAY = f"{EVERY} monitor {clocks('09:40', '15:40', 5)} {clocks('15:45', '16:15', 1)} settle 16:05"
+
+
+def test_a_day_of_timers_misses_nothing_and_of_minutes_each_one_counts():
+    assert missing(WHOLE_DAY, "16:30") == []
+    gap = WHOLE_DAY.replace(clocks("15:50", "15:53", 1), "")
+    assert missing(gap, "16:30") == ["monitor did not run from 15:50 to 15:53 (4 times)"]
+    late = WHOLE_DAY.replace(" 15:50 ", " 15:50:45 ")
+    assert missing(late, "16:30") == []
+
+
+@pytest.mark.parametrize("clock", ["09:00", "09:20"])
+def test_a_settle_of_the_morning_is_made_up_for_later_and_makes_up_for_no_evening(clock):
+    day = WHOLE_DAY.replace("settle 09:00", f"settle {clock}").replace("settle 16:05", "settle 13:05")
+    assert missing(day, "16:30") == ["settle did not run at 16:05"]
+
+
 def test_two_gaps_are_two_stretches_and_a_settle_later_on_makes_up_for_one_that_did_not_run():
-    monitors = [f"{moment:%H:%M}" for moment in (at("09:40") + n * timedelta(minutes=5) for n in range(77))]
+    monitors = f"{clocks('09:40', '15:40', 5)} {clocks('15:45', '16:15', 1)}".split()
     kept = [clock for clock in monitors if not ("11:00" <= clock < "11:20" or clock == "14:00")]
     day = f"{EVERY} monitor {' '.join(kept)}"
     gaps = ["monitor did not run from 11:00 to 11:15 (4 times)", "monitor did not run at 14:00"]
@@ -85,17 +108,17 @@ def test_a_holiday_misses_nothing_and_a_short_day_ends_at_one():
     assert missing_runs(None, [], at("12:00"), since=LONG_AGO) == ()
     found = missing("", "16:30", day=HALF_DAY)
     assert found[1:] == [
-        "monitor did not run from 09:40 to 13:00 (41 times)",
-        "settle did not run at 13:05",
+        "monitor did not run from 09:25 to 13:15 (69 times)",
+        "settle did not run from 09:00 to 13:05 (2 times)",
     ]
 
 
 def test_the_times_in_force_count():
     day = timetable(entry_time=time(9, 45), entry_cutoff=time(9, 55))
-    found = missing_runs(day, [], at("10:00"), since=LONG_AGO)
+    found = missing_runs(day, ran("monitor 09:40 settle 09:00"), at("10:00"), since=at("09:30"))
     assert [str(gap) for gap in found] == [
         "enter did not run from 09:45 to 09:50 (2 times)",
-        "monitor did not run from 09:50 to 09:55 (2 times)",
+        "monitor did not run from 09:45 to 09:55 (3 times)",
     ]
 
 

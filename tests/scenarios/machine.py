@@ -105,6 +105,7 @@ class Machine:
             pass_fds=tuple(self._spaces.values()),
             env={"PATH": "/usr/local/bin:/usr/bin:/usr/sbin:/bin:/sbin", "LANG": "C.UTF-8"},
             cwd="/",
+            umask=0o022,
         )
         assert not check or done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done
@@ -115,7 +116,8 @@ class Machine:
 
     def write(self, inside: str, text: str, mode: int = 0o644) -> None:
         path = self.path(inside)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.exists():
+            self.run("mkdir", "--parents", f"/{inside.lstrip('/').rpartition('/')[0]}")
         path.write_text(text, encoding="utf-8")
         path.chmod(mode)
 
@@ -166,6 +168,7 @@ def booted(folder: Path) -> Iterator[Machine]:
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
+            umask=0o022,
             start_new_session=True,  # Ctrl-C is the test's, which then closes the pipe
         )
     assert keeper.stdin is not None
@@ -222,12 +225,13 @@ def _prepare(folder: Path) -> None:
     (upper / "usr/local/bin").mkdir(parents=True)
     (upper / "usr/local/bin/spxarb").symlink_to("/opt/spxarb/bin/spxarb")
     shutil.copytree(PACKAGE, upper / SITE[1:] / "spxarb")
-    compileall.compile_dir(
-        upper / SITE[1:], quiet=2
-    )  # what is compiled already is left; a service may not write it
+    compileall.compile_dir(upper / SITE[1:], quiet=2)  # services may not; what is compiled is left as it is
     binds = {sys.base_prefix: "/opt/python", sysconfig.get_path("purelib"): "/opt/spxarb/dependencies"}
     for place in binds.values():
         (upper / place[1:]).mkdir(parents=True)
+    subprocess.run(
+        ["chmod", "--recursive", "go=u-w", upper], check=True
+    )  # whatever the checkout and the umask say
     (folder / "binds").write_text("".join(f"{source}\t{place}\n" for source, place in binds.items()))
 
 

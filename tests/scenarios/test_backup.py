@@ -198,6 +198,10 @@ def test_backups_older_than_the_days_are_deleted_and_others_files_are_not(desk):
 
 
 def test_settle_makes_one_backup_an_evening_and_its_verdict_never_hangs_on_it(stage):
+    for clock in ("09:36", "13:05"):
+        stage.at(clock)
+        early = stage.run("settle")
+        assert (early.code, early["backup"]) == (0, None)
     stage.at("16:06")
     first = stage.run("settle")
     assert (first.code, first["summary"]["date"]) == (0, stage.day.isoformat())

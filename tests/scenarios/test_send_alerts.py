@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 from actions import enter, playing
 from mail_server import mail_server
+from sink import Receiver, listening_sink, variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +68,27 @@ def test_a_day_whose_jobs_send_nothing_is_told_whole_by_the_sender_once_and_what
     assert "Entered: trade 1, credit $" in body
     assert "Exited trade 1 (TIME)" in body
     assert "Not sent" not in body, "it was left to the sender, and nothing failed"
+
+
+def test_an_alert_that_comes_while_others_are_sent_is_sent_too_and_is_no_failure(stage):
+    class LeavesAnother(Receiver):
+        def do_POST(self) -> None:  # noqa: N802 -- the name of http.server
+            with closing(sqlite3.connect(stage.database)) as db, db:
+                db.execute(
+                    "INSERT OR IGNORE INTO outbox (key, kind, text, created_at, ways, attempts, tried_at, failure) SELECT "
+                    "'another', kind, text, created_at, ways, attempts, tried_at, failure FROM outbox "
+                    "WHERE (SELECT count(*) FROM outbox) = 1 AND ? = 0 LIMIT 1",
+                    (len(self.server.alerts),),
+                )
+            super().do_POST()
+
+    assert stage.run("enter", env=IN_OUTBOX | variables(1))["outcome"] == "entered"
+    with listening_sink() as sink:
+        sink.RequestHandlerClass = LeavesAnother
+        done = stage.run("send-alerts", env=sink.variables)
+        assert (done.code, done["waited"], done["sent"]) == (0, 2, 2), done["error"]
+    assert len(sink.alerts) == 2
+    assert waiting(stage) == []
 
 
 def test_what_needs_a_human_has_its_own_subject_and_another_word_for_the_sender_is_a_mistake(stage):

@@ -18,6 +18,7 @@ from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 import yaml
@@ -37,8 +38,10 @@ EVERY = {"enter": "*:*:0/4", "monitor": "*:*:1/4", "settle": "*:*:3/4"}
 """When each timer fires instead: so often that a day is soon over, and hardly two at once."""
 CAP_SYS_MODULE, CAP_SYS_TIME = 16, 25
 """linux/capability.h."""
+NEVER = "2099-01-01"
 CONTROL = "4011"
 PYTHON = "/opt/spxarb/bin/python"
+INTERPRETER = f"python{sys.version_info.major}.{sys.version_info.minor}"
 STATE = "/var/lib/spxarb"
 TIMERS = [f"spxarb-{job.name}.timer" for job in JOBS]
 CONFIG_FILE = "/etc/spxarb/config.yaml"
@@ -49,7 +52,6 @@ GATEWAY = f"""\
 [Unit]
 Description=The simulated gateway
 [Service]
-DynamicUser=yes
 ExecStart=/usr/local/bin/spxarb sim --date {DAY} --regime rich-spy --at 09:40 --speed 0 --control {CONTROL}
 """
 CONFIG = {
@@ -97,7 +99,7 @@ def installed(bootable: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with booted(tmp_path_factory.mktemp("installed") / "machine") as machine:
         prepare(machine)
         for timer in TIMERS:
-            fire(machine, timer, "2099-01-01")
+            fire(machine, timer, NEVER)
         spxarb(machine, "timers", "install")
         yield machine
 
@@ -108,11 +110,17 @@ def installed(bootable: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def prepare(machine: Machine) -> None:
     """The user and the configuration, and no long waits."""
     machine.run("useradd", "--system", "--user-group", "--shell", "/usr/sbin/nologin", "spxarb")
-    machine.write(CONFIG_FILE, yaml.safe_dump(CONFIG), 0o600)
-    machine.run("chown", "spxarb:spxarb", CONFIG_FILE)
+    machine.run("install", "-d", "-m", "0750", "-g", "spxarb", "/etc/spxarb")
+    configure(machine, CONFIG)
     machine.write(SECRET, "json://127.0.0.1:8025/\n", 0o600)
     for verb in EVERY:
         drop_in(machine, f"spxarb-{verb}.service", "[Service]\nEnvironment=SPXARB_WAIT_SCALE=0.1\n")
+
+
+def configure(machine: Machine, config: dict[str, Any]) -> None:
+    """The configuration as the README says: written by root alone, read by the services' user."""
+    machine.write(CONFIG_FILE, yaml.safe_dump(config), 0o640)
+    machine.run("chown", "root:spxarb", CONFIG_FILE)
 
 
 def spxarb(machine: Machine, *words: str, check: bool = True) -> dict[str, Any]:
@@ -254,6 +262,7 @@ def test_the_timers_trade_a_day_under_the_full_hardening(machine):
     settled = f"{ended('settle')} AND market_time LIKE '{DAY}T16:05%'"
     machine.wait("settled", lambda: rows(machine, settled))
     machine.run("systemctl", "stop", *TIMERS)
+    machine.run("systemctl", "start", "spxarb-watchdog", "spxarb-alerts")  # they end well, or this fails
     (trade,) = rows(machine, "SELECT * FROM trades")
     assert (trade["exit_reason"], trade["final_pnl"], trade["entry_credit"]) == ("TIME", 626.47, 698.19)
     (day,) = rows(machine, "SELECT * FROM daily_summary")
@@ -299,12 +308,32 @@ def test_timers_and_doctor_know_what_is_installed_and_where_the_configuration_di
     assert all(row["enabled"] and row["active"] for row in status["timers"])
     assert timers_by_doctor(installed)["ok"] is True
     later = {**CONFIG["trading"], "entry_time": "09:50"}
-    installed.write(CONFIG_FILE, yaml.safe_dump({**CONFIG, "trading": later}), 0o600)
+    configure(installed, {**CONFIG, "trading": later})
     (told,) = spxarb(installed, "timers")["disagreements"]
     found = timers_by_doctor(installed)
-    installed.write(CONFIG_FILE, yaml.safe_dump(CONFIG), 0o600)
+    configure(installed, CONFIG)
     assert "fires 09:35 to 09:55" in told, told
     assert (found["ok"], told in found["message"]) == (None, True), found
+
+
+def test_a_program_in_a_home_runs_too_and_nothing_else_of_the_home_is_seen(installed):
+    """As with pipx: the environment of somebody whose home no other user may enter."""
+    home, program = "/home/trader", "/home/trader/venv/bin/spxarb"
+    for command in (
+        f"mkdir --mode=0700 --parents {home} && touch {home}/diary",
+        f"cp --archive --one-file-system /opt/spxarb {home}/venv",
+        f"mount --bind /opt/spxarb/dependencies {home}/venv/dependencies",
+        f"sed --in-place 's:/opt/spxarb:{home}/venv:' {program} {home}/venv/lib/*/site-packages/*.pth",
+        "mv /usr/local/bin/spxarb /usr/local/bin/spxarb.away",
+        f"{program} --config {CONFIG_FILE} timers install",
+    ):
+        installed.run("sh", "-c", command)
+    installed.run("systemctl", "start", "spxarb-monitor", check=False)
+    told = installed.journal("--unit=spxarb-monitor", f"_EXE=/opt/python/bin/{INTERPRETER}")
+    assert any("Nothing listens at 127.0.0.1:4002" in entry["MESSAGE"] for entry in told)
+    assert confined(installed, "spxarb-monitor.service", f"/usr/bin/ls {home}") == "venv"
+    installed.run("mv", "/usr/local/bin/spxarb.away", "/usr/local/bin/spxarb")
+    spxarb(installed, "timers", "install")
 
 
 def timers_by_doctor(machine: Machine) -> dict[str, Any]:
@@ -317,20 +346,25 @@ def timers_by_doctor(machine: Machine) -> dict[str, Any]:
 
 
 def test_a_missed_settlement_is_made_up_for_and_a_missed_entry_is_not(installed):
-    machine = installed
+    before = {verb: last_run(installed, verb) for verb in EVERY}
     earlier = datetime.now(UTC) - timedelta(hours=2)
     for verb in EVERY:
-        fire(machine, f"spxarb-{verb}.timer", f"*-*-* {earlier:%H:%M}:00 UTC")
-        machine.run("touch", "--date=3 days ago", f"/var/lib/systemd/timers/stamp-spxarb-{verb}.timer")
-    machine.run("systemctl", "daemon-reload")
-    machine.run("systemctl", "restart", *(f"spxarb-{verb}.timer" for verb in EVERY))
-    machine.wait("settle runs", lambda: machine.journal("--unit=spxarb-settle", "--grep=Routine started"))
-    machine.run("systemctl", "stop", *(f"spxarb-{verb}.timer" for verb in EVERY))
+        fire(installed, f"spxarb-{verb}.timer", f"*-*-* {earlier:%H:%M}:00 UTC")
+        installed.run("touch", "--date=3 days ago", f"/var/lib/systemd/timers/stamp-spxarb-{verb}.timer")
+    timers = [f"spxarb-{verb}.timer" for verb in EVERY]
+    installed.run("systemctl", "daemon-reload")
+    installed.run("systemctl", "restart", *timers)
+    installed.wait("settle starts", lambda: last_run(installed, "settle") != before["settle"])
+    for timer in timers:
+        fire(installed, timer, NEVER)
+    installed.run("systemctl", "daemon-reload")
     for verb in ("enter", "monitor"):
-        started = machine.run(
-            "systemctl", "show", "--value", "--property=ExecMainPID", f"spxarb-{verb}"
-        ).stdout
-        assert started == "0\n", verb
+        assert last_run(installed, verb) == before[verb]
+
+
+def last_run(machine: Machine, verb: str) -> str:
+    """What names the last start of the service by its timer or by hand."""
+    return machine.run("systemctl", "show", "--value", "--property=InvocationID", f"spxarb-{verb}").stdout
 
 
 # --- what a service cannot do, and who hears that one failed ------------------------------------------
@@ -374,7 +408,7 @@ def confined(machine: Machine, unit: str, command: str) -> str:
     text = re.sub(r"^On(Failure|Success)=.*$", "", text, flags=re.MULTILINE)
     text, found = re.subn(r"^ExecStart=(.*\\\n)*.*$", f"ExecStart={command}", text, flags=re.MULTILINE)
     assert found == 1
-    name = "confined-" + unit.replace("@", "")
+    name = f"confined-{uuid4().hex}.service"
     machine.write(f"/etc/systemd/system/{name}", text)
     machine.run("systemctl", "daemon-reload")
     machine.run("systemctl", "start", name)
