@@ -186,7 +186,7 @@ def test_every_file_that_is_written_goes_through_the_one_opener():
     is asked of a file that is there, and nothing is written to it.
     """
     found = {
-        name: len(calls)
+        name: calls
         for name, module in MODULES.items()
         if name != "spxarb.files" and (calls := written_without_the_opener(module.text))
     }
