@@ -403,7 +403,7 @@ def test_the_line_of_bars_reaches_from_least_to_greatest(values, bars):
     assert blocks.sparkline(values) == bars
 
 
-@given(st.text())
+@given(st.text(st.characters(exclude_characters="\x1b\x90\x98\x9b\x9d\x9e\x9f")))  # what begins an escape
 def test_no_text_in_a_csv_begins_like_a_formula(text):
     day = DayRow(date=text)
     (_, row) = csv.reader(io.StringIO(shapes.as_csv(result("report", days=(day,)), "days"), newline=""))
