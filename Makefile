@@ -4,6 +4,8 @@
 # make bench  figures: start-up against bare programs, one connection, the simulated gateway
 # make demo   a whole simulated trading day
 # make crash  a kill at every message and every commit however orders fill, each message withheld: about an hour
+# make lock   requirements.lock anew from pyproject.toml: newest versions in its ranges, with hashes (network)
+# make audit  known vulnerabilities of what the lock names; says so where no database can be reached
 # make chaos  bad days until Ctrl-C; SEED=17 DAYS=1 repeats one
 # make fuzz   ten minutes of a gateway that lies; MINUTES=1, and SEED=17 repeats one command
 # PYTHON=python3.12 picks an interpreter; without it the first fitting one is taken.
@@ -23,7 +25,7 @@ MINUTES ?= 10
 # The tests start thousands of processes: none of them compiles again what the first one has.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo check test clients lint bench crash chaos fuzz clean
+.PHONY: setup demo check test clients lint lock audit bench crash chaos fuzz clean
 setup: $(VENV)/ready
 
 $(VENV)/ready: pyproject.toml
@@ -58,6 +60,16 @@ lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/python -m tools.lock --check
+
+# Tools of their own, in environments of their own: nothing of spxarb needs them.
+lock: setup
+	@test -x .venv-lock/bin/uv || { $(BIN)/python -m venv .venv-lock && .venv-lock/bin/python -m pip install -q --disable-pip-version-check 'uv>=0.5,<1'; }
+	@$(BIN)/python -m tools.lock --uv .venv-lock/bin/uv
+
+audit: setup
+	@test -x .venv-audit/bin/pip-audit || { $(BIN)/python -m venv .venv-audit && .venv-audit/bin/python -m pip install -q --disable-pip-version-check 'pip-audit>=2.7,<3'; }
+	@$(BIN)/python -m tools.audit .venv-audit/bin/pip-audit
 
 bench: setup
 	@$(BIN)/python -m pytest benchmarks -o addopts= -q
@@ -74,4 +86,4 @@ fuzz: setup
 
 clean:
 	@if [ -e $(MADE) ]; then rm -rf $(VENV); elif [ -e $(VENV) ]; then echo "$(VENV) was not made by make: it stays"; fi
-	rm -rf .venv-ib_async .venv-ibapi .venv-ibapi-2020 .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	rm -rf .venv-lock .venv-audit .venv-ib_async .venv-ibapi .venv-ibapi-2020 .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

@@ -182,11 +182,11 @@ def create(path: Path) -> None:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600))
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder and those above it that are missing, 0700 each. Raises OSError."""
+def make_folder(path: Path, *, mode: int = 0o700) -> None:
+    """Make a folder and those above it that are missing, each with that mode. Raises OSError."""
     for folder in reversed([path, *path.parents]):
         if not folder.exists():
-            folder.mkdir(mode=0o700, exist_ok=True)
+            folder.mkdir(mode=mode, exist_ok=True)
     if not path.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
 
@@ -213,7 +213,7 @@ def write_new(path: Path, text: str) -> None:
         file.write(text)
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str, *, mode: int = 0o600) -> None:
     """Write the text to `path` whole or not at all, in place of a file of ours that was there.
 
     Who reads it never meets half of it. A device, or a stream such as /dev/stdout, is written into. Raises
@@ -231,6 +231,8 @@ def write_whole(path: Path, text: str) -> None:
     handle, name = tempfile.mkstemp(prefix=PREFIX, dir=path.parent)  # 0600
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            if mode != 0o600:  # a unit of systemd is everybody's to read
+                os.fchmod(handle, mode)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -173,6 +173,27 @@ def write_to_stderr(text: str, seconds: float = FLUSH_SECONDS) -> None:
     writer.join(seconds)
 
 
+def write_to(handle: int, data: bytes, seconds: float) -> bool:
+    """Write to a descriptor, and wait `seconds` at the most: whether it took all. Raises OSError.
+
+    What it does not take stays with a thread that ends with the process.
+    """
+    failures: list[OSError] = []
+
+    def write() -> None:
+        try:
+            _write_bytes(handle, data)
+        except OSError as error:
+            failures.append(error)
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    writer.join(seconds)
+    if failures:
+        raise failures[0]
+    return not writer.is_alive()
+
+
 class _Place(Protocol):
     """Where lines go; `write` is called by one thread only, and may hang. Raises OSError."""
 
@@ -273,7 +294,10 @@ class _File:
 
 
 def _write_all(handle: int, text: str) -> None:
-    data = text.encode("utf-8", "backslashreplace")
+    _write_bytes(handle, text.encode("utf-8", "backslashreplace"))
+
+
+def _write_bytes(handle: int, data: bytes) -> None:
     while data:
         data = data[os.write(handle, data) :]
 

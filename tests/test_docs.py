@@ -371,3 +371,20 @@ def test_a_term_is_linked_to_the_glossary_where_a_reader_meets_it(document):
     linked = re.findall(r"glossary\.md#([\w-]+)", text_of(document))
     assert len(linked) == len(set(linked)), "once, at the first place"
     assert linked or document.name not in {"README.md", "strategy.md", "exit-codes.md"}
+
+
+def test_every_row_of_the_schedule_names_tests_that_exist():
+    rows = [line for line in (ROOT / "docs/scheduling.md").read_text().splitlines() if line.startswith("| ")][
+        1:
+    ]
+    for row in rows:
+        seen = row.split("|")[3]
+        named = [part for part in re.findall(r"`([^`]+)`", seen) if part != "tests/scenarios"]
+        assert named, row
+        source = ""
+        for name in named:
+            if name.endswith(".py"):
+                path = ROOT / (name if "/" in name else f"tests/scenarios/{name}")
+                source = path.read_text(encoding="utf-8")
+            else:
+                assert f"def {name}(" in source, name

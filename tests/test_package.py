@@ -37,9 +37,10 @@ def test_a_wheel_has_them_as_files(tmp_path):
         shutil.copy(ROOT / name, source / name)
     (source / "docs").mkdir()
     shutil.copy(ROOT / "docs" / "spxarb.1", source / "docs")
-    for folder in ("spxarb", "systemd"):
+    for folder in ("spxarb", "systemd", "tools", "benchmarks"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / folder, source / folder, symlinks=True, ignore=ignored)
+    shutil.copytree(ROOT / "tests" / "core", source / "tests" / "core", ignore=ignored)
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(tmp_path), str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=150)
     if done.returncode and "Could not find a version" in done.stderr:
@@ -49,3 +50,8 @@ def test_a_wheel_has_them_as_files(tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         for name in FILES:
             assert archive.read(f"spxarb/examples/{name}") == (ROOT / name).read_bytes(), name
+        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "spxarb").rglob("*.py")}
+    examples = {f"spxarb/examples/{name}" for name in FILES}
+    manual = "spxarb-0.1.0.data/data/share/man/man1/spxarb.1"
+    assert held == modules | examples | {"spxarb/py.typed", manual}, "no tools, no tests, nothing left over"

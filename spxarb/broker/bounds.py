@@ -30,12 +30,17 @@ BURST_BYTES = 32 << 20
 BYTES_PER_SECOND = 1 << 20
 BURST_MESSAGES = 100_000
 MESSAGES_PER_SECOND = 3_000
-"""So much at once, and so much a second for as long as it likes: a hundred streams of quotes need a tenth."""
+"""So much at once, and so much a second for as long as it likes: a hundred streams of quotes need a tenth.
+
+The rows of an answer are not counted: it has bounds of its own, and a large account is asked for its lists
+again and again while an exit is under way.
+"""
 MAX_ROWS = 20_000
 MAX_ANSWER_BYTES = 24 << 20
 """Rows of one answer, and what they take as it is estimated by `FrameSplitter.size`."""
 MAX_UNREADABLE = 1_000
 """Rows of one answer that cannot be read."""
+FIELDS_LOGGED = 40
 _FIELD_BYTES = 64
 
 
@@ -54,6 +59,7 @@ class Bound:
 ORDER_EVENTS = Bound(5_000, "messages about orders")
 LINK_CHANGES = Bound(1_000, "changes of its link to IB")
 COMMISSIONS = Bound(20_000, "commission reports")
+"""Of executions that had none yet, or another: each list of executions brings the others again."""
 MESSAGES = Bound(5_000, "error messages")
 UNREADABLE = Bound(5_000, "messages that cannot be read")
 LOGGED = Bound(100, "messages in the log")
@@ -104,6 +110,7 @@ class FrameSplitter:
         self._data = bytearray()
         self._clock = clock
         self._bytes, self._messages, self._at = float(BURST_BYTES), float(BURST_MESSAGES), clock()
+        self._length = 0
         self.size = 0
         """What the fields of the frame at hand take in memory, bytes, as an estimate."""
 
@@ -124,13 +131,19 @@ class FrameSplitter:
                 fields = frame.count(b"\0", 4)
                 if fields > MAX_FIELDS:
                     raise TooMuchError(f"sent a message of {fields:,} fields")
-                self.size = length + fields * _FIELD_BYTES
+                self.size, self._length = length + fields * _FIELD_BYTES, 4 + length
                 self._messages -= 1
                 if self._messages < 0:
                     raise TooMuchError(f"sent more than {BURST_MESSAGES:,} messages without a pause")
                 yield frame
         finally:
             del self._data[:start]
+
+    def asked_for(self) -> None:
+        """The frame at hand belongs to an answer, whose own bounds hold."""
+        self._messages += 1
+        self._bytes += self._length
+        self._length = 0
 
     def _spend(self, number: int) -> None:
         now = self._clock()

@@ -43,6 +43,9 @@ with trimmed("ib_insync"), _an_event_loop():
     from ib_insync.decoder import Decoder
 
 Fields = list[str]
+EARLY = "spoke before it was spoken to"
+_EARLY_SECONDS = 0.1
+"""How long a proven program is listened to before anything is sent: a Gateway says nothing then."""
 
 
 class FrameDecoder(Decoder):
@@ -51,7 +54,7 @@ class FrameDecoder(Decoder):
     def __init__(
         self,
         wrapper: Any,
-        frames: Mapping[int, Callable[[Fields], None]],
+        frames: Mapping[int, Callable[[Fields], object]],
         unreadable: Callable[[Fields, Exception], None],
     ) -> None:
         super().__init__(wrapper, 0)
@@ -104,19 +107,29 @@ class BoundedReader:
         self._processed = client.wrapper.tcpDataProcessed
         client._tcpDataProcessed = None  # noqa: SLF001 (it would be told of each frame)
         self._dropped = False
+        self.proof_pending = False
+        """Whether it is not known yet whose program answers: then nothing that it says is even looked at."""
+        self._spoke = False
 
     @property
     def size(self) -> int:
         """What the frame at hand takes in memory, bytes, as an estimate."""
         return self._splitter.size
 
+    def asked_for(self) -> None:
+        """As the splitter's."""
+        self._splitter.asked_for()
+
     def __call__(self, data: bytes) -> None:
         """Bytes from the socket, cut anywhere."""
         if self._dropped:
             return
+        if self.proof_pending:
+            self._spoke = True
+            return
         try:
             if not self._client.conn.numMsgSent:
-                raise TooMuchError("spoke before it was spoken to")  # noqa: TRY301 (one way out)
+                raise TooMuchError(EARLY)  # noqa: TRY301 (one way out)
             for frame in self._splitter.feed(data):
                 self._read(frame)
         except TooMuchError as error:
@@ -124,6 +137,17 @@ class BoundedReader:
             self._ears.too_much(str(error))
         else:
             self._processed()
+
+    def proven(self) -> None:
+        """It is the right user's program."""
+        self.ended()
+        self.proof_pending = False
+
+    def ended(self) -> None:
+        """The connection is over, or begins: what spoke before its user was known is no Gateway."""
+        if self.proof_pending and self._spoke and not self._dropped:
+            self._dropped = True
+            self._ears.too_much(EARLY)
 
     def _read(self, frame: bytes) -> None:
         if not self._client.serverVersion():
@@ -163,7 +187,7 @@ class Ears:
 
 
 def make_client(
-    wrapper: Any, frames: Mapping[int, Callable[[Fields], None]], ears: Ears, user: str | None = None
+    wrapper: Any, frames: Mapping[int, Callable[[Fields], object]], ears: Ears, user: str | None = None
 ) -> tuple[Any, BoundedReader]:
     """ib_insync's client, and what reads for it.
 
@@ -176,21 +200,24 @@ def make_client(
     reader = BoundedReader(client, ears)
     attach(client.conn)
     if user:
-        _prove_first(client.conn, user)
+        _prove_first(client.conn, reader, user)
     client.conn.hasData.disconnect(client._onSocketHasData)  # noqa: SLF001 (the reader calls it)
     client.conn.hasData.connect(reader, keep_ref=True)
     return client, reader
 
 
-def _prove_first(connection: Any, user: str) -> None:
+def _prove_first(connection: Any, reader: BoundedReader, user: str) -> None:
     """Let ib_insync's connection be made only with a program of that user; RefusedError otherwise."""
     from spxarb.broker.peer import prove_owner  # noqa: PLC0415 (only where it is asked for)
 
     connect = connection.connectAsync
 
     async def connect_and_prove(host: str, port: int) -> None:
+        reader.proof_pending = True
         await connect(host, port)
         await prove_owner(connection.transport, user)
+        await asyncio.sleep(_EARLY_SECONDS)
+        reader.proven()
 
     connection.connectAsync = connect_and_prove
 

@@ -93,6 +93,7 @@ class AccountLists:
         None until its report has arrived.
         """
         req_id = self._wire.new_question()
+        self._wire.commissions.list_begins()
         rows: list[Execution] = _readable(
             await self._wire.ask(
                 req_id, EXECUTIONS, lambda c: c.reqExecutions(req_id, every_execution()), self._deadline

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
 TIME = "the time"
+QUESTION_OF: dict[str, str | int] = {"10": 1, "17": 1, "49": TIME, "63": 2, "73": 2}
+"""The question that a frame answers: its name, or the field that holds its request id."""
 
 # Some builds never send execDetailsEnd unless this setting is "UTC format" (ib_insync issue 638, ib_async
 # issues 54 and 82).
@@ -159,14 +161,16 @@ class Questions:
             raise self._link.lost(consequence)
         return rows
 
-    def row(self, key: Hashable, row: Any, size: int = 0) -> None:
-        """Take one row of an answer of so many bytes; it is dropped when nothing is asked under the key.
+    def row(self, key: Hashable, row: Any, size: int = 0) -> bool:
+        """Take one row of an answer of so many bytes; False: nothing is asked under the key.
 
         Raises TooMuchError for an answer without end.
         """
         question = self._open.get(key)
-        if question:
-            question.received.add(row, size, question.name)
+        if question is None or question.answer.done():
+            return False
+        question.received.add(row, size, question.name)
+        return True
 
     def end(self, key: Hashable, *rows: Any) -> None:
         """Take the end of an answer, with its last rows."""

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from spxarb.broker import bounds, convert
 from spxarb.broker.chains import WITHOUT_VERSION, odd_details
+from spxarb.broker.commissions import Commissions
 from spxarb.broker.frames import Ears, Fields, ib_contract, ib_order, make_client
-from spxarb.broker.questions import TIME, Link, Questions, RefusalError, read_only_error
+from spxarb.broker.questions import QUESTION_OF, TIME, Link, Questions, RefusalError, read_only_error
 from spxarb.broker.quotes import Feed
 from spxarb.broker.times import zone_named
 from spxarb.core import broker_codes
@@ -43,7 +44,6 @@ from spxarb.errors import GatewayError
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
     from datetime import tzinfo
-    from decimal import Decimal
 
     from ib_insync import contract as ibc
     from ib_insync import order as ibo
@@ -56,9 +56,7 @@ log = logging.getLogger("spxarb.broker.broker")
 FIRST_QUESTION = 1_000_000_000
 """Request ids begin here, far above order ids: the id in an error frame may be either."""
 
-_MAX_NOTICES = 200
-_MAX_EVENTS = 10_000
-_FIELDS_LOGGED = 40
+_MAX_NOTICES, _MAX_EVENTS = 200, 10_000
 _CLOSING_SECONDS = 1.0
 _PACING_SECONDS = 2.0  # ib_insync sends at most 45 requests a second and queues the rest
 
@@ -77,7 +75,7 @@ class Wire:
         """What the gateway said without a request or an order and that is not routine, each once."""
         self.link = Link(f"{host}:{port}")
         self.questions = Questions(self.link)
-        self.commissions: dict[str, Decimal | None] = {}
+        self.commissions = Commissions()
         self.feed = Feed()
         self.farms = Farms()
         self.quotes_moved = asyncio.Event()
@@ -91,7 +89,6 @@ class Wire:
         self._closing = False
         self._refs: dict[int, str] = {}
         self._what_ifs: set[int] = set()
-        self._live_fills: set[str] = set()
         self._next_order_id = 1
         self.told_order_id: int | None = None
         """The next valid order id that the gateway told when the connection was made."""
@@ -126,7 +123,7 @@ class Wire:
         client.throttleEnd += self._queue_sent.set
         return client
 
-    def _frames(self) -> dict[int, Callable[[Fields], None]]:
+    def _frames(self) -> dict[int, Callable[[Fields], object]]:
         """Handlers of the short frames by message id (class `IN` of IBKR's client)."""
         feed, now = self.feed, time.monotonic
         return {
@@ -215,6 +212,7 @@ class Wire:
 
     def _on_closed(self) -> None:
         if not self.closed.done():
+            self._reader.ended()
             self.closed.set_result(None)
             if not self.link.cut:
                 self._on_link(LinkChange(up=False, code=0, text="the gateway closed the connection"))
@@ -227,9 +225,12 @@ class Wire:
             transport.abort()
         self._on_link(LinkChange(up=False, code=0, text=self.link.cut))
 
-    def _row(self, key: Hashable, row: Any) -> None:
-        """A row of an answer, of the frame at hand."""
-        self.questions.row(key, row, self._reader.size)
+    def _row(self, key: Hashable, row: Any) -> bool:
+        """A row of an answer, of the frame at hand; False where nobody asked."""
+        taken = self.questions.row(key, row, self._reader.size)
+        if taken:
+            self._reader.asked_for()
+        return taken
 
     def _event(self, event: BrokerEvent) -> None:
         """One about an order: kept however many wait, but not without end."""
@@ -276,24 +277,25 @@ class Wire:
         )
 
     def new_question(self) -> int:
-        """A fresh request id."""
+        """A fresh id."""
         self._next_question += 1
         return self._next_question
 
     def _on_unreadable(self, fields: Fields, error: Exception) -> None:
         """A row of a list is kept as one that cannot be read; any other answer with a hole is no answer."""
-        self._allowance.count(bounds.UNREADABLE)
         frame, text = fields[:1], from_outside(f"{type(error).__name__}: {error}")
         if self._allowance.within(bounds.LOGGED):
-            log.debug("unreadable frame %s: %s", fields[:_FIELDS_LOGGED], text)
+            log.debug("unreadable frame %s: %s", fields[: bounds.FIELDS_LOGGED], text)
         row = convert.unreadable(fields, text)
         if row is not None:
             # The rows of executions have a request id, which may be what cannot be read.
             key = OPEN_ORDERS if row.list == STATUSES else self.questions.key_of(row.list)
-            self._row(key, row)
+            if not self._row(key, row):
+                self._allowance.count(bounds.UNREADABLE)
             self.notice(str(row))
             return
-        place = _QUESTION_OF.get(frame[0] if frame else "")
+        self._allowance.count(bounds.UNREADABLE)
+        place = QUESTION_OF.get(frame[0] if frame else "")
         if frame == ["10"] and self._client.serverVersion() < WITHOUT_VERSION:
             place = 2
         key = convert.whole_number(fields, place) if isinstance(place, int) else place
@@ -336,8 +338,8 @@ class Wire:
 
     def place(self, ticket: OrderTicket, order_id: int, account: str, *, what_if: bool = False) -> None:
         """Send an order once, or modify the live one under that id. GatewayError: nothing was sent."""
-        # Never while the gateway is cut off from IB (1100): "maintain and resubmit orders when connection is
-        # restored", on by default since Gateway 10.28, would keep the order and send it whenever IB is back.
+        # Not while the gateway is cut off from IB (1100): by "maintain and resubmit orders when connection is
+        # restored", the default since Gateway 10.28, it would keep the order and send it whenever IB is back.
         self.link.require(f"order {ticket.order_ref} was not sent")
         if what_if:
             self._what_ifs.add(order_id)
@@ -404,9 +406,10 @@ class Wire:
             self.notice(execution.time_doubt)
         # Request id -1: a fill as it happens; else a row of an answer to reqExecutions.
         if int(f[1]) >= 0:
-            self._row(int(f[1]), execution)
+            if self._row(int(f[1]), execution):
+                self.commissions.listed(execution.exec_id)
         else:
-            self._live_fills.add(execution.exec_id)
+            self.commissions.live(execution.exec_id)
             self._event(FillReport(execution))
 
     def _gateway_now(self) -> datetime:
@@ -419,12 +422,14 @@ class Wire:
 
     def _on_commission(self, f: Fields) -> None:
         """A commissionReport carries no request id: it may belong to an answer or to a fill just now."""
-        self._allowance.count(bounds.COMMISSIONS)
         exec_id, commission = f[2], convert.number(f[3])
-        self.commissions[exec_id] = commission
-        in_answer = EXECUTIONS in self.questions.names() and exec_id not in self._live_fills
-        if not in_answer:
-            self._event(CommissionReport(exec_id, commission))
+        if self.commissions.is_due(exec_id):
+            self._reader.asked_for()
+        if not self.commissions.learn(exec_id, commission):
+            return
+        self._allowance.count(bounds.COMMISSIONS)
+        if EXECUTIONS not in self.questions.names() or self.commissions.is_live(exec_id):
+            self.events.put_nowait(CommissionReport(exec_id, commission))
 
     def _on_accounts(self, f: Fields) -> None:
         # A login with several accounts gets a trailing comma.
@@ -493,7 +498,3 @@ class Wire:
             if self.events.qsize() < _MAX_EVENTS:  # beyond that nobody reads them; `quote` has the latest
                 self.events.put_nowait(QuoteUpdate(line.contract.con_id, line.quote()))
             self.quotes_moved.set()
-
-
-# The question that a frame answers: its name, or the field that holds its request id.
-_QUESTION_OF: dict[str, str | int] = {"10": 1, "17": 1, "49": TIME, "63": 2, "73": 2}

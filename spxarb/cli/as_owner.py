@@ -12,6 +12,8 @@ from spxarb.cli.options import config_named
 from spxarb.cli.usage import USAGE
 from spxarb.errors import SpxarbError
 
+PASSED = "SPXARB_PASSED_ON"
+"""As in `trading/owner.py`, which only root loads."""
 WITHOUT_LEDGER = frozenset({"demo", "sim", "timers"})
 """Commands that open no ledger; `timers` writes the machine's units, which are root's."""
 WITHOUT_JOB = frozenset({"--help", "-h", "--version", "--example"})
@@ -19,6 +21,8 @@ WITHOUT_JOB = frozenset({"--help", "-h", "--version", "--example"})
 
 def begin_as_owner(words: list[str], command: str) -> int | None:
     """Become the ledger's owner, for root alone; the exit code where that cannot be. Names paths in full."""
+    if PASSED in os.environ:
+        _go_on()
     if (
         os.geteuid() != 0
         or command not in USAGE
@@ -27,7 +31,7 @@ def begin_as_owner(words: list[str], command: str) -> int | None:
     ):
         return None
     from spxarb import logs  # noqa: F401, PLC0415 -- to say what became of it, where nothing can be loaded then
-    from spxarb.trading.owner import become_owner  # noqa: PLC0415 -- only root needs it
+    from spxarb.trading.owner import become_owner, passed_on  # noqa: PLC0415 -- only root needs it
 
     _in_full(words)
     try:
@@ -37,8 +41,20 @@ def begin_as_owner(words: list[str], command: str) -> int | None:
     if became.told:
         view.complain(became.told)
     if became.again:
-        os.execv(sys.executable, [sys.executable, "-P", "-m", "spxarb", *words])  # noqa: S606 -- ourselves
+        os.execve(  # noqa: S606 -- ourselves
+            sys.executable, [sys.executable, "-P", "-m", "spxarb", *words], passed_on()
+        )
     return None
+
+
+def _go_on() -> None:
+    """What root's process has read, for the one that took its place."""
+    if os.geteuid() == 0:
+        del os.environ[PASSED]
+        return
+    from spxarb.trading.owner import go_on_as_owner  # noqa: PLC0415 -- seldom
+
+    go_on_as_owner()
 
 
 def _in_full(words: list[str]) -> None:

@@ -146,13 +146,22 @@ def _broken(words: Sequence[str], width: int) -> list[str]:
 
 def _folded(word: str, width: int) -> list[str]:
     """The word; one that no line can hold, in parts: a path after a slash, where there is one."""
-    parts = [word]
-    while columns_of(parts[-1]) > width:
-        last = parts.pop()
-        room = next(place for place in range(len(last), -1, -1) if columns_of(last[:place]) <= width)
-        room = last.rfind("/", 1, room) + 1 or room or 1
-        parts += [last[:room], last[room:]]
-    return parts
+    parts, start = list[str](), 0
+    while room := _room(word, start, width):
+        end = word.rfind("/", start + 1, start + room) + 1 or start + room
+        parts.append(word[start:end])
+        start = end
+    return [*parts, word[start:]]
+
+
+def _room(word: str, start: int, width: int) -> int:
+    """How many letters from there fill a line, at least one; 0: all that are left fit into it."""
+    used = 0
+    for place in range(start, len(word)):
+        used += columns_of(word[place])
+        if used > width:
+            return max(place - start, 1) if place > start or place + 1 < len(word) else 0
+    return 0
 
 
 def _cell(cell: Cell) -> Segment:

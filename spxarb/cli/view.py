@@ -41,6 +41,11 @@ UNBOUNDED = 1_000_000
 RICH_VARIABLES = ("FORCE_COLOR", "TTY_COMPATIBLE")
 """They tell rich to colour what goes into a pipe."""
 
+TIMED = frozenset({"enter", "monitor", "settle", "watchdog", "send-alerts"})
+"""Commands that timers start: none of them may hang in its answer, for nobody is there to go on reading."""
+TAKEN_SECONDS = 10.0
+"""How long such an answer may take to be written, at the most."""
+
 
 # --- printing -------------------------------------------------------------------------------------
 
@@ -56,12 +61,13 @@ def show(result: Result, *, json: bool = False, full: bool = False) -> int:
     if result.error or result.exit_code:
         told = result.error or f"ended with exit code {result.exit_code}; look at `spxarb status`."
     if json:
-        unwritten = write(as_json(result, indent=2 if is_terminal(sys.stdout) else None) + "\n")
+        text = as_json(result, indent=2 if is_terminal(sys.stdout) else None) + "\n"
     elif full or not is_terminal(sys.stdout):
-        unwritten = write(drawn(screen(result)))
+        text = drawn(screen(result))
     else:
         told = brief_error(result) or told
-        unwritten = write(drawn(_for_the_terminal(result, told)))
+        text = drawn(_for_the_terminal(result, told))
+    unwritten = _write_in_time(text) if result.command in TIMED else write(text)
     if told:
         complain(told, result.command)
     return result.exit_code or _unwritten(unwritten, result.command)
@@ -215,6 +221,27 @@ def _encodable(text: str, encoding: str) -> str:
     except UnicodeEncodeError:
         text = text.replace(MINUS, "-")
     return text.encode(encoding, "replace").decode(encoding)
+
+
+def _write_in_time(text: str) -> str:
+    """As `write` to stdout, and given up where that takes nothing: the next firing waits for this process.
+
+    By the descriptor, in a thread of its own: Python would keep the stream locked, and its end wait for that.
+    """
+    stream = sys.stdout
+    if stream is None or not _has_descriptor(stream):
+        return write(text)
+    from spxarb.logs import write_to  # noqa: PLC0415 -- --help does not need it
+
+    try:
+        stream.flush()
+        taken = write_to(stream.fileno(), text.encode(stream.encoding or "utf-8", "replace"), TAKEN_SECONDS)
+    except OSError as error:
+        forget(stream)
+        return "" if isinstance(error, BrokenPipeError) else error.strerror or str(error)
+    if not taken:
+        forget(stream)
+    return "" if taken else f"it took nothing for {TAKEN_SECONDS:.0f} s"
 
 
 def _has_descriptor(stream: TextIO) -> bool:

@@ -19,9 +19,10 @@ from spxarb.config.file import exists, text_as_value
 from spxarb.config.own_paths import clashes, own_files, without_clashes
 from spxarb.config.paths import HOME_MISSING, path_problem, user_path
 from spxarb.config.problems import Problem, near_key, near_word, shown
-from spxarb.config.refused import LEDGER_NAME
+from spxarb.config.refused import LEDGER_NAME, ledgers_beside_file, with_alerts
 from spxarb.config.rules import address_problem, contradictions, moved
 from spxarb.config.schema import SECTIONS, Sections, choices, expected, field_of
+from spxarb.config.section import text_problem as of_text
 from spxarb.config.sources import NO_SETTING, Setting, Source, Sources, gather
 from spxarb.config.variables import (
     ALERTS_VARIABLE,
@@ -36,6 +37,7 @@ from spxarb.config.variables import (
 )
 from spxarb.config.watching import SECRET_KEYS, masked_url
 from spxarb.core.masking import masked
+from spxarb.core.own_names import ledgers_beside
 from spxarb.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -254,7 +256,8 @@ def ledger_candidates(
     with suppress(ConfigError):
         folder = state_folder(config.state_directory)
         found += [folder / mode / LEDGER_NAME for mode in order]
-    return tuple(found)
+    beside = ledgers_beside_file(config.source) if reading.sources.unread else []
+    return (*found, *beside)
 
 
 def other_places(config: Config) -> list[Path]:
@@ -294,7 +297,7 @@ def read(
     """The configuration whatever is wrong with it: what cannot be used has its default, and is a problem."""
     sources = gather(path, environ, overrides)
     built, text = _build(sources.settings), sources.text
-    known = not sources.refused and "trading.mode" not in built.bad
+    known = not sources.refused and not sources.lacks("trading.mode") and "trading.mode" not in built.bad
     mode = built.sections.trading.mode if known else None
     scale, scale_problems = _wait_scale(sources.real.get(WAIT_VARIABLE), mode)
     state, state_problems = _state_directory(text.get(STATE_VARIABLE, ""), built)
@@ -309,6 +312,8 @@ def read(
     problems = (*sources.problems, *built.problems, *scale_problems, *state_problems, *wire_problems)
     problems = (*problems, *outbox_problems, *rules, *shared)
     usable = own(_without_bad_dashboard(built, problems))
+    if notify_url and sources.lacks("notifications.email_enabled"):
+        usable = with_alerts(usable)
     config = Config(
         **dict(usable),
         source=sources.file,
@@ -352,12 +357,10 @@ def default_ledgers(state_directory: Path | None) -> list[Path]:
 
 def _without_bad_dashboard(built: _Built, problems: Sequence[Problem]) -> Sections:
     """The sections; those of the dashboard are its defaults where one contradicts another."""
-    rules = [problem for problem in problems if problem not in built.problems]
-    if any(problem.key == "dashboard.host" for problem in rules):
-        host = type(built.sections.dashboard)().host
-        dashboard = built.sections.dashboard.model_copy(update={"host": host})
-        return built.sections.model_copy(update={"dashboard": dashboard})
-    return built.sections
+    if not any(p.key == "dashboard.host" for p in problems if p not in built.problems):
+        return built.sections
+    host = {"host": type(built.sections.dashboard)().host}
+    return built.sections.model_copy(update={"dashboard": built.sections.dashboard.model_copy(update=host)})
 
 
 def _overruled(built: _Built) -> list[str]:
@@ -400,7 +403,8 @@ def _lost_ledgers(sources: Sources, built: _Built) -> Iterator[Path]:
         return
     given = [s for s in sources.settings if s.key == "storage.database" and s.is_path]
     with suppress(OSError, ValueError):
-        places = [Path(str(setting.anchored)) for setting in reversed(given)]
+        named = [Path(str(setting.anchored)) for setting in reversed(given)]
+        places = [place for path in named for place in (*ledgers_beside(path), path)]
         yield from [place for place in places if place.is_file()][:1]
 
 
@@ -492,4 +496,5 @@ def _checked(setting: Setting) -> tuple[object, str]:
         field = field_of(setting.key)
         near = near_word(setting.value, choices(field))
         value = masked_url(str(setting.value)) if setting.key in SECRET_KEYS else shown(setting.value)
-        return None, f"{setting.where}: {value} is not {expected(field)}{near}"
+        why = f": {found}" if expected(field).startswith("text") and (found := of_text(setting.value)) else ""
+        return None, f"{setting.where}: {value} is not {expected(field)}{near}{why}"

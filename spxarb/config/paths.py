@@ -14,6 +14,9 @@ HOME_MISSING = "this user has no home folder ($HOME is not set, and the system k
 
 AS_A_FOLDER = "it ends as a folder does, and a file is wanted"
 
+MOST_PATH = 4000
+"""Linux takes 4,095 bytes, other systems fewer."""
+
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:")
 _DRIVE = re.compile(r"^[A-Za-z]:|\\")
 _SPECIFIER = re.compile(r"(?:^|/)%[A-Za-z]+%?(?:/|$)")
@@ -29,6 +32,7 @@ def user_path(text: str) -> Path:
 def path_problem(text: str) -> str:
     """Why the text cannot be meant as the path of a file, in words; empty when it can."""
     reasons = (
+        (len(text) > MOST_PATH, f"it is longer than {MOST_PATH:,} characters"),
         ("\r" in text, "a carriage return is in it (a file with Windows line ends?)"),
         (not _visible(text), "a tab or another character that cannot be seen is in it"),
         (any(part != part.strip() for part in text.split("/")), "a blank begins or ends a name in it"),

@@ -20,6 +20,8 @@ from spxarb.config.variables import STATE_VARIABLE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from spxarb.config.schema import Sections
+
 LEDGER_NAME = "trading.db"
 LEDGER_VARIABLE = "SPXARB_DATABASE"
 MODES = ("live", "paper", "sim")
@@ -29,6 +31,18 @@ def ledgers_named_by(document: Path | None, env_files: Iterable[Path]) -> list[P
     """The ledgers of ours that the refused files name, each once."""
     places = [*_of_env_files(env_files), *_of_document(document)]
     return [place for place in dict.fromkeys(places) if is_ours_alone(place)]
+
+
+def ledgers_beside_file(file: Path | None) -> list[Path]:
+    """The ledger of ours in the folder of a configuration that cannot be read, if there is one."""
+    place = None if file is None else file.absolute().parent / LEDGER_NAME
+    return [place] if place is not None and is_ours_alone(place) else []
+
+
+def with_alerts(sections: Sections) -> Sections:
+    """Alerts are on: an address of theirs is known, and not whether the unread file forbids them."""
+    told = sections.notifications.model_copy(update={"email_enabled": True})
+    return sections.model_copy(update={"notifications": told})
 
 
 def _of_document(file: Path | None) -> Iterator[Path]:

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from spxarb.config.paths import user_path
+from spxarb.core.printable import from_outside
 
 
 def _path(value: object) -> object:
@@ -15,7 +16,28 @@ def _path(value: object) -> object:
 
 
 FilePath = Annotated[Path, BeforeValidator(_path)]
-Text = Annotated[str, Field(min_length=1)]
+MOST_TEXT = 1000
+"""Characters of a text: a name, a host, some addresses."""
+
+
+def text_problem(text: object) -> str:
+    """Why the text cannot be meant, in words; empty when it can, and for what is none."""
+    if not isinstance(text, str):
+        return ""
+    if len(text) > MOST_TEXT:
+        return f"it has {len(text):,} characters, and at most {MOST_TEXT:,} are wanted"
+    if from_outside(text, MOST_TEXT, words=False) != text:
+        return "a line break or another character that cannot be seen is in it"
+    return ""
+
+
+def _text(value: object) -> object:
+    if why := text_problem(value):
+        raise ValueError(why)
+    return value
+
+
+Text = Annotated[str, Field(min_length=1), BeforeValidator(_text)]
 
 
 class Section(BaseModel):

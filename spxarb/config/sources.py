@@ -19,6 +19,7 @@ from spxarb.config.refused import ledgers_named_by
 from spxarb.config.schema import SECTIONS, field_of
 from spxarb.config.trusted import Trust
 from spxarb.config.variables import CONFIG_VARIABLE, ENVIRONMENT, known_variables, unknown_names
+from spxarb.core.own_names import ledgers_beside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,7 +88,15 @@ class Setting:
         text = str(self.value)
         if not self.is_path:
             return ""
-        return path_problem(text.rstrip("/")) if self.key in FOLDERS else file_problem(text)
+        why = path_problem(text.rstrip("/")) if self.key in FOLDERS else file_problem(text)
+        if self.key == "storage.database" and not why and (ledger := _served_ledger(self.anchored)):
+            return f"it is a file that spxarb keeps beside the ledger {ledger}"
+        return why
+
+
+def _served_ledger(path: object) -> Path | None:
+    """The ledger that is there and beside which a file of this name is the program's own."""
+    return next((ledger for ledger in ledgers_beside(Path(str(path))) if exists(ledger)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +105,8 @@ class Sources:
 
     `hollow`: the file that was found holds no setting. `foreign`: names in `.env` that are not ours.
     `exposed`: every user of the machine may read the `.env`. `refused`: a file was not read, for others may
-    have written it; `ledgers`: those of ours that it names.
+    have written it; `ledgers`: those of ours that it names. `unread`: not all is known that the
+    configuration's file sets.
     """
 
     settings: tuple[Setting, ...]
@@ -111,6 +121,11 @@ class Sources:
     exposed: bool = False
     refused: bool = False
     ledgers: tuple[Path, ...] = ()
+    unread: bool = False
+
+    def lacks(self, key: str) -> bool:
+        """Whether a file that was not read may set the key, and no other source does."""
+        return self.unread and not any(setting.key == key for setting in self.settings)
 
 
 @dataclass(slots=True)
@@ -160,6 +175,7 @@ def gather(
         exposed=local.exposed,
         refused=from_file.refused or bool(refused),
         ledgers=tuple(ledgers_named_by(file if from_file.refused else None, refused)),
+        unread=from_file.unread,
     )
 
 
@@ -226,11 +242,12 @@ class _YamlFile:
     settings: list[Setting] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     refused: bool = False
+    unread: bool = False
 
 
 def _from_file(file: Path, named_by: str) -> _YamlFile:
     if not exists(file):
-        return _YamlFile(problems=[Problem(f"{file} does not exist ({named_by} names it)")])
+        return _YamlFile(problems=[Problem(f"{file} does not exist ({named_by} names it)")], unread=True)
     document = read_document(file, trust_in(file, named_by))
     if document.empty:
         return _YamlFile(problems=[Problem(NO_SETTING)])
@@ -247,7 +264,7 @@ def _from_file(file: Path, named_by: str) -> _YamlFile:
         elif content is not None:
             what = f"{shown(content)} is not a section; expected keys below `{section}:`"
             problems.append(Problem(f"{where}: {what}", section))
-    return _YamlFile(settings, problems, document.refused)
+    return _YamlFile(settings, problems, document.refused, unread=bool(document.problems))
 
 
 def trust_in(file: Path, named_by: str) -> Trust:

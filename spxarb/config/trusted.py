@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
 ROOT = 0
 MOST_BYTES = 1_000_000
@@ -36,6 +36,8 @@ _ID_MAP, _NO_ID = Path("/proc/self/uid_map"), Path("/proc/sys/kernel/overflowuid
 
 _kept: dict[Path, Content] = {}
 """What was read as another user: see `keep`."""
+_handles: dict[Path, int] = {}
+"""Open descriptors of it."""
 
 
 class Trust(Enum):
@@ -81,9 +83,16 @@ def read(path: Path, trust: Trust = Trust.NAMED, most: int = MOST_BYTES) -> Cont
     if trust is not Trust.ANYBODY and (kept := _kept.get(path.absolute())) is not None:
         return kept
     handle = open_regular(path, trust)
-    with os.fdopen(handle, "rb") as file:
+    try:
+        return _content_of(handle, most)
+    finally:
+        os.close(handle)
+
+
+def _content_of(handle: int, most: int) -> Content:
+    with os.fdopen(handle, "rb", closefd=False) as file:
         raw = file.read(most + 1)
-        return Content(raw[:most], stat.S_IMODE(os.fstat(handle).st_mode), len(raw) > most)
+    return Content(raw[:most], stat.S_IMODE(os.fstat(handle).st_mode), len(raw) > most)
 
 
 def keep(path: Path, trust: Trust) -> None:
@@ -91,7 +100,26 @@ def keep(path: Path, trust: Trust) -> None:
 
     Raises OSError and UntrustedError.
     """
-    _kept[path.absolute()] = read(path, trust)
+    whole = path.absolute()
+    _handles[whole] = open_regular(path, trust)
+    _kept[whole] = _content_of(_handles[whole], MOST_BYTES)
+
+
+def pass_on() -> dict[str, int]:
+    """What was kept, for the program that takes this process's place: open descriptors by their paths."""
+    for handle in _handles.values():
+        os.set_inheritable(handle, True)
+    return {str(path): handle for path, handle in _handles.items()}
+
+
+def take_over(passed: Mapping[str, int]) -> None:
+    """Keep what this process's program before has passed on. Raises OSError."""
+    for path, handle in passed.items():
+        os.set_inheritable(handle, False)
+        os.lseek(handle, 0, os.SEEK_SET)
+        _judge_handle(handle, Path(path), None)
+        _kept[Path(path)] = _content_of(handle, MOST_BYTES)
+        os.close(handle)
 
 
 def open_regular(path: Path, trust: Trust = Trust.NAMED) -> int:

@@ -42,3 +42,9 @@ def beside(database: Path) -> list[Path]:
 def older_logs(log: Path) -> list[Path]:
     """`trading.log.1` and so on, the newest first."""
     return [log.with_name(f"{log.name}.{number}") for number in range(1, LOG_COPIES + 1)]
+
+
+def ledgers_beside(path: Path) -> list[Path]:
+    """The ledgers, if there are such, beside which the program makes a file of this name."""
+    endings = (".lock", ".seen", ".watchdog", *BESIDE)
+    return [path.with_name(path.name.removesuffix(end)) for end in endings if path.name[1:].endswith(end)]

@@ -92,8 +92,12 @@ def _control(host: str, port: int) -> Iterator[Control]:
         with Control(port, host) as control:
             yield control
     except (OSError, OverflowError, ControlError, ValueError) as error:
+        where = f"at the control port {host}:{port}"
+        refused = isinstance(error, ControlError)
         raise GatewayError(
-            f"No simulated gateway answers at the control port {host}:{port} ({error})",
+            f"What answers {where} refused: {error}"
+            if refused
+            else f"No simulated gateway answers {where} ({error})",
             risk="Nothing was changed",
             mend="Name the control port that `spxarb sim` printed when this user started it",
         ) from error

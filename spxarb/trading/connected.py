@@ -60,7 +60,7 @@ class ConnectedJob:
         self.executor = OrderExecutor(
             broker, context.ledger, context.fees, self.clock.now, context.waits, context.note_sent
         )
-        self.heard = context.heard = Heard(broker, self.executor)
+        self.heard = context.heard = Heard(broker, self.executor, record=not dry_run)
         self.snapshot: BrokerSnapshot = self.executor.own(broker.initial_snapshot)
         self.snapshot_at = context.waits.now()
         self.findings = reconcile.Findings()

@@ -282,9 +282,13 @@ class OrderExecutor:
 
     # --- what is recorded --------------------------------------------------------------------
 
-    def take(self, event: Event) -> None:
-        """Record an event that no procedure waits for."""
-        self.record_event(self._named(event))
+    def take(self, event: Event, *, record: bool) -> None:
+        """Take an event that no procedure waits for: into the ledger, or the broker's words alone."""
+        named = self._named(event)
+        if record:
+            self.record_event(named)
+        elif isinstance(named, OrderMessage):
+            self._hear(named)
 
     def _catch_up(self) -> None:
         """Write down what happened. Once that fails, not before an intent could be written, or at the end.
@@ -325,17 +329,21 @@ class OrderExecutor:
                 pass
 
     def _record_message(self, event: OrderMessage) -> None:
+        message = self._hear(event)
+        if event.order_ref and self._is_ours(event.order_ref):
+            self.ledger.orders.add_step(event.order_ref, "message", self.now(), str(message))
+
+    def _hear(self, event: OrderMessage) -> Message:
         """Keep the broker's words on an order; one whose id is not known here is told all the same."""
         words = self.said.setdefault(event.order_ref or f"id {event.order_id}", [])
         message = Message(event.code, event.text)
         if message not in words:
             words.append(message)
-        if event.order_ref and self._is_ours(event.order_ref):
-            self.ledger.orders.add_step(event.order_ref, "message", self.now(), str(message))
         # The answer to our own cancel is what was asked for; any other word of the broker's may not be.
         wanted = event.code == CANCELLATION and event.order_ref in self.cancelled
         level = logging.INFO if wanted else logging.WARNING
         log.log(level, "order %s: the broker reports %s", event.order_ref or event.order_id, message)
+        return message
 
     def record_snapshot(self, snapshot: BrokerSnapshot) -> None:
         """Record what a snapshot shows of our orders; one recorded as done may be listed as open."""

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 class Heard:
     """The broker's words over one connection; it can be asked after the connection has ended, too."""
 
-    def __init__(self, broker: Broker, executor: OrderExecutor) -> None:
-        self._broker, self._executor = broker, executor
+    def __init__(self, broker: Broker, executor: OrderExecutor, *, record: bool) -> None:
+        """`record`: what nobody waited for goes into the ledger; a job that only looks keeps the words."""
+        self._broker, self._executor, self._record = broker, executor, record
 
     def warnings(self) -> list[Message]:
         """Those about the margin or the liquidation of the account, oldest first."""
@@ -56,7 +57,7 @@ class Heard:
         return [m for m in self._executor.said[ref] if not (ours and m.code == CANCELLATION)]
 
     def _take_the_rest(self) -> None:
-        """Record the events that came after the last procedure had ended."""
+        """Take the events that came after the last procedure had ended."""
         with suppress(asyncio.QueueEmpty):
             while True:
-                self._executor.take(self._broker.events.get_nowait())
+                self._executor.take(self._broker.events.get_nowait(), record=self._record)

@@ -8,6 +8,7 @@ the one above it counts. Where all of it is root's, the command stays root's.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from contextlib import suppress
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 import spxarb
 from spxarb.config.load import read
 from spxarb.config.paths import user_path
-from spxarb.config.trusted import Trust, keep
+from spxarb.config.trusted import Trust, keep, pass_on, take_over
 from spxarb.config.variables import CONFIG_VARIABLE
 from spxarb.errors import ConfigError, RefusedError
 from spxarb.files import user_name
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = 0
+PASSED = "SPXARB_PASSED_ON"
+"""What a program that takes another's place is told by it: the sentence, and open files."""
 told = ""
 """What this process has become, for its log."""
 
@@ -51,6 +54,20 @@ def become_owner(config_file: Path | None) -> Became:
     became = _become_owner(config_file)
     told = became.told
     return became
+
+
+def passed_on() -> dict[str, str]:
+    """What the same program, started in this one's place, must know; its environment."""
+    return {**os.environ, PASSED: json.dumps({"told": told, "files": pass_on()})}
+
+
+def go_on_as_owner() -> None:
+    """Take what root has passed on to the user whom this process has become."""
+    global told  # noqa: PLW0603 -- likewise
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        passed = json.loads(os.environ.pop(PASSED))
+        told = str(passed["told"])
+        take_over(passed["files"])
 
 
 def _become_owner(config_file: Path | None) -> Became:

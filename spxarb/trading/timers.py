@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spxarb import files as opener
 from spxarb.config.paths import user_path
 from spxarb.core.budgets import start_seconds
 from spxarb.core.firings import JOBS, times_of
@@ -254,28 +255,15 @@ def _reason(files: Sequence[UnitFile]) -> str:
     return "; ".join(filter(None, parts))
 
 
-def _write_all(folder: Path, files: Iterable[UnitFile]) -> None:
+def _write_all(folder: Path, units: Iterable[UnitFile]) -> None:
     try:
-        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-        for file in files:
+        opener.make_folder(folder, mode=0o755)
+        for file in units:
             if file.is_kept:
-                file.path.replace(file.path.with_name(file.name + KEPT_ENDING))
-            _write(file.path, file.wanted)
+                opener.rename(file.path, file.path.with_name(file.name + KEPT_ENDING))
+            opener.write_whole(file.path, file.wanted, mode=UNIT_MODE)
     except OSError as error:
         raise _not_possible(error, folder) from error
-
-
-def _write(path: Path, text: str) -> None:
-    """The file whole or not at all, readable by all: a unit is no secret. Raises OSError."""
-    beside = path.with_name(f".{path.name}.new")
-    beside.unlink(missing_ok=True)
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, UNIT_MODE)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        os.fchmod(handle, UNIT_MODE)
-        file.write(text)
-        file.flush()
-        os.fsync(handle)
-    beside.replace(path)
 
 
 def remove(folder: Path, files: Iterable[UnitFile], *, user: bool, force: bool) -> list[UnitFile]:

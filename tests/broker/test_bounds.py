@@ -8,6 +8,7 @@ from contextlib import suppress
 from itertools import count
 
 import pytest
+from big_account import big_account
 from hostile import FORGED, packed
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +27,7 @@ from spxarb.broker.bounds import (
 from spxarb.broker.broker import Endpoint, connect
 from spxarb.core.unreadable import UnreadableRow
 from spxarb.errors import GatewayError
+from spxarb.sim.control import RunningSim
 
 GREETING = packed(176, "20260210 15:45:00 EST")
 LOGON = packed(15, 1, "SIM1") + packed(9, 1, 1)
@@ -86,7 +88,7 @@ def execution(n, request):
     [
         (lambda n: packed(3, n, "Submitted", 0, 1, 0, n, 0, 0, 1, "", 0), "more than 5,000 messages about orders"),
         (lambda n: packed(4, 2, n, 399, f"order message {n}", ""), "more than 5,000 error messages"),
-        (lambda n: packed(59, 1, f"e.{n}", 1.5, "USD", 0, 0, 0), "more than 5,000 messages about orders"),
+        (lambda n: packed(59, 1, f"e.{n}", 1.5, "USD", 0, 0, 0), "more than 20,000 commission reports"),
         (lambda n: execution(n, -1), "more than 5,000 messages about orders"),
         (lambda n: packed(4, 2, -1, 1101 + n % 2, f"link {n}", ""), "more than 1,000 changes of its link to IB"),
         (lambda n: packed(4, 2, -1, 2000 + n % 90, f"{n}", ""), "more than 5,000 error messages"),
@@ -195,3 +197,30 @@ def test_fields_are_cleaned_and_names_keep_their_blanks():
     assert clean_fields(fields)[:3] == fields[:3]
     assert clean_fields(fields)[3].isprintable()
     assert len(clean_fields(fields)[4]) == MAX_FIELD
+
+
+def test_a_large_account_is_asked_for_its_lists_as_often_as_an_exit_wants_them():
+    """The rows of answers and the reports that come with them use up nothing, before the end or after it."""
+    account = {"positions": 200, "executions": 3_000, "late": True}
+
+    async def looks(port):
+        endpoint = Endpoint("127.0.0.1", port, 1, None, "sim")
+        async with connect(endpoint, timeout=20, question_timeout=20) as broker:
+            found = [len((await broker.snapshot()).executions) for _ in range(8)]
+            return found, broker.events.qsize()
+
+    with RunningSim(date="2026-02-10", at="09:35", speed=0) as sim, big_account(sim.port, **account) as port:
+        found, waiting = asyncio.run(looks(port))
+    assert found == [3_000] * 8
+    assert waiting <= 3_000
+
+
+def test_what_belongs_to_an_answer_uses_up_nothing():
+    splitter = FrameSplitter(clock=lambda: 0.0)
+    frame = packed(61, "x" * (MAX_FRAME // 2))
+    for _ in range(3 * BURST_BYTES // len(frame)):
+        for _ in splitter.feed(frame):
+            splitter.asked_for()
+    unasked = frame * (1 + BURST_BYTES // len(frame))
+    with pytest.raises(TooMuchError):
+        list(splitter.feed(unasked))

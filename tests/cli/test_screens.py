@@ -58,6 +58,19 @@ def plain(cell) -> str:
     return cell if isinstance(cell, str) else cell[0]
 
 
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("word", ["y" * 300_000, "/path" * 60_000, "漢" * 100_000], ids=["y", "path", "wide"])
+def test_a_word_of_many_lines_takes_no_longer_than_its_letters_do(word):
+    parts = wrapped(word, 80)
+    assert "".join(parts) == word
+    assert max(map(columns_of, parts)) <= 80
+
+
+@pytest.mark.parametrize(("word", "width"), [("漢", 1), ("漢字", 1), ("a漢", 2), ("ab", 1), ("abc", 2)])
+def test_a_word_for_which_no_line_is_wide_enough_is_kept_whole(word, width):
+    assert "".join(wrapped(word, width)) == word
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", SAMPLES)
 def test_no_line_is_too_long_and_nothing_is_cut(name, width):

@@ -240,16 +240,12 @@ def test_a_csv_file_is_its_owners_alone_even_where_an_open_one_stood(tmp_path):
     assert path.read_text().splitlines()[1:] == [",2026-02-13,,,,,,,,"]
 
 
-def test_a_pipe_given_as_csv_file_keeps_its_own_mode(tmp_path):
+def test_a_pipe_with_a_name_is_no_csv_file_and_keeps_its_mode(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     pipe.chmod(0o620)
-    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        assert view.show_csv(result("report"), "trades", pipe) == 0
-        assert os.read(reader, 3) == b"id,"
-    finally:
-        os.close(reader)
+    with pytest.raises(OSError, match="not a regular file"):  # without waiting for a reader
+        view.show_csv(result("report"), "trades", pipe)
     assert pipe.stat().st_mode & 0o777 == 0o620
 
 
@@ -407,7 +403,7 @@ def test_the_line_of_bars_reaches_from_least_to_greatest(values, bars):
     assert blocks.sparkline(values) == bars
 
 
-@given(st.text())
+@given(st.text(st.characters(exclude_characters="\x1b\x90\x98\x9b\x9d\x9e\x9f")))  # what begins an escape
 def test_no_text_in_a_csv_begins_like_a_formula(text):
     day = DayRow(date=text)
     (_, row) = csv.reader(io.StringIO(shapes.as_csv(result("report", days=(day,)), "days"), newline=""))

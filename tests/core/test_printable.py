@@ -23,7 +23,7 @@ def test_what_people_write_stays(text):
         ("\x1b[2J\x1b[1;1Hgone", "gone"),
         ("\x9b31mred", "red"),
         ("\x1b]0;title\x07x\x1b]8;;http://a\x1b\\link", "xlink"),
-        ("\x1b]0;never ends", ""),
+        ("\x1b]0;never ends", "0;never ends"),
         ("\x1bPq#0\x1b\\x", "x"),
         ("a\x00b\x07c\x08d\x7fe", "abcde"),
         ("\u202eevil\u2066\u2069\u200e\u200f\u061c", "evil"),

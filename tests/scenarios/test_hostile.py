@@ -6,6 +6,7 @@ import json
 import struct
 
 import pytest
+from big_account import big_account
 from hostile import EXPECTED, FORGED, MOST_MEMORY, Hostile, attack, measured, packed, victim
 from relay import listening
 
@@ -150,3 +151,15 @@ def test_the_lies_are_told(stage):
         stage.write_config(ib={"port": hostile.port})
         stage.run("close-all", "--yes")
     assert hostile.did
+
+
+@pytest.mark.timeout(300)
+def test_an_honest_account_of_thousands_of_rows_is_within_every_bound(tmp_path):
+    """Reports that come late, while a command only looks, are read and go into no ledger."""
+    with victim(tmp_path) as stage, big_account(stage.sim.port, late=True) as port:
+        stage.write_config(ib={"port": port}, execution={"question_timeout_seconds": 20})
+        for words in (("status",), ("monitor",)):
+            code, _, memory, _, err = measured(stage, words)
+            assert (code, err) == (0, b"")
+            assert memory < MOST_MEMORY
+        assert stage.positions() == {}

@@ -123,6 +123,19 @@ def test_an_exit_goes_on_and_the_file_stays_what_it_is(held, verb, named):
     assert held.config.read_bytes() == settings
 
 
+@pytest.mark.parametrize("ending", [".lock", ".seen", "-wal"])
+def test_no_ledger_is_made_of_what_lies_beside_another(tmp_path, ending):
+    """It would be no lock any more, and every exit of the ledger beside it would stop."""
+    with playing(tmp_path) as stage:
+        enter(stage)
+        stage.write_config(storage={"database": f"{stage.database}{ending}"})
+        assert stage.run("enter").code == 3
+        stage.at("15:46")
+        done = stage.run("monitor")
+        assert (done.code, done["positions"][0]["action"], stage.positions()) == (3, "closed", {}), done.err
+        assert f"a file that spxarb keeps beside the ledger {stage.database}" in done.err
+
+
 def test_a_ledger_may_have_the_name_of_a_lock(tmp_path):
     """Its lock is called after the whole name, so that it never is the ledger."""
     with playing(tmp_path) as stage:

@@ -90,6 +90,28 @@ def test_every_verb_becomes_the_owner_and_locks_nobody_out(stage):
     assert codes == [4, 4, 0], "nothing listens, and nothing is locked"
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_what_only_root_may_read_is_known_to_the_owner_too(stage, named):
+    """Also where the program is started again as the owner, for he finds its libraries in another place."""
+    own = stage.folder / "own"
+    own.mkdir(mode=0o700)
+    stage.config.rename(own / "config.yaml")
+    (own / ".env").write_text("MIN_ENTRY_CREDIT=432\n")
+    for file in own.iterdir():
+        file.chmod(0o600)
+    words = ("--config", str(own / "config.yaml")) if named else ()
+    done = run(replace(stage, folder=own), *words, "config", "--json")
+    assert done.code == 0, done.err
+    values = {setting["key"]: setting["value"] for setting in done.json["settings"]}
+    assert values["storage.database"] == str(stage.folder / "state" / "trading.db")
+    assert values["trading.min_entry_credit"] == 432
+    done = run(replace(stage, folder=own), *words, "close-all", "--yes")
+    assert (done.code, "Nothing listens" in done.err) == (4, True), done.err
+    assert owners(stage.folder / "state") == {TRADER}
+    log = (stage.folder / "state" / "trading.log").read_text(encoding="utf-8")
+    assert log.count("running as that user, not as root") == 1
+
+
 def test_a_named_configuration_of_another_user_makes_the_command_his(stage):
     """Before it is read: nothing of another user is read as root."""
     place = stage.folder / "theirs"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -76,3 +78,20 @@ def test_what_cannot_be_done_is_one_line_and_moves_nothing(sim, words, code, sai
     assert (done.returncode, done.stderr.count("\n")) == (code, 1), done.stderr
     assert said in done.stderr
     assert sim.control.time() == before
+
+
+def test_a_gateway_that_refuses_is_not_said_to_be_gone():
+    """Its token was lost, or another user started it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        def refuse():
+            stranger, _ = listener.accept()
+            with stranger:
+                stranger.recv(1 << 16)
+                stranger.sendall(b'{"ok": false, "error": "the first request has the token"}\n')
+
+        threading.Thread(target=refuse, daemon=True).start()
+        done = spxarb("sim", "step", "--control", port)
+    assert done.returncode == 4
+    assert f"What answers at the control port 127.0.0.1:{port} refused: the first request has" in done.stderr
