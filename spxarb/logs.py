@@ -53,9 +53,10 @@ FILE_ALONE = "file_alone"
 LIBRARIES = ("ib_insync", "eventkit", "asyncio", "apprise")
 
 _ours: list[_Queued] = []
+_troubles: list[str] = []
+_kept: set[str] = set()
 _accounts: set[str] = set()
 """Accounts that were met and may look like none."""
-_told = ""
 _NOWHERE = logging.NullHandler()
 """Without any handler Python would write warnings to stderr, where nothing is to be logged."""
 
@@ -89,8 +90,18 @@ def setup(config: Config, *, makes_file: bool = True) -> str | None:
     for name in LIBRARIES:
         logging.getLogger(name).setLevel(max(logging.INFO, root.level))
     if problem:
-        _tell_once(problem, on_console=config.logging.console)
+        _keep(problem)
+        logging.getLogger("spxarb").warning(problem, extra={FILE_ALONE: True})
     return problem
+
+
+def trouble() -> str:
+    """What is wrong with the log, a phrase, the first time that it is asked; empty for nothing.
+
+    It is for the end of the command: beside a failure it stands in the failure's one line.
+    """
+    told, _troubles[:] = "; ".join(_troubles), []
+    return told
 
 
 def hide_account(account: str | None) -> None:
@@ -99,15 +110,11 @@ def hide_account(account: str | None) -> None:
         _accounts.add(account)
 
 
-def _tell_once(problem: str, *, on_console: bool) -> None:
-    """That there is no log file: one line on stderr for a process, also where the log is not shown there."""
-    global _told  # noqa: PLW0603 -- one process, one line
-    if _told != problem:
-        _told = problem
-        if on_console:
-            logging.getLogger("spxarb").warning(problem)
-        else:
-            write_to_stderr(f"spxarb: {problem}\n")
+def _keep(problem: str) -> None:
+    """Have it told at the end of the command, once for a process."""
+    if problem not in _kept:
+        _kept.add(problem)
+        _troubles.append(problem)
 
 
 def flush(seconds: float = FLUSH_SECONDS) -> bool:
@@ -356,10 +363,10 @@ class _Queued(logging.Handler):
             self.place.close()
 
     def _tell(self) -> None:
-        """Only the first failure to write is told, on stderr."""
+        """Only the first failure to write is told, and not over and over by a command that goes on."""
         if not self._failed:
             self._failed = True
-            _Console().write(f"spxarb: the log {self.place.name} cannot be written\n")
+            _keep(f"the log {self.place.name} cannot be written")
 
 
 class _Clean:

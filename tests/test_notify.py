@@ -278,6 +278,7 @@ def test_a_log_that_cannot_be_opened_is_told_and_stops_nothing(tmp_path, capsys,
     problem = logs.setup(config)
     assert problem is not None
     assert problem.startswith("No log file: ")
+    assert logs.trouble() == problem
     logging.getLogger("spxarb").info("still here")
     assert logs.flush()
     assert "still here" in capsys.readouterr().err
@@ -292,9 +293,9 @@ def test_a_full_disk_is_told_once_and_stops_nothing(tmp_path, capsys, log_of):
     for _ in range(3):
         logging.getLogger("spxarb").info("lost")
     logs.shutdown()
-    err = capsys.readouterr().err
-    assert err.count("cannot be written") == 1
-    assert "Traceback" not in err
+    assert "the log /dev/full cannot be written" in logs.trouble()
+    assert logs.trouble() == "", "it is told once"
+    assert capsys.readouterr().err == ""
 
 
 def test_a_full_log_is_rotated_and_old_copies_are_private_too(log_of, tmp_path, monkeypatch):
@@ -336,8 +337,9 @@ def test_a_log_that_cannot_be_made_anew_writes_into_no_other_file(log_of, tmp_pa
     assert "late 7" in "".join(texts)
 
 
-def test_a_log_that_cannot_be_rotated_goes_on_as_it_is(log_of, monkeypatch, capsys):
+def test_a_log_that_cannot_be_rotated_goes_on_as_it_is(log_of, monkeypatch):
     monkeypatch.setattr(logs, "FILE_BYTES", 300)
+    logs.trouble()  # of other tests
     config = log_of()
     (config.log_path().with_name("trading.log.1") / "full").mkdir(parents=True)
     (config.log_path().with_name("trading.log.2") / "full").mkdir(parents=True)
@@ -345,13 +347,13 @@ def test_a_log_that_cannot_be_rotated_goes_on_as_it_is(log_of, monkeypatch, caps
         logging.getLogger("spxarb").info("line %d", number)
     logs.shutdown()
     assert "line 9" in config.log_path().read_text()
-    assert "cannot be written" not in capsys.readouterr().err
+    assert logs.trouble() == ""
 
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("read", [False, True], ids=["nobody reads it", "somebody could"])
 def test_a_pipe_is_no_log_and_delays_nothing(log_of, tmp_path, capsys, read):
-    """One line says so, on stderr also where the log is not shown there."""
+    """It is told once, at the end of the command, also where the log is not shown on stderr."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     (tmp_path / "c.yaml").write_text("logging: {console: false}")
@@ -362,7 +364,7 @@ def test_a_pipe_is_no_log_and_delays_nothing(log_of, tmp_path, capsys, read):
         assert problem == f"No log file: {pipe}: it is not a regular file"
     logging.getLogger("spxarb").info("lost")
     logs.shutdown()
-    assert capsys.readouterr().err == f"spxarb: {problem}\n"
+    assert (logs.trouble(), capsys.readouterr().err) == (problem, "")
     if reader is not None:
         assert os.read(reader, 10) == b""
         os.close(reader)

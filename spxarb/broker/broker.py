@@ -19,7 +19,7 @@ from spxarb.broker.frames import ib_contract, ib_query
 from spxarb.broker.lists import AccountLists, ask_time, together
 from spxarb.broker.questions import RefusalError
 from spxarb.core.broker_codes import NO_SUCH_CONTRACT
-from spxarb.core.broker_words import Message, told
+from spxarb.core.broker_words import Message, data_taken, told
 from spxarb.core.masking import quoted
 from spxarb.core.model import BrokerSnapshot, Quote, TickRule
 from spxarb.errors import GatewayError, RefusedError
@@ -118,9 +118,17 @@ class Broker(AccountLists):
         line = self._wire.feed.line(con_id)
         return line.refused if line else ""
 
+    def data_taken(self) -> str:
+        """A phrase about a session elsewhere that takes our market data; empty for none."""
+        return data_taken(self._wire.feed.taken())
+
     def farm_trouble(self) -> str:
         """What the gateway last said of a broken farm that SPX or SPY may come from; empty for none."""
         return self._wire.farms.trouble()
+
+    def data_trouble(self) -> str:
+        """What makes every quote doubtful, phrases: a session elsewhere, a broken farm; empty for none."""
+        return "; ".join(filter(None, [self.data_taken(), self.farm_trouble()]))
 
     # --- questions: each within the question timeout, else GatewayError -------------------------
 

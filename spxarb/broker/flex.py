@@ -23,7 +23,15 @@ from spxarb.broker.convert import number
 from spxarb.broker.times import zone
 from spxarb.core.model import NEW_YORK, Execution, Side
 from spxarb.core.printable import from_outside
-from spxarb.core.statement import Booking, CashLine, Fate, OptionEvent, Statement, StatementKind
+from spxarb.core.statement import (
+    Booking,
+    CashLine,
+    Fate,
+    OptionEvent,
+    Statement,
+    StatementKind,
+    UnreadRow,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -182,10 +190,11 @@ def _statement(part: _Part, query: Mapping[str, str]) -> Statement:
     account = own.get("accountId", "")
     since, until = (_day_of(own, name) for name in ("fromDate", "toDate"))
     gaps: list[str] = []
+    unread: list[UnreadRow] = []
     bookings, cash, events = None, None, None
     sections = [name for name in ("Trades", "TradeConfirms") if name in part.rows]
     if sections:  # where both are there, the activity statement is the later word
-        bookings = _bookings(_of_account(part.rows[sections[0]], account), sections[0], gaps)
+        bookings = _bookings(_of_account(part.rows[sections[0]], account), sections[0], gaps, unread)
     if "StmtFunds" in part.rows:
         cash = _cash(_of_account(part.rows["StmtFunds"], account), gaps)
     if EVENTS in part.rows:
@@ -201,6 +210,7 @@ def _statement(part: _Part, query: Mapping[str, str]) -> Statement:
         cash=cash,
         events=events,
         gaps=tuple(dict.fromkeys(gaps)),
+        unread=tuple(unread),
     )
 
 
@@ -223,7 +233,9 @@ def _of_account(rows: list[Row], account: str) -> list[Row]:
     return [row for row in rows if row.get("accountId", "") in {"", account}]
 
 
-def _bookings(rows: list[Row], section: str, gaps: list[str]) -> tuple[Booking, ...] | None:
+def _bookings(
+    rows: list[Row], section: str, gaps: list[str], unread: list[UnreadRow]
+) -> tuple[Booking, ...] | None:
     """Executions and their cancels; None where the query has not asked for a field that is needed."""
     rows = [{_SAME.get(name, name): text for name, text in row.items()} for row in rows]
     rows = [row for row in rows if _is_execution(row)]
@@ -238,8 +250,22 @@ def _bookings(rows: list[Row], section: str, gaps: list[str]) -> tuple[Booking, 
         try:
             found.append(_booking(row))
         except ValueError as error:
-            gaps.append(f"a row of {section} ({_name_of(row)}) cannot be read: {error}")
+            unread.append(_unread(row, section, str(error)))
+            gaps.append(unread[-1].gap)
     return tuple(found)
+
+
+def _unread(row: Row, section: str, why: str) -> UnreadRow:
+    exec_id = row.get("ibExecID", "")
+    name = f"execution {exec_id}, {_name_of(row)}" if exec_id else _name_of(row)
+    return UnreadRow(
+        exec_id=exec_id,
+        order_ref=row.get("orderReference", "").strip(),
+        perm_id=_whole(row.get("ibOrderID", "")),
+        con_id=_whole(row.get("conid", "")),
+        why=why,
+        gap=f"a row of {section} ({name}) cannot be read: {why}",
+    )
 
 
 def _is_execution(row: Row) -> bool:
@@ -354,7 +380,7 @@ def _amount(row: Row, name: str) -> Decimal:
     text = row.get(name, "")
     found = number(text.replace(",", ""))
     if found is None:
-        raise ValueError(f"{name} {text!r} is not a number")
+        raise ValueError(f"{name} {text!r} is not a number" if text else f"{name} is empty")
     return found
 
 

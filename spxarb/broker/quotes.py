@@ -50,6 +50,7 @@ class MarketDataLine:
     received: float | None = None  # monotonic seconds of the newest tick of any kind
     priced: float | None = None  # and of the newest of its price
     refused: str = ""  # the gateway's words when it refuses the data
+    taken: str = ""  # its words while a live session elsewhere has the data; until the next tick
 
     def quote(self) -> Quote:
         return Quote(
@@ -186,15 +187,20 @@ class Feed:
             line.blank()
             # 10197: a live session elsewhere has taken the data and the prices freeze; when that session ends
             # the stream resumes by itself. Any other refusal is final.
-            line.refused = "" if code == broker_codes.COMPETING_SESSION else f"{code} {text}"
+            taken = code == broker_codes.COMPETING_SESSION
+            line.refused, line.taken = ("", f"{code} {text}") if taken else (f"{code} {text}", "")
         self._moved[req_id] = None
         return line
+
+    def taken(self) -> str:
+        """The gateway's words where a live session elsewhere has the data of a line; empty where none has."""
+        return next((line.taken for line in self._lines.values() if line.taken), "")
 
     def _touch(self, req_id: str, kind: int, now: float) -> MarketDataLine | None:
         line = self._lines.get(int(req_id))
         if line:
             # No tick of a bid or ask carries the exchange's time: arrival is all that is known of its age.
-            line.received = now
+            line.received, line.taken = now, ""
             if kind in (_LASTS if line.contract.sec_type == "IND" else _SIDES):
                 line.priced = now
             if kind in _DELAYED and line.data_type in {None, 1}:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from spxarb.core.plain import plain
 
@@ -52,6 +52,8 @@ class Hanging:
     head: str
     text: str
     style: str = ""
+    one_line: bool = False
+    """On a terminal it takes one line, as far as whole clauses of its text fit it."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,22 @@ class Fitted:
     draw: Callable[[int], Sequence[Sequence[Cell]]]
 
 
-Block = Line | Hanging | Facts | Grid | Pairs | Beside | Fitted
+@dataclass(frozen=True)
+class Part:
+    """Blocks that a terminal may have no room for; then the last line names them by `name`.
+
+    Those with the greatest `leaves` leave first. `brief`: what is shown in their place, None: there is no
+    such form. `rows_leave`: from which end rows of their table leave, where that is enough.
+    """
+
+    name: str
+    blocks: tuple[Block, ...]
+    leaves: int = 0
+    brief: tuple[Block, ...] | None = ()
+    rows_leave: Literal["first", "last"] | None = None
+
+
+Block = Line | Hanging | Facts | Grid | Pairs | Beside | Fitted | Part
 
 
 # --- cells ----------------------------------------------------------------------------------------

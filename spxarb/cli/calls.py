@@ -35,6 +35,7 @@ class Call:
     config: Path | None
     as_json: bool
     arguments: tuple[str, ...]
+    full: bool = False
 
 
 class _CutShortError(Interrupted):
@@ -52,7 +53,7 @@ def run(call: Call, job: Job, *, sandbox: bool = False) -> int:
     except UsageError as error:
         _end_pings(int(error.exit_code), str(error))
         raise
-    code = view.show(result, json=call.as_json)
+    code = view.show(result, json=call.as_json, full=call.full)
     if call.command != "demo":  # its ledger and log are its own
         log_failure(call.command, code, result.error or "its output could not be written.", call.config)
     _end_pings(code, result.error or _brief(result))

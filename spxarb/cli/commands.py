@@ -16,9 +16,18 @@ from spxarb import __version__, interruption
 from spxarb.cli import keeping, reading, scheduling, view, watching
 from spxarb.cli.as_owner import begin_as_owner
 from spxarb.cli.calls import Call, confirm, log_failure, run, serve_until_stopped
-from spxarb.cli.options import AsJson, CommandLine, ConfigFile, DryRun, call_of, config_named, day_option
+from spxarb.cli.options import (
+    AsJson,
+    CommandLine,
+    ConfigFile,
+    DryRun,
+    Full,
+    call_of,
+    config_named,
+    day_option,
+)
 from spxarb.cli.usage import epilog, root_epilog
-from spxarb.cli.values import ClockMove, Margin, MatterId, TradeId, clock_time
+from spxarb.cli.values import ClockMove, Margin, MatterId, TradeId, clock_time, regimes
 from spxarb.cli.wrong_use import WRONG_USE, wrong
 from spxarb.core.printable import from_outside
 from spxarb.errors import Exit, UsageError, as_failure
@@ -70,7 +79,11 @@ def _root(
 
 @app.command()
 def enter(
-    ctx: typer.Context, dry_run: DryRun = False, config: ConfigFile = None, as_json: AsJson = False
+    ctx: typer.Context,
+    dry_run: DryRun = False,
+    full: Full = False,  # noqa: ARG001 -- `call_of` reads it
+    config: ConfigFile = None,
+    as_json: AsJson = False,
 ) -> int:
     """Make one attempt to open one spread."""
 
@@ -179,38 +192,7 @@ app.command()(reading.report)
 app.command()(reading.log)
 
 
-@app.command()
-def reconcile(
-    ctx: typer.Context,
-    statement: Annotated[
-        Path | None,
-        typer.Option("--statement", metavar="FILE", help="Flex XML: activity or trade confirmations."),
-    ] = None,
-    fetch: Annotated[
-        bool, typer.Option("--fetch", help="Have the Flex web service make the statement.")
-    ] = False,
-    supply: Annotated[
-        bool, typer.Option("--supply", help="Write into the ledger what it lacks; asks first.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    config: ConfigFile = None,
-    as_json: AsJson = False,
-) -> int:
-    """Compare the ledger with the broker's statement, to the cent; reads only, unless told to supply."""
-    if (statement is None) is not fetch:
-        raise UsageError("give the statement's file with --statement, or --fetch it: one of the two")
-
-    def job(context: JobContext) -> Result:
-        from spxarb.jobs import reconcile  # noqa: PLC0415 -- only this command needs it
-
-        return reconcile.run(context, file=statement, supplying=supply)
-
-    question = "Write what the statement shows and the ledger lacks into the ledger?"
-    if supply and not yes and (code := confirm(question, "--supply")):
-        return code
-    return run(call_of(ctx, config, as_json), job)
-
-
+app.command()(keeping.reconcile)
 app.command()(reading.doctor)
 app.command()(reading.config)
 
@@ -342,7 +324,9 @@ def sim(
         day_option("--date", "Date of the synthetic day (default today or the next trading day)."),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="NUMBER", help="Seed of the synthetic day.")] = 7,
-    regime: Annotated[str, typer.Option(metavar="NAME", help="Kind of synthetic day.")] = "quiet",
+    regime: Annotated[
+        str, typer.Option(metavar="NAME", help="Kind of synthetic day.", autocompletion=regimes)
+    ] = "quiet",
     at: Annotated[
         str, typer.Option(metavar="HH:MM", help="New York time at which the clock starts.")
     ] = "09:30",
@@ -433,7 +417,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code; the words default to those of the process."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     with interruption.handled():
-        return _main(given)
+        return view.last_word(_main(given))
 
 
 def _main(given: list[str]) -> int:
@@ -462,10 +446,10 @@ def _main(given: list[str]) -> int:
 
 def _failed(given: Sequence[str], code: int, said: str) -> int:
     """One line on stderr, and one in the log if there is one; a command that is none has no log."""
-    view.complain(said)
     known = {_name(command) for command in app.registered_commands}
     if _first(given) in known:
         log_failure(_first(given), code, said, config_named(given))
+    view.complain(said)
     return code
 
 

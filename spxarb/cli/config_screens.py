@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from spxarb.cli.blocks import BAD, DASH, Block, Cell, Grid, Line
+from spxarb.cli.blocks import BAD, DASH, Block, Cell, Grid, Line, Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from spxarb.core.results.config import ConfigResult, SettingRow
 
@@ -35,9 +35,20 @@ def config(result: ConfigResult) -> list[Block]:
     told = [problem for problem in result.problems if not any(map(_starts(problem), result.notes))]
     return [
         Grid("Files", ("file", "path"), rows),
-        *(_section(name, list(rows)) for name, rows in groupby(result.settings, _section_of)),
+        *_settings(result.settings),
         *([Line("\n" + "\n".join(told), BAD)] if told else []),
     ]
+
+
+def _settings(settings: Sequence[SettingRow]) -> list[Block]:
+    """By sections; where there is no room for all, those that are not as they come."""
+    if not settings:
+        return []
+    sections = tuple(_section(name, list(rows)) for name, rows in groupby(settings, _section_of))
+    chosen = [row for row in settings if row.source != "default" or row.problem]
+    rows: list[list[Cell]] = [[row.key, _value(row), _source(row)] for row in chosen]
+    brief = (Grid(f"Set, of {len(settings)} settings", COLUMNS, rows),) if rows else ()
+    return [Part("the settings at their defaults", sections, brief=brief, rows_leave="last")]
 
 
 def _starts(text: str) -> Callable[[str], bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spxarb.cli.blocks import BAD, GOOD, WARN, Block, Cell, Grid, Line, Pairs, amount, moment, words
+from spxarb.cli.blocks import BAD, GOOD, WARN, Block, Cell, Grid, Line, Pairs, Part, amount, moment, words
 from spxarb.core.results.doctor import NOT_LOOKED_AT
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ def doctor(result: DoctorResult) -> list[Block]:
     worst = next((name for name, lines in by_verdict.items() if lines), "passed")
     return [
         Line(", ".join(counts) + ".", STYLES[worst]),
-        *(_lines(name, lines) for name, lines in by_verdict.items() if lines),
+        *(_part(name, lines) for name, lines in by_verdict.items() if lines),
         *([Line(f"\n{NOT_LOOKED_AT[:-1]}: {', '.join(rest)}.", WARN)] if rest else []),
-        *_advice(result.going_live),
-        *_margin(result.margin),
+        *_beside("advice", _advice(result.going_live), 2),
+        *_beside("the figures of the margin", _margin(result.margin), 1),
     ]
 
 
@@ -39,6 +39,21 @@ _TITLES = {"failed": "Failed", "warning": "Warnings", "passed": "Passed"}
 
 def _noun(verdict: str, count: int) -> str:
     return "warnings" if verdict == "warning" and count != 1 else verdict
+
+
+def _part(verdict: str, lines: Sequence[DoctorLine]) -> Part:
+    """What failed leaves last, by single lines; of warnings the names stay; what passed leaves first."""
+    table = _lines(verdict, lines)
+    if verdict == "failed":
+        return Part("what failed", (table,), brief=None, rows_leave="last")
+    if verdict == "passed":
+        return Part(f"what passed ({len(lines)})", (table,), leaves=4)
+    names = Line(f"\nWarnings: {', '.join(line.name for line in lines)}.", WARN)
+    return Part("how to mend the warnings", (table,), leaves=3, brief=(names,))
+
+
+def _beside(name: str, blocks: Sequence[Block], leaves: int) -> list[Block]:
+    return [Part(name, tuple(blocks), leaves)] if blocks else []
 
 
 def _lines(verdict: str, lines: Sequence[DoctorLine]) -> Grid:
@@ -64,7 +79,12 @@ def _facts(result: DoctorResult) -> list[Block]:
     ]
     return [
         Line(f"Of {len(result.facts)} assumptions: {told}.", BAD if counts["contradicted"] else GOOD),
-        Grid(f"Gateway: {where}", ("", "assumption", "what is assumed, and what was seen"), rows),
+        Part(
+            "assumptions",
+            (Grid(f"Gateway: {where}", ("", "assumption", "what is assumed, and what was seen"), rows),),
+            brief=None,
+            rows_leave="last",
+        ),
     ]
 
 

@@ -17,6 +17,7 @@ from spxarb.cli.blocks import (
     Facts,
     Grid,
     Line,
+    Part,
     amount,
     dollars,
     grid,
@@ -79,10 +80,14 @@ def enter(result: EnterResult) -> list[Block]:
         Line(f"{checks.counted()}."),
         *_against(checks, text),
         *_rest(checks),
-        *_legs(result.legs),
-        *_market(result),
-        *_credit(result),
+        *_part("the legs", _legs(result.legs), 2),
+        *_part("prices", _market(result), 3),
+        *_part("the credit's worth", _credit(result), 1),
     ]
+
+
+def _part(name: str, blocks: Sequence[Block], leaves: int) -> list[Block]:
+    return [Part(name, tuple(blocks), leaves)] if blocks else []
 
 
 # --- the verdict ----------------------------------------------------------------------------------
@@ -161,7 +166,8 @@ def _rest(checks: SortedChecks) -> list[Block]:
     if unsaid:
         lines.append(Line(f"Not known either: {_names(unsaid)}.", WARN))
     if checks.passed:
-        lines.append(Line(f"Passed: {', '.join(map(_measured, checks.passed))}."))
+        passed = Line(f"Passed: {', '.join(map(_measured, checks.passed))}.")
+        lines.append(Part("the checks that passed", (passed,), leaves=4))
     return lines if checks.failed else [Line(""), *lines]
 
 

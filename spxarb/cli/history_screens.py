@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spxarb.cli.blocks import BAD, GOOD, HEAD, WARN, Block, Cell, Columns, Hanging, Line, grid, moment
+from spxarb.cli.blocks import BAD, GOOD, HEAD, WARN, Block, Cell, Columns, Hanging, Line, Part, grid, moment
+from spxarb.core.events import count
 
 if TYPE_CHECKING:
     from spxarb.core.events import Explained
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 CLOCK = "%H:%M:%S"
 STYLES = {"decision": "bold", "veto": WARN, "difference": WARN, "matter": BAD, "alert": BAD, "fill": GOOD}
 """By kind of event."""
+WEIGHTY = frozenset({"fill", "veto", "difference", "matter", "alert", "trade", "settlement"})
+"""Events that a terminal without room for all shows, the newest of them."""
 
 
 def _what(event: Explained) -> Cell:
@@ -29,7 +32,16 @@ _EVENTS: Columns[Explained] = (
 
 def explanation(result: ReportResult) -> list[Block]:
     """The day, event by event."""
-    return [grid(f"What happened on {result.explained}", _EVENTS, result.explanation)]
+    title, events = f"What happened on {result.explained}", result.explanation
+    weighty = [event for event in events if event.what in WEIGHTY]
+    return [
+        Part(
+            "the rest of the day's events",
+            (grid(title, _EVENTS, events),),
+            brief=(grid(f"{title}: {len(weighty)} of {count(len(events), 'event')}", _EVENTS, weighty),),
+            rows_leave="first",
+        )
+    ]
 
 
 def log(result: LogResult) -> list[Block]:
@@ -41,7 +53,7 @@ def log(result: LogResult) -> list[Block]:
     gaps = [*(result.missing_runs or ()), *(result.failing_runs or ())]
     return [
         Line(f"{entries[0].at[:10]}", HEAD),
-        *(_entry(entry, width) for entry in entries),
+        Part("commands", tuple(_entry(entry, width) for entry in entries), brief=None, rows_leave="first"),
         *(Hanging("      ", f"{gap}.", WARN) for gap in gaps),
     ]
 
@@ -51,4 +63,5 @@ def _entry(entry: LogEntry, width: int) -> Hanging:
     ended = f"exit {entry.exit_code}{f': {entry.error}' if entry.error else ''}" if entry.exit_code else ""
     told = "" if ended and entry.brief == "failed" else entry.brief
     head = f"{moment(entry.at, '%H:%M')} {entry.command:<{width}}  "
-    return Hanging(head, "; ".join(filter(None, [told, ended])), BAD if entry.exit_code else "")
+    text = "; ".join(filter(None, [told, ended]))
+    return Hanging(head, text, BAD if entry.exit_code else "", one_line=True)

@@ -1,4 +1,4 @@
-"""The commands that keep the ledger: `backup`, `restore`."""
+"""The commands that keep the ledger: `backup`, `restore`, `reconcile`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spxarb.cli.calls import run
-from spxarb.cli.options import AsJson, ConfigFile, call_of
+from spxarb.cli.calls import confirm, run
+from spxarb.cli.options import AsJson, ConfigFile, Full, call_of
 from spxarb.errors import UsageError
 
 if TYPE_CHECKING:
@@ -62,3 +62,35 @@ def restore(
         return restore.run(call.config, file, check=check, force=force)
 
     return run(call, job, sandbox=True)
+
+
+def reconcile(
+    ctx: typer.Context,
+    statement: Annotated[
+        Path | None,
+        typer.Option("--statement", metavar="FILE", help="Flex XML: activity or trade confirmations."),
+    ] = None,
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Have the Flex web service make the statement.")
+    ] = False,
+    supply: Annotated[
+        bool, typer.Option("--supply", help="Write into the ledger what it lacks; asks first.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    full: Full = False,  # noqa: ARG001 -- `call_of` reads it
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> int:
+    """Compare the ledger with the broker's statement, to the cent; reads only, unless told to supply."""
+    if (statement is None) is not fetch:
+        raise UsageError("give the statement's file with --statement, or --fetch it: one of the two")
+
+    def job(context: JobContext) -> Result:
+        from spxarb.jobs import reconcile  # noqa: PLC0415 -- only this command needs it
+
+        return reconcile.run(context, file=statement, supplying=supply)
+
+    question = "Write what the statement shows and the ledger lacks into the ledger?"
+    if supply and not yes and (code := confirm(question, "--supply")):
+        return code
+    return run(call_of(ctx, config, as_json), job)

@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spxarb.cli.blocks import DASH, HEAD, Beside, Cell, Facts, Fitted, Grid, Hanging, Line, Pairs
+from spxarb.cli.blocks import DASH, HEAD, Beside, Cell, Facts, Fitted, Grid, Hanging, Line, Pairs, Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,6 +29,8 @@ LONG = 24
 PROSE_LEAST = 40
 """Prose gets a column of its own where it has that many columns of the terminal; else it stands below."""
 LABEL = "dim"
+MINUS = "\N{MINUS SIGN}"
+_NEGATIVE = re.compile(r"(?:(?<=[\s(=:,ΔΓΘν])|^)-(?=[$.\d])")
 _WORD = re.compile(r" *[^ ]+")
 KEPT = "\N{NO-BREAK SPACE}"
 """A blank at which no line is broken; shown as any other."""
@@ -40,7 +42,16 @@ DrawnLine = list[Segment]
 
 def lines(blocks: Iterable[Block], width: int) -> list[DrawnLine]:
     """Every line of these blocks, none of them wider than `width` columns of the terminal."""
-    return [_trimmed(line) for block in blocks for line in _block(block, width)]
+    return [_signed(_trimmed(line)) for block in blocks for line in _block(block, width)]
+
+
+def _signed(line: DrawnLine) -> DrawnLine:
+    return [(with_minus(text), style) for text, style in line]
+
+
+def with_minus(text: str) -> str:
+    """The text as people read it: a number below 0 has a minus sign, which is no hyphen."""
+    return _NEGATIVE.sub(MINUS, text) if "-" in text else text
 
 
 def _trimmed(line: DrawnLine) -> DrawnLine:
@@ -87,6 +98,8 @@ def _block(block: Block, width: int) -> list[DrawnLine]:
             return _pairs(block, width)
         case Beside():
             return _beside(block, width)
+        case Part():
+            return [line for one in block.blocks for line in _block(one, width)]
         case Fitted():
             return [[_cell(cell) for cell in cells] for cells in block.draw(width)]
 

@@ -19,6 +19,9 @@ ConfigFile = Annotated[
     typer.Option("--config", metavar="FILE", readable=False, help="The configuration to read (YAML)."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
+Full = Annotated[
+    bool, typer.Option("--full", help="Everything, also what a terminal of this height has no room for.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Decide and record, but send the broker nothing.")]
 
 
@@ -54,4 +57,5 @@ def config_named(words: Sequence[str]) -> Path | None:
 
 def call_of(ctx: typer.Context, config: Path | None, as_json: bool) -> Call:
     line: CommandLine = ctx.obj
-    return Call(ctx.info_name or "", config or line.config, as_json, line.arguments)
+    full = bool(ctx.params.get("full"))
+    return Call(ctx.info_name or "", config or line.config, as_json, line.arguments, full)

@@ -11,7 +11,7 @@ import typer
 
 from spxarb.cli import view
 from spxarb.cli.calls import frame, interruptible, run
-from spxarb.cli.options import AsJson, ConfigFile, call_of, day_option, month_option, year_option
+from spxarb.cli.options import AsJson, ConfigFile, Full, call_of, day_option, month_option, year_option
 from spxarb.cli.report_forms import Forms, period
 from spxarb.cli.values import DaySpan, Table, dollars
 from spxarb.errors import UsageError
@@ -36,6 +36,7 @@ def status(
     risk: Annotated[
         bool, typer.Option("--risk", help="With each leg's greeks and a table of moves of the market.")
     ] = False,
+    full: Full = False,  # noqa: ARG001 -- `call_of` reads it
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> int:
@@ -119,12 +120,13 @@ def report(
         Path | None,
         typer.Option("--html", metavar="FILE", help="Write the report as one page, - for stdout."),
     ] = None,
+    full: Full = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> int:
     """Show trades, days and statistics."""
     days = period(day=day, month=of_month, year=of_year, tax=tax, since=since, until=until)
-    forms = Forms(as_csv, output, table, html, tax, as_json, last)
+    forms = Forms(as_csv, output, table, html, tax, as_json, last, full)
     forms.check()
     if explain and (day is None or as_csv or html):
         raise UsageError("--explain tells one day, and not as CSV or HTML: name it with --day")
@@ -153,6 +155,7 @@ def log(
     last: Annotated[
         int | None, typer.Option("-n", metavar="NUMBER", min=1, help="Only the last so many of them.")
     ] = None,
+    full: Full = False,  # noqa: ARG001 -- `call_of` reads it
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> int:
@@ -183,6 +186,7 @@ def doctor(
             "--facts", metavar="FILE", help="Judge what is assumed of gateways by a recorded wire, alone."
         ),
     ] = None,
+    full: Full = False,  # noqa: ARG001 -- `call_of` reads it
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> int:
@@ -207,6 +211,7 @@ def config(
         bool, typer.Option("--example", help="Print a configuration to begin with, each key explained.")
     ] = False,
     env: Annotated[bool, typer.Option("--env", help="With --example: a .env instead.")] = False,
+    full: Full = False,  # noqa: ARG001 -- `call_of` reads it
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> int:

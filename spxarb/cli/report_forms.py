@@ -62,6 +62,7 @@ class Forms:
     tax: int | None
     as_json: bool
     last: int | None = None
+    full: bool = False
 
     @property
     def files(self) -> list[Path]:
@@ -98,7 +99,7 @@ class Forms:
             table = self.table or (Table.TRADES if self.tax is None else Table.TAX)
             code = _written(self.output, lambda file: view.show_csv(result, table, file, quiet=self.as_json))
         if self.as_json or not (self.as_csv or self.html):
-            return view.show(result, json=self.as_json)
+            return view.show(result, json=self.as_json, full=self.full)
         return code
 
 

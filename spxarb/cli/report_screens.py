@@ -20,6 +20,7 @@ from spxarb.cli.blocks import (
     Columns,
     Line,
     Pairs,
+    Part,
     grid,
     money,
     sparkline,
@@ -27,7 +28,7 @@ from spxarb.cli.blocks import (
 from spxarb.core.attribution import TOTAL
 from spxarb.core.claims import ClaimVerdict, Unit
 from spxarb.core.entry_reasons import in_words
-from spxarb.core.sentences import usd
+from spxarb.core.sentences import lower_first, upper_first, usd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CURVE_DAYS = 36
+LEAVES_WHOLE = 2
+"""Tables that leave earlier than this go whole; of the others the newest rows stay."""
 MOST_ROWS = 20
 """So many trades and days stand on the screen, the newest; all of them in JSON, CSV and HTML."""
 DOCUMENTED = {
@@ -210,35 +213,65 @@ def report(result: ReportResult) -> list[Block]:
     if statistics.note:
         blocks.append(Line(statistics.note))
     blocks += [
-        *_newest("Trades", _trade_columns(result.analyses), result.trades),
-        *_newest("Days with trades", _DAYS, [day for day in result.daily if day.trades]),
+        *_newest("Trades", _trade_columns(result.analyses), result.trades, leaves=1),
+        *_newest("Days with trades", _DAYS, [day for day in result.daily if day.trades], leaves=8),
     ]
     curve = list(accumulate(float(day.net_pnl) for day in result.daily))
     if len(curve) > 1:
         over = "days" if len(curve) <= CURVE_DAYS else f"last {CURVE_DAYS} days"
         drawn = sparkline(curve[-CURVE_DAYS:])
         blocks.append(Line(f"\nNet P&L over the {over}: {drawn} {dollars(round(curve[-1], 2))}"))
-    blocks += [Line(""), Pairs("Statistics of the closed trades", _figures(statistics)), *_claims(result)]
+    blocks += [*_statistics(statistics), *_part("the document's claims", 3, _claims(result))]
     if result.exits:
-        blocks.append(grid("How trades ended", _EXITS, result.exits))
-    blocks += _attributed(result.attribution)
+        blocks += _part("how trades ended", 4, [grid("How trades ended", _EXITS, result.exits)])
+    blocks += _part("where the P&L came from", 5, _attributed(result.attribution))
     if result.skips:
-        blocks.append(grid("What stopped entries", _SKIPS, result.skips))
+        blocks += _part("what stopped entries", 7, [grid("What stopped entries", _SKIPS, result.skips)])
     if result.quiet_days:
         title = f"Trading days without a trade ({len(result.quiet_days):,})"
-        blocks += _newest(title, _QUIET, alike(result.quiet_days))
+        blocks += _newest(title, _QUIET, alike(result.quiet_days), leaves=8)
     if result.unknown:
         blocks.append(grid("Trades of unknown result, in no figure", _UNKNOWN, result.unknown))
     if result.issues:
-        blocks += _newest("Errors and issues", _ISSUES, result.issues)
+        blocks += _newest("Errors and issues", _ISSUES, result.issues, leaves=0)
     return blocks
 
 
-def _newest(title: str, columns: Columns[T], rows: Sequence[T]) -> list[Block]:
+def _part(name: str, leaves: int, blocks: Sequence[Block]) -> list[Block]:
+    return [Part(name, tuple(blocks), leaves)] if blocks else []
+
+
+def _statistics(statistics: Statistics) -> list[Block]:
+    """All figures, or in few lines those that say most."""
+    figures = _figures(statistics)
+    names = {"win rate", "expectancy a trade", "profit factor", "worst day", "drawdown"}
+    told = [(name, value if isinstance(value, str) else value[0]) for name, value in figures if name in names]
+    brief = [f"{name} {value}" for name, value in told if value != DASH]
+    return [
+        Part(
+            "the other statistics",
+            (Line(""), Pairs("Statistics of the closed trades", figures)),
+            leaves=2,
+            brief=(Line(f"\n{upper_first('; '.join(brief))}."),),
+        )
+    ]
+
+
+def _newest(title: str, columns: Columns[T], rows: Sequence[T], *, leaves: int) -> list[Block]:
     """A table of the newest rows, and how many there are beside them."""
     more = len(rows) - MOST_ROWS
     of = f"{title}: the newest {MOST_ROWS} of {len(rows):,}" if more > 0 else title
-    return [grid(of, columns, rows[-MOST_ROWS:])]
+    name = lower_first(title.partition(" (")[0])
+    stays = leaves < LEAVES_WHOLE
+    return [
+        Part(
+            name,
+            (grid(of, columns, rows[-MOST_ROWS:]),),
+            leaves,
+            brief=None if stays else (),
+            rows_leave="first" if stays else None,
+        )
+    ]
 
 
 def _headline(result: ReportResult) -> str:
@@ -380,7 +413,12 @@ def tax(result: ReportResult) -> list[Block]:
         for name, value in realized(result.tax_totals)
     ]
     return [
-        grid(f"Executions and settlements of {result.tax_year}", _TAX, result.tax),
+        Part(
+            "the executions",
+            (grid(f"Executions and settlements of {result.tax_year}", _TAX, result.tax),),
+            brief=None,
+            rows_leave="first",
+        ),
         Pairs(f"\nRealized in {result.tax_year}", sums),
         Line(f"\n{NO_ADVICE}"),
     ]

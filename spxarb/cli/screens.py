@@ -6,7 +6,7 @@ Every function takes the command's result. Missing is a dash, never 0.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from spxarb.cli.blocks import (
     BAD,
@@ -19,10 +19,13 @@ from spxarb.cli.blocks import (
     Columns,
     Line,
     Pairs,
+    Part,
     grid,
     moment,
     words,
 )
+from spxarb.cli.folding import folded
+from spxarb.cli.layout import lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from spxarb.core.results.record import RecordResult
     from spxarb.core.results.report import ReportResult
     from spxarb.core.results.rows import MatterRow
+    from spxarb.core.results.status import StatusResult
     from spxarb.core.results.switch import SwitchResult
 
 
@@ -46,6 +50,24 @@ def screen(result: Result) -> list[Block]:
         blocks.append(Line(" · ".join([result.command, words(result.mode), time]), HEAD))
         blocks += _SCREENS.get(result.command, _anything)(result)
     return blocks + _notes(result)
+
+
+def fitted(result: Result, width: int, height: int) -> list[Block]:
+    """As `screen`, as far as so many lines have room for it."""
+    blocks = screen(result)
+    if result.command == "status" and len(lines(blocks, width)) > height:
+        from spxarb.cli.status_screens import one_look  # noqa: PLC0415 -- no other command needs it
+
+        blocks = one_look(cast("StatusResult", result), height)
+    return folded(blocks, width, height)
+
+
+def brief_error(result: Result) -> str:
+    """The line on stderr where the screen above it has told the rest; empty where it is the error's own."""
+    failed = [line.name for line in getattr(result, "checks", ()) if getattr(line, "verdict", "") == "failed"]
+    if result.command != "doctor" or not failed:
+        return ""
+    return f"{', '.join(failed)} failed; the screen says how to mend it. Mend it and run this again."
 
 
 def _notes(result: Result) -> list[Block]:
@@ -117,10 +139,11 @@ def _report(result: ReportResult) -> list[Block]:
         return history_screens.explanation(result)
     if result.tax_year is not None:
         return report_screens.tax(result)
+    settled, fees = day_screens.settlements(result.settlements), report_screens.fees(result.fees)
     return [
         *report_screens.report(result),
-        *day_screens.settlements(result.settlements),
-        *report_screens.fees(result.fees),
+        *([Part("settlements", tuple(settled), leaves=6)] if settled else []),
+        *([Part("fees", tuple(fees), leaves=9)] if fees else []),
         *_open_matters(result.matters),
     ]
 

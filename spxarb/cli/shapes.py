@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from spxarb.core.plain import plain
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from spxarb.core.result import Result
 
 
+_NEW_YORK = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?-0[45]:00")
+"""A moment in New York, with the offset of its season."""
 FORMULA = ("=", "+", "-", "@", "\t", "\n")
 """What a formula begins with."""
 
@@ -30,7 +33,8 @@ def as_json(result: Result, *, indent: int | None = None) -> str:
 def as_csv(result: Result, table: str) -> str:
     """One of a report's tables (`core/results/report.py`) with a header, also when it has no rows.
 
-    Null is an empty field; what has parts is JSON; no text is a formula.
+    Null is an empty field; what has parts is JSON; no text is a formula. Times are New York's without an
+    offset, as in the ledger's views: of two offsets no program makes one column of times.
     """
     from spxarb.core.results.report import TABLES  # noqa: PLC0415 -- only a report needs it
 
@@ -52,6 +56,8 @@ def _field(value: Any) -> object:
         return json.dumps(value)
     if not isinstance(value, str):
         return value
+    if moment := _NEW_YORK.fullmatch(value):
+        return " ".join(moment.groups())
     whole = value.replace("\r\n", "\n").replace("\r", "\n")
     text = "\n".join(from_outside(line, ERROR_MOST, words=False) for line in whole.split("\n"))
     return f"'{text}" if text.startswith(FORMULA) else text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spxarb.cli.blocks import BAD, GOOD, WARN, Block, Cell, Grid, Line, Pairs, words
+from spxarb.cli.blocks import BAD, GOOD, WARN, Block, Cell, Facts, Grid, Line, Pairs, Part, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,11 +25,15 @@ def reconcile(result: ReconcileResult) -> list[Block]:
     ]
     return [
         _verdict(result),
-        *_listed("", [_difference(row) for row in result.differences]),
-        *_listed("Written into the ledger", result.supplied),
-        *_listed("Not checked", result.unchecked),
-        Line(""),
-        Pairs("Statement", rows),
+        *_listed("", [_difference(row) for row in result.differences], "the differences", 0),
+        *_listed("Written into the ledger", result.supplied, "what was written", 1),
+        *_listed("Not checked", result.unchecked, "what was not checked", 2),
+        Part(
+            "what agrees",
+            (Line(""), Pairs("Statement", rows)),
+            leaves=3,
+            brief=(Line(""), Facts([("Statement of", rows[0][1]), rows[1]])),
+        ),
     ]
 
 
@@ -44,10 +48,12 @@ def _verdict(result: ReconcileResult) -> Line:
     return Line("Ledger and statement agree.", GOOD)
 
 
-def _listed(title: str, sentences: Sequence[Cell]) -> list[Block]:
+def _listed(title: str, sentences: Sequence[Cell], name: str, leaves: int) -> list[Block]:
     """Sentences under a title; nothing where there are none."""
     rows: list[list[Cell]] = [[sentence] for sentence in sentences]
-    return [*([] if title else [Line("")]), Grid(title, ("",), rows)] if rows else []
+    head = () if title else (Line(""),)
+    table = Grid(title, ("",), rows)
+    return [Part(name, (*head, table), leaves, brief=None, rows_leave="last")] if rows else []
 
 
 def _difference(row: DifferenceRow) -> Cell:

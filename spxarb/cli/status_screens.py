@@ -5,7 +5,7 @@ For any width from 80 columns, and short enough for 24 lines.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,14 @@ def status(result: StatusResult) -> list[Block]:
         *risk_screens.risk(result),
         Fitted(lambda width: panels.trades(result, width)),
     ]
+
+
+def one_look(result: StatusResult, height: int) -> list[Block]:
+    """As `status`, in as few lines as a live screen takes; its error is told on stderr."""
+    from spxarb.cli import risk_screens  # noqa: PLC0415 -- no other command needs it
+
+    quiet = replace(result, error=None)
+    return [Fitted(lambda width: live(quiet, Frame(width, height))), *risk_screens.risk(result)]
 
 
 def headline(result: StatusResult, width: int) -> list[Parts]:

@@ -54,6 +54,13 @@ class Margin(StrEnum):
     PORTFOLIO = "portfolio"
 
 
+def regimes(begun: str) -> list[tuple[str, str]]:
+    """What the name of a kind of day may become, for a shell that asks; each with its sentence."""
+    from spxarb.sim.server import regimes as known  # noqa: PLC0415 -- only this question needs it
+
+    return [(name, says) for name, says in known().items() if name.startswith(begun)]
+
+
 def day(text: str) -> date:
     try:
         return date.fromisoformat(text)

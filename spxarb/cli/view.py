@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, TextIO
 
 from spxarb import files
 from spxarb.cli.blocks import Hanging
-from spxarb.cli.layout import clean, lines, text_of, wrapped
-from spxarb.cli.screens import screen
+from spxarb.cli.folding import LEAST_HEIGHT
+from spxarb.cli.layout import MINUS, clean, lines, text_of, with_minus, wrapped
+from spxarb.cli.screens import brief_error, fitted, screen
 from spxarb.cli.shapes import as_csv, as_json
 from spxarb.core.printable import ERROR_MOST, from_outside
 
@@ -49,21 +50,37 @@ TAKEN_SECONDS = 10.0
 # --- printing -------------------------------------------------------------------------------------
 
 
-def show(result: Result, *, json: bool = False) -> int:
+def show(result: Result, *, json: bool = False, full: bool = False) -> int:
     """Print the result to stdout (tables, or the JSON object), its error as one line to stderr.
 
+    On a terminal as far as it has room for it, all of it where that is wanted (`full`).
     Returns the exit code. A reader who left early (a broken pipe) changes nothing; any other failure to
     write is told on stderr, and the exit code is then not 0.
     """
-    if json:
-        text = as_json(result, indent=2 if is_terminal(sys.stdout) else None) + "\n"
-    else:
-        text = drawn(screen(result))
-    unwritten = _write_in_time(text) if result.command in TIMED else write(text)
+    told = ""
     if result.error or result.exit_code:
         told = result.error or f"ended with exit code {result.exit_code}; look at `spxarb status`."
+    if json:
+        text = as_json(result, indent=2 if is_terminal(sys.stdout) else None) + "\n"
+    elif full or not is_terminal(sys.stdout):
+        text = drawn(screen(result))
+    else:
+        told = brief_error(result) or told
+        text = drawn(_for_the_terminal(result, told))
+    unwritten = _write_in_time(text) if result.command in TIMED else write(text)
+    if told:
         complain(told, result.command)
     return result.exit_code or _unwritten(unwritten, result.command)
+
+
+def _for_the_terminal(result: Result, told: str) -> list[Block]:
+    """What its height has room for beside the line on stderr and the prompt."""
+    with suppress(OSError, ValueError):
+        rows = max(os.get_terminal_size(sys.stdout.fileno()).lines, LEAST_HEIGHT)
+        width = screen_width()
+        line = f"spxarb {result.command}: {told}" if told and is_terminal(sys.stderr) else ""
+        return fitted(result, width, rows - 1 - (len(wrapped(line, width)) if line else 0))
+    return screen(result)
 
 
 def show_csv(result: Result, table: str, output: Path | None, *, quiet: bool = False) -> int:
@@ -111,7 +128,7 @@ def show_text(text: str, command: str) -> int:
 
 def say(line: str, *, stderr: bool = False) -> None:
     """One line of progress to stdout, or to stderr where stdout belongs to JSON; no word of it is broken."""
-    stream, text = sys.stderr if stderr else sys.stdout, clean(line)
+    stream, text = sys.stderr if stderr else sys.stdout, with_minus(clean(line))
     if is_terminal(stream):
         text = "\n".join(wrapped(text, screen_width(stream)))
     write(text + "\n", stderr=stderr)
@@ -120,11 +137,25 @@ def say(line: str, *, stderr: bool = False) -> None:
 def complain(sentence: str, command: str = "") -> None:
     """The one line on stderr that every exit but 0 has."""
     line = f"spxarb {command}".rstrip() + ": " + from_outside(sentence, ERROR_MOST)
+    line += f" ({trouble})" if (trouble := _of_the_log()) else ""
     if "JOURNAL_STREAM" in os.environ:
         from spxarb import logs  # noqa: PLC0415 -- only a job of systemd's needs it
 
         line = logs.for_the_journal(line) if logs.stderr_is_the_journal() else line
     say(line, stderr=True)
+
+
+def _of_the_log() -> str:
+    """What is wrong with the log and not told yet; who has opened none imports nothing for that."""
+    logs = sys.modules.get("spxarb.logs")
+    return "" if logs is None else str(logs.trouble())
+
+
+def last_word(code: int) -> int:
+    """Of a command that was done, what is wrong with its log; one that failed has its one line. The code."""
+    if (trouble := _of_the_log()) and not code:
+        say(f"spxarb: {trouble}", stderr=True)
+    return code
 
 
 def show_before_asking(blocks: Sequence[Block]) -> None:
@@ -172,15 +203,24 @@ def write(text: str, *, stderr: bool = False) -> str:
     if stderr and _has_descriptor(stream):
         from spxarb.logs import write_to_stderr  # noqa: PLC0415 -- --help does not need it
 
-        write_to_stderr(text.encode(encoding, "replace").decode(encoding))
+        write_to_stderr(_encodable(text, encoding))
         return ""
     try:
-        stream.write(text.encode(encoding, "replace").decode(encoding))
+        stream.write(_encodable(text, encoding))
         stream.flush()
     except OSError as error:
         forget(stream)
         return "" if isinstance(error, BrokenPipeError) else error.strerror or str(error)
     return ""
+
+
+def _encodable(text: str, encoding: str) -> str:
+    """The text as far as the stream's encoding has it: a sign is lost in none."""
+    try:
+        MINUS.encode(encoding)
+    except UnicodeEncodeError:
+        text = text.replace(MINUS, "-")
+    return text.encode(encoding, "replace").decode(encoding)
 
 
 def _write_in_time(text: str) -> str:

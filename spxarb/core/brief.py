@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from spxarb.core.decisions import ASKED_LAST, StoredDecision
 from spxarb.core.events import count
 from spxarb.core.plain import plain
-from spxarb.core.sentences import beside, lower_first, usd_limit
+from spxarb.core.sentences import beside, lower_first, usd, usd_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,10 +45,10 @@ def brief_of(command: str, fields: Mapping[str, object], *, dry_run: bool) -> st
 
 
 def dollars(value: object) -> str:
-    """Dollars and cents with a minus sign; a dash where they are not known."""
+    """Dollars and cents; a dash where they are not known."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return "–"  # noqa: RUF001 -- a dash is what is meant
-    return f"−${-value:,.2f}" if round(value, 2) < 0 else f"${abs(value):,.2f}"  # noqa: RUF001 -- a minus sign
+    return usd(Decimal(str(value)))
 
 
 # --- by command -----------------------------------------------------------------------------------

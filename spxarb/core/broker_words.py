@@ -101,6 +101,14 @@ class Message:
         return self.code not in answers | warnings
 
 
+def data_taken(words: str) -> str:
+    """A phrase for a human from the gateway's words about a competing session; empty where it said none."""
+    if not words:
+        return ""
+    said = words.rstrip(".")
+    return f"another live session of this user has the market data, log out there (the gateway said {said})"
+
+
 def told(messages: Iterable[Message]) -> str:
     """Messages in one line, each once, with what to do about them."""
     each_once = list(dict.fromkeys(messages))

@@ -34,11 +34,11 @@ def market_data(view: EntryView) -> Check:
     if not view.asked_broker:
         return not_asked(name, 0)
     faults = [
+        *([view.market_doubt.rstrip(".")] if view.market_doubt else []),  # it may explain all of the rest
         *quote_faults("SPX index", market.spx_index_quote, two_sided=False),
         *quote_faults("SPY stock", market.spy_stock_quote),
         *_call_faults("SPX", market.spx_call, market.spx_quote, market.spx_price),
         *_call_faults("SPY", market.spy_call, market.spy_quote, market.spy_price),
-        *([view.market_doubt.rstrip(".")] if view.market_doubt else []),
     ]
     text = "; ".join(faults) if faults else "All four quotes are live, complete and in order"
     return Check(name, not faults, len(faults), 0, sentence(text))

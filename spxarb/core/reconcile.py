@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from spxarb.core.records import Fill
 
 
+_OWN = "this ledger's name"
+COMPARE = "Compare the account at the broker with `spxarb report --csv --table executions`"
+OLDER = (
+    "If an older copy of the ledger was put in its place, `spxarb restore FILE` with that copy, and the "
+    "broker is asked for what it lacks"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Findings:
     """Differences in sentences: `repaired` in the ledger by proof; what is `unproven` needs a human."""
@@ -159,6 +167,12 @@ def unknown_orders(snapshot: BrokerSnapshot, tag: str, known_refs: Collection[st
     return sentences
 
 
+def mend_of(differences: Iterable[str], *, first: str = COMPARE) -> str:
+    """What a human should do about these differences, and where they tell of an older ledger, what helps."""
+    older = any(_OWN in text for text in differences)
+    return ". ".join([first, *([OLDER] if older else [])])
+
+
 def may_be_ours(snapshot: BrokerSnapshot) -> list[str]:
     """What the account shows that spxarb may have opened, in words: for when no ledger can say what is ours.
 
@@ -182,9 +196,6 @@ def _is_of_the_day(row: Position, today: date) -> bool:
 
 def _strike(row: Position) -> str:
     return f"{row.strike.normalize():f} call" if row.strike is not None else f"contract {row.con_id}"
-
-
-_OWN = "this ledger's name"
 
 
 def _is_unknown(ref: str, known_refs: Collection[str]) -> bool:

@@ -6,6 +6,9 @@ import re
 from decimal import Decimal
 
 MOST_PLACES = 12
+MORE = " [more]"
+"""Stands where a sentence goes on that is told elsewhere."""
+_CLAUSE_END = re.compile(r"[;:,.]? \(|[;,.:] ")
 _NUMBER = re.compile(r"(trade |\d{4}-\d\d-\d\d)?[\d.,:]*\d", re.IGNORECASE)
 _LIST = re.compile(r"#(?:, #)+")
 _END = re.compile(r"(?<=[.?!])\s+(?=\S)")
@@ -46,6 +49,17 @@ def trouble_of(sentence: str) -> str:
 def sentences_of(text: str) -> list[str]:
     """The sentences of a text, in order."""
     return [part for part in _END.split(text) if part]
+
+
+def to_clause(text: str, most: int) -> str:
+    """The text, or as many whole clauses of it as `most` letters hold; where that is none, whole words."""
+    if len(text) <= most:
+        return text
+    ends = [found.start() for found in _CLAUSE_END.finditer(text) if found.start() <= most]
+    if ends and ends[-1] >= most // 4:
+        return text[: ends[-1]]
+    words = text[: max(most - len(MORE), 0) + 1].rsplit(" ", 1)[0].rstrip(" ,;:.(")
+    return f"{words}{MORE}"
 
 
 def usd(value: Decimal) -> str:

@@ -62,6 +62,28 @@ class Booking:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadRow:
+    """A row of an execution that cannot be read, with what could be read of it; `gap`: as `Statement.gaps`
+    tells it, `why`: the reason alone, a phrase.
+    """
+
+    exec_id: str
+    order_ref: str
+    perm_id: int
+    con_id: int
+    why: str
+    gap: str
+
+    def may_be_of(self, order_ref: str, perm_id: int, con_id: int) -> bool:
+        """Whether it may be an execution of this order: it names it, or it names none in its contract."""
+        if self.order_ref:
+            return self.order_ref == order_ref
+        if self.perm_id and perm_id:
+            return self.perm_id == perm_id
+        return self.con_id in {0, con_id}
+
+
+@dataclass(frozen=True, slots=True)
 class Booked:
     """One execution after all its corrections and cancels.
 
@@ -101,7 +123,7 @@ class Statement:
     """One account's statement of the days from `since` to `until`.
 
     A section that the file does not have is None. `gaps`: in words, what of its rows could not be read, and
-    which fields they lack.
+    which fields they lack; `unread`: those rows of executions.
     """
 
     account: str
@@ -113,6 +135,7 @@ class Statement:
     cash: tuple[CashLine, ...] | None = None
     events: tuple[OptionEvent, ...] | None = None
     gaps: tuple[str, ...] = ()
+    unread: tuple[UnreadRow, ...] = ()
 
     @property
     def complete_until(self) -> datetime:
@@ -237,6 +260,7 @@ def merged(statements: Sequence[Statement]) -> Statement:
         cash=_joined([part.cash for part in statements]),
         events=_joined([part.events for part in statements]),
         gaps=tuple(dict.fromkeys(gap for part in statements for gap in part.gaps)),
+        unread=tuple(row for part in statements for row in part.unread),
     )
 
 

@@ -13,7 +13,7 @@ from spxarb.core.by_hand import brokers_id, counted, taken_legs
 from spxarb.core.model import CENT, ZERO, cents
 from spxarb.core.reconcile import describe
 from spxarb.core.records import Fill, FillSource, Purpose
-from spxarb.core.statement_findings import Claim, same_execution, with_supplied
+from spxarb.core.statement_findings import Claim, same_execution, with_supplied, without_it
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -187,11 +187,12 @@ class _ByHand:
     def _unconfirmed(self, fill: Fill) -> None:
         execution = fill.execution
         if execution.quantity:
+            theirs = replace(execution, exec_id=brokers_id(execution.exec_id))
+            text = without_it(self._statement, theirs, self._found)
             self._found.differs(
                 Claim.EXECUTION,
                 fill.trade_id,
-                f"trade {fill.trade_id} {describe(execution)} by the ledger; the statement does not have "
-                f"execution {brokers_id(execution.exec_id)}",
+                f"trade {fill.trade_id} {describe(execution)} by the ledger; {text}",
                 ledger=execution.quantity,
             )
 

@@ -22,6 +22,7 @@ from spxarb.core.statement_findings import (
     TradeBook,
     same_execution,
     with_supplied,
+    without_it,
 )
 from spxarb.core.trades import TradeState
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from spxarb.core.model import Execution
     from spxarb.core.records import OrderRecord, Trade
     from spxarb.core.statement import Booked, Booking, Statement
+
+UNREAD = "a row that may be of it cannot be read"
 
 
 def compare_statement(
@@ -196,11 +199,11 @@ class _Executions:
         execution = fill.execution
         if not execution.quantity or not self._statement.covers(execution.time):
             return
+        text = without_it(self._statement, execution, self._found)
         self._found.differs(
             Claim.EXECUTION,
             fill.trade_id,
-            f"trade {fill.trade_id} {describe(execution)} by the ledger; the statement does not have "
-            f"execution {execution.exec_id}",
+            f"trade {fill.trade_id} {describe(execution)} by the ledger; {text}",
             ledger=execution.quantity,
         )
 
@@ -245,6 +248,11 @@ class _Executions:
         """
         for ref, record in self._records.items():
             if not self._statement.covers_day(record.created_at.date()):
+                continue
+            con_id = record.ticket.contract.con_id
+            if any(row.may_be_of(ref, record.perm_id, con_id) for row in self._statement.unread):
+                if not record.final or record.trade_id in self._lost:
+                    self._found.unchecked.append(f"what order {ref} filled: {UNREAD}")
                 continue
             may_be_its = any(_may_be_of(row, record) for row in self._strays)
             if not may_be_its or self._filled[ref] == record.ticket.quantity:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from spxarb.core.model import Execution, LegName
     from spxarb.core.records import Fill, OrderRecord, Settlement, Trade
+    from spxarb.core.statement import Statement
 
 
 class Claim(StrEnum):
@@ -90,7 +91,24 @@ def same_execution(ours: Execution, theirs: Execution) -> bool:
     """One execution by both ids. Flex has been seen to leave out the last group of the API's id."""
     if ours.family == theirs.family:
         return True
-    return theirs.exec_id in {ours.family, ours.exec_id} or ours.exec_id == theirs.family
+    return same_id(ours, theirs.exec_id) or ours.exec_id == theirs.family
+
+
+def same_id(ours: Execution, exec_id: str) -> bool:
+    """Whether the statement names our execution by this id, with or without the last group."""
+    return exec_id in {ours.family, ours.exec_id}
+
+
+def without_it(statement: Statement, ours: Execution, found: StatementComparison) -> str:
+    """Why the statement does not confirm our execution: it has no row of it, or none that can be read.
+
+    What is told here is not told as unchecked a second time.
+    """
+    row = next((row for row in statement.unread if same_id(ours, row.exec_id)), None)
+    if row is None:
+        return f"the statement does not have execution {ours.exec_id}"
+    found.unchecked = [gap for gap in found.unchecked if gap != row.gap]
+    return f"the statement's row of execution {ours.exec_id} cannot be read: {row.why}"
 
 
 def with_supplied(fills: Iterable[Fill], supplied: Iterable[Fill], trade_id: int) -> list[Fill]:

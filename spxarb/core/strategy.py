@@ -239,8 +239,7 @@ def allowed(checks: Iterable[Check], *, with_margin: bool) -> bool:
 def _time_window(view: EntryView) -> Check:
     name, day, now = "time_window", view.day, view.now.astimezone(NEW_YORK)
     value, doubt = f"{now:%H:%M:%S}", view.market.calendar_doubt
-    blackout = view.record.blackout
-    against = [doubt, f"no entry today: {blackout}" if blackout else ""]
+    against = [doubt, view.record.blackout]
     also = [sentence(why) for why in against if why]
     if day is None:
         closed = f"The exchange is closed on {now:%Y-%m-%d}."

@@ -9,6 +9,7 @@ from spxarb.core.results.ack import AckResult
 from spxarb.core.results.rows import MatterRow, readable_rows
 from spxarb.core.sentences import sentence
 from spxarb.trading import matters
+from spxarb.trading.opening import require_ledger
 
 if TYPE_CHECKING:
     from spxarb.trading.context import JobContext
@@ -21,6 +22,7 @@ def run(context: JobContext, *, matter_id: int | None, note: str | None) -> AckR
     """
     notes = []
     if matter_id is not None:
+        require_ledger(context, f"no matter {matter_id}")
         with context.locked():
             note = from_outside(note) if note else None
             matter = matters.acknowledge(context.ledger, matter_id, note, context.now())

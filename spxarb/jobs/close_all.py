@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.matters import MatterKind
 from spxarb.core.model import ExitReason, LegName
+from spxarb.core.reconcile import mend_of
 from spxarb.core.results.positions import Action, CloseAllResult, ManagedPosition
 from spxarb.core.sentences import sentence
 from spxarb.errors import GatewayError, LockedError, SpxarbError
@@ -159,7 +160,9 @@ def _finish(
         errors=[
             *human_needed(
                 [*failed, *job.findings.unproven],
-                mend="Look at the broker now, then run `spxarb close-all` again",
+                mend=mend_of(
+                    job.findings.unproven, first="Look at the broker now, then run `spxarb close-all` again"
+                ),
             ),
             *human_needed(
                 kept, mend=f"{off}Close what is left of it at the broker: spxarb does not trade it"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from spxarb.core.reconcile import mend_of
 from spxarb.core.results.enter import EntryOutcome, Verdict
 from spxarb.core.sentences import lower_first, upper_first
 from spxarb.core.trades import TradeState
@@ -178,6 +179,9 @@ def _unanswered(job: ConnectedJob, attempt: Attempt) -> list[SpxarbError]:
     return [alarm_of(job.context, attempt.error, everything=False) or attempt.error]
 
 
+UNRESOLVED = "No entry is made until this is resolved"
+
+
 def _errors(job: ConnectedJob, attempt: Attempt, trade: Trade | None) -> list[HumanNeededError]:
     if trade is not None and trade.state.entry_interrupted:
         return [
@@ -189,4 +193,4 @@ def _errors(job: ConnectedJob, attempt: Attempt, trade: Trade | None) -> list[Hu
         ]
     unproven = "; ".join(job.findings.unproven)
     sentences = [f"Ledger and broker disagree: {unproven}"] if unproven else []
-    return human_needed(sentences, mend="No entry is made until this is resolved")
+    return human_needed(sentences, mend=mend_of(job.findings.unproven, first=UNRESOLVED))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import LegName
+from spxarb.core.reconcile import mend_of
 from spxarb.core.results.hand_over import EndedOrder, HandedLeg, HandOverResult
 from spxarb.errors import RefusedError, UsageError
 from spxarb.trading import bookkeeping
 from spxarb.trading.escalation import escalated, human_needed
+from spxarb.trading.opening import require_ledger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +26,7 @@ def run(context: JobContext, *, trade_id: int) -> HandOverResult:
     Raises UsageError for a trade that is not open, RefusedError for one that is not entered yet, or of which
     the broker tells nothing any more; GatewayError, LockedError. Then nothing was changed.
     """
+    require_ledger(context, f"no trade {trade_id}")
     with escalated(context), context.locked():
         if not context.ledger.looks.restored() or context.ledger.trades.knows(trade_id):
             _require_takeable(context, trade_id)  # else the broker's lists may tell of it
@@ -106,17 +109,17 @@ def _finish(
     )
     return job.context.finish(
         result,
-        errors=human_needed(job.findings.unproven, mend=_mend(trade)),
+        errors=human_needed(job.findings.unproven, mend=_mend(trade, job.findings.unproven)),
         notes=[*_told(trade, ended), *notes],
         decided=True,
         daily_pnl=lambda: bookkeeping.pnl_known(ledger, job.now.date()),
     )
 
 
-def _mend(trade: Trade) -> str:
+def _mend(trade: Trade, differences: Sequence[str]) -> str:
     if trade.state.is_unproven:
         return f"Cancel it in TWS by its Order Ref., then run `spxarb hand-over {trade.id}` again"
-    return "Compare the account at the broker with `spxarb report --csv --table executions`"
+    return mend_of(differences)
 
 
 def _told(trade: Trade, ended: Sequence[OrderRecord]) -> list[str]:

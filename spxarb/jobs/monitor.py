@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import ExitReason
+from spxarb.core.reconcile import mend_of
 from spxarb.core.results.positions import Action, ManagedPosition, MonitorResult
 from spxarb.trading import bookkeeping
 from spxarb.trading.escalation import escalated, human_needed
@@ -134,7 +135,7 @@ def _errors(job: ConnectedJob, managed: Sequence[Managed]) -> list[HumanNeededEr
     return [
         *human_needed(
             job.findings.unproven,
-            mend="Compare the account at the broker with `spxarb report --csv --table executions`",
+            mend=mend_of(job.findings.unproven),
         ),
         *human_needed(failed, mend="Look at the broker now; `spxarb close-all` tries again"),
         *unseen,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.greeks import UNKNOWN_GREEKS
 from spxarb.core.model import ZERO, TradeStatus
+from spxarb.core.reconcile import mend_of
 from spxarb.core.results.rows import MatterRow, readable_rows
 from spxarb.core.results.status import (
     AccountResult,
@@ -150,7 +151,7 @@ async def _at_broker(context: JobContext, job: ConnectedJob, *, risk: bool) -> S
     )
     errors = human_needed(
         [*job.findings.unproven, *shares],
-        mend="Compare the account at the broker with `spxarb report --csv --table executions`",
+        mend=mend_of(job.findings.unproven),
     )
     at_stake = [spread_of(job, marked) for marked in alive] if risk else []
     status = replace(

@@ -20,6 +20,7 @@ from spxarb.sim.exchange.exchange import Exchange
 from spxarb.sim.faults.file import read_file
 from spxarb.sim.gateway import Gateway
 from spxarb.sim.market.recorded import RecordedDay
+from spxarb.sim.market.regimes import REGIMES
 from spxarb.sim.market.trading_days import NEW_YORK, is_open, next_day
 from spxarb.sim.token import forget, keep, new_token
 
@@ -44,6 +45,11 @@ MAX_UNREAD = 1 << 26
 """Bytes that a client may leave unread before its connection is cut."""
 LAST_WORDS_SECONDS = 1.0
 """How long the shutdown waits for a control client to read its answer."""
+
+
+def regimes() -> dict[str, str]:
+    """The kinds of synthetic days, each in a sentence."""
+    return {name: regime.sentence for name, regime in REGIMES.items()}
 
 
 @dataclass(frozen=True)

@@ -381,7 +381,7 @@ class JobContext:
 
     def end(self, result: R) -> R:
         """Write down how the command ended; then let a human hear of it, if there is a reason to."""
-        if self.command in READERS:  # whoever called it reads the answer
+        if not self.run_id:  # it only reads: whoever called it reads the answer
             return result
         failures: list[SpxarbError] = []
         with self._failures_into(failures):

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from spxarb.trading.context import JobContext
     from spxarb.trading.marks import MarkedTrade
 
+BLACKOUT = "blackout day"
+
 
 def day_record(context: JobContext, day: date, marked_trades: Iterable[MarkedTrade] = ()) -> DayRecord:
     """The day so far; `marked_trades`: what is open, at current quotes."""
@@ -39,9 +41,10 @@ def blackout_on(file: Path | None, day: date) -> str:
     if file is None:
         return ""
     try:
-        return blackouts(read_bytes(file).decode("utf-8-sig")).get(day, "")
+        why = blackouts(read_bytes(file).decode("utf-8-sig")).get(day)
     except UnicodeDecodeError:
         return f"the blackout file {file} cannot be read (it is not UTF-8 text)"
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         return f"the blackout file {file} cannot be read ({why})"
+    return f"{BLACKOUT}: {why}" if why else ""

@@ -191,7 +191,7 @@ async def _look(job: ConnectedJob, lines: Listed | None, settings: LookSettings)
         unfinished=_unfinished(job),
         daily_pnl=pnl,
         asked_broker=lines is not None,
-        market_doubt=job.broker.farm_trouble(),
+        market_doubt=job.broker.data_trouble(),
         market=market,
         record=day_record(context, today, marked_trades),
         gate=context.gate_check,

@@ -43,7 +43,7 @@ def looked_at_again(job: ConnectedJob, decision: Decision) -> tuple[Decision, En
     lines, settings, view = decision.lines, decision.settings, decision.view
     assert lines is not None and settings is not None  # noqa: PT018
     market = read_again(job.broker, lines, job.day, settings, view.market)
-    now = replace(view, now=job.now, market=market, market_doubt=job.broker.farm_trouble())
+    now = replace(view, now=job.now, market=market, market_doubt=job.broker.data_trouble())
     limits = job.context.price_limits
     checks = tuple(
         once_more(check, now, limits) if check.name == SECOND_LOOK else check for check in decision.checks

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+OF_A_LEDGER = frozenset({"ack", "hand-over"})
+"""Verbs about what a ledger holds: without one they have nothing to do, and make none."""
+
 
 @contextmanager
 def job_context(command: str, config_file: Path | None, arguments: Sequence[str]) -> Iterator[JobContext]:
@@ -58,17 +61,18 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
         raise
     _begin_pings(command, config, arguments)
     os.umask(0o077)
-    logs.setup(config, makes_file=command not in READERS)
+    reads = command in READERS or _nothing_to_look_into(command, config)
+    logs.setup(config, makes_file=not reads)
     _tell_surroundings(config)
     try:
         with ExitStack() as stack:
             try:
-                ledger = stack.enter_context(_ledger(config, read_only=command in READERS))
+                ledger = stack.enter_context(_ledger(config, read_only=reads))
                 context = JobContext(command, config, ledger, 0, problem, dry_run=_is_dry(arguments))
                 logs.hide_account(ledger.account)
                 for sentence in ledger.orphans:
                     log.warning("%s", sentence)
-                if command not in READERS:
+                if not reads:
                     context.run_id = _begin(context, arguments)
                 run_lines.began(command, config, context.run_id, arguments)
                 context.open_at_start = tuple(ledger.trades.open())
@@ -90,6 +94,22 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
         raise
     finally:
         logs.shutdown()
+
+
+def _nothing_to_look_into(command: str, config: Config) -> bool:
+    """Whether the command is about what the ledger holds, and there is none: then it makes none either."""
+    with suppress(RefusedError):  # what cannot be seen is told where it is opened
+        return command in OF_A_LEDGER and not Ledger.exists(config.database_path())
+    return False
+
+
+def require_ledger(context: JobContext, what: str) -> None:
+    """Raises RefusedError where there is no ledger to hold `what`: such a command has no run."""
+    if not context.run_id:
+        raise RefusedError(
+            f"There is no ledger at {context.config.database_path()}, so {what}; nothing was changed",
+            mend="`spxarb config` shows which ledger this configuration names",
+        )
 
 
 def _tell_surroundings(config: Config) -> None:

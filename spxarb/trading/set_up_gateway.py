@@ -44,6 +44,7 @@ _SUBSCRIBE = (
     "paper account, and log no second session in"
 )
 """What each stream needs: IBKR, market data subscriptions for the API."""
+_LOG_OUT = "log out of the other session (TWS, Gateway, Client Portal or mobile), and run this again"
 _FREE_LINES = "close other programs and watch lists of this login, or book more lines (Quote Booster)"
 _BESIDE = "run spxarb on the Gateway's machine, or reach it by a tunnel (ssh -L) that ends on this one"
 """The API has neither encryption nor a password."""
@@ -198,6 +199,8 @@ class GatewayLook:
         if refused:
             mend = _FREE_LINES if refused.startswith("101 ") else _SUBSCRIBE
             self._found.failed(name, f"{of} is refused: {refused}", mend)
+        elif not price and (taken := self.broker.data_taken()):
+            self._found.failed(name, f"no price of {of} came: {taken}", _LOG_OUT)
         elif quote.data_type in _KINDS:
             what = f"{of} is {_KINDS[quote.data_type]}, not live"
             self._found.failed(name, f"{what}, so nothing can be entered", _SUBSCRIBE)

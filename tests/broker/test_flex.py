@@ -182,7 +182,7 @@ def test_a_field_that_the_query_has_not_asked_for_is_named():
     ("change", "said"),
     [
         ({"quantity": "many"}, "quantity 'many' is not a number"),
-        ({"tradePrice": ""}, "tradePrice '' is not a number"),
+        ({"tradePrice": ""}, "tradePrice is empty"),
         ({"buySell": "SWAP"}, "neither BUY nor SELL"),
         ({"dateTime": "02/13/2026;094105"}, "choose the date format yyyyMMdd"),
         ({"dateTime": "20260213;094105 XYZ"}, "time zone that is not known"),

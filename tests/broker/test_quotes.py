@@ -77,6 +77,14 @@ def test_a_refusal_takes_back_that_nobody_bids(feed):
     assert not feed.line(7).quote().no_bid
 
 
+def test_a_session_elsewhere_has_the_data_until_the_next_tick(feed):
+    assert feed.taken() == ""
+    feed.error(1, 10197, "No market data during competing live session")
+    assert feed.taken() == "10197 No market data during competing live session"
+    price(feed, 1, "0.05")
+    assert feed.taken() == ""
+
+
 def test_a_bid_that_is_withdrawn_becomes_none(feed):
     assert price(feed, 1, "0.05").bid == Decimal("0.05")
     assert price(feed, 1, "-1", "0").bid is None

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from screen_samples import SAMPLES, TALL
 
-from spxarb.cli.blocks import BAD, DASH, Beside, Facts, Fitted, Grid, Hanging, Line, Pairs
-from spxarb.cli.layout import LONG, columns_of, lines, text_of, wrapped
-from spxarb.cli.screens import screen
+from spxarb.cli.blocks import BAD, DASH, Beside, Facts, Fitted, Grid, Hanging, Line, Pairs, Part
+from spxarb.cli.folding import folded, whole
+from spxarb.cli.layout import LONG, columns_of, lines, text_of, with_minus, wrapped
+from spxarb.cli.screens import fitted, screen
 from spxarb.core.result import RESULT_TYPES
 
 WIDTHS = (80, 100, 120)
@@ -23,7 +24,11 @@ def drawn(name: str, width: int) -> list[str]:
 
 
 def texts(block) -> list[str]:
-    """Every text of a block, as it should be read."""
+    """Every text of a block, as it should be read: below 0 with a minus sign."""
+    return [with_minus(text) for text in _texts(block)]
+
+
+def _texts(block) -> list[str]:
     match block:
         case Line():
             return block.text.split("\n")
@@ -43,6 +48,8 @@ def texts(block) -> list[str]:
             return [block.title, *(text for name, cell in block.rows for text in (name, plain(cell)))]
         case Beside():
             return [text for pairs in block.blocks for text in texts(pairs)]
+        case Part():
+            return [text for one in block.blocks for text in texts(one)]
         case Fitted():  # it makes its own lines: test_status_screens.py looks at them
             return []
 
@@ -77,7 +84,9 @@ def test_no_line_is_too_long_and_nothing_is_cut(name, width):
 @pytest.mark.parametrize("name", SAMPLES)
 def test_no_number_date_or_word_is_broken(name, width):
     shown = set(" ".join(drawn(name, width)).split())
-    wanted = {word for block in screen(SAMPLES[name]) for text in texts(block) for word in text.split()}
+    wanted = {
+        word for block in whole(screen(SAMPLES[name])) for text in texts(block) for word in text.split()
+    }
     assert wanted - shown == set()
 
 
@@ -86,7 +95,7 @@ def test_no_number_date_or_word_is_broken(name, width):
 def test_no_short_cell_is_split(name, width):
     """A strike, a sum, a time with its date stand in one line, wherever the table has no room for them."""
     found = drawn(name, width)
-    for block in screen(SAMPLES[name]):
+    for block in whole(screen(SAMPLES[name])):
         cells = (
             [] if isinstance(block, Line | Hanging) else [text for text in texts(block) if len(text) <= LONG]
         )
@@ -95,9 +104,67 @@ def test_no_short_cell_is_split(name, width):
             assert any(cell in line for line in found), f"{cell!r} is split"
 
 
-@pytest.mark.parametrize("name", sorted(SAMPLES.keys() - TALL))
-def test_a_screen_of_two_spreads_fits_a_terminal_of_24_lines(name):
-    assert len(drawn(name, 80)) < HEIGHT  # the prompt takes the last
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_screen_of_two_spreads_fits_a_terminal_of_24_lines(name, width):
+    shown = [text_of(line) for line in lines(fitted(SAMPLES[name], width, HEIGHT - 1), width)]
+    assert len(shown) < HEIGHT  # the prompt takes the last
+    assert max(map(columns_of, shown)) <= width
+    assert shown == drawn(name, width) or re.search(
+        r"With --full (everything is|they are whole)\.", shown[-1] + shown[-2]
+    )
+
+
+@pytest.mark.parametrize("name", sorted(TALL))
+def test_a_taller_terminal_shows_everything(name):
+    every = drawn(name, 80)
+    assert [text_of(line) for line in lines(fitted(SAMPLES[name], 80, len(every)), 80)] == every
+
+
+@pytest.mark.parametrize(
+    ("name", "stays"),
+    [
+        ("report", "101  2026-12-29 15:45  Trade 101: 100 SPY calls are short without their hedge"),
+        ("report", "Win rate 50.0 %"),
+        ("report --explain", "alert"),
+        ("config", "dashboard.port (line 31): 99999 is not a whole number"),
+        ("config", "MIN_ENTRY_CREDIT, environment"),
+        ("reconcile", "2 differences between ledger and statement"),
+        ("doctor", "0 failed, 0 warnings, 0 passed."),
+    ],
+)
+def test_what_needs_an_action_stays_where_the_rest_has_no_room(name, stays):
+    assert stays in "\n".join(text_of(line) for line in lines(fitted(SAMPLES[name], 80, HEIGHT - 1), 80))
+
+
+def test_rows_leave_a_table_one_by_one_and_are_counted():
+    table = Grid("", ("id",), [[str(number)] for number in range(9)])
+    for end, kept, word in (("first", ["7", "8"], "earlier"), ("last", ["0", "1"], "more")):
+        part = Part("rows", (table,), brief=None, rows_leave=end)
+        shown = [text_of(line) for line in lines(folded([Line("Verdict"), part], 80, 7), 80)]
+        assert shown == [
+            "Verdict",
+            "id",
+            "──",
+            *kept,
+            "",
+            f"Not shown: rows (7 {word}). With --full everything is.",
+        ]
+
+
+def test_a_line_of_the_log_ends_at_a_clause_where_it_has_no_room():
+    text = (
+        "nothing open; 3 differences; exit 6: The broker shows +1 of SPX, which this ledger knows nothing of."
+    )
+    line = Hanging("09:35 monitor  ", text, one_line=True)
+    for width, said in (
+        (120, text),
+        (80, "nothing open; 3 differences; exit 6: The broker shows +1 of SPX"),
+        (60, "nothing open; 3 differences; exit 6"),
+    ):
+        shown = [text_of(line) for line in lines(folded([line], width, 23), width)]
+        assert shown[0] == f"09:35 monitor  {said}"
+        assert shown[1:] == ([] if said == text else ["Lines are shortened. With --full they are whole."])
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLES.keys() - TALL))

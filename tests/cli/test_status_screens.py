@@ -112,14 +112,14 @@ def full(**more: object) -> StatusResult:
             RoutineResult(
                 "enter",
                 at("09:55"),
-                "skipped: credit -$1,041.80 < $1,400.00 (10 of 11 passed)",
+                "skipped: credit −$1,041.80 < $1,400.00 (10 of 11 passed)",
                 0,
                 None,
                 at("09:35", DAY + timedelta(days=3)),
             ),
             RoutineResult("monitor", at("10:40"), "2 held", 0, None, at("10:45")),
             RoutineResult(
-                "settle", at("16:05", DAY - timedelta(days=1)), "final, net -$1,041.80", 0, None, at("16:05")
+                "settle", at("16:05", DAY - timedelta(days=1)), "final, net −$1,041.80", 0, None, at("16:05")
             ),
         ),
         paths=PathsResult(
@@ -158,12 +158,12 @@ def test_two_spreads_with_four_digit_sums_fit_a_small_terminal_uncut(width):
     ):
         assert panel in text
     for whole in (
-        "$1,000,408.19", "$873,220.11", "$3,492,880.44", "-$1,041.80", "-$1,346.47", "-$2,388.27", "24% of",
+        "$1,000,408.19", "$873,220.11", "$3,492,880.44", "−$1,041.80", "−$1,346.47", "−$2,388.27", "24% of",
         "$10,000.00", "6,832.10 live 1 s", "681.22 live 0 s", "10.0292", "#11 ACTIVE", "#12 ACTIVE", "SPY 677",
-        "SPX 6800", "credit $1,408.19", "P&L -$1,346.47", "-$1,285.00", "assignment $10.12", "687.00",
-        "loss $1,153.53", "5 h 04 min", "15:45", "mismatch -14.66", "fail-safe 10 from 15:50",
-        "connected  127.0.0.1:4002  account DU***567  paper", "skipped: credit -$1,041.80 < $1,400.00 (10 of 11", "ACTIVE  lock free", "next 10:45", "next Mon 09:35",
-        "Thu 16:05 final, net -$1,041.80", "/home/trader/.local/state/spxarb/paper/trading.db",
+        "SPX 6800", "credit $1,408.19", "P&L −$1,346.47", "−$1,285.00", "assignment $10.12", "687.00",
+        "loss $1,153.53", "5 h 04 min", "15:45", "mismatch −14.66", "fail-safe 10 from 15:50",
+        "connected  127.0.0.1:4002  account DU***567  paper", "skipped: credit −$1,041.80 < $1,400.00 (10 of 11", "ACTIVE  lock free", "next 10:45", "next Mon 09:35",
+        "Thu 16:05 final, net −$1,041.80", "/home/trader/.local/state/spxarb/paper/trading.db",
         "/etc/spxarb/config.yaml",
     ):  # fmt: skip
         assert any(whole in line for line in lines), whole
@@ -173,7 +173,7 @@ def test_a_wide_terminal_says_more_in_words():
     narrow, wide = ("\n".join(drawn(full(), width)) for width in (80, 120))
     for words in (
         "worst case",
-        "delta -112.34 gamma -1.04 theta +1,077.91 vega -106.38",
+        "delta −112.34 gamma −1.04 theta +1,077.91 vega −106.38",
         "entered 09:35:12",
     ):
         assert words in wide
@@ -221,8 +221,8 @@ def test_whatever_goes_wrong_at_once_is_still_uncut(width):
         "#1011 PENDING: NEEDS A HUMAN", "#1012 ERROR: NEEDS A HUMAN", "Its entry is neither whole nor undone.",
         "How its orders ended is lost: only the statement knows.", "NO FAIL-SAFE", "BREACHED $10,000.00",
         "STOPPED  since 2026-01-04 10:02", "by spxarb stop", "DID NOT RUN at 10:35",
-        "process 1234567", "-$12,388.27", "assignment -$112.40", "loss -$1,000.00", "missing",
-        "halted, delayed and frozen 1234 s", "2025-12-31 #1007 ASSIGNMENT_RISK -$1,408.19",
+        "process 1234567", "−$12,388.27", "assignment −$112.40", "loss −$1,000.00", "missing",
+        "halted, delayed and frozen 1234 s", "2025-12-31 #1007 ASSIGNMENT_RISK −$1,408.19",
         "brought forward from 15:50: 15 minutes before the close at 13:00", "6,832.10", "681.22",
     ):  # fmt: skip
         assert any(whole in line for line in lines), whole
@@ -241,7 +241,7 @@ def test_greeks_are_shown_only_where_the_configuration_wants_them():
     assert "Δ" in "\n".join(drawn(full(), 80))
     without = "\n".join(drawn(full(show_greeks=False), 80))
     assert "Δ" not in without
-    assert "mismatch -14.66" in without
+    assert "mismatch −14.66" in without
 
 
 def test_what_was_marked_earlier_is_shown_with_its_age():

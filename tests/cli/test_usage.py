@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
+import select
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ import pytest
 from spxarb import errors
 from spxarb.cli import commands, usage
 from spxarb.imports import LEFT_OUT
+from spxarb.sim.market.regimes import REGIMES
 from tools.docs import manual
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -131,6 +135,9 @@ def test_commands_options_and_values_are_completed():
     assert asked("bash", "spxarb enter --dr").split() == ["--dry-run"]
     assert asked("bash", "spxarb report --csv --table ").split()[:2] == ["trades", "days"]
     assert asked("bash", "spxarb sim --margin p").split() == ["portfolio"]
+    assert asked("bash", "spxarb sim --regime ").split() == [*REGIMES]
+    assert asked("bash", "spxarb sim --regime tr").split() == ["trend-up", "trend-down"]
+    assert '"pin":"in the last 90 minutes' in asked("zsh", "spxarb sim --regime p")
     assert '"stop":"Forbid new entries; exits go on."' in asked("zsh", "spxarb st")
     assert asked("zsh", "spxarb --config ").strip() == "_files"
 
@@ -152,6 +159,48 @@ def test_bash_completes_with_the_script_that_the_program_gives():
     )
     assert done.stdout.splitlines()[0] == "close-all"
     assert "-F _spxarb_completion spxarb" in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh here: its completion was not tried")
+def test_zsh_completes_live_with_the_script_that_the_program_gives(tmp_path):
+    """In a real zsh, on a terminal of its own: the Tab key is pressed."""
+    (tmp_path / ".zshrc").write_text(
+        "PS1='ready> '; autoload -Uz compinit; compinit -D\n"
+        "source <(_SPXARB_COMPLETE=source_zsh spxarb)\nzstyle ':completion:*' list-prompt ''\n"
+    )
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "ZDOTDIR": str(tmp_path),
+        "HOME": str(tmp_path),
+        "TERM": "dumb",
+        "COLUMNS": "200",
+    }
+    terminal, side = pty.openpty()
+    shell = subprocess.Popen(
+        ["zsh", "-i"], stdin=side, stdout=side, stderr=side, env=environment, start_new_session=True
+    )
+    os.close(side)
+    try:
+        seen = typed(terminal, "", "ready> ")
+        for keys, wanted in (("spxarb clo\t", "close-all"), ("spxarb sim --regime ri\t", "rich-spy")):
+            seen = typed(terminal, keys, wanted)
+            assert wanted in seen, seen
+            typed(terminal, "\x15", "")  # the line is taken back
+    finally:
+        shell.kill()
+        shell.wait()
+        os.close(terminal)
+
+
+def typed(terminal: int, keys: str, wanted: str, seconds: float = 30) -> str:
+    """Type keys; what the terminal shows until `wanted` stands there, or nothing comes any more."""
+    os.write(terminal, keys.encode())
+    seen, end = "", time.monotonic() + (seconds if wanted else 0.2)
+    while time.monotonic() < end and not (wanted and wanted in seen):
+        if select.select([terminal], [], [], 0.1)[0]:
+            seen += os.read(terminal, 4096).decode(errors="replace")
+    return seen
 
 
 def test_completion_loads_no_more_than_the_parser():

@@ -305,7 +305,7 @@ def test_enter_shows_why_not_what_and_the_truth_beside_the_credit(capsys):
     assert line_with(out, "margin") == ["Not", "asked", "after", "that:", "margin."]
     call = ["SPXW", "2026-02-13", "6800", "C"]
     assert line_with(out, "SPXW") == ["BUY", "1", *call, "bid", "17.80", "ask", "17.90"]
-    for text in ("Credit $389.12", "mismatch 9.70 points", "edge -$40.20", "worst case -$518.00"):
+    for text in ("Credit $389.12", "mismatch 9.70 points", "edge −$40.20", "worst case −$518.00"):
         assert text in out
     fair = "No edge: the credit of $389.12 is $40.20 worse than the credit of $429.32 that is fair for these"
     assert fair in out
@@ -393,9 +393,9 @@ def test_a_settled_day_is_provisional_until_the_next_morning(capsys):
     day = DayRow(date="2026-02-13", trades_count=1, net_pnl=-3.1)
     out, _, _ = shown(capsys, result("settle", summary=day, provisional=True))
     assert "Provisional" in out
-    assert out.splitlines()[1] == "Provisional: 2026-02-13, 1 trade, net -$3.10."
+    assert out.splitlines()[1] == "Provisional: 2026-02-13, 1 trade, net −$3.10."
     out, _, _ = shown(capsys, result("settle", summary=day, provisional=False))
-    assert out.splitlines()[1] == "Final: 2026-02-13, 1 trade, net -$3.10."
+    assert out.splitlines()[1] == "Final: 2026-02-13, 1 trade, net −$3.10."
 
 
 @pytest.mark.parametrize(("values", "bars"), [([1.0, 1.0], "▁▁"), ([-10, 60, 25], "▁█▅"), ([5], "▁")])
@@ -522,3 +522,28 @@ def test_json_does_not_wait_for_the_library_of_tables():
         + "\nassert 'rich' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], stdout=subprocess.DEVNULL, timeout=60, check=True)
+
+
+def test_times_in_a_csv_are_of_one_form_across_a_clock_change(capsys):
+    """A column of two offsets is no column of times to pandas, nor to a spreadsheet."""
+    blank = dict.fromkeys(TradeRow.columns())
+    times = ("2026-03-06T09:35:00-05:00", "2026-03-09T09:35:00.250000-04:00", None)
+    rows = tuple(
+        TradeRow.of({**blank, "entry_time": at, "note": "at 2026-03-06T09:35:00-05:00"}) for at in times
+    )
+    assert view.show_csv(result("report", trades=rows), "trades", None) == 0
+    read = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert [row["entry_time"] for row in read] == ["2026-03-06 09:35:00", "2026-03-09 09:35:00", ""]
+    assert {row["note"] for row in read} == {"at 2026-03-06T09:35:00-05:00"}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "sign"), [("utf-8", "\N{MINUS SIGN}"), ("ascii", "-"), ("latin-1", "-")]
+)
+def test_a_sum_below_0_has_its_sign_whatever_the_stream_can_show(monkeypatch, encoding, sign):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", stream)
+    view.say("net -$3.10 on 2026-02-10, from 09:35-10:00")
+    stream.flush()
+    said = stream.buffer.getvalue().decode(encoding)
+    assert said == f"net {sign}$3.10 on 2026-02-10, from 09:35-10:00\n"

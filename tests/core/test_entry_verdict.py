@@ -57,8 +57,8 @@ def test_silence_speaks_against_an_entry_only_where_nothing_failed_and_an_answer
     [
         ("11:20:00", "09:35-10:00", "It is 11:20:00 in New York, outside the entry window.", True),
         ("10:00:00", "09:35-10:00", "It is 10:00:00 in New York, outside the entry window.", True),
-        ("09:35:00", "09:35-10:00", "No entry today: CPI. It is 09:35:00 in New York, inside.", False),
-        ("11:20:00", "09:35-10:00", "It is 11:20:00 in New York, outside. No entry today: CPI.", False),
+        ("09:35:00", "09:35-10:00", "Blackout day: CPI. It is 09:35:00 in New York, inside.", False),
+        ("11:20:00", "09:35-10:00", "It is 11:20:00 in New York, outside. Blackout day: CPI.", False),
         ("11:20:00", "closed", "The exchange is closed on 2026-02-14.", True),
     ],
 )

@@ -22,10 +22,11 @@ from spxarb.core.statement import (
     OptionEvent,
     Statement,
     StatementKind,
+    UnreadRow,
     merged,
     option_name,
 )
-from spxarb.core.statement_check import compare_statement
+from spxarb.core.statement_check import UNREAD, compare_statement
 from spxarb.core.statement_findings import Claim, TradeBook
 from spxarb.core.trades import TradeState
 
@@ -153,6 +154,22 @@ def test_an_execution_that_the_statement_does_not_have_is_a_difference_for_a_hum
     (difference,) = found.differences
     assert (difference.can_be_supplied, difference.needs_human) == (False, True)
     assert "0001.c.01.01" in difference.text
+
+
+def test_a_row_that_cannot_be_read_proves_no_end_of_the_order_that_it_may_be_of():
+    """COVER is lost from sight: nothing of it is in the statement but a row without a price."""
+    row = UnreadRow("0001.d.01.01", COVER.ref, 0, 0, "tradePrice is empty", "a row cannot be read")
+    told = statement(*map(booking, ENTRY), unread=(row,), gaps=(row.gap,))
+    found = compare(told, book(*ENTRY, COVERED))
+    (text,) = texts(found)
+    assert text.endswith("the statement's row of execution 0001.d.01.01 cannot be read: tradePrice is empty")
+    assert COVER.ref not in found.ends
+    assert row.gap not in found.unchecked, "it is told once"
+    unchecked = compare(told, book(*ENTRY)).unchecked
+    assert unchecked[:2] == [row.gap, f"what order {COVER.ref} filled: {UNREAD}"]
+    for other in ("another:order", ""):
+        elsewhere = replace(row, order_ref=other, con_id=99)
+        assert COVER.ref in compare(replace(told, unread=(elsewhere,)), book(*ENTRY)).ends
 
 
 @pytest.mark.parametrize(

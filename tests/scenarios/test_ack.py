@@ -100,3 +100,16 @@ def test_calls_that_are_still_there_after_the_close_are_resolved_by_evidence_alo
         assert stage.run("settle").code == 0
         (matter,) = stage.sql("SELECT resolved_at, resolution FROM matters")
         assert matter["resolution"] == "the trade is provisional"
+
+
+def test_without_a_ledger_nothing_is_made_and_it_is_said_where_none_is(tmp_path):
+    stage = lonely(tmp_path, free_port())
+    files = sorted(path.name for path in tmp_path.iterdir())
+    listed = stage.run("ack")
+    assert (listed.code, listed["matters"]) == (0, [])
+    assert f"There is no ledger at {stage.database}" in listed["notes"][0]
+    for words in (("ack", "3"), ("ack", "3", "--note", "x"), ("hand-over", "3")):
+        done = stage.run(*words)
+        assert (done.code, done.err.count("\n")) == (5, 1)
+        assert f"There is no ledger at {stage.database}, so no " in done.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == files

@@ -635,3 +635,17 @@ def test_entries_that_are_stopped_while_a_copy_is_restored_stay_stopped(desk):
     with pytest.raises(RefusedError, match="stopped"):
         StoppedMeanwhile(load(desk.config), file).restore(force=False)
     assert reason(desk) == "late"
+
+
+def test_who_has_copied_an_older_ledger_over_his_own_is_told_of_restore_by_every_verb(tmp_path):
+    with playing(tmp_path) as stage:
+        assert stage.run("monitor").code == 0
+        older = shutil.copy(stage.database, tmp_path / "older.db")
+        enter(stage)
+        shutil.copy(older, stage.database)
+        for words in (("monitor",), ("enter",), ("status",), ("close-all", "--dry-run")):
+            done = stage.run(*words)
+            assert (done.code, done.err.count("\n")) == (6, 1), words
+            assert "`spxarb restore FILE` with that copy" in done.err, words
+        assert stage.run("restore", str(older)).code == 0
+        assert [position["trade_id"] for position in stage.run("monitor")["positions"]] == [1]

@@ -120,7 +120,9 @@ def test_failed_jobs_and_dates_without_entries_stop_entries_and_no_exit(stage):
     (stage.folder / "blackout.csv").write_text(f"date,reason\n{DAY},FOMC\n")
     done = stage.run("enter")
     assert failed(done) == ["time_window"]
-    assert "No entry today: FOMC." in check_of(done, "time_window")["message"]
+    assert "Blackout day: FOMC." in check_of(done, "time_window")["message"]
+    shown = stage.run("enter", as_json=False).out.splitlines()
+    assert shown[1] == "No entry: blackout day: FOMC", "and not twice that there is none"
     (stage.folder / "blackout.csv").write_text("2026-02-11,FOMC\n")
     enter(stage)
     (stage.folder / "blackout.csv").write_text("nonsense\n")

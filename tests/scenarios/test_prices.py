@@ -44,11 +44,34 @@ def look(stage: Stage, *faults: dict[str, Any], env: dict[str, str] | None = Non
     return done
 
 
+def screen_of(stage: Stage, *faults: dict[str, Any]) -> str:
+    """What `look` shows to people."""
+    stage.write_config()
+    stage.sim.control.script(list(faults))
+    done = stage.run("enter", "--dry-run", as_json=False)
+    stage.sim.control.script()
+    assert done.code == 0, done.err
+    return done.out
+
+
 def says(done: Done, name: str, words: str) -> None:
     """The check says no, or that it does not know, in these words."""
     check = check_of(done, name)
     assert check["ok"] is not True
     assert words in check["message"], check
+
+
+# --- nobody streams prices to us ----------------------------------------------------------------------------
+
+
+def test_a_session_elsewhere_that_takes_the_data_is_named_first_and_in_words(stage):
+    done = look(stage, fault("competing_session", lasts="always"))
+    why = "nother live session of this user has the market data, log out there (the gateway said 10197 No market"
+    assert check_of(done, "market_data")["message"].startswith("A" + why)
+    shown = " ".join(screen_of(stage, fault("competing_session", lasts="always")).split())
+    assert f"Dry run: no entry: a{why}" in shown
+    done = look(stage)
+    assert (done["would"], failed(done)) == ("enter", []), "once that session has ended"
 
 
 # --- SPX is not the last print ------------------------------------------------------------------------------

@@ -101,15 +101,20 @@ def changed(file: Path, pattern: str, replacement: str) -> Path:
         (r'tradePrice="', 'tradePrice="9', "the statement has it"),
         (r'ibExecID="[0-9a-f]+\.', 'ibExecID="ffffffff.', "which the ledger does not have"),
         (r"<Trade [^\n]*/>", "", "the statement does not have execution"),
+        (r'tradePrice="[^"]*"', 'tradePrice=""', "cannot be read: tradePrice is empty"),
+        (r' quantity="[^"]*"', ' quantity="ten"', "cannot be read: quantity 'ten' is not a number"),
     ],
-    ids=["commission", "price", "another execution", "an execution less"],
+    ids=["commission", "price", "another execution", "an execution less", "no price", "no quantity"],
 )
 def test_a_figure_that_differs_is_named_and_needs_a_human(traded, pattern, replacement, said):
     before = dump(traded, "system_state")
     done = reconcile(traded, changed(written(traded), pattern, replacement))
     assert done.code == 6
     assert said in done.err
-    assert done["differences"]
+    (difference,) = [row["text"] for row in done["differences"] if said in row["text"]]
+    if "cannot be read" in said:
+        assert "by the ledger; the statement's row of execution " in difference
+        assert not [text for text in done["unchecked"] if "cannot be read" in text], "it is told once"
     assert dump(traded, "system_state") == before
 
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from actions import dump, enter, lonely, playing, settings
+from contract import DAY
+from harness import withheld
 from relay import free_port
 from terminal import TerminalCommand
 
 from spxarb.cli.blocks import DASH
-from spxarb.cli.layout import columns_of
+from spxarb.cli.layout import MINUS, columns_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,8 +57,8 @@ VERDICTS = {
     ("monitor", "--dry-run"): "Held: trade 1 (P&L ",
     ("close-all", "--dry-run"): "Not flat: a dry run closes nothing.",
     ("ack",): "No matter for a human is open.",
-    ("report",): "",
-    ("log",): "",
+    ("report", "--full"): "",
+    ("log", "--full"): "",
 }
 
 
@@ -72,6 +74,59 @@ def test_a_verb_shows_its_verdict_first_in_a_terminal_and_breaks_no_word_or_numb
             assert words_of(wide) - words_of(command) == set()
             assert command.lines[0].startswith(f"{words[0]} · sim · ")
             assert command.lines[1].startswith(VERDICTS[words])
+
+
+SCREENS = (
+    *(("enter", "--dry-run"), ("monitor", "--dry-run"), ("close-all", "--dry-run"), ("status",), ("report",)),
+    *(("report", "--day", DAY, "--explain"), ("log",), ("doctor",), ("config",), ("ack",), ("timers",)),
+)
+
+
+@pytest.mark.parametrize("words", SCREENS, ids=" ".join)
+def test_every_screen_of_two_spreads_leaves_room_for_the_prompt(two, words):
+    with TerminalCommand(two, *words) as command:
+        command.end()
+        fits(command)
+        lines = command.lines[:-1]
+        assert len(lines) < 24, command.text
+    piped = two.run(*words, as_json=False).out.splitlines()
+    if "With --full " in command.text:
+        with TerminalCommand(two, *words, "--full", columns=160) as full:
+            full.end()
+        assert len(piped) > len(lines)
+        assert {*full.text.split()} >= {*" ".join(piped[1:]).split()}, "what is piped is everything, too"
+
+
+@pytest.mark.parametrize("words", [("status",), ("enter", "--dry-run"), ("doctor",)], ids=" ".join)
+def test_a_lost_gateway_is_told_on_one_screen(two, words):
+    port = two.sim.port
+    text = two.config.read_text()
+    two.config.write_text(text.replace(f"port: {port}", "port: 1"))
+    try:
+        with TerminalCommand(two, *words) as command:
+            assert command.end() == 4
+    finally:
+        two.config.write_text(text)
+    fits(command)
+    assert len(command.lines[:-1]) < 24, command.text
+    assert "othing listens at 127.0.0.1:1" in " ".join(command.text.split())
+
+
+def test_the_log_is_a_line_a_command_in_a_terminal_and_whole_elsewhere(tmp_path):
+    """Also of a command that ended with exit code 6 and a long sentence."""
+    with playing(tmp_path) as stage:
+        enter(stage)
+        stage.sim.control.script([withheld("positions_end")])
+        stage.at("15:46")
+        assert stage.run("monitor").code == 6
+        with TerminalCommand(stage, "log") as command:
+            assert command.end() == 0
+        told = [line for line in command.lines if re.match(r"\d\d:\d\d (enter|monitor) ", line)]
+        assert (len(told), command.lines[-2]) == (2, "Lines are shortened. With --full they are whole.")
+        assert max(map(columns_of, command.lines)) <= 80
+        (entry,) = [entry for entry in stage.run("log")["entries"] if entry["exit_code"] == 6]
+        assert entry["error"] in " ".join(stage.run("log", as_json=False).out.split())
+        assert entry["error"] not in " ".join(command.text.split())
 
 
 def test_monitor_says_that_the_broker_was_asked_where_it_was(two):
@@ -115,7 +170,7 @@ def test_close_all_lists_what_it_would_close_and_how_and_takes_anything_but_the_
         assert part in " ".join(told.split()), told
     rows = [line.split() for line in told.splitlines() if re.match(r" +[12] ", line)]
     marks = two.sql("SELECT trade_id, pnl FROM marks ORDER BY trade_id")
-    assert [(int(row[0]), row[1]) for row in rows] == [
+    assert [(int(row[0]), row[1].replace(MINUS, "-")) for row in rows] == [
         (mark["trade_id"], f"{'-' if mark['pnl'] < 0 else '+'}${abs(mark['pnl']):,.2f}") for mark in marks
     ]
     assert "Entries are stopped" not in told, "not before it was answered"
