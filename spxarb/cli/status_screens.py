@@ -38,13 +38,10 @@ def one_look(result: StatusResult, height: int) -> list[Block]:
     from spxarb.cli import risk_screens  # noqa: PLC0415 -- no other command needs it
 
     quiet = replace(result, error=None)
-    left_out = (
-        "Not shown: older trades, notes and paths, as far as they have no room. With --full everything is."
-    )
     return [
-        Fitted(lambda width: live(quiet, Frame(width, height - 1 - (width < len(left_out))))),
+        Fitted(lambda width: live(quiet, Frame(width, height - 1))),
         *risk_screens.risk(result),
-        Line(left_out, WARN),
+        Line("Not shown: what has no room. With --full everything is.", WARN),
     ]
 
 
