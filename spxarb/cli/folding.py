@@ -36,9 +36,11 @@ def folded(blocks: Sequence[Block], width: int, height: int) -> list[Block]:
     if screen.fits():
         return screen.blocks()
     order = sorted((part for part in short if isinstance(part, Part)), key=lambda part: -part.leaves)
-    for part in order:
+    for number, part in enumerate(order):
         screen.leave(part)
         if screen.fits():
+            for earlier in reversed(order[:number]):  # what the last one made room for comes back
+                screen.come_back(earlier)
             break
     return screen.blocks()
 
@@ -87,6 +89,15 @@ class _Screen:
             self.left.append(part.name)
         if part.rows_leave is not None and not self.fits():
             self._drop_rows(place, part, brief)
+
+    def come_back(self, part: Part) -> None:
+        """Show the part whole again, if there is room for it."""
+        place = next(number for number, block in enumerate(self.all) if block is part)
+        before = dict(self.shown), list(self.left)
+        self.shown.pop(place, None)
+        self.left = [name for name in self.left if name.partition(" (")[0] != part.name.partition(" (")[0]]
+        if not self.fits():
+            self.shown, self.left = before
 
     def _drop_rows(self, place: int, part: Part, brief: Sequence[Block]) -> None:
         """Of the table, or of the blocks where there is none."""

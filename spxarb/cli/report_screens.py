@@ -252,7 +252,7 @@ def _statistics(statistics: Statistics) -> list[Block]:
             "the other statistics",
             (Line(""), Pairs("Statistics of the closed trades", figures)),
             leaves=2,
-            brief=(Line(f"\n{upper_first('; '.join(brief))}."),),
+            brief=(Line(f"\n{upper_first('; '.join(brief))}."),) if brief else (),
         )
     ]
 

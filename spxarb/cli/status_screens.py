@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from spxarb.cli import status_panels as panels
-from spxarb.cli.blocks import BAD, DASH, HEAD, WARN, Fitted, moment, words
+from spxarb.cli.blocks import BAD, DASH, HEAD, WARN, Fitted, Line, moment, words
 from spxarb.cli.lines import beside, flow, prose
 from spxarb.core.sentences import sentence
 
@@ -38,7 +38,11 @@ def one_look(result: StatusResult, height: int) -> list[Block]:
     from spxarb.cli import risk_screens  # noqa: PLC0415 -- no other command needs it
 
     quiet = replace(result, error=None)
-    return [Fitted(lambda width: live(quiet, Frame(width, height))), *risk_screens.risk(result)]
+    return [
+        Fitted(lambda width: live(quiet, Frame(width, height - 1))),
+        *risk_screens.risk(result),
+        Line("Not shown: what has no room. With --full everything is.", WARN),
+    ]
 
 
 def headline(result: StatusResult, width: int) -> list[Parts]:

@@ -152,6 +152,15 @@ def test_rows_leave_a_table_one_by_one_and_are_counted():
         ]
 
 
+def test_what_a_greater_part_made_room_for_comes_back():
+    small, great = (
+        Part(name, tuple(Line(name) for _ in range(n)), leaves)
+        for name, n, leaves in (("a", 2, 2), ("b", 9, 1))
+    )
+    shown = [text_of(line) for line in lines(folded([small, great], 80, 8), 80)]
+    assert shown == ["a", "a", "", "Not shown: b. With --full everything is."]
+
+
 def test_a_line_of_the_log_ends_at_a_clause_where_it_has_no_room():
     text = (
         "nothing open; 3 differences; exit 6: The broker shows +1 of SPX, which this ledger knows nothing of."
