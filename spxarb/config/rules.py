@@ -32,7 +32,9 @@ def contradictions(sections: Sections, bad: frozenset[str], *, notified: bool) -
     ]
 
 
-ADDRESSES = frozenset({"ping.url"})
+ADDRESSES = frozenset(
+    {"ping.url", *(f"ping.{verb}_url" for verb in ("enter", "monitor", "settle", "watchdog"))}
+)
 """The keys that want a URL, and judge it themselves."""
 
 

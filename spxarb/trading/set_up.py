@@ -17,6 +17,7 @@ from spxarb.errors import Exit, SpxarbError
 from spxarb.ledger.integrity import faults, is_older, messages_of_orders
 from spxarb.ledger.ledger import Ledger
 from spxarb.ledger.opening import writable
+from spxarb.trading.day_record import blackout_on
 from spxarb.trading.entries_state import today_of, trading_state
 from spxarb.trading.ledger_lock import holder_of
 from spxarb.trading.set_up_found import SetUp
@@ -156,13 +157,15 @@ def _look_into(found: SetUp, config: Config, ledger: Ledger) -> None:
 
 def _look_at_entries(found: SetUp, config: Config, ledger: Ledger) -> None:
     """Whether anything but the market forbids entries now; a human may have wanted it so."""
-    state = trading_state(ledger, config, today_of(ledger, config))
+    day = today_of(ledger, config)
+    unread = blackout_on(config.trading.blackout_file, day)
+    if "cannot be read" in unread:
+        found.failed("entries", unread, "mend trading.blackout_file: lines such as `2026-03-18, FOMC`")
+        return
+    state = trading_state(ledger, config, day)
     named = " ".join(filter(None, [state.state, state.details]))
     told = f"{state.reason or 'no reason was given'} ({named})"
-    if "cannot be read" in (state.reason or "") and state.by == BLACKOUT:
-        mend = "mend trading.blackout_file: lines such as `2026-03-18, FOMC`"
-        found.failed("entries", str(state.reason).removeprefix("for today: "), mend)
-    elif state.state == "ACTIVE":
+    if state.state == "ACTIVE":
         found.passed("entries", f"new entries are allowed ({named})")
     elif state.by == FAILED_JOBS:
         found.unchecked("entries", told, "look at the log, then `spxarb start`")

@@ -171,7 +171,9 @@ def mounted(stage) -> Iterator[Stage]:
     place.mkdir()
     mount, unmount = shutil.which("mount"), shutil.which("umount")
     done = mount and subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], check=False, capture_output=True
+        [mount, "-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs", str(place)],
+        check=False,
+        capture_output=True,
     )
     if not done or done.returncode or unmount is None:
         pytest.skip("nothing can be mounted here")

@@ -233,11 +233,14 @@ def test_a_lock_that_is_none_is_refused_and_stays(stage, what):
 
 
 def test_a_folder_where_others_may_write_is_warned_of(stage):
-    stage.folder.chmod(0o777)
-    stage.write_config(trading={"mode": "paper"}, logging={"console": True})
+    state = stage.folder / "state"
+    state.mkdir()
+    state.chmod(0o777)
+    database = {"database": str(state / "trading.db")}
+    stage.write_config(trading={"mode": "paper"}, logging={"console": True}, storage=database)
     done = stage.run("stop")
-    assert (done.code, f"Other users may write in the state folder {stage.folder}" in done.err) == (0, True)
-    stage.folder.chmod(0o700)
+    assert (done.code, f"Other users may write in the state folder {state}" in done.err) == (0, True)
+    state.chmod(0o700)
     assert "Other users" not in stage.run("stop").err
 
 

@@ -168,7 +168,8 @@ def test_a_strangers_folder_or_file_is_refused_by_name_too(stage, tmp_path):
     folder.mkdir()
     (folder / "c.yaml").write_text("ib: {client_id: 77}\n")
     give_away(folder / "c.yaml")
-    assert_refused(spxarb(stage, "--config", str(folder / "c.yaml"), "config"), f"belongs to user {STRANGER}")
+    done = spxarb(stage, "--config", str(folder / "c.yaml"), "config")  # root reads nothing of another user
+    assert (done.code in {3, 5}, f"belongs to user {STRANGER}" in done.err) == (True, True), done.err
     os.chown(folder / "c.yaml", 0, 0)
     give_away(folder)
     done = spxarb(stage, "monitor", SPXARB_CONFIG=str(folder / "c.yaml"))
