@@ -164,11 +164,12 @@ def ended(verb: str) -> str:
 
 
 def processes_of(space: int) -> list[int]:
-    """Who lives in this PID namespace."""
+    """Who lives in this PID namespace; one that is dead and that nobody has waited for lives no more."""
     found = []
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
-            if entry.name.isdigit() and (entry / "ns/pid").stat().st_ino == space:
+            inside = entry.name.isdigit() and (entry / "ns/pid").stat().st_ino == space
+            if inside and (entry / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
                 found.append(int(entry.name))
     return found
 
