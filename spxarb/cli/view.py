@@ -128,7 +128,8 @@ def show_text(text: str, command: str) -> int:
 
 def say(line: str, *, stderr: bool = False) -> None:
     """One line of progress to stdout, or to stderr where stdout belongs to JSON; no word of it is broken."""
-    stream, text = sys.stderr if stderr else sys.stdout, with_minus(clean(line))
+    stream, text = sys.stderr if stderr else sys.stdout, clean(line)
+    text = text if stderr else with_minus(text)  # an error is the same words in JSON, log and here
     if is_terminal(stream):
         text = "\n".join(wrapped(text, screen_width(stream)))
     write(text + "\n", stderr=stderr)

@@ -105,7 +105,7 @@ def test_the_stress_table_is_told_on_request_and_fits_eighty_columns(stage):
     assert moves[6]["spx_price"] == pytest.approx(done["market"]["spx_price"] * 1.02, abs=0.01)
     assert stage.run("status")["risk"] == {"legs": [], "stress": []}
     screen = stage.run("status", "--risk", as_json=False, env={"COLUMNS": "80"})
-    assert re.search(r"vol -15 % +vol as now +vol \+15 % +at expiry\n", screen.out)
+    assert re.search(r"vol −15 % +vol as now +vol \+15 % +at expiry\n", screen.out)
     assert f"{'-' if now['pnl'] < 0 else '+'}${abs(now['pnl']):,.2f}" in screen.out
     heading = screen.out.index("P&L of all that is open")
     table = screen.out[heading : screen.out.index("Recent Trades", heading)].rstrip().splitlines()
