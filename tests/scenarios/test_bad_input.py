@@ -582,9 +582,12 @@ def humble(ledger) -> Iterator[Stage]:
         yield stage
 
 
-def test_a_configuration_that_may_not_be_read_is_told(humble):
+def test_a_configuration_that_may_not_be_read_is_told_and_the_ledger_beside_it_looked_after(humble):
     humble.config.chmod(0o000)
-    assert_told(humbly(humble, "monitor"), 3, "monitor", "config.yaml", "cannot be read")
+    told = "Nothing listens", "config.yaml", "cannot be read"
+    assert_told(humbly(humble, "monitor"), 4, "monitor", *told)  # a spread is open: the broker is asked of it
+    humble.database.unlink()
+    assert_told(humbly(humble, "monitor"), 3, "monitor", *told[1:])
 
 
 @pytest.mark.parametrize(("what", "mode"), [("trading.db", 0o444), (".", 0o500)])
