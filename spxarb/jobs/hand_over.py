@@ -27,7 +27,7 @@ def run(context: JobContext, *, trade_id: int) -> HandOverResult:
     the broker tells nothing any more; GatewayError, LockedError. Then nothing was changed.
     """
     if why := without_ledger(context, f"no trade {trade_id}"):
-        raise UsageError(f"{why}. `spxarb config` shows which ledger this configuration names")
+        raise UsageError(f"The ledger has no trade {trade_id}; none is open. {why}")
     with escalated(context), context.locked():
         if not context.ledger.looks.restored() or context.ledger.trades.knows(trade_id):
             _require_takeable(context, trade_id)  # else the broker's lists may tell of it
