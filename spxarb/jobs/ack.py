@@ -8,8 +8,9 @@ from spxarb.core.printable import from_outside
 from spxarb.core.results.ack import AckResult
 from spxarb.core.results.rows import MatterRow, readable_rows
 from spxarb.core.sentences import sentence
+from spxarb.errors import RefusedError
 from spxarb.trading import matters
-from spxarb.trading.opening import require_ledger
+from spxarb.trading.opening import without_ledger
 
 if TYPE_CHECKING:
     from spxarb.trading.context import JobContext
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
 def run(context: JobContext, *, matter_id: int | None, note: str | None) -> AckResult:
     """Acknowledge one matter, or list the open ones.
 
-    Raises UsageError for a matter that is not open, LockedError while another job works.
+    Raises UsageError for a matter that is not open, RefusedError where there is no ledger to hold it,
+    LockedError while another job works.
     """
     notes = []
     if matter_id is not None:
-        require_ledger(context, f"no matter {matter_id}")
+        if why := without_ledger(context, f"no matter {matter_id}"):
+            raise RefusedError(why, mend="`spxarb config` shows which ledger this configuration names")
         with context.locked():
             note = from_outside(note) if note else None
             matter = matters.acknowledge(context.ledger, matter_id, note, context.now())

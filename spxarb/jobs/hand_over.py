@@ -10,7 +10,7 @@ from spxarb.core.results.hand_over import EndedOrder, HandedLeg, HandOverResult
 from spxarb.errors import RefusedError, UsageError
 from spxarb.trading import bookkeeping
 from spxarb.trading.escalation import escalated, human_needed
-from spxarb.trading.opening import require_ledger
+from spxarb.trading.opening import without_ledger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,8 @@ def run(context: JobContext, *, trade_id: int) -> HandOverResult:
     Raises UsageError for a trade that is not open, RefusedError for one that is not entered yet, or of which
     the broker tells nothing any more; GatewayError, LockedError. Then nothing was changed.
     """
-    require_ledger(context, f"no trade {trade_id}")
+    if why := without_ledger(context, f"no trade {trade_id}"):
+        raise UsageError(f"The ledger has no trade {trade_id}; none is open. {why}")
     with escalated(context), context.locked():
         if not context.ledger.looks.restored() or context.ledger.trades.knows(trade_id):
             _require_takeable(context, trade_id)  # else the broker's lists may tell of it

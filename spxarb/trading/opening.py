@@ -103,13 +103,11 @@ def _nothing_to_look_into(command: str, config: Config) -> bool:
     return False
 
 
-def require_ledger(context: JobContext, what: str) -> None:
-    """Raises RefusedError where there is no ledger to hold `what`: such a command has no run."""
-    if not context.run_id:
-        raise RefusedError(
-            f"There is no ledger at {context.config.database_path()}, so {what}; nothing was changed",
-            mend="`spxarb config` shows which ledger this configuration names",
-        )
+def without_ledger(context: JobContext, what: str) -> str:
+    """Why there is no `what`, where there is no ledger to hold it: such a command has no run. Else empty."""
+    if context.run_id:
+        return ""
+    return f"There is no ledger at {context.config.database_path()}, so {what}; nothing was changed"
 
 
 def _tell_surroundings(config: Config) -> None:

@@ -135,7 +135,7 @@ def test_each_exit_has_its_distance_and_the_buy_back_at_the_broker_is_seen(day):
         f"loss ${distances['to_loss_limit']:,.2f}",
         "time 4 h 04 min (15:45)",
         "fail-safe 10 from 15:50",
-        f"mismatch {position['strike_mismatch_points']:+.2f}",
+        f"mismatch {position['strike_mismatch_points']:+.2f}".replace("-", "−"),
     ):
         assert told in out
 
