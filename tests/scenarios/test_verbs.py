@@ -976,8 +976,8 @@ def test_live_begins_switched_off_and_the_others_on(tmp_path):
         folder.mkdir()
         stage = lonely(folder, free_port(), mode)
         stage.write_config(trading={"mode": mode}, ib={"account": "U1234567" if mode == "live" else None})
-        done = stage.run("ack")
-        assert (done.code, done["mode"]) == (0, mode)
+        done = stage.run("monitor")
+        assert (done.code, done["mode"]) == (4, mode)
         assert stage.sql("SELECT is_trading FROM system_state") == [{"is_trading": on}]
 
 
