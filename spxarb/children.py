@@ -8,10 +8,12 @@ few variables that it needs, and in a folder that is its own.
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 import sysconfig
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +28,8 @@ KEPT_VARIABLES = frozenset(
     }
 )
 """All that a child gets of the environment."""
+KILLED_SECONDS = 2.0
+"""How long a child that was killed is waited for."""
 ANYBODYS = "/"
 """The folder of a child for which none can be made: only root makes files there."""
 
@@ -56,3 +60,15 @@ def private_folder(prefix: str = "spxarb-") -> Iterator[str]:
         return
     with made as folder:
         yield folder
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """A child that leads a session is over, with all that it has started; nobody waits for its words."""
+    with suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(OSError, ValueError):
+                pipe.close()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(KILLED_SECONDS)

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 DEADLINE_SECONDS = 20.0
 SMTP_SECONDS = 15.0
 """How long each answer of a mail server is waited for."""
-KILLED_SECONDS = 2.0
 """After SIGKILL a process is gone at once, unless the kernel itself hangs."""
 log = logging.getLogger(__name__)
 
@@ -126,7 +125,7 @@ def _sent_from(folder: str, messages: list[dict[str, Any]], deadline: float) -> 
     except OSError as error:
         silent = str(error)
     finally:
-        _end(process)
+        children.end(process)
     return _read(answers, [silent] * len(messages))
 
 
@@ -135,7 +134,7 @@ def _rest(process: subprocess.Popen[str]) -> str:
     with suppress(OSError):
         os.killpg(process.pid, signal.SIGKILL)
     with suppress(subprocess.TimeoutExpired, OSError, ValueError):
-        return process.communicate(timeout=KILLED_SECONDS)[0]
+        return process.communicate(timeout=children.KILLED_SECONDS)[0]
     return ""
 
 
@@ -146,18 +145,6 @@ def _read(answers: str, problems: list[str]) -> list[str]:
             number, problem = json.loads(line)
             problems[number] = str(problem)
     return problems
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """The process and all that it has started are over; nobody waits for what they have to say."""
-    with suppress(OSError):
-        os.killpg(process.pid, signal.SIGKILL)
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with suppress(OSError, ValueError):
-                pipe.close()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(KILLED_SECONDS)
 
 
 # --- in the process that sends ------------------------------------------------------------------------

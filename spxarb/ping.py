@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -28,7 +27,6 @@ from spxarb import children
 START = "start"
 SHARE_OF_START = 0.5
 """How much of the deadline the end waits for a start that is still under way: they should arrive in order."""
-KILLED_SECONDS = 1.0
 LONGEST_LINE = 300
 
 
@@ -54,7 +52,7 @@ class Pings:
         except (OSError, ValueError):
             return f"their process ended with {process.poll()}"
         finally:
-            _end(process)
+            children.end(process)
 
     def _tell(self, message: dict[str, Any]) -> None:
         if self._process is not None and self._process.stdin is not None:
@@ -77,18 +75,6 @@ def _process() -> subprocess.Popen[str] | None:
             start_new_session=True,  # Ctrl-C is the job's
         )
     return None
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """It is over; nobody waits for what it has to say."""
-    with suppress(OSError):
-        os.killpg(process.pid, signal.SIGKILL)
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with suppress(OSError, ValueError):
-                pipe.close()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(KILLED_SECONDS)
 
 
 # --- in the process that sends ------------------------------------------------------------------------

@@ -144,31 +144,10 @@ def _finish(
     told = not_live(marked for marked, _ in exits if marked.trade.can_exit)
     for alert in told:
         context.alert(alert)
-    unseen = [
-        closed_unseen(marked)
-        for marked, exited in exits
-        if exited.action is Action.CLOSED
-        and marked.trade.can_exit
-        and marked.quote_missing
-        and not settlement.has_expired(job, marked.trade)
-    ]
-    failed = [exited.why for _, exited in exits if exited.failed]
     kept = [exited.why for marked, exited in exits if _left_to_a_human(job, marked.trade, exited)]
-    off = "" if job.dry_run else "Trading is off. "
     return context.finish(
         result,
-        errors=[
-            *human_needed(
-                [*failed, *job.findings.unproven],
-                mend=mend_of(
-                    job.findings.unproven, first="Look at the broker now, then run `spxarb close-all` again"
-                ),
-            ),
-            *human_needed(
-                kept, mend=f"{off}Close what is left of it at the broker: spxarb does not trade it"
-            ),
-            *unseen,
-        ],
+        errors=_errors(job, exits, kept),
         notes=[
             *notes,
             *told,
@@ -180,6 +159,29 @@ def _finish(
         dry_run=job.dry_run,
         daily_pnl=lambda: bookkeeping.pnl_known(ledger, job.now.date()),
     )
+
+
+def _errors(
+    job: ConnectedJob, exits: Sequence[tuple[MarkedTrade, ExitResult]], kept: Sequence[str]
+) -> list[SpxarbError]:
+    """What a human must look at: exits that failed, trades `kept` by him, and what was closed unseen."""
+    failed = [exited.why for _, exited in exits if exited.failed]
+    unproven = job.findings.unproven
+    again = "Look at the broker now, then run `spxarb close-all` again"
+    off = "" if job.dry_run else "Trading is off. "
+    unseen = (
+        closed_unseen(marked)
+        for marked, exited in exits
+        if exited.action is Action.CLOSED
+        and marked.trade.can_exit
+        and marked.quote_missing
+        and not settlement.has_expired(job, marked.trade)
+    )
+    return [
+        *human_needed([*failed, *unproven], mend=mend_of(unproven, first=again)),
+        *human_needed(kept, mend=f"{off}Close what is left of it at the broker: spxarb does not trade it"),
+        *unseen,
+    ]
 
 
 def _left_to_a_human(job: ConnectedJob, trade: Trade, exited: ExitResult) -> bool:

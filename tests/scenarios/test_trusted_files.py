@@ -12,6 +12,7 @@ import pytest
 from actions import enter, lonely, playing, settings
 from harness import Done
 from relay import free_port
+from sink import listening_sink
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -239,20 +240,20 @@ def limited_memory() -> None:
 @pytest.mark.parametrize("trouble", TROUBLE)
 @pytest.mark.parametrize("verb", ["monitor", "close-all"])
 def test_an_exit_goes_on_with_the_stored_limits_whatever_is_refused(tmp_path, trouble, verb):
+    """And is told once: the ledger beside the file is ours, whatever the file would say of it."""
     make, why = TROUBLE[trouble]
-    with playing(tmp_path) as stage:
+    with playing(tmp_path) as stage, listening_sink() as sink:
         settings(stage, max_spreads_per_day=1, broker_side_failsafe=False)
         enter(stage)
         stage.at("15:46")
         make(stage)
-        # A pipe names no ledger: the environment says where it is.
-        environment = {"SPXARB_DATABASE": str(stage.database)} if trouble == "a pipe" else {}
         words = ["close-all", "--yes"] if verb == "close-all" else [verb]
-        done = stage.run(*words, env=environment, timeout=60)
+        done = stage.run(*words, env=sink.variables, timeout=60)
         assert done.code == 3, (done.err, done.out)
         assert why in done.err, done.err
         assert stage.positions() == {}
         assert [position["action"] for position in done["positions"]] == ["closed"]
+        assert len(sink.alerts) == 1, sink.alerts
 
 
 def test_a_refused_file_names_no_ledger_but_one_of_ours(tmp_path):
