@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from actions import lonely
 from harness import Done
 from relay import free_port
 
+import spxarb
 from spxarb.core.own_names import lock_of
 
 if TYPE_CHECKING:
@@ -34,10 +37,40 @@ VERBS = [
 ]
 
 
+OPENED = """
+set -e
+layers=$1 closed=$2; shift 2
+mount -t tmpfs tmpfs "$layers"
+number=0
+for folder in $closed; do
+    number=$((number + 1))
+    mkdir "$layers/$number.upper" "$layers/$number.work"
+    mount -t overlay -o "lowerdir=$folder,upperdir=$layers/$number.upper,workdir=$layers/$number.work" overlay "$folder"
+    chmod o+rx "$folder"
+done
+exec "$@"
+"""
+"""Run a command where some folders of root's are open to all: in mounts of its own, so that nothing outside changes."""
+
+
+@functools.cache
+def opened() -> tuple[str, ...]:
+    """What stands before a command, so that other users can run the program wherever it is."""
+    program = (sys.executable, os.path.realpath(sys.executable), spxarb.__file__, pytest.__file__)
+    parents = dict.fromkeys(folder for path in program for folder in reversed(Path(path).parents))
+    closed = [str(folder) for folder in parents if folder.stat().st_mode & 0o005 != 0o005]
+    if not closed:
+        return ()
+    layers = tempfile.mkdtemp(prefix="spxarb-layers-")
+    atexit.register(os.rmdir, layers)
+    apart = ("unshare", "--mount", "--propagation", "private", "sh", "-c", OPENED, "sh")
+    return (*apart, layers, " ".join(closed))
+
+
 def run(stage: Stage, *words: str, before: Sequence[str] = (), **options: Any) -> Done:
     path = os.pathsep.join(filter(None, sys.path))
     done = subprocess.run(
-        [*before, sys.executable, "-m", "spxarb", *words],
+        [*opened(), *before, sys.executable, "-m", "spxarb", *words],
         capture_output=True,
         text=True,
         check=False,
@@ -50,7 +83,8 @@ def run(stage: Stage, *words: str, before: Sequence[str] = (), **options: Any) -
 
 
 def as_trader(stage: Stage, *words: str) -> Done:
-    return run(stage, *words, user=TRADER, group=TRADER, extra_groups=[])
+    become = ("setpriv", f"--reuid={TRADER}", f"--regid={TRADER}", "--clear-groups", "--")
+    return run(stage, *words, before=become)
 
 
 @pytest.fixture
@@ -70,8 +104,14 @@ def stage() -> Iterator[Stage]:
             storage={"database": str(state / "trading.db")},
             execution={"connect_timeout_seconds": 0.4},
         )
-        if as_trader(made, "--version").code:
-            pytest.skip("NOT TESTED: the program is where other users may not read it")
+        try:
+            done = as_trader(made, "--version")
+        except OSError as error:
+            pytest.skip(f"NOT TESTED: {error}")
+        if done.code:
+            pytest.skip(
+                f"NOT TESTED: another user cannot run {sys.executable} here: {done.err.strip()[-200:]}"
+            )
         yield made
 
 
