@@ -80,7 +80,8 @@ class FlexAnswerError(FlexFileError):
     """The text is an answer of the Flex web service instead of a statement"""
 
     def __init__(self, code: str, text: str) -> None:
-        super().__init__(f"the Flex web service answered {' '.join(filter(None, (code, text)))}")
+        words = " ".join(filter(None, (code, text))) or "with neither a code nor words"
+        super().__init__(f"the Flex web service answered {words}")
         self.code, self.text = code, text
 
 

@@ -102,7 +102,7 @@ def _looked_at(download: _Download) -> bytes:
         code, _, text = str(error).partition(": ")
         if not code.isdigit():  # as the older version of the service answers
             busy = "in progress" in str(error)
-            code, text = ("1019" if busy else ""), str(error)
+            code, text = ("1019" if busy else ""), str(error).strip(": ")
         raise FlexAnswerError(code, _without(text, token))
     if isinstance(error, OSError):
         reason = error.reason if isinstance(error, URLError) else error

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spxarb import notify
+from spxarb import children, notify
 from spxarb.config.load import Config
 from spxarb.core import budgets, failed_unit
 from spxarb.core.firings import JOBS, TimerTimes
@@ -176,7 +176,7 @@ def test_a_unit_waits_longer_than_its_verb_may_take(verb, changes):
         job = budgets.longest(waits, open_trades)
         assert start > budgets.lock_wait(waits, job) + budgets.budget(verb, job) + notify.DEADLINE_SECONDS
     undo = budgets.UNDO_SECONDS if verb == "enter" else 0
-    assert stop > undo + notify.DEADLINE_SECONDS + notify.KILLED_SECONDS
+    assert stop > undo + notify.DEADLINE_SECONDS + children.KILLED_SECONDS
 
 
 def test_a_change_by_hand_is_seen_by_the_digest_and_a_file_of_others_is_none_of_ours():

@@ -47,7 +47,8 @@ class FlexService:
         ]
         subject = ["-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}", "-days", "2"]
         files = ["-keyout", str(key), "-out", str(self.certificate)]
-        subprocess.run([*words, *subject, *files], check=True, capture_output=True)
+        if not self.certificate.exists():
+            subprocess.run([*words, *subject, *files], check=True, capture_output=True)
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(self.certificate, key)
         self._listener = socket.create_server(("127.0.0.1", 0))

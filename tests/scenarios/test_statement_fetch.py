@@ -15,6 +15,7 @@ from spxarb.errors import ConfigError, GatewayError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 TOKEN = "945692423458902392892687"
 STATEMENT = (
@@ -27,8 +28,14 @@ OLD_IN_PROGRESS = "<FlexStatementOperationMessage><code>Statement generation in 
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory) -> Iterator[FlexService]:
-    with FlexService(tmp_path_factory.mktemp("flex")) as service:
+def certificates(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("flex")
+
+
+@pytest.fixture
+def running(certificates) -> Iterator[FlexService]:
+    """A service of the test's own: what another test's client left behind asks nothing of it."""
+    with FlexService(certificates) as service:
         yield service
 
 
@@ -37,7 +44,6 @@ def service(running, monkeypatch) -> FlexService:
     for name, value in running.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(urllib.request, "_opener", None)  # the library keeps the proxies that it saw first
-    running.asked.clear()
     return running
 
 
@@ -85,6 +91,7 @@ def test_a_token_or_query_that_is_refused_is_a_matter_of_configuration(service, 
         ([SENT, STATEMENT[:-30]], "is no statement"),
         (["not xml"], "is no statement"),
         ([SENT, refused("1020", "")], "1020"),
+        ([OLD_IN_PROGRESS.replace("code", "message")], "answered with neither a code nor words"),
     ],
 )
 def test_whatever_else_comes_is_told_in_one_line_and_not_asked_for_again(service, answers, said):
