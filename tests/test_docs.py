@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from spxarb.cli.commands import tree
-from spxarb.cli.wrong_use import WRONG_USE
+from spxarb.cli.commands import WRONG_USE, tree
 from spxarb.config.load import load
 from spxarb.config.schema import SECTIONS, every_key
 from spxarb.config.variables import (

@@ -50,6 +50,11 @@ DOORS = {
         "import pydantic.plugin._loader",
         {"pydantic.plugin._loader"},
     ),
+    "platformdirs": (
+        "from spxarb.config.load import state_folder; state_folder()",
+        "import platformdirs.unix",
+        {"platformdirs.unix"},
+    ),
     "typer": (
         (
             "import os; os.environ |= {'_SPXARB_COMPLETE': 'complete_zsh', '_TYPER_COMPLETE_ARGS': 'spxarb st'}\n"
@@ -109,6 +114,10 @@ def test_an_order_brings_the_orders_and_nothing_else_of_the_library():
         (
             "from spxarb.trading.market_calendar import closures; closures(2026); import holidays; "
             "assert len(holidays.country_holidays('US', years=2026)) > 9 and holidays.financial.NYSE"
+        ),
+        (
+            "from spxarb.config.load import state_folder; folder = state_folder(); import platformdirs; "
+            "assert platformdirs.PlatformDirs('spxarb').user_state_dir == str(folder)"
         ),
         f"{OPENED}; import sqlite_utils; assert sqlite_utils.Database(memory=True)['t'].insert({{'a': 1}}).count == 1",
         (

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spxarb import __version__, interruption
-from spxarb.cli import keeping, reading, scheduling, view, watching
+from spxarb.cli import view
 from spxarb.cli.as_owner import begin_as_owner
 from spxarb.cli.calls import Call, confirm, log_failure, run, serve_until_stopped
 from spxarb.cli.options import (
@@ -28,13 +28,13 @@ from spxarb.cli.options import (
 )
 from spxarb.cli.usage import epilog, root_epilog
 from spxarb.cli.values import ClockMove, Margin, MatterId, TradeId, clock_time, regimes
-from spxarb.cli.wrong_use import WRONG_USE, wrong
 from spxarb.core.printable import from_outside
 from spxarb.errors import Exit, UsageError, as_failure
 from spxarb.imports import trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from types import ModuleType
 
     from typer.models import CommandInfo
 
@@ -44,8 +44,17 @@ if TYPE_CHECKING:
     from spxarb.sim.server import Listening
     from spxarb.trading.context import JobContext
 
+WRONG_USE: type[BaseException] = typer.BadParameter.__mro__[1]
+"""The library's UsageError; it moves between its versions, its child does not."""
 COMPLETION = "_SPXARB_COMPLETE"
 """In the environment when the shell asks what a word may become; set by the library's own scripts."""
+
+VERBS = (
+    *("enter", "monitor", "settle", "close-all", "start", "stop", "status", "report", "log", "reconcile"),
+    *("doctor", "config", "ack", "hand-over", "backup", "restore", "timers", "send-alerts", "watchdog"),
+    *("record", "sim", "demo"),
+)
+"""Every command, in the order of `--help`; those that are not in this file are in `_of_another_file`."""
 
 app = typer.Typer(
     name="spxarb",
@@ -187,16 +196,6 @@ def _switch(*, on: bool, reason: str | None) -> Job:
     return job
 
 
-app.command()(reading.status)
-app.command()(reading.report)
-app.command()(reading.log)
-
-
-app.command()(keeping.reconcile)
-app.command()(reading.doctor)
-app.command()(reading.config)
-
-
 @app.command()
 def ack(
     ctx: typer.Context,
@@ -234,13 +233,6 @@ def hand_over(
         return hand_over.run(context, trade_id=trade)
 
     return run(call_of(ctx, config, as_json), job)
-
-
-app.command()(keeping.backup)
-app.command()(keeping.restore)
-app.command()(scheduling.timers)
-app.command("send-alerts")(scheduling.send_alerts)
-app.command()(watching.watchdog)
 
 
 @app.command()
@@ -432,6 +424,8 @@ def _main(given: list[str]) -> int:
     except UsageError as error:
         return _failed(given, Exit.USAGE, str(error))
     except WRONG_USE as error:
+        from spxarb.cli.wrong_use import wrong  # noqa: PLC0415 -- only a mistake needs it
+
         return _failed(given, Exit.USAGE, wrong(error, tree))
     except (typer.Abort, KeyboardInterrupt):  # the library makes an Abort of an interruption
         code = (interruption.received() or interruption.of(KeyboardInterrupt())).exit_code
@@ -446,8 +440,7 @@ def _main(given: list[str]) -> int:
 
 def _failed(given: Sequence[str], code: int, said: str) -> int:
     """One line on stderr, and one in the log if there is one; a command that is none has no log."""
-    known = {_name(command) for command in app.registered_commands}
-    if _first(given) in known:
+    if _first(given) in VERBS:
         log_failure(_first(given), code, said, config_named(given))
     view.complain(said)
     return code
@@ -455,17 +448,48 @@ def _failed(given: Sequence[str], code: int, said: str) -> int:
 
 def tree(words: Sequence[str] = ()) -> Any:
     """The commands and their options, as the parser has them; where `words` begin with one, of that alone."""
-    asked = [command for command in app.registered_commands if _name(command) == _first(words)]
-    for command in asked or app.registered_commands:
-        command.epilog = epilog(_name(command))
-        # Else the library cuts the sentence short in the list of commands.
-        command.short_help = command.callback and command.callback.__doc__
-    if not asked:
-        return typer.main.get_command(app)
-    only = copy(app)
-    only._add_completion = False  # noqa: SLF001 -- the root's alone, and no command shall pay for it
-    only.registered_commands = asked
-    return typer.main.get_command(only)
+    asked = _first(words) in VERBS
+    some = copy(app)
+    some.registered_commands = [_command(verb) for verb in ([_first(words)] if asked else VERBS)]
+    if asked:
+        some._add_completion = False  # noqa: SLF001 -- the root's alone, and no command shall pay for it
+    return typer.main.get_command(some)
+
+
+def _command(verb: str) -> CommandInfo:
+    """What the parser is told of a command."""
+    known = [command for command in app.registered_commands if _name(command) == verb]
+    if not known:
+        app.command(verb)(_of_another_file(verb))
+    command = (known or app.registered_commands)[-1]
+    command.epilog = epilog(verb)
+    # Else the library cuts the sentence short in the list of commands.
+    command.short_help = command.callback and command.callback.__doc__
+    return command
+
+
+def _of_another_file(verb: str) -> Callable[..., int]:
+    """A command whose file is imported when it is asked for, or when all of them are."""
+    file: ModuleType
+    match verb:
+        case "reconcile" | "backup" | "restore":
+            from spxarb.cli import keeping  # noqa: PLC0415 -- only these commands need it
+
+            file = keeping
+        case "timers" | "send-alerts":
+            from spxarb.cli import scheduling  # noqa: PLC0415 -- likewise
+
+            file = scheduling
+        case "watchdog":
+            from spxarb.cli import watching  # noqa: PLC0415 -- likewise
+
+            file = watching
+        case _:
+            from spxarb.cli import reading  # noqa: PLC0415 -- likewise
+
+            file = reading
+    found: Callable[..., int] = getattr(file, verb.replace("-", "_"))
+    return found
 
 
 def _name(command: CommandInfo) -> str:
