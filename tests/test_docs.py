@@ -28,8 +28,8 @@ from spxarb.config.variables import (
     WAIT_VARIABLE,
     WIRE_VARIABLE,
 )
-from spxarb.core.checks import ENTRY_CHECKS, SECOND_LOOK
-from spxarb.core.model import MARGIN, ExitReason
+from spxarb.core.checks import ENTRY_CHECKS, MARGIN, SECOND_LOOK
+from spxarb.core.model import ExitReason
 from spxarb.ledger.ledger import Ledger
 from spxarb.sim import control
 from spxarb.sim.__main__ import parser as sim_parser

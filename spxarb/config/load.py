@@ -44,8 +44,7 @@ from spxarb.imports import trimmed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-LOG_NAME = "trading.log"
-MODES = choices(field_of("trading.mode"))
+LOG_NAME, MODES = "trading.log", choices(field_of("trading.mode"))
 MOST_TOLD = 40
 """Problems in one line: of more, their number says enough."""
 LIMIT_SECTIONS = ("ib", "trading", "risk_management", "execution")
@@ -159,7 +158,6 @@ def state_folder(state_directory: Path | None = None) -> Path:
         return state_directory
     with trimmed("platformdirs"):
         from platformdirs.unix import Unix  # noqa: PLC0415 -- only needed without a configured place
-
     why = path_problem("~/x")
     with suppress(RuntimeError, KeyError, OSError):  # it knows no home either
         folder = Unix("spxarb").user_state_dir  # on macOS too: one place for all documents

@@ -23,13 +23,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from spxarb.core.black_scholes import call_value, implied_volatility, years_of
 from spxarb.core.fees import OPTION_MULTIPLIER
 from spxarb.core.model import ZERO, LegName, cents
-from spxarb.core.records import CLOCKS_APART, Purpose
+from spxarb.core.order_words import Purpose
+from spxarb.core.records import CLOCKS_APART
 from spxarb.core.trades import TradeState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from spxarb.core.model import Contract
+    from spxarb.core.contracts import Contract
     from spxarb.core.records import Fill, Mark, OrderRecord, Trade
 
 OLDEST_MARK = timedelta(minutes=10)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
 
-    from spxarb.core.model import BrokerOrder, BrokerSnapshot, Execution
+    from spxarb.core.broker_books import BrokerOrder, BrokerSnapshot, Execution
     from spxarb.core.records import Fill, OrderRecord
 
 

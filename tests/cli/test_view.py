@@ -18,13 +18,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spxarb.cli import blocks, reading, screens, shapes, view
-from spxarb.core.model import NEW_YORK, Check, ExitReason, LegName, Side, TradeStatus
+from spxarb.core.entry_check import Check
+from spxarb.core.model import NEW_YORK, ExitReason, LegName, Side, TradeStatus
 from spxarb.core.plain import plain
 from spxarb.core.result import RESULT_TYPES, Result, result_type
+from spxarb.core.results.actions import Action
 from spxarb.core.results.enter import EntryCredit, EntryLeg, EntryOutcome, Verdict
-from spxarb.core.results.positions import Action, ManagedPosition, PositionResult
+from spxarb.core.results.positions import ManagedPosition, PositionResult
 from spxarb.core.results.report import TABLES
-from spxarb.core.results.rows import DayRow, TradeRow
+from spxarb.core.results.report_rows import DayRow, TradeRow
 from spxarb.core.results.status import (
     MarketResult,
     SystemResult,
