@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.broker_books import latest_revisions
 from spxarb.core.model import ZERO, LegName
-from spxarb.core.order_words import PREFIX, Purpose
-from spxarb.core.records import CLOCKS_APART, AtHandOver, held
+from spxarb.core.order_words import CLOCKS_APART, PREFIX, Purpose
+from spxarb.core.records import AtHandOver, held
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

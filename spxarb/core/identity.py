@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spxarb.core.by_hand import not_counted
-from spxarb.core.records import CLOCKS_APART
+from spxarb.core.order_words import CLOCKS_APART
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

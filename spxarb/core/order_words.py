@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
 
 PREFIX = "spxarb:"
-
-
 ABSENT = "absent"
 """Status of an order that was missing from two snapshots: the weakest proof that it is over."""
-
-
 BY_STATEMENT = "by statement"
 """Status of an order whose end the account's statement shows."""
-
-
 ACKNOWLEDGED = "acknowledged"
 """Status of an order that is over by the word of a human who has looked."""
+CLOCKS_APART = timedelta(seconds=10)
+"""An execution may seem this much older than what it followed: two clocks, and whole seconds on the wire."""
 
 
 class Purpose(StrEnum):

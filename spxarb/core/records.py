@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from spxarb.core.greeks import UNKNOWN_GREEKS
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from spxarb.core.price_state import PriceState
     from spxarb.core.trades import TradeState
 
-CLOCKS_APART = timedelta(seconds=10)
-"""An execution may seem this much older than what it followed: two clocks, and whole seconds on the wire."""
 _REF = re.compile(
     r"spxarb:(?P<tag>[0-9a-z]+):(?P<trade>\d+):(?P<leg>SPX|SPY):(?P<purpose>[euxf])(?P<attempt>\d+)"
 )

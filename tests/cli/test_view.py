@@ -461,7 +461,7 @@ import sys
 from contextlib import suppress
 from datetime import datetime
 from spxarb.core.model import NEW_YORK
-from spxarb.core.results.positions import MonitorResult
+from spxarb.core.results.monitor import MonitorResult
 from spxarb.cli import view
 differences = ("é–█" * 40,) * 2000
 made = MonitorResult("monitor", datetime.now(NEW_YORK), "paper", {code}, {error}, reconciliation=differences)

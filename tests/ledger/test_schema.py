@@ -302,9 +302,6 @@ def test_jobs_that_start_together_after_an_upgrade_migrate_once(existing):
     code = """
 import sys, time
 from pathlib import Path
-from spxarb.core.results.rows import DayRow, ExecutionRow, MatterRow, SettlementRow, TradeRow
-from spxarb.core.settlement import SettlementFigure, Stage
-from spxarb.core.trades import TradeState
 from spxarb.ledger import schema
 from spxarb.ledger.ledger import Ledger
 def slowly(db):
