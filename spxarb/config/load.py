@@ -268,8 +268,7 @@ def other_places(config: Config) -> list[Path]:
     places: list[Path] = []
     with suppress(ConfigError):
         places = default_ledgers(config.state_directory)
-    own = config.storage.database
-    if own is not None:
+    if (own := config.storage.database) is not None:
         with suppress(OSError):
             places += sorted(own.absolute().parent.glob("*.db"))
     return [path for path in places if exists(path)]
