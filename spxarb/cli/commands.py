@@ -27,7 +27,7 @@ from spxarb.cli.options import (
 )
 from spxarb.cli.usage import epilog, root_epilog
 from spxarb.cli.values import MatterId, TradeId  # noqa: TC001 -- likewise
-from spxarb.core.printable import from_outside
+from spxarb.core.printable import from_outside, quoted_back
 from spxarb.errors import Exit, UsageError, as_failure
 from spxarb.imports import trimmed
 
@@ -273,7 +273,7 @@ def _failed(given: Sequence[str], code: int, said: str) -> int:
     """One line on stderr, and one in the log if there is one; a command that is none has no log."""
     if _first(given) in VERBS:
         log_failure(_first(given), code, said, config_named(given))
-    view.complain(said)
+    view.complain(quoted_back(said))
     return code
 
 
