@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from spxarb.cli.commands import tree
-from spxarb.cli.wrong_use import WRONG_USE
+from spxarb.cli.commands import WRONG_USE, tree
 from spxarb.config.load import load
 from spxarb.config.schema import SECTIONS, every_key
 from spxarb.config.variables import (
@@ -29,8 +28,8 @@ from spxarb.config.variables import (
     WAIT_VARIABLE,
     WIRE_VARIABLE,
 )
-from spxarb.core.checks import ENTRY_CHECKS, SECOND_LOOK
-from spxarb.core.model import MARGIN, ExitReason
+from spxarb.core.checks import ENTRY_CHECKS, MARGIN, SECOND_LOOK
+from spxarb.core.model import ExitReason
 from spxarb.ledger.ledger import Ledger
 from spxarb.sim import control
 from spxarb.sim.__main__ import parser as sim_parser
