@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+COMMANDS = tree()
 BY_NAME = {"ids": lambda path: path.name}
 
 every_document = pytest.mark.parametrize("document", DOCUMENTS, **BY_NAME)
@@ -79,7 +80,7 @@ def command_lines(document: Path) -> list[str]:
 def parse(line: str) -> None:
     """Let the real parser read the words. Raises its usage error for any that it does not know."""
     given = shlex.split(line.partition(" | ")[0], comments=True)[1:]
-    root = tree()
+    root = COMMANDS
     if given[:1] == ["--config"]:
         given = given[2:]
     if given in ([], ["--version"], ["--help"], ["--install-completion"], ["--show-completion"]):
