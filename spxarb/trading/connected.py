@@ -135,7 +135,9 @@ class ConnectedJob:
 
     def tracks(self, trade: Trade) -> list[TrackedOrder]:
         """The trade's orders that are not proven done, with their fills in the ledger."""
-        return tracks_of(self.ledger, trade, self.broker.client_id)
+        tracks = tracks_of(self.ledger, trade, self.broker.client_id, self.snapshot.open_orders)
+        self.executor.follow(tracks)
+        return tracks
 
     async def drive(self, steps: Steps[T], spread: SpreadState, *, entering: bool = False) -> T:
         """Run a procedure; while entering, a stop of trading in the ledger stops it."""
@@ -169,9 +171,14 @@ class ConnectedJob:
         what = "not in the ledger yet" if self.dry_run else "added to the ledger"
         repaired = [f"{what}: {reconcile.describe(fill.execution)}" for fill in new]
         if not self.dry_run:
-            beside = self.context.beside
+            beside, unread = self.context.beside, set(self.ledger.trades.unreadable)
             with beside():
                 self.executor.record_snapshot(self.snapshot)
+            self.ledger.trades.open()
+            repaired += [
+                f"trade {trade_id} can be read again: its executions are those that the broker lists"
+                for trade_id in sorted(unread - self.ledger.trades.unreadable.keys())
+            ]
             with beside():
                 old_orders.give_up_old_orders(self.ledger, self.snapshot, self.now)
             with beside():
@@ -462,7 +469,7 @@ async def connect_job(
     ib, execution = context.config.ib, context.config.execution
     # Only the client id that sent an order can change or cancel it (others get 10147 or 135), so while an
     # order may be live its client id is used, whatever the configuration says by now.
-    owners = [record.client_id for record in context.ledger.orders.unproven()]
+    owners = [record.client_id for record in context.ledger.orders.unproven() if record.client_id >= 0]
     client_id = owners[0] if owners and ib.client_id not in owners else ib.client_id
     client_id += client_id_offset or (READ_ONLY_CLIENT_ID_OFFSET if dry_run else 0)
     endpoint = Endpoint(ib.host, ib.port, client_id, ib.account, context.config.trading.mode, ib.gateway_user)
