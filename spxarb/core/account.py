@@ -31,7 +31,7 @@ class Break(StrEnum):
     LIQUIDATED = "liquidated"  # IB closed contracts of ours; its executions say so
     TAKEN = "taken"  # others traded contracts of ours away; their executions say so
     MISSING = "missing"  # the account holds less than the ledger, and no execution tells why
-    UNEXPLAINED = "unexplained"  # the account holds more in our direction, and no execution tells why
+    UNEXPLAINED = "unexplained"  # the account holds more, of either direction, and no execution tells why
     UNTOLD = "untold"  # the broker says that an order filled more than its executions add up to
     NAKED = "naked"  # short SPY calls that the long SPX calls do not cover
     ALONE = "alone"  # long SPX calls against which nothing is short
@@ -148,6 +148,7 @@ def compare(trades: Sequence[OwnTrade], snapshot: BrokerSnapshot, orders: OrderI
                 lost[leg.trade_id, leg.leg] = -missing * leg.direction
                 findings.append(_not_beyond(leg, missing))
         findings += _unexplained(own, snapshot)
+        findings += _the_wrong_way(own, snapshot, findings)
         findings += _crossed(own, snapshot, orders)
     for trade in trades:
         findings += _hedge(trade, available)
@@ -421,6 +422,31 @@ def _unexplained(own: Sequence[OwnLeg], snapshot: BrokerSnapshot) -> list[Findin
         f"{newest.trade_id}"
     )
     return [Finding(Break.UNEXPLAINED, newest.trade_id, newest.leg, extra, text, may_lag=True)]
+
+
+def _the_wrong_way(
+    own: Sequence[OwnLeg], snapshot: BrokerSnapshot, findings: Iterable[Finding]
+) -> list[Finding]:
+    """Contracts that moved against our direction with no execution, beyond those that a leg is missing."""
+    first, newest = own[0], own[-1]
+    if first.overnight is None:
+        return []
+    moved = -int((snapshot.overnight(first.contract.con_id) - first.overnight) * first.direction)
+    legs = {(leg.trade_id, leg.leg) for leg in own}
+    missing = sum(
+        finding.quantity
+        for finding in findings
+        if finding.kind is Break.MISSING and (finding.trade_id, finding.leg) in legs
+    )
+    beyond = moved - missing
+    if beyond <= 0:
+        return []
+    kind = "short" if first.direction > 0 else "long"
+    text = (
+        f"by its executions trade {newest.trade_id} leaves {_counted(beyond, kind, newest)} fewer than the "
+        "account shows, and no execution says why"
+    )
+    return [Finding(Break.UNEXPLAINED, newest.trade_id, newest.leg, beyond, text, may_lag=True)]
 
 
 def _hedge(trade: OwnTrade, available: Mapping[tuple[int, LegName], int]) -> list[Finding]:

@@ -81,6 +81,7 @@ def _finish(
     job: ConnectedJob, managed: Sequence[Managed], notes: Sequence[str], deficits: Sequence[str]
 ) -> MonitorResult:
     from spxarb.trading.managing import worth_hearing  # noqa: PLC0415
+    from spxarb.trading.marks import print_in_doubt  # noqa: PLC0415
 
     context, ledger = job.context, job.ledger
     alerts = [*worth_hearing(job, managed), *deficits]
@@ -103,6 +104,7 @@ def _finish(
         notes=[
             *notes,
             *alerts,
+            *print_in_doubt(one.marked for one in managed if one.marked.trade.can_exit),
             *(one.note for one in managed),
             *(one.exited.why for one in managed if not one.exited.failed),
         ],

@@ -134,7 +134,7 @@ async def _at_broker(context: JobContext, job: ConnectedJob, *, risk: bool) -> S
     shares = [matter.text for matter in not_acknowledged(job.ledger, shares_in_doubt(job))]
     told = not_live(marked_trades)
     alive = [marked for marked in marked_trades if at_risk(marked.trade, job.now, context.config)]
-    told += print_in_doubt(alive, context.price_limits.max_ratio_difference)
+    told += print_in_doubt(alive)
     told += [note for trade in bookkeeping.open_trades(job.ledger) for note in missing(job, trade)]
     ib = context.config.ib
     shown = _status(

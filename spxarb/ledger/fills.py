@@ -29,14 +29,15 @@ class Fills:
 
         A correction supersedes its family's earlier executions, in whatever order they come, and the API's
         row that of a statement which gave its id without the last group. An estimated commission never
-        replaces a reported one.
+        replaces a reported one. A row that cannot be read is written anew.
         """
         execution = fill.execution
         with self._file.joined():
             rows = self._file.rows("SELECT * FROM executions WHERE exec_id = ?", execution.exec_id)
             known = readable_only(rows, fill_from_row, self.unread)
-            if rows and not known:
-                return False  # what cannot be read is left as it is
+            if rows and not known:  # the broker still lists what something else has overwritten
+                self._file.update("executions", fill_to_row(fill), exec_id=execution.exec_id)
+                return True
             if not known:
                 self._file.insert("executions", fill_to_row(fill))
                 self._supersede(execution.family)
@@ -76,6 +77,13 @@ class Fills:
         """The trade's executions that stand, corrected ones left out, oldest first."""
         return self._fills("WHERE trade_id = ? AND superseded = 0 ORDER BY time, rowid", trade_id)
 
+    def of_order(self, ref: str) -> list[Fill]:
+        """The order's executions that stand and can be read, oldest first."""
+        rows = self._file.rows(
+            "SELECT * FROM executions WHERE order_ref = ? AND superseded = 0 ORDER BY time, rowid", ref
+        )
+        return readable_only(rows, fill_from_row, self.unread)
+
     def of_day(self, day: date) -> list[Fill]:
         """The day's executions that stand and can be read, of all trades, oldest first."""
         rows = self._file.rows(
@@ -104,7 +112,7 @@ class Fills:
         """
         rows = self._file.rows(
             "SELECT commission FROM executions WHERE (family = ? OR exec_id = ? AND source = ?) "
-            "AND commission_estimated = 0 ORDER BY rowid DESC LIMIT 1",
+            "AND commission_estimated = 0 AND typeof(commission) <> 'text' ORDER BY rowid DESC LIMIT 1",
             family,
             family,
             FillSource.STATEMENT.value,

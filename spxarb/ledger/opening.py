@@ -13,6 +13,7 @@ import sqlite3
 import stat
 import time
 from contextlib import closing, contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from spxarb import files
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from sqlite_utils.db import Database
 
 BUSY_SECONDS = 10.0
+_patience: ContextVar[float | None] = ContextVar("patience", default=None)
 REPLACED_AT_MOST = 5
 FULL_BYTES = 100_000  # less than SQLite needs beside a ledger to write one row
 CHECKED_BYTES = 20_000_000  # a file up to this size is checked whole at every opening, in milliseconds
@@ -248,7 +250,22 @@ def connect_to_look(path: Path) -> Database:
 
 def _connected(path: Path, options: str) -> Database:
     uri = f"{path.as_uri()}?{options}"
-    return _database(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None))
+    return _database(sqlite3.connect(uri, uri=True, timeout=_busy_seconds(), isolation_level=None))
+
+
+def _busy_seconds() -> float:
+    seconds = _patience.get()
+    return BUSY_SECONDS if seconds is None else seconds
+
+
+@contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """Within it no connection waits longer than this for another program's lock: for a ledger not our own."""
+    before = _patience.set(seconds)
+    try:
+        yield
+    finally:
+        _patience.reset(before)
 
 
 def empty(path: Path, mode: str) -> Database:
@@ -283,7 +300,7 @@ def sqlite_errors_as_refusals(path: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         match _result_code(error):
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-                why = f"another program has kept it locked for {BUSY_SECONDS:.0f} seconds"
+                why = f"another program has kept it locked for {_busy_seconds():.0f} seconds"
                 raise _unusable(path, why, mend="Close what holds it (an SQL shell, a copy)") from error
             case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR if _is_full(path, error):
                 raise _unusable(path, "the disk is full", mend="Free some space") from error

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spxarb.core.order_words import ABSENT
 from spxarb.errors import RefusedError
 from spxarb.ledger.file import readable_only
-from spxarb.ledger.rows import order_from_row, order_to_row, to_moment, to_real
+from spxarb.ledger.in_part import read_order
+from spxarb.ledger.rows import order_to_row, to_moment, to_real
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import date, datetime
     from decimal import Decimal
 
@@ -17,11 +19,16 @@ if TYPE_CHECKING:
     from spxarb.ledger.file import LedgerFile
 
 
+NO_DAY = "date(substr(created_at, 1, 10)) IS NULL"
+"""What cannot be read as a day may be any."""
+
+
 class Orders:
     """The tables `orders` and `order_steps`.
 
-    An order that cannot be read is left out of every list but that of its trade: it is that trade which then
-    cannot be traded (`ledger/trades.py`), and no other.
+    An order of which a value cannot be read is read in part (`ledger/in_part.py`). Where even that is not
+    possible it is left out of every list but that of its trade: it is that trade which then cannot be traded
+    (`ledger/trades.py`), and no other.
     """
 
     def __init__(self, file: LedgerFile) -> None:
@@ -102,7 +109,7 @@ class Orders:
     def of_trade(self, trade_id: int) -> list[OrderRecord]:
         """Oldest first. Raises RefusedError when one of them cannot be read."""
         rows = self._file.rows("SELECT * FROM orders WHERE trade_id = ? ORDER BY rowid", trade_id)
-        return [order_from_row(row) for row in rows]
+        return [self._read(row) for row in rows]
 
     def unproven(self) -> list[OrderRecord]:
         """Orders that the broker has not yet proven final, oldest first."""
@@ -111,17 +118,17 @@ class Orders:
     def since(self, day: date) -> list[OrderRecord]:
         """Orders made on `day` or later, and older ones that are not proven final; oldest first."""
         return self._orders(
-            "WHERE substr(created_at, 1, 10) >= ? OR final = 0 ORDER BY rowid", day.isoformat()
+            f"WHERE substr(created_at, 1, 10) >= ? OR final = 0 OR {NO_DAY} ORDER BY rowid", day.isoformat()
         )
 
     def first_in(self, con_id: int, day: date) -> OrderRecord | None:
         """The first order of `day` in a contract, of whichever trade; None when there was none."""
         found = self._orders(
-            "WHERE con_id = ? AND substr(created_at, 1, 10) = ? ORDER BY rowid LIMIT 1",
+            f"WHERE con_id = ? AND (substr(created_at, 1, 10) = ? OR {NO_DAY}) ORDER BY rowid",
             con_id,
             day.isoformat(),
         )
-        return next(iter(found), None)
+        return next((record for record in found if record.created_at.date() == day), None)
 
     def absent(self, day: date) -> list[OrderRecord]:
         """Orders of `day` that nothing but their absence proves final."""
@@ -135,7 +142,10 @@ class Orders:
 
     def _orders(self, which: str, *values: object) -> list[OrderRecord]:
         rows = self._file.rows(f"SELECT * FROM orders {which}", *values)  # noqa: S608 -- our own words
-        return readable_only(rows, order_from_row, self.unread)
+        return readable_only(rows, self._read, self.unread)
+
+    def _read(self, row: Mapping[str, Any]) -> OrderRecord:
+        return read_order(self._file, row).record
 
     def _refuse_handed_over(self, trade_id: int) -> None:
         """The last door: whatever a job meant to do, no order of a trade that a human took passes here."""

@@ -10,12 +10,12 @@ from spxarb.core.model import TradeStatus
 from spxarb.core.sentences import lower_first
 from spxarb.core.trades import TradeState
 from spxarb.errors import RefusedError
+from spxarb.ledger.in_part import read_order
 from spxarb.ledger.rows import (
     day_range,
     fill_from_row,
     mark_from_row,
     mark_to_row,
-    order_from_row,
     readable,
     settlement_from_row,
     trade_columns,
@@ -30,20 +30,26 @@ if TYPE_CHECKING:
     from spxarb.ledger.file import LedgerFile
 
 
-PARTS = {"orders": order_from_row, "executions": fill_from_row, "settlements": settlement_from_row}
-"""Without any of these rows a trade is not known: what is held of it, and what may still fill."""
+PARTS = {"executions": fill_from_row, "settlements": settlement_from_row}
+"""Without any of these rows a trade is not known: what is held of it."""
 MEND_ROW = "Set the value right in the ledger, or `spxarb restore FILE` a backup"
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadableTrade:
-    """A trade of which a row cannot be read, and why. `settled`: closed for good, so nothing waits for it."""
+    """A trade of which a row cannot be read, and why. `settled`: closed for good, so nothing waits for it.
+
+    `in_part`: it is an order that its name tells enough of: the trade is left when that is due all the same.
+    """
 
     id: int
     why: str
     settled: bool
+    in_part: bool = False
 
     def __str__(self) -> str:
+        if self.in_part:
+            return f"An order of trade {self.id} cannot be read in full: {lower_first(self.why)}"
         return f"Trade {self.id} cannot be read: {lower_first(self.why)}"
 
 
@@ -59,6 +65,8 @@ class Trades:
         self._file = file
         self.unreadable: dict[int, UnreadableTrade] = {}
         """What no trade could be made of so far, by id: the others are given all the same."""
+        self.in_part: dict[int, UnreadableTrade] = {}
+        """Trades that are given though an order of theirs cannot be read in full, by id."""
         self.misspelt: dict[int, str] = {}
         """Sentences, by id, about a status that is not the word of the trade's state, which counts."""
         self._whole: set[int] = set()
@@ -103,9 +111,14 @@ class Trades:
         return [trade for trade in self._trades("WHERE status <> 'CLOSED' ORDER BY id") if trade.is_open]
 
     def unreadable_open(self) -> list[str]:
-        """Sentences about trades that may be open and cannot be read."""
+        """Sentences about trades that may be open and cannot be read, or not in full."""
         self.open()
-        return [str(row) for row in self.unreadable.values() if not row.settled]
+        found = (*self.unreadable.values(), *self.in_part.values())
+        return [str(row) for row in found if not row.settled]
+
+    def unreadable_settled(self) -> list[str]:
+        """As `unreadable_open`, about trades that are closed for good."""
+        return [str(row) for row in (*self.unreadable.values(), *self.in_part.values()) if row.settled]
 
     def of_day(self, day: date) -> list[Trade]:
         return self.between(day, day)
@@ -195,24 +208,33 @@ class Trades:
         if (version := self._file.changed_by_others()) != self._version:
             self._whole, self._version = set(), version
         for row in rows:
+            done = row["status"] == TradeStatus.CLOSED.value and not row["provisional"]
             try:
                 trade = trade_from_row(row)
-                self._require_whole(trade.id)
+                self._require_whole(trade.id, settled=done)
                 trades.append(trade)
                 if row["status"] != trade.status:
                     why = f"Trade {trade.id}: its status {row['status']!r} is read as {trade.status}."
                     self.misspelt[trade.id] = why
             except RefusedError as error:
-                done = row["status"] == TradeStatus.CLOSED.value and not row["provisional"]
                 self.unreadable[row["id"]] = UnreadableTrade(row["id"], error.what, settled=done)
         return trades
 
-    def _require_whole(self, trade_id: int) -> None:
-        """Raise RefusedError unless all of the trade's rows can be read; what we write ourselves can."""
+    def _require_whole(self, trade_id: int, *, settled: bool) -> None:
+        """Raise RefusedError unless all of the trade's rows can be read; what we write ourselves can.
+
+        Of an order its name is enough.
+        """
         if trade_id in self._whole:
             return
         for table, read in PARTS.items():
             for row in self._file.rows(f"SELECT * FROM {table} WHERE trade_id = ?", trade_id):  # noqa: S608
                 read(row)
-        self._whole.add(trade_id)
+        orders = self._file.rows("SELECT * FROM orders WHERE trade_id = ? ORDER BY rowid", trade_id)
+        reasons = [why for row in orders if (why := read_order(self._file, row).why)]
         self.unreadable.pop(trade_id, None)
+        if reasons:
+            self.in_part[trade_id] = UnreadableTrade(trade_id, reasons[0], settled, in_part=True)
+        else:
+            self._whole.add(trade_id)
+            self.in_part.pop(trade_id, None)

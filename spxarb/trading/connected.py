@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from spxarb.broker.broker import Broker, Endpoint, connect
 from spxarb.broker.clock import Clock
-from spxarb.core import account, reconcile
+from spxarb.core import account, moved, reconcile
 from spxarb.core.broker_books import latest_revisions
 from spxarb.core.matters import MatterKind, NewMatter
 from spxarb.core.model import LegName
@@ -27,6 +27,8 @@ from spxarb.trading.heard import Heard
 from spxarb.trading.market_calendar import timetable, timetable_of
 from spxarb.trading.order_tracks import tracks_of
 from spxarb.trading.replay import replay
+from spxarb.trading.unproven import known_refs
+from spxarb.trading.unproven import unproven as unproven_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable
@@ -133,7 +135,9 @@ class ConnectedJob:
 
     def tracks(self, trade: Trade) -> list[TrackedOrder]:
         """The trade's orders that are not proven done, with their fills in the ledger."""
-        return tracks_of(self.ledger, trade, self.broker.client_id)
+        tracks = tracks_of(self.ledger, trade, self.broker.client_id, self.snapshot.open_orders)
+        self.executor.follow(tracks)
+        return tracks
 
     async def drive(self, steps: Steps[T], spread: SpreadState, *, entering: bool = False) -> T:
         """Run a procedure; while entering, a stop of trading in the ledger stops it."""
@@ -167,9 +171,14 @@ class ConnectedJob:
         what = "not in the ledger yet" if self.dry_run else "added to the ledger"
         repaired = [f"{what}: {reconcile.describe(fill.execution)}" for fill in new]
         if not self.dry_run:
-            beside = self.context.beside
+            beside, unread = self.context.beside, set(self.ledger.trades.unreadable)
             with beside():
                 self.executor.record_snapshot(self.snapshot)
+            self.ledger.trades.open()
+            repaired += [
+                f"trade {trade_id} can be read again: its executions are those that the broker lists"
+                for trade_id in sorted(unread - self.ledger.trades.unreadable.keys())
+            ]
             with beside():
                 old_orders.give_up_old_orders(self.ledger, self.snapshot, self.now)
             with beside():
@@ -182,6 +191,9 @@ class ConnectedJob:
             with beside():
                 bookkeeping.refresh_figures(self.ledger)
         await self.compare()
+        if not self.dry_run:
+            with self.context.beside():
+                await self._prove_closing_orders()
         self.findings = reconcile.Findings(tuple(repaired), self._kept_differences())
         if not self.dry_run:
             with self.context.beside():
@@ -247,7 +259,9 @@ class ConnectedJob:
 
     def _differences(self) -> list[NewMatter]:
         """What ledger and account differ in, as matters: what others took is one until a human says so."""
-        found = [NewMatter(MatterKind.ACCOUNT.key(text), text) for text in self._unproven()]
+        client_ids = {self.broker.client_id, self.context.config.ib.client_id}
+        unproven = unproven_in(self.ledger, self.snapshot, client_ids, self.now.date())
+        found = [NewMatter(MatterKind.ACCOUNT.key(text), text) for text in unproven]
         return found + [
             NewMatter(matters.key_of(finding), finding.text, finding.trade_id)
             for finding in self.comparison.findings
@@ -329,7 +343,7 @@ class ConnectedJob:
         trades = {trade.id: trade for trade in (*self.ledger.trades.open(), *of_today)}
         own = [self._own(trade) for trade in trades.values()]
         shown = account.not_flat(own, self.snapshot, self.executor.own_orders())
-        unknown = self.snapshot, self.ledger.tag, self._known_refs()
+        unknown = self.snapshot, self.ledger.tag, known_refs(self.ledger, self.snapshot)
         return [*shown, *reconcile.unknown_contracts(*unknown), *reconcile.lost_live_orders(*unknown)]
 
     def gone(self, trade: Trade, leg: LegName) -> int:
@@ -338,19 +352,12 @@ class ConnectedJob:
 
     def _not_held(self, trade: Trade, leg: LegName, tracks: Iterable[TrackedOrder]) -> int:
         """As `gone`, without what an order of ours may have closed whose execution is still on its way."""
-        gone = self.gone(trade, leg)
-        coming = sum(
-            track.remaining
-            for track in tracks
-            if track.leg is leg and track.ticket.side is not trade.opening_side(leg)
-            if track.ticket.good_after is None or track.ticket.good_after <= self.now
-        )
-        back = min(self._missing(trade, leg), int(coming))
+        gone, back = self.gone(trade, leg), self.awaited(trade, leg, tracks)
         return gone - back if gone > 0 else gone + back
 
-    def _missing(self, trade: Trade, leg: LegName) -> int:
-        found = (finding for finding in self.differences(trade) if finding.kind is account.Break.MISSING)
-        return sum(finding.quantity for finding in found if finding.leg is leg)
+    def awaited(self, trade: Trade, leg: LegName, tracks: Iterable[TrackedOrder]) -> int:
+        """Contracts of a leg, unsigned, that are missing and that an order of ours may have closed."""
+        return moved.awaited(trade, leg, self.differences(trade), tracks, self.now)
 
     def hidden(self, trade: Trade) -> int:
         """Contracts that the account does not show, that no execution explains, and only this job misses.
@@ -427,6 +434,22 @@ class ConnectedJob:
                 track.on_next_id(self.broker.told_order_id)
             self.executor.record_end(track)
 
+    async def _prove_closing_orders(self) -> None:
+        """Prove the end of closing orders beside which contracts went missing: see `moved.said_over`."""
+        tracks = [
+            track
+            for trade in self.ledger.trades.open()
+            if not self.hidden(trade)
+            for track in moved.said_over(self.tracks(trade), self.differences(trade))
+        ]
+        for track in tracks:
+            track.overnight = self.snapshot.overnight(track.ticket.contract.con_id)
+        self._show(tracks)
+        if any(not track.proven for track in tracks):
+            await self.context.waits.sleep(ABSENCE_SECONDS)
+            await self.take_snapshot()
+            self._show(tracks)
+
     @property
     def counts_receipts(self) -> bool:
         """Whether the gateway's next order id says what it has received. Of a real one nobody has seen it.
@@ -434,35 +457,6 @@ class ConnectedJob:
         Where it does, an entry in doubt is looked at over a new connection before any other order is sent.
         """
         return self.context.config.trading.mode == "sim"
-
-    def _unproven(self) -> list[str]:
-        """Sentences about what cannot be proven: fills that vanished, holdings that we never opened."""
-        today = self.snapshot.time.date()
-        open_trades = bookkeeping.open_trades(self.ledger)
-        fills = [fill for trade in open_trades for fill in self.ledger.fills.of_trade(trade.id)]
-        sentences = [
-            f"in the ledger but not at the broker: {reconcile.describe(fill.execution)}"
-            for fill in reconcile.lost_fills(fills, self.snapshot, today)
-        ]
-        sentences += [*self._unreadable(), *self.ledger.trades.unreadable_open()]
-        known = self._known_refs()
-        sentences += reconcile.unknown_holdings(self.snapshot, self.ledger.tag, known)
-        return [*sentences, *reconcile.unknown_orders(self.snapshot, self.ledger.tag, known)]
-
-    def _unreadable(self) -> list[str]:
-        """Sentences about rows of the broker's lists that cannot be read and may be ours."""
-        trades = [*self.ledger.trades.open(), *self.ledger.trades.of_day(self.now.date())]
-        con_ids = {leg.con_id for trade in trades for leg in (trade.spx, trade.spy)}
-        client_ids = {self.broker.client_id, self.context.config.ib.client_id}
-        return [str(row) for row in self.snapshot.unreadable if row.may_be_ours(con_ids, client_ids)]
-
-    def _known_refs(self) -> set[str]:
-        """References of today's executions and orders that belong to orders in this ledger."""
-        return {ref for ref in self._todays_refs() if self.ledger.orders.knows(ref)}
-
-    def _todays_refs(self) -> set[str]:
-        refs = {execution.order_ref for execution in self.snapshot.executions}
-        return refs | {order.order_ref for order in self.snapshot.listed_orders}
 
 
 @asynccontextmanager
@@ -477,7 +471,7 @@ async def connect_job(
     ib, execution = context.config.ib, context.config.execution
     # Only the client id that sent an order can change or cancel it (others get 10147 or 135), so while an
     # order may be live its client id is used, whatever the configuration says by now.
-    owners = [record.client_id for record in context.ledger.orders.unproven()]
+    owners = [record.client_id for record in context.ledger.orders.unproven() if record.client_id >= 0]
     client_id = owners[0] if owners and ib.client_id not in owners else ib.client_id
     client_id += client_id_offset or (READ_ONLY_CLIENT_ID_OFFSET if dry_run else 0)
     endpoint = Endpoint(ib.host, ib.port, client_id, ib.account, context.config.trading.mode, ib.gateway_user)

@@ -327,7 +327,7 @@ class JobContext:
                 most, day = self.config.risk_management.max_daily_loss, result.at.date()
                 bookkeeping.refresh_state(self.ledger, day, result.at, daily_pnl(), most)
         trades = self.ledger.trades
-        settled = (f"{row}." for row in trades.unreadable.values() if row.settled)
+        settled = (f"{row}." for row in trades.unreadable_settled())
         told = [*self.config.notes_of(self.command), *settled, *trades.misspelt.values()]
         told += [*self.ledger.orphans, *self.ledger.looks.warning()]
         found += self._unread_matters()

@@ -215,7 +215,7 @@ def _unfinished(job: ConnectedJob) -> str:
 
 def _unfinished_by(ledger: Ledger) -> str:
     """As `_unfinished`, as far as the ledger alone knows."""
-    for unread in ledger.trades.unreadable.values():
+    for unread in (*ledger.trades.unreadable.values(), *ledger.trades.in_part.values()):
         return str(unread)
     for matter in ledger.matters.open():
         return f"A matter for a human is open: {matter.text}"

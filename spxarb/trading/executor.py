@@ -77,7 +77,7 @@ class OrderExecutor:
         self._on_send = on_send
         broker.skip_order_ids(ledger.orders.highest_id(broker.client_id))
         for record in ledger.orders.unproven():
-            if record.client_id == broker.client_id:
+            if record.client_id == broker.client_id and record.order_id:
                 broker.follow(record.ref, record.order_id)
         self.said: dict[str, list[Message]] = {}
         """What the broker said of each order over this connection, by reference; oldest first, each once."""
@@ -184,9 +184,8 @@ class OrderExecutor:
             self._ready.append(NotSent(action.ref, str(error)))
 
     def _cancel(self, track: TrackedOrder) -> None:
-        record = self.ledger.orders.find(track.ref)
-        if record is not None and record.client_id != self.broker.client_id:
-            log.warning("order %s: only client id %s can cancel it", track.ref, record.client_id)
+        if not track.own_client or not track.order_id:
+            log.warning("order %s: only client id %s can cancel it", track.ref, track.client_id)
             return
         self.ledger.orders.add_step(track.ref, "cancel", self.now())
         self.cancelled.add(track.ref)
@@ -205,6 +204,12 @@ class OrderExecutor:
         return SnapshotTaken(snapshot, self.waits.now(), epoch)
 
     # --- whose it is -------------------------------------------------------------------------
+
+    def follow(self, tracks: Iterable[TrackedOrder]) -> None:
+        """Hear of orders of this client id whose ids only the broker's list told."""
+        for track in tracks:
+            if track.own_client and track.order_id:
+                self.broker.follow(track.ref, track.order_id)
 
     def own_orders(self, more: Iterable[Fill] = ()) -> OrderIndex:
         """The orders that today's executions and order lists can belong to.
@@ -415,8 +420,8 @@ class OrderExecutor:
         """Expected commission of one execution, dollars, given the order's other executions."""
         others = [
             fill.execution.quantity
-            for fill in self.ledger.fills.of_trade(record.trade_id)
-            if fill.execution.order_ref == record.ref and fill.execution.family != execution.family
+            for fill in self.ledger.fills.of_order(record.ref)
+            if fill.execution.family != execution.family
         ]
         before = sum(others, start=ZERO)
         side, quantity, price = execution.side, execution.quantity, execution.price

@@ -21,6 +21,7 @@ from spxarb.errors import GatewayError, SpxarbError, as_failure
 from spxarb.trading import bookkeeping
 from spxarb.trading.failsafe import keep_failsafe
 from spxarb.trading.market_calendar import timetable_of
+from spxarb.trading.marks import mark_trade
 from spxarb.trading.settlement import has_expired
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ async def _exit(job: ConnectedJob, trade: Trade, reason: ExitReason, purpose: Pu
     if spread.held(LegName.SPY) and nothing_trades(job, trade):
         waits = trade.note if trade.state is TradeState.EXPIRED else ""
         return _incomplete(job, trade, waits or "its calls no longer trade; `spxarb settle` will settle them")
-    index = job.underlyings[0] if job.underlyings else None
+    index = _index(job, trade)
     job.broker.watch([trade.spx, trade.spy, *job.underlyings[:1]])
     if index is not None:
         spread.quotes[index.con_id] = job.broker.quote(index.con_id)
@@ -128,6 +129,12 @@ async def _exit(job: ConnectedJob, trade: Trade, reason: ExitReason, purpose: Pu
     note = "" if purpose is Purpose.EXIT else trade.note  # what an entry came to is worth keeping
     bookkeeping.closed(job.ledger, trade, reason, job.now, note=note)
     return ExitResult(Action.CLOSED)
+
+
+def _index(job: ConnectedJob, trade: Trade) -> Contract | None:
+    """SPX, for its price; None where that is not known, or SPY does not bear it out."""
+    marked = mark_trade(job, trade)
+    return job.underlyings[0] if job.underlyings and marked.spx_price == marked.spx_print else None
 
 
 def _gone(job: ConnectedJob, trade: Trade) -> str:

@@ -86,8 +86,13 @@ def _enabled(job: ConnectedJob) -> bool:
 
 
 def _covered(job: ConnectedJob, trade: Trade) -> int:
-    """Calls bought back by the ledger that the account does not show long: they covered an unproven sale."""
-    return max(job.gone(trade, LegName.SPY), 0)
+    """Calls that need no buy-back though the executions leave them short, or an unproven sale may have.
+
+    Those bought back by the ledger that the account does not show long: they covered the sale. And those that
+    two jobs have missed: whether an order of ours bought them back unseen or others did, they are gone.
+    """
+    covered = max(job.gone(trade, LegName.SPY), 0)
+    return covered if job.hidden(trade) else covered + job.awaited(trade, LegName.SPY, job.tracks(trade))
 
 
 def _too_late(job: ConnectedJob, trade: Trade) -> bool:
@@ -99,7 +104,7 @@ async def _kept(job: ConnectedJob, trade: Trade, *, last_resort: bool) -> list[s
     if _too_late(job, trade):
         _in_order(job, trade, "the session is over")
         return []
-    if job.hidden(trade):
+    if job.hidden(trade) and not last_resort:
         return []  # what the account does not show to one look is no reason to end it
     spread = job.spread(trade)
     enabled, covered = _enabled(job), _covered(job, trade)

@@ -17,6 +17,7 @@ from spxarb.core.going_live import LiveWish, PaperRecord, first_week_warning, ga
 from spxarb.core.live_facts import needed_facts
 from spxarb.errors import RefusedError, SpxarbError
 from spxarb.ledger.ledger import Ledger
+from spxarb.ledger.opening import patience
 from spxarb.trading.market_calendar import timetable
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ ACCEPTING = "live.accept_too_few_trades"
 SPREADS = "trading.max_spreads_per_day"
 LONGEST_WEEK = timedelta(days=21)
 """No five trading days take longer."""
+PAPER_SECONDS = 2.0
+"""So long at most, and twice at most, another program's lock of the paper ledger is waited for."""
 
 
 def live_gate(config: Config) -> Gate:
@@ -66,7 +69,7 @@ def _read(path: Path, place: str) -> PaperRecord:
     version = spxarb.__version__
     if not Ledger.exists(path):
         return PaperRecord(place, "there is none", version)
-    with Ledger.open(path, mode="paper", read_only=True) as ledger:
+    with patience(PAPER_SECONDS), Ledger.open(path, mode="paper", read_only=True) as ledger:
         if ledger.account is None:
             return PaperRecord(place, "no paper account was ever connected with it", version)
         if not ledger.account.startswith("D"):

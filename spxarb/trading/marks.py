@@ -37,6 +37,8 @@ class MarkedTrade:
     `certain`, dollars, is the result as far as it is known: where SPY is closed and the price of the SPX call
     is missing, what was paid and received so far. `booked`: that, whatever is still held. `states` are what
     its prices are worth, `doubts` a phrase on those that are none of now, `blind` the limits resting on such.
+    `spx_price` is the print of the index, or what SPY says instead of a `spx_print` that it does not bear
+    out.
     """
 
     trade: Trade
@@ -53,6 +55,7 @@ class MarkedTrade:
     states: tuple[PriceState, ...] = ()
     doubts: str = ""
     blind: tuple[str, ...] = ()
+    spx_print: Decimal | None = None
 
     @property
     def quote_missing(self) -> bool:
@@ -131,7 +134,8 @@ def mark_trade(job: ConnectedJob, trade: Trade) -> MarkedTrade:
     spx_held, spy_held = sums.spx_held - gone[LegName.SPX], sums.spy_held - gone[LegName.SPY]
     spx, spy = job.broker.quote(trade.spx.con_id), job.broker.quote(trade.spy.con_id)
     prices = [underlying_price(job.broker.quote(contract.con_id)) for contract in job.underlyings]
-    spx_price, spy_price = prices or (None, None)
+    spx_print, spy_price = prices or (None, None)
+    spx_price = borne_out(trade, spx_print, spy_price, job.context.price_limits.max_ratio_difference)
     nothing = trade.spx.con_id in job.worthless and worthless(spx, trade.spx, spx_price)
     cost = closing_cost(spy, spx, -spy_held, spx_held, job.context.fees, spx_worthless=nothing)
     whole = not any(gone.values())  # else part of the result is unknown
@@ -147,7 +151,22 @@ def mark_trade(job: ConnectedJob, trade: Trade) -> MarkedTrade:
         states=states,
         doubts=told(states, max_age),
         blind=tuple(blind(states, max_age)),
+        spx_print=spx_print,
     )
+
+
+def borne_out(
+    trade: Trade, spx_print: Decimal | None, spy_price: Decimal | None, most: Decimal
+) -> Decimal | None:
+    """The price of SPX by which an open trade is looked at, index points.
+
+    Its print; where that is more than `most` from the trade's ratio at entry times SPY, the latter: the index
+    is not traded, may lag its market or be wrong, and no chain is asked for the parity of one that is held.
+    """
+    if spx_print is None or spy_price is None or trade.ratio is None:
+        return spx_print
+    by_spy = trade.ratio * spy_price
+    return by_spy if abs(spx_print - by_spy) > most else spx_print
 
 
 def _looks_worthless(marked: MarkedTrade) -> bool:
@@ -208,22 +227,16 @@ def not_live(marked_trades: Iterable[MarkedTrade]) -> list[str]:
     ]
 
 
-def print_in_doubt(marked_trades: Iterable[MarkedTrade], most: Decimal) -> list[str]:
-    """Sentences about a print of SPX that is more than `most` index points from what SPY says.
-
-    The index may lag its market. Of an open trade no chain is asked, so no parity says better.
-    """
-    notes = []
-    for marked in marked_trades:
-        spx, spy, ratio = marked.spx_price, marked.spy_price, marked.trade.ratio
-        if spx is None or spy is None or ratio is None or abs(spx - ratio * spy) <= most:
-            continue
-        apart = f"{abs(spx - ratio * spy):,.2f} points from its ratio at entry times SPY, {ratio * spy:,.2f}"
-        notes.append(
-            f"Trade {marked.trade.id} is looked at by the print of SPX, {spx:,.2f}, which is {apart}: its "
-            "risk and its distance from the strike may be as wrong."
-        )
-    return notes
+def print_in_doubt(marked_trades: Iterable[MarkedTrade]) -> list[str]:
+    """Sentences about a print of SPX that SPY does not bear out, and what counts instead."""
+    return [
+        f"Trade {marked.trade.id}: the print of SPX, {marked.spx_print:,.2f}, is "
+        f"{abs(marked.spx_print - marked.spx_price):,.2f} points from its ratio at entry times SPY, "
+        f"{marked.spx_price:,.2f}, which counts instead."
+        for marked in marked_trades
+        if marked.spx_print is not None
+        if marked.spx_price is not None and marked.spx_print != marked.spx_price
+    ]
 
 
 def _blind(marked: MarkedTrade) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spxarb.core.orders import OrderState, Presence, reported_done
@@ -10,19 +11,34 @@ from spxarb.core.tracking import TrackedOrder
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from spxarb.core.broker_books import Execution
+    from spxarb.core.broker_books import BrokerOrder, Execution
     from spxarb.core.records import Fill, OrderRecord, Trade
     from spxarb.ledger.ledger import Ledger
 
 
-def tracks_of(ledger: Ledger, trade: Trade, client_id: int) -> list[TrackedOrder]:
+def tracks_of(
+    ledger: Ledger, trade: Trade, client_id: int, listed: Iterable[BrokerOrder] = ()
+) -> list[TrackedOrder]:
     """The trade's orders that are not proven done, with their fills in the ledger.
 
-    `client_id`: of this connection; only the one that sent an order can change or cancel it.
+    `client_id`: of this connection; only the one that sent an order can change or cancel it. `listed`: the
+    broker's open orders, for ids that the ledger cannot tell.
     """
     fills = ledger.fills.of_trade(trade.id)
-    records = [record for record in ledger.orders.of_trade(trade.id) if not record.final]
+    rows = {row.order_ref: row for row in listed}
+    records = [
+        _with_ids(record, rows.get(record.ref))
+        for record in ledger.orders.of_trade(trade.id)
+        if not record.final
+    ]
     return [_track(ledger, record, fills, client_id) for record in records]
+
+
+def _with_ids(record: OrderRecord, row: BrokerOrder | None) -> OrderRecord:
+    """The order under the ids that the broker lists, where the ledger's cannot be read."""
+    if row is None or (record.order_id and record.client_id >= 0):
+        return record
+    return replace(record, client_id=row.client_id, order_id=row.order_id)
 
 
 def _track(ledger: Ledger, record: OrderRecord, fills: Iterable[Fill], client_id: int) -> TrackedOrder:

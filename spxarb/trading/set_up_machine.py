@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spxarb import files, notify
+from spxarb.core import crontab
 from spxarb.core.model import NEW_YORK
 from spxarb.core.own_names import lock_of
 from spxarb.errors import SpxarbError
 from spxarb.trading.schedulers import scheduler_of
 from spxarb.trading.timers import TIMERS
+from spxarb.trading.unit_values import times_of_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -209,7 +211,10 @@ def look_at_timers(found: SetUp, platform: str = sys.platform) -> None:
         return
     if lines := [line for line in _cron_lines() if "spxarb" in line and not line.lstrip().startswith("#")]:
         missing = [verb for verb in ("enter", "monitor", "settle") if not any(verb in line for line in lines)]
-        if not missing:
+        config = found.config
+        if rare := crontab.disagreements(lines, times_of_config(config)) if config is not None else []:
+            found.unchecked("timers", " ".join(rare), "change its patterns as crontab.example says")
+        elif not missing:
             found.passed("timers", "cron starts enter, monitor and settle")
         else:
             what = f"cron starts spxarb, but not {' and '.join(missing)}"

@@ -154,6 +154,20 @@ def test_a_position_that_came_without_an_execution_is_unexplained():
     assert there(found, spy=0) == (1, 0)
 
 
+@pytest.mark.parametrize(
+    ("held", "there_now", "missing", "beyond"), [(0, 3, 0, 3), (-10, 3, 10, 3), (-10, -7, 3, 0)]
+)
+def test_a_position_that_moved_the_other_way_without_an_execution_is_found_too(
+    held, there_now, missing, beyond
+):
+    """Of what a leg holds it is missing; what goes further lies the other way, of a leg that is closed too."""
+    ours = OURS if held else (*OURS, fill(SPY, Side.BUY, 10, SOLD.ref, order_id=102, client_id=1))
+    found = compare([trade(spy=held, whole=False)], seen(spy=there_now, ours=ours), ORDERS)
+    expected = [(Break.MISSING, LegName.SPY, missing), (Break.UNEXPLAINED, LegName.SPY, beyond)]
+    assert kinds(found) == [row for row in expected if row[2]]
+    assert found.may_lag
+
+
 def test_the_owners_contracts_of_the_same_strike_stay_his():
     before = compare([trade(spx_before=3, spy_before=-5)], seen(spx=4, spy=-15), ORDERS)
     assert (kinds(before), there(before)) == ([], (1, 10))
@@ -352,7 +366,8 @@ def test_calls_that_we_and_others_both_bought_back_are_told_and_are_not_flat(qua
     account, index = seen(0, quantity, [his], (*OURS, ours)), OrderIndex([BOUGHT, SOLD, BOUGHT_BACK])
     closed = [trade(0, 0, whole=False)]
     expected = [(Break.TAKEN, LegName.SPY, told)] if told else []
-    assert kinds(compare(closed, account, index)) == expected
+    spx_held = seen(1, quantity, [his], (*OURS, ours))
+    assert kinds(compare([trade(1, 0, whole=False)], spx_held, index)) == expected
     assert kinds(after_the_close([trade(1, 0, whole=False)], account, index)) == expected
     shown = not_flat(closed, account, index)
     assert [text.partition(" (")[0] for text in shown] == ([f"{told} long SPY calls"] if told else [])

@@ -14,6 +14,7 @@ from samples import NOW, commands
 from spxarb.errors import RefusedError
 from spxarb.ledger import opening
 from spxarb.ledger.ledger import Ledger
+from spxarb.ledger.opening import patience
 
 
 def test_a_transaction_is_all_or_nothing(path):
@@ -140,6 +141,18 @@ def test_a_ledger_that_another_program_keeps_locked_is_refused_in_time(existing,
         assert commands(ledger) == []  # reading goes on
         other.execute("ROLLBACK")
         ledger.runs.begin("monitor", [], NOW)
+
+
+def test_a_ledger_of_another_program_is_waited_for_no_longer_than_is_said(existing):
+    with closing(sqlite3.connect(existing, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        with (
+            patience(0),
+            pytest.raises(RefusedError, match="kept it locked for 0 seconds"),
+            Ledger.open(existing, mode="paper", read_only=True),
+        ):
+            pass
 
 
 def test_a_full_disk_is_told_and_undoes_the_whole_transaction(path):

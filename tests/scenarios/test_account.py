@@ -210,6 +210,36 @@ def test_of_a_leg_that_lost_a_part_without_a_word_the_rest_is_guarded_and_leaves
     assert (done.code, calls(guarded), live_orders(guarded)) == (6, {}, []), done.err
 
 
+@pytest.mark.parametrize("verb", [("monitor",), ("close-all", "--yes")], ids=lambda words: words[0])
+@pytest.mark.parametrize("gone", [3, 10])
+def test_an_active_fail_safe_is_ended_when_its_calls_vanish_and_the_next_job_buys_what_is_left(
+    tmp_path, verb, gone
+):
+    """It may have filled unseen, or not: what the account still shows is short either way, and no more."""
+    with playing(tmp_path) as stage:
+        settings(stage, max_spreads_per_day=1)
+        vanish = fault("foreign_position", when={"at": "15:50:40"}, side="BUY", quantity=gone, symbol="SPY")
+        held_up = fault("hold_fills", when={"order_ref": "spxarb:*:SPY:f*"}, lasts="always")
+        stage.sim.control.script([held_up, vanish])
+        enter(stage)
+        stage.at("15:51")
+        assert stage.run(*verb).code == 6
+        assert "f1" not in " ".join(live_orders(stage))
+        stage.at("15:52:30")
+        done = stage.run(*verb)
+        assert (done.code, calls(stage), live_orders(stage)) == (6, {}, []), done.err
+
+
+def test_calls_that_the_account_holds_the_other_way_with_no_execution_need_a_human_in_every_verb(held):
+    """Nothing of ours is left, and the account shows three long SPY calls that nobody traded."""
+    assert held.run("close-all", "--yes").code == 0
+    others(held, "foreign_position", "spy", "BUY", 3)
+    for verb in (("monitor",), ("close-all", "--yes"), ("enter",), ("settle",), ("status",)):
+        done = held.run(*verb)
+        assert (done.code, "3 long SPY calls fewer than the account shows" in done.err) == (6, True), verb
+    assert calls(held) == {"SPY": 3}
+
+
 # --- a hole in the list of positions, and others' trades at bad moments ---------------------------------------
 
 

@@ -269,6 +269,65 @@ def test_an_open_trade_that_cannot_be_read_is_an_alarm_and_hides_no_other(stage,
     assert stage.positions() == {}
 
 
+SPOILT_ORDER = {
+    "contract": "{",
+    "side": "SHORT",
+    "quantity": "many",
+    "limit_price": "dear",
+    "good_after": "later",
+    "client_id": "x",
+    "order_id": "y",
+    "created_at": "yesterday",
+    "perm_id": "p",
+    "overnight": "?",
+    "leg": "QQQ",
+    "purpose": "z",
+    "attempt": "1st",
+}
+SPOILT_FILL = {"price": "dear", "quantity": "ten", "side": "SHORT", "time": "noon", "commission": "c"}
+
+
+def spoil(stage, table, changed):
+    """None of these values of any row can be read; ids that must differ do."""
+    with closing(sqlite3.connect(stage.database)) as db, db:
+        for column, value in changed.items():
+            db.execute(
+                f"UPDATE {table} SET {column} = ? || CASE ? WHEN 'order_id' THEN rowid ELSE '' END",
+                (value, column),
+            )
+
+
+@pytest.mark.parametrize("verb", ["monitor", "close-all"])
+def test_a_trade_whose_orders_cannot_be_read_leaves_by_their_names_and_by_what_the_broker_shows(
+    stage, sink, verb
+):
+    """Nothing but the references is left of any order: nothing is entered, both legs go once, one alarm."""
+    spoil(stage, "orders", SPOILT_ORDER)
+    assert stage.run("monitor", "--dry-run").code == 6
+    done = close(stage, verb, env=sink.variables)
+    assert_alarm(done, sink, "An order of trade 1 cannot be read in full")
+    book = stage.sim.control.book()["orders"]
+    assert (stage.positions(), [row for row in book if row["status"] in {"Submitted", "PreSubmitted"}]) == (
+        {},
+        [],
+    )
+    assert len([row for row in book if ":x" in row["order_ref"]]) == 2
+    assert stage.run("monitor").code == 0
+    assert stage.sql("SELECT status FROM trades") == [{"status": "CLOSED"}]
+
+
+@pytest.mark.parametrize("verb", ["monitor", "close-all"])
+def test_executions_that_cannot_be_read_are_those_that_the_broker_lists(stage, sink, verb):
+    (before,) = stage.sql("SELECT entry_credit FROM trades")
+    spoil(stage, "executions", SPOILT_FILL)
+    done = close(stage, verb, env=sink.variables)
+    assert (done.code, stage.positions(), len(sink.alerts)) == (0, {}, 0), done.err
+    assert done["reconciliation"] == [
+        "trade 1 can be read again: its executions are those that the broker lists"
+    ]
+    assert stage.sql("SELECT entry_credit FROM trades") == [before]
+
+
 def test_a_closed_trade_that_cannot_be_read_is_named_and_stops_nothing(stage, sink):
     with closing(sqlite3.connect(stage.database)) as db, db:
         columns = [r[1] for r in db.execute("PRAGMA table_info(trades)") if r[1] != "id"]

@@ -119,7 +119,12 @@ def test_a_print_of_spx_that_spy_does_not_bear_out_is_told_beside_the_risk(stage
     stage.sim.control.script([fault("wrong_tick", by=8, side="last", when=index, lasts="always")])
     done = stage.run("status", "--risk")
     assert done["market"]["spx_price"] == pytest.approx(near["market"]["spx_price"] + 8)
-    assert "Trade 1 is looked at by the print of SPX" in " ".join(done["notes"])
+    assert "Trade 1: the print of SPX, " in " ".join(done["notes"])
+    (ratio,) = (row["ratio"] for row in stage.sql("SELECT ratio FROM trades"))
+    by_spy = round(ratio * done["market"]["spy_price"], 2)  # it, and not the print, is what the risk rests on
+    (now,) = [row for row in done["risk"]["stress"] if row["move"] == 0]
+    assert now["spx_price"] == pytest.approx(by_spy, abs=0.01)
+    assert "the print of SPX, " in " ".join(stage.run("monitor")["notes"])
 
 
 def test_on_the_eve_of_an_ex_date_the_risk_names_the_dividend(tmp_path):
