@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 import logging
 import os
 import re
@@ -96,6 +97,20 @@ def test_an_alert_arrives_as_mail_at_the_configured_address(mail_server):
     assert server.recipients == ["me@example.com"]
     assert "Subject: spxarb: a leg without its hedge" in server.message
     assert "SPY is short 10 calls." in server.message
+
+
+def test_nothing_in_an_alert_steers_whoever_reads_it(mail_server):
+    """Such as the name of a file with anything in it; what no encoding has would keep the mail from going."""
+    server = mail_server()
+    config = alerting(mail_url("me@example.com", server.server_address[1]))
+    evil = "\x1b[2J\u202e\udcff\x07"
+    assert (
+        send(config, f"spxarb:{evil} a\r\nBcc: you@example.com", f"SPY{evil} is short.\r{evil}Look.") is None
+    )
+    assert server.recipients == ["me@example.com"]
+    head, _, body = email.message_from_string(server.message).as_string().partition("\n\n")
+    assert "Subject: spxarb: a Bcc: you@example.com" in head
+    assert "SPY is short.\nLook." in body.replace("\r\n", "\n")
 
 
 def test_a_refused_mail_is_told_and_not_raised(mail_server):

@@ -185,7 +185,17 @@ def test_whatever_a_job_returns_is_one_line_of_strict_json(value, limit, note):
     text = shapes.as_json(result("enter", checks=(check,), notes=[note]))
     assert "\n" not in text
     assert text.isascii()
-    json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+    read = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+    assert all(letter.isprintable() or letter == "\n" for text in texts(read) for letter in text)
+
+
+def texts(value):
+    """Every text in what was read of JSON, the names of its objects too."""
+    if isinstance(value, dict):
+        return [text for pair in value.items() for part in pair for text in texts(part)]
+    if isinstance(value, list):
+        return [text for part in value for text in texts(part)]
+    return [value] if isinstance(value, str) else []
 
 
 def test_json_alone_is_on_stdout_and_the_error_is_one_line_on_stderr(capsys):
