@@ -241,6 +241,23 @@ def test_the_log_tells_the_time_in_new_york_with_its_offset(log_of):
     assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}-0[45]:00 INFO ", written(config))
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_record_is_one_line_whatever_it_quotes_and_a_traceback_passes_for_none(
+    log_of, tmp_path, form, capsys
+):
+    evil = "a\r\n2026-02-10T15:45:00.000-05:00 ERROR 1 spxarb: forged\x1b[2J\u202e\udcff\x07\x85"
+    config = load(None, {"SPXARB_DATABASE": str(tmp_path / "state/trading.db")}, {"logging.format": form})
+    log_of()
+    assert logs.setup(config) is None
+    logging.getLogger("spxarb").warning("it said %s", evil)
+    bug = ValueError(evil)
+    logging.getLogger("spxarb").error("failed", exc_info=bug)
+    for text in (written(config), capsys.readouterr().err):
+        assert all(letter.isprintable() or letter == "\n" for letter in text)
+        assert not [line for line in text.splitlines() if line.startswith("2026-02-10")]
+        assert text.count("it said a 2026-02-10") == 1
+
+
 def test_the_secret_address_does_not_reach_the_log_even_in_a_traceback(log_of, capsys):
     config = log_of(SPXARB_NOTIFY_URL="mailtos://me:pass@x.org")
     try:

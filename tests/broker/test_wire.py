@@ -496,6 +496,21 @@ def test_what_another_kind_of_message_says_under_a_request_id_is_neither_a_row_n
     session(steps)
 
 
+def test_a_text_of_a_row_is_cleaned_before_anybody_has_it():
+    evil = "spx\x1b[2J\u202earb:1:SPX:1\r"
+
+    async def steps(broker: Broker, script: Script) -> None:
+        script.answers["7"] = [
+            FILL.replace("spxarb:1:SPX:1", evil).format(id="{2}", account="DU1"),
+            "55|1|{2}|",
+        ]
+        script.answers["16"] = [open_order(41, "Submitted", ref=evil), "53|1|"]
+        rows = [*await broker.executions(), *await broker.open_orders()]
+        assert [row.order_ref for row in rows] == ["spxarb:1:SPX:1 "] * 2
+
+    session(steps)
+
+
 def test_two_questions_of_one_kind_are_asked_one_after_the_other():
     async def steps(broker: Broker, script: Script) -> None:
         answers = await asyncio.gather(*(broker.open_orders() for _ in range(3)))
