@@ -129,6 +129,18 @@ def test_a_server_that_is_not_there_is_told_and_not_raised():
     assert problem.startswith("the alert was not sent: ")
 
 
+@pytest.mark.outside
+@pytest.mark.parametrize(
+    "url", ["json://127.0.0.1:1/a\udcffb", "\udcff\udced\x1b[2J", "mailto://\udcff:x@localhost:1"]
+)
+def test_an_address_that_no_encoding_has_is_an_alert_that_fails_and_stops_no_job(log_of, url):
+    """As a broken byte in an environment reads; the log looks for its parts from the start of each job."""
+    problem = send(log_of(EMAIL_ENABLED="true", SPXARB_NOTIFY_URL=url), "t", "x")
+    assert problem is not None
+    assert problem.startswith("the alert was not sent: ")
+    assert problem.isprintable()
+
+
 def test_a_server_that_never_answers_costs_no_more_than_the_deadline():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = mail_url("me@example.com", silent.getsockname()[1])
