@@ -29,7 +29,7 @@ from spxarb.cli.options import (
 from spxarb.cli.usage import epilog, root_epilog
 from spxarb.cli.values import ClockMove, Margin, MatterId, TradeId, clock_time, regimes
 from spxarb.cli.wrong_use import WRONG_USE, wrong
-from spxarb.core.printable import from_outside
+from spxarb.core.printable import from_outside, quoted_back
 from spxarb.errors import Exit, UsageError, as_failure
 from spxarb.imports import trimmed
 
@@ -449,7 +449,7 @@ def _failed(given: Sequence[str], code: int, said: str) -> int:
     known = {_name(command) for command in app.registered_commands}
     if _first(given) in known:
         log_failure(_first(given), code, said, config_named(given))
-    view.complain(said)
+    view.complain(quoted_back(said))
     return code
 
 

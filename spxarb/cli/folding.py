@@ -28,11 +28,14 @@ def whole(blocks: Iterable[Block]) -> list[Block]:
     return [one for block in blocks for one in (block.blocks if isinstance(block, Part) else [block])]
 
 
-def folded(blocks: Sequence[Block], width: int, height: int) -> list[Block]:
-    """The blocks as far as `height` lines of `width` columns have room for them."""
+def folded(blocks: Sequence[Block], width: int, height: int, *, gap: str = "\n") -> list[Block]:
+    """The blocks as far as `height` lines of `width` columns have room for them.
+
+    `gap` stands before the line that names what left.
+    """
     short = [_on_one_line(block, width) for block in blocks]
     cut = [one for one, block in zip(short, blocks, strict=True) if one != block]
-    screen = _Screen(width, height, short, shortened=bool(cut))
+    screen = _Screen(width, height, short, shortened=bool(cut), gap=gap)
     if screen.fits():
         return screen.blocks()
     order = sorted((part for part in short if isinstance(part, Part)), key=lambda part: -part.leaves)
@@ -62,6 +65,7 @@ class _Screen:
     height: int
     all: list[Block]
     shortened: bool = False
+    gap: str = "\n"
     shown: dict[int, Sequence[Block]] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
 
@@ -77,7 +81,7 @@ class _Screen:
     def _end(self) -> list[Block]:
         """What left, and how to see it."""
         if self.left:
-            return [Line(f"\nNot shown: {', '.join(self.left)}. With {ALL} everything is.", WARN)]
+            return [Line(f"{self.gap}Not shown: {', '.join(self.left)}. With {ALL} everything is.", WARN)]
         return [Line(f"Lines are shortened. With {ALL} they are whole.")] if self.shortened else []
 
     def leave(self, part: Part) -> None:

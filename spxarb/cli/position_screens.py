@@ -27,6 +27,7 @@ from spxarb.core.sentences import lower_first
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
 
     from spxarb.core.results.positions import (
         CloseAllResult,
@@ -52,7 +53,7 @@ def _action(action: Action) -> Cell:
 _MANAGED: Columns[ManagedPosition] = (
     (">trade", lambda position: words(position.trade_id)),
     ("action", lambda position: _action(position.action)),
-    (">P&L now", lambda position: money(position.current_pnl)),
+    (">P&L", lambda position: money(_pnl(position))),
     (">credit", lambda position: dollars(position.entry_credit)),
     (">SPX strike", lambda position: words(position.spx_strike)),
     (">SPY strike", lambda position: words(position.spy_strike)),
@@ -109,13 +110,20 @@ def _done(positions: Sequence[ManagedPosition]) -> Line:
 
 
 def _trade(position: ManagedPosition) -> str:
-    if position.action is Action.HELD:
-        pnl = money(position.current_pnl)
-        known = position.current_pnl is not None
-        said = f"P&L {pnl if isinstance(pnl, str) else pnl[0]}" if known else "P&L not known"
-    else:
-        said = words(position.exit_reason) if position.exit_reason else ""
-    return f"trade {position.trade_id}{f' ({said})' if said else ''}"
+    value, held = _pnl(position), position.action is Action.HELD
+    said = [words(position.exit_reason)] if position.exit_reason and not held else []
+    if value is not None:
+        pnl = money(value)
+        said.append(f"P&L {pnl if isinstance(pnl, str) else pnl[0]}")
+    elif held:
+        said.append("P&L not known")
+    beside = f" ({', '.join(said)})" if said else ""
+    return f"trade {position.trade_id}{beside}"
+
+
+def _pnl(position: ManagedPosition) -> Decimal | None:
+    """By its fills where it is closed, else as it was marked."""
+    return position.current_pnl if position.final_pnl is None else position.final_pnl
 
 
 def _doubtful(result: CloseAllResult) -> bool:

@@ -12,6 +12,7 @@ from itertools import accumulate
 from math import ceil, floor, log10
 from typing import TYPE_CHECKING
 
+from spxarb.core.events import count as counted
 from spxarb.core.sentences import usd
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def equity_curve(days: Sequence[DayResult]) -> str:
     parts.append(_text(LEFT, HEIGHT - 8, days[0].day.isoformat(), anchor="start"))
     if len(days) > 1:
         parts.append(_text(WIDTH - RIGHT, HEIGHT - 8, days[-1].day.isoformat(), anchor="end"))
-    title = f"Running total of net P&L over {len(days)} trading days: {usd(sum_of(days))}"
+    title = f"Running total of net P&L over {counted(len(days), 'trading day')}: {usd(sum_of(days))}"
     return _svg(WIDTH, HEIGHT, title, parts)
 
 
@@ -142,7 +143,7 @@ def histogram(results: Sequence[Decimal]) -> str:
         )
         if place % every == 0:
             parts.append(_text(x, HEIGHT - 8, _dollars(low)))
-    return _svg(WIDTH, HEIGHT, f"Results of {len(results)} trades", parts)
+    return _svg(WIDTH, HEIGHT, f"Results of {counted(len(results), 'trade')}", parts)
 
 
 # --- the calendar ---------------------------------------------------------------------------------
@@ -165,7 +166,9 @@ def calendar(days: Sequence[DayResult]) -> str:
         parts.append(_text(x, y + 13, f"{month:%b %Y}", "label", "start"))
         parts += _month(month, known, most, x, y + 20)
     height = ceil(len(months) / columns) * block_height
-    return _svg(max(columns, 3) * block_width, height, f"Net P&L of {len(days)} trading days", parts)
+    return _svg(
+        max(columns, 3) * block_width, height, f"Net P&L of {counted(len(days), 'trading day')}", parts
+    )
 
 
 def _month(month: date, known: dict[date, DayResult], most: float, x: float, y: float) -> list[str]:

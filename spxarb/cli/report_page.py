@@ -9,12 +9,13 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from spxarb.cli import report_charts
-from spxarb.cli.layout import clean
+from spxarb.cli.layout import clean, with_minus
 from spxarb.cli.report_screens import (
     NO_ADVICE,
     VERDICTS,
     alike,
     between,
+    counted,
     documented,
     dollars,
     drawdown,
@@ -52,7 +53,7 @@ p{margin:.4rem 0}.soft{color:var(--soft)}
 .card span{color:var(--soft);font-size:.85rem}
 .wide{overflow-x:auto;-webkit-overflow-scrolling:touch}
 table{border-collapse:collapse;width:100%;font-size:.92rem}
-th,td{padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
+th,td{padding:.3rem 1.2rem .3rem 0;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
 th{color:var(--soft);font-weight:600;white-space:nowrap}
 .n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}.k{white-space:nowrap}
 .good{color:var(--gain)}.bad{color:var(--loss)}.warn{color:var(--warn)}
@@ -82,7 +83,8 @@ def page(result: Result) -> str:
 
     assert isinstance(result, ReportResult)
     period = result.period
-    span = "no trading day" if period.first_day is None else f"{period.first_day} to {period.last_day}"
+    days = dict.fromkeys(str(day) for day in (period.first_day, period.last_day) if day is not None)
+    span = " to ".join(days) or "no trading day"
     title = f"spxarb report, {span}"
     parts = [
         "<!doctype html>",
@@ -94,7 +96,8 @@ def page(result: Result) -> str:
         f"<h1>{' to '.join(f'<span class=k>{escape(day)}</span>' for day in span.split(' to '))}</h1>",
         (
             f'<p class="soft">spxarb report · mode {escape(str(result.mode))} · '
-            f"{escape(result.at.strftime('%Y-%m-%d %H:%M:%S ET'))} · {period.trading_days} trading days</p>"
+            f"{escape(result.at.strftime('%Y-%m-%d %H:%M:%S ET'))} · "
+            f"{counted(period.trading_days, 'trading day')}</p>"
         ),
         _cards(result),
         f"<p>{escape(result.statistics.note or '')}</p>",
@@ -116,7 +119,9 @@ def page(result: Result) -> str:
 def _td(cell: Cell, head: str) -> str:
     text, tone = (cell, "") if isinstance(cell, str) else cell
     kinds = " ".join(filter(None, [ALIGNED.get(head[:1], ""), tone]))
-    return f'<td class="{kinds}" data-of="{escape(head.lstrip(MARKS))}">{escape(clean(text))}</td>'
+    return (
+        f'<td class="{kinds}" data-of="{escape(head.lstrip(MARKS))}">{escape(with_minus(clean(text)))}</td>'
+    )
 
 
 def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[Cell]]) -> list[str]:
@@ -149,7 +154,7 @@ def _money(value: Decimal | float | None) -> Cell:
 def _cards(result: ReportResult) -> str:
     figures = result.statistics
     cards: list[tuple[str, Cell, str]] = [
-        ("net P&L", _money(figures.total), f"{figures.trades or 0} closed trades"),
+        ("net P&L", _money(figures.total), counted(figures.trades or 0, "closed trade")),
         ("win rate", percent(figures.win_rate), _range(figures.win_rate_low, figures.win_rate_high, percent)),
         (
             "expectancy a trade",
@@ -174,6 +179,7 @@ def _drawdown(figures: Statistics) -> tuple[str, str]:
 def _card(card: tuple[str, Cell, str]) -> str:
     name, cell, below = card
     text, tone = (cell, "") if isinstance(cell, str) else cell
+    text, below = with_minus(text), with_minus(below)
     value = f'<b class="{tone}">{escape(text)}</b>' if tone else f"<b>{escape(text)}</b>"
     return f'<div class="card"><span>{escape(name)}</span>{value}<span>{escape(below)}</span></div>'
 

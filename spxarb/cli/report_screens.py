@@ -208,13 +208,13 @@ _TAX: Columns[TaxRow] = (
 
 def report(result: ReportResult) -> list[Block]:
     """The period's result first, then what it rests on."""
-    statistics = result.statistics
+    statistics, days = result.statistics, [day for day in result.daily if day.trades]
     blocks: list[Block] = [Line(_headline(result), HEAD)]
     if statistics.note:
         blocks.append(Line(statistics.note))
     blocks += [
         *_newest("Trades", _trade_columns(result.analyses), result.trades, leaves=1),
-        *_newest("Days with trades", _DAYS, [day for day in result.daily if day.trades], leaves=8),
+        *(_newest("Days with trades", _DAYS, days, leaves=8) if days else []),
     ]
     curve = list(accumulate(float(day.net_pnl) for day in result.daily))
     if len(curve) > 1:
@@ -233,7 +233,9 @@ def report(result: ReportResult) -> list[Block]:
     if result.unknown:
         blocks.append(grid("Trades of unknown result, in no figure", _UNKNOWN, result.unknown))
     if result.issues:
-        blocks += _newest("Errors and issues", _ISSUES, result.issues, leaves=0)
+        # What is still open is told once more below, where it says how to end it.
+        leaves = LEAVES_WHOLE if result.matters else 0
+        blocks += _newest("Errors and issues", _ISSUES, result.issues, leaves=leaves)
     return blocks
 
 

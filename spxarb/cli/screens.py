@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from spxarb.core.results.record import RecordResult
     from spxarb.core.results.report import ReportResult
     from spxarb.core.results.rows import MatterRow
+    from spxarb.core.results.sim import SimResult
     from spxarb.core.results.status import StatusResult
     from spxarb.core.results.switch import SwitchResult
 
@@ -56,9 +57,9 @@ def fitted(result: Result, width: int, height: int) -> list[Block]:
     """As `screen`, as far as so many lines have room for it."""
     blocks = screen(result)
     if result.command == "status" and len(lines(blocks, width)) > height:
-        from spxarb.cli.status_screens import one_look  # noqa: PLC0415 -- no other command needs it
+        from spxarb.cli.status_screens import in_parts  # noqa: PLC0415 -- no other command needs it
 
-        blocks = one_look(cast("StatusResult", result), height)
+        return folded(in_parts(cast("StatusResult", result)), width, height, gap="")
     return folded(blocks, width, height)
 
 
@@ -187,6 +188,13 @@ def _record(result: RecordResult) -> list[Block]:
     return [Pairs("", _named(told))] if told else []
 
 
+def _sim(result: SimResult) -> list[Block]:
+    """Of a gateway whose clock was moved: from when to when, and what happened in its account meanwhile."""
+    was, now = moment(result.was, "%Y-%m-%d %H:%M:%S"), moment(result.time, "%H:%M:%S")
+    quiet = "; nothing happened in the account" if not result.events else ""
+    return [Line(f"The clock went from {was} to {now}{quiet}."), *map(Line, result.events)]
+
+
 def _anything(result: Result) -> list[Block]:
     """A command without a screen of its own: its fields."""
     return [Pairs("", _named(result.own()))]
@@ -213,5 +221,6 @@ _SCREENS: dict[str, Callable[[Any], list[Block]]] = {
     "report": _report,
     "log": _elsewhere("history_screens", "log"),
     "demo": _elsewhere("day_screens", "demo"),
+    "sim": _sim,
     "watchdog": _elsewhere("watching_screens", "watchdog"),
 }

@@ -49,14 +49,24 @@ def system(result: StatusResult, width: int, *, paths: bool = True) -> list[Part
     if result.lock.pid is not None:
         since = moment(result.lock.since, "%H:%M:%S")
         rows.append(("lock", [f"`{result.lock.command}`", f"process {result.lock.pid}", f"since {since}"]))
-    if paths and result.paths.ledger:
-        missing: list[Cell] = [] if result.paths.ledger_exists else [("there is none", WARN)]
-        rows += [
-            ("ledger", [result.paths.ledger, *missing]),
-            ("config", [result.paths.configuration or "no file: the defaults"]),
-        ]
-    wide = max(len(name) for name, _ in rows) + 2
-    lines = [title("System Status")]
+    return [title("System Status"), *_named(rows, width), *(paths_of(result, width) if paths else [])]
+
+
+def paths_of(result: StatusResult, width: int) -> list[Parts]:
+    """The files in use."""
+    if not result.paths.ledger:
+        return []
+    missing: list[Cell] = [] if result.paths.ledger_exists else [("there is none", WARN)]
+    ledger: list[Cell] = [result.paths.ledger, *missing]
+    return _named(
+        [("ledger", ledger), ("config", [result.paths.configuration or "no file: the defaults"])], width
+    )
+
+
+def _named(rows: Sequence[tuple[str, list[Cell]]], width: int) -> list[Parts]:
+    """What stands behind each name of the panel System Status."""
+    wide = len("gateway") + 2
+    lines: list[Parts] = []
     for name, items in rows:
         first, *rest = flow(items, width - wide)
         lines.append([(name.ljust(wide), "dim"), *first])
@@ -279,11 +289,13 @@ def _distances(exits: PositionExits | None, width: int) -> list[Parts]:
     reached = to_price is not None and to_price <= 0
     price: Cell = (f"{dollars(to_price)}", BAD if reached else "")
     loss: Cell = (dollars(to_loss), BAD if to_loss is not None and to_loss < 0 else "")
-    clock = f"{_span(found.to_time_exit)}"
+    due = found.to_time_exit <= 0
+    clock: Cell = ("DUE", BAD) if due else _span(found.to_time_exit)
+    until = f"{'since ' if due else 'to '}{found.time_exit_at:%H:%M}"
     items: list[Cell | Parts] = [
         ["exits: assignment ", price, f" to SPY {at}" if wide else f" ({at})"],
         ["loss ", loss, f" to {least}" if wide else ""],
-        f"time {clock} {'to ' if wide else '('}{found.time_exit_at:%H:%M}{'' if wide else ')'}",
+        ["time ", clock, f" {until}" if wide else f" ({found.time_exit_at:%H:%M})"],
     ]
     if found.brought_forward:
         items.append((found.brought_forward, WARN))

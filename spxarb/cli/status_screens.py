@@ -5,17 +5,17 @@ For any width from 80 columns, and short enough for 24 lines.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from spxarb.cli import status_panels as panels
-from spxarb.cli.blocks import BAD, DASH, HEAD, WARN, Fitted, Line, moment, words
+from spxarb.cli.blocks import BAD, DASH, HEAD, WARN, Fitted, Line, Part, moment, words
 from spxarb.cli.lines import beside, flow, prose
 from spxarb.core.sentences import sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from spxarb.cli.blocks import Block
     from spxarb.cli.lines import Parts
@@ -33,15 +33,33 @@ def status(result: StatusResult) -> list[Block]:
     ]
 
 
-def one_look(result: StatusResult, height: int) -> list[Block]:
-    """As `status`, in as few lines as a live screen takes; its error is told on stderr."""
+def in_parts(result: StatusResult) -> list[Block]:
+    """As `status` with its notes, for a terminal that has no room for all; what `--risk` asked for stays."""
     from spxarb.cli import risk_screens  # noqa: PLC0415 -- no other command needs it
 
-    quiet = replace(result, error=None)
+    asked = bool(result.risk.stress)
+
+    def panel(name: str, draw: Callable[[int], list[Parts]], leaves: int) -> Part:
+        return Part(name, (Fitted(draw),), leaves + 6 * asked)
+
+    risk = risk_screens.risk(result)
+    shown = panel("open positions", lambda width: panels.positions(result, width), 0)
+    trades = Part(
+        "recent trades" if asked else "older trades",
+        (Fitted(lambda width: panels.trades(result, width)),),
+        leaves=10,
+        brief=() if asked else (Fitted(lambda width: panels.trades(result, width)[:2]),),
+    )
     return [
-        Fitted(lambda width: live(quiet, Frame(width, height - 1))),
-        *risk_screens.risk(result),
-        Line("Not shown: what has no room. With --full everything is.", WARN),
+        Fitted(lambda width: [*headline(result, width), *trouble(result, width)]),
+        panel("system", lambda width: panels.system(result, width, paths=False), 1),
+        Part("ledger and configuration", (Fitted(lambda width: panels.paths_of(result, width)),), leaves=12),
+        panel("account, daily P&L and prices", lambda width: middle(result, width), 2),
+        shown if asked else Fitted(lambda width: panels.positions(result, width)),
+        *([Part("greeks of each call", (risk[0],), leaves=3)] if risk else []),
+        *risk[1:],
+        trades,
+        *([Part("notes", (Line("\n".join(result.notes)),), leaves=11)] if result.notes else []),
     ]
 
 
@@ -80,6 +98,8 @@ def trouble(result: StatusResult, width: int, *, told: str = "") -> list[Parts]:
     """What needs a human and where ledger and broker differ, each once; without what `told` has said."""
     lines: list[Parts] = []
     known = told.casefold()
+    if result.data_trouble:
+        lines += prose(result.data_trouble, width, WARN)
     for matter in result.matters:
         if matter.text.casefold() not in known:
             since = f"since {panels.when(datetime.fromisoformat(matter.since), result.at)}"
@@ -98,9 +118,14 @@ def upper(result: StatusResult, width: int, *, paths: bool = True) -> list[Parts
     """All panels but the trades."""
     return [
         *panels.system(result, width, paths=paths),
-        *beside([panels.account(result), panels.day(result, width), panels.market(result, width)], width),
+        *middle(result, width),
         *panels.positions(result, width),
     ]
+
+
+def middle(result: StatusResult, width: int) -> list[Parts]:
+    """Account, Daily P&L and Market Prices, next to each other where that fits."""
+    return beside([panels.account(result), panels.day(result, width), panels.market(result, width)], width)
 
 
 # --- the live screen --------------------------------------------------------------------------------

@@ -172,7 +172,7 @@ def ask(question: str, *, word: str = "") -> bool | None:
     """
     if not can_answer():
         return None
-    how = f"Type {word} to go on: " if word else "[y/N] "
+    how = f"Type {word}: " if word else "[y/N] "
     asked = "\n".join(wrapped(f"{question} {how}".rstrip(), screen_width(sys.stderr) - 1))
     try:
         write(f"{asked} ", stderr=True)

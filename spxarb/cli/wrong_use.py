@@ -48,7 +48,9 @@ def wrong(error: Any, everything: Callable[[], Any]) -> str:
     elif command := re.match(r"No such command '(.*?)'", said):
         said = f"{command[0]}.{_near_command(command[1], everything().commands)}"
     elif extra := re.match(r"Got unexpected extra arguments?(?:\(s\))? \((.*?)\)", said):
-        said = f"{extra[0]}.{_meant(_near(f'--{extra[1]}', _options(error.ctx.command)))}"
+        options = _options(error.ctx.command)
+        to_stdout = extra[1] == "-" and "--output" in options
+        said = f"{extra[0]}.{_meant('--output -' if to_stdout else _near(f'--{extra[1]}', options))}"
     elif choice := re.search(r"'([^']*)' is not one of (.*)", said):
         values = re.findall(r"'([^']*)'", choice[2])
         said = f"{said}.{_meant(_near(choice[1], values))}"

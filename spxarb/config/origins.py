@@ -29,8 +29,8 @@ def files_of(reading: Reading) -> ConfigFiles:
         configuration=str(sources.file.absolute()) if sources.file else None,
         named_by=sources.named_by or None,
         env=str(sources.env_file.absolute()) if sources.env_file else None,
-        database=str(config.database_path()) if known else None,
-        log=str(config.log_path()) if known or config.logging.path else None,
+        database=str(config.database_path().absolute()) if known else None,
+        log=str(config.log_path().absolute()) if known or config.logging.path else None,
     )
 
 

@@ -6,6 +6,7 @@ import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from spxarb.core.checks import out_of_window
 from spxarb.core.decisions import ASKED_LAST, StoredDecision
 from spxarb.core.events import count
 from spxarb.core.plain import plain
@@ -49,6 +50,12 @@ def dollars(value: object) -> str:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return "–"  # noqa: RUF001 -- a dash is what is meant
     return usd(Decimal(str(value)))
+
+
+def _signed(value: object) -> str:
+    """A result: `+$446.47`."""
+    text = dollars(value)
+    return f"+{text}" if isinstance(value, int | float) and text.strip("$0.–") and value > 0 else text  # noqa: RUF001
 
 
 # --- by command -----------------------------------------------------------------------------------
@@ -111,6 +118,8 @@ def _stop(check: Mapping[str, Any]) -> str:
             return f"ratio {beside(value, nearest, 4)}, not {least:g} to {most:g}"
         case "max_trades", int(), int() if value >= limit:
             return f"{value} of {limit} spreads entered today"
+        case "time_window", str(), str() if out_of_window(value, limit):
+            return f"outside the entry window {limit}"
     said = str(check.get("message") or f"{name} not evaluated")
     return lower_first(said).rstrip(".")
 
@@ -133,7 +142,7 @@ def _position(position: Mapping[str, Any]) -> str:
     why = position.get("exit_reason")
     reason = f" ({why})" if why else ""
     text = f"{did.get(action, action)} trade {position.get('trade_id')}{reason}"
-    return f"{text}, P&L {dollars(result_of(position))}"
+    return f"{text}, P&L {_signed(result_of(position))}"
 
 
 def result_of(position: Mapping[str, Any]) -> object:

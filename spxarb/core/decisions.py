@@ -75,7 +75,7 @@ def outcome_of(row: Row) -> str:
     match decision.command:
         case "monitor" | "close-all":
             actions = [str(position.get("action")) for position in decision.list("positions")]
-            counted = [f"{actions.count(action)} {action}" for action in dict.fromkeys(actions)]
+            counted = [f"{actions.count(one)} {one.replace('_', ' ')}" for one in dict.fromkeys(actions)]
             return ", ".join(counted) or "nothing open"
         case "settle":
             return "provisional" if decision.payload.get("provisional") else "final"

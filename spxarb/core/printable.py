@@ -15,6 +15,9 @@ ERROR_MOST = 20_000
 """Characters of what a command says of itself: a configuration may have a hundred problems."""
 LOG_MOST = 4_000
 """Characters of one line of the log: our own sentences, each with a text from outside in it."""
+LONG_WORD = 300
+"""Letters of a word of the command line; of one that is longer the first `WORD_SHOWN` are told."""
+WORD_SHOWN = 60
 _ESCAPES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]?"  # CSI: colours, the cursor
     r"|\x9b[0-?]*[ -/]*[@-~]?"  # the same in one byte
@@ -55,6 +58,12 @@ def lines_from_outside(text: str, most: int = ERROR_MOST) -> str:
         return text
     whole = text.replace("\r\n", "\n").replace("\r", "\n")
     return "\n".join(from_outside(line, most, words=False) for line in whole.split("\n"))
+
+
+def quoted_back(text: str) -> str:
+    """A mistake of the command line as it is told to whoever typed it: nothing endless is echoed."""
+    told = (word if len(word) <= LONG_WORD else f"{word[:WORD_SHOWN]}…" for word in text.split(" "))
+    return from_outside(" ".join(told), 2 * MOST)
 
 
 def _seen(letter: str) -> str:

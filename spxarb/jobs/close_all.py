@@ -18,7 +18,7 @@ from spxarb.trading.escalation import escalated, human_needed
 from spxarb.trading.exits import ExitResult, exit_alone, nothing_trades
 from spxarb.trading.failsafe import keep_failsafes
 from spxarb.trading.ledger_lock import terminate_holder_of
-from spxarb.trading.marks import closed_unseen, mark_trades, not_live
+from spxarb.trading.marks import closed_unseen, data_trouble, mark_trades, not_live
 from spxarb.trading.open_spreads import closing_preview, way_out
 
 if TYPE_CHECKING:
@@ -141,7 +141,8 @@ def _finish(
         asked_broker=True,
         reconciliation=job.findings.all,
     )
-    told = not_live(marked for marked, _ in exits if marked.trade.can_exit)
+    watched = [marked for marked, _ in exits if marked.trade.can_exit]
+    told = [*data_trouble(job, watched), *not_live(watched)]
     for alert in told:
         context.alert(alert)
     kept = [exited.why for marked, exited in exits if _left_to_a_human(job, marked.trade, exited)]

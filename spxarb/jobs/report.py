@@ -75,8 +75,6 @@ def run(
     attempts, unread = attempts_of(context.ledger.periods.entry_decisions(of.since, until))
     if last is None:
         notes += day_differences(result.days, daily)
-    if not context.ledger.exists(context.config.database_path()):
-        notes.append(f"There is no ledger yet at {context.config.database_path()}.")
     result = replace(
         result,
         statistics=with_days(figures, results, daily),

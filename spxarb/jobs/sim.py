@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, time, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spxarb.core.model import NEW_YORK
 from spxarb.core.results.sim import SimResult
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 DEFAULT_STEP = timedelta(minutes=1)
 _STEP = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h)?")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", None: "seconds"}
+
+
+Book = Mapping[str, Any]
+"""What the control port tells of the account: `sim/controller.py`."""
 
 
 def set_time(host: str, port: int, value: str | None) -> SimResult:
@@ -46,18 +51,23 @@ def step(host: str, port: int, value: str | None) -> SimResult:
 
 
 def _moved(control: Control, host: str, port: int, moment: datetime) -> SimResult:
+    was, book = control.time().astimezone(NEW_YORK), control.book()
     try:
         now = control.set_time(moment)
     except ControlError as error:
         if any(words in str(error) for words in ("gone", "no answer", "token")):
             raise
-        before = control.time().astimezone(NEW_YORK)
-        if moment > before:
+        if moment > was:
             raise UsageError(f"the gateway plays no such time: {error}") from None
-        raise UsageError(
-            f"the gateway's clock shows {before:%Y-%m-%d %H:%M:%S} and never goes back"
-        ) from None
-    return SimResult("sim", now, "sim", host=host, control_port=port, time=now.astimezone(NEW_YORK))
+        raise UsageError(f"the gateway's clock shows {was:%Y-%m-%d %H:%M:%S} and never goes back") from None
+    return SimResult(
+        *("sim", now, "sim"),
+        host=host,
+        control_port=port,
+        time=now.astimezone(NEW_YORK),
+        was=was,
+        events=tuple(happened(book, control.book())),
+    )
 
 
 def _told(value: str) -> time | datetime:
@@ -101,3 +111,46 @@ def _control(host: str, port: int) -> Iterator[Control]:
             risk="Nothing was changed",
             mend="Name the control port that `spxarb sim` printed when this user started it",
         ) from error
+
+
+# --- what happened meanwhile ----------------------------------------------------------------------
+
+
+def happened(before: Book, after: Book) -> Iterator[str]:
+    """A line for each fill, order in another state, and holding that changed without a fill."""
+    known = {fill["exec_id"] for fill in before["fills"]}
+    fills = [fill for fill in after["fills"] if fill["exec_id"] not in known]
+    for fill in fills:
+        did = "bought" if fill["side"] in {"BUY", "BOT"} else "sold"
+        at = datetime.fromisoformat(fill["time"]).astimezone(NEW_YORK)
+        yield f"{at:%H:%M:%S} {did} {fill['shares']:g} {_name(fill)} at ${fill['price']:,.2f}{_of(fill)}"
+    states = {order["perm_id"]: order["status"] for order in before["orders"]}
+    for order in after["orders"]:
+        if order["status"] not in {states.get(order["perm_id"]), "Filled"}:
+            what = f"{order['side']} {order['quantity']:g} {_name(order)}"
+            yield f"order to {what} is {order['status']}{_of(order)}"
+    traded = {fill["con_id"] for fill in fills}
+    had, has = _held(before), _held(after)
+    for con_id in [one for one in {**had, **has} if one not in traded]:
+        old, new = had.get(con_id, (0, ""))[0], has.get(con_id, (0, ""))[0]
+        if old != new:
+            name = (had.get(con_id) or has[con_id])[1]
+            yield f"{name}: {old:g} became {new:g} without a trade (settlement, exercise or assignment)"
+
+
+def _held(book: Book) -> dict[int, tuple[float, str]]:
+    return {one["con_id"]: (one["quantity"], _name(one)) for one in book["positions"]}
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    """`SPXW 2026-02-10 6665 call`, `SPY`."""
+    if row["sec_type"] != "OPT":
+        return str(row["symbol"])
+    kind = {"C": "call", "P": "put"}.get(row["right"], row["right"])
+    day = datetime.strptime(row["expiry"], "%Y%m%d").date()  # noqa: DTZ007 -- a day alone
+    return f"{row['trading_class']} {day} {row['strike']:g} {kind}"
+
+
+def _of(row: Mapping[str, Any]) -> str:
+    """Whose order it is, where that says something."""
+    return f" ({row['order_ref']})" if row["order_ref"] else ""

@@ -114,6 +114,7 @@ async def _at_broker(context: JobContext, job: ConnectedJob, *, risk: bool) -> S
     from spxarb.trading.greeks import at_risk, dividend_note, spread_of  # noqa: PLC0415
     from spxarb.trading.market import calendar_doubt, underlyings  # noqa: PLC0415
     from spxarb.trading.marks import (  # noqa: PLC0415
+        data_trouble,
         enough,
         mark_trades,
         not_live,
@@ -154,11 +155,13 @@ async def _at_broker(context: JobContext, job: ConnectedJob, *, risk: bool) -> S
         mend=mend_of(job.findings.unproven),
     )
     at_stake = [spread_of(job, marked) for marked in alive] if risk else []
+    prices = price_states(job, ((under.spx, "SPX"), (under.spy, "SPY")))
     status = replace(
         shown,
+        data_trouble=next(iter(data_trouble(job, marked_trades, prices)), None),
         notes=(*shown.notes, *told, *filter(None, [account.note]), *dividend_note(job, at_stake)),
         reconciliation=job.findings.all,
-        market_prices=price_states(job, ((under.spx, "SPX"), (under.spy, "SPY"))),
+        market_prices=prices,
         risk=_risk(at_stake),
     )
     return context.finish(status, errors=errors)

@@ -27,7 +27,7 @@ from spxarb.trading.exits import KEPT, ExitResult, exit_alone
 from spxarb.trading.greeks import mark_of
 from spxarb.trading.market import calendar_doubt
 from spxarb.trading.market_calendar import timetable_of
-from spxarb.trading.marks import mark_trades, not_live, second_look
+from spxarb.trading.marks import data_trouble, mark_trades, not_live, second_look
 from spxarb.trading.settlement import has_expired
 
 if TYPE_CHECKING:
@@ -261,6 +261,7 @@ def worth_hearing(job: ConnectedJob, managed: Sequence[Managed]) -> list[str]:
     return [
         *blind,
         *_breach_held(job, watched),
+        *data_trouble(job, [one.marked for one in watched]),
         *not_live(one.marked for one in watched),
         *_other_hours(job, watched),
     ]

@@ -11,6 +11,7 @@ from spxarb.core.exits import SECOND_LOOK_SECONDS, closing_cost, current_pnl, wo
 from spxarb.core.model import LegName, Quote
 from spxarb.core.price_state import SPX, SPX_CALL, SPY, SPY_CALL, PriceState, blind, price_state, told
 from spxarb.core.records import Mark
+from spxarb.core.sentences import sentence
 from spxarb.core.strategy import underlying_price
 from spxarb.errors import GatewayError, HumanNeededError
 from spxarb.trading import bookkeeping
@@ -184,6 +185,20 @@ def closed_unseen(marked: MarkedTrade) -> HumanNeededError:
     )
 
 
+def data_trouble(
+    job: ConnectedJob, marked_trades: Iterable[MarkedTrade], prices: Iterable[PriceState] = ()
+) -> list[str]:
+    """What the gateway said of prices that are missing or in doubt: a session elsewhere, a broken farm.
+
+    One sentence; none while every price is of now.
+    """
+    max_age = job.context.price_limits.max_quote_age_seconds
+    doubtful = any(marked.doubts or marked.quote_missing for marked in marked_trades)
+    doubtful = doubtful or any(price.doubts(max_age) for price in prices)
+    trouble = job.broker.data_trouble() if doubtful else ""
+    return [sentence(trouble)] if trouble else []
+
+
 def not_live(marked_trades: Iterable[MarkedTrade]) -> list[str]:
     """Sentences about prices that were used though they are not live: no exit waits for better ones."""
     return [
@@ -215,4 +230,4 @@ def _blind(marked: MarkedTrade) -> str:
     """Which limits a trade that is held does not watch by such prices."""
     if not marked.blind:
         return ""
-    return f", so its {' and its '.join(marked.blind)} {'is' if len(marked.blind) == 1 else 'are'} blind"
+    return f", so its {' and its '.join(marked.blind)} cannot be relied on"

@@ -139,7 +139,7 @@ def test_close_all_takes_anything_but_yes_in_capitals_for_no(tmp_path, answer):
             env=lonely(tmp_path),
         )
         asked = b""
-        while not asked.endswith(b"to go on: "):
+        while not asked.endswith(b"Type YES: "):
             asked += os.read(running.stderr.fileno(), 1000)
         if answer == "Ctrl-C":
             running.send_signal(signal.SIGINT)
@@ -149,7 +149,7 @@ def test_close_all_takes_anything_but_yes_in_capitals_for_no(tmp_path, answer):
     finally:
         os.close(master)
         os.close(slave)
-    assert asked.endswith(b"now, and stop trading? Type YES to go on: ")
+    assert asked.endswith(b"now, and stop trading? Type YES: ")
     if answer == "Ctrl-C":
         assert (running.returncode, out) == (130, b"")
         assert err == b"\nspxarb close-all: interrupted by Ctrl-C; nothing was changed.\n"

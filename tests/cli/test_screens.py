@@ -212,7 +212,7 @@ def test_a_table_that_is_too_wide_keeps_its_first_columns_and_tells_the_others_b
 
 def test_what_the_ledger_does_not_bear_out_is_no_good_news():
     """An account that shows nothing beside a ledger that knows of something is the worst of answers."""
-    first, second, *rest = lines(screen(SAMPLES["close-all, not borne out"]), 100)[1:]
+    first, second, *rest = lines(screen(SAMPLES["close-all, not borne out"]), 120)[1:]
     assert text_of(first).startswith("NOT closed: trade ")
     assert text_of(second) == "The account shows no call of spxarb, and the ledger does not bear that out."
     assert first[0][1] == second[0][1] == BAD

@@ -11,12 +11,12 @@ import pytest
 from rich.console import Console
 
 from spxarb.cli import view
-from spxarb.cli.layout import columns_of
-from spxarb.cli.screens import screen
+from spxarb.cli.layout import columns_of, lines
+from spxarb.cli.screens import fitted, screen
 from spxarb.cli.status_screens import Frame, live
 from spxarb.core.distances import ExitDistances
 from spxarb.core.greeks import GreekSource, PositionGreeks
-from spxarb.core.model import NEW_YORK, ExitReason, TradeStatus
+from spxarb.core.model import NEW_YORK, ExitReason, LegName, TradeStatus
 from spxarb.core.price_state import PriceState
 from spxarb.core.results.rows import MatterRow
 from spxarb.core.results.status import (
@@ -29,6 +29,7 @@ from spxarb.core.results.status import (
     PathsResult,
     PerformanceResult,
     PositionExits,
+    RiskResult,
     RoutineResult,
     SessionResult,
     StatusPosition,
@@ -37,6 +38,7 @@ from spxarb.core.results.status import (
     TradeResult,
     TradingResult,
 )
+from spxarb.core.risk import LegGreeks, StressRow
 from spxarb.core.trades import TradeState
 
 WIDTHS = [80, 100, 120]
@@ -298,6 +300,48 @@ def test_a_live_screen_is_never_higher_than_its_window_and_hides_no_trouble(widt
     tall = live(result, Frame(width, height), chart)
     assert len(tall) <= height
     assert (["x"] in tall) is (height == 50)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(
+    "more", [{}, {"matters": (matter(1, "Sell 10 SPY."),), "notes": ("A note.",) * 3}], ids=["", "trouble"]
+)
+def test_what_has_no_room_leaves_by_whole_panels_and_is_named(width, more):
+    result = full(trades=tuple(map(trade, range(30, 0, -1))), **more)
+    shown = ["".join(text for text, _ in line) for line in lines(fitted(result, width, 23), width)]
+    assert len(shown) <= 23
+    text = " ".join(" ".join(shown).split())
+    assert ("#11 ACTIVE" in text, "#12 ACTIVE" in text, "NEEDS A HUMAN" in text) == (True, True, bool(more))
+    left = text[text.index("Not shown: ") :]
+    assert left.endswith("With --full everything is.")
+    for name, mark in {
+        "ledger and configuration": "/etc/spxarb/config.yaml",
+        "notes": "A note.",
+        "account, daily P&L and prices": "buying power",
+        "system": "gateway connected",
+    }.items():
+        assert (mark in text) is (name not in left and (bool(more) or name != "notes")), name
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_of_risk_the_stress_table_and_the_positions_stay(width):
+    row = StressRow(*map(Decimal, ("-0.02", "6585.13", "656.60", "200.92", "227.94", "255.20", "816.38")))
+    leg = LegGreeks(11, LegName.SPX, Decimal(1), GreekSource.GATEWAY, 0.16, 0.88, 0.0043, -9.86, 0.59)
+    result = full(risk=RiskResult((leg,) * 4, (row,) * 7))
+    shown = ["".join(text for text, _ in line) for line in lines(fitted(result, width, 23), width)]
+    assert len(shown) <= 23
+    text = " ".join(" ".join(shown).split())
+    assert text.count("6,585.13") == 7
+    assert ("#11 ACTIVE" in text and "#12 ACTIVE" in text) or "open positions" in text[
+        text.index("Not shown: ") :
+    ]
+    assert "account, daily P&L and prices" in text[text.index("Not shown: ") :]
+
+
+def test_an_exit_by_time_that_is_due_says_so():
+    due = replace(exits(11), distances=replace(exits(11).distances, to_time_exit=0.0))
+    for width, said in ((80, "time DUE (15:45)"), (120, "time DUE since 15:45")):
+        assert said in "\n".join(drawn(full(exits=(due, exits(12))), width))
 
 
 @pytest.mark.parametrize("width", WIDTHS)

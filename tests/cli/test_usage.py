@@ -92,6 +92,7 @@ def test_every_exit_code_has_its_meaning_in_help():
         ("sim --margin regt", "Did you mean reg-t?"),
         ("sim --regime quite", "did you mean quiet?"),
         ("sim set_time 11:00", "Did you mean set-time?"),
+        ("report --csv -", "Did you mean --output -?"),
         ("sim --speed fast", "Input should be a valid number."),
     ],
 )

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -376,7 +377,7 @@ def test_a_profit_and_loss_of_nothing_is_a_zero_without_a_sign():
 def test_what_could_not_be_closed_and_what_is_left_to_settlement_stands_out(capsys):
     positions = (
         managed(Action.FAILED, ExitReason.TIME),
-        managed(Action.CLOSED, ExitReason.TIME, LegName.SPX),
+        replace(managed(Action.CLOSED, ExitReason.TIME, LegName.SPX), final_pnl=Decimal("-73.53")),
     )
     out, err, code = shown(
         capsys, result("close-all", code=6, error="not closed", positions=positions, flat=False)
@@ -384,7 +385,7 @@ def test_what_could_not_be_closed_and_what_is_left_to_settlement_stands_out(caps
     assert "failed" in out
     assert "left to settlement" in out
     assert out.splitlines()[1] == "Not seen flat."
-    assert out.splitlines()[2] == "NOT closed: trade 3 (TIME); closed: trade 3 (TIME)"
+    assert out.splitlines()[2] == "NOT closed: trade 3 (TIME); closed: trade 3 (TIME, P&L −$73.53)"
     assert (err, code) == ("spxarb close-all: not closed\n", 6)
 
 

@@ -36,6 +36,20 @@ def skipped(*checks: dict) -> str:
         ),
         ({"name": "max_trades", "ok": False, "value": 2, "limit": 2}, "2 of 2 spreads entered today"),
         ({"name": "halted", "ok": False, "message": "SPY is halted."}, "SPY is halted"),
+        (
+            {"name": "time_window", "ok": False, "value": "11:20:00", "limit": "09:35-10:00"},
+            "outside the entry window 09:35-10:00",
+        ),
+        (
+            {
+                "name": "time_window",
+                "ok": False,
+                "value": "09:40:00",
+                "limit": "09:35-10:00",
+                "message": "CPI.",
+            },
+            "CPI",
+        ),
     ],
 )
 def test_what_stopped_an_entry_and_how_many_checks_passed(check, said):
@@ -55,3 +69,9 @@ def test_a_row_that_something_else_wrote_is_told_as_that():
     assert brief({**row, "checks": "[]", "payload": '{"notes": ["Stopped meanwhile."]}'}) == (
         "skipped: stopped meanwhile"
     )
+
+
+@pytest.mark.parametrize(("pnl", "said"), [(446.47, "+$446.47"), (-73.53, "-$73.53"), (0, "$0.00")])
+def test_a_result_has_its_sign(pnl, said):
+    held = {"positions": [{"trade_id": 1, "action": "held", "current_pnl": pnl}]}
+    assert brief_of("monitor", held, dry_run=False) == f"held trade 1, P&L {said}"

@@ -58,6 +58,7 @@ RUN = {"exit_code": 0}
             "dry run: skipped: credit -$41.80 < $400.00 (1 of 2 passed)",
         ),
         (decided("enter", dry_run=1, outcome="dry_run", would="enter"), "dry run: would enter"),
+        (decided("monitor", dry_run=1, positions=[{"action": "would_close"}] * 2), "dry run: 2 would close"),
         (
             decided("enter", outcome="entered", would="enter", trade_id=7, credit={"net": 1408.19}),
             "entered trade 7, credit $1,408.19",

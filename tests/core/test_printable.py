@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spxarb.broker.convert import number, plain_text
-from spxarb.core.printable import MOST, from_outside, lines_from_outside, log_line, log_lines, unescaped
+from spxarb.core.printable import (
+    MOST,
+    from_outside,
+    lines_from_outside,
+    log_line,
+    log_lines,
+    quoted_back,
+    unescaped,
+)
 
 
 @pytest.mark.parametrize(
@@ -75,3 +83,11 @@ def test_a_record_of_the_log_is_one_line_and_a_traceback_forges_none():
 def test_a_number_too_small_to_be_one_is_nothing(text):
     assert number(text) == 0
     assert f"{number(text):f}" == "0"
+
+
+def test_nothing_endless_of_a_command_line_is_quoted_back():
+    told = quoted_back(f"No such command '{'x' * 20_000}'. `spxarb --help` tells more.")
+    assert told == f"No such command '{'x' * 59}… `spxarb --help` tells more."
+    assert len(quoted_back("a b " * 20_000)) <= 1000
+    path = "/" + "folder/" * 40
+    assert quoted_back(f"{path} is no file.") == f"{path} is no file."

@@ -163,7 +163,7 @@ def test_the_log_has_a_line_a_command_in_order_with_its_outcome_and_exit_code(st
     assert "net_credit: The spread would bring" in skipped["text"]
     assert "liquidation" in done["entries"][4]["error"]
     assert stage.run("log", "--day", DAY, "-n", "2")["entries"] == done["entries"][-2:]
-    assert "15:45 monitor  closed trade 1 (TIME), P&L $" in stage.run("log", "--day", DAY, as_json=False).out
+    assert "15:45 monitor  closed trade 1 (TIME), P&L +$" in stage.run("log", "--day", DAY, as_json=False).out
 
 
 def test_without_a_day_the_log_is_that_of_the_latest(stage):

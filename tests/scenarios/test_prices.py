@@ -74,6 +74,18 @@ def test_a_session_elsewhere_that_takes_the_data_is_named_first_and_in_words(sta
     assert (done["would"], failed(done)) == ("enter", []), "once that session has ended"
 
 
+def test_a_session_elsewhere_is_named_by_who_watches_a_spread_too(tmp_path):
+    with playing(tmp_path) as stage:
+        enter(stage)
+        stage.sim.control.script([fault("competing_session", lasts="always")])
+        taken = "Another live session of this user has the market data, log out there"
+        status, watched = stage.run("status"), stage.run("monitor")
+        assert status["data_trouble"].startswith(taken)
+        assert sum(note.startswith(taken) for note in watched["notes"]) == 1
+        stage.sim.control.script()
+        assert stage.run("status")["data_trouble"] is None
+
+
 # --- SPX is not the last print ------------------------------------------------------------------------------
 
 
@@ -324,7 +336,10 @@ def test_what_the_prices_of_an_open_spread_are_worth_stands_in_marks_status_and_
         (position,) = done["positions"]
         assert (done.code, position["action"]) == (0, "held"), done.err
         (told,) = sink.alerts
-        assert "old prices of SPX; delayed prices of SPY, so its assignment threshold is blind" in told
+        assert (
+            "old prices of SPX; delayed prices of SPY, so its assignment threshold cannot be relied on"
+            in told
+        )
         states = {state["of"]: (state["data"], state["halted"]) for state in position["prices"]}
         assert states == {
             "SPX": ("live", False),
@@ -345,7 +360,8 @@ def test_what_the_prices_of_an_open_spread_are_worth_stands_in_marks_status_and_
             ["SPY"],
         )
         assert any(
-            "halted prices of SPY, so its assignment threshold is blind" in note for note in status["notes"]
+            "halted prices of SPY, so its assignment threshold cannot be relied on" in note
+            for note in status["notes"]
         )
         stage.sim.control.script()
         assert stage.run("monitor")["positions"][0]["exit_reason"] == "ASSIGNMENT_RISK"

@@ -195,7 +195,7 @@ def test_without_a_price_of_spy_a_human_hears_that_its_threshold_is_blind(stage,
     stage.sim.control.script([fault("no_data", when={**SPY, "request": "market_data"}, lasts="always")])
     done = stage.run("monitor", env=sink.variables)
     assert told(done) == (0, "held", None), done.err
-    words = "Trade 1 was looked at without a price of SPY, so its assignment threshold is blind"
+    words = "Trade 1 was looked at without a price of SPY, so its assignment threshold cannot be relied on"
     assert [words in alert for alert in sink.alerts] == [True]
     assert any(words in note for note in done["notes"])
     assert any(words in note for note in stage.run("status")["notes"])

@@ -246,13 +246,13 @@ def test_every_table_statistic_page_and_csv_has_the_same_sum_to_the_cent(stage, 
     text = page.read_text()
     assert f"${total}" in text
     assert (
-        sum(map(dollars, re.findall(r'data-of="net P&amp;L">(-?\$[\d,.]+)<', text))) == total * 2
+        sum(map(dollars, re.findall(r'data-of="net P&amp;L">(−?\$[\d,.]+)<', text))) == total * 2
     )  # days, exits
     assert f"net ${total}" in stage.run("report", as_json=False).out
 
 
 def dollars(text: str) -> Decimal:
-    return Decimal(text.replace("$", "").replace(",", ""))
+    return Decimal(text.replace("$", "").replace(",", "").replace("−", "-"))
 
 
 def csv_rows(text: str) -> list[dict[str, str]]:
@@ -378,6 +378,9 @@ def test_a_page_of_no_day_of_one_and_of_no_known_result_is_a_page(stage, words):
     assert done.code == 0
     assert Page(done.out).open == []
     assert "None" not in done.out
+    assert not re.search(
+        r"\b1 (trading days|closed trades)|(\d{4}-\d\d-\d\d) to \2|[>(]-\$", done.out.replace("</span>", "")
+    )
 
 
 def test_json_and_a_page_can_be_had_at_once(stage, tmp_path):
@@ -436,7 +439,7 @@ def test_the_page_of_a_tax_year_shows_what_was_realized_in_it(stage):
     page = Page(stage.run("report", "--tax", "2026", "--html", "-", as_json=False).out)
     text = " ".join(page.text)
     assert "Realized in 2026" in text
-    assert "SPX options, Section 1256 -$6,358.20" in text
+    assert "SPX options, Section 1256 −$6,358.20" in text
 
 
 def test_what_moves_a_cursor_or_hides_text_is_not_in_the_page(tmp_path):

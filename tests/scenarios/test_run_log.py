@@ -45,7 +45,7 @@ def test_a_day_is_a_line_a_command_and_the_file_tells_start_decision_and_end(sta
     listed = [
         "09:35 enter    skipped: credit $408.19 < $500.00 (16 of 17 passed)",
         "09:35 enter    entered: trade 1, credit $408.19, worst case $408.19",
-        f"15:45 monitor  closed trade 1 (TIME), P&L ${net:,.2f}",
+        f"15:45 monitor  closed trade 1 (TIME), P&L +${net:,.2f}",
         f"16:05 settle   final: 1 trade, net ${net:,.2f}, commissions $23.53",
     ]
     shown = stage.run("log", as_json=False).out.splitlines()[2:]

@@ -11,6 +11,7 @@ import threading
 import pytest
 from jsonschema import Draft202012Validator
 
+from spxarb.jobs.sim import happened
 from spxarb.sim.control import RunningSim
 from tools.docs.schemas import schema
 
@@ -42,7 +43,7 @@ def test_the_clock_goes_where_it_is_told_and_never_back(sim):
     for words, clock in moves.items():
         done = spxarb("sim", *words, *control)
         assert (done.returncode, done.stderr) == (0, ""), words
-        assert clock in done.stdout, words
+        assert f" to {clock}; nothing happened in the account." in " ".join(done.stdout.split()), words
         assert f"{sim.control.time():%H:%M:%S}" == clock
     back = spxarb("sim", "set-time", "09:35", *control)
     assert (back.returncode, back.stdout) == (2, "")
@@ -95,3 +96,28 @@ def test_a_gateway_that_refuses_is_not_said_to_be_gone():
         done = spxarb("sim", "step", "--control", port)
     assert done.returncode == 4
     assert f"What answers at the control port 127.0.0.1:{port} refused: the first request has" in done.stderr
+
+
+CALL = {"con_id": 1, "symbol": "SPY", "sec_type": "OPT", "trading_class": "SPY", "expiry": "20260210", "strike": 665.0, "right": "C"}  # fmt: skip
+STOCK = {"con_id": 2, "symbol": "SPY", "sec_type": "STK", "trading_class": "SPY", "expiry": "", "strike": 0, "right": ""}  # fmt: skip
+
+
+def test_what_a_moved_clock_brought_is_a_line_an_event():
+    """A fail-safe that fired, an order that expired, calls that became shares; what was there is no event."""
+    short = {**CALL, "quantity": -20}
+    rests = {**CALL, "perm_id": 7, "side": "BUY", "quantity": 10, "status": "PreSubmitted", "order_ref": "f1"}
+    fill = {**CALL, "exec_id": "a", "side": "BOT", "shares": 10, "price": 2.57, "order_ref": "f1", "time": "2026-02-10T15:50:00-05:00"}  # fmt: skip
+    before = {"fills": [{**fill, "exec_id": "old"}], "orders": [rests], "positions": [short]}
+    assert [*happened(before, before)] == []
+    filled = {"fills": [*before["fills"], fill], "orders": [{**rests, "status": "Filled"}], "positions": [{**CALL, "quantity": -10}]}  # fmt: skip
+    assert [*happened(before, filled)] == ["15:50:00 bought 10 SPY 2026-02-10 665 call at $2.57 (f1)"]
+    ended = {
+        **before,
+        "orders": [{**rests, "status": "Cancelled"}],
+        "positions": [{**STOCK, "quantity": -2000}],
+    }
+    assert [*happened(before, ended)] == [
+        "order to BUY 10 SPY 2026-02-10 665 call is Cancelled (f1)",
+        "SPY 2026-02-10 665 call: -20 became 0 without a trade (settlement, exercise or assignment)",
+        "SPY: 0 became -2000 without a trade (settlement, exercise or assignment)",
+    ]

@@ -289,7 +289,7 @@ def assert_the_journal_has_the_day(machine: Machine) -> None:
     """Each line of a unit's log with the unit, the identifier and the priority that its level has."""
     for verb, told in {
         "enter": "Entry Routine decided: entered: trade 1",
-        "monitor": "Monitoring Routine decided: closed trade 1 (TIME), P&L $626.47",
+        "monitor": "Monitoring Routine decided: closed trade 1 (TIME), P&L +$626.47",
         "settle": "1 trade, net $626.47, commissions $23.53",
     }.items():
         entries = machine.journal(f"--unit=spxarb-{verb}.service", "--identifier=spxarb")

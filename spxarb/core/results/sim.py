@@ -26,3 +26,7 @@ class SimResult(Result):
     """The day that it plays, in words."""
     time: datetime | None = None
     """The market's time, after the clock was moved."""
+    was: datetime | None = None
+    """The market's time before that."""
+    events: tuple[str, ...] = ()
+    """What happened in the account meanwhile, a line each: fills, ends of orders, settlements."""

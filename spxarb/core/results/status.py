@@ -319,6 +319,8 @@ class StatusResult(RunsOfDayResult):
     risk: RiskResult = field(default_factory=RiskResult)
     market_prices: tuple[PriceState, ...] = ()
     """What the prices of SPX and SPY are worth; empty without a connection."""
+    data_trouble: str | None = None
+    """What the gateway said of prices that are missing or in doubt; null where neither is so."""
     prices: tuple[PositionPrices, ...] = ()
     """Of each position; without a connection those of its newest mark."""
     trades: tuple[TradeResult, ...] = ()
