@@ -17,8 +17,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from spxarb.broker.broker import Endpoint, connect
-from spxarb.core.model import NEW_YORK, Contract, LegName, OrderTicket, Side
-from spxarb.core.records import OrderRecord, Purpose, Trade
+from spxarb.core.broker_books import OrderTicket
+from spxarb.core.contracts import Contract
+from spxarb.core.model import NEW_YORK, LegName, Side
+from spxarb.core.order_words import Purpose
+from spxarb.core.records import OrderRecord, Trade
 from spxarb.core.trades import TradeState
 from spxarb.ledger.ledger import Ledger
 from spxarb.sim.control import RunningSim

@@ -63,6 +63,8 @@ LEFT_OUT = {
     "holidays": LeftOut(entered=("holidays", "holidays.financial"), later=("dateutil.parser",)),
     # It asks the metadata of every installed package for plugins; `__main__` wants none.
     "pydantic": LeftOut(later=("importlib.metadata",)),
+    # It is asked for one folder: what reads `user-dirs.dirs`, or looks for an Android, is not needed.
+    "platformdirs": LeftOut(entered=("platformdirs",), patterns=True),
     # At every press of the tabulator it would clean help texts of a markup that ours do not have.
     "typer": LeftOut(absent=("rich",)),
     # Files are read here, never written, and by the loader in Python.

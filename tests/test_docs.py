@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from spxarb.cli.commands import tree
-from spxarb.cli.wrong_use import WRONG_USE
+from spxarb.cli.commands import WRONG_USE, tree
 from spxarb.config.load import load
 from spxarb.config.schema import SECTIONS, every_key
 from spxarb.config.variables import (
@@ -29,8 +28,8 @@ from spxarb.config.variables import (
     WAIT_VARIABLE,
     WIRE_VARIABLE,
 )
-from spxarb.core.checks import ENTRY_CHECKS, SECOND_LOOK
-from spxarb.core.model import MARGIN, ExitReason
+from spxarb.core.checks import ENTRY_CHECKS, MARGIN, SECOND_LOOK
+from spxarb.core.model import ExitReason
 from spxarb.ledger.ledger import Ledger
 from spxarb.sim import control
 from spxarb.sim.__main__ import parser as sim_parser
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+COMMANDS = tree()
 BY_NAME = {"ids": lambda path: path.name}
 
 every_document = pytest.mark.parametrize("document", DOCUMENTS, **BY_NAME)
@@ -80,7 +80,7 @@ def command_lines(document: Path) -> list[str]:
 def parse(line: str) -> None:
     """Let the real parser read the words. Raises its usage error for any that it does not know."""
     given = shlex.split(line.partition(" | ")[0], comments=True)[1:]
-    root = tree()
+    root = COMMANDS
     if given[:1] == ["--config"]:
         given = given[2:]
     if given in ([], ["--version"], ["--help"], ["--install-completion"], ["--show-completion"]):

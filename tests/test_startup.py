@@ -13,6 +13,7 @@ import pytest
 from spxarb.core.model import NEW_YORK
 from spxarb.imports import LEFT_OUT
 from spxarb.ledger.ledger import Ledger
+from spxarb.sim.control import RunningSim
 
 
 def loaded_by(code: str) -> set[str]:
@@ -49,6 +50,11 @@ DOORS = {
         "from spxarb.imports import trimmed\nwith trimmed('pydantic'): import pydantic.plugin._loader",
         "import pydantic.plugin._loader",
         {"pydantic.plugin._loader"},
+    ),
+    "platformdirs": (
+        "from spxarb.config.load import state_folder; state_folder()",
+        "import platformdirs.unix",
+        {"platformdirs.unix"},
     ),
     "typer": (
         (
@@ -110,6 +116,10 @@ def test_an_order_brings_the_orders_and_nothing_else_of_the_library():
             "from spxarb.trading.market_calendar import closures; closures(2026); import holidays; "
             "assert len(holidays.country_holidays('US', years=2026)) > 9 and holidays.financial.NYSE"
         ),
+        (
+            "from spxarb.config.load import state_folder; folder = state_folder(); import platformdirs; "
+            "assert platformdirs.PlatformDirs('spxarb').user_state_dir == str(folder)"
+        ),
         f"{OPENED}; import sqlite_utils; assert sqlite_utils.Database(memory=True)['t'].insert({{'a': 1}}).count == 1",
         (
             "from spxarb.imports import trimmed\nwith trimmed('pydantic'): import pydantic.plugin._loader\n"
@@ -152,6 +162,102 @@ def imports_of(tmp_path):
         return {line.rpartition("|")[2].strip() for line in lines}
 
     return ask
+
+
+BY_WHAT_IS_THERE = {
+    # module: what brings it
+    "spxarb.cli.keeping": "backup, restore, reconcile",
+    "spxarb.cli.scheduling": "timers, send-alerts",
+    "spxarb.cli.simulating": "record, sim, demo",
+    "spxarb.cli.watching": "watchdog",
+    "spxarb.cli.wrong_use": "a mistake on the command line",
+    "spxarb.core.account": "the account, compared",
+    "spxarb.core.black_scholes": "a trade's quotes",
+    "spxarb.core.broker_books": "an answer of the broker, or an order",
+    "spxarb.core.by_hand": "a trade that a human took over",
+    "spxarb.core.contracts": "a contract or its quote",
+    "spxarb.core.day_limits": "an entry",
+    "spxarb.core.distances": "an open trade",
+    "spxarb.core.entry_check": "an entry",
+    "spxarb.core.explanation": "report --explain, the log",
+    "spxarb.core.matters": "a matter for a human",
+    "spxarb.core.notices": "an alert",
+    "spxarb.core.order_events": "an order that works",
+    "spxarb.core.pnl": "a trade's fills, the end of a day",
+    "spxarb.core.price_state": "a mark",
+    "spxarb.core.quality": "a quote",
+    "spxarb.core.reconcile": "the account, compared",
+    "spxarb.core.records": "a row of a trade",
+    "spxarb.core.results.close_all": "close-all",
+    "spxarb.core.risk": "status --risk",
+    "spxarb.core.settlement": "a settlement",
+    "spxarb.trading.alerts": "an alert",
+}
+"""What no command needs that tells of an empty ledger."""
+IDLE = {
+    "spxarb.cli.reading": "status, report, log, doctor, config",
+    "spxarb.cli.report_forms": "report",
+    "spxarb.core.brief": "a decision",
+    "spxarb.core.decisions": "a decision",
+    "spxarb.core.fees": "a fill",
+    "spxarb.core.greeks": "a mark",
+    "spxarb.core.limits": "an open trade",
+    "spxarb.core.performance": "finished trades",
+    "spxarb.core.results.positions": "an open spread",
+    "spxarb.core.results.rows": "a table",
+    "spxarb.core.statistics": "finished trades",
+    "spxarb.trading.market_calendar": "a run that seems missing",
+}
+"""What the idle `monitor` does not need either."""
+SCREENS = {"spxarb.cli.blocks", "spxarb.cli.layout", "spxarb.cli.folding", "spxarb.cli.screens"}
+SPARED = {
+    "monitor": {*BY_WHAT_IS_THERE, *IDLE},
+    "monitor --json": {*BY_WHAT_IS_THERE, *IDLE, *SCREENS},
+    "report": {
+        *BY_WHAT_IS_THERE,
+        "spxarb.core.greeks",
+        "spxarb.core.limits",
+        "spxarb.core.results.positions",
+    },
+    "status --offline": {*BY_WHAT_IS_THERE, "spxarb.core.fees", "spxarb.core.statistics"},
+}
+
+
+@pytest.mark.parametrize("command", SPARED)
+def test_an_empty_ledger_brings_no_module_of_what_it_does_not_hold(imports_of, command):
+    assert [name for name in SPARED[command] if find_spec(name) is None] == []
+    assert imports_of(*command.split()) & SPARED[command] == set()
+
+
+def test_a_dry_run_of_an_entry_brings_nothing_of_results_statements_or_trades_that_end(imports_of, tmp_path):
+    """A list that names what a connection, an account without trades and the checks do not need."""
+    spared = {
+        "spxarb.broker.flex": "a statement",
+        "spxarb.cli.position_screens": "monitor, close-all",
+        "spxarb.cli.reading": "status, report, log, doctor, config",
+        "spxarb.core.black_scholes": "a trade's quotes",
+        "spxarb.core.distances": "an open trade",
+        "spxarb.core.execution": "an entry that is made",
+        "spxarb.core.pnl": "a trade's fills",
+        "spxarb.core.results.positions": "an open spread",
+        "spxarb.core.risk": "status --risk",
+        "spxarb.core.settlement": "a settlement",
+        "spxarb.core.statistics": "finished trades",
+        "spxarb.core.wire_record": "a recording of the wire",
+        "spxarb.trading.alerts": "an alert",
+        "spxarb.trading.managing": "an open trade",
+        "spxarb.trading.recovery": "an entry that was cut short",
+        "spxarb.trading.settlement": "a settlement",
+    }
+    with RunningSim(date="2026-02-10", regime="rich-spy", at="09:36", speed=0) as sim:
+        database = tmp_path / "sim.db"
+        (tmp_path / "config.yaml").write_text(
+            f"ib: {{port: {sim.port}}}\ntrading: {{mode: sim}}\nstorage: {{database: {database}}}\n"
+        )
+        imported = imports_of("enter", "--dry-run")
+    assert [name for name in spared if find_spec(name) is None] == []
+    assert "spxarb.trading.entry" in imported
+    assert imported & spared.keys() == set()
 
 
 def libraries(modules: set[str]) -> set[str]:

@@ -20,8 +20,8 @@ from spxarb.broker.lists import AccountLists, ask_time, together
 from spxarb.broker.questions import RefusalError, Rows
 from spxarb.core.broker_codes import NO_SUCH_CONTRACT
 from spxarb.core.broker_words import Message, data_taken, told
+from spxarb.core.contracts import Quote, TickRule
 from spxarb.core.masking import quoted
-from spxarb.core.model import BrokerSnapshot, Quote, TickRule
 from spxarb.errors import GatewayError, RefusedError
 
 if TYPE_CHECKING:
@@ -32,12 +32,10 @@ if TYPE_CHECKING:
     from spxarb.broker.convert import ContractDetails
     from spxarb.broker.times import ClockReading
     from spxarb.broker.wire import Wire
+    from spxarb.core.broker_books import BrokerSnapshot, OrderTicket
+    from spxarb.core.contracts import Contract
     from spxarb.core.margin import AccountValues, MarginAnswer
-    from spxarb.core.model import (
-        BrokerEvent,
-        Contract,
-        OrderTicket,
-    )
+    from spxarb.core.order_events import BrokerEvent
     from spxarb.core.sessions import TradingHours
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from spxarb.broker.convert import ContractDetails
-    from spxarb.core.model import Contract, TickRule
+    from spxarb.core.contracts import Contract, TickRule
     from spxarb.core.sessions import TradingHours
     from spxarb.errors import GatewayError
 

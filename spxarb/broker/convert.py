@@ -15,19 +15,12 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from spxarb.broker.times import execution_time, zone
+from spxarb.core.broker_books import BrokerOrder, Execution, Position
+from spxarb.core.contracts import PENNY, Contract, TickRule
 from spxarb.core.margin import DOLLAR, AccountValues, MarginAnswer
-from spxarb.core.model import (
-    NEW_YORK,
-    PENNY,
-    BrokerOrder,
-    Contract,
-    Execution,
-    Position,
-    Side,
-    TickRule,
-)
+from spxarb.core.model import NEW_YORK, Side
+from spxarb.core.order_words import PREFIX
 from spxarb.core.printable import from_outside, unescaped
-from spxarb.core.records import PREFIX
 from spxarb.core.sessions import TradingHours
 from spxarb.core.unreadable import (
     COMPLETED_ORDERS,

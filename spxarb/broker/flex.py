@@ -21,7 +21,8 @@ from xml.parsers import expat
 
 from spxarb.broker.convert import number
 from spxarb.broker.times import zone
-from spxarb.core.model import NEW_YORK, Execution, Side
+from spxarb.core.broker_books import Execution
+from spxarb.core.model import NEW_YORK, Side
 from spxarb.core.printable import from_outside
 from spxarb.core.statement import (
     Booking,

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from spxarb.broker.bounds import FrameSplitter, TooMuchError, clean_fields
 from spxarb.broker.tap import attach
-from spxarb.core.model import NEW_YORK, Contract, OrderTicket
+from spxarb.core.model import NEW_YORK
 from spxarb.imports import trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from spxarb.core.broker_books import OrderTicket
+    from spxarb.core.contracts import Contract
 
 
 @contextmanager

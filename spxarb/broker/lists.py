@@ -17,7 +17,8 @@ from spxarb.broker.convert import StatusRow
 from spxarb.broker.frames import every_execution
 from spxarb.broker.questions import TIME, Rows
 from spxarb.broker.times import ClockReading
-from spxarb.core.model import NEW_YORK, BrokerSnapshot
+from spxarb.core.broker_books import BrokerSnapshot
+from spxarb.core.model import NEW_YORK
 from spxarb.core.unreadable import COMPLETED_ORDERS, EXECUTIONS, OPEN_ORDERS, POSITIONS, UnreadableRow
 from spxarb.errors import GatewayError
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from spxarb.broker.wire import Wire
-    from spxarb.core.model import BrokerOrder, Execution, Position
+    from spxarb.core.broker_books import BrokerOrder, Execution, Position
 
 COMPLETED_SECONDS = 3.0
 """How long a snapshot waits for completed orders; at most a quarter of the question timeout."""

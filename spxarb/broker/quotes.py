@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from spxarb.broker.convert import number
 from spxarb.core import broker_codes
+from spxarb.core.contracts import Contract, Quote
 from spxarb.core.greeks import Greeks
-from spxarb.core.model import NEW_YORK, Contract, Quote
+from spxarb.core.model import NEW_YORK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from spxarb.core.wire_record import GREETING, RECEIVED, SENT, name_of
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -54,6 +52,8 @@ class _Direction:
             log.warning("the wire is recorded no more: %s: %s", type(error).__name__, error)
 
     def _split(self) -> None:
+        from spxarb.core.wire_record import GREETING, SENT, name_of  # noqa: PLC0415 -- likewise
+
         if not self._greeted and self._direction == SENT and self._data.startswith(_API):
             del self._data[: len(_API)]
         while len(self._data) >= 4:
@@ -73,6 +73,8 @@ def attach(connection: Any) -> None:
     heard = _TAP.get()
     if heard is None:
         return
+    from spxarb.core.wire_record import RECEIVED, SENT  # noqa: PLC0415 -- only a recording needs it
+
     received, sent = _Direction(RECEIVED, heard), _Direction(SENT, heard)
     send = connection.sendMsg
 

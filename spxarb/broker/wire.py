@@ -25,15 +25,13 @@ from spxarb.broker.times import zone_named
 from spxarb.core import broker_codes
 from spxarb.core.broker_words import Message
 from spxarb.core.farms import Farms
-from spxarb.core.model import (
-    NEW_YORK,
+from spxarb.core.model import NEW_YORK
+from spxarb.core.order_events import (
     BrokerEvent,
     CommissionReport,
-    Contract,
     FillReport,
     LinkChange,
     OrderMessage,
-    OrderTicket,
     OrderUpdate,
     QuoteUpdate,
 )
@@ -49,6 +47,8 @@ if TYPE_CHECKING:
     from ib_insync import order as ibo
 
     from spxarb.broker.times import ClockReading
+    from spxarb.core.broker_books import OrderTicket
+    from spxarb.core.contracts import Contract
 
 
 log = logging.getLogger("spxarb.broker.broker")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from spxarb.core.results.report import DemoResult
-    from spxarb.core.results.rows import DayRow, SettlementRow, TradeRow
+    from spxarb.core.results.report_rows import DayRow, SettlementRow, TradeRow
     from spxarb.core.results.settle import SettleResult
 
 TRADES: Columns[TradeRow] = (

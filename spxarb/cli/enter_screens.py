@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from decimal import Decimal
 
-    from spxarb.core.model import Check
+    from spxarb.core.entry_check import Check
     from spxarb.core.results.enter import EnterResult, EntryLeg, EntryPrices
 
 EXPLAINED = 3

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spxarb.cli.blocks import DASH, HEAD, Beside, Cell, Facts, Fitted, Grid, Hanging, Line, Pairs, Part
+from spxarb.cli.shapes import MINUS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,7 +30,6 @@ LONG = 24
 PROSE_LEAST = 40
 """Prose gets a column of its own where it has that many columns of the terminal; else it stands below."""
 LABEL = "dim"
-MINUS = "\N{MINUS SIGN}"
 _NEGATIVE = re.compile(r"(?:(?<=[\s(=:,ΔΓΘν])|^)-(?=[$.\d])")
 _WORD = re.compile(r" *[^ ]+")
 KEPT = "\N{NO-BREAK SPACE}"

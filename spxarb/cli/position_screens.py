@@ -22,20 +22,16 @@ from spxarb.cli.blocks import (
     words,
 )
 from spxarb.core.events import count
-from spxarb.core.results.positions import Action
+from spxarb.core.results.actions import Action
 from spxarb.core.sentences import lower_first
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from decimal import Decimal
 
-    from spxarb.core.results.positions import (
-        CloseAllResult,
-        ClosingPreview,
-        ManagedPosition,
-        MonitorResult,
-        OpenSpread,
-    )
+    from spxarb.core.results.close_all import CloseAllResult, ClosingPreview, OpenSpread
+    from spxarb.core.results.monitor import MonitorResult
+    from spxarb.core.results.positions import ManagedPosition
 
 _WORDS = {
     Action.FAILED: "NOT closed",

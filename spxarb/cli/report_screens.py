@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from spxarb.core.issues import Issue
     from spxarb.core.performance import DayResult
     from spxarb.core.results.report import ExitCount, ReportResult, UnknownResult
-    from spxarb.core.results.rows import TradeRow
+    from spxarb.core.results.report_rows import TradeRow
     from spxarb.core.statistics import Statistics
     from spxarb.core.tax import TaxRow, TaxTotals
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _NEW_YORK = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?-0[45]:00")
 """A moment in New York, with the offset of its season."""
+MINUS = "\N{MINUS SIGN}"
 FORMULA = ("=", "+", "-", "@", "\t", "\n")
 """What a formula begins with."""
 

@@ -15,11 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
 from spxarb import files
-from spxarb.cli.blocks import Hanging
-from spxarb.cli.folding import LEAST_HEIGHT
-from spxarb.cli.layout import MINUS, clean, lines, text_of, with_minus, wrapped
-from spxarb.cli.screens import brief_error, fitted, screen
-from spxarb.cli.shapes import as_csv, as_json
+from spxarb.cli.shapes import MINUS, as_csv, as_json
 from spxarb.core.printable import ERROR_MOST, from_outside
 
 if TYPE_CHECKING:
@@ -63,8 +59,12 @@ def show(result: Result, *, json: bool = False, full: bool = False) -> int:
     if json:
         text = as_json(result, indent=2 if is_terminal(sys.stdout) else None) + "\n"
     elif full or not is_terminal(sys.stdout):
+        from spxarb.cli.screens import screen  # noqa: PLC0415 -- an object for a program is not drawn
+
         text = drawn(screen(result))
     else:
+        from spxarb.cli.screens import brief_error  # noqa: PLC0415 -- likewise
+
         told = brief_error(result) or told
         text = drawn(_for_the_terminal(result, told))
     unwritten = _write_in_time(text) if result.command in TIMED else write(text)
@@ -75,6 +75,10 @@ def show(result: Result, *, json: bool = False, full: bool = False) -> int:
 
 def _for_the_terminal(result: Result, told: str) -> list[Block]:
     """What its height has room for beside the line on stderr and the prompt."""
+    from spxarb.cli.folding import LEAST_HEIGHT  # noqa: PLC0415 -- likewise
+    from spxarb.cli.layout import wrapped  # noqa: PLC0415 -- likewise
+    from spxarb.cli.screens import fitted, screen  # noqa: PLC0415 -- likewise
+
     with suppress(OSError, ValueError):
         rows = max(os.get_terminal_size(sys.stdout.fileno()).lines, LEAST_HEIGHT)
         width = screen_width()
@@ -128,6 +132,8 @@ def show_text(text: str, command: str) -> int:
 
 def say(line: str, *, stderr: bool = False) -> None:
     """One line of progress to stdout, or to stderr where stdout belongs to JSON; no word of it is broken."""
+    from spxarb.cli.layout import clean, with_minus, wrapped  # noqa: PLC0415 -- likewise
+
     stream, text = sys.stderr if stderr else sys.stdout, clean(line)
     text = text if stderr else with_minus(text)  # an error is the same words in JSON, log and here
     if is_terminal(stream):
@@ -161,6 +167,8 @@ def last_word(code: int) -> int:
 
 def show_before_asking(blocks: Sequence[Block]) -> None:
     """What a human should know before a question, on stderr: stdout stays untouched."""
+    from spxarb.cli.layout import lines, text_of  # noqa: PLC0415 -- likewise
+
     told = lines(blocks, screen_width(sys.stderr))
     write("".join(f"{text_of(line)}\n" for line in told), stderr=True)
 
@@ -172,6 +180,8 @@ def ask(question: str, *, word: str = "") -> bool | None:
     """
     if not can_answer():
         return None
+    from spxarb.cli.layout import wrapped  # noqa: PLC0415 -- likewise
+
     how = f"Type {word}: " if word else "[y/N] "
     asked = "\n".join(wrapped(f"{question} {how}".rstrip(), screen_width(sys.stderr) - 1))
     try:
@@ -315,6 +325,8 @@ def drawn(blocks: Sequence[Block]) -> str:
     """The blocks as stdout wants them: coloured on a terminal, else plain."""
     if not blocks:
         return ""
+    from spxarb.cli.layout import lines, text_of  # noqa: PLC0415 -- likewise
+
     plain = not is_terminal(sys.stdout) and not any(os.environ.get(name) for name in RICH_VARIABLES)
     if plain:
         return "".join(
@@ -327,6 +339,8 @@ def drawn(blocks: Sequence[Block]) -> str:
 
 def _plain_width(block: Block) -> int:
     """Columns for a block that no terminal shows: for `grep` a line that hangs stays one, however long."""
+    from spxarb.cli.blocks import Hanging  # noqa: PLC0415 -- likewise
+
     return UNBOUNDED if isinstance(block, Hanging) and not _told_columns() else screen_width()
 
 
@@ -334,6 +348,8 @@ def group(blocks: Sequence[Block], width: int | None = None) -> Group:
     """The lines as rich prints them: each as it is, coloured; for so many columns, else for stdout's."""
     from rich.console import Group  # noqa: PLC0415 -- only where it is drawn
     from rich.text import Text  # noqa: PLC0415 -- likewise
+
+    from spxarb.cli.layout import lines  # noqa: PLC0415 -- likewise
 
     drawn = lines(blocks, width or screen_width())
     return Group(*(Text.assemble(*line, no_wrap=True, overflow="ignore", end="\n") for line in drawn))

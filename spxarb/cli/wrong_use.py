@@ -6,13 +6,9 @@ import difflib
 import re
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-WRONG_USE: type[BaseException] = typer.BadParameter.__mro__[1]
-"""The library's UsageError; it moves between its versions, its child does not."""
 SIMILAR = 0.6
 """How alike two words must be, from 0 to 1, to be a near miss of each other."""
 ALSO_CALLED = {

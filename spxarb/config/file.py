@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from spxarb.config.problems import Problem
@@ -177,7 +178,9 @@ def untrusted(path: Path, error: UntrustedError) -> str:
     return f"{path} is not trusted, and was not read: {error.strerror}"
 
 
+@lru_cache(maxsize=2)
 def _parse(raw: bytes) -> Document:
+    """The document of these bytes: root reads a configuration twice, once to find the ledger's owner."""
     loader = _Loader(raw)
     try:
         root = loader.get_single_node()

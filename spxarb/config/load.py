@@ -39,12 +39,12 @@ from spxarb.config.watching import SECRET_KEYS, masked_url
 from spxarb.core.masking import masked
 from spxarb.core.own_names import ledgers_beside
 from spxarb.errors import ConfigError
+from spxarb.imports import trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-LOG_NAME = "trading.log"
-MODES = choices(field_of("trading.mode"))
+LOG_NAME, MODES = "trading.log", choices(field_of("trading.mode"))
 MOST_TOLD = 40
 """Problems in one line: of more, their number says enough."""
 LIMIT_SECTIONS = ("ib", "trading", "risk_management", "execution")
@@ -55,7 +55,7 @@ STORED_SECTIONS = (*LIMIT_SECTIONS, "prices")
 class FlexAccess(BaseModel):
     """Token and query of IB's Flex web service; `exposed_in`: a `.env` where everybody can read the token."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     token: SecretStr
     query_id: str
@@ -143,7 +143,7 @@ class Config(Sections):
             told = "; ".join(map(str, built.problems))
             raise ConfigError(f"The limits stored with the trade cannot be used: {told}")
         stored = {name: getattr(built.sections, name) for name in LIMIT_SECTIONS}
-        return cls(**{**dict(base or cls()), **stored})
+        return cls.model_construct(**{**dict(base or cls.model_construct()), **stored})
 
 
 _MEND_PLACE = "Set storage.database, $STATE_DIRECTORY or $HOME to a path that begins with /"
@@ -156,8 +156,8 @@ def state_folder(state_directory: Path | None = None) -> Path:
     """
     if state_directory is not None:
         return state_directory
-    from platformdirs.unix import Unix  # noqa: PLC0415 -- only needed without a configured place
-
+    with trimmed("platformdirs"):
+        from platformdirs.unix import Unix  # noqa: PLC0415 -- only needed without a configured place
     why = path_problem("~/x")
     with suppress(RuntimeError, KeyError, OSError):  # it knows no home either
         folder = Unix("spxarb").user_state_dir  # on macOS too: one place for all documents
@@ -268,8 +268,7 @@ def other_places(config: Config) -> list[Path]:
     places: list[Path] = []
     with suppress(ConfigError):
         places = default_ledgers(config.state_directory)
-    own = config.storage.database
-    if own is not None:
+    if (own := config.storage.database) is not None:
         with suppress(OSError):
             places += sorted(own.absolute().parent.glob("*.db"))
     return [path for path in places if exists(path)]
@@ -314,7 +313,7 @@ def read(
     usable = own(_without_bad_dashboard(built, problems))
     if notify_url and sources.lacks("notifications.email_enabled"):
         usable = with_alerts(usable)
-    config = Config(
+    config = Config.model_construct(  # of sections that are checked, and of values that are made here
         **dict(usable),
         source=sources.file,
         env_file=sources.env_file,
@@ -477,9 +476,9 @@ def _build(settings: Sequence[Setting]) -> _Built:
             section, _, name = setting.key.partition(".")
             good.setdefault(section, {})[name] = setting.anchored
             accepted.append((setting, value))
-    models = {name: SECTIONS[name].model_validate(values) for name, values in good.items()}
+    models: dict[str, Any] = {name: SECTIONS[name].model_validate(values) for name, values in good.items()}
     bad = frozenset(problem.key for problem in problems)
-    return _Built(Sections.model_validate(models), bad, tuple(problems), tuple(accepted))
+    return _Built(Sections.model_construct(**models), bad, tuple(problems), tuple(accepted))
 
 
 def _checked(setting: Setting) -> tuple[object, str]:

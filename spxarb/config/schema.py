@@ -411,25 +411,25 @@ class CalendarSettings(Section):
 
 
 class Sections(BaseModel):
-    """All sections, in the order of the file."""
+    """All sections, in the order of the file. One that sets nothing is its defaults, which need no check."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
-    ib: IbSettings = Field(default_factory=IbSettings)
-    trading: TradingSettings = Field(default_factory=TradingSettings)
-    prices: PricesSettings = Field(default_factory=PricesSettings)
-    risk_management: RiskManagementSettings = Field(default_factory=RiskManagementSettings)
-    live: LiveSettings = Field(default_factory=LiveSettings)
-    execution: ExecutionSettings = Field(default_factory=ExecutionSettings)
-    dashboard: DashboardSettings = Field(default_factory=DashboardSettings)
-    logging: LoggingSettings = Field(default_factory=LoggingSettings)
-    storage: StorageSettings = Field(default_factory=StorageSettings)
-    backup: BackupSettings = Field(default_factory=BackupSettings)
-    notifications: NotificationsSettings = Field(default_factory=NotificationsSettings)
-    watchdog: WatchdogSettings = Field(default_factory=WatchdogSettings)
-    ping: PingSettings = Field(default_factory=PingSettings)
-    fees: FeesSettings = Field(default_factory=FeesSettings)
-    calendar: CalendarSettings = Field(default_factory=CalendarSettings)
+    ib: IbSettings = Field(default_factory=IbSettings.model_construct)
+    trading: TradingSettings = Field(default_factory=TradingSettings.model_construct)
+    prices: PricesSettings = Field(default_factory=PricesSettings.model_construct)
+    risk_management: RiskManagementSettings = Field(default_factory=RiskManagementSettings.model_construct)
+    live: LiveSettings = Field(default_factory=LiveSettings.model_construct)
+    execution: ExecutionSettings = Field(default_factory=ExecutionSettings.model_construct)
+    dashboard: DashboardSettings = Field(default_factory=DashboardSettings.model_construct)
+    logging: LoggingSettings = Field(default_factory=LoggingSettings.model_construct)
+    storage: StorageSettings = Field(default_factory=StorageSettings.model_construct)
+    backup: BackupSettings = Field(default_factory=BackupSettings.model_construct)
+    notifications: NotificationsSettings = Field(default_factory=NotificationsSettings.model_construct)
+    watchdog: WatchdogSettings = Field(default_factory=WatchdogSettings.model_construct)
+    ping: PingSettings = Field(default_factory=PingSettings.model_construct)
+    fees: FeesSettings = Field(default_factory=FeesSettings.model_construct)
+    calendar: CalendarSettings = Field(default_factory=CalendarSettings.model_construct)
 
 
 SECTIONS: dict[str, type[Section]] = {

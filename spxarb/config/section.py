@@ -41,6 +41,6 @@ Text = Annotated[str, Field(min_length=1), BeforeValidator(_text)]
 
 
 class Section(BaseModel):
-    """One mapping of the file."""
+    """One mapping of the file. Its checks are built when something in it is set: most are defaults."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)

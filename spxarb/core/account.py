@@ -12,14 +12,16 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from spxarb.core.model import ZERO, LegName, latest_revisions
+from spxarb.core.broker_books import latest_revisions
+from spxarb.core.model import ZERO, LegName
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from decimal import Decimal
 
+    from spxarb.core.broker_books import BrokerSnapshot, Execution
+    from spxarb.core.contracts import Contract
     from spxarb.core.identity import OrderIndex
-    from spxarb.core.model import BrokerSnapshot, Contract, Execution
     from spxarb.core.records import OrderRecord
 
 

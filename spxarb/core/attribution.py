@@ -20,16 +20,15 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
-from spxarb.core.black_scholes import call_value, implied_volatility, years_of
 from spxarb.core.fees import OPTION_MULTIPLIER
 from spxarb.core.model import ZERO, LegName, cents
-from spxarb.core.records import CLOCKS_APART, Purpose
+from spxarb.core.order_words import CLOCKS_APART, Purpose
 from spxarb.core.trades import TradeState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from spxarb.core.model import Contract
+    from spxarb.core.contracts import Contract
     from spxarb.core.records import Fill, Mark, OrderRecord, Trade
 
 OLDEST_MARK = timedelta(minutes=10)
@@ -262,6 +261,8 @@ def _effects(trade: Trade, entry: _QuotesSeen, leaving: _QuotesSeen, close: date
     level = float(ratio * trade.spy.strike)
     long_slope = OPTION_MULTIPLIER * trade.spx_contracts
     rest_slope = long_slope - OPTION_MULTIPLIER * trade.spy_contracts / float(ratio)
+    from spxarb.core.black_scholes import call_value  # noqa: PLC0415 -- only a trade needs it
+
     upper = [call_value(under, float(strike), deviation, left) for under, deviation, left in steps]
     lower = [call_value(under, level, deviation, left) for under, deviation, left in steps]
     mismatch = _changes([long_slope * (at_k - at_rk) for at_k, at_rk in zip(upper, lower, strict=True)])
@@ -280,6 +281,8 @@ def _state(seen: _QuotesSeen, call: Contract, close: datetime) -> tuple[float, f
     mid = _mid(seen.spx_bid, seen.spx_ask)
     if mid is None or not seen.spx or call.strike is None:
         return None
+    from spxarb.core.black_scholes import implied_volatility, years_of  # noqa: PLC0415 -- likewise
+
     years = years_of(max((close - seen.at).total_seconds() / 60, 0.0))
     volatility = implied_volatility(float(mid), float(seen.spx), float(call.strike), years)
     return float(seen.spx), volatility, years

@@ -9,15 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from spxarb.core.model import ZERO, LegName, latest_revisions
-from spxarb.core.records import CLOCKS_APART, PREFIX, AtHandOver, Purpose, held
+from spxarb.core.broker_books import latest_revisions
+from spxarb.core.model import ZERO, LegName
+from spxarb.core.order_words import CLOCKS_APART, PREFIX, Purpose
+from spxarb.core.records import AtHandOver, held
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
     from decimal import Decimal
 
-    from spxarb.core.model import Execution
+    from spxarb.core.broker_books import Execution
     from spxarb.core.records import Fill, Trade
 
 

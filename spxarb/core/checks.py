@@ -24,6 +24,8 @@ ENTRY_CHECKS = (
 """What one look at ledger and market answers."""
 SECOND_LOOK = "second_look"
 """Whether another look, seconds later, allows the same entry; made when the first one does."""
+MARGIN = "margin"
+"""The check that comes last, from the job that asks the broker."""
 
 
 def out_of_window(value: object, limit: object) -> bool:

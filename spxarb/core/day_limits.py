@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
-from spxarb.core.model import ZERO, Check
+from spxarb.core.entry_check import Check
+from spxarb.core.model import ZERO
 from spxarb.core.sentences import sentence, usd
 
 if TYPE_CHECKING:

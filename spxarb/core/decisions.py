@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from spxarb.core.checks import SECOND_LOOK
+from spxarb.core.checks import MARGIN, SECOND_LOOK
 from spxarb.core.events import EventKind, Explained, Row, count, number, picked, side, signed
-from spxarb.core.model import MARGIN
 from spxarb.core.sentences import lower_first, sentence
 
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from spxarb.core.checks import SECOND_LOOK, out_of_window
-from spxarb.core.model import MARGIN, dec
+from spxarb.core.checks import MARGIN, SECOND_LOOK, out_of_window
+from spxarb.core.model import dec
 from spxarb.core.sentences import lower_first, usd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from spxarb.core.model import Check
+    from spxarb.core.entry_check import Check
 
 ASKED_LAST = frozenset({SECOND_LOOK, MARGIN})
 """Checks that are not asked for once another one has failed: of these silence is no reason."""

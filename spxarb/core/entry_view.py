@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from spxarb.core.contracts import Quote
 from spxarb.core.day_limits import NOTHING_HAPPENED, DayRecord
-from spxarb.core.model import Quote
 from spxarb.core.parity import NO_PARITY
 
 if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-    from spxarb.core.model import Check, Contract
+    from spxarb.core.contracts import Contract
+    from spxarb.core.entry_check import Check
     from spxarb.core.parity import ParityPrice
     from spxarb.core.sessions import TradingDay, TradingHours
 

@@ -13,9 +13,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from spxarb.core.exits import SECOND_LOOK_SECONDS, worthless
-from spxarb.core.model import ZERO, LegName, Side, Timer
+from spxarb.core.model import ZERO, LegName, Side
+from spxarb.core.order_events import Timer
+from spxarb.core.order_words import Purpose
 from spxarb.core.quality import LIVE, data_word
-from spxarb.core.records import Purpose
 from spxarb.core.steps import Wake, finish, linked, take_snapshot, work_order
 from spxarb.core.strategy import underlying_price
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from decimal import Decimal
 
-    from spxarb.core.model import Contract
+    from spxarb.core.contracts import Contract
     from spxarb.core.steps import Action, SpreadState, Steps, Tactics
     from spxarb.core.tracking import TrackedOrder
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from spxarb.core.fees import OPTION_MULTIPLIER, FeeSchedule, order_fees
-from spxarb.core.model import ZERO, ExitReason, LegName, Quote, Side, cents
+from spxarb.core.model import ZERO, ExitReason, LegName, Side, cents
 
 if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from spxarb.core.contracts import Contract, Quote
     from spxarb.core.limits import Limits
-    from spxarb.core.model import Contract
     from spxarb.core.sessions import TradingDay
 
 SECOND_LOOK_SECONDS = 3.0

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.decisions import decision_events
 from spxarb.core.events import EventKind, Explained, Row, count, number, picked, side, signed, usd
-from spxarb.core.records import Purpose, order_name
+from spxarb.core.order_words import Purpose
+from spxarb.core.records import order_name
+from spxarb.core.run_gaps import run_moment
 from spxarb.core.sentences import lower_first, sentence
 
 if TYPE_CHECKING:
@@ -90,17 +92,6 @@ def explain(day: str, rows: DayRows) -> tuple[Explained, ...]:
         return placed.when, run_id, placed.phase, placed.number
 
     return tuple(placed.event for placed in sorted(found, key=place))
-
-
-def run_moment(row: Row) -> datetime:
-    """When a command began, by the market's clock.
-
-    A simulated day is not the machine's: what the gateway told then, else what was known of it at the start.
-    """
-    if row["market_time"] is None:
-        return datetime.fromisoformat(row["started_at"])
-    told = (datetime.fromisoformat(row[name]) for name in ("market_time", "account_seen") if row[name])
-    return min(told)
 
 
 # --- commands -------------------------------------------------------------------------------------

@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from spxarb.core.model import ZERO, LegName, Side, Timer
+from spxarb.core.model import ZERO, LegName, Side
+from spxarb.core.order_events import Timer
+from spxarb.core.order_words import Purpose
 from spxarb.core.orders import OrderEvent, OrderState
-from spxarb.core.records import Purpose
 from spxarb.core.steps import Place, Wake, finish
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from spxarb.core.model import Contract
+    from spxarb.core.contracts import Contract
     from spxarb.core.steps import SpreadState, Steps
     from spxarb.core.tracking import TrackedOrder
 

@@ -12,9 +12,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from spxarb.core.claims import AVERAGE_PROFIT, CAPITAL, WIN_RATE, ClaimVerdict, Unit, claims
+from spxarb.core.entry_check import Check
 from spxarb.core.gateway_claims import Sighting
 from spxarb.core.live_facts import HOW, contradicting
-from spxarb.core.model import Check
 from spxarb.core.sentences import sentence, upper_first, usd
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spxarb.core.by_hand import not_counted
-from spxarb.core.records import CLOCKS_APART
+from spxarb.core.order_words import CLOCKS_APART
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
 
-    from spxarb.core.model import BrokerOrder, BrokerSnapshot, Execution
+    from spxarb.core.broker_books import BrokerOrder, BrokerSnapshot, Execution
     from spxarb.core.records import Fill, OrderRecord
 
 

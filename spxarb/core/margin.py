@@ -11,7 +11,9 @@ from decimal import Decimal
 from math import ceil, floor
 from typing import TYPE_CHECKING, Any, Self
 
-from spxarb.core.model import MARGIN, ZERO, Check, cents
+from spxarb.core.checks import MARGIN
+from spxarb.core.entry_check import Check
+from spxarb.core.model import ZERO, cents
 from spxarb.core.sentences import sentence, usd
 
 if TYPE_CHECKING:

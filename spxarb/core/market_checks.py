@@ -9,8 +9,9 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from spxarb.core.entry_check import Check
 from spxarb.core.entry_view import PriceSource
-from spxarb.core.model import ZERO, Check
+from spxarb.core.model import ZERO
 from spxarb.core.quality import missing_side, price_age, quote_faults
 from spxarb.core.sentences import beside, plain, plain_beside, sentence, usd, usd_limit
 
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from decimal import Decimal
 
+    from spxarb.core.contracts import Contract, Quote
     from spxarb.core.entry_view import EntryMarket, EntryView
     from spxarb.core.limits import Limits, PriceLimits
-    from spxarb.core.model import Contract, Quote
 
 NOT_ASKED = "the market was not asked, because nothing can be entered now"
 BASIS_POINTS = 10_000

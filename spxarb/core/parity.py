@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from decimal import Decimal
 
-    from spxarb.core.model import Quote
+    from spxarb.core.contracts import Quote
 
 PARITY_STRIKES = 5
 """How many strikes around the money are asked."""

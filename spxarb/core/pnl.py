@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from spxarb.core.model import ZERO, LegName, cents, latest_revisions
-from spxarb.core.records import Purpose, held
+from spxarb.core.broker_books import latest_revisions
+from spxarb.core.model import ZERO, LegName, cents
+from spxarb.core.order_words import Purpose
+from spxarb.core.records import held
 from spxarb.core.statistics import max_drawdown
 
 if TYPE_CHECKING:

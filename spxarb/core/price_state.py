@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from spxarb.core.model import Quote
+    from spxarb.core.contracts import Quote
 
 SPX, SPY, SPX_CALL, SPY_CALL = "SPX", "SPY", "the SPX call", "the SPY call"
 LOSS_LIMIT, ASSIGNMENT = "loss limit", "assignment threshold"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from spxarb.core.sentences import plain
 
 if TYPE_CHECKING:
-    from spxarb.core.model import Quote
+    from spxarb.core.contracts import Quote
 
 LIVE = 1
 """Market data type of the wire (IBKR, EWrapper.marketDataType)."""

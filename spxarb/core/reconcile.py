@@ -10,16 +10,18 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from spxarb.core.broker_books import latest_revisions
 from spxarb.core.by_hand import brokers_id
-from spxarb.core.model import ZERO, Side, latest_revisions
-from spxarb.core.records import PREFIX, FillSource, order_name
+from spxarb.core.model import ZERO, Side
+from spxarb.core.order_words import PREFIX, FillSource
+from spxarb.core.records import order_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from datetime import date, datetime
     from decimal import Decimal
 
-    from spxarb.core.model import BrokerSnapshot, Execution, Position
+    from spxarb.core.broker_books import BrokerSnapshot, Execution, Position
     from spxarb.core.records import Fill
 
 

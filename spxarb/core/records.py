@@ -10,50 +10,27 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import timedelta
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from spxarb.core.greeks import UNKNOWN_GREEKS
 from spxarb.core.model import ZERO, LegName, Side
+from spxarb.core.order_words import PREFIX, FillSource, Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import date, datetime
     from decimal import Decimal
 
+    from spxarb.core.broker_books import Execution, OrderTicket
+    from spxarb.core.contracts import Contract
     from spxarb.core.greeks import PositionGreeks
-    from spxarb.core.model import Contract, Execution, ExitReason, OrderTicket, TradeStatus
+    from spxarb.core.model import ExitReason, TradeStatus
     from spxarb.core.price_state import PriceState
     from spxarb.core.trades import TradeState
 
-PREFIX = "spxarb:"
-ABSENT = "absent"
-"""Status of an order that was missing from two snapshots: the weakest proof that it is over."""
-BY_STATEMENT = "by statement"
-"""Status of an order whose end the account's statement shows."""
-ACKNOWLEDGED = "acknowledged"
-"""Status of an order that is over by the word of a human who has looked."""
-CLOCKS_APART = timedelta(seconds=10)
-"""An execution may seem this much older than what it followed: two clocks, and whole seconds on the wire."""
 _REF = re.compile(
     r"spxarb:(?P<tag>[0-9a-z]+):(?P<trade>\d+):(?P<leg>SPX|SPY):(?P<purpose>[euxf])(?P<attempt>\d+)"
 )
-
-
-class Purpose(StrEnum):
-    """Why an order was sent; the letter stands in its reference."""
-
-    ENTRY = "e"
-    UNWIND = "u"  # undoes an entry: its cash belongs to the entry
-    EXIT = "x"
-    FAILSAFE = "f"  # the resting buy-back of the short leg
-    BY_HAND = "h"  # of no order of ours: what a human traded of a trade that he took
-
-    @property
-    def opens(self) -> bool:
-        """Whether its cash counts to the entry credit, else to the exit cost."""
-        return self in {Purpose.ENTRY, Purpose.UNWIND}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +87,6 @@ class OrderRecord:
     @property
     def ref(self) -> str:
         return self.ticket.order_ref
-
-
-class FillSource(StrEnum):
-    """Who told of an execution."""
-
-    API = "api"  # the gateway
-    STATEMENT = "statement"  # the account's statement, for what the gateway no longer lists
 
 
 @dataclass(frozen=True, slots=True)

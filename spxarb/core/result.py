@@ -20,9 +20,9 @@ Mode = Literal["paper", "live", "sim"]
 
 RESULT_TYPES = {
     "enter": "enter:EnterResult",
-    "monitor": "positions:MonitorResult",
+    "monitor": "monitor:MonitorResult",
     "settle": "settle:SettleResult",
-    "close-all": "positions:CloseAllResult",
+    "close-all": "close_all:CloseAllResult",
     "start": "switch:SwitchResult",
     "stop": "switch:SwitchResult",
     "status": "status:StatusResult",

@@ -19,7 +19,7 @@ from spxarb.core.payoff import Structure, payoff
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from spxarb.core.model import Quote
+    from spxarb.core.contracts import Quote
 
 MOVES = tuple(map(Decimal, ("-2", "-1", "-0.5", "0", "0.5", "1", "2")))
 """Moves of the underlying in the stress table, percent of its price."""

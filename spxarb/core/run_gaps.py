@@ -8,6 +8,7 @@ failed is no missing one; it counts among those without success.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -16,14 +17,26 @@ from spxarb.core.routines import EARLY, GRACE, ROUTINES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
+    from spxarb.core.events import Row
     from spxarb.core.sessions import TradingDay
 
 MADE_UP = frozenset(job.name for job in JOBS if job.persistent)
 """The commands of which a later run makes up for a missed one."""
 DONE, USAGE, WORKED_ALL_THE_SAME = 0, 2, frozenset({3, 6})
 """Exit codes: of success, of a wrong command line, and those that a run may have which looked after all."""
+
+
+def run_moment(row: Row) -> datetime:
+    """When a command began, by the market's clock.
+
+    A simulated day is not the machine's: what the gateway told then, else what was known of it at the start.
+    """
+    if row["market_time"] is None:
+        return datetime.fromisoformat(row["started_at"])
+    told = (datetime.fromisoformat(row[name]) for name in ("market_time", "account_seen") if row[name])
+    return min(told)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from spxarb.core.brief import brief
 from spxarb.core.decisions import decision_events, outcome_of
 from spxarb.core.events import EventKind
-from spxarb.core.explanation import run_moment
 from spxarb.core.results.log import LogEntry
+from spxarb.core.run_gaps import run_moment
 
 if TYPE_CHECKING:
     from spxarb.core.events import Row

@@ -14,12 +14,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import CENT, LegName
+from spxarb.core.stages import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date, datetime
 
-    from spxarb.core.model import Quote
+    from spxarb.core.contracts import Quote
     from spxarb.core.records import Settlement
 
 OFFICIAL_AFTER = timedelta(minutes=45)
@@ -29,19 +30,6 @@ NEAR = Decimal("0.0015")
 FARTHEST = Decimal("0.01")
 """Beyond this part of the price an official close is another price, not a correction of the last print."""
 LIVE, FROZEN = 1, 2
-
-
-class Stage(StrEnum):
-    """Which figure of a settlement it is, from the first to the last."""
-
-    LAST_PRINT = "last print"
-    OFFICIAL = "official close"
-    STATEMENT = "statement"
-
-    @property
-    def number(self) -> int:
-        """Their order; a later stage replaces an earlier one."""
-        return list(Stage).index(self)
 
 
 @dataclass(frozen=True, slots=True)

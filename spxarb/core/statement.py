@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from datetime import date
     from decimal import Decimal
 
-    from spxarb.core.model import Contract, Execution
+    from spxarb.core.broker_books import Execution
+    from spxarb.core.contracts import Contract
 
 CONFIRMED_AFTER = timedelta(minutes=15)
 """An execution stands in trade confirmations within 5 to 10 minutes (IBKR, Flex Web Service)."""

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.by_hand import brokers_id, counted, taken_legs
 from spxarb.core.model import CENT, ZERO, cents
+from spxarb.core.order_words import FillSource, Purpose
 from spxarb.core.reconcile import describe
-from spxarb.core.records import Fill, FillSource, Purpose
+from spxarb.core.records import Fill
 from spxarb.core.statement_findings import Claim, same_execution, with_supplied, without_it
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from decimal import Decimal
 
+    from spxarb.core.broker_books import Execution
     from spxarb.core.by_hand import Counted, TakenLeg
-    from spxarb.core.model import Execution, LegName
+    from spxarb.core.model import LegName
     from spxarb.core.statement import Booked, Statement
     from spxarb.core.statement_findings import StatementComparison, TradeBook
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.by_hand import brokers_id
 from spxarb.core.model import CENT, ZERO, LegName, cents
+from spxarb.core.order_words import FillSource, Purpose
 from spxarb.core.reconcile import describe
-from spxarb.core.records import Fill, FillSource, Purpose, held, order_name
+from spxarb.core.records import Fill, held, order_name
 from spxarb.core.statement import Fate, booked, option_name, with_contract_ids
 from spxarb.core.statement_by_hand import compare_by_hand
 from spxarb.core.statement_findings import (
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from datetime import date
     from decimal import Decimal
 
+    from spxarb.core.broker_books import Execution
     from spxarb.core.identity import OrderIndex
-    from spxarb.core.model import Execution
     from spxarb.core.records import OrderRecord, Trade
     from spxarb.core.statement import Booked, Booking, Statement
 

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from decimal import Decimal
 
-    from spxarb.core.model import Execution, LegName
+    from spxarb.core.broker_books import Execution
+    from spxarb.core.model import LegName
     from spxarb.core.records import Fill, OrderRecord, Settlement, Trade
     from spxarb.core.statement import Statement
 

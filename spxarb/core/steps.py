@@ -9,26 +9,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from spxarb.core.model import (
-    ZERO,
+from spxarb.core.broker_books import OrderTicket, latest_revisions
+from spxarb.core.contracts import Quote
+from spxarb.core.model import ZERO, LegName, Side
+from spxarb.core.order_events import (
     FillReport,
-    LegName,
     LinkChange,
     NotSent,
     OrderMessage,
-    OrderTicket,
     OrderUpdate,
-    Quote,
     QuoteUpdate,
-    Side,
     SnapshotFailed,
     SnapshotTaken,
     StopRequested,
     Timer,
-    latest_revisions,
 )
+from spxarb.core.order_words import PREFIX
 from spxarb.core.orders import ABSENCE_SECONDS, SILENCE_SECONDS, CancelState, OrderEvent, OrderState
-from spxarb.core.records import PREFIX, OrderName
+from spxarb.core.records import OrderName
 from spxarb.core.tracking import TrackedOrder
 
 if TYPE_CHECKING:
@@ -36,8 +34,10 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-    from spxarb.core.model import Contract, Event, Execution
-    from spxarb.core.records import Purpose
+    from spxarb.core.broker_books import Execution
+    from spxarb.core.contracts import Contract
+    from spxarb.core.order_events import Event
+    from spxarb.core.order_words import Purpose
 
 T = TypeVar("T")
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from spxarb.core.checks import ENTRY_CHECKS, SECOND_LOOK
+from spxarb.core.checks import ENTRY_CHECKS, MARGIN, SECOND_LOOK
 from spxarb.core.credit_words import compared_with_fair
 from spxarb.core.day_limits import daily_loss_check, failed_jobs_obstacle
+from spxarb.core.entry_check import Check
 from spxarb.core.fees import OPTION_MULTIPLIER, FeeSchedule, order_fees
 from spxarb.core.limits import Limits, PriceLimits
 from spxarb.core.market_checks import (
@@ -28,7 +29,7 @@ from spxarb.core.market_checks import (
     underlying_drift,
     width,
 )
-from spxarb.core.model import MARGIN, NEW_YORK, ZERO, Check, LegName, Side, cents, dec
+from spxarb.core.model import NEW_YORK, ZERO, LegName, Side, cents, dec
 from spxarb.core.payoff import Structure, break_even, edge, worst_case
 from spxarb.core.sentences import plain, sentence, usd
 
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import date, datetime
 
+    from spxarb.core.contracts import Contract, Quote, TickRule
     from spxarb.core.entry_view import EntryMarket, EntryView
-    from spxarb.core.model import Contract, Quote, TickRule
 
 DEFAULT_PRICE_LIMITS = PriceLimits()
 TRADING_CLASS = {LegName.SPX: "SPXW", LegName.SPY: "SPY"}

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import ZERO, LegName, Side, cents
-from spxarb.core.records import Purpose  # noqa: TC001 -- likewise
+from spxarb.core.order_words import Purpose  # noqa: TC001 -- likewise
 from spxarb.core.results.rows import Row
 
 if TYPE_CHECKING:

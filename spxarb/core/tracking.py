@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from spxarb.core.broker_books import latest_revisions
 from spxarb.core.broker_codes import (
     CANCEL_ID_NOT_FOUND,
     CANCELLATION,
@@ -16,7 +17,7 @@ from spxarb.core.broker_codes import (
     ORDER_NOT_FOUND,
     REFUSALS,
 )
-from spxarb.core.model import ZERO, Side, latest_revisions
+from spxarb.core.model import ZERO, Side
 from spxarb.core.orders import (
     ABSENCE_SECONDS,
     CANCEL_TRANSITIONS,
@@ -46,8 +47,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from decimal import Decimal
 
-    from spxarb.core.model import BrokerOrder, Execution, LegName, OrderTicket, SnapshotTaken
-    from spxarb.core.records import Purpose
+    from spxarb.core.broker_books import BrokerOrder, Execution, OrderTicket
+    from spxarb.core.model import LegName
+    from spxarb.core.order_events import SnapshotTaken
+    from spxarb.core.order_words import Purpose
 
 
 class _Moment(NamedTuple):

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from spxarb.core.matters import MatterKind
 from spxarb.core.model import ExitReason, LegName
 from spxarb.core.reconcile import mend_of
-from spxarb.core.results.positions import Action, CloseAllResult, ManagedPosition
+from spxarb.core.results.actions import Action
+from spxarb.core.results.close_all import CloseAllResult
+from spxarb.core.results.positions import ManagedPosition
 from spxarb.core.sentences import sentence
 from spxarb.errors import GatewayError, LockedError, SpxarbError
 from spxarb.trading import bookkeeping, hand_over, recovery, settlement
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from spxarb.core.records import Trade
-    from spxarb.core.results.positions import ClosingPreview
+    from spxarb.core.results.close_all import ClosingPreview
     from spxarb.trading.connected import ConnectedJob
     from spxarb.trading.context import JobContext
     from spxarb.trading.marks import MarkedTrade

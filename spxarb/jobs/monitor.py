@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import ExitReason
-from spxarb.core.reconcile import mend_of
-from spxarb.core.results.positions import Action, ManagedPosition, MonitorResult
+from spxarb.core.results.actions import Action
+from spxarb.core.results.monitor import MonitorResult
 from spxarb.trading import bookkeeping
 from spxarb.trading.escalation import escalated, human_needed
 from spxarb.trading.quiet import all_quiet
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from decimal import Decimal
 
+    from spxarb.core.results.positions import ManagedPosition
     from spxarb.errors import HumanNeededError
     from spxarb.trading.connected import ConnectedJob
     from spxarb.trading.context import JobContext
@@ -112,6 +113,8 @@ def _finish(
 
 
 def _position(job: ConnectedJob, one: Managed) -> ManagedPosition:
+    from spxarb.core.results.positions import ManagedPosition  # noqa: PLC0415
+
     trade = job.ledger.trades.get(one.marked.trade.id)
     return ManagedPosition.managed(
         trade, one.marked.pnl, one.exited.action, one.reason, one.exited.residual, one.marked.states
@@ -120,6 +123,7 @@ def _position(job: ConnectedJob, one: Managed) -> ManagedPosition:
 
 def _errors(job: ConnectedJob, managed: Sequence[Managed]) -> list[HumanNeededError]:
     """Whatever needs a human now."""
+    from spxarb.core.reconcile import mend_of  # noqa: PLC0415
     from spxarb.trading.marks import closed_unseen  # noqa: PLC0415
 
     failed = [  # an entry that could not be unwound is among the findings

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from spxarb.core.model import NEW_YORK, LinkChange
+from spxarb.core.model import NEW_YORK
+from spxarb.core.order_events import LinkChange
 from spxarb.core.results.record import RecordingEnd, RecordResult
 from spxarb.errors import GatewayError, RefusedError
 from spxarb.trading.context import with_errors
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from spxarb.broker.chains import Chain
-    from spxarb.core.model import Contract
+    from spxarb.core.contracts import Contract
     from spxarb.core.sessions import TradingDay
     from spxarb.trading.connected import ConnectedJob
     from spxarb.trading.context import JobContext

@@ -12,14 +12,8 @@ from spxarb.core.entry_reasons import attempts_of, quiet_days, skip_reasons
 from spxarb.core.fees import compare_fees
 from spxarb.core.issues import issues
 from spxarb.core.results.report import ReportResult
-from spxarb.core.results.rows import (
-    DayRow,
-    ExecutionRow,
-    MatterRow,
-    SettlementRow,
-    TradeRow,
-    readable_rows,
-)
+from spxarb.core.results.report_rows import DayRow, ExecutionRow, SettlementRow, TradeRow
+from spxarb.core.results.rows import MatterRow, readable_rows
 from spxarb.core.statistics import statistics, with_days
 from spxarb.core.tax import tax_doubts, tax_totals
 from spxarb.trading.own_files import refuse_own_file

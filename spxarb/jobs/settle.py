@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import time, timedelta
 from typing import TYPE_CHECKING
 
-from spxarb.core.results.rows import DayRow, SettlementRow, TradeRow, readable_rows
+from spxarb.core.results.report_rows import DayRow, SettlementRow, TradeRow
+from spxarb.core.results.rows import readable_rows
 from spxarb.core.results.settle import SettleResult
 from spxarb.errors import GatewayError, HumanNeededError, RefusedError, UsageError
 from spxarb.trading import bookkeeping, hand_over, recovery, settlement

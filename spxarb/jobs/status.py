@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.greeks import UNKNOWN_GREEKS
 from spxarb.core.model import ZERO, TradeStatus
-from spxarb.core.reconcile import mend_of
 from spxarb.core.results.rows import MatterRow, readable_rows
 from spxarb.core.results.status import (
     AccountResult,
@@ -23,7 +22,6 @@ from spxarb.core.results.status import (
     SystemResult,
     TradeResult,
 )
-from spxarb.core.risk import leg_rows, position_greeks, stress
 from spxarb.errors import GatewayError
 from spxarb.trading import bookkeeping, entries_state, overview
 from spxarb.trading.context import READ_ONLY_CLIENT_ID_OFFSET
@@ -110,6 +108,7 @@ async def _online(context: JobContext, *, risk: bool) -> StatusResult:
 async def _at_broker(context: JobContext, job: ConnectedJob, *, risk: bool) -> StatusResult:
     import asyncio  # noqa: PLC0415 -- only a connection needs it
 
+    from spxarb.core.reconcile import mend_of  # noqa: PLC0415 -- likewise
     from spxarb.trading.failsafe import missing  # noqa: PLC0415 -- likewise
     from spxarb.trading.greeks import at_risk, dividend_note, spread_of  # noqa: PLC0415
     from spxarb.trading.market import calendar_doubt, underlyings  # noqa: PLC0415
@@ -169,7 +168,8 @@ async def _at_broker(context: JobContext, job: ConnectedJob, *, risk: bool) -> S
 
 def _seen_now(job: ConnectedJob, marked: MarkedTrade) -> _Seen:
     """What the broker shows of an open trade."""
-    from spxarb.trading.failsafe import at_broker  # noqa: PLC0415 -- only a connection needs it
+    from spxarb.core.risk import position_greeks  # noqa: PLC0415 -- only a connection needs it
+    from spxarb.trading.failsafe import at_broker  # noqa: PLC0415 -- likewise
     from spxarb.trading.greeks import spread_of  # noqa: PLC0415 -- likewise
 
     spread = spread_of(job, marked)
@@ -205,6 +205,8 @@ def _last_seen(marks: Sequence[Mark]) -> _Seen:
 
 
 def _risk(spreads: Sequence[HeldSpread]) -> RiskResult:
+    from spxarb.core.risk import leg_rows, stress  # noqa: PLC0415 -- likewise
+
     legs = tuple(row for spread in spreads for row in leg_rows(spread))
     return RiskResult(legs, tuple(stress(spreads)))
 

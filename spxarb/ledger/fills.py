@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spxarb.core.model import latest_revisions
-from spxarb.core.records import FillSource
+from spxarb.core.order_words import FillSource
 from spxarb.ledger.file import readable_only
 from spxarb.ledger.rows import day_range, fill_from_row, fill_to_row, from_real, to_real
 
@@ -126,6 +125,8 @@ class Fills:
 
     def _supersede(self, family: str) -> None:
         """Only the latest revision of the family stands."""
+        from spxarb.core.broker_books import latest_revisions  # noqa: PLC0415 -- only a correction needs it
+
         fills = self._fills("WHERE family = ?", family)
         (latest,) = latest_revisions(fill.execution for fill in fills)
         self._file.execute(

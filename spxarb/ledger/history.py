@@ -20,14 +20,15 @@ class History:
 
     def last_day(self) -> date | None:
         """The day of the newest command; None: none ever ran."""
-        from spxarb.core.explanation import run_moment  # noqa: PLC0415 -- only who looks back needs it
+        from spxarb.core.run_gaps import run_moment  # noqa: PLC0415 -- only who looks back needs it
 
         rows = self._file.rows("SELECT * FROM runs ORDER BY id DESC LIMIT 1")
         return run_moment(rows[0]).date() if rows else None
 
     def of_day(self, day: date) -> DayRows:
         """What happened on that day, as stored; orders also of other days, if something happened to them."""
-        from spxarb.core.explanation import DayRows, run_moment  # noqa: PLC0415 -- likewise
+        from spxarb.core.explanation import DayRows  # noqa: PLC0415 -- likewise
+        from spxarb.core.run_gaps import run_moment  # noqa: PLC0415 -- likewise
 
         on = day.isoformat()
         runs = self._file.rows(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spxarb.core.records import ABSENT
+from spxarb.core.order_words import ABSENT
 from spxarb.errors import RefusedError
 from spxarb.ledger.file import readable_only
 from spxarb.ledger.rows import order_from_row, order_to_row, to_moment, to_real

@@ -14,28 +14,22 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from spxarb.core.greeks import GreekSource, PositionGreeks
-from spxarb.core.matters import Matter
-from spxarb.core.model import (
-    NEW_YORK,
-    Contract,
-    Execution,
-    ExitReason,
-    LegName,
-    OrderTicket,
-    Side,
-    TickRule,
-    dec,
-)
+from spxarb.core.model import NEW_YORK, ExitReason, LegName, Side, dec
+from spxarb.core.order_words import FillSource, Purpose
 from spxarb.core.plain import plain
-from spxarb.core.price_state import PriceState
-from spxarb.core.records import AtHandOver, Fill, FillSource, Mark, OrderRecord, Purpose, Settlement, Trade
-from spxarb.core.settlement import SettlementFigure, Stage
+from spxarb.core.stages import Stage
 from spxarb.core.trades import TradeState
 from spxarb.errors import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from spxarb.core.contracts import Contract
+    from spxarb.core.greeks import GreekSource
+    from spxarb.core.matters import Matter
+    from spxarb.core.price_state import PriceState
+    from spxarb.core.records import AtHandOver, Fill, Mark, OrderRecord, Settlement, Trade
+    from spxarb.core.settlement import SettlementFigure
 
 Row = dict[str, Any]
 
@@ -117,6 +111,8 @@ def contract_to_json(contract: Contract) -> str:
 
 
 def contract_from_json(text: str) -> Contract:
+    from spxarb.core.contracts import Contract, TickRule  # noqa: PLC0415 -- only a row brings it
+
     values = json.loads(text)
     expiry, strike = values["expiry"], values["strike"]
     values["expiry"] = None if expiry is None else date.fromisoformat(expiry)
@@ -165,6 +161,8 @@ def _then_to_json(then: AtHandOver) -> str:
 
 
 def _then_from_json(text: str) -> AtHandOver:
+    from spxarb.core.records import AtHandOver  # noqa: PLC0415 -- likewise
+
     then = json.loads(text)
     gone = {LegName(leg): int(quantity) for leg, quantity in then["gone"].items()}
     return AtHandOver(gone, frozenset(map(str, then["seen"])))
@@ -175,7 +173,15 @@ def _legs_from_json(text: str) -> tuple[LegName, ...]:
 
 
 def _states_from_json(text: str) -> tuple[PriceState, ...]:
+    from spxarb.core.price_state import PriceState  # noqa: PLC0415 -- likewise
+
     return tuple(PriceState(**state) for state in json.loads(text))
+
+
+def _greek_source(text: str) -> GreekSource:
+    from spxarb.core.greeks import GreekSource  # noqa: PLC0415 -- likewise
+
+    return GreekSource(text)
 
 
 LEG = Column("leg", str, LegName)
@@ -297,7 +303,7 @@ MARK: dict[str, Column] = _named(
     Column("states", to_json, _states_from_json),
 )
 GREEKS: dict[str, Column] = {
-    "source": Column("greeks_source", str, GreekSource),
+    "source": Column("greeks_source", str, _greek_source),
     **_named(*(_measure(name) for name in ("delta", "gamma", "theta", "vega"))),
 }
 MATTER: dict[str, Column] = _named(
@@ -358,6 +364,8 @@ def trade_columns(values: Mapping[str, object]) -> Row:
 
     Beside a contract stands its strike, beside the state what is derived from it, for users' SQL.
     """
+    from spxarb.core.contracts import Contract  # noqa: PLC0415 -- likewise
+
     row = to_row(TRADE, values)
     state = values.get("state")
     if isinstance(state, TradeState):
@@ -375,6 +383,8 @@ def trade_to_row(trade: Trade) -> Row:
 
 
 def trade_from_row(row: Mapping[str, Any]) -> Trade:
+    from spxarb.core.records import Trade  # noqa: PLC0415 -- likewise
+
     return Trade(**from_row(TRADE, row))
 
 
@@ -387,6 +397,9 @@ def order_to_row(record: OrderRecord) -> Row:
 
 
 def order_from_row(row: Mapping[str, Any]) -> OrderRecord:
+    from spxarb.core.broker_books import OrderTicket  # noqa: PLC0415 -- likewise
+    from spxarb.core.records import OrderRecord  # noqa: PLC0415 -- likewise
+
     return OrderRecord(ticket=OrderTicket(**from_row(TICKET, row)), **from_row(ORDER, row))
 
 
@@ -400,6 +413,9 @@ def fill_to_row(fill: Fill) -> Row:
 
 def fill_from_row(row: Mapping[str, Any]) -> Fill:
     """An execution's own commission is the reported one: None while it is estimated."""
+    from spxarb.core.broker_books import Execution  # noqa: PLC0415 -- likewise
+    from spxarb.core.records import Fill  # noqa: PLC0415 -- likewise
+
     values = from_row(FILL, row)
     reported = None if values["commission_estimated"] else values["commission"]
     return Fill(execution=Execution(**from_row(EXECUTION, row), commission=reported), **values)
@@ -410,6 +426,8 @@ def settlement_to_row(settlement: Settlement) -> Row:
 
 
 def settlement_from_row(row: Mapping[str, Any]) -> Settlement:
+    from spxarb.core.records import Settlement  # noqa: PLC0415 -- likewise
+
     return Settlement(**from_row(SETTLEMENT, row))
 
 
@@ -418,6 +436,8 @@ def figure_to_row(figure: SettlementFigure) -> Row:
 
 
 def figure_from_row(row: Mapping[str, Any]) -> SettlementFigure:
+    from spxarb.core.settlement import SettlementFigure  # noqa: PLC0415 -- likewise
+
     return SettlementFigure(**from_row(FIGURE, row))
 
 
@@ -426,10 +446,15 @@ def mark_to_row(mark: Mark) -> Row:
 
 
 def mark_from_row(row: Mapping[str, Any]) -> Mark:
+    from spxarb.core.greeks import PositionGreeks  # noqa: PLC0415 -- likewise
+    from spxarb.core.records import Mark  # noqa: PLC0415 -- likewise
+
     return Mark(**from_row(MARK, row), greeks=PositionGreeks(**from_row(GREEKS, row)))
 
 
 def matter_from_row(row: Mapping[str, Any]) -> Matter:
+    from spxarb.core.matters import Matter  # noqa: PLC0415 -- likewise
+
     return Matter(**from_row(MATTER, row))
 
 

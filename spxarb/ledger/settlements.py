@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spxarb.core.settlement import with_difference
 from spxarb.ledger.rows import (
     day_range,
     figure_from_row,
@@ -64,6 +63,8 @@ class Settlements:
 
     def add_figure(self, figure: SettlementFigure) -> SettlementFigure:
         """Keep what a stage says of a leg, in place of what that stage said before; with its difference."""
+        from spxarb.core.settlement import with_difference  # noqa: PLC0415 -- only a settlement needs it
+
         with self._file.joined():
             figure = with_difference(figure, self.figures(figure.trade_id))
             self._file.upsert("settlement_stages", figure_to_row(figure), "trade_id", "leg", "stage")

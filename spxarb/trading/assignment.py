@@ -9,8 +9,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from spxarb.core.broker_books import latest_revisions
 from spxarb.core.matters import MatterKind, NewMatter
-from spxarb.core.model import ZERO, latest_revisions
+from spxarb.core.model import ZERO
 from spxarb.core.settlement import Outlook, fate_of_calls, reach_of
 from spxarb.trading import matters
 from spxarb.trading.market_calendar import timetable_of
@@ -18,7 +19,7 @@ from spxarb.trading.market_calendar import timetable_of
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from spxarb.core.model import BrokerSnapshot
+    from spxarb.core.broker_books import BrokerSnapshot
     from spxarb.core.records import Settlement, Trade
     from spxarb.trading.connected import ConnectedJob
 

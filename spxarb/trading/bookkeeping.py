@@ -6,7 +6,6 @@ import logging
 from typing import TYPE_CHECKING
 
 from spxarb.core.model import ZERO, ExitReason, LegName
-from spxarb.core.pnl import day_summary, trade_pnl
 from spxarb.core.trades import TradeEvent, TradeState, following
 
 if TYPE_CHECKING:
@@ -23,6 +22,8 @@ log = logging.getLogger(__name__)
 
 def pnl_of_trade(ledger: Ledger, trade: Trade) -> TradePnl:
     """What the trade's fills and settlements add up to."""
+    from spxarb.core.pnl import trade_pnl  # noqa: PLC0415 -- only a trade needs it
+
     return trade_pnl(trade, ledger.fills.of_trade(trade.id), ledger.settlements.of_trade(trade.id))
 
 
@@ -207,6 +208,8 @@ def stop_entries(ledger: Ledger, day: date, at: datetime, lost: Decimal, max_dai
 
 def summarize(ledger: Ledger, day: date) -> DaySummary:
     """Rewrite the day's row of `daily_summary`; it is provisional while any of its trades is."""
+    from spxarb.core.pnl import day_summary  # noqa: PLC0415 -- only a day's end needs it
+
     curve, trades = [pnl for _, pnl in ledger.days.marks(day)], ledger.trades.of_day(day)
     summary = day_summary(day, trades, curve)
     row = {name: getattr(summary, name) for name in summary.__dataclass_fields__}

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 from spxarb.core.by_hand import counted, taken_legs
 from spxarb.core.fees import commission_share
 from spxarb.core.model import ZERO, cents
-from spxarb.core.records import Fill, Purpose
+from spxarb.core.order_words import Purpose
+from spxarb.core.records import Fill
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from decimal import Decimal
 
+    from spxarb.core.broker_books import BrokerSnapshot
     from spxarb.core.by_hand import Counted
     from spxarb.core.fees import FeeSchedule
     from spxarb.core.identity import OrderIndex
-    from spxarb.core.model import BrokerSnapshot
     from spxarb.ledger.ledger import Ledger
 
 

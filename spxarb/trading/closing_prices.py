@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from spxarb.core.model import LegName, Quote
+from spxarb.core.contracts import Quote
+from spxarb.core.model import LegName
 from spxarb.core.sentences import sentence
 from spxarb.core.sessions import previous_trading_day
 from spxarb.core.settlement import CloseView, closing_price
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import date
     from decimal import Decimal
 
-    from spxarb.core.model import Contract
+    from spxarb.core.contracts import Contract
     from spxarb.core.records import Trade
     from spxarb.core.settlement import ClosingPrice
     from spxarb.trading.connected import ConnectedJob

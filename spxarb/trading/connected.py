@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, TypeVar
 from spxarb.broker.broker import Broker, Endpoint, connect
 from spxarb.broker.clock import Clock
 from spxarb.core import account, reconcile
-from spxarb.core.account import Break
+from spxarb.core.broker_books import latest_revisions
 from spxarb.core.matters import MatterKind, NewMatter
-from spxarb.core.model import LegName, SnapshotTaken, latest_revisions
+from spxarb.core.model import LegName
+from spxarb.core.order_events import SnapshotTaken
 from spxarb.core.orders import ABSENCE_SECONDS
-from spxarb.core.pnl import trade_pnl
 from spxarb.core.records import held
 from spxarb.core.steps import SpreadState
 from spxarb.core.trades import TradeEvent, TradeState
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable
     from datetime import datetime
 
-    from spxarb.core.model import BrokerSnapshot, Contract, Execution
+    from spxarb.core.broker_books import BrokerSnapshot, Execution
+    from spxarb.core.contracts import Contract
+    from spxarb.core.order_words import Purpose
     from spxarb.core.pnl import TradePnl
-    from spxarb.core.records import Fill, Purpose, Trade
+    from spxarb.core.records import Fill, Trade
     from spxarb.core.sessions import TradingDay
     from spxarb.core.steps import Steps
     from spxarb.core.tracking import TrackedOrder
     from spxarb.trading.context import JobContext
 
 T = TypeVar("T")
-FEE_SECONDS = 3.0
-FEE_PAUSE_SECONDS = 0.5
+FEE_SECONDS, FEE_PAUSE_SECONDS = 3.0, 0.5
 """How long, and how often, commissions that are not reported yet are asked for."""
-ACCOUNT_CHECKS = 3
-ACCOUNT_PAUSE_SECONDS = 1.0
+ACCOUNT_CHECKS, ACCOUNT_PAUSE_SECONDS = 3, 1.0
 """How often, and how far apart, ledger and account are compared before a difference counts: rows may lag."""
 A_LOOK = timedelta(minutes=1)
 """Two jobs this far apart have looked at the account each for itself."""
@@ -214,7 +214,7 @@ class ConnectedJob:
         self.comparison = self._compared()
         return self.comparison.findings
 
-    async def doubt_about(self, trade: Trade, *, but: Collection[Break] = ()) -> str:
+    async def doubt_about(self, trade: Trade, *, but: Collection[account.Break] = ()) -> str:
         """Why the account, looked at anew, does not bear the trade out, in words; empty when it does.
 
         Without that, no final state is written. `but`: what may differ all the same.
@@ -286,6 +286,8 @@ class ConnectedJob:
         return self.now >= timetable_of(trade, self.context.config).close
 
     def _own(self, trade: Trade, *, settled: bool = True) -> account.OwnTrade:
+        from spxarb.core.pnl import trade_pnl  # noqa: PLC0415 -- only a trade needs it
+
         fills = self._fills_of(trade)
         pnl = trade_pnl(trade, fills, self.ledger.settlements.of_trade(trade.id) if settled else ())
         spx, spy = (self._own_leg(trade, leg, pnl) for leg in LegName)
@@ -347,7 +349,7 @@ class ConnectedJob:
         return gone - back if gone > 0 else gone + back
 
     def _missing(self, trade: Trade, leg: LegName) -> int:
-        found = (finding for finding in self.differences(trade) if finding.kind is Break.MISSING)
+        found = (finding for finding in self.differences(trade) if finding.kind is account.Break.MISSING)
         return sum(finding.quantity for finding in found if finding.leg is leg)
 
     def hidden(self, trade: Trade) -> int:
@@ -358,7 +360,7 @@ class ConnectedJob:
         """
         unresolved = self.ledger.matters.unresolved()
         seen = {matter.key for matter in unresolved if self.now - matter.since >= A_LOOK}
-        missing = [finding for finding in self.differences(trade) if finding.kind is Break.MISSING]
+        missing = [finding for finding in self.differences(trade) if finding.kind is account.Break.MISSING]
         return sum(finding.quantity for finding in missing if matters.key_of(finding) not in seen)
 
     def _open_again(self) -> list[str]:

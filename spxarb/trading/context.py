@@ -47,10 +47,10 @@ if TYPE_CHECKING:
 
     from spxarb.broker.clock import Clock
     from spxarb.config.load import Config
+    from spxarb.core.entry_check import Check
     from spxarb.core.fees import FeeSchedule
     from spxarb.core.going_live import Gate
     from spxarb.core.limits import Limits, PriceLimits
-    from spxarb.core.model import Check
     from spxarb.core.records import Trade
     from spxarb.core.result import Mode, Result
     from spxarb.core.steps import Tactics

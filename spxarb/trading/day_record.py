@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spxarb.config.trusted import read_bytes
-from spxarb.core.day_limits import DayRecord, OpenRisk, blackouts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
     from pathlib import Path
 
+    from spxarb.core.day_limits import DayRecord
     from spxarb.trading.context import JobContext
     from spxarb.trading.marks import MarkedTrade
 
@@ -20,6 +20,8 @@ BLACKOUT = "blackout day"
 
 def day_record(context: JobContext, day: date, marked_trades: Iterable[MarkedTrade] = ()) -> DayRecord:
     """The day so far; `marked_trades`: what is open, at current quotes."""
+    from spxarb.core.day_limits import DayRecord, OpenRisk  # noqa: PLC0415 -- only an entry needs it
+
     ledger = context.ledger
     results = [trade.final_pnl for trade in ledger.trades.of_day(day)]
     return DayRecord(
@@ -40,6 +42,8 @@ def blackout_on(file: Path | None, day: date) -> str:
     """
     if file is None:
         return ""
+    from spxarb.core.day_limits import blackouts  # noqa: PLC0415 -- only such a file needs it
+
     try:
         why = blackouts(read_bytes(file).decode("utf-8-sig")).get(day)
     except UnicodeDecodeError:

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from spxarb.core.entry_check import Check
     from spxarb.core.entry_view import EntryMarket
-    from spxarb.core.model import Check
     from spxarb.core.pnl import TradePnl
     from spxarb.core.records import Trade
     from spxarb.core.results.enter import EntryOutcome

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from spxarb.core.records import Purpose
+from spxarb.core.order_words import Purpose
 from spxarb.core.sentences import lower_first, sentence
 from spxarb.errors import (
     HumanNeededError,

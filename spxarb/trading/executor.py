@@ -17,8 +17,8 @@ from spxarb.core.broker_codes import CANCELLATION
 from spxarb.core.broker_words import Message
 from spxarb.core.fees import commission_share
 from spxarb.core.identity import OrderIndex
-from spxarb.core.model import (
-    ZERO,
+from spxarb.core.model import ZERO
+from spxarb.core.order_events import (
     CommissionReport,
     FillReport,
     NotSent,
@@ -29,8 +29,9 @@ from spxarb.core.model import (
     StopRequested,
     Timer,
 )
+from spxarb.core.order_words import ABSENT, Purpose
 from spxarb.core.reconcile import completed
-from spxarb.core.records import ABSENT, Fill, OrderRecord, Purpose, order_name
+from spxarb.core.records import Fill, OrderRecord, order_name
 from spxarb.core.steps import Cancel, Place, Reprice, TakeSnapshot, Wake
 from spxarb.errors import GatewayError
 from spxarb.trading.by_hand import fills_by_hand
@@ -43,8 +44,9 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from spxarb.broker.broker import Broker
+    from spxarb.core.broker_books import BrokerSnapshot, Execution, OrderTicket
     from spxarb.core.fees import FeeSchedule
-    from spxarb.core.model import BrokerSnapshot, Event, Execution, OrderTicket
+    from spxarb.core.order_events import Event
     from spxarb.core.steps import Action, SpreadState, Steps
     from spxarb.core.tracking import TrackedOrder
     from spxarb.ledger.ledger import Ledger

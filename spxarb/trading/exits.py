@@ -13,8 +13,8 @@ from spxarb.core.account import Break
 from spxarb.core.broker_words import with_words
 from spxarb.core.execution import ClosePlan, Ending, closing
 from spxarb.core.model import LegName
-from spxarb.core.records import Purpose
-from spxarb.core.results.positions import Action
+from spxarb.core.order_words import Purpose
+from spxarb.core.results.actions import Action
 from spxarb.core.sentences import lower_first, sentence
 from spxarb.core.trades import TradeState
 from spxarb.errors import GatewayError, SpxarbError, as_failure
@@ -26,7 +26,9 @@ from spxarb.trading.settlement import has_expired
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from spxarb.core.model import BrokerSnapshot, Contract, ExitReason
+    from spxarb.core.broker_books import BrokerSnapshot
+    from spxarb.core.contracts import Contract
+    from spxarb.core.model import ExitReason
     from spxarb.core.records import Trade
     from spxarb.trading.connected import ConnectedJob
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from spxarb import logs
 from spxarb.core.failsafe import active_from, failsafes, keep, may_be_short, right_one
 from spxarb.core.matters import MatterKind, NewMatter
-from spxarb.core.model import LegName, SnapshotTaken
+from spxarb.core.model import LegName
+from spxarb.core.order_events import SnapshotTaken
+from spxarb.core.order_words import Purpose
 from spxarb.core.orders import OrderState
-from spxarb.core.records import Purpose
 from spxarb.core.sentences import lower_first, sentence
 from spxarb.errors import GatewayError, SpxarbError, as_failure
 from spxarb.trading import matters

@@ -14,8 +14,9 @@ from spxarb import logs
 from spxarb.core.account import BY_OTHERS
 from spxarb.core.matters import MatterKind
 from spxarb.core.model import ZERO, ExitReason, LegName
-from spxarb.core.records import AtHandOver, Purpose
-from spxarb.core.results.positions import Action
+from spxarb.core.order_words import Purpose
+from spxarb.core.records import AtHandOver
+from spxarb.core.results.actions import Action
 from spxarb.core.sentences import lower_first, sentence, upper_first
 from spxarb.core.steps import finish_all
 from spxarb.core.trades import TradeEvent

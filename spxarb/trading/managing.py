@@ -19,8 +19,8 @@ from spxarb.core.exits import (
     needs_second_look,
 )
 from spxarb.core.model import ExitReason
-from spxarb.core.records import Purpose
-from spxarb.core.results.positions import Action
+from spxarb.core.order_words import Purpose
+from spxarb.core.results.actions import Action
 from spxarb.errors import GatewayError
 from spxarb.trading import bookkeeping, hand_over
 from spxarb.trading.exits import KEPT, ExitResult, exit_alone

@@ -8,8 +8,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from spxarb.core.broker_books import OrderTicket
 from spxarb.core.margin import after_expiration, margin_check, margin_not_asked, too_soon
-from spxarb.core.model import OrderTicket, Side
+from spxarb.core.model import Side
 from spxarb.core.sentences import sentence
 from spxarb.errors import GatewayError
 from spxarb.trading import bookkeeping
@@ -17,9 +18,10 @@ from spxarb.trading import bookkeeping
 if TYPE_CHECKING:
     from spxarb.broker.broker import Broker
     from spxarb.config.load import Config
+    from spxarb.core.contracts import Contract
+    from spxarb.core.entry_check import Check
     from spxarb.core.entry_view import EntryMarket
     from spxarb.core.margin import AccountValues
-    from spxarb.core.model import Check, Contract
     from spxarb.trading.connected import ConnectedJob
 
 log = logging.getLogger(__name__)

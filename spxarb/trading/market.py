@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from spxarb.broker.broker import Broker
     from spxarb.broker.chains import Chain
-    from spxarb.core.model import Contract, Quote
+    from spxarb.core.contracts import Contract, Quote
     from spxarb.core.parity import ParityPrice
     from spxarb.core.sessions import TradingDay, TradingHours
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spxarb.core.exits import SECOND_LOOK_SECONDS, closing_cost, current_pnl, worthless
-from spxarb.core.model import LegName, Quote
+from spxarb.core.model import LegName
 from spxarb.core.price_state import SPX, SPX_CALL, SPY, SPY_CALL, PriceState, blind, price_state, told
 from spxarb.core.records import Mark
 from spxarb.core.sentences import sentence
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from spxarb.core.contracts import Contract, Quote
     from spxarb.core.greeks import PositionGreeks
-    from spxarb.core.model import Contract
     from spxarb.core.records import Trade
     from spxarb.trading.connected import ConnectedJob
 

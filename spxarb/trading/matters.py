@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from spxarb.core.account import BY_OTHERS
 from spxarb.core.matters import MatterKind, NewMatter
 from spxarb.core.model import ZERO
-from spxarb.core.records import ACKNOWLEDGED
+from spxarb.core.order_words import ACKNOWLEDGED
 from spxarb.core.sentences import sentence, trouble_of
 from spxarb.core.trades import TradeEvent, TradeState
 from spxarb.errors import HumanNeededError, UsageError

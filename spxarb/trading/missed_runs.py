@@ -13,8 +13,8 @@ from datetime import datetime, time, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from spxarb.core.explanation import run_moment
 from spxarb.core.firings import MORNING_LOOK
+from spxarb.core.run_gaps import run_moment
 from spxarb.core.sessions import CLOSE, EARLY_CLOSE, SATURDAY
 from spxarb.trading import day_runs
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from spxarb.core.model import BrokerSnapshot
+    from spxarb.core.broker_books import BrokerSnapshot
     from spxarb.ledger.ledger import Ledger
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from spxarb.core.results.positions import ClosingPreview, OpenSpread
+from spxarb.core.results.close_all import ClosingPreview, OpenSpread
 from spxarb.errors import as_failure
 from spxarb.ledger.ledger import Ledger
 from spxarb.trading import bookkeeping

@@ -24,7 +24,6 @@ from spxarb.config.load import (
 )
 from spxarb.core.budgets import EXITS
 from spxarb.core.model import NEW_YORK
-from spxarb.core.notices import human_needed
 from spxarb.errors import ConfigError, HumanNeededError, RefusedError, SpxarbError, as_failure
 from spxarb.ledger.elsewhere import other_ledgers
 from spxarb.ledger.ledger import Ledger
@@ -177,6 +176,8 @@ def _alarm(command: str, config: Config, error: Exception, *, dry_run: bool) -> 
         alarm = _alarm_by_account(config, error)
     failure = alarm or as_failure(error)
     if alarm is not None or (command in EXITS and not readable):
+        from spxarb.core.notices import human_needed  # noqa: PLC0415 -- likewise
+
         alerts.send(config, None, (command, int(failure.exit_code)), [human_needed(str(failure))])
     elif not dry_run:
         alerts.refused(command, config, failure)

@@ -10,7 +10,7 @@ from spxarb.core.tracking import TrackedOrder
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from spxarb.core.model import Execution
+    from spxarb.core.broker_books import Execution
     from spxarb.core.records import Fill, OrderRecord, Trade
     from spxarb.ledger.ledger import Ledger
 

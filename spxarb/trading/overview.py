@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spxarb.core.distances import distances
 from spxarb.core.firings import SETTLE_MORNING
 from spxarb.core.last_runs import in_words
 from spxarb.core.model import LegName
-from spxarb.core.records import Purpose
+from spxarb.core.order_words import Purpose
 from spxarb.core.results.going_live import LiveGateResult
 from spxarb.core.results.status import (
     FailsafeResult,
@@ -43,7 +42,7 @@ def going_live(context: JobContext) -> LiveGateResult:
 
 def routines(context: JobContext, now: datetime) -> tuple[RoutineResult, ...]:
     """Each timed command: what its newest run said, and when the next is due."""
-    from spxarb.core.explanation import run_moment  # noqa: PLC0415 -- only who looks back needs it
+    from spxarb.core.run_gaps import run_moment  # noqa: PLC0415 -- only who looks back needs it
     from spxarb.trading.recorded_runs import first_use  # noqa: PLC0415 -- likewise
 
     config, today = context.config, now.date()
@@ -123,6 +122,8 @@ def exits_of(
     at_broker: tuple[int, int] | None,
 ) -> PositionExits:
     """How far the trade is from its exits; `at_broker`: as `failsafe.at_broker` says, None: nobody asked."""
+    from spxarb.core.distances import distances  # noqa: PLC0415 -- only an open trade needs it
+
     found = None
     if trade.can_exit:
         found = distances(

@@ -6,8 +6,7 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from spxarb.core.explanation import run_moment
-from spxarb.core.run_gaps import RecordedRun
+from spxarb.core.run_gaps import RecordedRun, run_moment
 from spxarb.ledger.rows import known_moment
 
 if TYPE_CHECKING:

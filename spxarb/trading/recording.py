@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from pathlib import Path
 
-    from spxarb.core.model import Contract, Quote
+    from spxarb.core.contracts import Contract, Quote
 
 COLUMNS = ("t", "kind", "symbol", "expiry", "strike", "right", "bid", "ask", "last", "src")
 SUFFIXES = (".csv", ".csv.gz")

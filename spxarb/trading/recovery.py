@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from spxarb import logs
 from spxarb.core.model import ExitReason, LegName
-from spxarb.core.records import Purpose
+from spxarb.core.order_words import Purpose
 from spxarb.core.sentences import lower_first
 from spxarb.core.steps import finish
 from spxarb.errors import GatewayError, SpxarbError, as_failure

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from spxarb.core.broker_books import OrderTicket, latest_revisions
 from spxarb.core.failsafe import active_from
 from spxarb.core.matters import MatterKind, NewMatter
-from spxarb.core.model import ZERO, ExitReason, LegName, OrderTicket, latest_revisions
-from spxarb.core.records import OrderRecord, Purpose, Trade, order_name
+from spxarb.core.model import ZERO, ExitReason, LegName
+from spxarb.core.order_words import Purpose
+from spxarb.core.records import OrderRecord, Trade, order_name
 from spxarb.core.sessions import STORED_TIMETABLE, stored_day
 from spxarb.core.trades import TradeState
 from spxarb.trading import bookkeeping, matters, old_orders
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from decimal import Decimal
 
-    from spxarb.core.model import BrokerOrder, BrokerSnapshot, Contract, Execution
+    from spxarb.core.broker_books import BrokerOrder, BrokerSnapshot, Execution
+    from spxarb.core.contracts import Contract
     from spxarb.core.records import OrderName
     from spxarb.core.sessions import TradingDay
     from spxarb.ledger.ledger import Ledger

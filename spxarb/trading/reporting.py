@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from spxarb.core.records import Fill, Trade
-    from spxarb.core.results.rows import DayRow
+    from spxarb.core.results.report_rows import DayRow
     from spxarb.ledger.ledger import Ledger
     from spxarb.trading.context import JobContext
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from spxarb import logs
 from spxarb.config.load import salvage
-from spxarb.core.brief import brief_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,6 +46,8 @@ def began(command: str, config: Config, run_id: int, arguments: Sequence[str]) -
 def decided(command: str, fields: Mapping[str, object], *, dry_run: bool) -> None:
     """The line of what it decided; whatever fails here stops nothing."""
     with suppress(Exception):
+        from spxarb.core.brief import brief_of  # noqa: PLC0415 -- only a decision needs it
+
         _write(logging.INFO, f"{_name(command)} decided: {brief_of(command, fields, dry_run=dry_run)}")
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from spxarb.broker.broker import Broker
     from spxarb.broker.chains import Chain
     from spxarb.config.load import Config
-    from spxarb.core.model import Contract, Quote
+    from spxarb.core.contracts import Contract, Quote
     from spxarb.core.sessions import TradingDay
     from spxarb.trading.set_up_found import SetUp
 

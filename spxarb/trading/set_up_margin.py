@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from spxarb.core.broker_books import OrderTicket
 from spxarb.core.margin import after_expiration, in_money_of, margin_check
 from spxarb.core.margin_rules import ChargedCall, explained, if_assigned, portfolio, reg_t, rules_like
-from spxarb.core.model import NEW_YORK, OrderTicket, Side
+from spxarb.core.model import NEW_YORK, Side
 from spxarb.core.results.doctor import DoctorMargin, MarginFigures
 from spxarb.core.strategy import underlying_price
 from spxarb.errors import SpxarbError
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
     from spxarb.broker.broker import Broker
     from spxarb.config.load import Config
+    from spxarb.core.contracts import Contract, Quote
     from spxarb.core.margin import AccountValues, MarginAnswer
-    from spxarb.core.model import Contract, Quote
     from spxarb.trading.set_up_found import SetUp
 
 NO_QUOTES = "the calls at the money have no prices now, so no what-if can be sent"

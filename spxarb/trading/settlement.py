@@ -15,12 +15,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from spxarb.core.account import BY_OTHERS
+from spxarb.core.broker_books import latest_revisions
 from spxarb.core.exits import settlement_cash
 from spxarb.core.matters import MatterKind, NewMatter
-from spxarb.core.model import ZERO, ExitReason, LegName, latest_revisions
+from spxarb.core.model import ZERO, ExitReason, LegName
 from spxarb.core.records import Settlement, held
 from spxarb.core.sessions import next_trading_day
-from spxarb.core.settlement import OFFICIAL_AFTER, ClosingPrice, Stage, believable
+from spxarb.core.settlement import OFFICIAL_AFTER, ClosingPrice, believable
+from spxarb.core.stages import Stage
 from spxarb.core.trades import TradeEvent, TradeState
 from spxarb.trading import bookkeeping, matters
 from spxarb.trading.assignment import doubt_about_shares, expect_shares, shares_came, spy_shares

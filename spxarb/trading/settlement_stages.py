@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from spxarb.core.matters import MatterKind
 from spxarb.core.model import ExitReason, LegName
-from spxarb.core.records import Purpose, Settlement, held
+from spxarb.core.order_words import Purpose
+from spxarb.core.records import Settlement, held
 from spxarb.core.sessions import STORED_TIMETABLE, day_from_stored
-from spxarb.core.settlement import Stage, figure_of
+from spxarb.core.settlement import figure_of
+from spxarb.core.stages import Stage
 from spxarb.core.trades import TradeEvent, TradeState
 from spxarb.trading import bookkeeping
 

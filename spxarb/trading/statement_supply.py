@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from spxarb.core.identity import OrderIndex
 from spxarb.core.matters import MatterKind, NewMatter
 from spxarb.core.model import ExitReason, LegName, cents
+from spxarb.core.order_words import BY_STATEMENT, Purpose
 from spxarb.core.reconcile import describe
-from spxarb.core.records import BY_STATEMENT, Purpose, held
+from spxarb.core.records import held
 from spxarb.core.sentences import upper_first
 from spxarb.core.statement import BOOKED_WITHIN
 from spxarb.core.statement_check import compare_statement

@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 
 from spxarb.broker.quotes import Feed
+from spxarb.core.contracts import Contract, Quote
 from spxarb.core.greeks import Greeks
-from spxarb.core.model import Contract, Quote
 
 CALL = Contract(7, "SPX", "OPT")
 

@@ -15,16 +15,16 @@ from decimal import Decimal
 import pytest
 
 from spxarb.broker.broker import Broker, Endpoint, chosen_account, connect, gateway_time
-from spxarb.core.model import (
+from spxarb.core.broker_books import OrderTicket
+from spxarb.core.contracts import Contract
+from spxarb.core.model import Side
+from spxarb.core.order_events import (
     CommissionReport,
-    Contract,
     FillReport,
     LinkChange,
     OrderMessage,
-    OrderTicket,
     OrderUpdate,
     QuoteUpdate,
-    Side,
 )
 from spxarb.errors import GatewayError, RefusedError
 

@@ -7,24 +7,27 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from spxarb.core.checks import ENTRY_CHECKS, SECOND_LOOK
+from spxarb.core.checks import ENTRY_CHECKS, MARGIN, SECOND_LOOK
+from spxarb.core.entry_check import Check
 from spxarb.core.entry_view import PriceSource
 from spxarb.core.events import EventKind, Explained
 from spxarb.core.fees import FeeComparison
 from spxarb.core.going_live import Advice
 from spxarb.core.greeks import GreekSource, PositionGreeks
-from spxarb.core.model import MARGIN, NEW_YORK, Check, ExitReason, LegName, Side, TradeStatus
+from spxarb.core.model import NEW_YORK, ExitReason, LegName, Side, TradeStatus
 from spxarb.core.price_state import PriceState
 from spxarb.core.result import Result, result_type
+from spxarb.core.results.actions import Action
 from spxarb.core.results.config import ConfigFiles, SettingRow
 from spxarb.core.results.doctor import DoctorLine, DoctorMargin, MarginFigures
 from spxarb.core.results.enter import EntryCredit, EntryLeg, EntryOutcome, EntryPrices, Verdict
 from spxarb.core.results.going_live import LiveReadiness
 from spxarb.core.results.hand_over import EndedOrder, HandedLeg
 from spxarb.core.results.log import LogEntry
-from spxarb.core.results.positions import Action, ManagedPosition
+from spxarb.core.results.positions import ManagedPosition
 from spxarb.core.results.reconcile import Agreement, DifferenceRow, StatementRead
-from spxarb.core.results.rows import DayRow, MatterRow, SettlementRow, TradeRow
+from spxarb.core.results.report_rows import DayRow, SettlementRow, TradeRow
+from spxarb.core.results.rows import MatterRow
 from spxarb.core.results.status import (
     AccountResult,
     MarketResult,

@@ -22,7 +22,7 @@ from spxarb.config.load import load
 from spxarb.core.model import NEW_YORK
 from spxarb.core.plain import plain
 from spxarb.core.result import RESULT_TYPES, result_type
-from spxarb.core.results.positions import MonitorResult
+from spxarb.core.results.monitor import MonitorResult
 from tools.docs.commands import commands as commands_document
 from tools.docs.schemas import schema, schemas
 

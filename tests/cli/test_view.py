@@ -19,14 +19,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spxarb.cli import blocks, reading, screens, shapes, view
-from spxarb.core.model import NEW_YORK, Check, ExitReason, LegName, Side, TradeStatus
+from spxarb.core.entry_check import Check
+from spxarb.core.model import NEW_YORK, ExitReason, LegName, Side, TradeStatus
 from spxarb.core.plain import plain
 from spxarb.core.printable import from_outside
 from spxarb.core.result import RESULT_TYPES, Result, result_type
+from spxarb.core.results.actions import Action
 from spxarb.core.results.enter import EntryCredit, EntryLeg, EntryOutcome, Verdict
-from spxarb.core.results.positions import Action, ManagedPosition, PositionResult
+from spxarb.core.results.positions import ManagedPosition, PositionResult
 from spxarb.core.results.report import TABLES
-from spxarb.core.results.rows import DayRow, TradeRow
+from spxarb.core.results.report_rows import DayRow, TradeRow
 from spxarb.core.results.status import (
     MarketResult,
     SystemResult,
@@ -473,7 +475,7 @@ import sys
 from contextlib import suppress
 from datetime import datetime
 from spxarb.core.model import NEW_YORK
-from spxarb.core.results.positions import MonitorResult
+from spxarb.core.results.monitor import MonitorResult
 from spxarb.cli import view
 differences = ("é–█" * 40,) * 2000
 made = MonitorResult("monitor", datetime.now(NEW_YORK), "paper", {code}, {error}, reconciliation=differences)

@@ -21,19 +21,12 @@ from spxarb.core.account import (
     still_there,
     untold_fills,
 )
+from spxarb.core.broker_books import BrokerOrder, BrokerSnapshot, Execution, OrderTicket, Position
+from spxarb.core.contracts import Contract
 from spxarb.core.identity import OrderIndex
-from spxarb.core.model import (
-    NEW_YORK,
-    BrokerOrder,
-    BrokerSnapshot,
-    Contract,
-    Execution,
-    LegName,
-    OrderTicket,
-    Position,
-    Side,
-)
-from spxarb.core.records import OrderRecord, Purpose
+from spxarb.core.model import NEW_YORK, LegName, Side
+from spxarb.core.order_words import Purpose
+from spxarb.core.records import OrderRecord
 
 DAY = date(2026, 2, 10)
 ENTERED = datetime(2026, 2, 10, 9, 36, tzinfo=NEW_YORK)

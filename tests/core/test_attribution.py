@@ -17,7 +17,7 @@ from spxarb.core.model import (
     Side,
     dec,
 )
-from spxarb.core.records import Purpose
+from spxarb.core.order_words import Purpose
 from spxarb.core.trades import TradeState
 
 

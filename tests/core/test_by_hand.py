@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spxarb.core.broker_books import Execution
 from spxarb.core.by_hand import TakenLeg, counted, not_counted
-from spxarb.core.model import NEW_YORK, Execution, LegName, Side
-from spxarb.core.records import Fill, Purpose
+from spxarb.core.model import NEW_YORK, LegName, Side
+from spxarb.core.order_words import Purpose
+from spxarb.core.records import Fill
 
 NOON = datetime(2026, 2, 10, 12, 0, tzinfo=NEW_YORK)
 SHORT = TakenLeg(1, LegName.SPY, 7, -10, NOON)

@@ -7,9 +7,10 @@ from decimal import Decimal
 
 import pytest
 
+from spxarb.core.contracts import Contract
 from spxarb.core.distances import distances, worst_at_expiry
 from spxarb.core.limits import Limits
-from spxarb.core.model import NEW_YORK, Contract
+from spxarb.core.model import NEW_YORK
 from spxarb.core.records import Trade
 from spxarb.core.sessions import session_times
 from spxarb.core.trades import TradeState

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
+from spxarb.core.entry_check import Check
 from spxarb.core.entry_verdict import SortedChecks, reason, why_not
-from spxarb.core.model import Check
 
 OUTSIDE = Check(
     "time_window", False, "11:20:00", "09:35-10:00", "It is 11:20:00 in New York, outside the entry window."

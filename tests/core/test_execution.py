@@ -14,6 +14,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from spxarb.core.broker_books import BrokerOrder, BrokerSnapshot, Execution, OrderTicket
+from spxarb.core.contracts import SPX_OPTION_TICKS, Contract, Quote
 from spxarb.core.execution import (
     ClosePlan,
     Ending,
@@ -25,32 +27,22 @@ from spxarb.core.execution import (
 from spxarb.core.failsafe import failsafe
 from spxarb.core.fees import FeeSchedule
 from spxarb.core.limits import Limits
-from spxarb.core.model import (
-    NEW_YORK,
-    SPX_OPTION_TICKS,
-    ZERO,
-    BrokerOrder,
-    BrokerSnapshot,
-    Contract,
-    Execution,
+from spxarb.core.model import NEW_YORK, ZERO, LegName, Side, dec
+from spxarb.core.order_events import (
     FillReport,
-    LegName,
     LinkChange,
     NotSent,
     OrderMessage,
-    OrderTicket,
     OrderUpdate,
-    Quote,
     QuoteUpdate,
-    Side,
     SnapshotFailed,
     SnapshotTaken,
     StopRequested,
     Timer,
-    dec,
 )
+from spxarb.core.order_words import Purpose
 from spxarb.core.orders import OrderState, Presence
-from spxarb.core.records import OrderName, Purpose
+from spxarb.core.records import OrderName
 from spxarb.core.steps import Cancel, Place, Reprice, SpreadState, Tactics, TakeSnapshot, Wake, finish
 from spxarb.core.strategy import spx_price_cap, spy_price_floor
 from spxarb.core.tracking import TrackedOrder

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spxarb.core.contracts import SPX_OPTION_TICKS, Contract, Quote
 from spxarb.core.exits import (
     CHEAP_TICKS,
     SEEN_TWICE,
@@ -21,7 +22,7 @@ from spxarb.core.exits import (
     worthless,
 )
 from spxarb.core.limits import Limits
-from spxarb.core.model import NEW_YORK, SPX_OPTION_TICKS, Contract, ExitReason, Quote
+from spxarb.core.model import NEW_YORK, ExitReason
 from spxarb.core.sessions import TradingDay
 
 CALL = Contract(61, "SPX", "OPT", strike=Decimal(6000), right="C", ticks=SPX_OPTION_TICKS)

@@ -7,9 +7,10 @@ from decimal import Decimal
 
 import pytest
 
+from spxarb.core.contracts import Contract
 from spxarb.core.failsafe import active_from, failsafes, may_be_short, right_one
-from spxarb.core.model import NEW_YORK, Contract, LegName, Side
-from spxarb.core.records import Purpose
+from spxarb.core.model import NEW_YORK, LegName, Side
+from spxarb.core.order_words import Purpose
 from spxarb.core.steps import SpreadState
 
 SPY_CALL = Contract(2, "SPY", "OPT", strike=Decimal(694), right="C", multiplier=100)

@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spxarb.config.schema import FeesSettings
+from spxarb.core.broker_books import Execution
 from spxarb.core.fees import FeeComparison, FeeSchedule, commission_share, compare_fees, order_fees
-from spxarb.core.model import NEW_YORK, Execution, LegName, Side, dec
-from spxarb.core.records import Fill, Purpose
+from spxarb.core.model import NEW_YORK, LegName, Side, dec
+from spxarb.core.order_words import Purpose
+from spxarb.core.records import Fill
 
 FEES = FeeSchedule()
 sides = st.sampled_from(Side)

@@ -8,9 +8,12 @@ from decimal import Decimal
 
 import pytest
 
+from spxarb.core.broker_books import BrokerOrder, Execution, OrderTicket
+from spxarb.core.contracts import Contract
 from spxarb.core.identity import OrderIndex
-from spxarb.core.model import NEW_YORK, BrokerOrder, Contract, Execution, LegName, OrderTicket, Side
-from spxarb.core.records import OrderRecord, Purpose
+from spxarb.core.model import NEW_YORK, LegName, Side
+from spxarb.core.order_words import Purpose
+from spxarb.core.records import OrderRecord
 
 DAY = date(2026, 2, 10)
 NOON = datetime(2026, 2, 10, 12, 0, tzinfo=NEW_YORK)

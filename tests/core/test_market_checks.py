@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spxarb.core.contracts import Contract, Quote
 from spxarb.core.entry_view import NO_QUOTE, EntryMarket, EntryView, Evidence, PriceSource
 from spxarb.core.fees import FeeSchedule
 from spxarb.core.limits import Limits, PriceLimits
@@ -26,7 +27,7 @@ from spxarb.core.market_checks import (
     underlying_drift,
     width,
 )
-from spxarb.core.model import NEW_YORK, Contract, LegName, Quote, dec
+from spxarb.core.model import NEW_YORK, LegName, dec
 from spxarb.core.parity import ParityPrice
 from spxarb.core.strategy import (
     Credit,

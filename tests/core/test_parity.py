@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxarb.core.model import Quote, dec
+from spxarb.core.contracts import Quote
+from spxarb.core.model import dec
 from spxarb.core.parity import LEAST_STRIKES, Pair, parity_price
 
 NOW = 100.0

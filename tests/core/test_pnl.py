@@ -8,9 +8,12 @@ from datetime import date, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxarb.core.model import NEW_YORK, Contract, Execution, LegName, Side, dec
+from spxarb.core.broker_books import Execution
+from spxarb.core.contracts import Contract
+from spxarb.core.model import NEW_YORK, LegName, Side, dec
+from spxarb.core.order_words import Purpose
 from spxarb.core.pnl import day_summary, trade_pnl, traded
-from spxarb.core.records import Fill, Purpose, Settlement, Trade
+from spxarb.core.records import Fill, Settlement, Trade
 from spxarb.core.trades import TradeState
 
 DAY = date(2026, 11, 24)

@@ -7,7 +7,8 @@ from itertools import product
 
 import pytest
 
-from spxarb.core.model import NEW_YORK, Quote
+from spxarb.core.contracts import Quote
+from spxarb.core.model import NEW_YORK
 from spxarb.core.price_state import (
     SPX,
     SPX_CALL,

@@ -9,16 +9,10 @@ from itertools import permutations
 
 import pytest
 
-from spxarb.core.model import (
-    NEW_YORK,
-    BrokerSnapshot,
-    Contract,
-    Execution,
-    LegName,
-    Position,
-    Side,
-    latest_revisions,
-)
+from spxarb.core.broker_books import BrokerSnapshot, Execution, Position, latest_revisions
+from spxarb.core.contracts import Contract
+from spxarb.core.model import NEW_YORK, LegName, Side
+from spxarb.core.order_words import FillSource, Purpose
 from spxarb.core.reconcile import (
     Findings,
     completed,
@@ -27,7 +21,7 @@ from spxarb.core.reconcile import (
     may_be_ours,
     unknown_holdings,
 )
-from spxarb.core.records import Fill, FillSource, Purpose, Trade
+from spxarb.core.records import Fill, Trade
 from spxarb.core.trades import TradeState
 
 DAY = date(2026, 2, 10)

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spxarb.core.black_scholes import call_value, years_of
+from spxarb.core.contracts import Quote
 from spxarb.core.greeks import Greeks, GreekSource, PositionGreeks
-from spxarb.core.model import LegName, Quote, dec
+from spxarb.core.model import LegName, dec
 from spxarb.core.risk import (
     HeldCall,
     HeldSpread,

@@ -10,20 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxarb.core.model import NEW_YORK, LegName, Quote
+from spxarb.core.contracts import Quote
+from spxarb.core.model import NEW_YORK, LegName
 from spxarb.core.settlement import (
     NEAR,
     OFFICIAL_AFTER,
     CloseView,
     Outlook,
     SettlementFigure,
-    Stage,
     believable,
     closing_price,
     fate_of_calls,
     reach_of,
     with_difference,
 )
+from spxarb.core.stages import Stage
 
 D = Decimal
 DAY = date(2026, 2, 10)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from spxarb.core.broker_books import Execution
 from spxarb.core.by_hand import brokers_id
 from spxarb.core.identity import OrderIndex
-from spxarb.core.model import Execution, LegName, Side
-from spxarb.core.records import AtHandOver, Fill, FillSource, OrderRecord, Purpose, Trade
+from spxarb.core.model import LegName, Side
+from spxarb.core.order_words import FillSource, Purpose
+from spxarb.core.records import AtHandOver, Fill, OrderRecord, Trade
 from spxarb.core.statement import option_name
 from spxarb.core.statement_check import compare_statement
 from spxarb.core.statement_findings import Claim, StatementComparison, TradeBook

@@ -11,9 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spxarb.core.broker_books import Execution, OrderTicket
+from spxarb.core.contracts import Contract
 from spxarb.core.identity import OrderIndex
-from spxarb.core.model import NEW_YORK, Contract, Execution, LegName, OrderTicket, Side
-from spxarb.core.records import Fill, FillSource, OrderRecord, Purpose, Settlement, Trade
+from spxarb.core.model import NEW_YORK, LegName, Side
+from spxarb.core.order_words import FillSource, Purpose
+from spxarb.core.records import Fill, OrderRecord, Settlement, Trade
 from spxarb.core.sessions import next_trading_day
 from spxarb.core.statement import (
     Booking,

@@ -12,23 +12,14 @@ from hypothesis import strategies as st
 
 from spxarb.config.schema import PricesSettings, RiskManagementSettings, TradingSettings
 from spxarb.core.checks import ENTRY_CHECKS
+from spxarb.core.contracts import PENNY, SPX_OPTION_TICKS, Contract, Quote, TickRule
+from spxarb.core.entry_check import Check
 from spxarb.core.entry_view import NO_QUOTE, EntryMarket, EntryView, Evidence
 from spxarb.core.exits import ExitView, closing_cost, current_pnl, exit_signal, settlement_cash
 from spxarb.core.fees import FeeSchedule
 from spxarb.core.limits import Limits, PriceLimits
 from spxarb.core.margin import margin_not_asked
-from spxarb.core.model import (
-    NEW_YORK,
-    PENNY,
-    SPX_OPTION_TICKS,
-    Check,
-    Contract,
-    ExitReason,
-    LegName,
-    Quote,
-    TickRule,
-    dec,
-)
+from spxarb.core.model import NEW_YORK, ExitReason, LegName, dec
 from spxarb.core.parity import ParityPrice
 from spxarb.core.sentences import sentence
 from spxarb.core.sessions import trading_day

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spxarb.core.model import LegName, Side, dec
-from spxarb.core.records import Purpose, Settlement
+from spxarb.core.order_words import Purpose
+from spxarb.core.records import Settlement
 from spxarb.core.tax import TaxEvent, tax_rows, tax_totals
 
 

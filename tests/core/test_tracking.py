@@ -11,19 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spxarb.core.broker_books import BrokerOrder, BrokerSnapshot, Execution, OrderTicket, Position
 from spxarb.core.broker_codes import REFUSALS
-from spxarb.core.model import (
-    NEW_YORK,
-    BrokerOrder,
-    BrokerSnapshot,
-    Contract,
-    Execution,
-    LegName,
-    OrderTicket,
-    Position,
-    Side,
-    SnapshotTaken,
-)
+from spxarb.core.contracts import Contract
+from spxarb.core.model import NEW_YORK, LegName, Side
+from spxarb.core.order_events import SnapshotTaken
+from spxarb.core.order_words import Purpose
 from spxarb.core.orders import (
     ABSENCE_SECONDS,
     FIRST_ABSENCE,
@@ -37,7 +30,6 @@ from spxarb.core.orders import (
     Presence,
     PresenceEvent,
 )
-from spxarb.core.records import Purpose
 from spxarb.core.tracking import TrackedOrder
 from spxarb.core.unreadable import UnreadableRow
 

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from spxarb.core.model import (
-    NEW_YORK,
-    SPX_OPTION_TICKS,
-    Contract,
-    Execution,
-    ExitReason,
-    LegName,
-    OrderTicket,
-    Side,
-    dec,
-)
-from spxarb.core.records import Fill, Mark, OrderRecord, Purpose, Trade
+from spxarb.core.broker_books import Execution, OrderTicket
+from spxarb.core.contracts import SPX_OPTION_TICKS, Contract
+from spxarb.core.model import NEW_YORK, ExitReason, LegName, Side, dec
+from spxarb.core.order_words import Purpose
+from spxarb.core.records import Fill, Mark, OrderRecord, Trade
 from spxarb.core.trades import TradeState
 
 DAY = date(2026, 2, 13)

@@ -5,16 +5,11 @@ from __future__ import annotations
 from datetime import date, datetime
 from decimal import Decimal
 
-from spxarb.core.model import (
-    NEW_YORK,
-    SPX_OPTION_TICKS,
-    Contract,
-    Execution,
-    LegName,
-    OrderTicket,
-    Side,
-)
-from spxarb.core.records import Fill, OrderRecord, Purpose, Trade
+from spxarb.core.broker_books import Execution, OrderTicket
+from spxarb.core.contracts import SPX_OPTION_TICKS, Contract
+from spxarb.core.model import NEW_YORK, LegName, Side
+from spxarb.core.order_words import Purpose
+from spxarb.core.records import Fill, OrderRecord, Trade
 from spxarb.core.trades import TradeState
 from spxarb.ledger.rows import order_to_row
 

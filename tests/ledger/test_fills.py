@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from samples import DAY, D, a_fill, a_trade, record
 
-from spxarb.core.records import FillSource, Purpose
+from spxarb.core.order_words import FillSource, Purpose
 from tests.effort import examples
 
 

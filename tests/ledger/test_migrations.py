@@ -10,7 +10,7 @@ import pytest
 from disk import python
 from samples import D, a_fill, a_trade, an_order, record
 
-from spxarb.core.records import Purpose
+from spxarb.core.order_words import Purpose
 from spxarb.ledger import schema
 from spxarb.ledger.ledger import Ledger
 from spxarb.ledger.migrations import ledger_for_people

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from samples import NOW, D, a_trade, an_order, steps_of
 
-from spxarb.core.records import Purpose
+from spxarb.core.order_words import Purpose
 from spxarb.core.trades import TradeState
 from spxarb.errors import RefusedError
 from spxarb.ledger.ledger import Ledger

@@ -12,18 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from samples import DAY, NOW, D, a_trade, record
 
-from spxarb.core.model import (
-    NEW_YORK,
-    PENNY,
-    Contract,
-    Execution,
-    ExitReason,
-    LegName,
-    OrderTicket,
-    Side,
-    TickRule,
-)
-from spxarb.core.records import Fill, OrderRecord, Purpose, Trade
+from spxarb.core.broker_books import Execution, OrderTicket
+from spxarb.core.contracts import PENNY, Contract, TickRule
+from spxarb.core.model import NEW_YORK, ExitReason, LegName, Side
+from spxarb.core.order_words import Purpose
+from spxarb.core.records import Fill, OrderRecord, Trade
 from spxarb.core.trades import TradeState
 from tests.effort import examples
 

@@ -8,9 +8,7 @@ from datetime import timedelta
 import pytest
 from samples import NOW, D
 
-from spxarb.core.model import (
-    Check,
-)
+from spxarb.core.entry_check import Check
 
 
 def test_a_run_is_kept_with_its_end(ledger):

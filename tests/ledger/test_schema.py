@@ -12,8 +12,10 @@ from disk import as_nobody, mode_of, python, refused
 from samples import DAY, NOW, D, a_fill, a_trade, an_order, commands, record
 
 from spxarb.core.model import LegName
-from spxarb.core.results.rows import DayRow, ExecutionRow, MatterRow, SettlementRow, TradeRow
-from spxarb.core.settlement import SettlementFigure, Stage
+from spxarb.core.results.report_rows import DayRow, ExecutionRow, SettlementRow, TradeRow
+from spxarb.core.results.rows import MatterRow
+from spxarb.core.settlement import SettlementFigure
+from spxarb.core.stages import Stage
 from spxarb.core.trades import TradeState
 from spxarb.ledger import schema
 from spxarb.ledger.ledger import Ledger
@@ -300,9 +302,6 @@ def test_jobs_that_start_together_after_an_upgrade_migrate_once(existing):
     code = """
 import sys, time
 from pathlib import Path
-from spxarb.core.results.rows import DayRow, ExecutionRow, MatterRow, SettlementRow, TradeRow
-from spxarb.core.settlement import SettlementFigure, Stage
-from spxarb.core.trades import TradeState
 from spxarb.ledger import schema
 from spxarb.ledger.ledger import Ledger
 def slowly(db):

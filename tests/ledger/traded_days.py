@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from closed_spreads import SPX, SPY, a_trade
 
-from spxarb.core.model import NEW_YORK, Execution, LegName, OrderTicket, Side, dec
-from spxarb.core.records import Fill, Mark, OrderRecord, Purpose
+from spxarb.core.broker_books import Execution, OrderTicket
+from spxarb.core.model import NEW_YORK, LegName, Side, dec
+from spxarb.core.order_words import Purpose
+from spxarb.core.records import Fill, Mark, OrderRecord
 from spxarb.core.sessions import STORED_TIMETABLE, session_times, stored_day
 from spxarb.core.trades import TradeState
 from spxarb.ledger.ledger import Ledger

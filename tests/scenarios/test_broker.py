@@ -9,18 +9,10 @@ from decimal import Decimal
 import pytest
 
 from spxarb.broker.broker import Broker, Endpoint, connect, gateway_time
-from spxarb.core.model import (
-    NEW_YORK,
-    CommissionReport,
-    Contract,
-    FillReport,
-    OrderMessage,
-    OrderTicket,
-    OrderUpdate,
-    Quote,
-    QuoteUpdate,
-    Side,
-)
+from spxarb.core.broker_books import OrderTicket
+from spxarb.core.contracts import Contract, Quote
+from spxarb.core.model import NEW_YORK, Side
+from spxarb.core.order_events import CommissionReport, FillReport, OrderMessage, OrderUpdate, QuoteUpdate
 from spxarb.core.sessions import TradingHours
 from spxarb.errors import GatewayError, RefusedError
 from spxarb.sim.control import RunningSim

@@ -16,7 +16,8 @@ from crash import broken_laws
 from harness import Stage, fault, withheld
 
 from spxarb.broker.broker import Endpoint, connect
-from spxarb.core.model import OrderTicket, Side
+from spxarb.core.broker_books import OrderTicket
+from spxarb.core.model import Side
 from spxarb.sim.api.wire import Say, frame, prefixed
 from spxarb.sim.control import RunningSim
 

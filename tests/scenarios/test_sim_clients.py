@@ -8,9 +8,8 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-import typer
 
-from spxarb.cli.commands import app
+from spxarb.cli.commands import tree
 from spxarb.sim.__main__ import parser
 from spxarb.sim.control import Control, ControlError, RunningSim
 
@@ -622,7 +621,7 @@ def test_a_margin_reject_is_an_error_and_an_order_that_is_not_live():
 def test_the_program_of_its_own_has_the_options_of_the_command():
     command = {
         name
-        for option in typer.main.get_command(app).commands["sim"].params
+        for option in tree(["sim"]).commands["sim"].params
         for name in option.opts
         if name.startswith("-")
     }

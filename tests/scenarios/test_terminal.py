@@ -14,7 +14,8 @@ from relay import free_port
 from terminal import TerminalCommand
 
 from spxarb.cli.blocks import DASH
-from spxarb.cli.layout import MINUS, columns_of
+from spxarb.cli.layout import columns_of
+from spxarb.cli.shapes import MINUS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -45,7 +45,6 @@ USED_WITHIN_FUNCTIONS = (
     ("", "encodings.idna"),
     ("", "encodings.unicode_escape"),
     ("", "logging.handlers"),
-    ("", "platformdirs"),
     ("", "rich.box"),
     ("", "rich.live"),
     ("", "rich.panel"),
@@ -53,6 +52,7 @@ USED_WITHIN_FUNCTIONS = (
     ("holidays", "holidays.financial.ny_stock_exchange"),
     ("ib_insync", "ib_insync.objects"),
     ("ib_insync", "ib_insync.order"),
+    ("platformdirs", "platformdirs.unix"),
     ("sqlite_utils", "sqlite_utils.db"),
 )
 """What the program imports only once it runs: within which library's block of `spxarb/imports.py`, and what."""
@@ -74,8 +74,11 @@ def imported() -> None:
     for library, name in USED_WITHIN_FUNCTIONS:
         with trimmed(library, but=name) if library else nullcontext():
             import_module(name)
+    from spxarb.config.schema import SECTIONS
     from spxarb.sim.market.market import SyntheticDay
 
+    for section in SECTIONS.values():
+        section.model_rebuild()  # what checks its values, which is else built by the first that is set
     for regime in REGIMES:
         SyntheticDay(DAY, regime=regime)
 

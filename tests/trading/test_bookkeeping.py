@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 from samples import record
 
-from spxarb.core.model import NEW_YORK, Contract, Execution, ExitReason, LegName, Side
-from spxarb.core.records import Fill, Purpose, Trade
+from spxarb.core.broker_books import Execution
+from spxarb.core.contracts import Contract
+from spxarb.core.model import NEW_YORK, ExitReason, LegName, Side
+from spxarb.core.order_words import Purpose
+from spxarb.core.records import Fill, Trade
 from spxarb.core.trades import TradeEvent, TradeState
 from spxarb.ledger.ledger import Ledger
 from spxarb.trading import bookkeeping

@@ -7,7 +7,8 @@ from datetime import date, datetime
 import pytest
 
 from spxarb.config.load import Config
-from spxarb.core.model import NEW_YORK, Contract
+from spxarb.core.contracts import Contract
+from spxarb.core.model import NEW_YORK
 from spxarb.core.records import Trade
 from spxarb.core.trades import TradeState
 from spxarb.trading.greeks import at_risk

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from spxarb.core.model import Contract, Quote
+from spxarb.core.contracts import Contract, Quote
 from spxarb.core.records import Trade
 from spxarb.core.trades import TradeState
 from spxarb.trading.marks import MarkedTrade, print_in_doubt

@@ -7,9 +7,12 @@ from decimal import Decimal
 
 import pytest
 
+from spxarb.core.broker_books import OrderTicket
+from spxarb.core.contracts import Contract
 from spxarb.core.matters import MatterKind, NewMatter
-from spxarb.core.model import NEW_YORK, Contract, ExitReason, LegName, OrderTicket, Side
-from spxarb.core.records import OrderRecord, Purpose, Trade
+from spxarb.core.model import NEW_YORK, ExitReason, LegName, Side
+from spxarb.core.order_words import Purpose
+from spxarb.core.records import OrderRecord, Trade
 from spxarb.core.trades import TradeEvent, TradeState
 from spxarb.errors import UsageError
 from spxarb.ledger.ledger import Ledger

@@ -9,8 +9,11 @@ import pytest
 from samples import record
 
 from spxarb.config.load import Config
-from spxarb.core.model import NEW_YORK, Contract, Execution, LegName, Side
-from spxarb.core.records import Fill, Purpose, Trade
+from spxarb.core.broker_books import Execution
+from spxarb.core.contracts import Contract
+from spxarb.core.model import NEW_YORK, LegName, Side
+from spxarb.core.order_words import Purpose
+from spxarb.core.records import Fill, Trade
 from spxarb.core.trades import TradeState
 from spxarb.ledger.ledger import Ledger
 from spxarb.trading.context import JobContext

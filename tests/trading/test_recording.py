@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from spxarb.core.model import Contract, Quote
+from spxarb.core.contracts import Contract, Quote
 from spxarb.errors import RefusedError, UsageError
 from spxarb.sim.market import recorded
 from spxarb.trading.recording import COLUMNS, Recording, check_name, line_of

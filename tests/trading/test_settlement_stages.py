@@ -8,9 +8,12 @@ from decimal import Decimal
 import pytest
 from samples import record
 
-from spxarb.core.model import NEW_YORK, Contract, Execution, LegName, Side
-from spxarb.core.records import Fill, Purpose, Settlement, Trade
-from spxarb.core.settlement import Stage
+from spxarb.core.broker_books import Execution
+from spxarb.core.contracts import Contract
+from spxarb.core.model import NEW_YORK, LegName, Side
+from spxarb.core.order_words import Purpose
+from spxarb.core.records import Fill, Settlement, Trade
+from spxarb.core.stages import Stage
 from spxarb.core.trades import TradeEvent, TradeState
 from spxarb.ledger.ledger import Ledger
 from spxarb.trading import bookkeeping

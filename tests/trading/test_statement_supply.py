@@ -9,9 +9,12 @@ from functools import partial
 
 import pytest
 
+from spxarb.core.broker_books import Execution, OrderTicket
+from spxarb.core.contracts import Contract
 from spxarb.core.matters import MatterKind
-from spxarb.core.model import NEW_YORK, Contract, Execution, ExitReason, LegName, OrderTicket, Side
-from spxarb.core.records import BY_STATEMENT, Fill, OrderRecord, Purpose, Settlement, Trade
+from spxarb.core.model import NEW_YORK, ExitReason, LegName, Side
+from spxarb.core.order_words import BY_STATEMENT, Purpose
+from spxarb.core.records import Fill, OrderRecord, Settlement, Trade
 from spxarb.core.sessions import next_trading_day
 from spxarb.core.statement import Booking, CashLine, Fate, OptionEvent, Statement, StatementKind
 from spxarb.core.trades import TradeEvent, TradeState

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
-from spxarb.core.checks import ENTRY_CHECKS, SECOND_LOOK
-from spxarb.core.model import MARGIN, Check, LegName, Side
+from spxarb.core.checks import ENTRY_CHECKS, MARGIN, SECOND_LOOK
+from spxarb.core.entry_check import Check
+from spxarb.core.model import LegName, Side
 from spxarb.core.results.job import RunsOfDayResult
 from spxarb.core.strategy import Risk
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from datetime import date
     from decimal import Decimal
 
+    from spxarb.core.contracts import Contract, Quote
     from spxarb.core.entry_view import PriceSource
-    from spxarb.core.model import Contract, Quote
     from spxarb.core.strategy import Credit
 
 NOT_EVALUATED = tuple(

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from datetime import date, datetime
     from decimal import Decimal
 
-    from spxarb.core.model import Contract, LegName, Side, TradeStatus
+    from spxarb.core.contracts import Contract
+    from spxarb.core.model import LegName, Side, TradeStatus
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from spxarb.core.attribution import Attribution, TradeAnalysis
 from spxarb.core.claims import CAPITAL, DocumentClaim
 from spxarb.core.fees import FeeComparison
 from spxarb.core.result import Result
-from spxarb.core.results.rows import DayRow, ExecutionRow, SettlementRow, TradeRow
+from spxarb.core.results.report_rows import DayRow, ExecutionRow, SettlementRow, TradeRow
 from spxarb.core.statistics import Statistics
 from spxarb.core.tax import TaxRow, TaxTotals
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from spxarb.core.results.job import RunsOfDayResult
-from spxarb.core.results.rows import DayRow
+from spxarb.core.results.report_rows import DayRow
 
 if TYPE_CHECKING:
-    from spxarb.core.results.rows import SettlementRow, TradeRow
+    from spxarb.core.results.report_rows import SettlementRow, TradeRow
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from spxarb.core.distances import worst_at_expiry
 from spxarb.core.model import TradeStatus
 from spxarb.core.results.going_live import LiveGateResult
 from spxarb.core.results.job import RunsOfDayResult
@@ -127,6 +126,8 @@ class StatusPosition(PositionResult):
         under_way: bool = False,
     ) -> Self:
         """`under_way`: a job works on it now, so that what is not whole yet is no trouble."""
+        from spxarb.core.distances import worst_at_expiry  # noqa: PLC0415 -- only an open trade needs it
+
         unsettled = trade.status is TradeStatus.ERROR or trade.state in {
             TradeState.ENTERING,
             TradeState.EXITING,
