@@ -170,7 +170,7 @@ def secret_parts(url: str) -> list[str]:
     Short words are in every text, and no secret.
     """
     found = {url, *re.split(r"[:/@?&=#]", url.partition("://")[2])}
-    forms = {form for part in found for form in (part, unquote(part), quote(part, safe=""))}
+    forms = {form for part in found for form in (part, unquote(part), quote(part, safe="", errors="replace"))}
     return sorted((part for part in forms if len(part) >= SHORTEST_SECRET), key=len, reverse=True)
 
 

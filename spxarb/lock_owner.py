@@ -81,7 +81,7 @@ def marked_by(handle: int, byte: int) -> int | None:
 
 def flocked_by(pid: int, file: os.stat_result) -> bool | None:
     """Whether the process itself has an exclusive flock on the file, by its fdinfo; None: not to be seen."""
-    folder = Path(f"/proc/{pid}")
+    folder = _proc(pid)
     try:
         descriptors = os.listdir(folder / "fd")  # noqa: PTH208 -- names alone, which may vanish
     except OSError:
@@ -97,10 +97,21 @@ def flocked_by(pid: int, file: os.stat_result) -> bool | None:
     return False
 
 
+def _proc(pid: int) -> Path:
+    """Where the process is seen; nowhere where /proc has the ids of another namespace than signals have.
+
+    So it is in a container that was given the machine's /proc: there the id is another process's.
+    """
+    with contextlib.suppress(OSError):
+        if str(Path("/proc/self").readlink()) == str(os.getpid()):
+            return Path(f"/proc/{pid}")
+    return Path("/proc/nowhere")
+
+
 def process_start(pid: int) -> int | None:
     """When the process started, clock ticks since boot (proc(5), stat field 22); None: none is seen."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        stat = (_proc(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
     # The command name, in parentheses, may itself contain spaces and parentheses.
@@ -114,7 +125,7 @@ def user_of(pid: int) -> int | None:
     Not the owner of /proc/<pid>: that is root where a process has changed its user.
     """
     with contextlib.suppress(OSError, ValueError, IndexError):
-        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+        status = (_proc(pid) / "status").read_text(encoding="utf-8", errors="replace")
         for line in status.splitlines():
             if line.startswith("Uid:"):
                 return int(line.split()[2])

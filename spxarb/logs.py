@@ -400,6 +400,7 @@ class _Lines(logging.Formatter):
         return log_lines(self.clean(super().formatException(ei)))
 
     def format(self, record: logging.LogRecord) -> str:
+        record.exc_text = None  # a handler that is not ours may have kept the traceback there as it was
         return self.clean(super().format(record))
 
 

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from spxarb import children
 from spxarb.core.masking import masked_addresses
+from spxarb.core.printable import from_outside, lines_from_outside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,6 +73,7 @@ def deliver(
     ways: list[Channel], title: str, texts: Mapping[str, str], *, deadline: float = DEADLINE_SECONDS
 ) -> dict[str, str]:
     """Send each way its text, all at once, within `deadline` seconds. Way -> why, of those that failed."""
+    title, texts = from_outside(title), {name: lines_from_outside(text) for name, text in texts.items()}
     failures = {way.name: way.problem for way in ways if way.problem and way.name in texts}
     usable = [way for way in ways if way.name in texts and not way.problem]
     if usable:
@@ -92,7 +94,7 @@ def _clean(problem: str, ways: list[Channel]) -> str:
         problem = problem.replace(secret, "***")
     for url in filter(None, (channel.how.get("url") for channel in ways)):
         problem = without_pieces(problem, url)
-    return " ".join(masked_addresses(problem).split())
+    return from_outside(masked_addresses(problem))
 
 
 def _sent_by_a_process(messages: list[dict[str, Any]], deadline: float) -> list[str]:

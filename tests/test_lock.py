@@ -431,6 +431,36 @@ def test_where_the_system_names_no_holder_nothing_is_signalled_and_the_line_says
         assert first.poll() is None
 
 
+OF_ITS_OWN = ("unshare", "--pid", "--fork", "--kill-child", "--")
+NAMESAKE = """
+import os, sys, time
+from pathlib import Path
+try:
+    Path("/proc/sys/kernel/ns_last_pid").write_text(str(int(sys.argv[2]) - 1))
+except OSError as error:
+    sys.exit(f"NOT RUN: {error}")
+namesake = os.fork()
+if not namesake:
+    time.sleep(60)
+"""
+"""Another process with the id of the holder, in a namespace that has its own ids and the /proc of the machine."""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root has a namespace of processes without one of users")
+def test_a_namesake_in_another_namespace_of_processes_is_not_signalled(path):
+    code = NAMESAKE + CLOSER.format(after="") + "print(os.waitpid(namesake, os.WNOHANG), namesake)"
+    with another_job(path) as first:
+        command = [*OF_ITS_OWN, sys.executable, "-c", code, str(path), str(first.pid)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(
+                f"NOT RUN: this machine gives nobody a namespace of processes ({done.stderr.strip()})"
+            )
+        assert "nothing was signalled" in done.stdout
+        assert done.stdout.endswith(f"(0, 0) {first.pid}\n")
+        assert first.poll() is None
+
+
 # --- strangers -------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 import logging
 import os
 import re
@@ -98,6 +99,20 @@ def test_an_alert_arrives_as_mail_at_the_configured_address(mail_server):
     assert "SPY is short 10 calls." in server.message
 
 
+def test_nothing_in_an_alert_steers_whoever_reads_it(mail_server):
+    """Such as the name of a file with anything in it; what no encoding has would keep the mail from going."""
+    server = mail_server()
+    config = alerting(mail_url("me@example.com", server.server_address[1]))
+    evil = "\x1b[2J\u202e\udcff\x07"
+    assert (
+        send(config, f"spxarb:{evil} a\r\nBcc: you@example.com", f"SPY{evil} is short.\r{evil}Look.") is None
+    )
+    assert server.recipients == ["me@example.com"]
+    head, _, body = email.message_from_string(server.message).as_string().partition("\n\n")
+    assert "Subject: spxarb: a Bcc: you@example.com" in head
+    assert "SPY is short.\nLook." in body.replace("\r\n", "\n")
+
+
 def test_a_refused_mail_is_told_and_not_raised(mail_server):
     server = mail_server(refuse=True)
     problem = send(alerting(mail_url("me@example.com", server.server_address[1])), "t", "x")
@@ -112,6 +127,18 @@ def test_a_server_that_is_not_there_is_told_and_not_raised():
         problem = send(alerting(mail_url("me@example.com", unused.getsockname()[1])), "t", "x")
     assert problem is not None
     assert problem.startswith("the alert was not sent: ")
+
+
+@pytest.mark.outside
+@pytest.mark.parametrize(
+    "url", ["json://127.0.0.1:1/a\udcffb", "\udcff\udced\x1b[2J", "mailto://\udcff:x@localhost:1"]
+)
+def test_an_address_that_no_encoding_has_is_an_alert_that_fails_and_stops_no_job(log_of, url):
+    """As a broken byte in an environment reads; the log looks for its parts from the start of each job."""
+    problem = send(log_of(EMAIL_ENABLED="true", SPXARB_NOTIFY_URL=url), "t", "x")
+    assert problem is not None
+    assert problem.startswith("the alert was not sent: ")
+    assert problem.isprintable()
 
 
 def test_a_server_that_never_answers_costs_no_more_than_the_deadline():
@@ -224,6 +251,23 @@ def test_the_log_tells_the_time_in_new_york_with_its_offset(log_of):
     config = log_of()
     logging.getLogger("spxarb").info("x")
     assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}-0[45]:00 INFO ", written(config))
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_record_is_one_line_whatever_it_quotes_and_a_traceback_passes_for_none(
+    log_of, tmp_path, form, capsys
+):
+    evil = "a\r\n2026-02-10T15:45:00.000-05:00 ERROR 1 spxarb: forged\x1b[2J\u202e\udcff\x07\x85"
+    config = load(None, {"SPXARB_DATABASE": str(tmp_path / "state/trading.db")}, {"logging.format": form})
+    log_of()
+    assert logs.setup(config) is None
+    logging.getLogger("spxarb").warning("it said %s", evil)
+    bug = ValueError(evil)
+    logging.getLogger("spxarb").error("failed", exc_info=bug)
+    for text in (written(config), capsys.readouterr().err):
+        assert all(letter.isprintable() or letter == "\n" for letter in text)
+        assert not [line for line in text.splitlines() if line.startswith("2026-02-10")]
+        assert text.count("it said a 2026-02-10") == 1
 
 
 def test_the_secret_address_does_not_reach_the_log_even_in_a_traceback(log_of, capsys):

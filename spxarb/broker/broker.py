@@ -17,7 +17,7 @@ from spxarb.broker.chains import Chain, OddDetails, by_strike, wanted
 from spxarb.broker.connect import open_wire
 from spxarb.broker.frames import ib_contract, ib_query
 from spxarb.broker.lists import AccountLists, ask_time, together
-from spxarb.broker.questions import RefusalError
+from spxarb.broker.questions import RefusalError, Rows
 from spxarb.core.broker_codes import NO_SUCH_CONTRACT
 from spxarb.core.broker_words import Message, data_taken, told
 from spxarb.core.contracts import Quote, TickRule
@@ -134,7 +134,11 @@ class Broker(AccountLists):
         """Net liquidation, cash and margin of our account; None where the gateway sent no number."""
         req_id, tags = self._wire.new_question(), ",".join((*convert.ACCOUNT_TAGS, "$LEDGER:ALL"))
         rows = await self._wire.ask(
-            req_id, "account values", lambda c: c.reqAccountSummary(req_id, "All", tags), self._deadline
+            req_id,
+            "account values",
+            lambda c: c.reqAccountSummary(req_id, "All", tags),
+            self._deadline,
+            by=Rows.SUMMARY,
         )
         self._wire.end_summary(req_id)
         return self._values(row[4:7] for row in rows if row[3] == self.account)
@@ -150,6 +154,7 @@ class Broker(AccountLists):
             "account updates",
             lambda c: c.reqAccountUpdatesMulti(req_id, self.account, "", False),
             self._deadline,
+            by=Rows.UPDATES,
         )
         self._wire.end_account_updates(req_id)
         return self._values(row[5:8] for row in rows if row[3] == self.account)
@@ -251,7 +256,7 @@ class Broker(AccountLists):
         req_id = self._wire.new_question()
         try:
             return await self._wire.ask(
-                req_id, name, lambda c: c.reqContractDetails(req_id, query), self._deadline
+                req_id, name, lambda c: c.reqContractDetails(req_id, query), self._deadline, by=Rows.CONTRACTS
             )
         except RefusalError as refusal:
             if refusal.code == NO_SUCH_CONTRACT:
@@ -302,6 +307,7 @@ class Broker(AccountLists):
                 req_id, ib_contract(contract), "", duration, "1 day", "TRADES", True, 1, False, []
             ),
             self._deadline,
+            by=Rows.BARS,
         )
         return rows[0]
 
@@ -392,6 +398,7 @@ class Broker(AccountLists):
                 "the what-if order",
                 lambda _: self._wire.place(ticket, order_id, self.account, what_if=True),
                 self._deadline,
+                by=Rows.WHAT_IF,
                 accept_partial=True,
             )
         except RefusalError as refusal:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from spxarb.broker.convert import StatusRow
 from spxarb.broker.frames import every_execution
-from spxarb.broker.questions import TIME
+from spxarb.broker.questions import TIME, Rows
 from spxarb.broker.times import ClockReading
 from spxarb.core.broker_books import BrokerSnapshot
 from spxarb.core.model import NEW_YORK
@@ -97,7 +97,11 @@ class AccountLists:
         self._wire.commissions.list_begins()
         rows: list[Execution] = _readable(
             await self._wire.ask(
-                req_id, EXECUTIONS, lambda c: c.reqExecutions(req_id, every_execution()), self._deadline
+                req_id,
+                EXECUTIONS,
+                lambda c: c.reqExecutions(req_id, every_execution()),
+                self._deadline,
+                by=Rows.FILLS,
             ),
             unreadable,
         )

@@ -11,6 +11,7 @@ import asyncio
 from collections import Counter
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from spxarb.broker.bounds import Answer
@@ -33,6 +34,17 @@ _MEND_SILENCE = {
         '"Send instrument-specific attributes for dual-mode API client in" to UTC format'
     ),
 }
+
+
+class Rows(IntEnum):
+    """The message that has the rows of the answer to a question with a request id."""
+
+    WHAT_IF = 5
+    CONTRACTS = 10
+    FILLS = 11
+    BARS = 17
+    SUMMARY = 63
+    UPDATES = 73
 
 
 class RefusalError(GatewayError):
@@ -79,6 +91,8 @@ class Question:
 
     name: str
     answer: asyncio.Future[list[Any]]
+    by: Rows | None = None
+    """None where the key says it."""
     received: Answer = field(default_factory=Answer)
 
     @property
@@ -117,14 +131,16 @@ class Questions:
         send: Callable[[], None],
         timeout: float,  # noqa: ASYNC109 (a timeout is reported in words, not as a TimeoutError)
         *,
+        by: Rows | None = None,
         accept_partial: bool = False,
     ) -> list[Any]:
         """Send one question and return the rows of its answer, within `timeout` seconds.
 
-        With `accept_partial` the rows that arrived before the deadline are the answer. Raises GatewayError on
+        `by`: the message that has its rows; what another one brings under the same request id is none. With
+        `accept_partial` the rows that arrived before the deadline are the answer. Raises GatewayError on
         silence, on a lost link and on rows that cannot be read, RefusalError when the gateway refuses.
         """
-        question = Question(name, asyncio.get_running_loop().create_future())
+        question = Question(name, asyncio.get_running_loop().create_future(), by)
         turn = nullcontext() if isinstance(key, int) else self._turns.setdefault(key, asyncio.Lock())
         try:
             async with asyncio.timeout(timeout), turn:
@@ -161,20 +177,22 @@ class Questions:
             raise self._link.lost(consequence)
         return rows
 
-    def row(self, key: Hashable, row: Any, size: int = 0) -> bool:
-        """Take one row of an answer of so many bytes; False: nothing is asked under the key.
+    def row(self, key: Hashable, row: Any, size: int = 0, by: Rows | None = None) -> bool:
+        """Take one row of an answer of so many bytes; False: nothing of the kind is asked under the key.
 
         Raises TooMuchError for an answer without end.
         """
         question = self._open.get(key)
-        if question is None or question.answer.done():
+        if question is None or question.by != by or question.answer.done():
             return False
         question.received.add(row, size, question.name)
         return True
 
-    def end(self, key: Hashable, *rows: Any) -> None:
+    def end(self, key: Hashable, *rows: Any, by: Rows | None = None) -> None:
         """Take the end of an answer, with its last rows."""
         question = self._open.get(key)
+        if question and question.by != by:
+            return
         if self._owed[key]:
             self._owed[key] -= 1
             if question:

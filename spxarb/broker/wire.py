@@ -19,7 +19,7 @@ from spxarb.broker import bounds, convert
 from spxarb.broker.chains import WITHOUT_VERSION, odd_details
 from spxarb.broker.commissions import Commissions
 from spxarb.broker.frames import Ears, Fields, ib_contract, ib_order, make_client
-from spxarb.broker.questions import QUESTION_OF, TIME, Link, Questions, RefusalError, read_only_error
+from spxarb.broker.questions import QUESTION_OF, TIME, Link, Questions, RefusalError, Rows, read_only_error
 from spxarb.broker.quotes import Feed
 from spxarb.broker.times import zone_named
 from spxarb.core import broker_codes
@@ -114,7 +114,7 @@ class Wire:
             tcpDataProcessed=self._on_data_processed,
             openOrder=self._on_open_order,
             completedOrder=self._on_completed_order,
-            contractDetails=self._row,
+            contractDetails=lambda req_id, row: self._row(req_id, row, Rows.CONTRACTS),
         )
         ears = Ears(self._on_unreadable, self._note_zone, self._drop)
         client, self._reader = make_client(wrapper, self._frames(), ears, self._user)
@@ -134,23 +134,23 @@ class Wire:
             9: self._on_next_valid_id,
             11: self._on_execution,
             15: self._on_accounts,
-            17: lambda f: self.questions.end(int(f[1]), convert.daily_closes(f)),
+            17: lambda f: self.questions.end(int(f[1]), convert.daily_closes(f), by=Rows.BARS),
             21: lambda f: feed.greeks(f, now()),
             45: lambda f: feed.generic(f, now()),
             46: lambda f: feed.text(f, now()),
             # With this machine's clock at the arrival: what waits in our own queue is not late.
             49: lambda f: self.questions.end(TIME, (convert.gateway_time(f), datetime.now(NEW_YORK))),
-            52: lambda f: self.questions.end(int(f[2])),
+            52: lambda f: self.questions.end(int(f[2]), by=Rows.CONTRACTS),
             53: lambda _: self.questions.end(OPEN_ORDERS),
-            55: lambda f: self.questions.end(int(f[2])),
+            55: lambda f: self.questions.end(int(f[2]), by=Rows.FILLS),
             58: feed.data_type,
             59: self._on_commission,
             61: lambda f: self._row(POSITIONS, convert.position(f)),
             62: lambda _: self.questions.end(POSITIONS),
-            63: lambda f: self._row(int(f[2]), convert.account_row(f, 7)),
-            64: lambda f: self.questions.end(int(f[2])),
-            73: lambda f: self._row(int(f[2]), convert.account_row(f, 8)),
-            74: lambda f: self.questions.end(int(f[2])),
+            63: lambda f: self._row(int(f[2]), convert.account_row(f, 7), Rows.SUMMARY),
+            64: lambda f: self.questions.end(int(f[2]), by=Rows.SUMMARY),
+            73: lambda f: self._row(int(f[2]), convert.account_row(f, 8), Rows.UPDATES),
+            74: lambda f: self.questions.end(int(f[2]), by=Rows.UPDATES),
             93: lambda f: self.questions.end(("market rule", int(f[1])), convert.tick_rule(f)),
             102: lambda _: self.questions.end(COMPLETED_ORDERS),
         }
@@ -225,9 +225,9 @@ class Wire:
             transport.abort()
         self._on_link(LinkChange(up=False, code=0, text=self.link.cut))
 
-    def _row(self, key: Hashable, row: Any) -> bool:
+    def _row(self, key: Hashable, row: Any, by: Rows | None = None) -> bool:
         """A row of an answer, of the frame at hand; False where nobody asked."""
-        taken = self.questions.row(key, row, self._reader.size)
+        taken = self.questions.row(key, row, self._reader.size, by)
         if taken:
             self._reader.asked_for()
         return taken
@@ -268,13 +268,10 @@ class Wire:
         name: str,
         send: Callable[[Any], None],
         timeout: float,  # noqa: ASYNC109 (a timeout is reported in words, not as a TimeoutError)
-        *,
-        accept_partial: bool = False,
+        **how: Any,
     ) -> list[Any]:
         """`Questions.ask`; `send` is given ib_insync's client."""
-        return await self.questions.ask(
-            key, name, lambda: send(self._client), timeout, accept_partial=accept_partial
-        )
+        return await self.questions.ask(key, name, lambda: send(self._client), timeout, **how)
 
     def new_question(self) -> int:
         """A fresh id."""
@@ -290,7 +287,7 @@ class Wire:
         if row is not None:
             # The rows of executions have a request id, which may be what cannot be read.
             key = OPEN_ORDERS if row.list == STATUSES else self.questions.key_of(row.list)
-            if not self._row(key, row):
+            if not self._row(key, row, Rows.FILLS if row.list == EXECUTIONS else None):
                 self._allowance.count(bounds.UNREADABLE)
             self.notice(str(row))
             return
@@ -301,7 +298,7 @@ class Wire:
         key = convert.whole_number(fields, place) if isinstance(place, int) else place
         what = f"The gateway sent a frame {' '.join(frame)} that cannot be read ({text})"
         if frame == ["10"] and key is not None:  # one contract of perhaps hundreds
-            self._row(key, odd_details(fields, text, server=self._client.serverVersion()))
+            self._row(key, odd_details(fields, text, server=self._client.serverVersion()), Rows.CONTRACTS)
             self.notice(what)
             return
         asked = self.questions.name(key)
@@ -383,10 +380,10 @@ class Wire:
     ) -> None:
         if order.whatIf:
             answer = convert.margin(state)
-            self._row(order_id, answer)
+            self._row(order_id, answer, Rows.WHAT_IF)
             # A what-if has no end frame: the first openOrder with numbers in it ends the answer.
             if answer.initial_change is not None or answer.initial_after is not None:
-                self.questions.end(order_id)
+                self.questions.end(order_id, by=Rows.WHAT_IF)
             return
         row = convert.broker_order(contract, order, state)
         self._row(OPEN_ORDERS, row)
@@ -406,7 +403,7 @@ class Wire:
             self.notice(execution.time_doubt)
         # Request id -1: a fill as it happens; else a row of an answer to reqExecutions.
         if int(f[1]) >= 0:
-            if self._row(int(f[1]), execution):
+            if self._row(int(f[1]), execution, Rows.FILLS):
                 self.commissions.listed(execution.exec_id)
         else:
             self.commissions.live(execution.exec_id)

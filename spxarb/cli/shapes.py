@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from spxarb.core.plain import plain
-from spxarb.core.printable import ERROR_MOST, from_outside
+from spxarb.core.printable import lines_from_outside
 
 if TYPE_CHECKING:
     from spxarb.core.result import Result
@@ -28,7 +28,20 @@ FORMULA = ("=", "+", "-", "@", "\t", "\n")
 
 def as_json(result: Result, *, indent: int | None = None) -> str:
     """The result as one JSON object in ASCII, which no terminal's or pipe's encoding can spoil."""
-    return json.dumps(plain(result), indent=indent, allow_nan=False)
+    return json.dumps(_printable(plain(result)), indent=indent, allow_nan=False)
+
+
+def _printable(value: Any) -> Any:
+    """A text may hold the name of a file, which may hold anything: whoever prints it is not steered by it."""
+    match value:
+        case str():
+            return lines_from_outside(value)
+        case dict():
+            return {lines_from_outside(key): _printable(item) for key, item in value.items()}
+        case list():
+            return [_printable(item) for item in value]
+        case _:
+            return value
 
 
 def as_csv(result: Result, table: str) -> str:
@@ -59,6 +72,5 @@ def _field(value: Any) -> object:
         return value
     if moment := _NEW_YORK.fullmatch(value):
         return " ".join(moment.groups())
-    whole = value.replace("\r\n", "\n").replace("\r", "\n")
-    text = "\n".join(from_outside(line, ERROR_MOST, words=False) for line in whole.split("\n"))
+    text = lines_from_outside(value)
     return f"'{text}" if text.startswith(FORMULA) else text

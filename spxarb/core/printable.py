@@ -52,6 +52,14 @@ def from_outside(text: str, most: int = MOST, *, words: bool = True) -> str:
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
+def lines_from_outside(text: str, most: int = ERROR_MOST) -> str:
+    """As `from_outside`, of a text whose lines stay lines, each `most` characters long at the most."""
+    if is_plain(text, most):
+        return text
+    whole = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "\n".join(from_outside(line, most, words=False) for line in whole.split("\n"))
+
+
 def quoted_back(text: str) -> str:
     """A mistake of the command line as it is told to whoever typed it: nothing endless is echoed."""
     told = (word if len(word) <= LONG_WORD else f"{word[:WORD_SHOWN]}…" for word in text.split(" "))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +30,7 @@ def keep(host: str, port: int, token: str) -> Path | None:
             folder.mkdir(mode=0o700, exist_ok=True)
             if not _is_ours(folder.lstat(), stat.S_IFDIR):
                 continue
+            _clear(folder)
             path, new = folder / _name(host, port), folder / f"{_name(host, port)}.{os.getpid()}"
             with suppress(FileNotFoundError):
                 new.unlink()
@@ -57,6 +59,17 @@ def forget(path: Path | None, token: str) -> None:
     """Remove the file, unless a later gateway at the same port has written its own."""
     with suppress(OSError):
         if path is not None and path.read_text(encoding="ascii") == token:
+            path.unlink()
+
+
+def _clear(folder: Path) -> None:
+    """Remove what gateways left that were killed: nobody listens at the port of such a token."""
+    for path in folder.iterdir():
+        host, _, port = path.name.rpartition("-")
+        with suppress(OSError, ValueError, OverflowError):
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            with socket.socket(family) as nobodys:
+                nobodys.bind((host, int(port)))
             path.unlink()
 
 

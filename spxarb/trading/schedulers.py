@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import pwd
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from spxarb.core.units import STATE_FOLDER
 from spxarb.errors import RefusedError
 from spxarb.trading import launchd, timers
 from spxarb.trading.systemctl import Manager, Systemctl, moment
-from spxarb.trading.unit_values import USER, times_of_config, values_of
+from spxarb.trading.unit_values import USER, program, times_of_config, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -159,8 +160,17 @@ def scheduler_of(
 ) -> Scheduler:
     """What starts jobs on such a platform (`sys.platform`); on macOS always the user's own.
 
-    `run_as`, `gateway`: None for what is installed, else what is usual. Raises RefusedError.
+    `run_as`, `gateway`: None for what is installed, else what is usual. Raises RefusedError, also for a path
+    that would be more than one word, or one line, of the file that names it.
     """
+    for path in (config.source, program(), Path(sys.prefix)):
+        if path is not None and not str(path.absolute()).isprintable():
+            raise RefusedError(
+                f"No scheduler can be told of {path}: a line break or another character that cannot be seen "
+                "is in it",
+                risk="Nothing was installed",
+                mend="Rename the file or the folder",
+            )
     if platform == "darwin":
         return Launchd(config, launchd.agent_folder())
     folder = timers.unit_folder(user=user)

@@ -470,6 +470,47 @@ def test_an_answer_that_comes_too_late_is_not_taken_for_the_next_ones():
     session(steps)
 
 
+def test_what_another_kind_of_message_says_under_a_request_id_is_neither_a_row_nor_an_end():
+    others = [
+        "63|1|{2}|DU1|NetLiquidation|1|USD|",
+        "73|1|{2}|DU1||NetLiquidation|1|USD|",
+        "10|{2}|odd|",
+        "17|{2}|a|b|0|",
+        open_order(41, "WhatIf", what_if="100").replace("5|41|", "5|{2}|", 1),
+        *(f"{end}|1|{{2}}|" for end in (52, 64, 74)),
+    ]
+
+    async def steps(broker: Broker, script: Script) -> None:
+        script.answers["7"] = [*others, FILL.format(id="{2}", account="DU1"), "55|1|{2}|"]
+        assert [row.exec_id for row in await broker.executions()] == ["e.1.01"]
+        row = "63|1|{2}|DU1|NetLiquidation|1|USD|"
+        script.answers["62"] = [
+            "11|{2}|odd|",
+            FILL.format(id="{2}", account="DU1"),
+            "55|1|{2}|",
+            row,
+            "64|1|{2}|",
+        ]
+        assert (await broker.account_values()).net_liquidation == 1
+
+    session(steps)
+
+
+def test_a_text_of_a_row_is_cleaned_before_anybody_has_it():
+    evil = "spx\x1b[2J\u202earb:1:SPX:1\r"
+
+    async def steps(broker: Broker, script: Script) -> None:
+        script.answers["7"] = [
+            FILL.replace("spxarb:1:SPX:1", evil).format(id="{2}", account="DU1"),
+            "55|1|{2}|",
+        ]
+        script.answers["16"] = [open_order(41, "Submitted", ref=evil), "53|1|"]
+        rows = [*await broker.executions(), *await broker.open_orders()]
+        assert [row.order_ref for row in rows] == ["spxarb:1:SPX:1 "] * 2
+
+    session(steps)
+
+
 def test_two_questions_of_one_kind_are_asked_one_after_the_other():
     async def steps(broker: Broker, script: Script) -> None:
         answers = await asyncio.gather(*(broker.open_orders() for _ in range(3)))

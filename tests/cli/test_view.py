@@ -22,6 +22,7 @@ from spxarb.cli import blocks, reading, screens, shapes, view
 from spxarb.core.entry_check import Check
 from spxarb.core.model import NEW_YORK, ExitReason, LegName, Side, TradeStatus
 from spxarb.core.plain import plain
+from spxarb.core.printable import from_outside
 from spxarb.core.result import RESULT_TYPES, Result, result_type
 from spxarb.core.results.actions import Action
 from spxarb.core.results.enter import EntryCredit, EntryLeg, EntryOutcome, Verdict
@@ -188,7 +189,17 @@ def test_whatever_a_job_returns_is_one_line_of_strict_json(value, limit, note):
     text = shapes.as_json(result("enter", checks=(check,), notes=[note]))
     assert "\n" not in text
     assert text.isascii()
-    json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+    read = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+    assert all(letter.isprintable() or letter == "\n" for text in texts(read) for letter in text)
+
+
+def texts(value):
+    """Every text in what was read of JSON, the names of its objects too."""
+    if isinstance(value, dict):
+        return [text for pair in value.items() for part in pair for text in texts(part)]
+    if isinstance(value, list):
+        return [text for part in value for text in texts(part)]
+    return [value] if isinstance(value, str) else []
 
 
 def test_json_alone_is_on_stdout_and_the_error_is_one_line_on_stderr(capsys):
@@ -411,8 +422,10 @@ def test_no_text_in_a_csv_begins_like_a_formula(text):
     day = DayRow(date=text)
     (_, row) = csv.reader(io.StringIO(shapes.as_csv(result("report", days=(day,)), "days"), newline=""))
     assert row[1][:1] not in {"=", "+", "-", "@", "\t", "\r", "\n"}
-    kept = "".join(letter for letter in text if letter.isprintable() and not letter.isspace())
-    assert [letter for letter in kept if letter not in row[1]] in ([], ["\u2800"])
+    seen = [
+        letter for letter in text if from_outside(letter)
+    ]  # fillers and joiners are printable, and unseen
+    assert [letter for letter in seen if letter not in row[1]] == []
     assert all(letter.isprintable() or letter == "\n" for letter in row[1])
 
 

@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spxarb.broker.convert import number, plain_text
-from spxarb.core.printable import MOST, from_outside, log_line, log_lines, quoted_back, unescaped
+from spxarb.core.printable import (
+    MOST,
+    from_outside,
+    lines_from_outside,
+    log_line,
+    log_lines,
+    quoted_back,
+    unescaped,
+)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +51,11 @@ def test_whatever_comes_is_one_printable_line_of_bounded_length(text, most, word
     assert len(found) <= most
     assert from_outside(found, most, words=words) == found
     found.encode()
+
+
+def test_lines_stay_lines_and_nothing_in_them_steers():
+    assert lines_from_outside("a  b\r\n\x1b[2Jc\rd\u202e\udcff\n\te") == "a  b\nc\nd\n e"
+    assert lines_from_outside("x" * 50_000 + "\ny", 100) == "x" * 99 + "\u2026\ny"
 
 
 def test_a_megabyte_is_cut_with_a_mark():

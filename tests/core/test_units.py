@@ -97,6 +97,7 @@ def test_every_service_has_each_restriction_by_name(name):
         "ProtectKernelTunables=yes",
         "ProtectControlGroups=yes",
         "ProtectClock=yes",
+        "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
         "RestrictNamespaces=yes",
         "NoNewPrivileges=yes",
         "LimitCORE=0",

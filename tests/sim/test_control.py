@@ -140,6 +140,23 @@ def test_a_token_that_another_user_could_have_written_is_not_shown_to_anybody(tm
     assert token.kept("127.0.0.1", 4011) == ""
 
 
+def test_what_a_killed_gateway_left_goes_at_the_next_start_and_no_link_is_followed(tmp_path, monkeypatch):
+    folder = tmp_path / "tokens"
+    monkeypatch.setattr(token, "_folders", lambda: [folder])
+    with socket.create_server(("127.0.0.1", 0)) as living, socket.create_server(("127.0.0.1", 0)) as killed:
+        ports = [one.getsockname()[1] for one in (living, killed)]
+        kept, left = [token.keep("127.0.0.1", port, "5f" * 16) for port in ports]
+        killed.close()
+        (tmp_path / "precious").write_text("mine")
+        planted = folder / "127.0.0.1-4013"
+        planted.symlink_to(tmp_path / "precious")
+        path = token.keep("127.0.0.1", 4013, "6e" * 16)
+    assert (kept.exists(), left.exists()) == (True, False)
+    assert (path, path.read_text(), path.is_symlink()) == (planted, "6e" * 16, False)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
 def test_the_clock_of_a_gateway_of_somebody_else_is_not_moved(sim, tmp_path):
     held = [one for folder in token._folders() for one in folder.glob(f"127.0.0.1-{sim.control_port}")]
     held[0].rename(tmp_path / "token")

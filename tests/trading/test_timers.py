@@ -18,6 +18,7 @@ from spxarb.core.firings import JOBS
 from spxarb.core.units import UnitValues, render_units
 from spxarb.errors import RefusedError
 from spxarb.jobs import timers as verb
+from spxarb.trading.schedulers import scheduler_of
 from spxarb.trading.set_up_found import SetUp
 from spxarb.trading.set_up_machine import look_at_timers
 from spxarb.trading.timers import TIMERS
@@ -97,6 +98,19 @@ def spxarb(machine, capsys) -> Callable[..., tuple[int, dict, str]]:
         return code, json.loads(out), err
 
     return run
+
+
+@pytest.mark.parametrize("letters", ["\nExecStartPre=sh", "\x1b[2J", "\udcff", "\u202e"], ids=ascii)
+def test_a_path_that_no_unit_can_name_in_one_line_is_refused(machine, letters):
+    folder = machine.folder / f"a{letters}"
+    folder.mkdir()
+    config = machine.config.rename(folder / "config.yaml")
+    for platform in ("linux", "darwin"):
+        with pytest.raises(RefusedError, match="No scheduler can be told of"):
+            scheduler_of(load(config), platform, user=True)
+    found = SetUp()
+    found.config = load(config)
+    look_at_timers(found)
 
 
 def test_a_dry_run_shows_what_would_be_written_and_when_it_fires_and_touches_nothing(machine, spxarb):
