@@ -156,10 +156,14 @@ def _judge_handle(handle: int, place: Path, seen: os.stat_result | None) -> None
 
 
 def is_ours_alone(path: Path) -> bool:
-    """Whether it is a regular file of this very user, which nobody else but root can have written."""
+    """Whether it is a regular file of this very user, which nobody else but root can have written.
+
+    Its folder does not matter: who may write there can take it away, but put nothing in its place that was
+    not this user's already.
+    """
     try:
-        place, seen = _judged(path, Trust.NAMED)
-        _judge_file(place, seen)
+        seen = path.lstat()
+        _judge_mode(path, seen, "it")
     except OSError:
         return False
     return stat.S_ISREG(seen.st_mode) and seen.st_uid == os.geteuid()

@@ -224,6 +224,21 @@ def test_nothing_beside_the_ledger_is_followed_or_waited_for(stage, suffix, what
     assert victim.read_text() == "precious"
 
 
+@pytest.mark.parametrize("verb", ["stop", "report"])
+def test_a_log_of_writes_that_a_stranger_put_beside_the_ledger_is_none_of_its(stage, verb):
+    """SQLite would take what it holds for the ledger's own."""
+    if os.geteuid() != 0:
+        pytest.skip("LOUD: only root can give a file away, so a planted one cannot be staged here")
+    beside = stage.folder / "trading.db-wal"
+    beside.write_bytes(b"pages of a stranger")
+    os.chown(beside, 48_271, 48_271)
+    done = stage.run(verb)
+    assert (done.code, "trading.db-wal beside it: it belongs to user 48271" in done.err) == (5, True), (
+        done.err
+    )
+    assert beside.read_bytes() == b"pages of a stranger"
+
+
 @pytest.mark.parametrize("what", [b"SQLite format 3\0rows", b"notes of somebody\n"])
 def test_a_lock_that_is_none_is_refused_and_stays(stage, what):
     lock_of(stage.database).write_bytes(what)
