@@ -105,6 +105,11 @@ def keep(path: Path, trust: Trust) -> None:
     _kept[whole] = _content_of(_handles[whole], MOST_BYTES)
 
 
+def is_kept(path: Path) -> bool:
+    """Whether what a file holds is known, whoever this process is by now."""
+    return path.absolute() in _kept
+
+
 def pass_on() -> dict[str, int]:
     """What was kept, for the program that takes this process's place: open descriptors by their paths."""
     for handle in _handles.values():
