@@ -162,8 +162,8 @@ def stderr_is_the_journal() -> bool:
 
 
 def for_the_journal(line: str) -> str:
-    """The one line of a command that failed as the journal should have it: an error, without an account."""
-    return f"<3>{masked_accounts(line)}"
+    """The one line of a command that failed as the journal should have it: an error, without a secret."""
+    return f"<3>{masked_accounts(masked_addresses(line))}"
 
 
 def write_to_stderr(text: str, seconds: float = FLUSH_SECONDS) -> None:

@@ -159,7 +159,7 @@ def test_a_ledger_may_have_the_name_of_a_lock(tmp_path):
     ],
     ids=" ".join,
 )
-@pytest.mark.parametrize("name", ["trading.db", "trading.db.lock", "config.yaml", "./none/../TRADING.LOG"])
+@pytest.mark.parametrize("name", ["trading.db", ".env", "config.yaml", "./none/../TRADING.LOG"])
 def test_no_output_takes_the_place_of_a_file_of_the_program(stage, words, name):
     before = content(stage, "trading.db")
     done = stage.run(*words, name)
