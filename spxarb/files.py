@@ -71,15 +71,20 @@ def open_to_write(
     return handle
 
 
+def stream_of(path: Path) -> int | None:
+    """The number of the open stream of this process that `path` names, such as /dev/stdout; else None."""
+    found = _STREAM.fullmatch(os.path.normpath(path.absolute()))
+    return int(found[1] or found[3] or {"out": 1, "err": 2}[found[2]]) if found else None
+
+
 def open_stream(path: Path) -> int | None:
     """A descriptor where `path` names an allowed device or an open stream of this process; else None.
 
     A device keeps its mode. Raises OSError.
     """
     named = os.path.normpath(path.absolute())
-    if found := _STREAM.fullmatch(named):
-        number = found[1] or found[3] or {"out": "1", "err": "2"}[found[2]]
-        return os.dup(int(number))
+    if (number := stream_of(path)) is not None:
+        return os.dup(number)
     try:
         kind = path.lstat().st_mode
     except OSError:

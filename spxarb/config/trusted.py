@@ -92,6 +92,8 @@ def read(path: Path, trust: Trust = Trust.NAMED, most: int = MOST_BYTES) -> Cont
 def _content_of(handle: int, most: int) -> Content:
     with os.fdopen(handle, "rb", closefd=False) as file:
         raw = file.read(most + 1)
+    if raw is None:  # /proc/kmsg calls itself a regular file, and would be waited for
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
     return Content(raw[:most], stat.S_IMODE(os.fstat(handle).st_mode), len(raw) > most)
 
 

@@ -23,6 +23,9 @@ from spxarb.config.load import (
     salvage,
     without_settings,
 )
+from spxarb.config.own_paths import DATABASE_KEY
+from spxarb.config.refused import ledgers_beside_file
+from spxarb.config.trusted import is_ours_alone
 from spxarb.core.budgets import EXITS
 from spxarb.core.model import NEW_YORK
 from spxarb.core.notices import human_needed
@@ -139,13 +142,17 @@ def _alarm_of_refusal(
     alarm: SpxarbError | None = None
     config = Config()
     with suppress(Exception):  # what went wrong first is what is told
-        config = salvage(config_file)
-        if unread := _unreadable(config.database_path()):
+        reading = read(config_file)
+        config = reading.config
+        named_well = not any(DATABASE_KEY in str(problem) for problem in reading.problems)
+        if named_well and (unread := _unreadable(config.database_path())):
             unread.what = f"{error.what}, and {lower_first(unread.what)}"
             alarm = _alarm_by_account(config, unread) or unread
     with suppress(Exception):
-        named = read(config_file).sources.ledgers
-        alarm = alarm or _alarm_by_doubted(command, (*ledger_candidates(config_file), *named), error)
+        sources = read(config_file).sources
+        beside = ledgers_beside_file(sources.file) if sources.unread else []
+        doubted = [place for place in (*sources.ledgers, *beside) if not is_ours_alone(place)]
+        alarm = alarm or _alarm_by_doubted(command, doubted, error)
     if alarm is not None:
         from spxarb.trading import alerts  # noqa: PLC0415 -- only an alert needs it
 

@@ -55,7 +55,7 @@ def content(stage: Stage, *but: str) -> dict[str, bytes]:
         ("logging", "path", "Trading.DB", "storage.database"),
         ("logging", "path", "trading.db-wal", "the wal file of storage.database"),
         ("logging", "path", "trading.db.lock", "the lock of storage.database"),
-        ("logging", "path", "trading.db.seen", "the mark of storage.database"),
+        ("logging", "path", "trading.db.watchdog", "the watchdog's file of storage.database"),
         ("logging", "path", "config.yaml", "the configuration's"),
         ("logging", "path", ".env", "the configuration's"),
         ("logging", "path", "dates.csv", "trading.blackout_file"),
@@ -206,6 +206,11 @@ def test_a_device_as_the_log_keeps_its_mode(stage):
     assert os.stat("/dev/null").st_mode == before  # noqa: PTH116 -- likewise
     stage.write_config(trading={"mode": "paper"}, logging={"path": "/dev/stderr"})
     assert "stop: started" in stage.run("stop").err
+    for name in ("/dev/stdout", "/proc/self/fd/1", "/dev/fd/3"):  # one JSON object is on stdout, nothing else
+        stage.write_config(trading={"mode": "paper"}, logging={"path": name})
+        done = stage.run("stop")
+        assert (done.code, done["exit_code"]) == (0, 0)
+        assert f"No log file: {name}: of the streams only /dev/stderr can be the log" in done.err
 
 
 @pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])

@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,10 +16,9 @@ from relay import free_port
 from sink import listening_sink
 
 from spxarb.config.load import ledger_candidates
+from spxarb.config.trusted import Trust, read
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from harness import Stage
 
 STRANGER = 48_271
@@ -115,6 +115,16 @@ def test_a_pipe_in_the_working_folder_keeps_nobody_waiting(stage, tmp_path, name
     done = spxarb(stage, "close-all", "--yes", cwd=folder)
     assert done.code == 3, done.err
     assert "it is not a regular file" in done.err
+
+
+def test_a_file_of_the_kernels_that_would_be_waited_for_keeps_nobody_waiting():
+    kernel = Path("/proc/kmsg")
+    if not os.access(kernel, os.R_OK):
+        pytest.skip("NOT TESTED: no such file of the kernel's can be read here")
+    try:
+        read(kernel, Trust.ANYBODY)
+    except OSError as error:
+        assert error.strerror  # noqa: PT017 -- a kernel with something to tell is read
 
 
 # --- what is named --------------------------------------------------------------------------------------
