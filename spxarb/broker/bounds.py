@@ -157,4 +157,6 @@ class FrameSplitter:
 def clean_fields(fields: list[str]) -> list[str]:
     """A message's fields without what cannot be seen, and none longer than any that is of use."""
     most = MAX_LONG_FIELD if fields[:1] and fields[0] in LONG_FIELDS else MAX_FIELD
+    if is_plain("".join(fields), most):  # as most messages are: a chain of options has thousands of fields
+        return fields
     return [text if is_plain(text, most) else from_outside(text, most, words=False) for text in fields]

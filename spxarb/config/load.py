@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from spxarb.config.file import exists, text_as_value
-from spxarb.config.own_paths import clashes, own_files, without_clashes
+from spxarb.config.own_paths import LOG_KEY, clashes, own_files, without_clashes
 from spxarb.config.paths import HOME_MISSING, path_problem, user_path
 from spxarb.config.problems import Problem, near_key, near_word, shown
 from spxarb.config.refused import LEDGER_NAME, ledgers_beside_file, ours_of, with_alerts
@@ -345,7 +345,8 @@ def _shared_paths(
     default_log = database.with_name(LOG_NAME) if database else None
     log = (sections.logging.path or default_log) if sections.logging.file else None
     problems = clashes(sections, log, wire, known)
-    place = default_log is not None and not clashes(sections, default_log, None, known)
+    homeless = any(problem.key == LOG_KEY for problem in problems)
+    place = homeless and default_log is not None and not clashes(sections, default_log, None, known)
     return problems, partial(without_clashes, problems=problems, log_has_place=place)
 
 

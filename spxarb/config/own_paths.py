@@ -48,27 +48,36 @@ class _Known:
 
     names: dict[Path, OwnFile] = field(default_factory=dict)
     inodes: dict[tuple[int, int], OwnFile] = field(default_factory=dict)
+    folders: dict[str, str] = field(default_factory=dict)
+    """Each folder as it is resolved: most of the files share one."""
 
-    def add(self, file: OwnFile) -> None:
-        self.names.setdefault(resolved(file.path), file)
-        if inode := inode_of(file.path):
-            self.inodes.setdefault(inode, file)
-
-    def same_as(self, file: OwnFile) -> OwnFile | None:
-        """The file of another role that this one is too."""
-        inode = inode_of(file.path)
-        found = [self.names.get(resolved(file.path)), self.inodes.get(inode) if inode else None]
+    def add(self, file: OwnFile) -> OwnFile | None:
+        """Know this file too; the one known before, of another role, that is the same."""
+        name, inode = resolved(file.path, self.folders), inode_of(file.path)
+        found = [self.names.setdefault(name, file), self.inodes.setdefault(inode, file) if inode else None]
         return next((other for other in found if other is not None and other.role != file.role), None)
 
 
-def resolved(path: Path) -> Path:
-    """Without links and `..`, in small letters: there are file systems to which those are the same."""
-    text = os.path.realpath(path)
+def resolved(path: Path, folders: dict[str, str] | None = None) -> Path:
+    """Without links and `..`, in small letters: there are file systems to which those are the same.
+
+    `folders`: resolved before, for paths that are resolved at one time; it learns the folder of this one.
+    """
+    text = _real(os.fspath(path), {} if folders is None else folders)
     if text.isascii():
         return Path(text.lower())
     import unicodedata  # noqa: PLC0415 -- seldom needed
 
     return Path(unicodedata.normalize("NFC", text).casefold())
+
+
+def _real(path: str, folders: dict[str, str]) -> str:
+    folder, name = os.path.split(path)
+    if name in {"", ".", ".."} or os.path.islink(path):  # noqa: PTH114 -- a path's object costs more than this
+        return os.path.realpath(path)
+    if folder not in folders:
+        folders[folder] = os.path.realpath(folder)
+    return os.path.join(folders[folder], name)  # noqa: PTH118 -- likewise
 
 
 def inode_of(path: Path) -> tuple[int, int] | None:
@@ -124,10 +133,9 @@ def clashes(
     if wire_folder is not None:
         outputs.append(OwnFile(wire_folder, WIRE_VARIABLE, WIRE_VARIABLE, "folders"))
     for file in (*known, *outputs):
-        other = files.same_as(file)
+        other = files.add(file)
         if other is not None and (key := file.key or other.key):
             problems.append(Problem(f"{file} and {other} are one file: each needs a name of its own", key))
-        files.add(file)
     return list({problem.key: problem for problem in reversed(problems)}.values())
 
 

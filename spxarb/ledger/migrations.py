@@ -311,7 +311,14 @@ _OUTBOX = """CREATE TABLE outbox (
 def first_tables(db: Database) -> None:
     """Version 1: the tables."""
     for script in (_TRADES, _DAYS, _ORDERS, _EXECUTIONS, _RUNS):
-        db.executescript(script)
+        _run(db, script)
+
+
+def _run(db: Database, script: str) -> None:
+    """Each statement, within the transaction at hand; a semicolon at the end of a line ends it."""
+    for statement in script.split(";\n"):
+        if statement.strip():
+            db.execute(statement)
 
 
 def overnight_positions(db: Database) -> None:
@@ -349,7 +356,7 @@ def trade_states(db: Database) -> None:
 
 def matters(db: Database) -> None:
     """Version 5: what needs a human, until it is resolved or acknowledged."""
-    db.executescript(_MATTERS)
+    _run(db, _MATTERS)
 
 
 def closing_prices(db: Database) -> None:

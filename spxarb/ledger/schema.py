@@ -1,6 +1,7 @@
 """Bringing a ledger's tables to this version, and the facts in them.
 
-Each migration is one transaction; an existing ledger is copied beside itself before the first one.
+Each migration is one transaction, those of a new ledger are one together; an existing ledger is copied beside
+itself before the first one.
 """
 
 from __future__ import annotations
@@ -62,12 +63,14 @@ def upgrade(db: Database, path: Path, mode: str, *, saved: bool = True) -> None:
                 return
             with contextlib.nullcontext() if copied or done == 0 else _saved(path, done):
                 views.drop(db)
-                MIGRATIONS[done](db)
-            if done + 1 == newest_version():
+                reached = done + 1 if done else newest_version()  # a new ledger is whole or not there
+                for migration in MIGRATIONS[done:reached]:
+                    migration(db)
+            if reached == newest_version():
                 views.create(db)
             if done == 0:
                 _write_facts(db, mode)
-            put_meta(db, "schema_version", str(done + 1))
+            put_meta(db, "schema_version", str(reached))
         copied = True
 
 

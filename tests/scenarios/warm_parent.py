@@ -9,6 +9,7 @@ is the nearest subreaper: the tests.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import gc
 import inspect
 import json
@@ -20,6 +21,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from contextlib import nullcontext, suppress
@@ -34,9 +36,12 @@ SENDERS = tuple([sys.executable, "-P", "-m", module] for module in ("spxarb.noti
 """What the program starts of itself to tell others."""
 DAY, REGIMES = date(2026, 2, 10), ("rich-spy", "quiet")
 """The day that most scenarios play: its calendar and prices are drawn once for all gateways."""
+PARSED_WITH = ("spxarb.cli.commands", "typer._adapters", "typer._click.decorators")
+"""What reads a command line; the parser imports half of it only once there are words."""
 USED_WITHIN_FUNCTIONS = (
     ("", "_strptime"),
     ("", "apprise.plugins.custom_json"),
+    ("", "encodings.ascii"),
     ("", "encodings.idna"),
     ("", "encodings.unicode_escape"),
     ("", "logging.handlers"),
@@ -59,12 +64,13 @@ def imported() -> None:
 
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
     with trimmed("pydantic"):
-        import_module("spxarb.cli.commands")
+        for module in PARSED_WITH:
+            import_module(module)
     import spxarb
 
-    for module in pkgutil.walk_packages(spxarb.__path__, "spxarb."):
-        if not module.name.endswith("__main__"):
-            import_module(module.name)
+    for found in pkgutil.walk_packages(spxarb.__path__, "spxarb."):
+        if not found.name.endswith("__main__"):
+            import_module(found.name)
     for library, name in USED_WITHIN_FUNCTIONS:
         with trimmed(library, but=name) if library else nullcontext():
             import_module(name)
@@ -208,8 +214,26 @@ def main() -> NoReturn:
         os._exit(0)
     requests.detach()
     subprocess.Popen = Hot  # type: ignore[misc]
-    become(order)
-    sys.exit()
+    end = SystemExit()
+    try:
+        become(order)
+    except SystemExit as asked:
+        end = asked
+    if end.code is None or isinstance(end.code, int):
+        _end(end.code or 0)
+    raise end
+
+
+def _end(code: int) -> NoReturn:
+    """As Python ends, but that nothing is freed: to look at every object would copy what the parent has of it."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            code = code or 120  # as Python says it
+    os._exit(code)
 
 
 if __name__ == "__main__":
