@@ -251,8 +251,7 @@ def ledger_candidates(
     found = list(reading.lost_ledgers)
     if (own := config.storage.database) is not None:  # a refused file names a ledger for want of another
         return (own, *found) if reading.sources.refused else (*found, own)
-    first = config.trading.mode
-    order = (first, *(mode for mode in ("live", "paper", "sim") if mode != first))
+    order = dict.fromkeys((config.trading.mode, "live", "paper", "sim"))
     with suppress(ConfigError):
         folder = state_folder(config.state_directory)
         found += [folder / mode / LEDGER_NAME for mode in order]
