@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from spxarb.config.notifications import SMTP_PORTS
-from spxarb.config.trusted import UntrustedError, read
+from spxarb.config.trusted import UntrustedError, is_kept, read
 from spxarb.config.variables import NOTIFY_VARIABLE
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _urls(config: Config) -> Iterator[Channel]:
         try:
             lines = [line.strip() for line in _secret(path, most).splitlines()]
         except _UnusableError as error:
-            if credential not in {None, path} and not os.access(path, os.R_OK):
+            if credential not in {None, path} and not (is_kept(path) or os.access(path, os.R_OK)):
                 continue  # the file is root's: systemd hands over what is in it
             yield Channel(f"the addresses in {path}", problem=str(error))
             continue
@@ -143,7 +143,22 @@ def _credential(config: Config, names: Iterable[str]) -> Path | None:
     """The first file of these names from systemd (LoadCredential=); None: it was given none."""
     if config.credentials is None:
         return None
-    return next((path for path in map(config.credentials.joinpath, names) if path.exists()), None)
+    return next(filter(_may_be_there, map(config.credentials.joinpath, names)), None)
+
+
+def _may_be_there(path: Path) -> bool:
+    """Whether a file is there; one that cannot be seen is read all the same, to say so."""
+    try:
+        return is_kept(path) or path.exists()
+    except OSError:
+        return True
+
+
+def files_of_secrets(config: Config) -> list[Path]:
+    """Every file from which a secret of the alerts is read."""
+    notify = config.notifications
+    credentials = [_credential(config, names) for names in (PASSWORD_CREDENTIALS, URLS_CREDENTIALS)]
+    return [path for path in (notify.smtp_password_file, notify.urls_file, *credentials) if path is not None]
 
 
 def _secret(path: Path, nobody: int) -> str:

@@ -71,15 +71,20 @@ def open_to_write(
     return handle
 
 
+def stream_of(path: Path) -> int | None:
+    """The number of the open stream of this process that `path` names, such as /dev/stdout; else None."""
+    found = _STREAM.fullmatch(os.path.normpath(path.absolute()))
+    return int(found[1] or found[3] or {"out": 1, "err": 2}[found[2]]) if found else None
+
+
 def open_stream(path: Path) -> int | None:
     """A descriptor where `path` names an allowed device or an open stream of this process; else None.
 
     A device keeps its mode. Raises OSError.
     """
     named = os.path.normpath(path.absolute())
-    if found := _STREAM.fullmatch(named):
-        number = found[1] or found[3] or {"out": "1", "err": "2"}[found[2]]
-        return os.dup(int(number))
+    if (number := stream_of(path)) is not None:
+        return os.dup(number)
     try:
         kind = path.lstat().st_mode
     except OSError:
@@ -99,10 +104,49 @@ def check(path: Path, *, alone: bool = False) -> None:
         _judge(path.lstat(), alone=alone)
 
 
+def descriptors() -> frozenset[int]:
+    """The descriptors that this process has open; empty where the system does not list them."""
+    with suppress(OSError, ValueError):
+        listed = map(int, os.listdir("/dev/fd"))  # noqa: PTH208 -- numbers, not paths
+        return frozenset(number for number in listed if _is_open(number))
+    return frozenset()
+
+
+def _is_open(number: int) -> bool:
+    """Whether it still is: that which listed them all is not."""
+    with suppress(OSError):
+        os.fstat(number)
+        return True
+    return False
+
+
+def check_opened(before: frozenset[int]) -> None:
+    """Raise OSError where a regular file that was opened since `before` is neither ours nor root's.
+
+    For what a library opens by its name: the name may have been given to another file since it was checked.
+    """
+    owners = set[int]()
+    for number in descriptors() - before if before else ():
+        with suppress(OSError):
+            found = os.fstat(number)
+            owners |= {found.st_uid} if stat.S_ISREG(found.st_mode) else set()
+    if strangers := owners - {os.geteuid(), 0}:
+        raise FileRefusedError(f"a file of {user_name(min(strangers))} was put in its place")
+
+
 def check_kind(path: Path) -> None:
     """As `check`, whoever owns the file: for one that is only read."""
     with suppress(FileNotFoundError):
         _judge_kind(path.lstat())
+
+
+def check_beside(path: Path, main: Path) -> None:
+    """As `check_kind`, and whose it is: ours, root's, or his whose `main` is."""
+    with suppress(FileNotFoundError):
+        found = path.lstat()
+        _judge_kind(found)
+        if found.st_uid not in {os.geteuid(), 0, main.lstat().st_uid}:
+            raise FileRefusedError(f"it belongs to {user_name(found.st_uid)}", "Move it away")
 
 
 def _judge(found: os.stat_result, *, alone: bool) -> None:

@@ -50,6 +50,7 @@ PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (
 FILE_ALONE = "file_alone"
 """The mark of a record for the file and the journal, and not for a terminal."""
 # Kept off the console: what matters of their messages spxarb reports itself, once.
+STDERR = 2
 LIBRARIES = ("ib_insync", "eventkit", "asyncio", "apprise")
 
 _ours: list[_Queued] = []
@@ -162,8 +163,8 @@ def stderr_is_the_journal() -> bool:
 
 
 def for_the_journal(line: str) -> str:
-    """The one line of a command that failed as the journal should have it: an error, without an account."""
-    return f"<3>{masked_accounts(line)}"
+    """The one line of a command that failed as the journal should have it: an error, without a secret."""
+    return f"<3>{masked_accounts(masked_addresses(line))}"
 
 
 def write_to_stderr(text: str, seconds: float = FLUSH_SECONDS) -> None:
@@ -232,7 +233,9 @@ class _File:
         self._handle = self._open()
 
     def _open(self) -> int:
-        """A descriptor. Raises OSError, also for what holds no lines of a log: a database, a binary."""
+        """A descriptor. Raises OSError, also for what holds no lines of a log (a database), or stdout."""
+        if files.stream_of(self._path) not in {None, STDERR}:  # a result's, the broker's or the ledger's
+            raise files.FileRefusedError("of the streams only /dev/stderr can be the log")
         if (stream := files.open_stream(self._path)) is not None:
             self._device = True
             return stream

@@ -69,6 +69,13 @@ def way(config: Config) -> str:
     return ", ".join(channel.name for channel in channels(config))
 
 
+def problems(config: Config) -> list[str]:
+    """Why nothing can be sent by some of the ways as things are."""
+    from spxarb.channels import channels  # noqa: PLC0415 -- likewise
+
+    return [channel.problem for channel in channels(config) if channel.problem]
+
+
 def deliver(
     ways: list[Channel], title: str, texts: Mapping[str, str], *, deadline: float = DEADLINE_SECONDS
 ) -> dict[str, str]:

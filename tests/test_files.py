@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -92,6 +93,22 @@ def test_a_file_of_another_user_is_refused_by_name(tmp_path, opened):
     os.chown(file, 54321, 54321)
     assert refusal(lambda: opened(file)) == "it belongs to user 54321, not to root"
     assert file.read_text() == "theirs"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="NOT TESTED: only root can give a file away")
+def test_what_a_library_has_opened_is_judged_by_what_is_open_and_not_by_its_name(tmp_path):
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for file in (ours, theirs):
+        file.write_text("")
+    os.chown(theirs, 54321, 54321)
+    for path, refused in ((ours, ""), (theirs, "a file of user 54321 was put in its place")):
+        before = files.descriptors()
+        with path.open("rb"):
+            if refused:
+                assert refusal(partial(files.check_opened, before)) == refused
+            else:
+                files.check_opened(before)
+            files.check_opened(files.descriptors())
 
 
 def test_an_allowed_device_is_written_into_and_keeps_its_mode():

@@ -19,7 +19,7 @@ from spxarb.config.file import exists, text_as_value
 from spxarb.config.own_paths import LOG_KEY, clashes, own_files, without_clashes
 from spxarb.config.paths import HOME_MISSING, path_problem, user_path
 from spxarb.config.problems import Problem, near_key, near_word, shown
-from spxarb.config.refused import LEDGER_NAME, ledgers_beside_file, with_alerts
+from spxarb.config.refused import LEDGER_NAME, ledgers_beside_file, ours_of, with_alerts
 from spxarb.config.rules import address_problem, contradictions, moved
 from spxarb.config.schema import SECTIONS, Sections, choices, expected, field_of
 from spxarb.config.section import text_problem as of_text
@@ -249,15 +249,14 @@ def ledger_candidates(
     reading = read(path, environ, overrides)
     config = reading.config
     found = list(reading.lost_ledgers)
-    if config.storage.database is not None:
-        return (*found, config.storage.database)
-    first = config.trading.mode
-    order = (first, *(mode for mode in ("live", "paper", "sim") if mode != first))
+    if (own := config.storage.database) is not None:  # a refused file names a ledger for want of another
+        return (own, *found) if reading.sources.refused else (*found, own)
+    order = dict.fromkeys((config.trading.mode, "live", "paper", "sim"))
     with suppress(ConfigError):
         folder = state_folder(config.state_directory)
         found += [folder / mode / LEDGER_NAME for mode in order]
     beside = ledgers_beside_file(config.source) if reading.sources.unread else []
-    return (*found, *beside)
+    return (*found, *ours_of(beside))
 
 
 def other_places(config: Config) -> list[Path]:
@@ -398,7 +397,7 @@ def _advice(sources: Sources, sections: Sections, problems: Sequence[Problem]) -
 
 def _lost_ledgers(sources: Sources, built: _Built) -> Iterator[Path]:
     """The ledger at a path that is not accepted, where there is one: with open trades it must be found."""
-    yield from sources.ledgers
+    yield from ours_of(sources.ledgers)
     if "storage.database" not in built.bad:
         return
     given = [s for s in sources.settings if s.key == "storage.database" and s.is_path]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from spxarb.config.problems import Problem
 from spxarb.config.variables import WIRE_VARIABLE
-from spxarb.core.own_names import beside, lock_of, mark_of, old_lock_of, older_logs
+from spxarb.core.own_names import alarms_of, beside, lock_of, mark_of, old_lock_of, older_logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -95,6 +95,7 @@ def of_ledger(database: Path, what: str, key: str = "") -> Iterator[OwnFile]:
         (database, what),
         (lock_of(database), f"the lock of {what}"),
         (mark_of(database), f"the mark of {what}"),
+        (alarms_of(database), f"the watchdog's file of {what}"),
     ]
     named += [(file, f"the {file.name.rpartition('-')[2]} file of {what}") for file in beside(database)]
     if (old := old_lock_of(database)) is not None and os.path.lexists(old):

@@ -4,6 +4,8 @@ A refused file must not strand an open spread, and the ledger that knows of it m
 this file names. So that place alone is taken from it, for the verbs that exit, and only where the ledger
 there is a file of this very user which nobody else can have written: whoever wrote the name can then but
 choose among our own ledgers, each of which has the limits, the mode and the account of its trades with it.
+The folder may be one in which others write, as it may be with a sound configuration: a spread must not stay
+open for it. Of a ledger that others can have written nothing is believed but that a human must look.
 """
 
 from __future__ import annotations
@@ -28,15 +30,18 @@ MODES = ("live", "paper", "sim")
 
 
 def ledgers_named_by(document: Path | None, env_files: Iterable[Path]) -> list[Path]:
-    """The ledgers of ours that the refused files name, each once."""
-    places = [*_of_env_files(env_files), *_of_document(document)]
-    return [place for place in dict.fromkeys(places) if is_ours_alone(place)]
+    """The places of ledgers that the refused files name, whosever is there, each once."""
+    return list(dict.fromkeys([*_of_env_files(env_files), *_of_document(document)]))
+
+
+def ours_of(places: Iterable[Path]) -> list[Path]:
+    """Those from which an exit may be made."""
+    return [place for place in places if is_ours_alone(place)]
 
 
 def ledgers_beside_file(file: Path | None) -> list[Path]:
-    """The ledger of ours in the folder of a configuration that cannot be read, if there is one."""
-    place = None if file is None else file.absolute().parent / LEDGER_NAME
-    return [place] if place is not None and is_ours_alone(place) else []
+    """Where a ledger may be in the folder of a configuration that cannot be read."""
+    return [] if file is None else [file.absolute().parent / LEDGER_NAME]
 
 
 def with_alerts(sections: Sections) -> Sections:

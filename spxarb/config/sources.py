@@ -105,7 +105,7 @@ class Sources:
 
     `hollow`: the file that was found holds no setting. `foreign`: names in `.env` that are not ours.
     `exposed`: every user of the machine may read the `.env`. `refused`: a file was not read, for others may
-    have written it; `ledgers`: those of ours that it names. `unread`: not all is known that the
+    have written it; `ledgers`: the places that it names for them. `unread`: not all is known that the
     configuration's file sets.
     """
 

@@ -92,6 +92,8 @@ def read(path: Path, trust: Trust = Trust.NAMED, most: int = MOST_BYTES) -> Cont
 def _content_of(handle: int, most: int) -> Content:
     with os.fdopen(handle, "rb", closefd=False) as file:
         raw = file.read(most + 1)
+    if raw is None:  # /proc/kmsg calls itself a regular file, and would be waited for
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
     return Content(raw[:most], stat.S_IMODE(os.fstat(handle).st_mode), len(raw) > most)
 
 
@@ -103,6 +105,11 @@ def keep(path: Path, trust: Trust) -> None:
     whole = path.absolute()
     _handles[whole] = open_regular(path, trust)
     _kept[whole] = _content_of(_handles[whole], MOST_BYTES)
+
+
+def is_kept(path: Path) -> bool:
+    """Whether what a file holds is known, whoever this process is by now."""
+    return path.absolute() in _kept
 
 
 def pass_on() -> dict[str, int]:
@@ -156,10 +163,14 @@ def _judge_handle(handle: int, place: Path, seen: os.stat_result | None) -> None
 
 
 def is_ours_alone(path: Path) -> bool:
-    """Whether it is a regular file of this very user, which nobody else but root can have written."""
+    """Whether it is a regular file of this very user, which nobody else but root can have written.
+
+    Its folder does not matter: who may write there can take it away, but put nothing in its place that was
+    not this user's already.
+    """
     try:
-        place, seen = _judged(path, Trust.NAMED)
-        _judge_file(place, seen)
+        seen = path.lstat()
+        _judge_mode(path, seen, "it")
     except OSError:
         return False
     return stat.S_ISREG(seen.st_mode) and seen.st_uid == os.geteuid()

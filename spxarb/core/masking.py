@@ -6,7 +6,8 @@ import re
 
 _ACCOUNT = re.compile(r"(?<![A-Za-z0-9])(D?[UFI][A-Z]?|SIM[A-Z]*)\d{2,}(\d{3})(?![A-Za-z0-9])")
 """IBKR's ids: U1234567, DU1234567 and DUM123456 on paper, F and I of advisors; SIM... is simulated."""
-_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}):(//+)([^\s'\"<>`]*)")
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}):(//+|(?<=http:)/|(?<=https:)/)([^\s'\"<>`]*)")
+"""Also `https:/host/key`: what is left of an address that was taken for the path of a file."""
 _WITH_A_HOST = frozenset({"http", "https"})
 """Of any other kind of address the host may be the secret: `tgram://TOKEN/CHAT`."""
 HIDDEN = "***"
@@ -25,7 +26,7 @@ def masked_accounts(text: str, *known: str | None) -> str:
 
 def masked_addresses(text: str) -> str:
     """The text with no more than scheme and host of each URL in it: what follows may be a token."""
-    return _ADDRESS.sub(_without_its_secret, text) if "://" in text else text
+    return _ADDRESS.sub(_without_its_secret, text) if ":/" in text else text
 
 
 def _without_its_secret(found: re.Match[str]) -> str:

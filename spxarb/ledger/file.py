@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from spxarb.errors import RefusedError
+from spxarb.files import descriptors
 from spxarb.ledger import schema
 from spxarb.ledger.opening import (
     BUSY_SECONDS,
@@ -22,6 +23,7 @@ from spxarb.ledger.opening import (
     inspect,
     prepare,
     refuse_orphan,
+    require_opened,
     require_writable,
     sqlite_errors_as_refusals,
     upgraded_copy,
@@ -100,12 +102,14 @@ class LedgerFile:
     def _opened(cls, path: Path, mode: str, *, read_only: bool, frozen: bool) -> Self:
         """`frozen`: nothing can be written, not even what SQLite wants beside a file that is only read."""
         with sqlite_errors_as_refusals(path):
+            before = descriptors()
             version = inspect(path, mode)
             if not read_only:
                 require_writable(path)
             db = connect(path, frozen=frozen) if read_only else connect_to_write(path)
             try:
                 if not read_only:
+                    require_opened(path, before)
                     prepare(db, path, mode, upgrade=version < schema.newest_version())
                     file = cls(db, path, read_only=False)
                     if 0 < version < schema.newest_version():

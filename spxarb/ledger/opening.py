@@ -101,11 +101,23 @@ def require_writable(path: Path) -> None:
             files.close_to_others(file)
 
 
+def require_opened(path: Path, before: frozenset[int]) -> None:
+    """Raise RefusedError where SQLite has opened a stranger's file since `before`, put there meanwhile."""
+    try:
+        files.check_opened(before)
+    except OSError as error:
+        raise _not_to_be_opened(path, path, error) from error
+
+
 def require_files(path: Path) -> None:
-    """Raise RefusedError for a link, a pipe or a device beside the ledger: SQLite would follow or wait."""
+    """Raise RefusedError for a link, a pipe or a device beside the ledger: SQLite would follow or wait.
+
+    And for a file of another user than the ledger's: what a log holds that lies there, SQLite takes for the
+    ledger's own.
+    """
     for file in beside(path):
         try:
-            files.check_kind(file)
+            files.check_beside(file, path)
         except OSError as error:
             raise _not_to_be_opened(path, file, error) from error
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import spxarb
+from spxarb.core.masking import masked_addresses
 from spxarb.core.model import dec
 from spxarb.errors import Exit
 from spxarb.ledger.machine import machine
@@ -41,10 +42,10 @@ class Runs:
         self._state = state
 
     def begin(self, command: str, arguments: Sequence[str], at: datetime) -> int:
-        """Note that a command began; the run's id."""
+        """Note that a command began; the run's id. Of an address among its words the secret is left out."""
         row = {
             "command": command,
-            "arguments": to_json(list(arguments)),
+            "arguments": to_json([masked_addresses(word) for word in arguments]),
             "started_at": to_moment(at),
             "pid": os.getpid(),
             "version": spxarb.__version__,
@@ -59,7 +60,8 @@ class Runs:
 
         `day_of`: the market's time, where that is not the machine's.
         """
-        row = {"ended_at": to_moment(at), "exit_code": int(exit_code), "error": error}
+        told = masked_addresses(error) if error else error
+        row = {"ended_at": to_moment(at), "exit_code": int(exit_code), "error": told}
         with self._file.joined():
             self._file.update("runs", row, id=run_id)
             if exit_code not in {Exit.DONE, Exit.USAGE}:

@@ -19,14 +19,20 @@ from spxarb.config.load import (
     ledger_candidates,
     load,
     other_places,
+    read,
     salvage,
     without_settings,
 )
+from spxarb.config.own_paths import DATABASE_KEY
+from spxarb.config.refused import ledgers_beside_file
+from spxarb.config.trusted import is_ours_alone
 from spxarb.core.budgets import EXITS
 from spxarb.core.model import NEW_YORK
 from spxarb.errors import ConfigError, HumanNeededError, RefusedError, SpxarbError, as_failure
+from spxarb.files import descriptors
 from spxarb.ledger.elsewhere import other_ledgers
 from spxarb.ledger.ledger import Ledger
+from spxarb.ledger.opening import require_opened
 from spxarb.trading import owner, run_lines
 from spxarb.trading.context import GRACE_SECONDS, READERS, WRITERS, JobContext
 from spxarb.trading.ledger_lock import terminate_holder_of
@@ -55,6 +61,8 @@ def job_context(command: str, config_file: Path | None, arguments: Sequence[str]
     try:
         config, problem = configuration(command, config_file)
     except ConfigError as error:
+        if alarm := _alarm_of_refusal(command, config_file, error, arguments):
+            raise alarm from error
         if not _is_dry(arguments):
             _tell_refusal(command, config_file, error)
         raise
@@ -117,6 +125,69 @@ def _tell_surroundings(config: Config) -> None:
         log.info("%s", owner.told, extra={logs.FILE_ALONE: True})
     if warning := shared_folder(config.database_path().absolute().parent):
         log.warning("%s", warning)
+
+
+def _alarm_of_refusal(
+    command: str, config_file: Path | None, error: ConfigError, arguments: Sequence[str]
+) -> SpxarbError | None:
+    """What needs a human when an exit has no configuration, and no ledger with which to go on without one.
+
+    Whether something is open and due is looked for also in ledgers that others can have written. None where
+    nothing shows that, and the ledger can be read.
+    """
+    if command not in EXITS:
+        return None
+    from spxarb.core.sentences import lower_first  # noqa: PLC0415 -- an exit seldom has no configuration
+
+    alarm: SpxarbError | None = None
+    config = Config()
+    with suppress(Exception):  # what went wrong first is what is told
+        reading = read(config_file)
+        config = reading.config
+        named_well = not any(DATABASE_KEY in str(problem) for problem in reading.problems)
+        if named_well and (unread := _unreadable(config.database_path())):
+            unread.what = f"{error.what}, and {lower_first(unread.what)}"
+            alarm = _alarm_by_account(config, unread) or unread
+    with suppress(Exception):
+        sources = read(config_file).sources
+        beside = ledgers_beside_file(sources.file) if sources.unread else []
+        doubted = [place for place in (*sources.ledgers, *beside) if not is_ours_alone(place)]
+        alarm = alarm or _alarm_by_doubted(command, doubted, error)
+    if alarm is not None:
+        from spxarb.core.notices import human_needed  # noqa: PLC0415 -- only an alert needs it
+        from spxarb.trading import alerts  # noqa: PLC0415 -- likewise
+
+        _begin_pings(command, config, arguments)
+        alerts.send(config, None, (command, int(alarm.exit_code)), [human_needed(str(alarm))])
+    return alarm
+
+
+def _unreadable(path: Path) -> RefusedError | None:
+    """Why a ledger cannot be read, whatever its mode; None where it can, or where there is none."""
+    first: RefusedError | None = None
+    for mode in MODES:
+        try:
+            Ledger.open(path, mode=mode, read_only=True).close()
+        except RefusedError as error:
+            first = first or error
+        else:
+            return None
+    return first
+
+
+def _alarm_by_doubted(command: str, places: Sequence[Path], error: ConfigError) -> SpxarbError | None:
+    """What needs a human by ledgers with which no exit goes on; None where nothing is due there."""
+    now = datetime.now(NEW_YORK)
+    for found in other_ledgers(places):
+        if found.trades and (command == "close-all" or found.is_due(now)):
+            return HumanNeededError(
+                f"{error.what}, and the ledger {found.path}, where trade {found.trades[0]} is open, may have "
+                "been written by others: nothing was closed",
+                risk="Its calls may still be held",
+                mend=f"Look at the broker now. {error.mend}, or, if what that ledger says is true, "
+                f"`chmod 600 {found.path}`",
+            )
+    return None
 
 
 def _tell_refusal(command: str, config_file: Path | None, error: ConfigError) -> None:
@@ -256,8 +327,8 @@ def _stored_configuration(config_file: Path | None) -> Config | None:
     """The configuration that was in force when the oldest open trade was entered; None: nothing is open."""
     base = salvage(config_file)
     for path in ledger_candidates(config_file):
-        if Ledger.exists(path):
-            stored = _stored_in(path, base)
+        with suppress(RefusedError):  # what cannot be used hides no other
+            stored = _stored_in(path, base) if Ledger.exists(path) else None
             if stored is not None:
                 return stored
     return None
@@ -269,9 +340,12 @@ def _stored_in(path: Path, base: Config) -> Config | None:
     What cannot be read may be open: then all that is known is the ledger and its mode.
     """
     here = base.model_copy(update={"storage": base.storage.model_copy(update={"database": path.absolute()})})
+    before = descriptors()
     for mode in MODES:
         with suppress(RefusedError), Ledger.open(path, mode=mode, read_only=True) as ledger:
-            if trades := ledger.trades.open():
+            trades = ledger.trades.open()
+            require_opened(path, before)
+            if trades:
                 return stored_config(trades[0], here)
             if ledger.trades.unreadable_open():
                 return here.model_copy(update={"trading": here.trading.model_copy(update={"mode": mode})})

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import spxarb
-from spxarb.config.load import read
+from spxarb.channels import files_of_secrets
+from spxarb.config.load import Config, read
 from spxarb.config.paths import user_path
 from spxarb.config.trusted import Trust, keep, pass_on, take_over
-from spxarb.config.variables import CONFIG_VARIABLE
+from spxarb.config.variables import CONFIG_VARIABLE, CREDENTIALS_VARIABLE
 from spxarb.errors import ConfigError, RefusedError
 from spxarb.files import user_name
 
@@ -73,6 +74,7 @@ def go_on_as_owner() -> None:
 def _become_owner(config_file: Path | None) -> Became:
     named = str(config_file or os.environ.get(CONFIG_VARIABLE, "").strip())
     if named and (uid := _owner(user_path(named).absolute())):
+        _keep_credentials()
         return _become(uid, "the configuration", user_path(named).absolute())
     with suppress(ConfigError):
         reading = read(config_file)
@@ -84,6 +86,7 @@ def _become_owner(config_file: Path | None) -> Became:
         for place, what in ((folder, "the state folder"), (ledger, "the ledger")):
             if uid := _owner(place):
                 _keep(found, reading.sources.file, named=bool(named))
+                _keep_what_it_names(reading.config)
                 became = _become(uid, what, place)
                 if not became.again:
                     _must_be_the_same(config_file, ledger)
@@ -105,6 +108,24 @@ def _keep(files: list[Path], config: Path | None, *, named: bool) -> None:
     for file in files:
         with suppress(OSError):
             keep(file, Trust.NAMED if named and file == config else Trust.FOUND)
+
+
+def _keep_what_it_names(config: Config) -> None:
+    """Secrets of the alerts and black-out dates, which root may have for himself: else no alert went out.
+
+    What cannot be kept is told where it is read.
+    """
+    blackout = config.trading.blackout_file
+    for path in (*files_of_secrets(config), *([blackout] if blackout else [])):
+        with suppress(OSError):
+            keep(path, Trust.NAMED)
+
+
+def _keep_credentials() -> None:
+    """What systemd gave root, of whose configuration nothing is read; what that names is its owner's."""
+    folder = os.environ.get(CREDENTIALS_VARIABLE, "").strip()
+    if folder:
+        _keep_what_it_names(Config(credentials=Path(folder)))
 
 
 def _become(uid: int, what: str, place: Path) -> Became:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import re
@@ -283,6 +284,14 @@ def look_at_alerts(found: SetUp, config: Config, *, send_test: bool) -> None:
         what = "alerts are off: nobody hears when a human is needed"
         mend = "set notifications.email_enabled and email_address (or SPXARB_NOTIFY_URL)"
         found.unchecked("alerts", what, mend)
+    elif not send_test and (problems := notify.problems(config)):
+        what, hidden = "; ".join(problems), os.strerror(errno.EACCES)
+        if all(problem.endswith(hidden) for problem in problems):
+            found.unchecked(
+                "alerts", what, "where systemd hands that file to the timers' sender, this is right"
+            )
+        else:
+            found.failed("alerts", what, "mend the file, and send a test (`spxarb doctor --send-test`)")
     elif not send_test:
         found.passed("alerts", f"they go to {notify.way(config)}", "`spxarb doctor --send-test` sends one")
     elif failure := notify.send(config, TEST_TITLE, TEST_TEXT):

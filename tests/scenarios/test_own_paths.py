@@ -55,7 +55,7 @@ def content(stage: Stage, *but: str) -> dict[str, bytes]:
         ("logging", "path", "Trading.DB", "storage.database"),
         ("logging", "path", "trading.db-wal", "the wal file of storage.database"),
         ("logging", "path", "trading.db.lock", "the lock of storage.database"),
-        ("logging", "path", "trading.db.seen", "the mark of storage.database"),
+        ("logging", "path", "trading.db.watchdog", "the watchdog's file of storage.database"),
         ("logging", "path", "config.yaml", "the configuration's"),
         ("logging", "path", ".env", "the configuration's"),
         ("logging", "path", "dates.csv", "trading.blackout_file"),
@@ -159,7 +159,7 @@ def test_a_ledger_may_have_the_name_of_a_lock(tmp_path):
     ],
     ids=" ".join,
 )
-@pytest.mark.parametrize("name", ["trading.db", "trading.db.lock", "config.yaml", "./none/../TRADING.LOG"])
+@pytest.mark.parametrize("name", ["trading.db", ".env", "config.yaml", "./none/../TRADING.LOG"])
 def test_no_output_takes_the_place_of_a_file_of_the_program(stage, words, name):
     before = content(stage, "trading.db")
     done = stage.run(*words, name)
@@ -206,6 +206,11 @@ def test_a_device_as_the_log_keeps_its_mode(stage):
     assert os.stat("/dev/null").st_mode == before  # noqa: PTH116 -- likewise
     stage.write_config(trading={"mode": "paper"}, logging={"path": "/dev/stderr"})
     assert "stop: started" in stage.run("stop").err
+    for name in ("/dev/stdout", "/proc/self/fd/1", "/dev/fd/3"):  # one JSON object is on stdout, nothing else
+        stage.write_config(trading={"mode": "paper"}, logging={"path": name})
+        done = stage.run("stop")
+        assert (done.code, done["exit_code"]) == (0, 0)
+        assert f"No log file: {name}: of the streams only /dev/stderr can be the log" in done.err
 
 
 @pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
@@ -222,6 +227,21 @@ def test_nothing_beside_the_ledger_is_followed_or_waited_for(stage, suffix, what
     done = stage.run("stop")
     assert (done.code, f"trading.db{suffix} beside it: it is " in done.err) == (5, True), done.err
     assert victim.read_text() == "precious"
+
+
+@pytest.mark.parametrize("verb", ["stop", "report"])
+def test_a_log_of_writes_that_a_stranger_put_beside_the_ledger_is_none_of_its(stage, verb):
+    """SQLite would take what it holds for the ledger's own."""
+    if os.geteuid() != 0:
+        pytest.skip("LOUD: only root can give a file away, so a planted one cannot be staged here")
+    beside = stage.folder / "trading.db-wal"
+    beside.write_bytes(b"pages of a stranger")
+    os.chown(beside, 48_271, 48_271)
+    done = stage.run(verb)
+    assert (done.code, "trading.db-wal beside it: it belongs to user 48271" in done.err) == (5, True), (
+        done.err
+    )
+    assert beside.read_bytes() == b"pages of a stranger"
 
 
 @pytest.mark.parametrize("what", [b"SQLite format 3\0rows", b"notes of somebody\n"])

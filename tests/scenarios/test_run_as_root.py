@@ -16,6 +16,7 @@ import pytest
 from actions import lonely
 from harness import Done
 from relay import free_port
+from sink import listening_sink
 
 import spxarb
 from spxarb.core.own_names import lock_of
@@ -150,6 +151,30 @@ def test_what_only_root_may_read_is_known_to_the_owner_too(stage, named):
     assert owners(stage.folder / "state") == {TRADER}
     log = (stage.folder / "state" / "trading.log").read_text(encoding="utf-8")
     assert log.count("running as that user, not as root") == 1
+
+
+def test_alerts_go_out_also_where_only_root_may_read_their_addresses(stage, monkeypatch):
+    """From the configuration's own file, and from what systemd gave root; what is never read is told."""
+    own = stage.folder / "own"
+    own.mkdir(mode=0o700)
+    with listening_sink() as sink:
+        urls, given = own / "urls", own / "notify-urls"
+        urls.write_text(sink.variables["SPXARB_NOTIFY_URL"])
+        urls.chmod(0o600)
+        settings = {"storage": {"database": str(stage.folder / "state" / "trading.db")}}
+        settings |= {"trading": {"mode": "paper", "blackout_file": str(own / "dates.csv")}}
+        (own / "dates.csv").write_text("2035-01-03, FOMC\n")
+        told = {"notifications": {"email_enabled": True, "urls_file": str(urls)}}
+        stage.write_config(**settings, **told)
+        assert run(stage, "monitor").code == 4
+        assert len(sink.alerts) == 1
+        assert "dates.csv" not in run(stage, "doctor").out
+        stage.write_config(**settings, notifications={"email_enabled": True})
+        urls.rename(given)
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(own))
+        done = run(stage, "doctor", "--send-test")
+        assert len(sink.alerts) == 2, done.out
+    assert f"{given} cannot be read: Permission denied" in as_trader(stage, "doctor", "--json").out
 
 
 def test_a_named_configuration_of_another_user_makes_the_command_his(stage):

@@ -12,6 +12,8 @@ import pytest
 from actions import lonely
 from relay import free_port
 
+from spxarb import logs
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -168,6 +170,17 @@ def test_an_address_in_the_wrong_key_is_refused_and_not_shown(stage):
         ended += [stage.run("config"), stage.run("monitor")]
         assert ended[-1].code == 3, (line, ended[-1].err)
     assert_nowhere(stage, *ended)
+
+
+def test_an_address_that_was_taken_for_a_file_stands_in_no_log_and_in_no_ledger(stage):
+    write(stage, email_enabled=False)
+    assert stage.run("stop").code == 0  # it makes both
+    for words in (("reconcile", "--statement"), ("restore",), ("report", "--csv", "--output")):
+        done = stage.run(*words, f"https://hooks.example.com/services/{TOKEN}")
+        assert done.code == 2, done.err
+    assert_nowhere(stage)
+    journal = logs.for_the_journal(f"https:/hooks.example.com/services/{TOKEN} is no file")
+    assert journal == "<3>https://hooks.example.com/*** is no file"
 
 
 def test_a_yaml_file_that_is_none_does_not_show_what_stands_in_it(stage):

@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,9 +15,10 @@ from harness import Done
 from relay import free_port
 from sink import listening_sink
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from spxarb.config.load import ledger_candidates
+from spxarb.config.trusted import Trust, read
 
+if TYPE_CHECKING:
     from harness import Stage
 
 STRANGER = 48_271
@@ -113,6 +115,16 @@ def test_a_pipe_in_the_working_folder_keeps_nobody_waiting(stage, tmp_path, name
     done = spxarb(stage, "close-all", "--yes", cwd=folder)
     assert done.code == 3, done.err
     assert "it is not a regular file" in done.err
+
+
+def test_a_file_of_the_kernels_that_would_be_waited_for_keeps_nobody_waiting():
+    kernel = Path("/proc/kmsg")
+    if not os.access(kernel, os.R_OK):
+        pytest.skip("NOT TESTED: no such file of the kernel's can be read here")
+    try:
+        read(kernel, Trust.ANYBODY)
+    except OSError as error:
+        assert error.strerror  # noqa: PT017 -- a kernel with something to tell is read
 
 
 # --- what is named --------------------------------------------------------------------------------------
@@ -224,9 +236,14 @@ def _too_large(stage: Stage) -> None:
     stage.config.write_text(stage.config.read_text() + "# remark\n" * 40_000)
 
 
+def _a_folder_of_all(stage: Stage) -> None:
+    stage.folder.chmod(0o777)
+
+
 TROUBLE = {
     "written by all": (_everybody_writes_it, "was not read"),
     "its .env written by all": (_everybody_writes_the_env, "was not read"),
+    "in a folder of all, its ledger too": (_a_folder_of_all, "others may write the folder"),
     "a pipe": (_a_pipe, "it is not a regular file"),
     "a bomb": (_a_bomb, "anchors (&) and aliases (*) are refused"),
     "too large": (_too_large, "it is larger than 262,144 bytes"),
@@ -256,15 +273,58 @@ def test_an_exit_goes_on_with_the_stored_limits_whatever_is_refused(tmp_path, tr
         assert len(sink.alerts) == 1, sink.alerts
 
 
-def test_a_refused_file_names_no_ledger_but_one_of_ours(tmp_path):
-    with playing(tmp_path) as stage:
+def test_a_ledger_that_others_can_have_written_closes_nothing_beside_a_refused_file_and_a_human_is_told(
+    tmp_path,
+):
+    with playing(tmp_path) as stage, listening_sink() as sink:
         settings(stage, max_spreads_per_day=1, broker_side_failsafe=False)
         enter(stage)
         stage.at("15:46")
         stage.config.chmod(0o666)
         stage.database.chmod(0o666)
-        done = stage.run("close-all", "--yes")
-        assert (done.code, len(stage.positions())) == (3, 2), done.err
+        for number, verb in enumerate((("monitor",), ("close-all", "--yes")), start=1):
+            done = stage.run(*verb, env=sink.variables)
+            assert (done.code, len(stage.positions()), len(sink.alerts)) == (6, 2, number), done.err
+            assert "trade 1 is open, may have been written by others: nothing was closed" in sink.alerts[-1]
+            assert done.err.count("\n") == 1, done.err
         stage.database.chmod(0o600)
         assert stage.run("close-all", "--yes").code == 3
         assert stage.positions() == {}
+        stage.database.chmod(0o666)
+        assert stage.run("close-all", "--yes").code == 3, "nothing is open in it"
+
+
+def test_an_exit_with_neither_configuration_nor_ledger_asks_the_account(tmp_path):
+    """A ledger that is damaged beside a slip in the configuration is worse than either, and no less told."""
+    with playing(tmp_path) as stage, listening_sink() as sink:
+        settings(stage, max_spreads_per_day=1, broker_side_failsafe=False)
+        enter(stage)
+        stage.at("15:46")
+        text = stage.config.read_text()
+        stage.config.write_text(f"{text}ibb: {{}}\n")
+        ledger = stage.database.read_bytes()
+        stage.database.write_bytes(bytes(5000))
+        done = stage.run("monitor", env=sink.variables)
+        assert (done.code, len(sink.alerts)) == (6, 1), done.err
+        for words in ("ibb", "is damaged", "the account shows what may be ours: +1 SPXW"):
+            assert words in sink.alerts[0], sink.alerts
+        stage.database.unlink()
+        os.mkfifo(stage.database)
+        done = stage.run("close-all", "--yes", env=sink.variables, timeout=30)
+        assert (done.code, len(sink.alerts)) == (6, 2), done.err
+        stage.database.unlink()
+        stage.database.write_bytes(ledger)
+        assert stage.run("monitor").code == 3
+        assert stage.positions() == {}
+
+
+def test_the_ledger_of_a_source_that_is_trusted_comes_before_that_of_a_refused_file(tmp_path, monkeypatch):
+    """A planted file leads away from no ledger that the environment names."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("own.db", "decoy.db"):
+        (tmp_path / name).write_bytes(b"")
+        (tmp_path / name).chmod(0o600)
+    (tmp_path / "config.yaml").write_text("storage: {database: decoy.db}\n")
+    (tmp_path / "config.yaml").chmod(0o666)
+    found = ledger_candidates(tmp_path / "config.yaml", {"SPXARB_DATABASE": str(tmp_path / "own.db")})
+    assert found == (tmp_path / "own.db", tmp_path / "decoy.db")
