@@ -67,6 +67,8 @@ class Trades:
         """What no trade could be made of so far, by id: the others are given all the same."""
         self.in_part: dict[int, UnreadableTrade] = {}
         """Trades that are given though an order of theirs cannot be read in full, by id."""
+        self.met: dict[int, UnreadableTrade] = {}
+        """Those of either kind that were not closed for good when met, by id; they may be whole by now."""
         self.misspelt: dict[int, str] = {}
         """Sentences, by id, about a status that is not the word of the trade's state, which counts."""
         self._whole: set[int] = set()
@@ -217,8 +219,13 @@ class Trades:
                     why = f"Trade {trade.id}: its status {row['status']!r} is read as {trade.status}."
                     self.misspelt[trade.id] = why
             except RefusedError as error:
-                self.unreadable[row["id"]] = UnreadableTrade(row["id"], error.what, settled=done)
+                self.unreadable[row["id"]] = self._seen(UnreadableTrade(row["id"], error.what, settled=done))
         return trades
+
+    def _seen(self, row: UnreadableTrade) -> UnreadableTrade:
+        if not row.settled:
+            self.met.setdefault(row.id, row)
+        return row
 
     def _require_whole(self, trade_id: int, *, settled: bool) -> None:
         """Raise RefusedError unless all of the trade's rows can be read; what we write ourselves can.
@@ -234,7 +241,7 @@ class Trades:
         reasons = [why for row in orders if (why := read_order(self._file, row).why)]
         self.unreadable.pop(trade_id, None)
         if reasons:
-            self.in_part[trade_id] = UnreadableTrade(trade_id, reasons[0], settled, in_part=True)
+            self.in_part[trade_id] = self._seen(UnreadableTrade(trade_id, reasons[0], settled, in_part=True))
         else:
             self._whole.add(trade_id)
             self.in_part.pop(trade_id, None)

@@ -331,6 +331,7 @@ class JobContext:
         told = [*self.config.notes_of(self.command), *settled, *trades.misspelt.values()]
         told += [*self.ledger.orphans, *self.ledger.looks.warning()]
         found += self._unread_matters()
+        found += self._met_unread() if self.holds_lock and not dry_run else []
         if self.clock is not None:  # it has connected: it tells what no human has dealt with yet
             keep = self.holds_lock and not dry_run
             with self._failures_into(found):
@@ -460,6 +461,18 @@ class JobContext:
     def beside(self) -> AbstractContextManager[None]:
         """For what must not stand in an exit's way: what fails in the block is told with the result."""
         return self._failures_into(self.failures)
+
+    def _met_unread(self) -> list[SpxarbError]:
+        """Trades of this job of which something could not be read, though they are closed or whole by now."""
+        trades = self.ledger.trades
+        told = set(trades.unreadable_open())  # by whoever compares
+        rows = {**trades.unreadable, **trades.in_part, **trades.met}
+        ours = trades.met.keys() | {trade.id for trade in self.open_at_start}
+        return [
+            HumanNeededError(f"{rows[number]}. What the broker shows has counted", mend=MEND_ROW)
+            for number in sorted(ours & rows.keys())
+            if str(rows[number]) not in told
+        ]
 
     def _unread_matters(self) -> list[HumanNeededError]:
         """Matters for a human that cannot be read are none the less open."""

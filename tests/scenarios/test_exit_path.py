@@ -321,11 +321,13 @@ def test_executions_that_cannot_be_read_are_those_that_the_broker_lists(stage, s
     (before,) = stage.sql("SELECT entry_credit FROM trades")
     spoil(stage, "executions", SPOILT_FILL)
     done = close(stage, verb, env=sink.variables)
-    assert (done.code, stage.positions(), len(sink.alerts)) == (0, {}, 0), done.err
+    assert_alarm(done, sink, "Trade 1 cannot be read")
+    assert stage.positions() == {}
     assert done["reconciliation"] == [
         "trade 1 can be read again: its executions are those that the broker lists"
     ]
     assert stage.sql("SELECT entry_credit FROM trades") == [before]
+    assert stage.run("monitor").code == 0
 
 
 def test_a_closed_trade_that_cannot_be_read_is_named_and_stops_nothing(stage, sink):
