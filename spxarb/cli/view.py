@@ -188,7 +188,10 @@ def ask(question: str, *, word: str = "") -> bool | None:
         write(f"{asked} ", stderr=True)
         while not select.select([sys.stdin], [], [], SIGNAL_SECONDS)[0]:
             pass  # a signal that comes just before a blocking read would wait for the answer
-        answer = sys.stdin.readline().rstrip("\r\n")
+        line = sys.stdin.readline()
+        if not line.endswith("\n") and is_terminal(sys.stderr):  # Ctrl-D ends no line on the screen
+            write("\n", stderr=True)
+        answer = line.rstrip("\r\n")
     except UnicodeDecodeError:
         return False
     except KeyboardInterrupt:

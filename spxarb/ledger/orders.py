@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from spxarb.core.order_words import ABSENT
 from spxarb.errors import RefusedError
 from spxarb.ledger.file import readable_only
-from spxarb.ledger.in_part import read_order
 from spxarb.ledger.rows import order_to_row, to_moment, to_real
 
 if TYPE_CHECKING:
@@ -145,6 +144,8 @@ class Orders:
         return readable_only(rows, self._read, self.unread)
 
     def _read(self, row: Mapping[str, Any]) -> OrderRecord:
+        from spxarb.ledger.in_part import read_order  # noqa: PLC0415 -- only a row brings it
+
         return read_order(self._file, row).record
 
     def _refuse_handed_over(self, trade_id: int) -> None:

@@ -10,7 +10,6 @@ from spxarb.core.model import TradeStatus
 from spxarb.core.sentences import lower_first
 from spxarb.core.trades import TradeState
 from spxarb.errors import RefusedError
-from spxarb.ledger.in_part import read_order
 from spxarb.ledger.rows import (
     day_range,
     fill_from_row,
@@ -234,6 +233,8 @@ class Trades:
         """
         if trade_id in self._whole:
             return
+        from spxarb.ledger.in_part import read_order  # noqa: PLC0415 -- only a row brings it
+
         for table, read in PARTS.items():
             for row in self._file.rows(f"SELECT * FROM {table} WHERE trade_id = ?", trade_id):  # noqa: S608
                 read(row)

@@ -41,7 +41,7 @@ def two(tmp_path_factory) -> Iterator[Stage]:
 
 
 def fits(command: TerminalCommand, *, tall: bool = False) -> None:
-    assert max(map(columns_of, command.lines)) <= command.columns
+    assert max(map(columns_of, command.lines)) <= command.columns, max(command.lines, key=columns_of)
     assert "…" not in command.text
     assert tall or len(command.lines) <= 24, command.text
 
@@ -202,7 +202,7 @@ def test_after_yes_everything_is_closed_and_the_screen_says_so_first(tmp_path):
             fits(command, tall=True)
             _, _, after = command.text.partition("close-all · sim · ")
             assert after.splitlines()[1] == "Flat, seen at the broker."
-            assert "Closed: trade 1 (EMERGENCY)" in after
+            assert "Closed: trade 1 (EMERGENCY, P&L −$" in after
             assert "Entries are stopped until `spxarb start`." in after
         assert stage.positions() == {}
         assert stage.sql("SELECT is_trading FROM system_state") == [{"is_trading": 0}]
