@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 from contextlib import nullcontext
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import groupby, islice
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType
@@ -120,7 +120,12 @@ def _reaches_out(thing: object, known: dict[int, bool]) -> bool:
 
 
 def _is_of_the_tests(function: FunctionType | MethodType) -> bool:
-    return TESTS in Path(function.__code__.co_filename).parents
+    return _lies_in_tests(function.__code__.co_filename)
+
+
+@cache
+def _lies_in_tests(file: str) -> bool:
+    return TESTS in Path(file).parents
 
 
 def _names(code: CodeType) -> set[str]:

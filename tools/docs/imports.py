@@ -76,17 +76,30 @@ def all_imports(modules: Modules) -> list[Import]:
 
 
 def _imports_of(module: Module, modules: Modules) -> Iterator[Import]:
-    syntax = ast.parse(module.text)
+    statements = list(_statements(ast.parse(module.text)))
     guarded = {
         node
-        for branch in ast.walk(syntax)
+        for branch in statements
         if isinstance(branch, ast.If) and ast.unparse(branch.test) == "TYPE_CHECKING"
         for statement in branch.body
         for node in ast.walk(statement)
     }
-    for node in ast.walk(syntax):
+    for node in statements:
         for of in _imported(module, node, modules):
             yield Import(module.name, of, node in guarded)
+
+
+def _statements(block: ast.AST) -> Iterator[ast.AST]:
+    """Every statement of a file, of whatever depth, and what holds statements; no expression is looked into."""
+    for name in _BLOCKS:
+        for inner in getattr(block, name, ()):
+            if isinstance(inner, _HOLDERS):
+                yield inner
+                yield from _statements(inner)
+
+
+_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+_HOLDERS = (ast.stmt, ast.ExceptHandler, ast.match_case)
 
 
 def _imported(module: Module, node: ast.AST, modules: Modules) -> list[str]:
