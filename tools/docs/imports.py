@@ -90,7 +90,7 @@ def _imports_of(module: Module, modules: Modules) -> Iterator[Import]:
 
 
 def _statements(block: ast.AST) -> Iterator[ast.AST]:
-    """Every statement of a file, of whatever depth, and what holds statements; no expression is looked into."""
+    """Every statement of a file, of whatever depth, and what holds statements; no expression."""
     for name in _BLOCKS:
         for inner in getattr(block, name, ()):
             if isinstance(inner, _HOLDERS):
