@@ -57,7 +57,13 @@ exec "$@"
 @functools.cache
 def opened() -> tuple[str, ...]:
     """What stands before a command, so that other users can run the program wherever it is."""
-    program = (sys.executable, os.path.realpath(sys.executable), os.__file__, spxarb.__file__, pytest.__file__)
+    program = (
+        sys.executable,
+        os.path.realpath(sys.executable),
+        os.__file__,
+        spxarb.__file__,
+        pytest.__file__,
+    )
     parents = dict.fromkeys(folder for path in program for folder in reversed(Path(path).parents))
     closed = [str(folder) for folder in parents if folder.stat().st_mode & 0o005 != 0o005]
     if not closed:
