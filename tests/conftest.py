@@ -73,9 +73,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         fixtures = getattr(item, "_fixtureinfo", None)
         used = (
-            [each.func for found in fixtures.name2fixturedefs.values() for each in found] if fixtures else []
+            [fixture.func for found in fixtures.name2fixturedefs.values() for fixture in found]
+            if fixtures
+            else []
         )
-        reaches_out = any(_reaches_out(each, known) for each in (getattr(item, "obj", None), *used))
+        reaches_out = any(_reaches_out(function, known) for function in (getattr(item, "obj", None), *used))
         if "scenarios" in item.path.parts or reaches_out:
             item.add_marker("outside")
     if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
@@ -104,7 +106,7 @@ def _reaches_out(thing: object, known: dict[int, bool]) -> bool:
     """Whether a function or class of the tests uses one of the names in OUTSIDE, by others of theirs included."""
     if isinstance(thing, type):
         serves = any(base.__module__ == "socketserver" for base in thing.__mro__)
-        return serves or any(_reaches_out(each, known) for each in vars(thing).values())
+        return serves or any(_reaches_out(member, known) for member in vars(thing).values())
     if isinstance(thing, cached_property):
         thing = thing.func
     if isinstance(thing, FunctionType | MethodType):
@@ -115,7 +117,7 @@ def _reaches_out(thing: object, known: dict[int, bool]) -> bool:
         known[id(thing)] = False  # while it is looked at, for those that call each other
         names = _names(thing.__code__)
         helpers = (thing.__globals__[name] for name in names if name in thing.__globals__)
-        known[id(thing)] = bool(names & OUTSIDE) or any(_reaches_out(each, known) for each in helpers)
+        known[id(thing)] = bool(names & OUTSIDE) or any(_reaches_out(helper, known) for helper in helpers)
     return known[id(thing)]
 
 
@@ -129,7 +131,7 @@ def _lies_in_tests(file: str) -> bool:
 
 
 def _names(code: CodeType) -> set[str]:
-    inner = [_names(each) for each in code.co_consts if isinstance(each, CodeType)]
+    inner = [_names(part) for part in code.co_consts if isinstance(part, CodeType)]
     return set(code.co_names).union(*inner)
 
 

@@ -44,7 +44,7 @@ def test_what_is_configured_in_seconds_takes_so_many_real_ones(tmp_path, seconds
         context = JobContext("monitor", config.model_copy(update={"execution": execution}), ledger, 0)
         tactics, waits = context.tactics, context.waits
     own = (tactics.order_timeout, tactics.rung_seconds, tactics.quote_timeout)
-    assert [waits.real(each) for each in own] == pytest.approx([seconds] * 3)
+    assert [waits.real(wait) for wait in own] == pytest.approx([seconds] * 3)
 
 
 def test_the_switch_is_for_the_simulated_gateway(tmp_path):
