@@ -7,7 +7,8 @@ import fnmatch
 import re
 import sys
 import tomllib
-from collections import defaultdict
+from collections import Counter, defaultdict
+from functools import cache
 
 import pytest
 
@@ -294,11 +295,11 @@ def test_no_library_is_imported_that_is_not_listed():
 PLACE = re.compile(r"`(spxarb/[\w/]+\.py)`: ((?:`\w+`(?:, )?)+)")
 
 
-def mentions(path: str, name: str) -> int:
-    """How often a file uses a name, its definition aside."""
+@cache
+def used_in(path: str) -> Counter[str]:
+    """How often a file uses each name, its definition aside."""
     nodes = ast.walk(ast.parse(text_of(ROOT / path)))
-    used = [node.id if isinstance(node, ast.Name) else getattr(node, "attr", "") for node in nodes]
-    return used.count(name)
+    return Counter(node.id if isinstance(node, ast.Name) else getattr(node, "attr", "") for node in nodes)
 
 
 @pytest.mark.parametrize("way", tables(ARCHITECTURE, "stop"), ids=["entry", "exit"])
@@ -308,7 +309,7 @@ def test_each_stop_of_a_way_is_called_from_the_file_of_an_earlier_one(way):
     assert [int(row[0]) for row in way] == list(range(1, len(way) + 1))
     for number, (_, function) in enumerate(stops[1:], start=1):  # `number` stops lie before it
         earlier = {path for path, _ in stops[:number]}
-        assert any(mentions(path, function) for path in earlier), f"stop {number + 1}: {function}"
+        assert any(used_in(path)[function] for path in earlier), f"stop {number + 1}: {function}"
 
 
 DOCUMENT = """

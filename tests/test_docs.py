@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import ExitStack, closing, contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
@@ -345,6 +346,7 @@ def test_the_day_by_hand_goes_from_an_empty_folder_as_the_readme_says(newcomer):
 # --- names in the code --------------------------------------------------------------------------------
 
 
+@cache
 def defined_in(path: Path) -> set[str]:
     """The functions, classes, attributes and variables that a file defines, at any depth."""
     found = set()
