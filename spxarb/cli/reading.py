@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from datetime import date  # noqa: TC003 -- typer reads the annotations
-from decimal import Decimal  # noqa: TC003 -- likewise
-from pathlib import Path  # noqa: TC003 -- likewise
+from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -81,6 +81,39 @@ def _watched(call: Call, job: Callable[..., StatusResult], *, offline: bool) -> 
         return live.watch(lambda: look(held), held.wait)
 
 
+LastTrades = Annotated[
+    int | None,
+    typer.Option("--last", metavar="NUMBER", min=1, help="Of these days only the last so many trades."),
+]
+Capital = Annotated[
+    Decimal | None,
+    typer.Option(
+        "--capital",
+        metavar="DOLLARS",
+        parser=dollars,
+        help="What the yearly claim and the risk of ruin stand on; without it $50,000.",
+    ),
+]
+Explain = Annotated[
+    bool, typer.Option("--explain", help="With --day: what happened on it, event by event, and why.")
+]
+TaxYear = Annotated[
+    int | None, year_option("--tax", "For the tax return: one row an execution of this year.")
+]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Write one table as CSV.")]
+CsvFile = Annotated[
+    Path | None, typer.Option("--output", metavar="FILE", help="With --csv: write to FILE, - for stdout.")
+]
+TableName = Annotated[
+    Table | None,
+    typer.Option("--table", metavar="NAME", help="trades (default), days, executions, settlements, tax."),
+]
+PageFile = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="FILE", help="Write the report as one page, - for stdout."),
+]
+
+
 def report(
     ctx: typer.Context,
     since: Annotated[date | None, day_option("--since", "First day; without it the ledger's first.")] = None,
@@ -88,38 +121,14 @@ def report(
     day: Annotated[date | None, day_option("--day", "This day alone.")] = None,
     of_month: Annotated[DaySpan | None, month_option("--month", "This month alone.")] = None,
     of_year: Annotated[int | None, year_option("--year", "This year alone.")] = None,
-    last: Annotated[
-        int | None,
-        typer.Option("--last", metavar="NUMBER", min=1, help="Of these days only the last so many trades."),
-    ] = None,
-    capital: Annotated[
-        Decimal | None,
-        typer.Option(
-            "--capital",
-            metavar="DOLLARS",
-            parser=dollars,
-            help="What the yearly claim and the risk of ruin stand on; without it $50,000.",
-        ),
-    ] = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="With --day: what happened on it, event by event, and why.")
-    ] = False,
-    tax: Annotated[
-        int | None, year_option("--tax", "For the tax return: one row an execution of this year.")
-    ] = None,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Write one table as CSV.")] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", metavar="FILE", help="With --csv: write to FILE, - for stdout."),
-    ] = None,
-    table: Annotated[
-        Table | None,
-        typer.Option("--table", metavar="NAME", help="trades (default), days, executions, settlements, tax."),
-    ] = None,
-    html: Annotated[
-        Path | None,
-        typer.Option("--html", metavar="FILE", help="Write the report as one page, - for stdout."),
-    ] = None,
+    last: LastTrades = None,
+    capital: Capital = None,
+    explain: Explain = False,
+    tax: TaxYear = None,
+    as_csv: AsCsv = False,
+    output: CsvFile = None,
+    table: TableName = None,
+    html: PageFile = None,
     full: Full = False,
     config: ConfigFile = None,
     as_json: AsJson = False,

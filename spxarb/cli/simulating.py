@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, time  # noqa: TC003 -- typer reads the annotations
-from pathlib import Path  # noqa: TC003 -- likewise
+from datetime import date, time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -67,50 +67,57 @@ def record(
     return run(call_of(ctx, config, as_json), job)
 
 
+ClockCommand = Annotated[
+    ClockMove | None,
+    typer.Argument(
+        metavar="set-time|step",
+        help="Do not run a gateway, but move the clock of the one whose control port is --control.",
+    ),
+]
+ClockValue = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="TIME|DURATION",
+        help="set-time: 15:45 or 2026-02-10T15:45, New York. step: 90, 90s, 5m, 1h; without it a minute.",
+    ),
+]
+Host = Annotated[str, typer.Option(metavar="ADDRESS", help="Loopback address to listen on.")]
+ClientPort = Annotated[
+    int, typer.Option(metavar="PORT", min=0, max=65535, help="For clients; 0 takes a free one.")
+]
+ControlPort = Annotated[
+    int, typer.Option(metavar="PORT", min=0, max=65535, help="For the control; 0 takes a free one.")
+]
+RecordedDayFile = Annotated[
+    Path | None, typer.Option("--day", metavar="FILE", help="A recorded day to play.")
+]
+TrustLast = Annotated[bool, typer.Option("--trust-last", help="Take its last trades for quotes.")]
+SyntheticDate = Annotated[
+    date | None,
+    day_option("--date", "Date of the synthetic day (default today or the next trading day)."),
+]
+Regime = Annotated[str, typer.Option(metavar="NAME", help="Kind of synthetic day.", autocompletion=regimes)]
+StartTime = Annotated[str, typer.Option(metavar="HH:MM", help="New York time at which the clock starts.")]
+Speed = Annotated[
+    float,
+    typer.Option(metavar="FACTOR", help="Market seconds per second; 0 stands still until it is moved."),
+]
+
+
 def sim(
     ctx: typer.Context,
-    move: Annotated[
-        ClockMove | None,
-        typer.Argument(
-            metavar="set-time|step",
-            help="Do not run a gateway, but move the clock of the one whose control port is --control.",
-        ),
-    ] = None,
-    value: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="TIME|DURATION",
-            help="set-time: 15:45 or 2026-02-10T15:45, New York. step: 90, 90s, 5m, 1h; without it a minute.",
-        ),
-    ] = None,
-    host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Loopback address to listen on.")
-    ] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(metavar="PORT", min=0, max=65535, help="For clients; 0 takes a free one.")
-    ] = 4002,
-    control: Annotated[
-        int, typer.Option(metavar="PORT", min=0, max=65535, help="For the control; 0 takes a free one.")
-    ] = 0,
-    day: Annotated[Path | None, typer.Option("--day", metavar="FILE", help="A recorded day to play.")] = None,
-    trust_last: Annotated[
-        bool, typer.Option("--trust-last", help="Take its last trades for quotes.")
-    ] = False,
-    day_date: Annotated[
-        date | None,
-        day_option("--date", "Date of the synthetic day (default today or the next trading day)."),
-    ] = None,
+    move: ClockCommand = None,
+    value: ClockValue = None,
+    host: Host = "127.0.0.1",
+    port: ClientPort = 4002,
+    control: ControlPort = 0,
+    day: RecordedDayFile = None,
+    trust_last: TrustLast = False,
+    day_date: SyntheticDate = None,
     seed: Annotated[int, typer.Option(metavar="NUMBER", help="Seed of the synthetic day.")] = 7,
-    regime: Annotated[
-        str, typer.Option(metavar="NAME", help="Kind of synthetic day.", autocompletion=regimes)
-    ] = "quiet",
-    at: Annotated[
-        str, typer.Option(metavar="HH:MM", help="New York time at which the clock starts.")
-    ] = "09:30",
-    speed: Annotated[
-        float,
-        typer.Option(metavar="FACTOR", help="Market seconds per second; 0 stands still until it is moved."),
-    ] = 1.0,
+    regime: Regime = "quiet",
+    at: StartTime = "09:30",
+    speed: Speed = 1.0,
     account: Annotated[
         str, typer.Option(metavar="ID", help="Account id; SIM... for the sim mode.")
     ] = "SIM0000001",
