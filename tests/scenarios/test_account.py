@@ -224,7 +224,7 @@ def test_an_active_fail_safe_is_ended_when_its_calls_vanish_and_the_next_job_buy
         enter(stage)
         stage.at("15:51")
         assert stage.run(*verb).code == 6
-        assert "f1" not in " ".join(live_orders(stage))
+        assert [ref for ref in live_orders(stage) if ref.endswith(":f1")] == []
         stage.at("15:52:30")
         done = stage.run(*verb)
         assert (done.code, calls(stage), live_orders(stage)) == (6, {}, []), done.err
