@@ -175,8 +175,11 @@ class LedgerFile:
                 yield
 
     def rows(self, sql: str, *values: object) -> list[dict[str, Any]]:
+        """What a SELECT or a PRAGMA gives, each row by the names of its columns."""
         with sqlite_errors_as_refusals(self.path):
-            return list(self._db.query(sql, values))
+            found = self._db.execute(sql, values)
+            names = [column[0] for column in found.description]
+            return [dict(zip(names, row, strict=True)) for row in found]
 
     def changed_by_others(self) -> int:
         """Another number than before when another connection has written since."""
@@ -194,8 +197,13 @@ class LedgerFile:
 
     def insert(self, table: str, row: Mapping[str, object]) -> int:
         """Its rowid. Raises sqlite3.IntegrityError when it is there already."""
+        columns, marks = ", ".join(row), ", ".join("?" * len(row))
         with self.joined():
-            return int(self._db.table(table).insert(as_utf8(row)).last_rowid or 0)
+            done = self._db.execute(
+                f"INSERT INTO {table} ({columns}) VALUES ({marks})",  # noqa: S608 -- our own names
+                list(as_utf8(row).values()),
+            )
+            return int(done.lastrowid or 0)
 
     def upsert(self, table: str, row: Mapping[str, object], *key: str) -> None:
         """Insert the row, or give the one with the same values in the columns `key` these columns."""

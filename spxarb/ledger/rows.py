@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import date, datetime, time
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from spxarb.core.model import NEW_YORK, ExitReason, LegName, Side, dec
@@ -32,9 +33,13 @@ if TYPE_CHECKING:
     from spxarb.core.settlement import SettlementFigure
 
 Row = dict[str, Any]
+Stored = tuple[tuple[str, Any], ...]
+"""A row's columns and what is stored in them."""
 
 DECIMALS = 8  # a quotient's further digits mean nothing, and REAL cannot keep them all
 LARGEST = 15  # power of ten, above any sum of money here
+REMEMBERED = 64
+"""Rows of a kind whose values are kept: a job reads those of its few trades dozens of times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,9 +388,14 @@ def trade_to_row(trade: Trade) -> Row:
 
 
 def trade_from_row(row: Mapping[str, Any]) -> Trade:
+    return _trade(tuple(row.items()))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _trade(stored: Stored) -> Trade:
     from spxarb.core.records import Trade  # noqa: PLC0415 -- likewise
 
-    return Trade(**from_row(TRADE, row))
+    return Trade(**from_row(TRADE, dict(stored)))
 
 
 def order_to_row(record: OrderRecord) -> Row:
@@ -397,9 +407,15 @@ def order_to_row(record: OrderRecord) -> Row:
 
 
 def order_from_row(row: Mapping[str, Any]) -> OrderRecord:
+    return _order(tuple(row.items()))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _order(stored: Stored) -> OrderRecord:
     from spxarb.core.broker_books import OrderTicket  # noqa: PLC0415 -- likewise
     from spxarb.core.records import OrderRecord  # noqa: PLC0415 -- likewise
 
+    row = dict(stored)
     return OrderRecord(ticket=OrderTicket(**from_row(TICKET, row)), **from_row(ORDER, row))
 
 
@@ -413,9 +429,15 @@ def fill_to_row(fill: Fill) -> Row:
 
 def fill_from_row(row: Mapping[str, Any]) -> Fill:
     """An execution's own commission is the reported one: None while it is estimated."""
+    return _fill(tuple(row.items()))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _fill(stored: Stored) -> Fill:
     from spxarb.core.broker_books import Execution  # noqa: PLC0415 -- likewise
     from spxarb.core.records import Fill  # noqa: PLC0415 -- likewise
 
+    row = dict(stored)
     values = from_row(FILL, row)
     reported = None if values["commission_estimated"] else values["commission"]
     return Fill(execution=Execution(**from_row(EXECUTION, row), commission=reported), **values)
