@@ -125,7 +125,7 @@ class Config(Sections):
 
     def limits(self) -> dict[str, Any]:
         """Limits and connection in JSON's types: stored with a trade, read back by `from_limits`."""
-        return self.model_dump(mode="json", include=set(STORED_SECTIONS))
+        return {name: getattr(self, name).in_json() for name in STORED_SECTIONS}
 
     @classmethod
     def from_limits(cls, limits: Mapping[str, Any], base: Self | None = None) -> Self:

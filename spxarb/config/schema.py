@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from spxarb.config.live import LiveSettings
 from spxarb.config.notifications import NotificationsSettings
-from spxarb.config.section import FilePath, Section, Text
+from spxarb.config.section import FilePath, Section, Text, json_number, json_time
 from spxarb.config.watching import PingSettings, WatchdogSettings
 
 if TYPE_CHECKING:
@@ -66,17 +66,9 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-def _as_json_number(value: Decimal) -> float | int:
-    return int(value) if value == value.to_integral_value() else float(value)
-
-
-def _as_json_time(value: time) -> str:
-    return value.isoformat("seconds" if value.second else "minutes")
-
-
-Number = Annotated[Decimal, BeforeValidator(_number), PlainSerializer(_as_json_number, when_used="json")]
+Number = Annotated[Decimal, BeforeValidator(_number), PlainSerializer(json_number, when_used="json")]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
-Clock = Annotated[time, BeforeValidator(_clock), PlainSerializer(_as_json_time, when_used="json")]
+Clock = Annotated[time, BeforeValidator(_clock), PlainSerializer(json_time, when_used="json")]
 Days = Annotated[tuple[date, ...], BeforeValidator(_days)]
 
 

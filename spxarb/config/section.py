@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import time
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
@@ -40,7 +42,32 @@ def _text(value: object) -> object:
 Text = Annotated[str, Field(min_length=1), BeforeValidator(_text)]
 
 
+def json_number(value: Decimal) -> float | int:
+    """Whole numbers without a point."""
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+def json_time(value: time) -> str:
+    """`09:35`, with seconds where there are any."""
+    return value.isoformat("seconds" if value.second else "minutes")
+
+
 class Section(BaseModel):
     """One mapping of the file. Its checks are built when something in it is set: most are defaults."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
+
+    def in_json(self) -> dict[str, object]:
+        """Its values in JSON's types, as the library dumps them, whose serializer takes long to build.
+
+        For sections of single values: texts, numbers, times and paths.
+        """
+        return {name: _in_json(value) for name, value in vars(self).items()}
+
+
+def _in_json(value: object) -> object:
+    if isinstance(value, Decimal):
+        return json_number(value)
+    if isinstance(value, time):
+        return json_time(value)
+    return str(value) if isinstance(value, Path) else value

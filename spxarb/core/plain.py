@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
@@ -36,6 +36,6 @@ def plain(value: object) -> Any:
         case list() | tuple() | AbstractSet():
             return [plain(item) for item in value]
         case _ if is_dataclass(value) and not isinstance(value, type):
-            return plain(asdict(value))
+            return {part.name: plain(getattr(value, part.name)) for part in fields(value)}
         case _:
             return str(value)

@@ -16,7 +16,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxarb.config.load import Config, ledger_candidates, load, salvage
+from spxarb.config.load import STORED_SECTIONS, Config, ledger_candidates, load, salvage
 from spxarb.config.schema import SECTIONS, every_key, field_of
 from spxarb.config.variables import ENVIRONMENT
 from spxarb.errors import ConfigError, Exit
@@ -457,6 +457,13 @@ def test_limits_survive_json_and_come_back_as_they_were(file):
         config.execution,
     )
     assert set(stored) == {"ib", "trading", "risk_management", "execution", "prices"}
+
+
+def test_what_is_stored_of_a_section_is_what_the_library_would_dump(file):
+    keys = "{min_entry_credit: 1e3, min_ratio: 9.9500, entry_cutoff: '09:59:30', blackout_file: dates.txt}"
+    for config in (load(file("{}"), {}), load(file(f"trading: {keys}\nib: {{account: U1234567}}\n"), {})):
+        stored = {name: getattr(config, name).model_dump(mode="json") for name in STORED_SECTIONS}
+        assert config.limits() == stored
 
 
 def test_the_rest_of_restored_limits_comes_from_what_was_left_of_the_configuration(file):
