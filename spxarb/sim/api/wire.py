@@ -126,14 +126,16 @@ def field_text(value: Value) -> str:
     The escapes are those of the real server since version 153; a NUL inside a text would end its field and is
     dropped.
     """
-    if isinstance(value, float):
-        return repr(value) if math.isfinite(value) else UNSET_DOUBLE
-    if isinstance(value, int):
-        return str(int(value))  # a boolean is the int 0 or 1, a message id its number
+    if isinstance(value, str):  # as most are
+        return value if value.isascii() and "\0" not in value else _escaped(value)
     if value is None:
         return ""
-    if value.isascii():
-        return value.replace("\0", "")
+    if isinstance(value, float):
+        return repr(value) if math.isfinite(value) else UNSET_DOUBLE
+    return str(int(value))  # a boolean is the int 0 or 1, a message id its number
+
+
+def _escaped(value: str) -> str:
     units = struct.unpack(f">{len(value.encode('utf-16-be')) // 2}H", value.encode("utf-16-be"))
     return "".join(chr(unit) if unit < 128 else f"\\u{unit:04x}" for unit in units if unit)
 
@@ -145,7 +147,7 @@ def prefixed(payload: bytes) -> bytes:
 
 def frame(*values: Value) -> bytes:
     """A whole frame of these fields, ready for the socket."""
-    return prefixed("".join([field_text(value) + "\0" for value in values]).encode("ascii"))
+    return prefixed("\0".join([*map(field_text, values), ""]).encode("ascii"))
 
 
 def message_id(whole: bytes) -> int:

@@ -49,6 +49,12 @@ def drawn(date: date, seed: int, regime: str) -> Path:
     return Path(regime_named(regime), Random(f"{date}/{seed}/{regime}"), seconds)  # noqa: S311  a market
 
 
+@lru_cache(maxsize=4)
+def listed(date: date, previous: float, fall: float) -> Catalogue:
+    """The contracts of a day; nothing changes them afterwards."""
+    return Catalogue(_options(date, previous, fall))
+
+
 class SyntheticDay:
     """A synthetic trading day. Conforms to `instruments.Market`."""
 
@@ -62,8 +68,7 @@ class SyntheticDay:
         self._seed = seed
         self._path = drawn(date, seed, regime)
         fall = -self._regime.slide[2] if self._regime.slide else 0.0
-        self._catalogue = Catalogue(_options(date, self._path.previous, fall))
-        self._stops = {i.con_id: self._stop(i) for i in self._catalogue.all}
+        self._catalogue = listed(date, self._path.previous, fall)
         self._traded: dict[int, list[MarketQuote]] = {}
         self.description = f"synthetic day {date}, regime {regime}, seed {seed}: {self._regime.sentence}"
 
@@ -104,7 +109,7 @@ class SyntheticDay:
             raise KeyError(con_id)
         since = int((moment - self.open).total_seconds() // 1)
         second = min(since, self._seconds)
-        trades = since >= 0 and moment < self._stops[con_id]
+        trades = since >= 0 and moment < self._stop(instrument)
         if con_id in {SPX_ID, SPY_ID}:
             quote = self._index(second) if con_id == SPX_ID else self._stock(second, trades=trades)
             later = moment.astimezone(NEW_YORK).date() > self.day
