@@ -8,13 +8,10 @@ import resource
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from warm_starts import scripts
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TELLS = """
 import json, os, signal, sys, time
@@ -43,6 +40,39 @@ class Seen(subprocess.Popen):
 subprocess.Popen = Seen
 print(deliver([Channel("sink", {"url": "json://127.0.0.1:9/"})], "title", {"sink": "text"}))
 print(type(Seen.__mro__[1]._execute_child).__name__, len(os.listdir("/proc/self/fd")))
+"""
+PRACTISES = """
+import json, logging, os, signal, sys, types
+import warm_parent
+
+CACHES = {("re", "_cache"), ("_strptime", "_regex_cache"), ("encodings", "_cache"), ("logging", "_handlerList"),
+          ("asyncio.coroutines", "_iscoroutine_typecache"), ("platform", "_sys_version_cache")}
+
+def state():
+    found = {"environment": str(dict(os.environ)), "folder": os.getcwd(), "open": len(os.listdir("/proc/self/fd")),
+             "signals": str([signal.getsignal(number) for number in range(1, 32)])}
+    for logger in (logging.root, *logging.root.manager.loggerDict.values()):
+        if isinstance(logger, logging.Logger) and (logger.handlers or logger.level):
+            found[f"log {logger.name}"] = str((logger.handlers, logger.level))
+    for name, module in list(sys.modules.items()):
+        for key, value in list(vars(module).items()) if isinstance(module, types.ModuleType) else ():
+            if (name, key) in CACHES or name == "__main__":
+                continue
+            found[f"{name} {key}"] = seen(value)
+            if isinstance(value, type) and str(value.__module__).startswith("spxarb"):
+                found |= {f"{name} {key}.{part}": seen(own) for part, own in list(vars(value).items())}
+    return found
+
+def seen(value):
+    if isinstance(value, (list, set, dict)):
+        return type(value).__name__, len(value)
+    return repr(value) if isinstance(value, (str, int, float, tuple, frozenset, type(None))) else id(value)
+
+warm_parent.imported()
+before = state()
+warm_parent.practise()
+after = state()
+print(json.dumps([key for key in before.keys() | after.keys() if before.get(key) != after.get(key)]))
 """
 scripts.update({TELLS, SLEEPS, IMPORTED, SENDS})
 TOLD_APART = "# another text, which is not known and so is started anew\n"
@@ -79,6 +109,14 @@ def test_a_warm_process_is_what_a_cold_one_is(tmp_path: Path, session):
     )
     assert json.loads(warm.stdout) == json.loads(cold.stdout)
     assert (warm.returncode, warm.stderr) == (cold.returncode, cold.stderr) == (7, "and this\n")
+
+
+def test_the_parents_own_practice_leaves_nothing_behind_but_caches(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "IB_PORT": "1"}
+    done = subprocess.run(
+        words(PRACTISES), capture_output=True, text=True, check=False, cwd=tmp_path, env=environment
+    )
+    assert (done.returncode, json.loads(done.stdout or "0")) == (0, []), done.stderr
 
 
 def test_alerts_of_a_warm_process_are_sent_by_a_process_as_those_of_a_cold_one(tmp_path):

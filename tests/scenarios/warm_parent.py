@@ -21,10 +21,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import warnings
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext, redirect_stdout, suppress
 from datetime import date
 from importlib import import_module
 from pathlib import Path
@@ -81,6 +82,75 @@ def imported() -> None:
         section.model_rebuild()  # what checks its values, which is else built by the first that is set
     for regime in REGIMES:
         SyntheticDay(DAY, regime=regime)
+
+
+PRACTICE = (*("enter", "monitor", "status", "close-all --yes") * 2, *("settle", "report", "status") * 2)
+"""Commands of one day, that of `DAY`."""
+CONFIGURATION = """
+ib: {{port: {port}}}
+trading: {{mode: sim}}
+storage: {{database: {folder}/trading.db}}
+logging: {{console: false}}
+"""
+
+
+def practise() -> None:
+    """Run a day's commands in this process: what Python and the libraries make of a program while it runs is made then.
+
+    (Specialized code, compiled patterns, the exchange's calendar.) Nothing else of it may stay; what does is undone
+    here, and `tests/scenarios/test_warm_starts.py` looks for more.
+    """
+    from spxarb import logs
+    from spxarb.cli.commands import main as run_command
+    from spxarb.trading import run_lines
+
+    environment, loggers = dict(os.environ), _loggers()
+    told, tells = os.pipe()
+    gateway = os.fork()
+    if gateway == 0:
+        _gateway(tells)
+    os.close(tells)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        os.fdopen(told) as said,
+        Path(os.devnull).open("w") as nowhere,
+    ):
+        file = Path(folder) / "config.yaml"
+        file.write_text(CONFIGURATION.format(port=json.loads(said.readline())["port"], folder=folder))
+        file.chmod(0o600)
+        os.environ.clear()
+        os.environ.update(HOME=folder, SPXARB_WAIT_SCALE="0.1")
+        with redirect_stdout(nowhere):
+            codes = [run_command(["--config", str(file), *words.split(), "--json"]) for words in PRACTICE]
+    os.kill(gateway, signal.SIGTERM)
+    os.waitpid(gateway, 0)
+    if any(codes):
+        raise RuntimeError(f"the warm parent's own commands ended with {codes}")
+    os.environ.clear()
+    os.environ.update(environment)
+    logs._accounts.clear()
+    run_lines._last.clear()
+    tempfile.tempdir = tempfile._name_sequence = None  # type: ignore[attr-defined]
+    for logger in _loggers():
+        handlers, level = loggers.get(logger, ([], logging.NOTSET))
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
+
+
+def _loggers() -> dict[logging.Logger, tuple[list[logging.Handler], int]]:
+    found = [logging.root, *logging.root.manager.loggerDict.values()]
+    return {
+        logger: ([*logger.handlers], logger.level) for logger in found if isinstance(logger, logging.Logger)
+    }
+
+
+def _gateway(tells: int) -> NoReturn:
+    from spxarb.sim.__main__ import main as run_gateway
+
+    os.dup2(tells, 1)
+    os.closerange(3, 256)
+    day = ["--date", DAY.isoformat(), "--regime", REGIMES[0], "--at", "09:35", "--speed", "0"]
+    os._exit(run_gateway([*day, "--port", "0", "--json"]))
 
 
 def serve(requests: socket.socket) -> dict[str, Any] | None:
@@ -209,6 +279,7 @@ def main() -> NoReturn:
     signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C ends the tests, which then hang up
     requests = socket.socket(fileno=int(sys.argv[1]))
     imported()
+    practise()
     gc.collect()
     gc.freeze()
     requests.sendall(b"ready\n")
