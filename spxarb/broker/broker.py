@@ -217,7 +217,7 @@ class Broker(AccountLists):
         found = await self._details(query, f"{trading_class} options of {expiry}")
         odd = [row for row in found if isinstance(row, OddDetails)]
         rows = wanted(found, trading_class, expiry, right)
-        ids = {convert.market_rule(row) for row, _ in rows}
+        ids = set(map(convert.market_rule, rows))
         if ids == {None} and strike is None:
             raise self._no_tick_sizes()
         rules, failed = await self._tick_rules(ids)
@@ -226,7 +226,7 @@ class Broker(AccountLists):
             raise next(iter(failed.values()))
         if not rows:
             return Chain((), None, doubts)
-        session, doubt = convert.session(rows[0][0], expiry)
+        session, doubt = convert.session(rows[0], expiry)
         self._notice(doubt)
         for at, why in sorted(doubts.items()):
             self._notice(f"{trading_class} {expiry} {at:f} {right}: {why}")

@@ -6,10 +6,11 @@ A duplicate or a row that cannot be read spoils its own strike and no other.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from spxarb.broker import convert
+from spxarb.core.contracts import PENNY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -59,18 +60,14 @@ def odd_details(fields: list[str], why: str, *, server: int) -> OddDetails:
 
 def wanted(
     found: Iterable[ContractDetails | OddDetails], trading_class: str, expiry: date, right: str
-) -> list[tuple[ContractDetails, Contract]]:
+) -> list[ContractDetails]:
     """The rows of that class, expiry and right; the others were not asked for."""
-    readable = ((row, convert.contract(row)) for row in found if not isinstance(row, OddDetails))
-    return [
-        (row, contract)
-        for row, contract in readable
-        if (contract.trading_class, contract.expiry, contract.right) == (trading_class, expiry, right)
-    ]
+    rows = (row for row in found if not isinstance(row, OddDetails))
+    return [row for row in rows if convert.series(row) == (trading_class, expiry, right)]
 
 
 def by_strike(
-    rows: Iterable[tuple[ContractDetails, Contract]],
+    rows: Iterable[ContractDetails],
     odd: Iterable[OddDetails],
     rules: Mapping[int, TickRule],
     failed: Mapping[int, GatewayError],
@@ -81,10 +78,11 @@ def by_strike(
     """
     doubts = {row.strike: f"its row cannot be read ({row.why})" for row in odd if row.strike is not None}
     at: dict[Decimal, dict[int, Contract]] = defaultdict(dict)
-    for row, contract in rows:
+    for row in rows:
+        rule = convert.market_rule(row)
+        contract = convert.contract(row, rules.get(rule, PENNY) if rule is not None else PENNY)
         if contract.strike is None:
             continue
-        rule = convert.market_rule(row)
         if contract.multiplier != OPTION_MULTIPLIER:
             doubts[contract.strike] = f"its multiplier is {contract.multiplier}, not {OPTION_MULTIPLIER}"
         elif rule is None:
@@ -92,7 +90,7 @@ def by_strike(
         elif rule in failed:
             doubts[contract.strike] = f"its market rule (tick sizes) is not known ({failed[rule]})"
         else:
-            at[contract.strike][contract.con_id] = replace(contract, ticks=rules[rule])
+            at[contract.strike][contract.con_id] = contract
     doubts |= {
         strike: f"{len(found)} contracts have this strike" for strike, found in at.items() if len(found) > 1
     }

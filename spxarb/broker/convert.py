@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -49,6 +50,8 @@ MAX_INT, MAX_LONG = 2**31 - 1, 2**63 - 1
 """The ends of Java's int, for orders, clients and contracts, and of its long, for permanent ids."""
 SMALLEST = -30
 """The exponent of ten below which a number is 0."""
+REPEATED = 256
+"""Texts whose meaning is kept: the hundreds of rows of a chain share most of theirs."""
 
 ACCOUNT_TAGS = {
     "NetLiquidation": "net_liquidation",
@@ -68,6 +71,7 @@ MORE_ACCOUNT_TAGS = {
 _RATE, _OWN_CURRENCY, BASE = "ExchangeRate", "RealCurrency", "BASE"
 
 
+@lru_cache(maxsize=REPEATED, typed=True)
 def number(value: str | float | Decimal | None) -> Decimal | None:
     """A number of the wire; None for empty, not a number, infinite and "not set"."""
     try:
@@ -102,6 +106,7 @@ def whole(value: str | int, most: int = MAX_INT) -> int:
     return found
 
 
+@lru_cache(maxsize=REPEATED)
 def day(text: str) -> date | None:
     """The date at the start of `20261124` or `20261124 08:30 US/Central`; None when there is none."""
     # Options come as a bare date; futures and some builds append the time and zone of the last trade.
@@ -313,6 +318,14 @@ def _kept_in(rows: Sequence[Sequence[str]], rates: Mapping[str, Decimal | None])
     return own or (BASE if told and rates.get(DOLLAR) != 1 else DOLLAR)
 
 
+def series(details: ibc.ContractDetails) -> tuple[str, date | None, str | None] | None:
+    """Class, last trading day and right of an option; None for anything else."""
+    c = details.contract
+    if c is None or c.secType != "OPT":
+        return None
+    return c.tradingClass, day(c.lastTradeDateOrContractMonth), _right(c.right)
+
+
 def contract(details: ibc.ContractDetails, ticks: TickRule = PENNY) -> Contract:
     """A contract as the gateway describes it; `ticks` come from its market rule, not from minTick."""
     c = details.contract
@@ -341,11 +354,16 @@ def market_rule(details: ibc.ContractDetails) -> int | None:
     marketRuleIds and validExchanges are lists in the same order (IBKR API documentation, "Minimum Price
     Increment").
     """
-    ids = [part for part in details.marketRuleIds.split(",") if part]
+    exchange = details.contract.exchange if details.contract else ""
+    return _rule_of(exchange, details.marketRuleIds, details.validExchanges)
+
+
+@lru_cache(maxsize=REPEATED)
+def _rule_of(exchange: str, rule_ids: str, valid_exchanges: str) -> int | None:
+    ids = [part for part in rule_ids.split(",") if part]
     if not all(part.isdecimal() for part in ids):
         return None  # as good as none
-    exchanges = details.validExchanges.split(",")
-    exchange = details.contract.exchange if details.contract else ""
+    exchanges = valid_exchanges.split(",")
     if len(ids) == len(exchanges) and exchange in exchanges:
         return int(ids[exchanges.index(exchange)])
     return int(ids[0]) if len(set(ids)) == 1 else None
