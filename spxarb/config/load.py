@@ -21,7 +21,7 @@ from spxarb.config.paths import HOME_MISSING, path_problem, user_path
 from spxarb.config.problems import Problem, near_key, near_word, shown
 from spxarb.config.refused import LEDGER_NAME, ledgers_beside_file, ours_of, with_alerts
 from spxarb.config.rules import address_problem, contradictions, moved
-from spxarb.config.schema import SECTIONS, Sections, choices, expected, field_of
+from spxarb.config.schema import SECTIONS, Sections, choices, default_sections, expected, field_of
 from spxarb.config.section import text_problem as of_text
 from spxarb.config.sources import NO_SETTING, Setting, Source, Sources, gather
 from spxarb.config.variables import (
@@ -475,7 +475,8 @@ def _build(settings: Sequence[Setting]) -> _Built:
             section, _, name = setting.key.partition(".")
             good.setdefault(section, {})[name] = setting.anchored
             accepted.append((setting, value))
-    models: dict[str, Any] = {name: SECTIONS[name].model_validate(values) for name, values in good.items()}
+    models: dict[str, Any] = dict(default_sections())
+    models |= {name: SECTIONS[name].model_validate(values) for name, values in good.items()}
     bad = frozenset(problem.key for problem in problems)
     return _Built(Sections.model_construct(**models), bad, tuple(problems), tuple(accepted))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import date, time
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
@@ -19,6 +20,8 @@ from spxarb.config.section import FilePath, Section, Text, json_number, json_tim
 from spxarb.config.watching import PingSettings, WatchdogSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pydantic.fields import FieldInfo
 
 
@@ -435,6 +438,12 @@ def field_of(path: str) -> FieldInfo:
     """The field at a dotted path such as `trading.max_ratio`. KeyError: no such key."""
     section, _, key = path.partition(".")
     return SECTIONS[section].model_fields[key]
+
+
+@cache
+def default_sections() -> Mapping[str, Section]:
+    """Every section as it is where nothing sets it; they are frozen, so one of each is enough."""
+    return {name: section.model_construct() for name, section in SECTIONS.items()}
 
 
 def every_key() -> tuple[str, ...]:
