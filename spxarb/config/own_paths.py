@@ -46,29 +46,31 @@ class OwnFile:
 class _Known:
     """The files so far, by their resolved names and by device and inode."""
 
-    names: dict[Path, OwnFile] = field(default_factory=dict)
+    names: dict[str, OwnFile] = field(default_factory=dict)
     inodes: dict[tuple[int, int], OwnFile] = field(default_factory=dict)
     folders: dict[str, str] = field(default_factory=dict)
     """Each folder as it is resolved: most of the files share one."""
 
     def add(self, file: OwnFile) -> OwnFile | None:
         """Know this file too; the one known before, of another role, that is the same."""
-        name, inode = resolved(file.path, self.folders), inode_of(file.path)
+        name, inode = _name(file.path, self.folders), inode_of(file.path)
         found = [self.names.setdefault(name, file), self.inodes.setdefault(inode, file) if inode else None]
         return next((other for other in found if other is not None and other.role != file.role), None)
 
 
-def resolved(path: Path, folders: dict[str, str] | None = None) -> Path:
-    """Without links and `..`, in small letters: there are file systems to which those are the same.
+def resolved(path: Path) -> Path:
+    """Without links and `..`, in small letters: there are file systems to which those are the same."""
+    return Path(_name(path, {}))
 
-    `folders`: resolved before, for paths that are resolved at one time; it learns the folder of this one.
-    """
-    text = _real(os.fspath(path), {} if folders is None else folders)
+
+def _name(path: Path, folders: dict[str, str]) -> str:
+    """`folders`: as resolved before, for paths that are resolved at one time; it learns this one's."""
+    text = _real(os.fspath(path), folders)
     if text.isascii():
-        return Path(text.lower())
+        return text.lower()
     import unicodedata  # noqa: PLC0415 -- seldom needed
 
-    return Path(unicodedata.normalize("NFC", text).casefold())
+    return unicodedata.normalize("NFC", text).casefold()
 
 
 def _real(path: str, folders: dict[str, str]) -> str:
@@ -83,7 +85,7 @@ def _real(path: str, folders: dict[str, str]) -> str:
 def inode_of(path: Path) -> tuple[int, int] | None:
     """Device and inode of a regular file; None for any other: two names of /dev/null do no harm."""
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116 -- likewise
     except (OSError, ValueError):
         return None
     return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
@@ -111,8 +113,9 @@ def own_files(
         yield OwnFile(source, "the configuration's", role="sources")
     if database is not None:
         yield from of_ledger(database, DATABASE_KEY, DATABASE_KEY)
+    folders: dict[str, str] = {}
     for other in others:
-        if database is None or resolved(other) != resolved(database):
+        if database is None or _name(other, folders) != _name(database, folders):
             yield from of_ledger(other, "another mode's ledger")
     for key in READ_KEYS:
         section, _, name = key.partition(".")
