@@ -104,6 +104,7 @@ def _nullable(schemas: list[Schema]) -> Schema:
     return {"anyOf": [only, {"type": "null"}]}
 
 
+@cache
 def _hints(cls: type) -> dict[str, Any]:
     """The types of the fields; also of those that are imported for the type checker alone."""
     names: dict[str, Any] = {}
@@ -122,6 +123,7 @@ def _descriptions(cls: type) -> dict[str, str]:
     return found
 
 
+@cache
 def _sentences(cls: type) -> dict[str, str]:
     syntax = _module_syntax(cls.__module__)
     (body,) = [
