@@ -104,25 +104,30 @@ def _dealt(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
 
 def _reaches_out(thing: object, known: dict[int, bool]) -> bool:
     """Whether a function or class of the tests uses one of the names in OUTSIDE, by others of theirs included."""
-    if isinstance(thing, type):
-        serves = any(base.__module__ == "socketserver" for base in thing.__mro__)
-        return serves or any(_reaches_out(member, known) for member in vars(thing).values())
     if isinstance(thing, cached_property):
         thing = thing.func
-    if isinstance(thing, FunctionType | MethodType):
-        thing = inspect.unwrap(getattr(getattr(thing, "hypothesis", None), "inner_test", thing))
-    if not isinstance(thing, FunctionType | MethodType) or not _is_of_the_tests(thing):
+    if isinstance(thing, MethodType):
+        thing = thing.__func__
+    if not isinstance(thing, FunctionType | type):
         return False
     if id(thing) not in known:
         known[id(thing)] = False  # while it is looked at, for those that call each other
-        names = _names(thing.__code__)
-        helpers = (thing.__globals__[name] for name in names if name in thing.__globals__)
-        known[id(thing)] = bool(names & OUTSIDE) or any(_reaches_out(helper, known) for helper in helpers)
+        known[id(thing)] = _looked_into(thing, known)
     return known[id(thing)]
 
 
-def _is_of_the_tests(function: FunctionType | MethodType) -> bool:
-    return _lies_in_tests(function.__code__.co_filename)
+def _looked_into(thing: FunctionType | type, known: dict[int, bool]) -> bool:
+    if isinstance(thing, type):
+        serves = any(base.__module__ == "socketserver" for base in thing.__mro__)
+        return serves or any(_reaches_out(member, known) for member in vars(thing).values())
+    inner = inspect.unwrap(getattr(getattr(thing, "hypothesis", None), "inner_test", thing))
+    if inner is not thing:
+        return _reaches_out(inner, known)
+    if not _lies_in_tests(thing.__code__.co_filename):
+        return False
+    names = _names(thing.__code__)
+    helpers = (thing.__globals__[name] for name in names if name in thing.__globals__)
+    return bool(names & OUTSIDE) or any(_reaches_out(helper, known) for helper in helpers)
 
 
 @cache

@@ -19,9 +19,21 @@ from tools.docs.imports import all_imports, circles, graph, within, working_tree
 
 ARCHITECTURE = DOCS / "architecture.md"
 MODULES = working_tree(ROOT)
-IMPORTS = all_imports(MODULES)
-OURS = within(MODULES, IMPORTS)
-THEIRS = [one for one in IMPORTS if one.of.partition(".")[0] not in {"spxarb", *sys.stdlib_module_names}]
+
+
+@cache
+def imports():
+    return all_imports(MODULES)
+
+
+@cache
+def ours():
+    return within(MODULES, imports())
+
+
+@cache
+def theirs():
+    return [one for one in imports() if one.of.partition(".")[0] not in {"spxarb", *sys.stdlib_module_names}]
 
 
 def inside(name: str, package: str) -> bool:
@@ -67,12 +79,12 @@ def test_every_module_has_exactly_one_row_among_the_directions():
 
 def test_nobody_imports_against_the_directions():
     allowed = {name: who + whom for who, whom in directions() for name in MODULES if fits(name, who)}
-    assert [f"{by} -> {of}" for by, of, _ in OURS if by != "spxarb" and not fits(of, allowed[by])] == []
+    assert [f"{by} -> {of}" for by, of, _ in ours() if by != "spxarb" and not fits(of, allowed[by])] == []
 
 
 def test_the_directions_allow_nothing_that_nobody_needs():
     for who, whom in directions():
-        used = {one.of for one in OURS if fits(one.by, who)} - {"spxarb"}
+        used = {one.of for one in ours() if fits(one.by, who)} - {"spxarb"}
         assert [pattern for pattern in whom if not any(fits(name, [pattern]) for name in used)] == [], who
 
 
@@ -83,13 +95,13 @@ def test_the_directions_allow_nothing_that_nobody_needs():
 def test_no_module_imports_itself_by_way_of_others(package):
     """Imports for the type checker count: who needs another's type to be understood depends on it."""
     names = [name for name in MODULES if inside(name, "spxarb.sim") == (package == "spxarb.sim")]
-    arrows = [(one.by, one.of) for one in OURS if one.by in names and one.of in names]
+    arrows = [(one.by, one.of) for one in ours() if one.by in names and one.of in names]
     assert circles(graph(names, arrows)) == []
 
 
 def who_imports(of: str, *, among: str) -> set[str]:
     """The modules of a package that import `of` or something in it."""
-    return {one.by for one in IMPORTS if inside(one.by, among) and inside(one.of, of)}
+    return {one.by for one in imports() if inside(one.by, among) and inside(one.of, of)}
 
 
 def library_of(name: str) -> str:
@@ -99,14 +111,14 @@ def library_of(name: str) -> str:
 def test_the_core_knows_the_standard_library_and_itself_alone():
     beyond = [
         one
-        for one in IMPORTS
+        for one in imports()
         if inside(one.by, "spxarb.core") and library_of(one.of) not in sys.stdlib_module_names
     ]
     assert [one for one in beyond if not inside(one.of, "spxarb.core")] == []
 
 
 def test_the_simulated_gateway_knows_nothing_of_the_rest_and_no_client_library():
-    beyond = [one for one in OURS if inside(one.by, "spxarb.sim") and not inside(one.of, "spxarb.sim")]
+    beyond = [one for one in ours() if inside(one.by, "spxarb.sim") and not inside(one.of, "spxarb.sim")]
     assert beyond == []
     assert who_imports("ib_insync", among="spxarb.sim") == set()
 
@@ -118,15 +130,15 @@ def test_no_job_knows_who_shows_its_result(package):
 
 @pytest.mark.parametrize("shown", ["spxarb.cli.view", "spxarb.cli.screens", "spxarb.cli.shapes"])
 def test_the_view_knows_jobs_by_their_result_alone(shown):
-    assert {one.of for one in OURS if one.by == shown and inside(one.of, "spxarb.jobs")} == set()
+    assert {one.of for one in ours() if one.by == shown and inside(one.of, "spxarb.jobs")} == set()
 
 
 def test_only_the_package_run_as_a_program_imports_the_command_line():
-    assert {one.by for one in OURS if one.of == "spxarb.cli.commands"} == {"spxarb.__main__"}
+    assert {one.by for one in ours() if one.of == "spxarb.cli.commands"} == {"spxarb.__main__"}
 
 
 def test_the_file_of_a_package_imports_nothing():
-    assert [one for one in IMPORTS if MODULES[one.by].is_package] == []
+    assert [one for one in imports() if MODULES[one.by].is_package] == []
 
 
 # --- one opener ---------------------------------------------------------------------------------------
@@ -280,14 +292,14 @@ def test_every_library_is_listed_with_its_range():
 def test_a_library_is_imported_by_its_owners_alone(library):
     owners = patterns(LIBRARIES[library][2])
     name = IMPORT_NAMES.get(library, library)
-    users = {one.by for one in THEIRS if library_of(one.of) == name}
+    users = {one.by for one in theirs() if library_of(one.of) == name}
     assert {user for user in users if not fits(user, owners)} == set()
     assert users or not owners, f"{library} is imported by nobody"
 
 
 def test_no_library_is_imported_that_is_not_listed():
     listed = {IMPORT_NAMES.get(name, name) for name in LIBRARIES}
-    assert {library_of(one.of) for one in THEIRS} - listed == set()
+    assert {library_of(one.of) for one in theirs()} - listed == set()
 
 
 # --- the ways and the names of the strategy's document ------------------------------------------------

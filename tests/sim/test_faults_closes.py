@@ -2,6 +2,7 @@
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 
 import pytest
 from clients import SPX, Client, errors
@@ -18,7 +19,11 @@ from spxarb.sim.market.trading_days import NEW_YORK
 SPY = (str(SPY_ID), "", "", "", "", "", "", "", "", "", "", "")
 CLOSE = datetime(2026, 2, 10, 16, tzinfo=NEW_YORK)
 TOMORROW = CLOSE + timedelta(hours=18)
-DAY = SyntheticDay(date(2026, 2, 10))
+
+
+@cache
+def day():
+    return SyntheticDay(date(2026, 2, 10))
 
 
 @pytest.fixture
@@ -26,7 +31,7 @@ def play():
     """A gateway at a moment of a synthetic day, with a script."""
 
     def start(moment, *entries):
-        gateway = Gateway(DAY, Exchange(DAY), "SIM0000001", CLOSE.replace(hour=9, minute=40))
+        gateway = Gateway(day(), Exchange(day()), "SIM0000001", CLOSE.replace(hour=9, minute=40))
         gateway.faults.play(read_script(list(entries), 0))
         gateway.advance(moment)
         return gateway
@@ -35,7 +40,7 @@ def play():
 
 
 def truth(con_id):
-    return DAY.quote(con_id, CLOSE).last
+    return day().quote(con_id, CLOSE).last
 
 
 def bars(gateway, contract=SPX):
@@ -72,7 +77,7 @@ def test_a_daily_bar_ends_at_the_last_print_and_from_twenty_past_at_the_official
 def test_options_settle_at_the_official_close_and_tick_9_shows_it_the_next_day(play):
     call = next(
         item
-        for item in DAY.find("SPX", "OPT", date(2026, 2, 10), None, "C", "SPXW")
+        for item in day().find("SPX", "OPT", date(2026, 2, 10), None, "C", "SPXW")
         if item.strike > truth(SPX_ID)
     )
     entry = {"what": {"official_close": {"by": 20}}, "for": "always"}
@@ -101,7 +106,7 @@ def test_spy_trades_on_after_the_close(play):
 
 @claims("old_close")
 def test_tick_9_is_a_session_older_than_it_should_be(play):
-    before = DAY.quote(SPX_ID, DAY.open).close
+    before = day().quote(SPX_ID, day().open).close
     assert price(play(TOMORROW, {"what": "old_close", "for": "always"}), 9) == before
     assert price(play(TOMORROW), 9) == truth(SPX_ID) != before
 
@@ -118,7 +123,7 @@ def test_daily_bars_do_not_have_the_day(play):
 @claims("expired_gone")
 def test_expired_options_vanish_from_the_positions_at_the_close(play):
     call = next(
-        item for item in DAY.find("SPY", "OPT", date(2026, 2, 10), None, "C", "SPY") if item.strike == 660
+        item for item in day().find("SPY", "OPT", date(2026, 2, 10), None, "C", "SPY") if item.strike == 660
     )
     gateway = play(CLOSE.replace(hour=10), {"what": "expired_gone", "for": "always"})
     gateway.publish(gateway.exchange.submit(Ticket(1, 1, call, "BUY", 1, limit=Decimal(200))))

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections import Counter, defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -60,19 +61,35 @@ def circle(graph):
     return next((found for node in sorted(graph) if (found := visit(node))), [])
 
 
-MODULES = {name: imports(file.read_text(), set(FILES)) for name, file in FILES.items()}
-ROOMS = defaultdict(set)
-for _name, _targets in MODULES.items():
-    ROOMS[room_of(_name)] |= {room_of(target) for target in _targets} - {room_of(_name)}
+@cache
+def modules():
+    return {name: imports(file.read_text(), set(FILES)) for name, file in FILES.items()}
+
+
+@cache
+def rooms():
+    found = defaultdict(set)
+    for name, targets in modules().items():
+        found[room_of(name)] |= {room_of(target) for target in targets} - {room_of(name)}
+    return found
 
 
 def test_no_module_imports_itself_by_way_of_others():
-    assert circle(MODULES) == []
+    assert circle(modules()) == []
 
 
 def test_no_folder_imports_itself_by_way_of_others():
-    assert circle(ROOMS) == []
-    assert set(ROOMS) >= {"market", "exchange", "api", "faults", "gateway", "controller", "server", "control"}
+    assert circle(rooms()) == []
+    assert set(rooms()) >= {
+        "market",
+        "exchange",
+        "api",
+        "faults",
+        "gateway",
+        "controller",
+        "server",
+        "control",
+    }
 
 
 def test_the_market_is_at_the_bottom_and_every_folder_knows_only_those_below():
@@ -90,11 +107,11 @@ def test_the_market_is_at_the_bottom_and_every_folder_knows_only_those_below():
         "server",
         "__main__",
     ]
-    for room, targets in ROOMS.items():
+    for room, targets in rooms().items():
         below = set(order[: order.index(room)]) if room in order else set()
         assert targets - {"control"} <= below, room
-    assert ROOMS["control"] == {"token", "yaml_file"}
-    assert ROOMS["token"] == ROOMS["yaml_file"] == set()
+    assert rooms()["control"] == {"token", "yaml_file"}
+    assert rooms()["token"] == rooms()["yaml_file"] == set()
 
 
 @pytest.mark.parametrize(
