@@ -7,6 +7,7 @@ import re
 import stat
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +101,7 @@ def test_a_day_of_commands_proves_what_is_assumed_of_the_gateway(stage):
     folder = stage.folder / "wires"
     wired = {"SPXARB_WIRE_FOLDER": str(folder)}
     assert stage.run("enter", env=wired)["outcome"] == "entered"
+    time.sleep(1.1)  # a list that is asked for within a second of a fill proves nothing
     assert stage.run("close-all", "--yes", env=wired)["flat"] is True
     found = facts(stage, folder)
     evidence = {name: fact["evidence"] for name, fact in found.items()}
