@@ -25,7 +25,7 @@ MINUTES ?= 10
 # The tests start thousands of processes: none of them compiles again what the first one has.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo check test clients lint lock audit bench crash chaos fuzz clean
+.PHONY: setup demo check test clients other-clients lint lock audit bench crash chaos fuzz clean
 setup: $(VENV)/ready
 
 $(VENV)/ready: pyproject.toml
@@ -39,7 +39,8 @@ $(VENV)/ready: pyproject.toml
 		echo "setting up $(VENV) with $$($(PYTHON) -V)"; \
 		rm -rf $(VENV) && mkdir -p $(VENV) && touch $(MADE) && $(PYTHON) -m venv $(VENV); \
 	fi
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile -e '.[dev]'
+	@$(BIN)/python -m compileall -qq -j 0 "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
 	@touch $@
 
 demo: setup
@@ -49,9 +50,11 @@ check: lint
 	@$(BIN)/python -m pytest -n 2 -m "not outside" --hypothesis-profile=check tests
 
 test: setup
+	@$(MAKE) -s -j 2 lint other-clients
+	@$(BIN)/python -m pytest -n 8 --dist worksteal -rs --durations=10 tests
+
+other-clients: setup
 	@$(MAKE) -s clients || echo "make test: goes on without these clients; their conversations are skipped" >&2
-	@$(MAKE) -s lint
-	@$(BIN)/python -m pytest -n 6 --dist worksteal -rs --durations=10 tests
 
 clients: setup
 	@$(BIN)/python tests/scenarios/conversation/environments.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import os
 import signal
@@ -54,6 +55,7 @@ LONG = {"test_crash.py", "test_withheld.py", "test_chaos.py"}
 """Files of which a single test may take a minute."""
 
 settings.load_profile("project")
+gc.disable()  # until all tests are collected: what is made meanwhile stays
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as under nohup: every child would ignore Ctrl-C too
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -138,6 +140,11 @@ def _lies_in_tests(file: str) -> bool:
 def _names(code: CodeType) -> set[str]:
     inner = [_names(part) for part in code.co_consts if isinstance(part, CodeType)]
     return set(code.co_names).union(*inner)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
