@@ -27,7 +27,13 @@ def build(home: Path, requirement: str, deadline: float) -> str:
     if ready.exists() and ready.read_text() == requirement:
         return ""
     shutil.rmtree(home, ignore_errors=True)
-    ours = [sys.executable, "-m", "pip", "--python", home / "bin" / "python"]  # a pip of its own takes longest
+    ours = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        home / "bin" / "python",
+    ]  # a pip of its own takes longest
     pip = [*ours, "install", "-q", "--disable-pip-version-check", "--no-compile", requirement]
     for command in ([sys.executable, "-m", "venv", "--without-pip", home], pip):
         try:
