@@ -226,6 +226,7 @@ def log_of(tmp_path):
 
     yield set_up
     logs.shutdown()
+    logs.trouble()  # is told: no other test hears of it
     root.setLevel(level)
 
 
