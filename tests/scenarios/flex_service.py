@@ -70,6 +70,8 @@ class FlexService:
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone wakes no `accept`
         self._listener.close()
 
     def _serve(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import urllib.request
 from typing import TYPE_CHECKING
@@ -34,17 +35,22 @@ def certificates(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def running(certificates) -> Iterator[FlexService]:
-    """A service of the test's own: what another test's client left behind asks nothing of it."""
     with FlexService(certificates) as service:
         yield service
 
 
 @pytest.fixture
-def service(running, monkeypatch) -> FlexService:
-    for name, value in running.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(urllib.request, "_opener", None)  # the library keeps the proxies that it saw first
-    return running
+def service(certificates, monkeypatch) -> Iterator[FlexService]:
+    """For a client in this process. One that goes on after its deadline ends with the service that it asks."""
+    before = threading.enumerate()
+    with FlexService(certificates) as service:
+        for name, value in service.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(urllib.request, "_opener", None)  # the library keeps the proxies that it saw first
+        yield service
+    for thread in set(threading.enumerate()).difference(before):
+        thread.join(20)
+        assert not thread.is_alive()
 
 
 def fetch(seconds: float = 20) -> bytes:
