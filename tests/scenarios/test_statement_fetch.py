@@ -46,7 +46,8 @@ def service(certificates, monkeypatch) -> Iterator[FlexService]:
     with FlexService(certificates) as service:
         for name, value in service.environment.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(urllib.request, "_opener", None)  # the library keeps the proxies that it saw first
+        # The library keeps the proxies that it saw first.
+        monkeypatch.setattr(urllib.request, "_opener", None)
         yield service
     for thread in set(threading.enumerate()).difference(before):
         thread.join(20)
