@@ -98,11 +98,12 @@ logging: {{console: false}}
 """
 
 
-def practise() -> None:
+def practise() -> list[int]:
     """Run a day's commands in this process: what Python and the libraries make of a program while it runs is made then.
 
     (Specialized code, compiled patterns, the exchange's calendar.) Nothing else of it may stay; what does is undone
-    here, and `tests/scenarios/test_warm_starts.py` looks for more.
+    here, and `tests/scenarios/test_warm_starts.py` looks for more. Their exit codes: on a machine that is too busy
+    for one of them the others have been practice enough.
     """
     from spxarb import logs
     from spxarb.cli.commands import main as run_command
@@ -128,8 +129,6 @@ def practise() -> None:
             codes = [run_command(["--config", str(file), *words.split(), "--json"]) for words in PRACTICE]
     os.kill(gateway, signal.SIGTERM)
     os.waitpid(gateway, 0)
-    if any(codes):
-        raise RuntimeError(f"the warm parent's own commands ended with {codes}")
     os.environ.clear()
     os.environ.update(environment)
     logs._accounts.clear()
@@ -139,6 +138,7 @@ def practise() -> None:
         handlers, level = loggers.get(logger, ([], logging.NOTSET))
         logger.handlers[:] = handlers
         logger.setLevel(level)
+    return codes
 
 
 def _loggers() -> dict[logging.Logger, tuple[list[logging.Handler], int]]:
