@@ -80,7 +80,7 @@ def by_strike(
     at: dict[Decimal, dict[int, Contract]] = defaultdict(dict)
     for row in rows:
         rule = convert.market_rule(row)
-        contract = convert.contract(row, rules.get(rule, PENNY) if rule is not None else PENNY)
+        contract = convert.contract(row, PENNY if rule is None or rule in failed else rules[rule])
         if contract.strike is None:
             continue
         if contract.multiplier != OPTION_MULTIPLIER:

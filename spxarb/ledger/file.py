@@ -197,21 +197,15 @@ class LedgerFile:
 
     def insert(self, table: str, row: Mapping[str, object]) -> int:
         """Its rowid. Raises sqlite3.IntegrityError when it is there already."""
-        columns, marks = ", ".join(row), ", ".join("?" * len(row))
         with self.joined():
-            done = self._db.execute(
-                f"INSERT INTO {table} ({columns}) VALUES ({marks})",  # noqa: S608 -- our own names
-                list(as_utf8(row).values()),
-            )
+            done = self._db.execute(_insertion(table, row), list(as_utf8(row).values()))
             return int(done.lastrowid or 0)
 
     def upsert(self, table: str, row: Mapping[str, object], *key: str) -> None:
         """Insert the row, or give the one with the same values in the columns `key` these columns."""
-        columns, marks = ", ".join(row), ", ".join("?" * len(row))
         changes = ", ".join(f"{name} = excluded.{name}" for name in row)
         self.execute(
-            f"INSERT INTO {table} ({columns}) VALUES ({marks}) "  # noqa: S608 -- our own names
-            f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}",
+            f"{_insertion(table, row)} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}",
             *as_utf8(row).values(),
         )
 
@@ -226,6 +220,10 @@ class LedgerFile:
         )
         if changed != 1:
             raise KeyError(f"The ledger has nothing in {table} with {key}")
+
+
+def _insertion(table: str, row: Mapping[str, object]) -> str:
+    return f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})"  # noqa: S608 -- our own names
 
 
 def readable_only(

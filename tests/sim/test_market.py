@@ -4,12 +4,13 @@ import itertools
 import math
 import time
 from datetime import date, datetime, timedelta
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spxarb.sim.market import hours, instruments, pricing, ticks, trading_days
+from spxarb.sim.market import hours, instruments, path, pricing, ticks, trading_days
 from spxarb.sim.market.instruments import SPX_ID, SPY_ID, option, session_hours
 from spxarb.sim.market.market import SyntheticDay
 from spxarb.sim.market.regimes import REGIMES, RICHNESS
@@ -463,3 +464,12 @@ def test_moments_lie_between_their_ends_and_in_order(first, second):
     found = list(market.moments(after, until))
     assert found == sorted(found)
     assert all(after < moment <= until for moment in found)
+
+
+@pytest.mark.parametrize("before", [0, 1, 2])
+def test_a_path_is_made_of_what_python_itself_would_draw(before):
+    ours, theirs = Random(7), Random(7)
+    for random in (ours, theirs):
+        for _ in range(before):  # the second of a pair may be left
+            random.gauss(0, 1)
+    assert list(itertools.islice(path._normals(ours), 1001)) == [theirs.gauss(0, 1) for _ in range(1001)]

@@ -27,13 +27,8 @@ def build(home: Path, requirement: str, deadline: float) -> str:
     if ready.exists() and ready.read_text() == requirement:
         return ""
     shutil.rmtree(home, ignore_errors=True)
-    ours = [
-        sys.executable,
-        "-m",
-        "pip",
-        "--python",
-        home / "bin" / "python",
-    ]  # a pip of its own takes longest
+    # With our pip: one of its own takes longest.
+    ours = [sys.executable, "-m", "pip", "--python", home / "bin" / "python"]
     pip = [*ours, "install", "-q", "--disable-pip-version-check", "--no-compile", requirement]
     for command in ([sys.executable, "-m", "venv", "--without-pip", home], pip):
         try:
