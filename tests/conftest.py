@@ -16,6 +16,7 @@ from types import CodeType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
+from entered import shelf
 from hypothesis import settings
 from warm_starts import warm
 
@@ -51,8 +52,12 @@ DOORS: tuple[tuple[Any, str], ...] = (
 WARM = {"scenarios", "sim", "trading"}
 """Folders whose tests may fork the program's processes from a parent that has imported it: `scenarios/warm_starts.py`."""
 
-LONG = {"test_crash.py", "test_withheld.py", "test_chaos.py"}
-"""Files of which a single test may take a minute."""
+LONG = (
+    *("test_crash.py", "test_chaos.py", "test_silence.py", "test_failsafe.py", "test_not_linux.py", "test_exit_matrix.py"),
+    *("test_makefile.py", "test_entry_matrix.py", "test_two_at_once.py", "test_operations.py", "test_docs.py"),
+    *("test_run_as_root.py", "test_watchdog.py", "test_backup.py", "test_withheld.py", "test_package.py"),
+)
+"""Files of which a single test takes a quarter of a minute or more, those that wait longest first."""
 
 settings.load_profile("project")
 gc.disable()  # until all tests are collected: what is made meanwhile stays
@@ -65,6 +70,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as under nohup: every c
 def _no_terminal_width(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables are as wide as they are for everybody, whatever terminal the tests run in."""
     monkeypatch.delenv("COLUMNS", raising=False)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _entries_are_kept(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
+    """For all workers together: see `scenarios/entered.py`."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "entries"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    shelf.append(folder)
+    yield
+    shelf.clear()
 
 
 # --- tests that start processes or open sockets ---------------------------------------------------------
@@ -94,7 +110,8 @@ def _dealt(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     """
     hands: list[list[pytest.Item]] = [[] for _ in range(workers)]
     outside = [item for item in items if item.get_closest_marker("outside")]
-    for number, item in enumerate(item for item in outside if item.path.name in LONG):
+    long = sorted((item for item in outside if item.path.name in LONG), key=lambda item: LONG.index(item.path.name))
+    for number, item in enumerate(long):
         hands[number % workers].append(item)
     for _, file in groupby((item for item in outside if item.path.name not in LONG), lambda item: item.path):
         min(hands, key=len).extend(file)

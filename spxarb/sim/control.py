@@ -13,7 +13,7 @@ What is no request (no JSON object, no token, longer than a megabyte) ends the c
 | ``{"op": "book"}`` | account, cash, values, orders, fills, positions |
 | ``{"op": "quote", "con_id": N}`` | the quote now: bid, ask, last and sizes |
 | ``{"op": "script", "entries": [..]}`` | plays a script of faults in place of the old one |
-| ``{"op": "fired"}`` | which entries of the script have fired: time, entry, fault |
+| ``{"op": "fired"}`` | which entries of the script have fired: time, entry, fault; ``scripts`` played so far |
 | ``{"op": "drop"}`` | cuts every client, or with ``"client_id"`` that one, as a broken cable would |
 | ``{"op": "say", "fields": [..]}`` | sends every client, or that one, a message of these fields |
 | ``{"op": "statement", "kind": K}`` | its Flex XML as ``xml``; K is ``activity`` or ``confirms`` |
@@ -174,7 +174,7 @@ class RunningSim:
     """A simulated gateway in its own process, for as long as the ``with`` block lasts.
 
     It ends with its parent, however that ends: it watches its standard input, a pipe.
-    Attributes once entered: `port`, `control_port`, `market` (one line), `control` (a `Control`).
+    Attributes: `options` as given; once entered `port`, `control_port`, `market` (one line), `control` (a `Control`).
     """
 
     def __init__(
@@ -193,12 +193,12 @@ class RunningSim:
         self._folder, self._environment = folder, environment
         self._script = None if isinstance(faults, str | Path) else faults
         file = faults if isinstance(faults, str | Path) else None
-        self._options = {"port": 0, "faults": file, **options}
+        self.options = {"port": 0, "faults": file, **options}
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         """Start and wait until clients may connect. Raises ControlError with the gateway's output if not."""
-        given = {name: value for name, value in self._options.items() if value is not None}
+        given = {name: value for name, value in self.options.items() if value is not None}
         flags = [name for name, value in given.items() if value is True]
         given = {name: value for name, value in given.items() if not isinstance(value, bool)}
         arguments = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]

@@ -153,9 +153,9 @@ class Controller:
         return {"entries": len(script.entries)}
 
     def _fired(self, _: Answer) -> Answer:
-        fired = self._server.gateway.faults.fired
-        rows = [{"time": one.at.isoformat(), "entry": one.entry, "fault": one.fault} for one in fired]
-        return {"fired": rows}
+        faults = self._server.gateway.faults
+        rows = [{"time": one.at.isoformat(), "entry": one.entry, "fault": one.fault} for one in faults.fired]
+        return {"fired": rows, "scripts": faults.scripts}
 
     def _drop(self, request: Answer) -> Answer:
         chosen = self._chosen(request)

@@ -65,7 +65,7 @@ def test_an_entry_leaves_a_buy_back_of_all_its_short_calls_asleep_at_the_broker(
 
 def test_with_the_machine_dead_the_short_calls_are_gone_before_the_close_and_the_next_monitor_knows(stage):
     cash = stage.cash()
-    stage.run("enter")
+    enter(stage)
     stage.at("15:55")  # nothing of ours has run since
     held = stage.positions()
     assert not [quantity for quantity in held.values() if quantity < 0]
@@ -79,7 +79,7 @@ def test_with_the_machine_dead_the_short_calls_are_gone_before_the_close_and_the
 
 def test_an_exit_in_time_ends_the_sleeping_order_before_it_buys(stage):
     cash = stage.cash()
-    stage.run("enter")
+    enter(stage)
     stage.at("15:45")
     assert stage.run("monitor").code == 0
     assert {o["status"] for o in orders(stage, "f")} == {"Cancelled"}
@@ -94,7 +94,7 @@ def test_an_exit_in_time_ends_the_sleeping_order_before_it_buys(stage):
 
 
 def test_close_all_leaves_no_sleeping_order_behind(stage):
-    stage.run("enter")
+    enter(stage)
     assert stage.run("close-all", "--yes")["flat"] is True
     assert not [o for o in stage.sim.control.book()["orders"] if o["status"] in ALIVE]
     stage.at("15:55")
@@ -127,7 +127,7 @@ UNSEEN = ["order_status", "open_order", "execution", "commission", "completed_or
 def test_a_sleeping_order_that_empty_lists_do_not_show_is_not_taken_for_over(stage):
     """Else the exit buys the calls back, and it buys them once more at 15:50."""
     cash = stage.cash()
-    stage.run("enter")
+    enter(stage)
     stage.at("15:45")
     stage.sim.control.script([withheld(*ROWS)])
     done = stage.run("monitor", timeout=120)
@@ -164,7 +164,7 @@ def test_an_entry_that_filled_unseen_is_not_taken_for_nothing_and_is_undone_when
 def test_an_order_that_lives_after_it_was_taken_for_over_is_followed_again(stage, status):
     """It is open at the broker, whatever proved its end: its trade is open again, and is left."""
     cash = stage.cash()
-    stage.run("enter")
+    enter(stage)
     with closing(sqlite3.connect(stage.database)) as ledger, ledger:
         ledger.execute("UPDATE orders SET final = 1, filled = 0, status = 'absent' WHERE purpose = 'f'")
         state = "open" if status == "ACTIVE" else "closed"

@@ -74,7 +74,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 def entered(tmp_path_factory) -> Iterator[tuple[Stage, Done]]:
     """One spread, entered at 9:35; read only."""
     with playing(tmp_path_factory.mktemp("entered")) as stage:
-        yield stage, enter(stage)
+        yield stage, stage.run("enter")
 
 
 def test_enter_says_everything_that_the_contract_promises(entered):

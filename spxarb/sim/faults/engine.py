@@ -93,6 +93,8 @@ class FaultEngine:
     def __init__(self, gateway: SharedGateway) -> None:
         """Nothing goes wrong before `play`."""
         self.fired: list[Fired] = []
+        self.scripts = 0
+        """How many scripts that say anything were played so far."""
         self.schedule = Schedule(lambda: gateway.now)
         self._gateway = gateway
         self._rules: list[_Rule] = []
@@ -109,6 +111,7 @@ class FaultEngine:
         for fault in list(self._active):
             self._end(fault)
         self.schedule.settle(everything=True)
+        self.scripts += bool(script.entries)
         self._rng = Random(f"{script.seed}/rng")  # noqa: S311
         self._rules = [
             _Rule(number, entry, Random(f"{script.seed}/{number}"))  # noqa: S311
