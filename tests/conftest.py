@@ -53,8 +53,21 @@ WARM = {"scenarios", "sim", "trading"}
 """Folders whose tests may fork the program's processes from a parent that has imported it: `scenarios/warm_starts.py`."""
 
 LONG = (
-    *("test_crash.py", "test_chaos.py", "test_silence.py", "test_failsafe.py", "test_not_linux.py", "test_exit_matrix.py"),
-    *("test_makefile.py", "test_entry_matrix.py", "test_two_at_once.py", "test_operations.py", "test_docs.py"),
+    *(
+        "test_crash.py",
+        "test_chaos.py",
+        "test_silence.py",
+        "test_failsafe.py",
+        "test_not_linux.py",
+        "test_exit_matrix.py",
+    ),
+    *(
+        "test_makefile.py",
+        "test_entry_matrix.py",
+        "test_two_at_once.py",
+        "test_operations.py",
+        "test_docs.py",
+    ),
     *("test_run_as_root.py", "test_watchdog.py", "test_backup.py", "test_withheld.py", "test_package.py"),
 )
 """Files of which a single test takes a quarter of a minute or more, those that wait longest first."""
@@ -110,7 +123,9 @@ def _dealt(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     """
     hands: list[list[pytest.Item]] = [[] for _ in range(workers)]
     outside = [item for item in items if item.get_closest_marker("outside")]
-    long = sorted((item for item in outside if item.path.name in LONG), key=lambda item: LONG.index(item.path.name))
+    long = sorted(
+        (item for item in outside if item.path.name in LONG), key=lambda item: LONG.index(item.path.name)
+    )
     for number, item in enumerate(long):
         hands[number % workers].append(item)
     for _, file in groupby((item for item in outside if item.path.name not in LONG), lambda item: item.path):

@@ -331,12 +331,6 @@ def _half_done(stage: Stage) -> list[str]:
     ]
 
 
-def wipe(stage: Stage) -> None:
-    """A fresh ledger; the gateway's book stays, flat."""
-    for path in stage.folder.glob("trading.*"):
-        path.unlink()
-
-
 def alive(process: subprocess.Popen[str]) -> bool:
     with contextlib.suppress(ProcessLookupError):
         os.kill(process.pid, signal.SIG_DFL)

@@ -69,7 +69,9 @@ def _place(stage: Stage) -> Path | None:
     untouched = not (book["orders"] or book["fills"] or book["positions"])
     if clock["speed"] != 0 or not untouched or stage.sim.control.ask("fired")["scripts"]:
         return None
-    environment = {name: value for name, value in stage.environment().items() if not name.startswith("PYTEST_")}
+    environment = {
+        name: value for name, value in stage.environment().items() if not name.startswith("PYTEST_")
+    }
     alike = [
         text.replace(f"port: {stage.sim.port}\n", f"port: {PORT}\n"),
         stage.config.stat().st_mode,
@@ -108,7 +110,9 @@ def _again(stage: Stage, kept: Path) -> Done:
     """Do what the command did. Raises FileNotFoundError where nothing is kept."""
     entry: Entry = pickle.loads((kept / "entry").read_bytes())
     _send(stage.sim.port, entry.requests)
-    assert stage.sim.control.book() == entry.book, "the entry that was kept is not the one that this stage gets"
+    assert stage.sim.control.book() == entry.book, (
+        "the entry that was kept is not the one that this stage gets"
+    )
     shutil.copytree(kept / "files", stage.folder, copy_function=shutil.copy, dirs_exist_ok=True)
     _move(stage, entry.folder, entry.port)
     return entry.done

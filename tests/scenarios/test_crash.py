@@ -8,7 +8,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from crash import Point, broken_laws, count_points, kill_at, wipe
+from actions import enter
+from crash import Point, broken_laws, count_points, kill_at
 from harness import WAIT_SCALE, Stage, fault
 
 from spxarb.sim.control import RunningSim
@@ -45,6 +46,7 @@ KINDS = [("message", "commit")] if STRIDE > 1 else [("message",), ("commit",)]
 @contextmanager
 def playing(folder: Path) -> Iterator[Stage]:
     """A standing market in which any spread is entered."""
+    folder.mkdir(exist_ok=True)
     with RunningSim(date="2026-02-10", regime="rich-spy", at="09:45", speed=0) as sim:
         made = Stage(folder, sim)
         made.settings["trading"] = {
@@ -58,17 +60,6 @@ def playing(folder: Path) -> Iterator[Stage]:
         made.settings["prices"] = {"second_look_seconds": 0.01}  # before another strike is the nearest
         made.settings["execution"] = {"order_timeout_seconds": 0.7, "exit_rung_seconds": 0.4}
         made.write_config()
-        yield made
-
-
-def _scope(fixture_name: str, config: object) -> str:
-    """A gateway's day grows with every kill: where all are tried each part has one of its own."""
-    return "module" if PARTS == 1 else "function"
-
-
-@pytest.fixture(scope=_scope)
-def stage(tmp_path_factory) -> Iterator[Stage]:
-    with playing(tmp_path_factory.mktemp("crash")) as made:
         yield made
 
 
@@ -134,48 +125,49 @@ def flatten(stage: Stage, cash: float, point: Point | None) -> None:
 @pytest.mark.timeout(3000)
 @each_part
 @pytest.mark.parametrize("name", MARKETS)
-def test_enter_killed_anywhere_is_mended_by_monitor_and_never_repeated(stage, name, part):
-    wipe(stage)
-    cash = stage.cash()
-    every = points(stage, name, "enter", part=part)
-    flatten(stage, cash, None)
-    for number, point in enumerate(every, start=OFFSET + part):
-        wipe(stage)
+def test_enter_killed_anywhere_is_mended_by_monitor_and_never_repeated(tmp_path, name, part):
+    with playing(tmp_path / "undisturbed") as stage:
         cash = stage.cash()
-        with market(stage, name, number):
-            kill_at(stage, point, "enter")
-        expect(stage, cash, point, "monitor")
-        expect(stage, cash, point, "enter")
-        flatten(stage, cash, point)
+        every = points(stage, name, "enter", part=part)
+        flatten(stage, cash, None)
+    for number, point in enumerate(every, start=OFFSET + part):
+        with playing(tmp_path / str(number)) as stage:
+            cash = stage.cash()
+            with market(stage, name, number):
+                kill_at(stage, point, "enter")
+            expect(stage, cash, point, "monitor")
+            expect(stage, cash, point, "enter")
+            flatten(stage, cash, point)
     print(f"{len(every)} kills of enter, orders fill {name}: all mended")
+
+
+@contextmanager
+def due(folder: Path) -> Iterator[tuple[Stage, float]]:
+    """A spread whose exit is due at once, and the cash before it."""
+    with playing(folder) as stage:
+        cash = stage.cash()
+        enter(stage)
+        assert broken_laws(stage, cash) == []
+        stage.settings["risk_management"] = {"max_position_loss": 0}
+        stage.write_config()
+        yield stage, cash
 
 
 @pytest.mark.timeout(3000)
 @each_part
 @pytest.mark.parametrize("name", ["at once", "in parts", "late", "silent"])
 @pytest.mark.parametrize("words", [("monitor",), ("close-all", "--yes")], ids=" ".join)
-def test_an_exit_killed_anywhere_is_finished_by_the_next_run(stage, words, name, part):
-    stage.settings["risk_management"] = {"max_position_loss": 0}
-    wipe(stage)
-    cash = stage.cash()
-    expect(stage, cash, None, "enter")
-    every = points(stage, name, *words, part=part)
+def test_an_exit_killed_anywhere_is_finished_by_the_next_run(tmp_path, words, name, part):
+    with due(tmp_path / "undisturbed") as (stage, _):
+        every = points(stage, name, *words, part=part)
     for number, point in enumerate(every, start=OFFSET + part):
-        wipe(stage)
-        stage.settings["risk_management"] = {"max_position_loss": 500}
-        stage.write_config()
-        cash = stage.cash()
-        expect(stage, cash, point, "enter")
-        stage.settings["risk_management"] = {"max_position_loss": 0}
-        stage.write_config()
-        with market(stage, name, number):
-            kill_at(stage, point, *words)
-        expect(stage, cash, point, "monitor")
-        expect(stage, cash, point, "enter")
-        flatten(stage, cash, point)
+        with due(tmp_path / str(number)) as (stage, cash):
+            with market(stage, name, number):
+                kill_at(stage, point, *words)
+            expect(stage, cash, point, "monitor")
+            expect(stage, cash, point, "enter")
+            flatten(stage, cash, point)
     print(f"{len(every)} kills of {words[0]}, orders fill {name}: all mended")
-    stage.settings["risk_management"] = {"max_position_loss": 500}
-    stage.write_config()
 
 
 def close_by_hand(stage: Stage) -> None:

@@ -82,7 +82,11 @@ def test_a_copy_goes_on_as_the_entry_does(tmp_path, shelf, commands):
 
 def test_a_copy_is_what_the_command_leaves_on_such_a_stage(tmp_path, shelf, commands):
     found = []
-    with another(tmp_path, "kept") as kept, another(tmp_path, "copy") as copy, another(tmp_path, "run") as run:
+    with (
+        another(tmp_path, "kept") as kept,
+        another(tmp_path, "copy") as copy,
+        another(tmp_path, "run") as run,
+    ):
         entered.enter(kept)
         entered.enter(copy)
         run.run("enter")

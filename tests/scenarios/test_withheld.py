@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from crash import broken_laws, wipe
+from actions import enter
+from crash import broken_laws
 from harness import Stage, withheld
 
 from spxarb.sim.api.wire import Say
@@ -36,10 +37,10 @@ HURRY = {
 }
 
 
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory) -> Iterator[Stage]:
+@pytest.fixture
+def stage(tmp_path) -> Iterator[Stage]:
     with RunningSim(date="2026-02-10", regime="rich-spy", at="09:35", speed=0) as sim:
-        made = Stage(tmp_path_factory.mktemp("withheld"), sim)
+        made = Stage(tmp_path, sim)
         made.settings = {
             "execution": HURRY,
             "trading": {
@@ -69,13 +70,10 @@ def test_a_withheld_message_ends_no_wait_but_the_verb(stage, verb, kind):
 
     `status` sends nothing: an exit that is due is no failure of it.
     """
-    wipe(stage)
     cash = stage.cash()
     limits(stage, 500)
-    stage.sim.control.advance(2)
     if verb != "enter":
-        opened = stage.run("enter")
-        assert opened.code == 0, opened.err
+        enter(stage)
     limits(stage, 0)  # the exit is due at once
     stage.sim.control.script([withheld(kind)])
     began = time.monotonic()
