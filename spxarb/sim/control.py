@@ -13,7 +13,7 @@ What is no request (no JSON object, no token, longer than a megabyte) ends the c
 | ``{"op": "book"}`` | account, cash, values, orders, fills, positions |
 | ``{"op": "quote", "con_id": N}`` | the quote now: bid, ask, last and sizes |
 | ``{"op": "script", "entries": [..]}`` | plays a script of faults in place of the old one |
-| ``{"op": "fired"}`` | which entries of the script have fired: time, entry, fault; ``scripts`` played so far |
+| ``{"op": "fired"}`` | which entries have fired: time, entry, fault; how many ``scripts`` were played |
 | ``{"op": "drop"}`` | cuts every client, or with ``"client_id"`` that one, as a broken cable would |
 | ``{"op": "say", "fields": [..]}`` | sends every client, or that one, a message of these fields |
 | ``{"op": "statement", "kind": K}`` | its Flex XML as ``xml``; K is ``activity`` or ``confirms`` |
@@ -174,7 +174,8 @@ class RunningSim:
     """A simulated gateway in its own process, for as long as the ``with`` block lasts.
 
     It ends with its parent, however that ends: it watches its standard input, a pipe.
-    Attributes: `options` as given; once entered `port`, `control_port`, `market` (one line), `control` (a `Control`).
+    Attributes: `options` as given, and once entered `port`, `control_port`, `market` (one line), `control`
+    (a `Control`).
     """
 
     def __init__(

@@ -194,7 +194,6 @@ def test_what_is_kept_and_does_not_fit_the_stage_is_no_entry(tmp_path, shelf):
     with another(tmp_path, "first") as first, another(tmp_path, "second") as second:
         entered.enter(first)
         (kept,) = shelf.iterdir()
-        (tag,) = first.sql("SELECT value FROM meta WHERE key = 'tag'")
         text = (kept / "entry").read_bytes()
         (kept / "entry").write_bytes(text.replace(b":SPX:e1", b":SPX:e2", 1))
         with pytest.raises(AssertionError, match="is not the one that this stage gets"):
