@@ -27,10 +27,14 @@ import threading
 import time
 import warnings
 from contextlib import nullcontext, redirect_stdout, suppress
-from datetime import date
+from datetime import date, timedelta
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from spxarb.sim.market.instruments import Instrument
+    from spxarb.sim.market.market import SyntheticDay
 
 MOST_BYTES = 1 << 20
 CLONE_PARENT = 0x8000
@@ -85,7 +89,22 @@ def imported() -> None:
     for section in SECTIONS.values():
         section.model_rebuild()  # what checks its values, which is else built by the first that is set
     for regime in REGIMES:
-        SyntheticDay(DAY, regime=regime)
+        day = SyntheticDay(DAY, regime=regime)
+        for call in _near_the_money(day):
+            day.quote(call.con_id, day.close - timedelta(seconds=1))
+
+
+def _near_the_money(day: SyntheticDay) -> list[Instrument]:
+    """The calls that most scenarios hold until the day is over."""
+    from spxarb.sim.market.instruments import SPX_ID, SPY_ID
+
+    found = []
+    for trading_class, index, far in (("SPXW", SPX_ID, 10), ("SPY", SPY_ID, 1)):
+        price = day.quote(index, day.open + timedelta(minutes=5)).last or 0.0
+        symbol = "SPY" if index == SPY_ID else "SPX"
+        calls = day.find(symbol, "OPT", day.day, right="C", trading_class=trading_class)
+        found += [call for call in calls if call.strike is not None and abs(call.strike - price) <= far]
+    return found
 
 
 PRACTICE = (*("enter", "monitor", "status", "close-all --yes") * 2, *("settle", "report", "status") * 2)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, time, timedelta
-from heapq import merge
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -293,17 +292,30 @@ class Exchange:
 
     def advance(self, now: datetime) -> Events:
         """Let time pass until `now`: orders start, fill and expire and options settle, each at its moment."""
-        now = now.astimezone(NEW_YORK)
-        events: Events = []
-        working = self._market.moments(self.now, now) if self.orders.live() else iter(())
-        for moment in chain(merge(working, self._landmarks(now)), (now,)):
-            if moment.date() != self.now.date():
-                self._account.new_day(moment)
-            self.now = moment
-            for order in self.orders.live():
-                events += self._pass_time(order)
-            events += settlement.settle(self._market, self._ledger, moment, self.official)
+        now, events = now.astimezone(NEW_YORK), Events()
+        for landmark in chain(self._landmarks(now), (now,)):
+            events += self._work_until(landmark)
+            events += self._come_to(landmark)
         return events
+
+    def _work_until(self, landmark: datetime) -> Events:
+        """Let orders meet the market on the way to `landmark`, while one works: none begins to in between."""
+        events = Events()
+        for moment in self._market.moments(self.now, landmark):
+            if moment == landmark or not any(map(self._works, self.orders.live())):
+                break
+            events += self._come_to(moment)
+        return events
+
+    def _come_to(self, moment: datetime) -> Events:
+        """Let it be `moment`."""
+        events = Events()
+        if moment.date() != self.now.date():
+            self._account.new_day(moment)
+        self.now = moment
+        for order in self.orders.live():
+            events += self._pass_time(order)
+        return events + settlement.settle(self._market, self._ledger, moment, self.official)
 
     def _landmarks(self, until: datetime) -> Iterator[datetime]:
         """The moments after now and up to `until` at which something is due by the clock, in order.

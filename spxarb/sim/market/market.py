@@ -55,6 +55,12 @@ def listed(date: date, previous: float, fall: float) -> Catalogue:
     return Catalogue(_options(date, previous, fall))
 
 
+@lru_cache(maxsize=4)
+def traded(*_: object) -> dict[int, list[MarketQuote]]:
+    """Of a date, seed and regime: by contract what was traded until each minute, as far as asked for."""
+    return {}
+
+
 class SyntheticDay:
     """A synthetic trading day. Conforms to `instruments.Market`."""
 
@@ -69,7 +75,7 @@ class SyntheticDay:
         self._path = drawn(date, seed, regime)
         fall = -self._regime.slide[2] if self._regime.slide else 0.0
         self._catalogue = listed(date, self._path.previous, fall)
-        self._traded: dict[int, list[MarketQuote]] = {}
+        self._traded = traded(date, seed, regime)
         self.description = f"synthetic day {date}, regime {regime}, seed {seed}: {self._regime.sentence}"
 
     def instruments(self) -> Sequence[Instrument]:
