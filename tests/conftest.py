@@ -10,7 +10,7 @@ import socket
 import subprocess
 from contextlib import nullcontext
 from functools import cache, cached_property
-from itertools import groupby, islice
+from itertools import groupby, islice, zip_longest
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -52,25 +52,18 @@ DOORS: tuple[tuple[Any, str], ...] = (
 WARM = {"scenarios", "sim", "trading"}
 """Folders whose tests may fork the program's processes from a parent that has imported it: `scenarios/warm_starts.py`."""
 
-LONG = (
-    *(
-        "test_crash.py",
-        "test_chaos.py",
-        "test_silence.py",
-        "test_failsafe.py",
-        "test_not_linux.py",
-        "test_exit_matrix.py",
-    ),
-    *(
-        "test_makefile.py",
-        "test_entry_matrix.py",
-        "test_two_at_once.py",
-        "test_operations.py",
-        "test_docs.py",
-    ),
-    *("test_run_as_root.py", "test_watchdog.py", "test_backup.py", "test_withheld.py", "test_package.py"),
-)
-"""Files of which a single test takes a quarter of a minute or more, those that wait longest first."""
+WAITING = {
+    "test_chaos.py",
+    "test_crash.py",
+    "test_entry_matrix.py",
+    "test_exit_matrix.py",
+    "test_failsafe.py",
+    "test_not_linux.py",
+    "test_silence.py",
+    "test_two_at_once.py",
+    "test_withheld.py",
+}
+"""Files of which a test waits for up to half a minute, with a stage of its own."""
 
 settings.load_profile("project")
 gc.disable()  # until all tests are collected: what is made meanwhile stays
@@ -116,24 +109,35 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _dealt(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
-    """The tests in an order of which each worker's share begins with its part of the long ones.
+    """The tests in an order in which some workers wait while others have work for the machine.
 
     `--dist worksteal` gives each worker an equal run of the list, and who has done its own takes from the ends of
     others' runs: where those are the short tests, nobody waits for the last one.
     """
-    hands: list[list[pytest.Item]] = [[] for _ in range(workers)]
     outside = [item for item in items if item.get_closest_marker("outside")]
-    long = sorted(
-        (item for item in outside if item.path.name in LONG), key=lambda item: LONG.index(item.path.name)
-    )
-    for number, item in enumerate(long):
-        hands[number % workers].append(item)
-    for _, file in groupby((item for item in outside if item.path.name not in LONG), lambda item: item.path):
-        min(hands, key=len).extend(file)
+    waiting = [item for item in outside if item.path.name in WAITING]
+    files: list[list[list[pytest.Item]]] = [[] for _ in range(workers)]
+    for _, file in groupby(
+        (item for item in outside if item.path.name not in WAITING), lambda item: item.path
+    ):
+        min(files, key=lambda hand: sum(map(len, hand))).append([*file])
+    hands = [
+        _woven(waiting[number::workers], files[number], waits_first=number % 2 == 0)
+        for number in range(workers)
+    ]
     rest = iter(item for item in items if not item.get_closest_marker("outside"))
-    longest = max(map(len, hands))
-    share = max(longest, -(-len(items) // workers))
+    share = max(*map(len, hands), -(-len(items) // workers))
     return [item for hand in hands for item in (*hand, *islice(rest, share - len(hand)))] + list(rest)
+
+
+def _woven(
+    waiting: list[pytest.Item], files: list[list[pytest.Item]], *, waits_first: bool
+) -> list[pytest.Item]:
+    """Some that wait between one file and the next: a file's own tests stay together, for what they share."""
+    runs = len(files) or 1
+    parts = [waiting[number::runs] for number in range(runs)]
+    pairs = zip_longest(parts, files, fillvalue=list[pytest.Item]())
+    return [item for part, file in pairs for item in ((*part, *file) if waits_first else (*file, *part))]
 
 
 def _reaches_out(thing: object, known: dict[int, bool]) -> bool:

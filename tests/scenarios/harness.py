@@ -32,6 +32,7 @@ HASTE = {
     "quote_timeout_seconds": 3,
     "question_timeout_seconds": 5,
 }
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 WAIT_SCALE = "0.1"
 """Against the simulated gateway, which answers at once, the waits of proofs take a tenth: `trading/waits.py`."""
 MINE = ("IB_", "TRADING_", "MAX_", "MIN_ENTRY", "DASHBOARD_", "EMAIL_", "SPXARB_", "STATE_DIRECTORY")
@@ -75,7 +76,6 @@ def _has_an_offset(value: object) -> bool:
 def schema_of(command: str) -> Draft202012Validator:
     """What `docs/json` says of a command's object."""
     schema = json.loads((SCHEMAS / f"{command}.json").read_text(encoding="utf-8"))
-    Draft202012Validator.check_schema(schema)
     return Draft202012Validator(schema, format_checker=FORMATS)
 
 
@@ -138,7 +138,7 @@ class Stage:
         for section, values in {**self.settings, **sections}.items():
             base.setdefault(section, {}).update(values)
         self.mode = base["trading"]["mode"]
-        self.config.write_text(yaml.safe_dump(base))
+        self.config.write_text(yaml.dump(base, Dumper=DUMPER))
 
     def at(self, clock: str) -> datetime:
         """Set the gateway's clock to this time of its day."""
