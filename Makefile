@@ -25,6 +25,9 @@ MINUTES ?= 10
 # The tests start thousands of processes: none of them compiles again what the first one has.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Large libraries of which the tests use little, if any: what is used of them is compiled then.
+SELDOM := exchange_calendars|mypy|mypyc|numpy|pandas|pip|pkg_resources|setuptools
+
 .PHONY: setup demo check test clients other-clients lint lock audit bench crash chaos fuzz clean
 setup: $(VENV)/ready
 
@@ -40,7 +43,7 @@ $(VENV)/ready: pyproject.toml
 		rm -rf $(VENV) && mkdir -p $(VENV) && touch $(MADE) && $(PYTHON) -m venv $(VENV); \
 	fi
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile -e '.[dev]'
-	@$(BIN)/python -m compileall -qq -j 0 "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
+	@$(BIN)/python -m compileall -qq -j 0 -x '/($(SELDOM))/' "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
 	@touch $@
 
 demo: setup

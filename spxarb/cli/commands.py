@@ -7,6 +7,7 @@ import sys
 from contextlib import nullcontext
 from copy import copy
 from datetime import date  # noqa: TC003 -- typer reads the annotations
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -279,9 +280,14 @@ def _failed(given: Sequence[str], code: int, said: str) -> int:
 
 def tree(words: Sequence[str] = ()) -> Any:
     """The commands and their options, as the parser has them; where `words` begin with one, of that alone."""
-    asked = _first(words) in VERBS
+    return _tree(_first(words) if _first(words) in VERBS else "")
+
+
+@cache
+def _tree(asked: str) -> Any:
+    """Made once a process, of one verb or of all."""
     some = copy(app)
-    some.registered_commands = [_command(verb) for verb in ([_first(words)] if asked else VERBS)]
+    some.registered_commands = [_command(verb) for verb in ([asked] if asked else VERBS)]
     if asked:
         some._add_completion = False  # noqa: SLF001 -- the root's alone, and no command shall pay for it
     return typer.main.get_command(some)

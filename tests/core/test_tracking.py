@@ -86,15 +86,16 @@ NOT_YET_OVER = [state for state in Presence if state not in {Presence.ABSENT, Pr
 
 
 @pytest.mark.parametrize("presence", NOT_YET_OVER)
-@pytest.mark.parametrize(("state", "event"), list(product(OrderState, OrderEvent)), ids=str)
-def test_an_event_moves_the_order_along_its_table_or_is_an_error(state, event, presence):
-    order = tracked(state=state, presence=presence)
-    if event in TRANSITIONS[state]:
-        order.apply(event)
-        assert order.state is TRANSITIONS[state][event]
-    else:
-        with pytest.raises(KeyError):
+@pytest.mark.parametrize("state", OrderState)
+def test_an_event_moves_the_order_along_its_table_or_is_an_error(state, presence):
+    for event in OrderEvent:
+        order = tracked(state=state, presence=presence)
+        if event in TRANSITIONS[state]:
             order.apply(event)
+            assert order.state is TRANSITIONS[state][event], event
+        else:
+            with pytest.raises(KeyError):
+                order.apply(event)
 
 
 @pytest.mark.parametrize("presence", Presence)

@@ -29,28 +29,26 @@ LOSS = EndOfEntries("the day's loss was $1,200.00")
 TRADES = {"none": (0, 0), "ours": (2, 0), "one is a human's": (2, 1), "all are a human's": (1, 1)}
 
 
-@pytest.mark.parametrize(
-    ("switch", "failures", "loss", "blackout", "trades"),
-    list(product(SWITCHES, (None, FAILURES), (None, LOSS), ("", "FOMC"), TRADES)),
-)
-def test_every_case_is_active_or_stopped_with_what_goes_on_beside_it(
-    switch, failures, loss, blackout, trades
-):
+@pytest.mark.parametrize("switch", SWITCHES)
+@pytest.mark.parametrize("trades", TRADES)
+def test_every_case_is_active_or_stopped_with_what_goes_on_beside_it(switch, trades):
     held, by_hand = TRADES[trades]
-    found = trading_state(
-        SWITCHES[switch],
-        failures=failures,
-        stopped_today=loss,
-        blackout=blackout,
-        open_trades=held,
-        handed_over=by_hand,
-    )
-    may_enter = SWITCHES[switch].on and not (failures or loss or blackout)
-    assert found.state == ("ACTIVE" if may_enter else "STOPPED")
-    assert (StillTrue.FAILURES in found.beside) == (failures is not None)
-    assert (StillTrue.HANDED_OVER in found.beside) == (by_hand > 0)
-    assert (StillTrue.EXITS in found.beside) == (not may_enter and trades != "all are a human's")
-    assert may_enter or (found.reason and (found.by or switch == "began off"))
+    for failures, loss, blackout in product((None, FAILURES), (None, LOSS), ("", "FOMC")):
+        case = failures, loss, blackout
+        found = trading_state(
+            SWITCHES[switch],
+            failures=failures,
+            stopped_today=loss,
+            blackout=blackout,
+            open_trades=held,
+            handed_over=by_hand,
+        )
+        may_enter = SWITCHES[switch].on and not (failures or loss or blackout)
+        assert found.state == ("ACTIVE" if may_enter else "STOPPED"), case
+        assert (StillTrue.FAILURES in found.beside) == (failures is not None), case
+        assert (StillTrue.HANDED_OVER in found.beside) == (by_hand > 0), case
+        assert (StillTrue.EXITS in found.beside) == (not may_enter and trades != "all are a human's"), case
+        assert may_enter or (found.reason and (found.by or switch == "began off")), case
 
 
 def test_a_humans_word_comes_first_then_what_only_a_human_ends_then_what_ends_with_the_day():

@@ -83,9 +83,12 @@ def imported() -> None:
     for library, name in USED_WITHIN_FUNCTIONS:
         with trimmed(library, but=name) if library else nullcontext():
             import_module(name)
+    from spxarb.cli.commands import VERBS, tree
     from spxarb.config.schema import SECTIONS
     from spxarb.sim.market.market import SyntheticDay
 
+    for verb in VERBS:
+        tree([verb])
     for section in SECTIONS.values():
         section.model_rebuild()  # what checks its values, which is else built by the first that is set
     for regime in REGIMES:
