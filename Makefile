@@ -28,7 +28,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Large libraries of which the tests use little, if any: what is used of them is compiled then.
 SELDOM := exchange_calendars|mypy|mypyc|numpy|pandas|pip|pkg_resources|setuptools
 
-.PHONY: setup demo check test clients other-clients lint lock audit bench crash chaos fuzz clean
+.PHONY: setup demo check test compiled clients other-clients lint lock audit bench crash chaos fuzz clean
 setup: $(VENV)/ready
 
 $(VENV)/ready: pyproject.toml
@@ -53,8 +53,12 @@ check: lint
 	@$(BIN)/python -m pytest -n 2 -m "not outside" --hypothesis-profile=check tests
 
 test: setup
-	@$(MAKE) -s -j 2 lint other-clients
+	@$(MAKE) -s -j 3 lint other-clients compiled
 	@$(BIN)/python -m pytest -n 8 --dist worksteal -rs --durations=10 tests
+
+# The tests and what they import, by one process for all that run them. What is wrong with them is told by those.
+compiled: setup
+	@$(BIN)/python -m pytest --collect-only -qq tests >/dev/null 2>&1 || true
 
 other-clients: setup
 	@$(MAKE) -s clients || echo "make test: goes on without these clients; their conversations are skipped" >&2
