@@ -49,7 +49,7 @@ DOORS: tuple[tuple[Any, str], ...] = (
 )
 """The ways to a process, and to a socket that others can reach: closed to every test that is not `outside`."""
 
-WARM = {"scenarios", "sim", "trading"}
+WARM = {"ledger", "scenarios", "sim", "trading"}
 """Folders whose tests may fork the program's processes from a parent that has imported it: `scenarios/warm_starts.py`."""
 
 WAITING = {

@@ -19,6 +19,12 @@ PYTHON = """\
 echo "$@" >> "$(dirname "$0")/../called"
 case "$*" in *version_info*) exit {unfit};; *) exit 0;; esac
 """
+MAKES_ENVIRONMENTS = """\
+#!/bin/sh
+test "$1 $2" = "-m venv" && mkdir -p "$3/bin" && touch "$3/pyvenv.cfg" && cp "$0" "$3/bin/python"
+exit 0
+"""
+"""An interpreter that makes an environment of itself; that a real one does so is what `make test` begins with."""
 
 
 @pytest.fixture
@@ -29,8 +35,8 @@ def folder(tmp_path):
     return tmp_path
 
 
-def make(folder, *words):
-    command = ["make", "-C", folder, *words, f"PYTHON={sys.executable}"]
+def make(folder, *words, python=sys.executable):
+    command = ["make", "-C", folder, *words, f"PYTHON={python}"]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
@@ -70,8 +76,12 @@ def test_a_link_to_an_environment_elsewhere_is_not_removed(folder):
 def test_one_that_make_made_is_made_anew_and_removed(folder):
     kept = environment(folder)
     (folder / ".venv" / "made-by-make").touch()
-    make(folder, "setup")  # there is nothing to install here
-    assert not kept.exists()
+    python = folder / "python"
+    python.write_text(MAKES_ENVIRONMENTS)
+    python.chmod(0o755)
+    done = make(folder, "setup", python=python)
+    assert (done.returncode, kept.exists()) == (0, False), done.stderr
+    assert (folder / ".venv" / "ready").exists()
     assert (folder / ".venv" / "pyvenv.cfg").exists()
     assert make(folder, "clean").returncode == 0
     assert not (folder / ".venv").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shlex
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from warm_starts import DECIDES_A_START, warm
 
 from spxarb.broker import connect
 from spxarb.config.load import load
@@ -256,7 +258,8 @@ def test_the_checks_and_the_upgrade_run_as_they_are_written(tmp_path):
         "backup",
         "restore",
     }
-    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    kept = {name: text for name, text in os.environ.items() if name.startswith(DECIDES_A_START)}
+    environment = {**kept, "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
 
     def run(line: str) -> subprocess.CompletedProcess[str]:
         given = [sys.executable, "-m", "spxarb", *shlex.split(line)[1:]]
@@ -264,7 +267,7 @@ def test_the_checks_and_the_upgrade_run_as_they_are_written(tmp_path):
             given, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment, timeout=60
         )
 
-    with RunningSim(date="2026-02-10", regime="rich-spy", at="09:35", speed=0) as sim:
+    with warm(), RunningSim(date="2026-02-10", regime="rich-spy", at="09:35", speed=0) as sim:
         settings = {
             "ib": {"port": sim.port},
             "trading": {"mode": "sim"},

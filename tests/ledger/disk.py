@@ -9,6 +9,7 @@ import sys
 from contextlib import contextmanager
 
 import pytest
+from warm_starts import scripts
 
 from spxarb.errors import Exit, RefusedError
 from spxarb.ledger.ledger import Ledger
@@ -40,7 +41,10 @@ def refused(path, *words, mode="paper", read_only=False):
     return line
 
 
-def python(code, *arguments, **options):
+def python(code, *arguments, cold=False, **options):
+    """A process that runs this; `cold`: it is about what is imported."""
+    if not cold:
+        scripts.add(code)
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
         stdin=subprocess.PIPE,

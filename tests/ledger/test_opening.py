@@ -159,7 +159,7 @@ except ModuleNotFoundError as error:
     assert error.name == "numpy"
 print("fine")
 """
-    with running(code, path) as process:
+    with running(code, path, cold=True) as process:
         assert process.communicate(timeout=60)[0] == "fine\n"
 
 

@@ -101,9 +101,13 @@ def _wanted(given: dict[str, Any]) -> list[str] | None:
         return None
     if given["process_group"] not in (None, -1) or not Path(given["cwd"] or ".").is_dir():
         return None
-    if _limits() != _parent().limits:
+    if (_limits(), _user()) != (_parent().limits, _parent().user):
         return None
     return rest if _deciding(_environment(given)) == _deciding(dict(os.environ)) else None
+
+
+def _user() -> tuple[int, int]:
+    return os.geteuid(), os.getegid()
 
 
 def _limits() -> list[tuple[int, int]]:
@@ -120,7 +124,7 @@ class _Parent:
     def __init__(self) -> None:
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._lock = threading.Lock()
-        self.limits = _limits()
+        self.limits, self.user = _limits(), _user()
         with theirs:
             # The name: a lock's holder is proven by its command line, and a child keeps its parent's.
             command = [
