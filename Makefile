@@ -54,7 +54,7 @@ check: lint
 
 test: setup
 	@$(MAKE) -s -j 3 lint other-clients compiled
-	@$(BIN)/python -m pytest -n 8 --dist worksteal -rs --durations=10 tests
+	@$(BIN)/python -m pytest -n 10 --dist worksteal -rs --durations=10 tests
 
 # The tests and what they import, by one process for all that run them. What is wrong with them is told by those.
 compiled: setup
