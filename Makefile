@@ -31,7 +31,7 @@ SELDOM := exchange_calendars|mypy|mypyc|numpy|pandas|pip|pkg_resources|setuptool
 .PHONY: setup demo check test compiled clients other-clients lint lock audit bench crash chaos fuzz clean
 setup: $(VENV)/ready
 
-$(VENV)/ready: pyproject.toml
+$(VENV)/there: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "spxarb needs Python 3.11-3.14 with venv and pip: none found (try: make PYTHON=/path/to/python3.12)" >&2; exit 1; }
 	@$(PYTHON) -c '$(FITS)' 2>/dev/null || { echo "spxarb needs Python 3.11-3.14 with venv and pip: $(PYTHON) does not fit" >&2; exit 1; }
 	@if [ -e $(VENV) -o -L $(VENV) ] && [ ! -e $(MADE) ]; then \
@@ -42,6 +42,9 @@ $(VENV)/ready: pyproject.toml
 		echo "setting up $(VENV) with $$($(PYTHON) -V)"; \
 		rm -rf $(VENV) && mkdir -p $(VENV) && touch $(MADE) && $(PYTHON) -m venv $(VENV); \
 	fi
+	@touch $@
+
+$(VENV)/ready: $(VENV)/there
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile -e '.[dev]'
 	@$(BIN)/python -m compileall -qq -j 0 -x '/($(SELDOM))/' "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
 	@touch $@
@@ -52,18 +55,19 @@ demo: setup
 check: lint
 	@$(BIN)/python -m pytest -n 2 -m "not outside" --hypothesis-profile=check tests
 
-test: setup
-	@$(MAKE) -s -j 3 lint other-clients compiled
+test:
+	@$(MAKE) -s -j 2 setup other-clients
+	@$(MAKE) -s -j 2 lint compiled
 	@$(BIN)/python -m pytest -n 10 --dist worksteal -rs --durations=10 tests
 
 # The tests and what they import, by one process for all that run them. What is wrong with them is told by those.
 compiled: setup
 	@$(BIN)/python -m pytest --collect-only -qq tests >/dev/null 2>&1 || true
 
-other-clients: setup
+other-clients: $(VENV)/there
 	@$(MAKE) -s clients || echo "make test: goes on without these clients; their conversations are skipped" >&2
 
-clients: setup
+clients: $(VENV)/there
 	@$(BIN)/python tests/scenarios/conversation/environments.py
 
 lint: setup
