@@ -131,6 +131,22 @@ def test_a_leap_and_many_steps_have_the_same_result():
     assert ends[0] == ends[1]
 
 
+def test_an_order_that_sleeps_through_a_leap_wakes_and_fills_when_it_does_by_steps():
+    market = SyntheticDay(DAY, 11)
+    call = min(market.find("SPY", "OPT", DAY, right="C"), key=lambda item: abs(item.strike - 680))
+    ends = []
+    for steps in (1, 390):
+        exchange = Exchange(market)
+        exchange.advance(at("10:00"))
+        exchange.submit(Ticket(1, 1, call, "SELL", 1, "MKT"))
+        exchange.submit(Ticket(1, 2, call, "BUY", 1, "MKT", good_after=at("15:50")))
+        for step in range(1, steps + 1):
+            exchange.advance(at("10:00") + timedelta(minutes=390 * step // steps))
+        ends.append((exchange.fills(), exchange.account_values(), exchange.completed_orders()))
+    assert ends[0] == ends[1]
+    assert [fill.time for fill in ends[0][0]] == [at("10:00"), at("15:50")]
+
+
 def test_a_whole_day_passes_in_well_under_a_second():
     market = SyntheticDay(DAY)
     item = market.find("SPX", "OPT", DAY, right="C")[0]
