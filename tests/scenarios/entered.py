@@ -53,9 +53,7 @@ def enter(stage: Stage) -> Done:
     kept = _place(stage)
     if kept is None:
         return stage.run("enter")
-    with suppress(FileNotFoundError):
-        return _again(stage, kept)
-    return _first(stage, kept)
+    return _again(stage, kept) if kept.exists() else _first(stage, kept)
 
 
 def _place(stage: Stage) -> Path | None:
@@ -93,6 +91,7 @@ def _first(stage: Stage, kept: Path) -> Done:
         stage.config.write_text(text.replace(f"port: {stage.sim.port}\n", f"port: {tap.port}\n"))
         done = stage.run("enter")
         stage.config.write_text(text)
+    if stage.database.exists():
         _move(stage, str(stage.folder), tap.port)
     if (done.code, done["outcome"]) != (0, "entered"):
         return done
@@ -107,7 +106,7 @@ def _first(stage: Stage, kept: Path) -> Done:
 
 
 def _again(stage: Stage, kept: Path) -> Done:
-    """Do what the command did. Raises FileNotFoundError where nothing is kept."""
+    """Do what the command did."""
     entry: Entry = pickle.loads((kept / "entry").read_bytes())
     _send(stage.sim.port, entry.requests)
     assert stage.sim.control.book() == entry.book, (
@@ -123,7 +122,7 @@ def _move(stage: Stage, folder: str, port: int) -> None:
     ours = str(stage.folder)
     for log in stage.folder.glob("*.log"):
         log.write_text(log.read_text(encoding="utf-8").replace(folder, ours), encoding="utf-8")
-    with closing(sqlite3.connect(stage.database, isolation_level=None)) as ledger, suppress(sqlite3.Error):
+    with closing(sqlite3.connect(stage.database, isolation_level=None)) as ledger:
         ledger.execute("UPDATE runs SET arguments = replace(arguments, ?, ?)", (folder, ours))
         ports = f'"port": {port},', f'"port": {stage.sim.port},'
         ledger.execute("UPDATE trades SET limits = replace(limits, ?, ?)", ports)

@@ -50,7 +50,7 @@ def another(folder: Path, name: str, **more: object) -> Iterator[Stage]:
         yield stage
 
 
-AGES = re.compile(r'"(age_seconds|(SPX|SPY) (index|stock|call)|value)": \d+\.\d{1,3}\b')
+AGES = re.compile(r'"(age_seconds|(SPX|SPY) (index|stock|call))": \d+\.\d{1,3}\b')
 """How old a quote was is of the machine's clock, not of the market's."""
 ITS_OWN = ("decisions", "meta")
 """Tables in which that stands as well."""

@@ -113,38 +113,37 @@ def test_one_leap_over_the_day_does_everything_in_order(desk):
     assert desk.cash == 1_000_000 - Decimal("1501.64") + 2000
 
 
+def played(market, steps, *tickets):
+    """These orders at 10:00, and the time until 16:30 in so many steps."""
+    exchange = Exchange(market)
+    exchange.advance(at("10:00"))
+    for ticket in tickets:
+        exchange.submit(ticket)
+    for step in range(1, steps + 1):
+        exchange.advance(at("10:00") + timedelta(minutes=390 * step // steps))
+    return exchange
+
+
 def test_a_leap_and_many_steps_have_the_same_result():
     """Steps on the market's own moments: more steps would only give a resting order more chances."""
     market = SyntheticDay(DAY, 11)
     item = min(market.find("SPX", "OPT", DAY, right="C"), key=lambda i: abs(i.strike - 6800))
-    ends = []
-    for steps in (1, 60):
-        exchange = Exchange(market)
-        exchange.advance(at("10:00"))
-        limit = round(market.quote(item.con_id, at("10:00")).bid - 3, 1)
-        exchange.submit(Ticket(1, 1, item, "BUY", 1, "LMT", limit))
-        for step in range(1, steps + 1):
-            exchange.advance(at("10:00") + timedelta(minutes=390 * step // steps // 1))
-        ends.append(
-            ([(f.time, f.price) for f in exchange.fills()], exchange.account_values()["TotalCashValue"])
-        )
-    assert ends[0] == ends[1]
+    resting = Ticket(1, 1, item, "BUY", 1, "LMT", round(market.quote(item.con_id, at("10:00")).bid - 3, 1))
+    leap, steps = (played(market, steps, resting) for steps in (1, 60))
+    assert [(f.time, f.price) for f in leap.fills()] == [(f.time, f.price) for f in steps.fills()]
+    assert leap.account_values()["TotalCashValue"] == steps.account_values()["TotalCashValue"]
 
 
 def test_an_order_that_sleeps_through_a_leap_wakes_and_fills_when_it_does_by_steps():
     market = SyntheticDay(DAY, 11)
     call = min(market.find("SPY", "OPT", DAY, right="C"), key=lambda item: abs(item.strike - 680))
-    ends = []
-    for steps in (1, 390):
-        exchange = Exchange(market)
-        exchange.advance(at("10:00"))
-        exchange.submit(Ticket(1, 1, call, "SELL", 1, "MKT"))
-        exchange.submit(Ticket(1, 2, call, "BUY", 1, "MKT", good_after=at("15:50")))
-        for step in range(1, steps + 1):
-            exchange.advance(at("10:00") + timedelta(minutes=390 * step // steps))
-        ends.append((exchange.fills(), exchange.account_values(), exchange.completed_orders()))
-    assert ends[0] == ends[1]
-    assert [fill.time for fill in ends[0][0]] == [at("10:00"), at("15:50")]
+    sold = Ticket(1, 1, call, "SELL", 1, "MKT")
+    sleeping = Ticket(1, 2, call, "BUY", 1, "MKT", good_after=at("15:50"))
+    leap, steps = (played(market, steps, sold, sleeping) for steps in (1, 390))
+    assert [fill.time for fill in leap.fills()] == [at("10:00"), at("15:50")]
+    assert leap.fills() == steps.fills()
+    assert leap.account_values() == steps.account_values()
+    assert leap.completed_orders() == steps.completed_orders()
 
 
 def test_a_whole_day_passes_in_well_under_a_second():

@@ -299,7 +299,7 @@ class Exchange:
         return events
 
     def _work_until(self, landmark: datetime) -> Events:
-        """Let orders meet the market on the way to `landmark`, while one works: none begins to in between."""
+        """Let orders meet the market until `landmark`, while one works: none begins to in between."""
         events = Events()
         for moment in self._market.moments(self.now, landmark):
             if moment == landmark or not any(map(self._works, self.orders.live())):
