@@ -24,6 +24,7 @@ from spxarb.core import budgets
 from spxarb.core.firings import JOBS, TimerTimes, firings
 from spxarb.core.model import NEW_YORK
 from spxarb.trading.market_calendar import timetable
+from tests.announced import sessions
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "crontab.example").read_text(encoding="utf-8")
@@ -164,21 +165,12 @@ def test_the_crontab_fires_as_the_units_do_on_every_day_of_a_year(zone):
     assert fired(zone) == wanted
 
 
-@pytest.mark.filterwarnings("ignore")  # of its own pandas
 @pytest.mark.parametrize("zone", ZONES)
 def test_each_day_gets_exactly_its_entries_exits_and_settlement(zone):
-    """What the verbs do of it by the program's calendar, against the package exchange_calendars."""
-    independent = pytest.importorskip("exchange_calendars").get_calendar(
-        "XNYS", start=f"{YEAR}-01-01", end=f"{YEAR}-12-31"
-    )
-    sessions = {
-        row.Index.date(): (row.open.to_pydatetime(), row.close.to_pydatetime())
-        for row in independent.schedule.itertuples()
-    }
-    assert (len(sessions), sum(f"{end.astimezone(NEW_YORK):%H}" == "13" for _, end in sessions.values())) == (
-        251,
-        2,
-    )
+    """What the verbs do of it by the program's calendar, against the exchange's own announcements."""
+    announced = sessions(YEAR)
+    early = [end for _, end in announced.values() if f"{end.astimezone(NEW_YORK):%H}" == "13"]
+    assert (len(announced), len(early)) == (251, 2)
     by_verb, config = fired(zone), Config()
     hours = {day: timetable(day, config) for day in {at.date() for at in by_verb["monitor"]}}
 
@@ -190,8 +182,8 @@ def test_each_day_gets_exactly_its_entries_exits_and_settlement(zone):
         return found
 
     entries, monitors, settles = of("enter"), of("monitor"), of("settle")
-    assert set(entries) == set(monitors) == set(settles) == set(sessions)
-    for day, (opens, closes) in sessions.items():
+    assert set(entries) == set(monitors) == set(settles) == set(announced)
+    for day, (opens, closes) in announced.items():
         chances = [at for at in entries[day] if hours[day].in_entry_window(at)]
         assert chances == [opens + n * MINUTE for n in range(5, 30, 5)], day
         looks = Counter(monitors[day])

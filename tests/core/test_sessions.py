@@ -24,21 +24,9 @@ from spxarb.core.sessions import (
 )
 from spxarb.trading.market import calendar_doubt
 from spxarb.trading.market_calendar import closures, closures_around, session_on, timetable
+from tests.announced import CLOSED, EARLY, days, sessions
 
 TIMES = {"entry_time": time(9, 35), "entry_cutoff": time(10, 0), "exit_check_time": time(15, 45)}
-
-# The exchange's own announcements; 2025-01-09 was unscheduled.
-CLOSED = {
-    2025: "01-01 01-09 01-20 02-17 04-18 05-26 06-19 07-04 09-01 11-27 12-25",
-    2026: "01-01 01-19 02-16 04-03 05-25 06-19 07-03 09-07 11-26 12-25",
-    2027: "01-01 01-18 02-15 03-26 05-31 06-18 07-05 09-06 11-25 12-24",
-    2028: "01-17 02-21 04-14 05-29 06-19 07-04 09-04 11-23 12-25",
-}
-EARLY = {2025: "07-03 11-28 12-24", 2026: "11-27 12-24", 2027: "11-26", 2028: "07-03 11-24"}
-
-
-def days(year: int, text: str) -> set[date]:
-    return {date.fromisoformat(f"{year}-{day}") for day in text.split()}
 
 
 def day_of(day: date, *, closed=(), early=(), **times):
@@ -57,22 +45,14 @@ def test_the_calendar_knows_every_closure_that_the_exchange_announced(year):
     assert known.early == days(year, EARLY[year])
 
 
-@pytest.mark.filterwarnings("ignore")  # of its own pandas
-def test_every_day_of_four_years_opens_and_closes_as_an_independent_calendar_says():
-    """The package exchange_calendars, which shares nothing with `holidays`: each session's open and close in UTC."""
-    independent = pytest.importorskip("exchange_calendars").get_calendar(
-        "XNYS", start="2025-01-01", end="2028-12-31"
-    )
-    theirs = {
-        row.Index.date(): (row.open.to_pydatetime(), row.close.to_pydatetime())
-        for row in independent.schedule.itertuples()
-    }
+def test_every_day_of_four_years_opens_and_closes_as_the_exchange_announced():
+    announced = {day: hours for year in CLOSED for day, hours in sessions(year).items()}
     every = [date(2025, 1, 1) + timedelta(days=n) for n in range(4 * 365 + 1)]
     ours = {day: timetable(day, Config()) for day in every}
-    assert {day: (hours.open, hours.close) for day, hours in ours.items() if hours} == theirs
-    assert len(theirs) == 1003
+    assert {day: (hours.open, hours.close) for day, hours in ours.items() if hours} == announced
+    assert len(announced) == 1003
     assert {day for day, hours in ours.items() if hours and hours.early} == {
-        day for day, (_, close) in theirs.items() if close.astimezone(NEW_YORK).time() == time(13)
+        day for day, (_, close) in announced.items() if close.astimezone(NEW_YORK).time() == time(13)
     }
 
 
