@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 from entered import shelf
 from hypothesis import settings
-from warm_starts import warm
+from warm_starts import ADDRESS, possible, start, warm
 
 from tests import effort  # noqa: F401 -- it registers the profiles
 
@@ -87,6 +87,13 @@ def _entries_are_kept(tmp_path_factory: pytest.TempPathFactory) -> Generator[Non
     shelf.append(folder)
     yield
     shelf.clear()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Of a run by many workers: start the warm parent for them while they collect."""
+    options = session.config.option
+    if getattr(options, "numprocesses", None) and options.markexpr != "not outside" and possible():
+        os.environ[ADDRESS] = start()
 
 
 # --- tests that start processes or open sockets ---------------------------------------------------------

@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ print(json.dumps({
     "home": os.environ.get("HOME"), "zone": time.tzname[0], "heard": sys.stdin.read(), "name": __name__,
     "open": sorted(map(int, os.listdir("/proc/self/fd")))[:3], "beside": len(os.listdir("/proc/self/fd")),
     "signals": [str(signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)],
-    "blocked": len(signal.pthread_sigmask(signal.SIG_BLOCK, [])), "parent": os.getppid(),
+    "blocked": len(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
     "encoding": sys.stdout.encoding, "session": os.getsid(0) == os.getpid(),
 }))
 print("and this", file=sys.stderr)
@@ -28,6 +29,7 @@ sys.exit(7)
 """
 IMPORTED = "import sys; print('spxarb.jobs.enter' in sys.modules)"
 SLEEPS = "import time; print('up', flush=True); time.sleep(60)"
+ENDS = "import sys; sys.exit(int(sys.argv[1]))"
 SENDS = """
 import os, subprocess, sys
 from spxarb.channels import Channel
@@ -76,7 +78,7 @@ after = state()
 print(codes, file=sys.stderr)
 print(json.dumps([key for key in before.keys() | after.keys() if before.get(key) != after.get(key)]))
 """
-scripts.update({TELLS, SLEEPS, IMPORTED, SENDS})
+scripts.update({TELLS, SLEEPS, IMPORTED, ENDS, SENDS})
 TOLD_APART = "# another text, which is not known and so is started anew\n"
 
 
@@ -92,7 +94,7 @@ def is_warm(**options: object) -> bool:
 @pytest.fixture(autouse=True)
 def _only_where_there_is_a_warm_parent() -> None:
     if not is_warm():
-        pytest.skip("starts are cold here: COLD_STARTS, or a system without subreapers")
+        pytest.skip("starts are cold here: COLD_STARTS, or another system than Linux")
 
 
 @pytest.mark.parametrize("session", [False, True])
@@ -140,8 +142,18 @@ def test_a_warm_process_can_be_waited_for_and_killed_as_a_child():
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
         assert process.poll() is None
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=0.1)
         process.kill()
         assert process.wait(timeout=30) == -signal.SIGKILL
+        assert process.poll() == -signal.SIGKILL
+
+
+def test_each_of_many_that_end_at_once_is_told_to_who_waits_for_it():
+    many = [subprocess.Popen([*words(ENDS), str(code)]) for code in range(40)]
+    with ThreadPoolExecutor(40) as threads:
+        twice = [threads.submit(process.wait, 30) for process in (*many, *many)]
+        assert [one.result() for one in twice] == [*range(40), *range(40)]
 
 
 def test_a_module_is_run_with_its_words():

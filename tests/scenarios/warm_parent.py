@@ -1,16 +1,15 @@
 """A process that has imported the program and forks one child for each command that the tests ask for.
 
-``python tests/scenarios/warm_parent.py FD spxarb``: requests come over the socket FD, as `tests/scenarios/warm_starts.py` sends them. A
-child is a process like one that was started anew: its own pid, words, environment, folder and streams, and the
-program's own way in and out; it has only been spared the imports. Its parent are the tests: it is forked as a
-sibling of this process, or where that cannot be, orphaned at once to the nearest subreaper.
+``python tests/scenarios/warm_parent.py FD spxarb``: who asks connects to the listening socket FD, as
+`tests/scenarios/warm_starts.py` does, and it serves until its standard input ends. A child is a process like one that
+was started anew: its own pid, words, environment, folder and streams, and the program's own way in and out; it has
+only been spared the imports. How it ended is told to who asked for it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import atexit
-import ctypes
 import gc
 import inspect
 import json
@@ -18,6 +17,7 @@ import logging
 import os
 import pkgutil
 import runpy
+import selectors
 import signal
 import socket
 import subprocess
@@ -32,14 +32,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from warm_starts import CODE_BYTES, limits, user
+
 if TYPE_CHECKING:
     from spxarb.sim.market.instruments import Instrument
     from spxarb.sim.market.market import SyntheticDay
 
 MOST_BYTES = 1 << 20
-CLONE_PARENT = 0x8000
-CLONE = {"x86_64": 56, "aarch64": 220}
-"""The number of the system call, by machine (Linux, `asm/unistd.h`)."""
 NAMES = list(inspect.signature(subprocess.Popen._execute_child).parameters)[1:]  # type: ignore[attr-defined]
 SENDERS = tuple([sys.executable, "-P", "-m", module] for module in ("spxarb.notify", "spxarb.ping"))
 """What the program starts of itself to tell others."""
@@ -179,58 +178,87 @@ def _gateway(tells: int) -> NoReturn:
     os._exit(run_gateway([*day, "--port", "0", "--json"]))
 
 
-def serve(requests: socket.socket) -> dict[str, Any] | None:
-    """Fork children until the tests hang up: None then; in a child what it is to be."""
-    while True:
-        message, streams, _, _ = socket.recv_fds(requests, MOST_BYTES, 3)
+class Served:
+    """Who asks for children, and who waits for the end of one."""
+
+    def __init__(self, listens: socket.socket) -> None:
+        self._listens = listens
+        self._selector = selectors.DefaultSelector()
+        self._waiting: dict[int, int] = {}
+        """By child: where to tell how it ended."""
+        self._told, tells = socket.socketpair()
+        for end in (self._told, tells):
+            end.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(tells.fileno(), warn_on_full_buffer=False)
+        self._tells = tells
+        for source in (0, listens, self._told):
+            self._selector.register(source, selectors.EVENT_READ)
+        self._greeting = json.dumps({"limits": limits(), "user": user()}).encode()
+
+    def serve(self) -> dict[str, Any] | None:
+        """Fork children until the tests hang up: None then; in a child what it is to be."""
+        while True:
+            for key, _ in self._selector.select():
+                if key.fileobj == 0:
+                    return None
+                if key.fileobj is self._told:
+                    self._told.recv(4096)
+                    self._tell_of_ends()
+                elif key.fileobj is self._listens:
+                    asker, _ = self._listens.accept()
+                    asker.sendall(self._greeting)
+                    self._selector.register(asker, selectors.EVENT_READ)
+                elif isinstance(key.fileobj, socket.socket):
+                    order = self._asked(key.fileobj)
+                    if order is not None:
+                        return order
+
+    def _asked(self, asker: socket.socket) -> dict[str, Any] | None:
+        """Fork a child, and tell its pid; in it what it is to be."""
+        message, given, _, _ = socket.recv_fds(asker, MOST_BYTES, 4)
         if not message:
+            self._selector.unregister(asker)
+            asker.close()
             return None
-        child = _forked()
+        *streams, ended = given
+        child = os.fork()
         if child == 0:
+            self._leave()
             for number, stream in enumerate(streams):
                 os.dup2(stream, number)
             os.closerange(3, 256)
             return dict(json.loads(message))
+        self._waiting[child] = ended
         for stream in streams:
             os.close(stream)
-        requests.sendall(f"{child}\n".encode())
+        with suppress(OSError):
+            asker.sendall(f"{child}\n".encode())
+        return None
 
+    def _leave(self) -> None:
+        """In a child: nothing of this stays open."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        sources = [key.fileobj for key in self._selector.get_map().values()]
+        self._selector.close()
+        for source in (*sources, self._tells):
+            if isinstance(source, socket.socket):
+                source.close()
+        for ended in self._waiting.values():
+            os.close(ended)
 
-def _forked() -> int:
-    """A child of the tests: its pid, 0 in it."""
-    child = _cloned()
-    return _orphaned() if child < 0 else child
-
-
-def _cloned() -> int:
-    """Fork a sibling, as Python's own fork does but for whose child it is; negative where that cannot be."""
-    number = CLONE.get(os.uname().machine)
-    if number is None:
-        return -1
-    ctypes.pythonapi.PyOS_BeforeFork()
-    child = int(ctypes.PyDLL(None).syscall(number, CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0))
-    if child == 0:
-        ctypes.pythonapi.PyOS_AfterFork_Child()
-    else:
-        ctypes.pythonapi.PyOS_AfterFork_Parent()
-    return child
-
-
-def _orphaned() -> int:
-    """Fork twice, where the tests are the nearest subreaper: the pid of the orphan, 0 in it."""
-    told, tells = os.pipe()
-    middle = os.fork()
-    if middle == 0:
-        orphan = os.fork()
-        if orphan == 0:
-            return 0
-        os.write(tells, str(orphan).encode())
-        os._exit(0)
-    os.close(tells)
-    os.waitpid(middle, 0)
-    pid = int(os.read(told, 32))
-    os.close(told)
-    return pid
+    def _tell_of_ends(self) -> None:
+        """While who waits is told, the process id is still the child's."""
+        looked = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        with suppress(ChildProcessError):
+            while (end := os.waitid(os.P_ALL, 0, looked)) is not None:
+                code = end.si_status if end.si_code == os.CLD_EXITED else -end.si_status
+                ended = self._waiting.pop(end.si_pid)
+                with suppress(OSError):
+                    os.write(ended, code.to_bytes(CODE_BYTES, "little", signed=True))
+                os.close(ended)
+                os.waitpid(end.si_pid, 0)
 
 
 def become(order: dict[str, Any]) -> None:
@@ -323,16 +351,15 @@ def _become_another(given: dict[str, Any], streams: list[int]) -> NoReturn:
 def main() -> NoReturn:
     """Serve, or in a child be what was asked for."""
     signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C ends the tests, which then hang up
-    requests = socket.socket(fileno=int(sys.argv[1]))
+    listens = socket.socket(fileno=int(sys.argv[1]))
     imported()
     practise()
     gc.collect()
     gc.freeze()
-    requests.sendall(b"ready\n")
-    order = serve(requests)
+    served = Served(listens)
+    order = served.serve()
     if order is None:
         os._exit(0)
-    requests.detach()
     subprocess.Popen = Hot  # type: ignore[misc]
     end = SystemExit()
     try:

@@ -6,29 +6,36 @@ are forked by a parent that has imported them: see `tests/scenarios/warm_parent.
 is its own. What the parent cannot give truly (another interpreter's options, a changed locale, limits, more
 descriptors) is started anew; so is everything with COLD_STARTS=1, and where the system lacks the means.
 The tests of starting itself (`tests/test_startup.py`, `tests/cli/`, the pages' examples) are never warm.
+
+One parent serves all workers of a run; the first of them that needs it finds it ready, because pytest starts it
+while they collect (`tests/conftest.py`). A process forked by it is its child, not ours: how it ended comes by a pipe.
 """
 
 from __future__ import annotations
 
 import atexit
-import ctypes
 import inspect
 import json
 import os
 import resource
+import select
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PR_SET_CHILD_SUBREAPER = 36
+ADDRESS = "SPXARB_WARM_PARENT"
+"""The variable that tells a run's workers where its parent listens."""
 MODULES = ("spxarb", "spxarb.sim")
 SAFE = "-P"
 """The interpreter's option that leaves the folder out of the path: the one that the warm parent can give."""
@@ -46,6 +53,8 @@ DECIDES_A_START = (
 """Variables that are read while Python starts or libraries are imported: they must be as the parent's."""
 LIMITS = [number for name, number in vars(resource).items() if name.startswith("RLIMIT_")]
 READY_SECONDS = 60.0
+LOOK_SECONDS = 1.0
+"""So often who waits for a process looks whether another thread has been told already."""
 
 Cold = subprocess.Popen
 SIGNATURE = tuple(inspect.signature(Cold._execute_child).parameters)  # type: ignore[attr-defined]
@@ -54,12 +63,17 @@ KNOWN = (
     *("creationflags", "shell", "p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite"),
     *("restore_signals", "gid", "gids", "uid", "umask", "start_new_session", "process_group"),
 )
+CODE_BYTES = 4
+UNKNOWN = 255
 scripts: set[str] = set()
 """Texts for ``python -c`` that may be run warm: they must not mind that the program is imported."""
 
 
 class Warm(Cold):  # type: ignore[type-arg]
     """A Popen whose process is forked by the warm parent where that makes no difference."""
+
+    _ended: int | None = None
+    """Of a process that the parent forked: where it tells how that ended."""
 
     def _execute_child(self, *arguments: Any) -> None:
         given = dict(zip(KNOWN[1:], arguments, strict=True))
@@ -76,10 +90,44 @@ class Warm(Cold):  # type: ignore[type-arg]
             "session": given["start_new_session"],
             "safe": SAFE in given["args"][1:2],
         }
-        self.pid = _parent().child(order, [own if own != -1 else at for at, own in enumerate(streams)])
+        standard = [own if own != -1 else at for at, own in enumerate(streams)]
+        self.pid, self._ended = _parent().child(order, standard)
         self._child_created = True
         ends = [given[name] for name in KNOWN[11:17]]
         self._close_pipe_fds(*ends)  # type: ignore[attr-defined]
+
+    def _internal_poll(self, *arguments: Any, **options: Any) -> int | None:
+        if self._ended is None:
+            code: int | None = super()._internal_poll(*arguments, **options)  # type: ignore[misc]
+            return code
+        return self._told(0)
+
+    def _wait(self, timeout: float | None) -> int:
+        if self._ended is None:
+            return int(super()._wait(timeout=timeout))  # type: ignore[misc]
+        until = None if timeout is None else monotonic() + timeout
+        while (
+            code := self._told(LOOK_SECONDS if until is None else min(until - monotonic(), LOOK_SECONDS))
+        ) is None:
+            if until is not None and monotonic() >= until:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        return code
+
+    def _told(self, seconds: float) -> int | None:
+        """How it ended, as `returncode` says it; None if that is not known within these seconds."""
+        ended = self._ended
+        if self.returncode is None and ended is not None:
+            told = select.poll()
+            told.register(ended, select.POLLIN)
+            if not told.poll(max(seconds, 0) * 1000):
+                return None
+            with self._waitpid_lock:  # type: ignore[attr-defined]
+                if self.returncode is None:
+                    code = os.read(ended, CODE_BYTES)
+                    os.close(ended)
+                    # Without a word the parent is gone, and nobody knows any more.
+                    self.returncode = int.from_bytes(code, "little", signed=True) if code else UNKNOWN
+        return self.returncode
 
 
 def _environment(given: dict[str, Any]) -> dict[str, str]:
@@ -101,16 +149,16 @@ def _wanted(given: dict[str, Any]) -> list[str] | None:
         return None
     if given["process_group"] not in (None, -1) or not Path(given["cwd"] or ".").is_dir():
         return None
-    if (_limits(), _user()) != (_parent().limits, _parent().user):
+    if (limits(), user()) != (_parent().limits, _parent().user):
         return None
     return rest if _deciding(_environment(given)) == _deciding(dict(os.environ)) else None
 
 
-def _user() -> tuple[int, int]:
+def user() -> tuple[int, int]:
     return os.geteuid(), os.getegid()
 
 
-def _limits() -> list[tuple[int, int]]:
+def limits() -> list[tuple[int, int]]:
     return [resource.getrlimit(number) for number in LIMITS]
 
 
@@ -119,50 +167,74 @@ def _deciding(environment: dict[str, str]) -> dict[str, str]:
 
 
 class _Parent:
-    """The warm parent, as seen from here. It ends when we hang up, at our end by any means."""
+    """The warm parent, as seen from here."""
 
-    def __init__(self) -> None:
-        self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    def __init__(self, address: str) -> None:
         self._lock = threading.Lock()
-        self.limits, self.user = _limits(), _user()
-        with theirs:
-            # The name: a lock's holder is proven by its command line, and a child keeps its parent's.
-            command = [
-                sys.executable,
-                Path(__file__).with_name("warm_parent.py"),
-                str(theirs.fileno()),
-                "spxarb",
-            ]
-            self._process = Cold(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
-        atexit.register(self.end)
-        self._ours.settimeout(READY_SECONDS)
-        ready = self._ours.recv(64)
-        if ready != b"ready\n":
-            raise RuntimeError(f"the warm parent did not come up: {ready!r}")
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        atexit.register(self._socket.close)
+        self._socket.settimeout(READY_SECONDS)
+        self._socket.connect(address)
+        of_it = json.loads(self._socket.recv(1 << 16) or b"{}")
+        if not of_it:
+            raise RuntimeError("the warm parent did not come up")
+        self.limits, self.user = [tuple(pair) for pair in of_it["limits"]], tuple(of_it["user"])
 
-    def child(self, order: dict[str, Any], streams: list[int]) -> int:
-        with self._lock:
-            socket.send_fds(self._ours, [json.dumps(order).encode()], streams)
-            return int(self._ours.recv(64))
+    def child(self, order: dict[str, Any], streams: list[int]) -> tuple[int, int]:
+        """Its process id, and from where it will be told how it ended."""
+        ended, tells = os.pipe()
+        try:
+            with self._lock:
+                socket.send_fds(self._socket, [json.dumps(order).encode()], [*streams, tells])
+                return int(self._socket.recv(64)), ended
+        except BaseException:
+            os.close(ended)
+            raise
+        finally:
+            os.close(tells)
 
-    def end(self) -> None:
-        self._ours.close()
-        self._process.wait(timeout=READY_SECONDS)
+
+def start() -> str:
+    """Start a warm parent, which is ready a few seconds later: the address to give to others. It ends with us."""
+    folder = tempfile.mkdtemp(prefix="spxarb-warm-")
+    address = str(Path(folder, "parent"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listens:
+        listens.bind(address)
+        listens.listen(64)
+        # The name: a lock's holder is proven by its command line, and a child keeps its parent's.
+        command = [
+            sys.executable,
+            Path(__file__).with_name("warm_parent.py"),
+            str(listens.fileno()),
+            "spxarb",
+        ]
+        process = Cold(command, pass_fds=[listens.fileno()], stdin=subprocess.PIPE)
+
+    def end() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        assert process.stdin is not None
+        with suppress(OSError):
+            process.stdin.close()
+        process.wait(timeout=READY_SECONDS)
+
+    atexit.register(end)
+    return address
 
 
 @cache
 def _parent() -> _Parent:
-    """Raises OSError where a process cannot be made the parent of orphans."""
-    library = ctypes.CDLL(None, use_errno=True)
-    if library.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl")
-    return _Parent()
+    return _Parent(os.environ.get(ADDRESS) or start())
+
+
+def possible() -> bool:
+    """Whether starts can be warm here."""
+    return not os.environ.get("COLD_STARTS") and sys.platform == "linux" and SIGNATURE == KNOWN
 
 
 @contextmanager
 def warm() -> Iterator[None]:
     """Until its end `subprocess` starts the program's processes warm."""
-    if os.environ.get("COLD_STARTS") or sys.platform != "linux" or SIGNATURE != KNOWN:
+    if not possible():
         yield
         return
     subprocess.Popen = Warm  # type: ignore[misc]
