@@ -26,7 +26,7 @@ MINUTES ?= 10
 unexport PYTHONDONTWRITEBYTECODE
 
 # Large libraries of which the tests use little, if any: what is used of them is compiled then.
-SELDOM := exchange_calendars|mypy|mypyc|numpy|pandas|pip|pkg_resources|setuptools
+SELDOM := mypy|mypyc|numpy|pip|pkg_resources|setuptools
 
 .PHONY: setup demo check test compiled clients other-clients lint lock audit bench crash chaos fuzz clean
 setup: $(VENV)/ready
@@ -40,7 +40,8 @@ $(VENV)/there: pyproject.toml
 		$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null; \
 	else \
 		echo "setting up $(VENV) with $$($(PYTHON) -V)"; \
-		rm -rf $(VENV) && mkdir -p $(VENV) && touch $(MADE) && $(PYTHON) -m venv $(VENV); \
+		rm -rf $(VENV) && mkdir -p $(VENV) && touch $(MADE) && $(PYTHON) -m venv $(VENV) || exit; \
+		$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile 'pip>=25' || true; \
 	fi
 	@touch $@
 
@@ -58,7 +59,9 @@ check: lint
 test:
 	@$(MAKE) -s -j 2 setup other-clients
 	@$(MAKE) -s -j 2 lint compiled
-	@$(BIN)/python -m pytest -n 10 --dist worksteal -rs --durations=10 tests
+	@files=$$($(BIN)/python tests/memory.py); trap 'rm -rf "$$files"' EXIT; \
+	$(BIN)/python -m pytest -n 10 --dist worksteal -rs --durations=10 $${files:+--basetemp="$$files/run"} tests || \
+		{ code=$$?; [ -z "$$files" -o $$code != 1 ] || { trap - EXIT; echo "what the failed tests wrote: $$files"; }; exit $$code; }
 
 # The tests and what they import, by one process for all that run them. What is wrong with them is told by those.
 compiled: setup

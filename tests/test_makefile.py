@@ -1,4 +1,4 @@
-"""`make setup` and `make clean` leave a virtual environment alone that they did not make."""
+"""`make setup` and `make clean` leave a virtual environment alone that they did not make; `make test` clears away."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from tests.markdown import ROOT
+from tests.memory import ROOM, roomy
 
 pytestmark = [
     pytest.mark.outside,
@@ -25,6 +26,13 @@ test "$1 $2" = "-m venv" && mkdir -p "$3/bin" && touch "$3/pyvenv.cfg" && cp "$0
 exit 0
 """
 """An interpreter that makes an environment of itself; that a real one does so is what `make test` begins with."""
+TESTS = """\
+#!/bin/sh
+case "$*" in
+*tests/memory.py) mkdir in-memory && echo "$PWD/in-memory";;
+*--basetemp=*/in-memory/run*) exit {code};;
+esac
+"""
 
 
 @pytest.fixture
@@ -95,3 +103,28 @@ def test_a_name_with_blanks_is_refused_before_anything_is_removed(folder):
         assert (done.returncode, "without blanks" in done.stderr) == (2, True), done.stderr
     assert (folder / "my").exists()
     assert (folder / "dir").exists()
+
+
+@pytest.mark.parametrize(("code", "kept"), [(0, False), (1, True), (2, False)])
+def test_what_the_tests_wrote_in_memory_stays_there_only_when_one_failed(folder, code, kept):
+    environment(folder)
+    for name in ("python", "ruff", "mypy"):
+        program = folder / ".venv" / "bin" / name
+        program.write_text(TESTS.format(code=code))
+        program.chmod(0o755)
+    done = make(folder, "test")
+    assert (done.returncode == 0, (folder / "in-memory").exists()) == (code == 0, kept), done.stderr
+    assert (f"what the failed tests wrote: {folder}/in-memory" in done.stdout) == kept
+
+
+def test_a_place_without_room_is_not_taken(tmp_path):
+    def told(kilobytes: int):
+        path = tmp_path / "meminfo"
+        path.write_text(f"MemTotal:  99999999 kB\nMemAvailable:  {kilobytes} kB\n")
+        return path
+
+    enough = 2 * ROOM // 1024
+    assert not roomy(tmp_path, told(enough - 1))
+    assert not roomy(tmp_path / "nowhere", told(enough))
+    assert not roomy(tmp_path, tmp_path / "nothing")
+    assert roomy(tmp_path, told(enough)) == (shutil.disk_usage(tmp_path).free >= ROOM)

@@ -157,9 +157,9 @@ def test_what_a_killed_gateway_left_goes_at_the_next_start_and_no_link_is_follow
     assert (tmp_path / "precious").read_text() == "mine"
 
 
-def test_the_clock_of_a_gateway_of_somebody_else_is_not_moved(sim, tmp_path):
+def test_the_clock_of_a_gateway_of_somebody_else_is_not_moved(sim):
     held = [one for folder in token._folders() for one in folder.glob(f"127.0.0.1-{sim.control_port}")]
-    held[0].rename(tmp_path / "token")
+    away = held[0].rename(held[0].with_name(f"{held[0].name}.away"))
     try:
         command = [sys.executable, "-m", "spxarb", "sim", "step", "--control", str(sim.control_port)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
@@ -167,7 +167,7 @@ def test_the_clock_of_a_gateway_of_somebody_else_is_not_moved(sim, tmp_path):
         assert "the first request has the token that the gateway told when it started" in done.stderr
         assert sim.control.time().hour == 9
     finally:
-        (tmp_path / "token").rename(held[0])
+        away.rename(held[0])
 
 
 @pytest.mark.parametrize(("port", "most"), [("port", MAX_CLIENTS), ("control_port", MAX_CONTROLS)])
