@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ConfigFile = Annotated[
-    Path | None,  # one that cannot be read is an invalid configuration, not a wrong command line
-    typer.Option("--config", metavar="FILE", readable=False, help="The configuration to read (YAML)."),
+    # One that cannot be read is an invalid configuration, not a wrong command line.
+    # For a plain Path the parser would build a validator each time.
+    Path | None,
+    typer.Option("--config", metavar="FILE", parser=Path, help="The configuration to read (YAML)."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
 Full = Annotated[

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import ctypes
 import gc
 import inspect
 import json
 import logging
 import os
 import pkgutil
-import runpy
 import selectors
 import signal
 import socket
@@ -25,23 +25,31 @@ import sys
 import tempfile
 import threading
 import time
-import warnings
+import types
 from contextlib import nullcontext, redirect_stdout, suppress
 from datetime import date, timedelta
 from importlib import import_module
+from importlib.abc import SourceLoader
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from warm_starts import CODE_BYTES, limits, user
+from warm_starts import CODE_BYTES, MODULES, limits, user
 
 if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+
     from spxarb.sim.market.instruments import Instrument
     from spxarb.sim.market.market import SyntheticDay
 
 MOST_BYTES = 1 << 20
+SURELY_ABOVE = 20
+"""So many in a row that each lie above all others: no hole is left."""
 NAMES = list(inspect.signature(subprocess.Popen._execute_child).parameters)[1:]  # type: ignore[attr-defined]
 SENDERS = tuple([sys.executable, "-P", "-m", module] for module in ("spxarb.notify", "spxarb.ping"))
 """What the program starts of itself to tell others."""
+programs: dict[str, tuple[ModuleSpec, Any]] = {}
+"""By module: where ``python -m`` finds what it runs, and the code of it."""
 DAY, REGIMES = date(2026, 2, 10), ("rich-spy", "quiet")
 """The day that most scenarios play: its calendar and prices are drawn once for all gateways."""
 PARSED_WITH = ("spxarb.cli.commands", "typer._adapters", "typer._click.decorators")
@@ -178,6 +186,43 @@ def _gateway(tells: int) -> NoReturn:
     os._exit(run_gateway([*day, "--port", "0", "--json"]))
 
 
+def fill_holes() -> None:
+    """Take the free places between what is there: what a child makes then lies together, above it.
+
+    Else it is strewn over some 600 pages of the parent, each of which has to be copied.
+    """
+    library = ctypes.CDLL(None)
+    library.malloc.argtypes, library.malloc.restype = [ctypes.c_size_t], ctypes.c_void_p
+    for size in (*(1 << power for power in range(16, 4, -1)), 24):
+        highest = above = 0
+        while above < SURELY_ABOVE:
+            place = library.malloc(size) or 0
+            above = above + 1 if place > highest else 0
+            highest = max(highest, place)
+
+
+def find_programs() -> None:
+    """What ``python -m`` runs of each module, found once."""
+    for name in (*MODULES, *(words[-1] for words in SENDERS)):
+        spec = find_spec(name)
+        if spec is not None and spec.submodule_search_locations is not None:
+            spec = find_spec(f"{name}.__main__")
+        assert spec is not None
+        assert isinstance(spec.loader, SourceLoader)
+        programs[name] = spec, spec.loader.get_code(spec.name)
+
+
+def _run(name: str) -> None:
+    """As ``python -m`` does."""
+    spec, code = programs[name]
+    main = types.ModuleType("__main__")
+    vars(main).update(__file__=spec.origin, __cached__=spec.cached, __loader__=spec.loader)
+    vars(main).update(__package__=spec.parent, __spec__=spec)
+    sys.modules["__main__"] = main
+    sys.argv[0] = str(spec.origin)
+    exec(code, vars(main))
+
+
 class Served:
     """Who asks for children, and who waits for the end of one."""
 
@@ -282,7 +327,7 @@ def become(order: dict[str, Any]) -> None:
     if kind == "-c":
         exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
     else:
-        runpy.run_module(what, run_name="__main__", alter_sys=True)
+        _run(what)
 
 
 class Hot(subprocess.Popen):  # type: ignore[type-arg]
@@ -328,7 +373,6 @@ def _become_another(given: dict[str, Any], streams: list[int]) -> NoReturn:
         for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
             number = ("stdin", "stdout", "stderr").index(name)
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
-        warnings.simplefilter("ignore")  # the module is imported, and run all the same
         become(
             {
                 "environment": dict(given["env"]),
@@ -354,7 +398,9 @@ def main() -> NoReturn:
     listens = socket.socket(fileno=int(sys.argv[1]))
     imported()
     practise()
+    find_programs()
     gc.collect()
+    fill_holes()
     gc.freeze()
     served = Served(listens)
     order = served.serve()
