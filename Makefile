@@ -31,6 +31,7 @@ SELDOM := mypy|mypyc|numpy|pip|pkg_resources|setuptools
 .PHONY: setup demo check test compiled clients other-clients lint lock audit bench crash chaos fuzz clean
 setup: $(VENV)/ready
 
+# With a newer pip than Python 3.11 brings: that one takes twice as long to choose what fits.
 $(VENV)/there: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "spxarb needs Python 3.11-3.14 with venv and pip: none found (try: make PYTHON=/path/to/python3.12)" >&2; exit 1; }
 	@$(PYTHON) -c '$(FITS)' 2>/dev/null || { echo "spxarb needs Python 3.11-3.14 with venv and pip: $(PYTHON) does not fit" >&2; exit 1; }

@@ -1,7 +1,7 @@
 """``python tests/memory.py`` makes a folder in memory for the files of all tests, and prints it.
 
-The ledger waits for the disk at each commit, and the tests commit some hundred thousand times: in memory a fifth of
-their time is saved. Their files are half a gigabyte; where there is no room for them nothing is printed.
+The ledger waits for the disk at each commit, and the tests commit tens of thousands of times. Their files are half a
+gigabyte; where there is no room for them nothing is printed.
 """
 
 from __future__ import annotations

@@ -186,12 +186,13 @@ class _Parent:
         try:
             with self._lock:
                 socket.send_fds(self._socket, [json.dumps(order).encode()], [*streams, tells])
-                return int(self._socket.recv(64)), ended
-        except BaseException:
-            os.close(ended)
-            raise
+                child = self._socket.recv(64)
         finally:
             os.close(tells)
+        if not child:
+            os.close(ended)
+            raise RuntimeError("the warm parent is gone")
+        return int(child), ended
 
 
 def start() -> str:
