@@ -156,13 +156,16 @@ def test_each_of_many_that_end_at_once_is_told_to_who_waits_for_it():
         assert [one.result() for one in twice] == [*range(40), *range(40)]
 
 
-def test_a_module_is_run_with_its_words():
-    done = subprocess.run(
-        [sys.executable, "-m", "spxarb", "repot"], capture_output=True, text=True, check=False
+def test_a_module_is_run_with_its_words_as_a_cold_one_is():
+    words = [sys.executable, "-m", "spxarb", "repot"]
+    warm, cold = (
+        subprocess.run(words, capture_output=True, text=True, check=False, **options)
+        for options in ({}, {"preexec_fn": os.getpid})
     )
-    assert done.returncode == 2
-    assert "report" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert (warm.returncode, warm.stdout, warm.stderr) == (cold.returncode, cold.stdout, cold.stderr)
+    assert warm.returncode == 2
+    assert "report" in warm.stderr
+    assert "Traceback" not in warm.stderr
 
 
 def test_what_a_fork_cannot_give_is_started_anew(tmp_path):
