@@ -8,7 +8,7 @@
 # make audit  known vulnerabilities of what the lock names; says so where no database can be reached
 # make chaos  bad days until Ctrl-C; SEED=17 DAYS=1 repeats one
 # make fuzz   ten minutes of a gateway that lies; MINUTES=1, and SEED=17 repeats one command
-# PYTHON=python3.12 picks an interpreter; without it the first fitting one is taken.
+# PYTHON=python3.12 picks an interpreter; without it the first fitting one is taken, of those in one piece if there are.
 SHELL := /bin/bash
 VENV := .venv
 $(if $(filter-out 1,$(words $(VENV))),$(error VENV is one folder, without blanks in its name, not "$(VENV)"))
@@ -16,8 +16,14 @@ BIN := $(VENV)/bin
 # Stands in a virtual environment that make made. Another is used if its Python fits, and never removed.
 MADE := $(VENV)/made-by-make
 FITS := import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 python; do \
-	$$p -c '$(FITS)' >/dev/null 2>&1 && { echo $$p; break; }; done)
+# An interpreter that lies in a library of its own (libpython*.so) is a fifth slower than one that is its program's.
+WHOLE := import sys; sys.exit(any("libpython" in line for line in open("/proc/self/maps")))
+NAMES := python3.13 python3.12 python3.11 python3.14 python3 python
+ifndef PYTHON
+PYTHON = $(eval PYTHON := $(shell first=; for p in $$(type -aP $(NAMES)); do \
+	$$p -c '$(FITS)' >/dev/null 2>&1 || continue; first=$${first:-$$p}; \
+	$$p -c '$(WHOLE)' >/dev/null 2>&1 && { first=$$p; break; }; done; echo $$first))$(PYTHON)
+endif
 
 SEED ?=
 DAYS ?= 0

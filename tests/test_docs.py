@@ -5,16 +5,16 @@ from __future__ import annotations
 import ast
 import re
 import shlex
-import socket
 import sqlite3
 import subprocess
 import sys
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
+from relay import free_port
 
 from spxarb.cli.commands import WRONG_USE, tree
 from spxarb.config.load import load
@@ -272,14 +272,6 @@ def test_every_script_of_faults_is_accepted(document):
 # --- trying it by hand --------------------------------------------------------------------------------
 
 
-def free_ports(count: int) -> list[str]:
-    with ExitStack() as open_until_all_are_known:
-        sockets = [open_until_all_are_known.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [str(one.getsockname()[1]) for one in sockets]
-
-
 @pytest.fixture
 def newcomer(tmp_path):
     """An empty folder of somebody who has nothing but the installed command: folder, environment."""
@@ -308,7 +300,7 @@ def first_terminal(line: str, folder: Path, environment: dict[str, str]) -> Iter
 @pytest.mark.timeout(180)
 def test_the_day_by_hand_goes_from_an_empty_folder_as_the_readme_says(newcomer):
     folder, environment = newcomer
-    client, control_port = free_ports(2)
+    client, control_port = str(free_port()), str(free_port())
     (settings,) = [block for block in blocks(README, "yaml") if "mode: sim" in block]
     (session,) = [block for block in blocks(README, "sh") if "spxarb sim set-time" in block]
     (start,) = [

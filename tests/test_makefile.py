@@ -26,6 +26,14 @@ test "$1 $2" = "-m venv" && mkdir -p "$3/bin" && touch "$3/pyvenv.cfg" && cp "$0
 exit 0
 """
 """An interpreter that makes an environment of itself; that a real one does so is what `make test` begins with."""
+CHOSEN = """\
+#!/bin/sh
+case "$*" in
+*version_info*) exit {unfit};;
+*libpython*) exit {in_parts};;
+"-m venv"*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && echo "{name}" >> chosen;;
+esac
+"""
 TESTS = """\
 #!/bin/sh
 case "$*" in
@@ -103,6 +111,33 @@ def test_a_name_with_blanks_is_refused_before_anything_is_removed(folder):
         assert (done.returncode, "without blanks" in done.stderr) == (2, True), done.stderr
     assert (folder / "my").exists()
     assert (folder / "dir").exists()
+
+
+@pytest.mark.parametrize(
+    ("pythons", "chosen"),
+    [
+        ({"a/python3.13": (0, 1), "a/python3.11": (0, 1)}, "a/python3.13"),
+        ({"a/python3.13": (0, 1), "b/python3.11": (0, 0)}, "b/python3.11"),
+        ({"a/python3.11": (0, 1), "b/python3.11": (0, 0)}, "b/python3.11"),
+        ({"a/python3.12": (0, 0), "b/python3.13": (1, 0)}, "a/python3.12"),
+        ({"a/python3.11": (0, 0), "b/python3.12": (0, 0)}, "b/python3.12"),
+    ],
+)
+def test_of_the_interpreters_that_fit_one_in_one_piece_is_taken_first(folder, monkeypatch, pythons, chosen):
+    for name, (unfit, in_parts) in pythons.items():
+        python = folder / name
+        python.parent.mkdir(exist_ok=True)
+        python.write_text(CHOSEN.format(name=name, unfit=unfit, in_parts=in_parts))
+        python.chmod(0o755)
+    tools = folder / "tools"
+    tools.mkdir()
+    for tool in ("bash", "cp", "make", "mkdir", "rm", "sh", "touch"):
+        (tools / tool).symlink_to(shutil.which(tool))
+    monkeypatch.setenv("PATH", f"{folder}/a:{folder}/b:{tools}")
+    done = subprocess.run(
+        ["make", "setup"], cwd=folder, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, (folder / "chosen").read_text()) == (0, f"{chosen}\n"), done.stderr
 
 
 @pytest.mark.parametrize(("code", "kept"), [(0, False), (1, True), (2, False)])

@@ -154,7 +154,13 @@ def listening(behave: Callable[[socket.socket], None]) -> Iterator[tuple[int, li
 
 
 def free_port() -> int:
-    """A port at which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
+    """A port at which nothing listens, and which no other process is given: it stays bound as long as we run.
+
+    A server that is given it by number may listen there: it sets SO_REUSEADDR, as asyncio does.
+    """
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    port: int = holder.getsockname()[1]
+    holder.detach()  # nobody closes it
     return port

@@ -17,17 +17,18 @@ from spxarb.trading.waits import WaitClock
 
 def test_without_the_switch_its_seconds_are_real_ones():
     waits = WaitClock()
-    assert waits.now() == pytest.approx(time.monotonic(), abs=0.5)
+    assert time.monotonic() <= waits.now() <= time.monotonic()
     assert (waits.real(5.0), waits.own(5.0)) == (5.0, 5.0)
 
 
 def test_a_wait_that_takes_less_is_as_long_as_ever_by_its_own_clock():
     """So that two snapshots on both sides of it lie as far apart as the proof of an absence demands."""
     waits = WaitClock(0.01)
-    began, real = waits.now(), time.monotonic()
+    real, began = time.monotonic(), waits.now()
     asyncio.run(waits.sleep(ABSENCE_SECONDS))
-    assert waits.now() - began >= ABSENCE_SECONDS
-    assert time.monotonic() - real < 1
+    own = waits.now() - began
+    assert own >= ABSENCE_SECONDS
+    assert own > 10 * (time.monotonic() - real)
 
 
 @pytest.mark.parametrize("seconds", [0.5, 30.0])
