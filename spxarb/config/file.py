@@ -180,7 +180,7 @@ def untrusted(path: Path, error: UntrustedError) -> str:
 
 @lru_cache(maxsize=2)
 def _parse(raw: bytes) -> Document:
-    """The document of these bytes: root reads a configuration twice, once to find the ledger's owner."""
+    """The document of these bytes: a root that becomes the ledger's owner reads a configuration twice."""
     loader = _Loader(raw)
     try:
         root = loader.get_single_node()

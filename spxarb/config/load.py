@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from spxarb.config.file import exists, text_as_value
+from spxarb.config import switches
+from spxarb.config.file import exists
 from spxarb.config.own_paths import LOG_KEY, clashes, own_files, without_clashes
-from spxarb.config.paths import HOME_MISSING, path_problem, user_path
+from spxarb.config.paths import HOME_MISSING, path_problem
 from spxarb.config.problems import Problem, near_key, near_word, shown
 from spxarb.config.refused import LEDGER_NAME, ledgers_beside_file, ours_of, with_alerts
 from spxarb.config.rules import address_problem, contradictions, moved
@@ -29,7 +30,6 @@ from spxarb.config.variables import (
     CREDENTIALS_VARIABLE,
     FLEX_QUERY_VARIABLE,
     FLEX_TOKEN_VARIABLE,
-    IN_OUTBOX,
     NOTIFY_VARIABLE,
     STATE_VARIABLE,
     WAIT_VARIABLE,
@@ -287,22 +287,29 @@ class _Built:
     """Each good setting with its value, the weakest first."""
 
 
+read_already: dict[Path | None, Reading] = {}
+"""By `--config`: what root has read to find the ledger's owner, for the command that stays root's."""
+
+
 def read(
     path: Path | None = None,
     environ: Mapping[str, str] | None = None,
     overrides: Mapping[str, object] | None = None,
 ) -> Reading:
     """The configuration whatever is wrong with it: what cannot be used has its default, and is a problem."""
+    already = read_already.pop(path, None)
+    if already is not None and environ is None and not overrides:
+        return already
     sources = gather(path, environ, overrides)
     built, text = _build(sources.settings), sources.text
     known = not sources.refused and not sources.lacks("trading.mode") and "trading.mode" not in built.bad
     mode = built.sections.trading.mode if known else None
-    scale, scale_problems = _wait_scale(sources.real.get(WAIT_VARIABLE), mode)
+    scale, scale_problems = switches.wait_scale(sources.real.get(WAIT_VARIABLE), mode)
     state, state_problems = _state_directory(text.get(STATE_VARIABLE, ""), built)
-    wire, wire_problems = _wire_folder(text.get(WIRE_VARIABLE, ""))
+    wire, wire_problems = switches.wire_folder(text.get(WIRE_VARIABLE, ""))
     notify_url = text.get(NOTIFY_VARIABLE)
     credentials = sources.real.get(CREDENTIALS_VARIABLE)
-    outbox, outbox_problems = _in_outbox(text.get(ALERTS_VARIABLE, ""))
+    outbox, outbox_problems = switches.in_outbox(text.get(ALERTS_VARIABLE, ""))
     # What a refused file would set is not known, so nothing contradicts it.
     whole = contradictions(built.sections, built.bad, notified=bool(notify_url or credentials))
     rules = [] if sources.refused else whole
@@ -423,34 +430,6 @@ def _state_directory(text: str, built: _Built) -> tuple[Path | None, list[Proble
     except ConfigError as error:
         return None, [Problem(f"storage.database is not set. {str(error).rstrip('.')}", "storage.database")]
     return None, []
-
-
-def _wait_scale(text: str | None, mode: str | None) -> tuple[float, list[Problem]]:
-    """Real seconds for each second of the program's own waits, and what is wrong with shortening them."""
-    if text is None or mode is None:
-        return 1.0, []
-    if mode != "sim":
-        return 1.0, [Problem(f"{WAIT_VARIABLE} is for trading.mode sim alone, not for {mode}: unset it")]
-    value = text_as_value(text, "number")
-    if not isinstance(value, int | float) or not 0 < value <= 1:
-        return 1.0, [Problem(f"{WAIT_VARIABLE}: {shown(text)} is not a number above 0 and at most 1")]
-    return float(value), []
-
-
-def _wire_folder(text: str) -> tuple[Path | None, list[Problem]]:
-    """Where every command records its wire, and what is wrong with it; None: nowhere."""
-    if not text:
-        return None, []
-    if why := path_problem(text.rstrip("/")):
-        return None, [Problem(f"{WIRE_VARIABLE}: {shown(text)} is not the path of a folder: {why}")]
-    return user_path(text), []
-
-
-def _in_outbox(text: str) -> tuple[bool, list[Problem]]:
-    """Whether alerts wait in the ledger for another process to send them, and what is wrong with the word."""
-    if text in {"", IN_OUTBOX}:
-        return bool(text), []
-    return False, [Problem(f"{ALERTS_VARIABLE}: {shown(text)} is not {IN_OUTBOX}, the one value that it has")]
 
 
 def _flex(sources: Sources) -> FlexAccess | None:

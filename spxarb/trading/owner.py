@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import spxarb
 from spxarb.channels import files_of_secrets
-from spxarb.config.load import Config, read
+from spxarb.config.load import Config, read, read_already
 from spxarb.config.paths import user_path
 from spxarb.config.trusted import Trust, keep, pass_on, take_over
 from spxarb.config.variables import CONFIG_VARIABLE, CREDENTIALS_VARIABLE
@@ -72,6 +72,7 @@ def go_on_as_owner() -> None:
 
 
 def _become_owner(config_file: Path | None) -> Became:
+    read_already.clear()
     named = str(config_file or os.environ.get(CONFIG_VARIABLE, "").strip())
     if named and (uid := _owner(user_path(named).absolute())):
         _keep_credentials()
@@ -91,6 +92,7 @@ def _become_owner(config_file: Path | None) -> Became:
                 if not became.again:
                     _must_be_the_same(config_file, ledger)
                 return became
+        read_already[config_file] = reading
     return Became()
 
 
