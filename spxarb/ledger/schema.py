@@ -64,7 +64,7 @@ def upgrade(db: Database, path: Path, mode: str, *, saved: bool = True) -> None:
             with contextlib.nullcontext() if copied or done == 0 else _saved(path, done):
                 views.drop(db)
                 reached = done + 1 if done else newest_version()  # a new ledger is whole or not there
-                for migration in MIGRATIONS[done:reached]:
+                for migration in MIGRATIONS[done or _made(db) : reached]:
                     migration(db)
             if reached == newest_version():
                 views.create(db)
@@ -72,6 +72,17 @@ def upgrade(db: Database, path: Path, mode: str, *, saved: bool = True) -> None:
                 _write_facts(db, mode)
             put_meta(db, "schema_version", str(reached))
         copied = True
+
+
+def _made(db: Database) -> int:
+    """Make the tables of a new ledger; the version that they are of."""
+    from spxarb.ledger.tables import TABLES, VERSION  # noqa: PLC0415 -- only a new ledger needs them
+
+    if newest_version() < VERSION:
+        return 0
+    for statement in TABLES:
+        db.execute(statement)
+    return VERSION
 
 
 def orphans(db: Database) -> list[str]:

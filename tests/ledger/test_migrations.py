@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sqlite3
 from contextlib import closing
@@ -15,6 +16,8 @@ from spxarb.ledger import schema
 from spxarb.ledger.ledger import Ledger
 from spxarb.ledger.migrations import ledger_for_people
 from spxarb.ledger.views import VIEWS
+from tests.markdown import ROOT
+from tools.docs import tables
 
 NAMES = (
     "id, trade_date, entry_time, status, entry_filled, account, spx_contract, spy_contract, spx_contracts, "
@@ -202,3 +205,32 @@ def test_foreign_keys_hold_after_an_upgrade_too(path, monkeypatch):
     older(path, 5, monkeypatch)
     with Ledger.open(path, mode="paper") as ledger, pytest.raises(sqlite3.IntegrityError):
         ledger.orders.intend(an_order(a_trade(id=7)))
+
+
+# --- a new ledger ------------------------------------------------------------------------------------
+
+
+def plain(statement):
+    """Without blanks and remarks, which make no difference to SQLite."""
+    return re.sub(r"\s*([(),])\s*", r"\1", " ".join(re.sub("--.*", "", statement).split()))
+
+
+def test_the_tables_of_a_new_ledger_are_those_that_the_migrations_make(path):
+    """The file is as `python -m tools.docs` writes it, and a ledger made of it is as one that grew."""
+    assert (ROOT / tables.FILE).read_text(encoding="utf-8") == tables.text()
+    with Ledger.open(path, mode="paper") as ledger:
+        found = ledger._file.rows(
+            "SELECT sql FROM sqlite_master WHERE type <> 'view' AND sql IS NOT NULL "
+            "AND name NOT LIKE 'sqlite_%' ORDER BY rowid"
+        )
+    assert [plain(row["sql"]) for row in found] == [plain(sql) for sql in tables.migrated()]
+
+
+def test_a_version_that_is_newer_than_the_tables_of_a_new_ledger_is_reached_too(path, monkeypatch):
+    added = [lambda db: db.execute("CREATE TABLE colours (name TEXT)")]
+    monkeypatch.setattr(schema, "MIGRATIONS", [*schema.MIGRATIONS, *added])
+    with Ledger.open(path, mode="paper") as ledger:
+        assert ledger._file.rows("SELECT * FROM colours") == []
+        assert ledger._file.value("SELECT value FROM meta WHERE key = 'schema_version'") == str(
+            len(schema.MIGRATIONS)
+        )

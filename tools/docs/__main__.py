@@ -14,6 +14,7 @@ from tools.docs import (
     manual,
     order_life,
     schemas,
+    tables,
     trade_life,
     units,
 )
@@ -28,6 +29,7 @@ for writer in (
     manual,
     order_life,
     schemas,
+    tables,
     trade_life,
     units,
 ):
