@@ -7,6 +7,7 @@ failed is no missing one; it counts among those without success.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -102,7 +103,8 @@ def missing_runs(
         own = [run for run in runs if run.command == command]
         times = due_on(command, day)
         over = [at for at in times if since - EARLY <= at and at + GRACE <= now]
-        served = {at for at in over if any(_serves(run, at, _spacing(at, times)) for run in own)}
+        spacing = {at: _spacing(at, times) for at in over}
+        served = {at for at in over if any(_serves(run, at, spacing[at]) for run in own)}
         found += _stretches(command, over, served)
     return tuple(found)
 
@@ -115,8 +117,9 @@ def _serves(run: RecordedRun, due: datetime, spacing: timedelta) -> bool:
 
 
 def _spacing(due: datetime, times: Sequence[datetime]) -> timedelta:
-    """How long until the next of the times, five minutes at the most."""
-    return min([PACE, *(at - due for at in times if at > due)])
+    """How long until the next of the times, which are in order; five minutes at the most."""
+    later = bisect_right(times, due)
+    return min(PACE, times[later] - due) if later < len(times) else PACE
 
 
 def _stretches(command: str, due: Iterable[datetime], served: set[datetime]) -> Iterator[MissingRuns]:
