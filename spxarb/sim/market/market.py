@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import lru_cache
 from math import log, sqrt
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from spxarb.sim.market import pricing, ticks
 from spxarb.sim.market.hours import stops
@@ -55,8 +55,19 @@ def listed(date: date, previous: float, fall: float) -> Catalogue:
     return Catalogue(_options(date, previous, fall))
 
 
+class Traded(NamedTuple):
+    """What was traded in a contract until a minute; the names are those of `MarketQuote`."""
+
+    last: float | None = None
+    last_size: int = 0
+    volume: int = 0
+    high: float | None = None
+    low: float | None = None
+    open: float | None = None
+
+
 @lru_cache(maxsize=4)
-def traded(*_: object) -> dict[int, list[MarketQuote]]:
+def traded(*_: object) -> dict[int, list[Traded]]:
     """Of a date, seed and regime: by contract what was traded until each minute, as far as asked for."""
     return {}
 
@@ -171,83 +182,81 @@ class SyntheticDay:
 
     def _days_left(self, item: Instrument, second: int) -> float:
         """Trading days until expiry, on a clock that runs with the day's variance."""
-        return 1 - pricing.variance_share(second / self._seconds) + _days_after(self.day, item)
+        return 1 - _variance_passed(second, self._seconds) + _days_after(self.day, item)
 
-    def _value(self, item: Instrument, second: int) -> tuple[float, float, float]:
-        """Value, volatility and delta of an option."""
-        under, days = self._under(item, second), self._days_left(item, second)
+    def _volatility(self, item: Instrument, second: int, under: float, days: float) -> float:
+        """A year's, with the smile."""
         stirred = self._regime.slide is not None and second >= self._regime.slide[0] * 60
         yearly = self._path.volatility * PREMIUM * (2 if stirred else 1)
         without_smile = yearly * sqrt(days / TRADING_DAYS)
         if without_smile > 0:
             far = max(-4.0, min(4.0, log(item.strike / under) / without_smile))
             yearly *= 1 - 0.04 * far + 0.015 * far * far
-        deviation = yearly * sqrt(days / TRADING_DAYS)
+        return yearly
+
+    def _worth(self, item: Instrument, second: int, under: float, deviation: float) -> float:
         worth = pricing.value(under, item.strike, deviation, item.right)
         if self._regime.richness and item.symbol == "SPY" and item.right == "C":
             worth += self._regime.richness * (1 - second / self._seconds)
-        return worth, yearly, pricing.delta(under, item.strike, deviation, item.right)
+        return worth
 
     def _option(self, item: Instrument, second: int, *, trades: bool) -> MarketQuote:
         if second < 0:
             return MarketQuote()
         seen = self._trades_until(item, second // 60)
         if not trades or self._halted(second):
-            return replace(seen, halted=self._halted(second))
-        worth, volatility, delta = self._value(item, second)
-        bid, ask = self._sides(item, second, worth)
+            return MarketQuote(**seen._asdict(), halted=self._halted(second))
         under, days = self._under(item, second), self._days_left(item, second)
+        volatility = self._volatility(item, second, under, days)
+        deviation = volatility * sqrt(days / TRADING_DAYS)
+        bid, ask = self._sides(item, second, under, self._worth(item, second, under, deviation))
         slopes = pricing.slopes(under, item.strike, volatility, days)
         least, most = (10, 60) if item.symbol == "SPX" else self._regime.sizes
         return MarketQuote(
             bid=bid,
             ask=ask,
-            last=seen.last,
             bid_size=self._draw(item.con_id, second // 5, 1, least, most) if bid else 0,
             ask_size=self._draw(item.con_id, second // 5, 2, least, most),
-            last_size=seen.last_size,
-            volume=seen.volume,
-            high=seen.high,
-            low=seen.low,
-            open=seen.open,
+            **seen._asdict(),
             iv=round(volatility, 4),
-            delta=round(delta, 4),
+            delta=round(pricing.delta(under, item.strike, deviation, item.right), 4),
             gamma=round(slopes.gamma, 6),
             vega=round(slopes.vega, 4),
             theta=round(slopes.theta, 4),
         )
 
-    def _sides(self, item: Instrument, second: int, worth: float) -> tuple[float | None, float]:
+    def _sides(self, item: Instrument, second: int, under: float, worth: float) -> tuple[float | None, float]:
         """Bid and ask: the value less and plus half the width, moved outward to legal prices."""
         index = item.symbol == "SPX"
         least, most, flat, share = (0.08, 0.18, 0.02, 0.08) if index else (0.004, 0.014, 0.002, 0.05)
         drawn = least + (most - least) * self._share(item.con_id, second // 10, 3)
-        under = self._under(item, second)
         half = min(drawn / 2, flat + share * worth) + 0.002 * max(0.0, item.intrinsic(under) - under * 0.003)
         rule = item.market_rule_id
         bid = ticks.at_or_below(rule, worth - half)
         return bid or None, ticks.at_or_above(rule, worth + half)
 
-    def _trades_until(self, item: Instrument, minute: int) -> MarketQuote:
+    def _trades_until(self, item: Instrument, minute: int) -> Traded:
         """Last, open, high, low, volume: one trade per minute, at bid or ask; without a bid there is none."""
         seen = self._traded.setdefault(item.con_id, [])
         while len(seen) <= minute:
-            seen.append(self._trade(item, len(seen), seen[-1] if seen else MarketQuote()))
+            seen.append(self._trade(item, len(seen), seen[-1] if seen else Traded()))
         return seen[minute]
 
-    def _trade(self, item: Instrument, minute: int, before: MarketQuote) -> MarketQuote:
+    def _trade(self, item: Instrument, minute: int, before: Traded) -> Traded:
         second = min(minute * 60, self._seconds)
-        bid, ask = self._sides(item, second, self._value(item, second)[0])
+        under, days = self._under(item, second), self._days_left(item, second)
+        deviation = self._volatility(item, second, under, days) * sqrt(days / TRADING_DAYS)
+        bid, ask = self._sides(item, second, under, self._worth(item, second, under, deviation))
         if bid is None or self._halted(second):
             return before
         price = bid if self._share(item.con_id, minute, 4) < 0.5 else ask
-        return MarketQuote(
-            last=price,
-            last_size=1,
-            volume=before.volume + self._draw(item.con_id, minute, 5, 1, 200),
-            high=price if before.high is None else max(before.high, price),
-            low=price if before.low is None else min(before.low, price),
-            open=price if before.open is None else before.open,
+        return Traded(
+            price,
+            1,
+            before.volume + self._draw(item.con_id, minute, 5, 1, 200),
+            price if before.high is None else max(before.high, price),
+            price if before.low is None else min(before.low, price),
+            price if before.open is None else before.open,
         )
 
     def _share(self, *parts: int) -> float:
@@ -261,6 +270,12 @@ class SyntheticDay:
 
     def _draw(self, con_id: int, when: int, salt: int, least: int, most: int) -> int:
         return least + int(self._share(con_id, when, salt) * (most - least + 1))
+
+
+@lru_cache(maxsize=1024)
+def _variance_passed(second: int, seconds: int) -> float:
+    """As `pricing.variance_share`; all contracts trade at the same seconds."""
+    return pricing.variance_share(second / seconds)
 
 
 def _days_after(day: date, item: Instrument) -> float:

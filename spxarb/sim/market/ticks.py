@@ -18,13 +18,18 @@ MARKET_RULES: dict[int, Rule] = {PENNY: ((0.0, 0.01),), SPX_OPTIONS: ((0.0, 0.05
 """Price steps by rule id. Source: Cboe SPX options specification; Penny Interval Program for SPY."""
 
 
+_IN_CENTS = {
+    rule: [(round(edge * 100), round(size * 100)) for edge, size in reversed(steps)]
+    for rule, steps in MARKET_RULES.items()
+}
+
+
 def _step(rule: int, cents: int) -> int:
     """The step at a price, both in cents."""
-    step = 1
-    for edge, size in MARKET_RULES[rule]:
-        if cents >= round(edge * 100):
-            step = round(size * 100)
-    return step
+    for edge, size in _IN_CENTS[rule]:
+        if cents >= edge:
+            return size
+    return 1
 
 
 def is_legal(rule: int, price: float) -> bool:
