@@ -21,6 +21,7 @@ from hypothesis import settings
 from warm_starts import ADDRESS, possible, start, warm
 
 from tests import effort  # noqa: F401 -- it registers the profiles
+from tests.nursery import nursed
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -89,11 +90,15 @@ def _entries_are_kept(tmp_path_factory: pytest.TempPathFactory) -> Generator[Non
     shelf.clear()
 
 
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """Of a run by many workers: start the warm parent for them while they collect."""
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionstart(session: pytest.Session) -> Generator[None, object, object]:
+    """Of a run by many workers: start the warm parent for them while they collect, and let them be forked."""
     options = session.config.option
-    if getattr(options, "numprocesses", None) and options.markexpr != "not outside" and possible():
+    workers = getattr(options, "numprocesses", None) or 0
+    if workers and options.markexpr != "not outside" and possible():
         os.environ[ADDRESS] = start()
+    with nursed(session.config.args, workers):
+        return (yield)
 
 
 # --- tests that start processes or open sockets ---------------------------------------------------------

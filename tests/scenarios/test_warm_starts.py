@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import resource
+import select
 import signal
+import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from warm_starts import scripts
+from warm_starts import Parent, scripts, start
 
 TELLS = """
 import json, os, signal, sys, time
@@ -181,3 +183,17 @@ def test_what_a_fork_cannot_give_is_started_anew(tmp_path):
     with pytest.raises(FileNotFoundError):
         subprocess.run(words(IMPORTED), check=False, cwd=tmp_path / "nowhere")
     assert is_warm()
+
+
+def test_one_who_is_killed_before_he_was_answered_ends_the_parent_for_nobody_else(tmp_path):
+    """As the workers of a run that is interrupted: a reset, where others end."""
+    address = start(Path(__file__).parents[1] / "nursery.py", str(tmp_path))  # which is up sooner
+    for seconds in (0, 60):  # before he was greeted; when he was, and has not read it
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as killed:
+            killed.connect(address)
+            select.select([killed], [], [], seconds)
+    parent = Parent(address)
+    order = {"words": ["-c", ENDS, "7"], "environment": dict(os.environ), "folder": "/", "session": False}
+    _, ended = parent.child({**order, "safe": False}, [0, 1, 2])
+    assert int.from_bytes(os.read(ended, 4), "little", signed=True) == 7
+    os.close(ended)

@@ -252,7 +252,8 @@ class Served:
                     self._tell_of_ends()
                 elif key.fileobj is self._listens:
                     asker, _ = self._listens.accept()
-                    asker.sendall(self._greeting)
+                    with suppress(OSError):  # who asks may be gone already
+                        asker.sendall(self._greeting)
                     self._selector.register(asker, selectors.EVENT_READ)
                 elif isinstance(key.fileobj, socket.socket):
                     order = self._asked(key.fileobj)
@@ -261,7 +262,9 @@ class Served:
 
     def _asked(self, asker: socket.socket) -> dict[str, Any] | None:
         """Fork a child, and tell its pid; in it what it is to be."""
-        message, given, _, _ = socket.recv_fds(asker, MOST_BYTES, 4)
+        message, given = b"", list[int]()
+        with suppress(ConnectionError):  # who asked was killed
+            message, given, _, _ = socket.recv_fds(asker, MOST_BYTES, 4)
         if not message:
             self._selector.unregister(asker)
             asker.close()
@@ -413,11 +416,11 @@ def main() -> NoReturn:
     except SystemExit as asked:
         end = asked
     if end.code is None or isinstance(end.code, int):
-        _end(end.code or 0)
+        end_process(end.code or 0)
     raise end
 
 
-def _end(code: int) -> NoReturn:
+def end_process(code: int) -> NoReturn:
     """As Python ends, but that nothing is freed: to look at every object would copy what the parent has of it."""
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 ADDRESS = "SPXARB_WARM_PARENT"
 """The variable that tells a run's workers where its parent listens."""
+WARM_PARENT = Path(__file__).with_name("warm_parent.py")
 MODULES = ("spxarb", "spxarb.sim")
 SAFE = "-P"
 """The interpreter's option that leaves the folder out of the path: the one that the warm parent can give."""
@@ -77,10 +78,11 @@ class Warm(Cold):  # type: ignore[type-arg]
 
     def _execute_child(self, *arguments: Any) -> None:
         given = dict(zip(KNOWN[1:], arguments, strict=True))
-        wanted = _wanted(given)
-        if wanted is None:
+        forked = self._forked(given)
+        if forked is None:
             super()._execute_child(*arguments)  # type: ignore[misc]
             return
+        parent, wanted = forked
         streams = [given["p2cread"], given["c2pwrite"], given["errwrite"]]
         folder = os.fspath(given["cwd"] or Path.cwd())
         order = {
@@ -91,10 +93,15 @@ class Warm(Cold):  # type: ignore[type-arg]
             "safe": SAFE in given["args"][1:2],
         }
         standard = [own if own != -1 else at for at, own in enumerate(streams)]
-        self.pid, self._ended = _parent().child(order, standard)
+        self.pid, self._ended = parent.child(order, standard)
         self._child_created = True
         ends = [given[name] for name in KNOWN[11:17]]
         self._close_pipe_fds(*ends)  # type: ignore[attr-defined]
+
+    def _forked(self, given: dict[str, Any]) -> tuple[Parent, list[str]] | None:
+        """Which parent forks it, and its words after the interpreter; None where it is started anew."""
+        words = _wanted(given)
+        return None if words is None else (_parent(), words)
 
     def _internal_poll(self, *arguments: Any, **options: Any) -> int | None:
         if self._ended is None:
@@ -166,8 +173,8 @@ def _deciding(environment: dict[str, str]) -> dict[str, str]:
     return {name: text for name, text in environment.items() if name.startswith(DECIDES_A_START)}
 
 
-class _Parent:
-    """The warm parent, as seen from here."""
+class Parent:
+    """A parent that forks for us, as seen from here."""
 
     def __init__(self, address: str) -> None:
         self._lock = threading.Lock()
@@ -195,20 +202,18 @@ class _Parent:
         return int(child), ended
 
 
-def start() -> str:
-    """Start a warm parent, which is ready a few seconds later: the address to give to others. It ends with us."""
+def start(program: Path = WARM_PARENT, *words: str) -> str:
+    """Start a parent, which is ready a few seconds later: the address to give to others. It ends with us.
+
+    `program` gets the number of the socket where it is to listen, then `words`.
+    """
     folder = tempfile.mkdtemp(prefix="spxarb-warm-")
     address = str(Path(folder, "parent"))
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listens:
         listens.bind(address)
         listens.listen(64)
         # The name: a lock's holder is proven by its command line, and a child keeps its parent's.
-        command = [
-            sys.executable,
-            Path(__file__).with_name("warm_parent.py"),
-            str(listens.fileno()),
-            "spxarb",
-        ]
+        command = [sys.executable, program, str(listens.fileno()), "spxarb", *words]
         process = Cold(command, pass_fds=[listens.fileno()], stdin=subprocess.PIPE)
 
     def end() -> None:
@@ -223,8 +228,8 @@ def start() -> str:
 
 
 @cache
-def _parent() -> _Parent:
-    return _Parent(os.environ.get(ADDRESS) or start())
+def _parent() -> Parent:
+    return Parent(os.environ.get(ADDRESS) or start())
 
 
 def possible() -> bool:
