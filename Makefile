@@ -34,7 +34,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Large libraries of which the tests use little, if any: what is used of them is compiled then.
 SELDOM := mypy|mypyc|numpy|pip|pkg_resources|setuptools
 
-.PHONY: setup demo check test compiled clients other-clients lint lock audit bench crash chaos fuzz clean
+.PHONY: setup demo check test tests clients other-clients lint lock audit bench crash chaos fuzz clean
 setup: $(VENV)/ready
 
 # With a newer pip than Python 3.11 brings: that one takes twice as long to choose what fits.
@@ -54,7 +54,7 @@ $(VENV)/there: pyproject.toml
 
 $(VENV)/ready: $(VENV)/there
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile -e '.[dev]'
-	@$(BIN)/python -m compileall -qq -j 0 -x '/($(SELDOM))/' "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
+	@$(BIN)/python -m compileall -qq -j 0 -x '/($(SELDOM))/' spxarb "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
 	@touch $@
 
 demo: setup
@@ -65,14 +65,13 @@ check: lint
 
 test:
 	@$(MAKE) -s -j 2 setup other-clients
-	@$(MAKE) -s -j 2 lint compiled
+	@$(MAKE) -s -j 2 lint tests
+
+# While the first process imports the tests and what they need, and compiles it, the types are checked beside it.
+tests: setup
 	@files=$$($(BIN)/python tests/memory.py); trap 'rm -rf "$$files"' EXIT; \
 	$(BIN)/python -m pytest -n 10 --dist worksteal -rs --durations=10 $${files:+--basetemp="$$files/run"} tests || \
 		{ code=$$?; [ -z "$$files" -o $$code != 1 ] || { trap - EXIT; echo "what the failed tests wrote: $$files"; }; exit $$code; }
-
-# The tests and what they import, by one process for all that run them. What is wrong with them is told by those.
-compiled: setup
-	@$(BIN)/python -m pytest --collect-only -qq tests >/dev/null 2>&1 || true
 
 other-clients: $(VENV)/there
 	@$(MAKE) -s clients || echo "make test: goes on without these clients; their conversations are skipped" >&2

@@ -36,7 +36,8 @@ esac
 """
 TESTS = """\
 #!/bin/sh
-case "$*" in
+case "$0 $*" in
+*/mypy*) exit {lint};;
 *tests/memory.py) mkdir in-memory && echo "$PWD/in-memory";;
 *--basetemp=*/in-memory/run*) exit {code};;
 esac
@@ -140,14 +141,24 @@ def test_of_the_interpreters_that_fit_one_in_one_piece_is_taken_first(folder, mo
     assert (done.returncode, (folder / "chosen").read_text()) == (0, f"{chosen}\n"), done.stderr
 
 
-@pytest.mark.parametrize(("code", "kept"), [(0, False), (1, True), (2, False)])
-def test_what_the_tests_wrote_in_memory_stays_there_only_when_one_failed(folder, code, kept):
+def make_test(folder, *, code=0, lint=0):
+    """`make test` where the tests and the lint end with these codes."""
     environment(folder)
     for name in ("python", "ruff", "mypy"):
         program = folder / ".venv" / "bin" / name
-        program.write_text(TESTS.format(code=code))
+        program.write_text(TESTS.format(code=code, lint=lint))
         program.chmod(0o755)
-    done = make(folder, "test")
+    return make(folder, "test")
+
+
+@pytest.mark.parametrize(("code", "lint"), [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_it_passes_only_where_both_the_tests_and_the_lint_do(folder, code, lint):
+    assert (make_test(folder, code=code, lint=lint).returncode == 0) == (code == lint == 0)
+
+
+@pytest.mark.parametrize(("code", "kept"), [(0, False), (1, True), (2, False)])
+def test_what_the_tests_wrote_in_memory_stays_there_only_when_one_failed(folder, code, kept):
+    done = make_test(folder, code=code)
     assert (done.returncode == 0, (folder / "in-memory").exists()) == (code == 0, kept), done.stderr
     assert (f"what the failed tests wrote: {folder}/in-memory" in done.stdout) == kept
 
