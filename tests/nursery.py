@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -38,7 +38,12 @@ def nursed(arguments: Sequence[str], workers: int) -> Iterator[None]:
     if workers < MANY or not possible():
         yield
         return
-    parent = Parent(start(Path(__file__), *arguments))
+    try:
+        parent = Parent(start(Path(__file__), *arguments))
+    except (OSError, RuntimeError) as error:
+        sys.stderr.write(f"each worker imports the tests itself: {error}\n")
+        yield
+        return
 
     class Worker(Warm):
         """A Popen of a worker."""
@@ -61,7 +66,12 @@ def _collected(arguments: list[str]) -> None:
     """Import all tests, in pytest's own way; what is wrong with them is told by the workers."""
     import pytest
 
-    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+    with (
+        Path(os.devnull).open("w") as nowhere,
+        redirect_stdout(nowhere),
+        redirect_stderr(nowhere),
+        suppress(Exception),  # likewise
+    ):
         pytest.main(["--collect-only", "-qq", "-p", "no:cacheprovider", *arguments])
     gc.disable()
     gc.collect()

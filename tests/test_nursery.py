@@ -30,7 +30,7 @@ def test_this_worker_is_as_any_other_and_of_many_forked_by_who_has_collected():
     assert (Path.cwd(), Path("/proc/self/fd/0").readlink()) == (ROOT, Path(os.devnull))
 
 
-def pytest_by(workers: int, *files: str | Path) -> subprocess.CompletedProcess[str]:
+def pytest_by(workers: int, *files: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
     kept = {name: text for name, text in os.environ.items() if not name.startswith(("PYTEST_", "SPXARB_"))}
     return subprocess.run(
         [
@@ -50,7 +50,7 @@ def pytest_by(workers: int, *files: str | Path) -> subprocess.CompletedProcess[s
         check=False,
         timeout=100,
         cwd=ROOT,
-        env=kept,
+        env={**kept, **more},
     )
 
 
@@ -59,6 +59,16 @@ def pytest_by(workers: int, *files: str | Path) -> subprocess.CompletedProcess[s
 def test_two_workers_are_started_each_for_itself():
     done = pytest_by(MANY - 1, ITSELF)
     assert (done.returncode, "1 passed" in done.stdout) == (0, True), (done.stdout, done.stderr)
+
+
+@needs_forks
+@pytest.mark.outside
+def test_where_it_does_not_come_up_each_worker_is_started_for_itself(tmp_path):
+    """A plugin that kills it: everything runs all the same."""
+    (tmp_path / "plugin.py").write_text("import os, sys\nif 'nursery.py' in sys.argv[0]: os._exit(1)\n")
+    done = pytest_by(MANY, "tests/core/test_run_gaps.py", PYTHONPATH=str(tmp_path), PYTEST_PLUGINS="plugin")
+    assert "each worker imports the tests itself" in done.stderr
+    assert (done.returncode, " passed" in done.stdout) == (0, True), done.stdout
 
 
 @needs_forks
