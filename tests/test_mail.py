@@ -118,6 +118,7 @@ def test_a_password_is_not_sent_in_the_clear_to_another_machine(password_file):
         mailing(25, smtp_host="mail.x", smtp_user="me", smtp_password_file=str(password_file))
 
 
+@pytest.mark.timeout(30)  # far more than its deadline: what it meets goes on for ever
 def test_every_way_is_used_and_one_that_hangs_or_refuses_keeps_no_other(tmp_path):
     urls = tmp_path / "urls"
     with socket.create_server(("127.0.0.1", 0)) as hanging, mail_server(Mailbox(refusing=True)) as refusing:
@@ -134,6 +135,7 @@ def test_every_way_is_used_and_one_that_hangs_or_refuses_keeps_no_other(tmp_path
     assert "secret" not in problem + way(config)
 
 
+@pytest.mark.timeout(30)  # far more than its deadline: what it meets goes on for ever
 def test_a_mail_server_that_drips_costs_no_more_than_the_deadline():
     with dripping_server() as port:
         problem = send(mailing(port), "t", "x", deadline=1.5)

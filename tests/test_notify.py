@@ -146,6 +146,7 @@ def test_a_server_that_never_answers_costs_no_more_than_the_deadline():
         assert send(alerting(url), "t", "x", deadline=0.1) == "the alert was not sent: no answer within 0.1 s"
 
 
+@pytest.mark.timeout(30)  # far more than its deadline: what it meets goes on for ever
 def test_a_server_that_sends_a_byte_a_second_costs_no_more_than_the_deadline_and_leaves_no_process():
     with dripping_server() as port:
         problem = send(alerting(mail_url("me@example.com", port)), "t", "x", deadline=1.5)
@@ -460,7 +461,7 @@ def test_a_held_terminal_delays_no_line_and_no_end():
             stderr=writer,
             text=True,
             check=False,
-            timeout=30,
+            timeout=12,
         )
     finally:
         os.close(reader)

@@ -108,6 +108,7 @@ def test_whatever_else_comes_is_told_in_one_line_and_not_asked_for_again(service
     assert "\n" not in str(found.value)
 
 
+@pytest.mark.timeout(30)  # far more than its deadline: what it meets goes on for ever
 @pytest.mark.parametrize("answers", [[None], [SENT, None], [IN_PROGRESS], [SENT, OLD_IN_PROGRESS]])
 def test_silence_and_a_statement_that_never_comes_end_at_the_deadline(service, answers):
     service.answers = answers
