@@ -72,10 +72,11 @@ def proven(path: Path, mode: str) -> LedgerCopy:
                 raise RefusedError(
                     f"{path.name} is damaged: {'; '.join(problems)}", risk="Nothing was changed"
                 )
-            meta = schema.read_meta(db)
-            broken = len(db.execute("PRAGMA foreign_key_check").fetchall())
-            (newest,) = db.execute("SELECT max(started_at) FROM runs").fetchone()
-            digest = _digest(db.conn)
+            with schema.snapshot(db):
+                meta = schema.read_meta(db)
+                broken = len(db.execute("PRAGMA foreign_key_check").fetchall())
+                (newest,) = db.execute("SELECT max(started_at) FROM runs").fetchone()
+                digest = _digest(db.conn)
     moment = None
     with suppress(ValueError, TypeError, RefusedError):
         moment = None if newest is None else from_moment(newest).astimezone(NEW_YORK)

@@ -145,9 +145,10 @@ def _inspect(path: Path, mode: str, *, whole: bool, frozen: bool) -> int:
             problems = [str(row[0]) for row in db.execute("PRAGMA quick_check(1)").fetchall()]
             if problems != ["ok"]:
                 raise _damaged(path, "; ".join(problems))
-        meta = schema.read_meta(db)
-        if not meta and not db.table_names():
-            return 0
+        with schema.snapshot(db):  # another job may be making the tables
+            meta = schema.read_meta(db)
+            if not meta and not db.table_names():
+                return 0
         return _check_meta(path, meta, mode)
 
 

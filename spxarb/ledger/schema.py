@@ -99,6 +99,17 @@ def orphans(db: Database) -> list[str]:
 
 
 @contextmanager
+def snapshot(db: Database) -> Iterator[None]:
+    """All that the block reads is of one moment, whatever another process writes meanwhile."""
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if db.conn.in_transaction:
+            db.execute("ROLLBACK")
+
+
+@contextmanager
 def immediate(db: Database) -> Iterator[None]:
     """One transaction that holds the write lock from its beginning; any exception rolls it back."""
     try:

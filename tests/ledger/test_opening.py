@@ -135,6 +135,23 @@ Ledger.open(Path(sys.argv[1]), mode="paper")
         assert ledger._file.value("PRAGMA integrity_check") == "ok"
 
 
+def test_a_ledger_that_another_job_makes_amid_a_look_is_none_yet_or_a_whole_one(path, monkeypatch):
+    path.parent.mkdir(parents=True, mode=0o700)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA journal_mode = WAL")
+    read_meta = opening.schema.read_meta
+
+    def made_meanwhile(db):
+        monkeypatch.undo()
+        found = read_meta(db)
+        Ledger.open(path, mode="paper").close()
+        return found
+
+    monkeypatch.setattr(opening.schema, "read_meta", made_meanwhile)
+    with Ledger.open(path, mode="paper") as ledger:
+        assert ledger.trades.open() == []
+
+
 def test_a_ledger_in_the_making_is_waited_for(path):
     """SQLite does not wait by itself for one who is about to write a file that is not yet in WAL mode."""
     path.parent.mkdir(parents=True)
