@@ -34,6 +34,17 @@ case "$*" in
 "-m venv"*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && echo "{name}" >> chosen;;
 esac
 """
+HAS_UV = """\
+#!/bin/sh
+echo "$@" >> called
+case "$*" in
+*"pip config list") echo "{told}";;
+*"--target .venv-uv"*) mkdir -p .venv-uv/bin
+    {{ echo '#!/bin/sh'; echo 'echo uv "$@" >> called; exit {code}'; }} > .venv-uv/bin/uv
+    chmod +x .venv-uv/bin/uv;;
+esac
+"""
+ELSEWHERE = "global.index-url='https://packages.example/simple'"
 TESTS = """\
 #!/bin/sh
 case "$0 $*" in
@@ -139,6 +150,30 @@ def test_of_the_interpreters_that_fit_one_in_one_piece_is_taken_first(folder, mo
         ["make", "setup"], cwd=folder, capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.returncode, (folder / "chosen").read_text()) == (0, f"{chosen}\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("told", "code", "by"),
+    [
+        ("", 0, ["uv"]),
+        (ELSEWHERE.replace("index", "extra-index"), 0, ["uv"]),
+        ("", 1, ["uv", "pip"]),
+        (ELSEWHERE, 0, ["pip"]),
+        ("global.no-index='true'", 0, ["pip"]),
+        (":env:.index-url='https://packages.example/simple'", 0, ["pip"]),
+    ],
+)
+def test_uv_installs_where_it_knows_the_index_and_pip_where_uv_cannot(folder, told, code, by):
+    environment(folder)
+    python = folder / ".venv" / "bin" / "python"
+    python.write_text(HAS_UV.format(told=told, code=code))
+    assert make(folder, "setup").returncode == 0
+    called = (folder / "called").read_text().splitlines()
+    installed = [line for line in called if line.endswith("-e .[dev]")]
+    assert ["uv" if line.startswith("uv ") else "pip" for line in installed] == by
+    assert (folder / ".venv-uv").exists() == ("uv" in by)
+    assert make(folder, "clean").returncode == 0
+    assert not (folder / ".venv-uv").exists()
 
 
 def make_test(folder, *, code=0, lint=0):
