@@ -54,9 +54,9 @@ $(VENV)/there: pyproject.toml
 		echo "setting up $(VENV) with $$($(PYTHON) -V)"; \
 		rm -rf $(VENV) && mkdir -p $(VENV) && touch $(MADE) && $(PYTHON) -m venv $(VENV) || exit; \
 	fi
-	@test -x $(UV) || case "$$($(BIN)/python -m pip config list 2>/dev/null)" in \
-		*.index-url=*|*.no-index=*) ;; \
-		*) $(GET_UV) 2>/dev/null;; \
+	@case "$$($(BIN)/python -m pip config list 2>/dev/null)" in \
+		*.index-url=*|*.no-index=*) rm -rf .venv-uv;; \
+		*) test -x $(UV) || $(GET_UV) 2>/dev/null;; \
 	esac; test -x $(UV) || [ ! -e $(MADE) ] || $(PIP_INSTALL) 'pip>=25' || true
 	@touch $@
 

@@ -165,15 +165,26 @@ def test_of_the_interpreters_that_fit_one_in_one_piece_is_taken_first(folder, mo
 )
 def test_uv_installs_where_it_knows_the_index_and_pip_where_uv_cannot(folder, told, code, by):
     environment(folder)
-    python = folder / ".venv" / "bin" / "python"
-    python.write_text(HAS_UV.format(told=told, code=code))
-    assert make(folder, "setup").returncode == 0
-    called = (folder / "called").read_text().splitlines()
-    installed = [line for line in called if line.endswith("-e .[dev]")]
-    assert ["uv" if line.startswith("uv ") else "pip" for line in installed] == by
+    assert installers(folder, told=told, code=code) == by
     assert (folder / ".venv-uv").exists() == ("uv" in by)
     assert make(folder, "clean").returncode == 0
     assert not (folder / ".venv-uv").exists()
+
+
+def test_once_pip_is_told_of_another_index_the_uv_that_is_there_installs_nothing_more(folder):
+    environment(folder)
+    assert installers(folder, told="", code=0) == ["uv"]
+    assert installers(folder, told=ELSEWHERE, code=0) == ["pip"]
+
+
+def installers(folder, *, told, code):
+    """Who was to install the project: `told` is what pip is configured with, `code` how uv ends."""
+    (folder / "called").unlink(missing_ok=True)
+    (folder / ".venv" / "bin" / "python").write_text(HAS_UV.format(told=told, code=code))
+    assert make(folder, "-B", "setup").returncode == 0
+    called = (folder / "called").read_text().splitlines()
+    installs = [line for line in called if line.endswith("-e .[dev]")]
+    return ["uv" if line.startswith("uv ") else "pip" for line in installs]
 
 
 def make_test(folder, *, code=0, lint=0):

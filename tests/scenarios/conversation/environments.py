@@ -34,9 +34,7 @@ def build(home: Path, requirement: str, deadline: float) -> str:
     pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q"]
     pip += ["--disable-pip-version-check", "--no-compile", requirement]
     problem = _run([sys.executable, "-m", "venv", "--without-pip", home], deadline)
-    if not problem and (
-        not UV.exists() or _run([UV, "pip", "install", "--python", python, requirement], deadline)
-    ):
+    if not problem and _run([UV, "pip", "install", "--python", python, requirement], deadline):
         problem = _run(pip, deadline)
     if not problem:
         ready.write_text(requirement)
