@@ -160,6 +160,7 @@ def test_a_ledger_in_the_making_is_waited_for(path):
         timer = threading.Timer(0.3, other.execute, ["ROLLBACK"])
         timer.start()
         Ledger.open(path, mode="paper").close()
+        assert not other.in_transaction
         timer.join()
 
 

@@ -98,7 +98,10 @@ def test_a_recorded_wire_that_vanishes_ends_no_command(tmp_path):
 
 
 def test_an_alert_that_fails_by_a_bug_raises_nothing(monkeypatch):
+    asked = list[Config]()
+
     def broken(config: Config) -> list[object]:
+        asked.append(config)
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(alerts, "channels", broken)
@@ -106,6 +109,7 @@ def test_an_alert_that_fails_by_a_bug_raises_nothing(monkeypatch):
     told = config.notifications.model_copy(update={"email_enabled": True})
     notice = alerts.human_needed("Look at the broker")
     alerts.send(config.model_copy(update={"notifications": told}), None, ("monitor", 6), [notice])
+    assert asked
 
 
 @pytest.mark.timeout(20)
