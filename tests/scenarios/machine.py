@@ -82,6 +82,9 @@ def unfit(folder: Path) -> str | None:
 class Machine:
     """One that has booted: commands in it, its files, its journal."""
 
+    PATIENCE = 60.0
+    """Seconds after which what is waited for has not come."""
+
     def __init__(self, folder: Path, pid: int, keeper: int) -> None:
         self.folder, self.keeper = folder, keeper
         # Held open, so that a process id given to another process never leads out of the machine.
@@ -92,7 +95,9 @@ class Machine:
         for descriptor in (*self._spaces.values(), self._root):
             os.close(descriptor)
 
-    def run(self, *words: str, check: bool = True, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, check: bool = True, timeout: float = 2 * PATIENCE
+    ) -> subprocess.CompletedProcess[str]:
         """A command as root of the machine."""
         spaces = [f"--{OPTIONS.get(name, name)}=/proc/self/fd/{self._spaces[name]}" for name in NAMESPACES]
         done = subprocess.run(
@@ -126,9 +131,9 @@ class Machine:
         lines = self.run("journalctl", "--output=json", "--no-pager", "--quiet", *words, check=False).stdout
         return [json.loads(line) for line in lines.splitlines()]
 
-    def wait(self, what: str, true: Callable[[], object], seconds: float = 60) -> Any:
+    def wait(self, what: str, true: Callable[[], object]) -> Any:
         """Look again and again until it is true; fails with the journal when the time is over."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + self.PATIENCE
         while not (found := true()):
             if time.monotonic() > end:
                 told = self.run("journalctl", "--no-pager", "--lines=60", check=False).stdout

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import pytest
 from actions import lonely
 from harness import Done, read_object
 from relay import free_port
+from warm_starts import FilesUpTo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -146,19 +146,14 @@ def test_without_a_home_the_ledgers_place_must_be_named_and_no_folder_is_made(st
 # --- space and rights ---------------------------------------------------------------------------------
 
 
-def limited(size: int) -> Any:
-    """Files of this process can have no more bytes: as on a full disk."""
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-
 def test_without_space_for_the_ledger_a_job_refuses_and_the_next_one_goes_on(stage):
-    done = run(stage, "monitor", preexec_fn=limited(0))
+    done = run(stage, "monitor", preexec_fn=FilesUpTo(0))
     one_line(done, 5, "cannot be used", f"(the log {stage.folder / 'trading.log'} cannot be written)")
-    one_line(run(stage, "monitor", preexec_fn=limited(20_000)), 5, "cannot be used")
+    one_line(run(stage, "monitor", preexec_fn=FilesUpTo(20_000)), 5, "cannot be used")
     assert run(stage, "monitor").code == 4
     before = stage.sql("SELECT * FROM runs")
-    one_line(run(stage, "monitor", preexec_fn=limited(4096)), 5, "cannot be used")
-    one_line(run(stage, "stop", preexec_fn=limited(4096)), 5, "cannot be used")
+    one_line(run(stage, "monitor", preexec_fn=FilesUpTo(4096)), 5, "cannot be used")
+    one_line(run(stage, "stop", preexec_fn=FilesUpTo(4096)), 5, "cannot be used")
     assert stage.sql("SELECT * FROM runs") == before
     assert run(stage, "monitor").code == 4
     assert len(stage.sql("SELECT * FROM runs")) == len(before) + 1

@@ -75,7 +75,8 @@ def opened() -> tuple[str, ...]:
 
 
 def run(stage: Stage, *words: str, before: Sequence[str] = (), **options: Any) -> Done:
-    path = os.pathsep.join(filter(None, sys.path))
+    """A command; where folders had to be opened another user may not see what makes a virtual environment of one."""
+    path = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))} if opened() else {}
     done = subprocess.run(
         [*opened(), *before, sys.executable, "-m", "spxarb", *words],
         capture_output=True,
@@ -83,13 +84,15 @@ def run(stage: Stage, *words: str, before: Sequence[str] = (), **options: Any) -
         check=False,
         timeout=60,
         cwd=stage.folder,
-        env=stage.environment(PYTHONDONTWRITEBYTECODE="1", PYTHONPATH=path),
+        env=stage.environment(PYTHONDONTWRITEBYTECODE="1", **path),
         **options,
     )
     return Done(done.returncode, done.stdout, done.stderr)
 
 
 def as_trader(stage: Stage, *words: str) -> Done:
+    if not opened():
+        return run(stage, *words, user=TRADER, group=TRADER, extra_groups=[])
     become = ("setpriv", f"--reuid={TRADER}", f"--regid={TRADER}", "--clear-groups", "--")
     return run(stage, *words, before=become)
 

@@ -34,7 +34,7 @@ from spxarb.core.units import SENDING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-EVERY = {"enter": "*:*:0/4", "monitor": "*:*:1/4", "settle": "*:*:3/4"}
+EVERY = {"enter": "*:*:0/6", "monitor": "*:*:2/6", "settle": "*:*:4/6"}
 """When each timer fires instead: so often that a day is soon over, and hardly two at once."""
 CAP_SYS_MODULE, CAP_SYS_TIME = 16, 25
 """linux/capability.h."""
@@ -72,11 +72,20 @@ HTTPServer(("127.0.0.1", 8025), Receiver).serve_forever()
 """
 """What is sent to it, it tells the journal."""
 ROWS = """\
-import json, sqlite3, sys
-db = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True)
-db.row_factory = sqlite3.Row
-print(json.dumps([dict(row) for row in db.execute(sys.argv[2])]))
+import contextlib, json, sqlite3, sys, time
+ledger, text, seconds = sys.argv[1:]
+end, found = time.monotonic() + float(seconds), []
+while True:
+    with contextlib.suppress(sqlite3.OperationalError):
+        with contextlib.closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as db:
+            db.row_factory = sqlite3.Row
+            found = [dict(row) for row in db.execute(text)]
+    if found or time.monotonic() >= end:
+        break
+    time.sleep(0.1)
+print(json.dumps(found))
 """
+"""Rows of a ledger, once there are some; none where within these seconds neither it nor such rows are there."""
 AS_OWNER = ("setpriv", "--reuid=spxarb", "--regid=spxarb", "--clear-groups")
 
 
@@ -150,10 +159,15 @@ def at(machine: Machine, clock: str) -> None:
     machine.run("spxarb", "sim", "set-time", clock, "--control", CONTROL)
 
 
-def rows(machine: Machine, text: str) -> list[dict[str, Any]]:
-    """Rows of the ledger, read by its owner, once there is one."""
-    done = machine.run(*AS_OWNER, "/opt/spxarb/bin/python", "-I", "-c", ROWS, LEDGER, text, check=False)
-    return list(json.loads(done.stdout)) if done.returncode == 0 else []
+def rows(machine: Machine, text: str, seconds: float = 0) -> list[dict[str, Any]]:
+    """Rows of the ledger, read by its owner; looked for again and again for so long, in one process."""
+    return list(
+        json.loads(machine.run(*AS_OWNER, PYTHON, "-I", "-c", ROWS, LEDGER, text, str(seconds)).stdout)
+    )
+
+
+def await_rows(machine: Machine, what: str, text: str) -> None:
+    machine.wait(what, lambda: rows(machine, text, machine.PATIENCE))
 
 
 def ended(verb: str) -> str:
@@ -256,12 +270,11 @@ def test_the_timers_trade_a_day_under_the_full_hardening(machine):
     start_gateway(machine)
     service(machine, "listener", LISTENER)
     spxarb(machine, "timers", "install")
-    machine.wait("entered", lambda: rows(machine, "SELECT * FROM trades WHERE status = 'ACTIVE'"))
+    await_rows(machine, "entered", "SELECT * FROM trades WHERE status = 'ACTIVE'")
     at(machine, "15:45")
-    machine.wait("exited", lambda: rows(machine, "SELECT * FROM trades WHERE status = 'CLOSED'"))
+    await_rows(machine, "exited", "SELECT * FROM trades WHERE status = 'CLOSED'")
     at(machine, "16:05")
-    settled = f"{ended('settle')} AND market_time LIKE '{DAY}T16:05%'"
-    machine.wait("settled", lambda: rows(machine, settled))
+    await_rows(machine, "settled", f"{ended('settle')} AND market_time LIKE '{DAY}T16:05%'")
     machine.run("systemctl", "stop", *TIMERS)
     machine.run("systemctl", "start", "spxarb-watchdog", "spxarb-alerts")  # they end well, or this fails
     (trade,) = rows(machine, "SELECT * FROM trades")

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from warm_starts import Parent, scripts, start
+from warm_starts import FilesUpTo, Parent, scripts, start
 
 TELLS = """
 import json, os, signal, sys, time
@@ -28,6 +28,15 @@ print(json.dumps({
 }))
 print("and this", file=sys.stderr)
 sys.exit(7)
+"""
+WHOSE = """
+import json, os, resource, sys
+print(json.dumps({
+    "user": os.getresuid(), "group": os.getresgid(), "groups": os.getgroups(), "bytes": sys.dont_write_bytecode,
+    "owns": os.stat("/proc/self/fd").st_uid, "files": resource.getrlimit(resource.RLIMIT_FSIZE),
+    "sees": os.access("/proc/self/environ", os.R_OK), "status": [
+        line for line in open("/proc/self/status") if line.startswith("Cap")],
+}))
 """
 IMPORTED = "import sys; print('spxarb.jobs.enter' in sys.modules)"
 SLEEPS = "import time; print('up', flush=True); time.sleep(60)"
@@ -75,12 +84,12 @@ def seen(value):
 
 warm_parent.imported()
 before = state()
-codes = set(warm_parent.practise())
+codes, _ = warm_parent.practise()
 after = state()
-print(codes, file=sys.stderr)
+print(set(codes), file=sys.stderr)
 print(json.dumps([key for key in before.keys() | after.keys() if before.get(key) != after.get(key)]))
 """
-scripts.update({TELLS, SLEEPS, IMPORTED, ENDS, SENDS})
+scripts.update({TELLS, SLEEPS, IMPORTED, ENDS, SENDS, WHOSE})
 TOLD_APART = "# another text, which is not known and so is started anew\n"
 
 
@@ -115,6 +124,26 @@ def test_a_warm_process_is_what_a_cold_one_is(tmp_path: Path, session):
     )
     assert json.loads(warm.stdout) == json.loads(cold.stdout)
     assert (warm.returncode, warm.stderr) == (cold.returncode, cold.stderr) == (7, "and this\n")
+
+
+NOBODY = {"user": 54321, "group": 54322, "extra_groups": []}
+
+
+@pytest.mark.parametrize("other", [{}, NOBODY], ids=["itself", "another user"])
+@pytest.mark.parametrize("size", [None, 20_000])
+def test_a_warm_process_is_whose_a_cold_one_is_and_may_what_it_may(other, size):
+    if other and os.geteuid():
+        pytest.skip("only root can start a process as another user")
+    options = {**other, "cwd": "/", "preexec_fn": size and FilesUpTo(size)}
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    warm, cold = (
+        subprocess.run(words(script), capture_output=True, text=True, check=True, env=environment, **options)
+        for script in (WHOSE, TOLD_APART + WHOSE)
+    )
+    assert warm.stdout == cold.stdout
+    assert is_warm(**options, env=environment)
+    assert json.loads(warm.stdout)["user"][1] == other.get("user", os.geteuid())
+    assert (json.loads(warm.stdout)["files"][0] == size) is (size is not None)
 
 
 def test_the_parents_own_practice_leaves_nothing_behind_but_caches(tmp_path):
@@ -194,6 +223,6 @@ def test_one_who_is_killed_before_he_was_answered_ends_the_parent_for_nobody_els
             select.select([killed], [], [], seconds)
     parent = Parent(address)
     order = {"words": ["-c", ENDS, "7"], "environment": dict(os.environ), "folder": "/", "session": False}
-    _, ended = parent.child({**order, "safe": False}, [0, 1, 2])
+    _, ended = parent.child({**order, "safe": False, "user": None, "files_up_to": None}, [0, 1, 2])
     assert int.from_bytes(os.read(ended, 4), "little", signed=True) == 7
     os.close(ended)

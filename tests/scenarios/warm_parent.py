@@ -34,7 +34,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from warm_starts import CODE_BYTES, MODULES, limits, user
+from fewer_pages import Place, fill_holes, gather, in_large_pages, noted
+from warm_starts import CODE_BYTES, MODULES, SET_LATER, FilesUpTo, limits, user
 
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
@@ -43,10 +44,8 @@ if TYPE_CHECKING:
     from spxarb.sim.market.market import SyntheticDay
 
 MOST_BYTES = 1 << 20
-LARGE, MADV_COLLAPSE = 1 << 21, 25
-"""Bytes of a large page; madvise(2)'s advice to make one at once, since Linux 6.1."""
-SURELY_ABOVE = 20
-"""So many in a row that each lie above all others: no hole is left."""
+PR_SET_DUMPABLE = 4
+"""prctl(2)."""
 NAMES = list(inspect.signature(subprocess.Popen._execute_child).parameters)[1:]  # type: ignore[attr-defined]
 SENDERS = tuple([sys.executable, "-P", "-m", module] for module in ("spxarb.notify", "spxarb.ping"))
 """What the program starts of itself to tell others."""
@@ -129,7 +128,7 @@ logging: {{console: false}}
 """
 
 
-def practise() -> list[int]:
+def practise(*, note: bool = False) -> tuple[list[int], set[Place]]:
     """Run a day's commands in this process: what Python and the libraries make of a program while it runs is made then.
 
     (Specialized code, compiled patterns, the exchange's calendar.) Nothing else of it may stay; what does is undone
@@ -140,11 +139,11 @@ def practise() -> list[int]:
     from spxarb.cli.commands import main as run_command
     from spxarb.trading import run_lines
 
-    environment, loggers = dict(os.environ), _loggers()
+    environment, loggers, ran = dict(os.environ), _loggers(), set[Place]()
     told, tells = os.pipe()
     gateway = os.fork()
     if gateway == 0:
-        _gateway(tells)
+        _gateway(tells, note=note)
     os.close(tells)
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -156,9 +155,13 @@ def practise() -> list[int]:
         file.chmod(0o600)
         os.environ.clear()
         os.environ.update(HOME=folder, SPXARB_WAIT_SCALE="0.1")
-        with redirect_stdout(nowhere):
-            codes = [run_command(["--config", str(file), *words.split(), "--json"]) for words in PRACTICE]
-    os.kill(gateway, signal.SIGTERM)
+        with redirect_stdout(nowhere), noted(ran) if note else nullcontext():
+            codes = [
+                run_command(["--config", str(file), *words.split(), "--json"])
+                for words in (dict.fromkeys(PRACTICE) if note else PRACTICE)
+            ]
+        os.kill(gateway, signal.SIGTERM)
+        ran.update(map(tuple, json.loads(said.readlines()[-1])))
     os.waitpid(gateway, 0)
     os.environ.clear()
     os.environ.update(environment)
@@ -169,7 +172,7 @@ def practise() -> list[int]:
         handlers, level = loggers.get(logger, ([], logging.NOTSET))
         logger.handlers[:] = handlers
         logger.setLevel(level)
-    return codes
+    return codes, ran
 
 
 def _loggers() -> dict[logging.Logger, tuple[list[logging.Handler], int]]:
@@ -179,40 +182,18 @@ def _loggers() -> dict[logging.Logger, tuple[list[logging.Handler], int]]:
     }
 
 
-def _gateway(tells: int) -> NoReturn:
+def _gateway(tells: int, *, note: bool) -> NoReturn:
+    """Of what it says the last line tells which functions ran."""
     from spxarb.sim.__main__ import main as run_gateway
 
     os.dup2(tells, 1)
     os.closerange(3, 256)
     day = ["--date", DAY.isoformat(), "--regime", REGIMES[0], "--at", "09:35", "--speed", "0"]
-    os._exit(run_gateway([*day, "--port", "0", "--json"]))
-
-
-def fill_holes() -> None:
-    """Take the free places between what is there: what a child makes then lies together, above it.
-
-    Else it is strewn over some 600 pages of the parent, each of which has to be copied.
-    """
-    library = ctypes.CDLL(None)
-    library.malloc.argtypes, library.malloc.restype = [ctypes.c_size_t], ctypes.c_void_p
-    for size in (*(1 << power for power in range(16, 4, -1)), 24):
-        highest = above = 0
-        while above < SURELY_ABOVE:
-            place = library.malloc(size) or 0
-            above = above + 1 if place > highest else 0
-            highest = max(highest, place)
-
-
-def in_large_pages() -> None:
-    """Move what the parent has into pages of 2 MiB, where Linux can: a fork copies one entry for each, not 512."""
-    library = ctypes.CDLL(None)
-    library.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    for line in Path("/proc/self/maps").read_text().splitlines():
-        place, rights, _, _, _, *name = line.split(maxsplit=5)
-        if rights == "rw-p" and name in ([], ["[heap]"]):
-            begins, ends = (int(address, 16) for address in place.split("-"))
-            for address in range(-(-begins // LARGE) * LARGE, ends // LARGE * LARGE, LARGE):
-                library.madvise(address, LARGE, MADV_COLLAPSE)
+    ran = set[Place]()
+    with noted(ran) if note else nullcontext():
+        code = run_gateway([*day, "--port", "0", "--json"])
+    print("", json.dumps([*ran]), sep="\n", flush=True)
+    os._exit(code)
 
 
 def find_programs() -> None:
@@ -330,9 +311,14 @@ def become(order: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(order["environment"])
     time.tzset()
+    sys.dont_write_bytecode = bool(os.environ.get(SET_LATER))
     os.chdir(order["folder"])
     if order["session"]:
         os.setsid()
+    if order["user"] is not None:
+        _become_user(*order["user"])
+    if order["files_up_to"] is not None:
+        FilesUpTo(order["files_up_to"])()
     kind, what, *words = order["words"]
     if order["safe"]:
         del sys.path[0]
@@ -345,6 +331,14 @@ def become(order: dict[str, Any]) -> None:
         exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
     else:
         _run(what)
+
+
+def _become_user(user: int, group: int, groups: list[int]) -> None:
+    """As Popen does it. What /proc tells of the process is that user's too, as it is after a start."""
+    os.setgroups(groups)
+    os.setresgid(group, group, group)
+    os.setresuid(user, user, user)
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1)
 
 
 class Hot(subprocess.Popen):  # type: ignore[type-arg]
@@ -396,6 +390,8 @@ def _become_another(given: dict[str, Any], streams: list[int]) -> NoReturn:
                 "folder": os.fspath(given["cwd"] or Path.cwd()),
                 "session": False,
                 "safe": True,
+                "user": None,
+                "files_up_to": None,
                 "words": list(given["args"][2:]),
             }
         )
@@ -414,6 +410,8 @@ def main() -> NoReturn:
     signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C ends the tests, which then hang up
     listens = socket.socket(fileno=int(sys.argv[1]))
     imported()
+    _, ran = practise(note=True)
+    gather(ran)
     practise()
     find_programs()
     gc.collect()

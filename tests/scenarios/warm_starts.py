@@ -26,6 +26,7 @@ import sys
 import tempfile
 import threading
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from time import monotonic
@@ -52,6 +53,8 @@ DECIDES_A_START = (
     "GITHUB_",
 )
 """Variables that are read while Python starts or libraries are imported: they must be as the parent's."""
+SET_LATER = "PYTHONDONTWRITEBYTECODE"
+"""The one of them that a running Python can be given."""
 LIMITS = [number for name, number in vars(resource).items() if name.startswith("RLIMIT_")]
 READY_SECONDS = 60.0
 LOOK_SECONDS = 1.0
@@ -64,10 +67,22 @@ KNOWN = (
     *("creationflags", "shell", "p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite"),
     *("restore_signals", "gid", "gids", "uid", "umask", "start_new_session", "process_group"),
 )
+STAYS = (None, None, None), (-1, -1, None)
+"""The ids that Popen passes on where it was given none, before and since Python 3.12."""
 CODE_BYTES = 4
 UNKNOWN = 255
 scripts: set[str] = set()
 """Texts for ``python -c`` that may be run warm: they must not mind that the program is imported."""
+
+
+@dataclass(frozen=True)
+class FilesUpTo:
+    """A `preexec_fn` of which the parent knows what it does: no file of the process can have more bytes."""
+
+    size: int
+
+    def __call__(self) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (self.size, self.size))
 
 
 class Warm(Cold):  # type: ignore[type-arg]
@@ -91,6 +106,8 @@ class Warm(Cold):  # type: ignore[type-arg]
             "folder": folder,
             "session": given["start_new_session"],
             "safe": SAFE in given["args"][1:2],
+            "user": _another_user(given),
+            "files_up_to": given["preexec_fn"].size if given["preexec_fn"] else None,
         }
         standard = [own if own != -1 else at for at, own in enumerate(streams)]
         self.pid, self._ended = parent.child(order, standard)
@@ -141,6 +158,12 @@ def _environment(given: dict[str, Any]) -> dict[str, str]:
     return dict(os.environ if given["env"] is None else given["env"])
 
 
+def _another_user(given: dict[str, Any]) -> tuple[int, int, list[int]] | None:
+    """The ids of the user and of his groups; None where it stays as it is."""
+    ids = given["uid"], given["gid"], given["gids"]
+    return None if ids in STAYS else ids
+
+
 def _wanted(given: dict[str, Any]) -> list[str] | None:
     """The words after the interpreter; None for what must be started anew."""
     words = given["args"]
@@ -151,8 +174,13 @@ def _wanted(given: dict[str, Any]) -> list[str] | None:
     known = rest[:1] == ["-m"] and rest[1:2] != [] and rest[1] in MODULES
     known = known or (rest[:1] == ["-c"] and rest[1:2] != [] and rest[1] in scripts)
     plain = given["close_fds"] and given["restore_signals"] and given["umask"] == -1
-    odd = ("preexec_fn", "pass_fds", "startupinfo", "creationflags", "shell", "gid", "gids", "uid")
+    odd = ("pass_fds", "startupinfo", "creationflags", "shell")
     if interpreter != sys.executable or not known or not plain or any(given[name] for name in odd):
+        return None
+    if not isinstance(given["preexec_fn"], FilesUpTo | None):
+        return None
+    other = _another_user(given)
+    if other is not None and not (all(isinstance(one, int) for one in other[:2]) and other[2] == []):
         return None
     if given["process_group"] not in (None, -1) or not Path(given["cwd"] or ".").is_dir():
         return None
@@ -170,7 +198,8 @@ def limits() -> list[tuple[int, int]]:
 
 
 def _deciding(environment: dict[str, str]) -> dict[str, str]:
-    return {name: text for name, text in environment.items() if name.startswith(DECIDES_A_START)}
+    deciding = (name for name in environment if name.startswith(DECIDES_A_START) and name != SET_LATER)
+    return {name: environment[name] for name in deciding}
 
 
 class Parent:
