@@ -85,6 +85,7 @@ def seen(value):
 warm_parent.imported()
 before = state()
 codes, _ = warm_parent.practise()
+warm_parent.practise_as_gateway()
 after = state()
 print(set(codes), file=sys.stderr)
 print(json.dumps([key for key in before.keys() | after.keys() if before.get(key) != after.get(key)]))

@@ -38,6 +38,7 @@ from fewer_pages import Place, fill_holes, gather, in_large_pages, noted
 from warm_starts import CODE_BYTES, MODULES, SET_LATER, FilesUpTo, limits, user
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from importlib.machinery import ModuleSpec
 
     from spxarb.sim.market.instruments import Instrument
@@ -91,6 +92,7 @@ def imported() -> None:
     for library, name in USED_WITHIN_FUNCTIONS:
         with trimmed(library, but=name) if library else nullcontext():
             import_module(name)
+    import spxarb.sim.__main__  # what it needs, and for practice
     from spxarb.cli.commands import VERBS, tree
     from spxarb.config.schema import SECTIONS
     from spxarb.sim.market.market import SyntheticDay
@@ -133,33 +135,27 @@ def practise(*, note: bool = False) -> tuple[list[int], set[Place]]:
 
     (Specialized code, compiled patterns, the exchange's calendar.) Nothing else of it may stay; what does is undone
     here, and `tests/scenarios/test_warm_starts.py` looks for more. Their exit codes: on a machine that is too busy
-    for one of them the others have been practice enough.
+    for one of them the others have been practice enough. With `note` also the functions that ran, here and in the
+    gateway.
     """
     from spxarb import logs
-    from spxarb.cli.commands import main as run_command
     from spxarb.trading import run_lines
 
     environment, loggers, ran = dict(os.environ), _loggers(), set[Place]()
     told, tells = os.pipe()
     gateway = os.fork()
     if gateway == 0:
-        _gateway(tells, note=note)
+        os.dup2(tells, 1)
+        os.closerange(3, 256)
+        with noted(ran) if note else nullcontext():
+            _be_gateway()
+        print("", json.dumps([*ran]), sep="\n", flush=True)
+        os._exit(0)
     os.close(tells)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        os.fdopen(told) as said,
-        Path(os.devnull).open("w") as nowhere,
-    ):
-        file = Path(folder) / "config.yaml"
-        file.write_text(CONFIGURATION.format(port=json.loads(said.readline())["port"], folder=folder))
-        file.chmod(0o600)
-        os.environ.clear()
-        os.environ.update(HOME=folder, SPXARB_WAIT_SCALE="0.1")
-        with redirect_stdout(nowhere), noted(ran) if note else nullcontext():
-            codes = [
-                run_command(["--config", str(file), *words.split(), "--json"])
-                for words in (dict.fromkeys(PRACTICE) if note else PRACTICE)
-            ]
+    with os.fdopen(told) as said:
+        port = json.loads(said.readline())["port"]
+        with noted(ran) if note else nullcontext():
+            codes = _run_commands(port, [*dict.fromkeys(PRACTICE)] if note else PRACTICE)
         os.kill(gateway, signal.SIGTERM)
         ran.update(map(tuple, json.loads(said.readlines()[-1])))
     os.waitpid(gateway, 0)
@@ -175,25 +171,53 @@ def practise(*, note: bool = False) -> tuple[list[int], set[Place]]:
     return codes, ran
 
 
+def practise_as_gateway() -> None:
+    """Be the gateway of such a day: as `practise`, for what the scenarios' gateways run."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    told, tells = os.pipe()
+    commands = os.fork()
+    if commands == 0:
+        try:
+            os.close(tells)
+            with os.fdopen(told) as said:
+                _run_commands(json.loads(said.readline())["port"], PRACTICE)
+        finally:
+            os.kill(os.getppid(), signal.SIGTERM)
+            os._exit(0)
+    os.close(told)
+    with os.fdopen(tells, "w") as says, redirect_stdout(says):
+        _be_gateway()
+    os.waitpid(commands, 0)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def _be_gateway() -> None:
+    """Say on standard output where it listens, and serve until SIGTERM."""
+    from spxarb.sim.__main__ import main as run_gateway
+
+    day = ["--date", DAY.isoformat(), "--regime", REGIMES[0], "--at", "09:35", "--speed", "0"]
+    run_gateway([*day, "--port", "0", "--json"])
+
+
+def _run_commands(port: int, commands: Iterable[str]) -> list[int]:
+    from spxarb.cli.commands import main as run_command
+
+    with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
+        file = Path(folder) / "config.yaml"
+        file.write_text(CONFIGURATION.format(port=port, folder=folder))
+        file.chmod(0o600)
+        os.environ.clear()
+        os.environ.update(HOME=folder, SPXARB_WAIT_SCALE="0.1")
+        with redirect_stdout(nowhere):
+            return [run_command(["--config", str(file), *words.split(), "--json"]) for words in commands]
+
+
 def _loggers() -> dict[logging.Logger, tuple[list[logging.Handler], int]]:
     found = [logging.root, *logging.root.manager.loggerDict.values()]
     return {
         logger: ([*logger.handlers], logger.level) for logger in found if isinstance(logger, logging.Logger)
     }
-
-
-def _gateway(tells: int, *, note: bool) -> NoReturn:
-    """Of what it says the last line tells which functions ran."""
-    from spxarb.sim.__main__ import main as run_gateway
-
-    os.dup2(tells, 1)
-    os.closerange(3, 256)
-    day = ["--date", DAY.isoformat(), "--regime", REGIMES[0], "--at", "09:35", "--speed", "0"]
-    ran = set[Place]()
-    with noted(ran) if note else nullcontext():
-        code = run_gateway([*day, "--port", "0", "--json"])
-    print("", json.dumps([*ran]), sep="\n", flush=True)
-    os._exit(code)
 
 
 def find_programs() -> None:
@@ -413,6 +437,7 @@ def main() -> NoReturn:
     _, ran = practise(note=True)
     gather(ran)
     practise()
+    practise_as_gateway()
     find_programs()
     gc.collect()
     fill_holes()
