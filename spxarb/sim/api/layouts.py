@@ -6,9 +6,10 @@ public projects, and the decoders of the client libraries. The gates between 157
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from spxarb.sim.api.wire import UNSET_DOUBLE, UNSET_INTEGER, UNSET_LONG, Say, frame
+from spxarb.sim.api.wire import UNSET_DOUBLE, UNSET_INTEGER, UNSET_LONG, Say, fields_of, frame, prefixed
 from spxarb.sim.exchange.orders import CANCELLED_BY_CLIENT
 from spxarb.sim.market.trading_days import NEW_YORK
 
@@ -65,25 +66,35 @@ def contract_details(
     version: int, request: int, instrument: Instrument, exchange: str, hours: tuple[str, str]
 ) -> bytes:
     """One contractDetails frame; `hours` are tradingHours and liquidHours in the instrument's time zone."""
+    head, tail = _details(version, instrument, exchange, hours)
+    return prefixed(head + fields_of([request]) + tail)
+
+
+@lru_cache(maxsize=4096)  # whole chains, for which every client asks again
+def _details(
+    version: int, instrument: Instrument, exchange: str, hours: tuple[str, str]
+) -> tuple[bytes, bytes]:
+    """What stands before the request's id, and after it."""
     sized = version >= SIZE_RULES
     rules = ",".join(str(instrument.market_rule_id) for _ in instrument.valid_exchanges.split(","))
     under = instrument.under_con_id
-    head: list[Value] = [Say.CONTRACT_DETAILS, *([] if sized else [8]), request]
-    head += [instrument.symbol, instrument.sec_type, wire_date(instrument.expiry), _strike(instrument)]
-    head += [instrument.right or "", exchange or instrument.exchange, instrument.currency]
-    head += [instrument.local_symbol, instrument.trading_class, instrument.trading_class, instrument.con_id]
-    head += [instrument.min_tick, *([] if sized else [100]), instrument.multiplier or "", _ORDER_TYPES]
-    head += [instrument.valid_exchanges, 1, under, instrument.long_name, instrument.primary_exchange]
-    head += [f"{instrument.expiry:%Y%m}" if instrument.expiry else "", "", "", ""]
-    head += [instrument.time_zone, *hours, "", 0, 0]
-    tail: list[Value] = [1 if sized else UNSET_INTEGER, instrument.symbol if under else ""]
-    tail += [("STK" if instrument.symbol == "SPY" else "IND") if under else "", rules]
-    tail += [wire_date(instrument.settles), "ETF" if instrument.sec_type == "STK" else ""]
+    values: list[Value] = [instrument.symbol, instrument.sec_type]
+    values += [wire_date(instrument.expiry), _strike(instrument)]
+    values += [instrument.right or "", exchange or instrument.exchange, instrument.currency]
+    values += [instrument.local_symbol, instrument.trading_class, instrument.trading_class]
+    values += [instrument.con_id]
+    values += [instrument.min_tick, *([] if sized else [100]), instrument.multiplier or "", _ORDER_TYPES]
+    values += [instrument.valid_exchanges, 1, under, instrument.long_name, instrument.primary_exchange]
+    values += [f"{instrument.expiry:%Y%m}" if instrument.expiry else "", "", "", ""]
+    values += [instrument.time_zone, *hours, "", 0, 0]
+    values += [1 if sized else UNSET_INTEGER, instrument.symbol if under else ""]
+    values += [("STK" if instrument.symbol == "SPY" else "IND") if under else "", rules]
+    values += [wire_date(instrument.settles), "ETF" if instrument.sec_type == "STK" else ""]
     if version == 163:
-        tail += [1]
+        values += [1]
     if sized:
-        tail += [1, 1, 1]
-    return frame(*head, *tail)
+        values += [1, 1, 1]
+    return fields_of([Say.CONTRACT_DETAILS, *([] if sized else [8])]), fields_of(values)
 
 
 def order_status(state: OrderSnapshot) -> bytes:

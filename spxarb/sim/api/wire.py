@@ -13,7 +13,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 GREETING = b"API\0"
 VERSION_REQUEST = 0
@@ -145,9 +145,14 @@ def prefixed(payload: bytes) -> bytes:
     return struct.pack(">I", len(payload)) + payload
 
 
+def fields_of(values: Iterable[Value]) -> bytes:
+    """These fields as they stand in a frame, each with its end."""
+    return "\0".join([*map(field_text, values), ""]).encode("ascii")
+
+
 def frame(*values: Value) -> bytes:
     """A whole frame of these fields, ready for the socket."""
-    return prefixed("\0".join([*map(field_text, values), ""]).encode("ascii"))
+    return prefixed(fields_of(values))
 
 
 def message_id(whole: bytes) -> int:
