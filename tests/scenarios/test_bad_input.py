@@ -555,15 +555,14 @@ def humbly(stage: Stage, *words: str) -> Done:
         for path in (stage.folder, *stage.folder.iterdir()):
             os.chown(path, nobody, nobody)
         options = {"user": nobody, "group": nobody, "extra_groups": []}
-    environment = stage.environment(
-        PYTHONPATH=os.pathsep.join(filter(None, sys.path)), PYTHONDONTWRITEBYTECODE="1"
-    )
+    environment = stage.environment(PYTHONDONTWRITEBYTECODE="1")
+    libraries = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     _, *arguments = stage.command(*words)
-    for python in (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}"):
+    for python, more in ((sys.executable, {}), (f"/usr/bin/python3.{sys.version_info.minor}", libraries)):
         with suppress(OSError):  # root's own Python is not everybody's
             done = subprocess.run(
                 [python, *arguments], capture_output=True, text=True, timeout=30, check=False, cwd=stage.folder,
-                env=environment, **options,
+                env={**environment, **more}, **options,
             )  # fmt: skip
             if "No module named" not in done.stderr:
                 return Done(done.returncode, done.stdout, done.stderr)

@@ -17,8 +17,8 @@ from actions import lonely
 from harness import Done
 from relay import free_port
 from sink import listening_sink
+from warm_starts import closed_to_others
 
-import spxarb
 from spxarb.core.own_names import lock_of
 
 if TYPE_CHECKING:
@@ -57,15 +57,7 @@ exec "$@"
 @functools.cache
 def opened() -> tuple[str, ...]:
     """What stands before a command, so that other users can run the program wherever it is."""
-    program = (
-        sys.executable,
-        os.path.realpath(sys.executable),
-        os.__file__,
-        spxarb.__file__,
-        pytest.__file__,
-    )
-    parents = dict.fromkeys(folder for path in program for folder in reversed(Path(path).parents))
-    closed = [str(folder) for folder in parents if folder.stat().st_mode & 0o005 != 0o005]
+    closed = closed_to_others()
     if not closed:
         return ()
     layers = tempfile.mkdtemp(prefix="spxarb-layers-")

@@ -28,6 +28,7 @@ import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -158,6 +159,16 @@ def _environment(given: dict[str, Any]) -> dict[str, str]:
     return dict(os.environ if given["env"] is None else given["env"])
 
 
+@cache
+def closed_to_others() -> tuple[str, ...]:
+    """The folders above the program, its Python and its libraries that not every user may enter, outermost first."""
+    modules = (find_spec(name) for name in ("os", "pytest", "spxarb"))
+    files = [sys.executable, os.path.realpath(sys.executable)]
+    files += [module.origin for module in modules if module is not None and module.origin is not None]
+    folders = dict.fromkeys(folder for file in files for folder in reversed(Path(file).parents))
+    return tuple(str(folder) for folder in folders if folder.stat().st_mode & 0o005 != 0o005)
+
+
 def _another_user(given: dict[str, Any]) -> tuple[int, int, list[int]] | None:
     """The ids of the user and of his groups; None where it stays as it is."""
     ids = given["uid"], given["gid"], given["gids"]
@@ -180,7 +191,7 @@ def _wanted(given: dict[str, Any]) -> list[str] | None:
     if not isinstance(given["preexec_fn"], FilesUpTo | None):
         return None
     other = _another_user(given)
-    if other is not None and not (all(isinstance(one, int) for one in other[:2]) and other[2] == []):
+    if other is not None and (other[2] != [] or None in other or closed_to_others()):
         return None
     if given["process_group"] not in (None, -1) or not Path(given["cwd"] or ".").is_dir():
         return None
