@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -202,11 +202,24 @@ def make_client(
     client.decoder = FrameDecoder(wrapper, frames, ears.unreadable)
     reader = BoundedReader(client, ears)
     attach(client.conn)
+    client.conn.disconnect = partial(_disconnect, client.conn)
     if user:
         _prove_first(client.conn, reader, user)
     client.conn.hasData.disconnect(client._onSocketHasData)  # noqa: SLF001 (the reader calls it)
     client.conn.hasData.connect(reader, keep_ref=True)
     return client, reader
+
+
+def half_close(transport: Any) -> None:
+    """Say that nothing more will be sent. After a reset nobody hears it, and the reader learns of that."""
+    with suppress(OSError):  # ENOTCONN, shutdown(2)
+        transport.write_eof()
+
+
+def _disconnect(connection: Any) -> None:
+    if connection.transport:
+        half_close(connection.transport)
+        connection.transport.close()
 
 
 def _prove_first(connection: Any, reader: BoundedReader, user: str) -> None:

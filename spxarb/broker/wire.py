@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from spxarb.broker import bounds, convert
 from spxarb.broker.chains import WITHOUT_VERSION, odd_details
 from spxarb.broker.commissions import Commissions
-from spxarb.broker.frames import Ears, Fields, ib_contract, ib_order, make_client
+from spxarb.broker.frames import Ears, Fields, half_close, ib_contract, ib_order, make_client
 from spxarb.broker.questions import QUESTION_OF, TIME, Link, Questions, RefusalError, Rows, read_only_error
 from spxarb.broker.quotes import Feed
 from spxarb.broker.times import zone_named
@@ -203,7 +203,7 @@ class Wire:
         # Closing a socket with unread data in it sends a reset (RFC 1122, 4.2.2.13), and a reset may discard
         # what we sent last: an order. So our half is closed first, and the rest is read.
         if transport is not None and not self.closed.done():
-            transport.write_eof()
+            half_close(transport)
             await asyncio.wait({self.closed}, timeout=_CLOSING_SECONDS)
         if self._client.conn.isConnected():
             self._client.disconnect()

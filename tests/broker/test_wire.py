@@ -4,17 +4,21 @@ A script maps the id of a request to the frames that answer it (`|` for NUL, `{1
 """
 
 import asyncio
+import os
 import random
+import socket
 import struct
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from spxarb.broker.broker import Broker, Endpoint, chosen_account, connect, gateway_time
+from spxarb.broker.wire import Wire
 from spxarb.core.broker_books import OrderTicket
 from spxarb.core.contracts import Contract
 from spxarb.core.model import Side
@@ -87,6 +91,13 @@ class Script:
 
     def hang_up(self) -> None:
         self._writers[-1].close()
+
+    def reset(self) -> None:
+        """End the connection by a reset, now: before either loop hears of it."""
+        ours = self._writers[-1].get_extra_info("socket")
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with Path(os.devnull).open() as nothing:
+            os.dup2(nothing.fileno(), ours.fileno())
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.append(writer)
@@ -287,6 +298,26 @@ def test_a_read_only_api_is_named_with_the_way_to_mend_it():
     said = failure(Script({"16": [refusal], "99": [refusal]}), timeout=3)
     assert "Read-Only API" in said
     assert "Clear" in said
+
+
+def test_a_gateway_that_resets_the_connection_while_it_is_closed_changes_nothing():
+    async def steps(broker: Broker, script: Script) -> None:
+        script.reset()
+
+    session(steps)
+
+
+def test_a_connection_that_was_reset_just_before_is_given_up_without_a_word():
+    async def main() -> None:
+        script = Script({})
+        async with listening(script):
+            wire = Wire("127.0.0.1", script.port, 5)
+            await wire.open()
+            script.reset()
+            wire._client.disconnect()
+            await asyncio.wait_for(wire.closed, 5)
+
+    asyncio.run(main())
 
 
 def test_a_gateway_that_hangs_up_in_the_middle_of_an_answer_did_not_answer():
