@@ -221,25 +221,31 @@ def _start(stage: Stage, tap: Tap, point: Point, *words: str) -> subprocess.Pope
 def broken_laws(stage: Stage, cash_before: float) -> list[str]:
     """Every way in which ledger and broker disagree, or a law does not hold; empty when all is well."""
     book = stage.sim.control.book()
-    tag = stage.sql("SELECT value FROM meta WHERE key = 'tag'")[0]["value"]
-    ours = [fill for fill in book["fills"] if fill["order_ref"].startswith(f"spxarb:{tag}:")]
-    return [
-        *_fills_differ(stage, ours),
-        *_naked_at_any_time(stage, ours),
-        *_orders_alive(book, tag),
-        *_too_many(stage),
-        *_cash_differs(stage, book["cash"] - cash_before),
-        *_half_done(stage),
-        *untold(stage),
-    ]
+    with stage.reading():
+        tag, ours = _our_fills(stage, book)
+        return [
+            *_fills_differ(stage, ours),
+            *_naked_at_any_time(stage, ours),
+            *_orders_alive(book, tag),
+            *_too_many(stage),
+            *_cash_differs(stage, book["cash"] - cash_before),
+            *_half_done(stage),
+            *untold(stage),
+        ]
 
 
 def laws_though_others_moved(stage: Stage) -> list[str]:
     """The laws that hold as well where contracts came or went that no order of ours traded."""
     book = stage.sim.control.book()
+    with stage.reading():
+        tag, ours = _our_fills(stage, book)
+        return [*_fills_differ(stage, ours), *_orders_alive(book, tag), *_too_many(stage), *untold(stage)]
+
+
+def _our_fills(stage: Stage, book: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]:
+    """The ledger's tag, and the fills of the book that bear it."""
     tag = stage.sql("SELECT value FROM meta WHERE key = 'tag'")[0]["value"]
-    ours = [fill for fill in book["fills"] if fill["order_ref"].startswith(f"spxarb:{tag}:")]
-    return [*_fills_differ(stage, ours), *_orders_alive(book, tag), *_too_many(stage), *untold(stage)]
+    return tag, [fill for fill in book["fills"] if fill["order_ref"].startswith(f"spxarb:{tag}:")]
 
 
 def _fills_differ(stage: Stage, ours: list[dict[str, Any]]) -> list[str]:

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cache, cached_property
@@ -20,6 +21,8 @@ from jsonschema import Draft202012Validator, FormatChecker
 from spxarb.core.model import NEW_YORK
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from spxarb.sim.control import RunningSim
 
 RECORDED = Path(
@@ -114,6 +117,7 @@ class Stage:
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     mode: str = "sim"
     """As last configured."""
+    _reader: sqlite3.Connection | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def day(self) -> date:
@@ -188,12 +192,22 @@ class Stage:
 
     def sql(self, text: str, *values: object) -> list[dict[str, Any]]:
         """Rows of the ledger, read as a user would."""
-        db = sqlite3.connect(self.database)
-        db.row_factory = sqlite3.Row
-        try:
+        with self.reading() as db:
             return [dict(row) for row in db.execute(text, values)]
-        finally:
-            db.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """One connection for all that is asked meanwhile: to open it takes longer than most questions."""
+        if self._reader is not None:
+            yield self._reader
+            return
+        with closing(sqlite3.connect(self.database)) as db:
+            db.row_factory = sqlite3.Row
+            self._reader = db
+            try:
+                yield db
+            finally:
+                self._reader = None
 
     def positions(self) -> dict[tuple[str, float | None], float]:
         """What the broker's book holds: (class or symbol, strike) -> contracts."""
