@@ -38,7 +38,7 @@ GET_UV := $(PIP_INSTALL) --only-binary uv --target .venv-uv 'uv>=0.5,<1'
 # Large libraries of which the tests use little, if any: what is used of them is compiled then.
 SELDOM := mypy|mypyc|numpy|pip|pkg_resources|setuptools
 
-.PHONY: setup demo check test tests clients other-clients lint lock audit bench crash chaos fuzz clean
+.PHONY: setup demo check quick test tests compiled clients other-clients lint lock audit bench crash chaos fuzz clean
 setup: $(VENV)/ready
 
 # With uv, which installs in a tenth of pip's time. Where it is not to be had, or pip is told of another index (uv does
@@ -68,11 +68,14 @@ $(VENV)/ready: $(VENV)/there
 demo: setup
 	@$(BIN)/spxarb demo
 
-check: lint
+check: setup
+	@$(MAKE) -s -j 2 lint quick
+
+quick: setup
 	@$(BIN)/python -m pytest -n 2 -m "not outside" --hypothesis-profile=check tests
 
 test:
-	@$(MAKE) -s -j 2 setup other-clients
+	@$(MAKE) -s -j 3 setup other-clients compiled
 	@$(MAKE) -s -j 2 lint tests
 
 # While the first process imports the tests and what they need, and compiles it, the types are checked beside it.
@@ -80,6 +83,10 @@ tests: setup
 	@files=$$($(BIN)/python tests/memory.py); trap 'rm -rf "$$files"' EXIT; \
 	$(BIN)/python -m pytest -n 10 --dist worksteal -rs --durations=10 $${files:+--basetemp="$$files/run"} tests || \
 		{ code=$$?; [ -z "$$files" -o $$code != 1 ] || { trap - EXIT; echo "what the failed tests wrote: $$files"; }; exit $$code; }
+
+# While the environment is made, which takes one core.
+compiled:
+	@$(PYTHON) -m compileall -qq spxarb 2>/dev/null || true
 
 other-clients: $(VENV)/there
 	@$(MAKE) -s clients || echo "make test: goes on without these clients; their conversations are skipped" >&2

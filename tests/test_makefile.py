@@ -50,7 +50,7 @@ TESTS = """\
 case "$0 $*" in
 */mypy*) exit {lint};;
 *tests/memory.py) mkdir in-memory && echo "$PWD/in-memory";;
-*--basetemp=*/in-memory/run*) exit {code};;
+*--basetemp=*/in-memory/run*|*--hypothesis-profile=check*) exit {code};;
 esac
 """
 
@@ -187,19 +187,20 @@ def installers(folder, *, told, code):
     return ["uv" if line.startswith("uv ") else "pip" for line in installs]
 
 
-def make_test(folder, *, code=0, lint=0):
-    """`make test` where the tests and the lint end with these codes."""
+def make_test(folder, target="test", *, code=0, lint=0):
+    """`make test`, or another target, where the tests and the lint end with these codes."""
     environment(folder)
     for name in ("python", "ruff", "mypy"):
         program = folder / ".venv" / "bin" / name
         program.write_text(TESTS.format(code=code, lint=lint))
         program.chmod(0o755)
-    return make(folder, "test")
+    return make(folder, target)
 
 
+@pytest.mark.parametrize("target", ["test", "check"])
 @pytest.mark.parametrize(("code", "lint"), [(0, 0), (0, 1), (1, 0), (1, 1)])
-def test_it_passes_only_where_both_the_tests_and_the_lint_do(folder, code, lint):
-    assert (make_test(folder, code=code, lint=lint).returncode == 0) == (code == lint == 0)
+def test_it_passes_only_where_both_the_tests_and_the_lint_do(folder, target, code, lint):
+    assert (make_test(folder, target, code=code, lint=lint).returncode == 0) == (code == lint == 0)
 
 
 @pytest.mark.parametrize(("code", "kept"), [(0, False), (1, True), (2, False)])
