@@ -66,6 +66,9 @@ WAITING = {
 }
 """Files of which a test waits for up to half a minute, with a stage of its own."""
 
+COLLECTED = 10_000, 50, 100
+"""Thresholds of the garbage collector, each far above Python's own: a run makes little that only it can free."""
+
 settings.load_profile("project")
 gc.disable()  # until all tests are collected: what is made meanwhile stays
 
@@ -192,6 +195,7 @@ def _names(code: CodeType) -> set[str]:
 
 def pytest_collection_finish() -> None:
     gc.freeze()
+    gc.set_threshold(*COLLECTED)
     gc.enable()
 
 
