@@ -301,10 +301,14 @@ def test_a_read_only_api_is_named_with_the_way_to_mend_it():
 
 
 def test_a_gateway_that_resets_the_connection_while_it_is_closed_changes_nothing():
+    said: list[list[str]] = []
+
     async def steps(broker: Broker, script: Script) -> None:
+        said.append(broker.notices)
         script.reset()
 
     session(steps)
+    assert said == [[]]
 
 
 def test_a_connection_that_was_reset_just_before_is_given_up_without_a_word():
@@ -316,6 +320,8 @@ def test_a_connection_that_was_reset_just_before_is_given_up_without_a_word():
             script.reset()
             wire._client.disconnect()
             await asyncio.wait_for(wire.closed, 5)
+            assert not wire._client.conn.isConnected()
+            assert wire.notices == []
 
     asyncio.run(main())
 

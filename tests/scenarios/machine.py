@@ -95,9 +95,7 @@ class Machine:
         for descriptor in (*self._spaces.values(), self._root):
             os.close(descriptor)
 
-    def run(
-        self, *words: str, check: bool = True, timeout: float = 2 * PATIENCE
-    ) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, check: bool = True, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """A command as root of the machine."""
         spaces = [f"--{OPTIONS.get(name, name)}=/proc/self/fd/{self._spaces[name]}" for name in NAMESPACES]
         done = subprocess.run(

@@ -161,9 +161,8 @@ def at(machine: Machine, clock: str) -> None:
 
 def rows(machine: Machine, text: str, seconds: float = 0) -> list[dict[str, Any]]:
     """Rows of the ledger, read by its owner; looked for again and again for so long, in one process."""
-    return list(
-        json.loads(machine.run(*AS_OWNER, PYTHON, "-I", "-c", ROWS, LEDGER, text, str(seconds)).stdout)
-    )
+    look = (PYTHON, "-I", "-c", ROWS, LEDGER, text, str(seconds))
+    return list(json.loads(machine.run(*AS_OWNER, *look, timeout=seconds + 60).stdout))
 
 
 def await_rows(machine: Machine, what: str, text: str) -> None:
