@@ -218,7 +218,23 @@ class ClosePlan:
 
 
 def closing(spread: SpreadState, plan: ClosePlan) -> Steps[Outcome]:
-    """End every order that may still fill, buy SPY back, then sell SPX; start over if something upsets it."""
+    """End every order that may still fill, buy SPY back, then sell SPX; start over if something upsets it.
+
+    Where a doubt ends it, an order that an earlier run sent, and that this one had kept to be sent again, is
+    ended too: beside an order whose end is not known both might fill.
+    """
+    outcome = yield from _close(spread, plan)
+    if outcome.ending is not Ending.UNPROVEN:
+        return outcome
+    for leg in LegName:
+        order = _sent_before(spread, plan, leg)
+        if order is not None:
+            yield from finish(spread, order)
+    unproven = spread.unproven()
+    return _unproven(unproven[0]) if unproven else _result(spread, plan)
+
+
+def _close(spread: SpreadState, plan: ClosePlan) -> Steps[Outcome]:
     for _ in range(CLOSING_ROUNDS):
         outcome = yield from _close_once(spread, plan)
         if outcome is not None:

@@ -67,7 +67,8 @@ and does not find when its cancel comes. One that the broker had must be listed 
 
 Silence is no end: orders have been acknowledged a minute after they were sent. An order of which the broker
 never said a word is sent again under its own order id, so that a second arrival is a change of it or is
-refused. A purchase is over after two snapshots {SILENCE_SECONDS:g} seconds or more apart and a cancel that
+refused. Where a doubt about another order of the spread forbids that, it is cancelled, for both might fill.
+A purchase is over after two snapshots {SILENCE_SECONDS:g} seconds or more apart and a cancel that
 was answered with "not found": if it fills all the same it costs no more than its premium. A sale that was
 named by a code that we do not know takes as long. One of which nobody heard a word is over by the broker's
 word, by the gateway's next order id where that is known to count what it has received (in the sim mode), or
