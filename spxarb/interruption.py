@@ -43,6 +43,21 @@ def of(error: KeyboardInterrupt) -> Interrupted:
     return error if isinstance(error, Interrupted) else Interrupted(signal.SIGINT)
 
 
+def behind(error: BaseException) -> Interrupted | None:
+    """The signal amid which the error arose; None for any other.
+
+    A signal raises wherever the program stands. In the library's own code that can leave a lock half taken,
+    and what then fails to release it (RuntimeError) is no bug.
+    """
+    seen, context = set[int](), error.__context__
+    while context is not None and id(context) not in seen:
+        if isinstance(context, KeyboardInterrupt):
+            return of(context)
+        seen.add(id(context))
+        context = context.__context__
+    return None
+
+
 class _State:
     """What is known of the signals of this process."""
 

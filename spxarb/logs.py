@@ -13,6 +13,7 @@ would wait for a thread that hangs with one.
 
 from __future__ import annotations
 
+import _thread
 import json
 import logging
 import os
@@ -32,7 +33,7 @@ from spxarb.core.own_names import older_logs
 from spxarb.core.printable import log_line, log_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from spxarb.config.load import Config
@@ -169,9 +170,7 @@ def for_the_journal(line: str) -> str:
 
 def write_to_stderr(text: str, seconds: float = FLUSH_SECONDS) -> None:
     """Write to stderr, and wait `seconds` at the most: a terminal that is held (Ctrl-S) holds no command."""
-    writer = threading.Thread(target=_Console().write, args=(text,), daemon=True)
-    writer.start()
-    writer.join(seconds)
+    _in_thread(lambda: _Console().write(text), seconds)
 
 
 def write_to(handle: int, data: bytes, seconds: float) -> bool:
@@ -187,12 +186,29 @@ def write_to(handle: int, data: bytes, seconds: float) -> bool:
         except OSError as error:
             failures.append(error)
 
-    writer = threading.Thread(target=write, daemon=True)
-    writer.start()
-    writer.join(seconds)
+    done = _in_thread(write, seconds)
     if failures:
         raise failures[0]
-    return not writer.is_alive()
+    return done
+
+
+def _in_thread(work: Callable[[], None], seconds: float) -> bool:
+    """Do the work in a thread, and wait `seconds` at the most: whether it is done.
+
+    With the interpreter's own lock: a signal may raise anywhere, and amid `Thread.start` or `join` that
+    leaves a lock of the library half taken, so that a RuntimeError hides the signal.
+    """
+    done = _thread.allocate_lock()
+    done.acquire()
+
+    def run() -> None:
+        try:
+            work()
+        finally:
+            done.release()
+
+    _thread.start_new_thread(run, ())
+    return done.acquire(timeout=seconds)
 
 
 class _Place(Protocol):

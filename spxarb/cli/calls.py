@@ -112,6 +112,8 @@ def outcome(call: Call, job: Job, *, sandbox: bool = False) -> Result:
     except UsageError:
         raise
     except Exception as error:  # noqa: BLE001 -- a bug has an exit code, and its JSON object, too
+        if result is None and (found := signal_behind(error)):
+            raise found from None
         return _failed(call, error, mode, result)
     return result
 
@@ -123,20 +125,29 @@ def _done(call: Call, job: Job, context: Any, mode: Mode | None) -> Result:
         interruption.end()
         return result if context is None else _ended(context, result)
 
+    def ended_by(found: Interrupted) -> _CutShortError:
+        interruption.end()
+        return _CutShortError(found.number, end(_interrupted(call, found, mode, context)))
+
     try:
         result = job(context)
         return end(_although_interrupted(result, context))
     except KeyboardInterrupt as error:
-        interruption.end()
-        found = interruption.of(error)
-        raise _CutShortError(found.number, end(_interrupted(call, found, mode, context))) from None
+        raise ended_by(interruption.of(error)) from None
     except UsageError as error:
         end(_failed(call, error, mode))
         raise
     except Exception as error:  # noqa: BLE001 -- likewise
+        if found := signal_behind(error):
+            raise ended_by(found) from None
         interruption.end()
         failure = _failed(call, error, mode)
         return end(failure if context is None else context.finish(failure))
+
+
+def signal_behind(error: Exception) -> Interrupted | None:
+    """The signal that broke off what then failed; what is no bug stays what it is, an alarm above all."""
+    return None if isinstance(error, SpxarbError) else interruption.behind(error)
 
 
 def _ended(context: Any, result: Result) -> Result:
@@ -265,8 +276,10 @@ def confirm(
         if before is not None and view.can_answer():
             view.show_before_asking(_told_first(before))
         answer = view.ask(question, word=word)
-    except KeyboardInterrupt as error:
-        found = interruption.of(error)
+    except (KeyboardInterrupt, Exception) as error:
+        found = interruption.of(error) if isinstance(error, KeyboardInterrupt) else signal_behind(error)
+        if found is None:
+            raise
         view.complain(f"interrupted by {found.cause}; nothing was changed.", what)
         return found.exit_code
     if answer is None:
