@@ -43,13 +43,19 @@ def of(error: KeyboardInterrupt) -> Interrupted:
     return error if isinstance(error, Interrupted) else Interrupted(signal.SIGINT)
 
 
-def behind(error: BaseException) -> Interrupted | None:
-    """The signal amid which the error arose; None for any other.
+BROKEN_OFF = RuntimeError, AssertionError
+"""How the library tells of a lock of its own that a signal left half taken (threading.py, of Python)."""
 
-    A signal raises wherever the program stands. In the library's own code that can leave a lock half taken,
-    and what then fails to release it (RuntimeError) is no bug.
+
+def behind(error: BaseException) -> Interrupted | None:
+    """The signal that the error is, or amid which a lock of the library broke off; None for any other error.
+
+    A signal raises wherever the program stands, so in `Thread.start` too: that its lock is then not released
+    is no bug. Whatever else fails amid a signal keeps its own name.
     """
-    seen, context = set[int](), error.__context__
+    if isinstance(error, KeyboardInterrupt):
+        return of(error)
+    seen, context = set[int](), error.__context__ if isinstance(error, BROKEN_OFF) else None
     while context is not None and id(context) not in seen:
         if isinstance(context, KeyboardInterrupt):
             return of(context)

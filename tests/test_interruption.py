@@ -6,10 +6,12 @@ import json
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 
 import pytest
 
 from spxarb import interruption
+from spxarb.cli import calls
 from spxarb.cli.calls import Call, confirm, interruptible
 from spxarb.errors import HumanNeededError
 
@@ -71,6 +73,23 @@ CALL = Call("status", None, as_json=True, arguments=())
 @pytest.mark.parametrize(("job", "code"), [(half_taken, 143), (alarm, 6), (broken, 1)])
 def test_what_fails_because_a_signal_broke_it_off_is_the_signal_and_an_alarm_stays_one(job, code):
     assert interruptible(CALL, job, sandbox=True).exit_code == code
+
+
+def test_an_alarm_of_what_a_signal_ended_outlives_a_failure_to_tidy_up(monkeypatch):
+    @contextmanager
+    def context(*_, **__):
+        try:
+            yield
+        finally:
+            raise OSError("the lock cannot be let go")
+
+    told = calls._nothing(CALL, "sim", 6, "one call is short")
+    monkeypatch.setattr(calls, "_interrupted", lambda *_: told)
+    monkeypatch.setattr(calls, "_context", context)
+    result = interruptible(CALL, half_taken)
+    assert result.exit_code == 6
+    assert result.error.startswith("one call is short")
+    assert "let go" in result.error
 
 
 def test_a_question_that_a_signal_broke_off_changes_nothing(monkeypatch, capfd):

@@ -108,11 +108,16 @@ def outcome(call: Call, job: Job, *, sandbox: bool = False) -> Result:
         with _context(call, sandbox=sandbox) as context:
             if context is not None:
                 mode = context.config.trading.mode
-            result = _done(call, job, context, mode)
+            try:
+                result = _done(call, job, context, mode)
+            except _CutShortError as cut:
+                result = cut.result if cut.result.exit_code == Exit.HUMAN else None
+                raise
     except UsageError:
         raise
     except Exception as error:  # noqa: BLE001 -- a bug has an exit code, and its JSON object, too
-        if result is None and (found := signal_behind(error)):
+        found = interruption.behind(error)
+        if found is not None and result is None:
             raise found from None
         return _failed(call, error, mode, result)
     return result
@@ -138,16 +143,11 @@ def _done(call: Call, job: Job, context: Any, mode: Mode | None) -> Result:
         end(_failed(call, error, mode))
         raise
     except Exception as error:  # noqa: BLE001 -- likewise
-        if found := signal_behind(error):
+        if found := interruption.behind(error):
             raise ended_by(found) from None
         interruption.end()
         failure = _failed(call, error, mode)
         return end(failure if context is None else context.finish(failure))
-
-
-def signal_behind(error: Exception) -> Interrupted | None:
-    """The signal that broke off what then failed; what is no bug stays what it is, an alarm above all."""
-    return None if isinstance(error, SpxarbError) else interruption.behind(error)
 
 
 def _ended(context: Any, result: Result) -> Result:
@@ -277,7 +277,7 @@ def confirm(
             view.show_before_asking(_told_first(before))
         answer = view.ask(question, word=word)
     except (KeyboardInterrupt, Exception) as error:
-        found = interruption.of(error) if isinstance(error, KeyboardInterrupt) else signal_behind(error)
+        found = interruption.behind(error)
         if found is None:
             raise
         view.complain(f"interrupted by {found.cause}; nothing was changed.", what)

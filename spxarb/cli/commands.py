@@ -15,7 +15,7 @@ import typer
 from spxarb import __version__, interruption
 from spxarb.cli import view
 from spxarb.cli.as_owner import begin_as_owner
-from spxarb.cli.calls import confirm, log_failure, run, signal_behind
+from spxarb.cli.calls import confirm, log_failure, run
 from spxarb.cli.options import (
     AsJson,
     CommandLine,
@@ -263,7 +263,7 @@ def _main(given: list[str]) -> int:
         code = (interruption.received() or interruption.of(KeyboardInterrupt())).exit_code
         return _failed(given, code, "interrupted; nothing was changed.")
     except Exception as error:  # noqa: BLE001 -- the last door: whatever it is, one line tells it
-        if found := signal_behind(error):
+        if found := interruption.behind(error):
             return _failed(given, found.exit_code, "interrupted; nothing was changed.")
         return _failed(given, Exit.BUG, str(as_failure(error)))
     if bare:

@@ -1467,24 +1467,19 @@ def test_an_earlier_order_that_never_arrived_is_sent_again_under_its_own_id():
     assert scene.broker.now < 2
 
 
-def test_an_earlier_order_does_not_stay_at_the_broker_while_another_of_its_leg_is_in_doubt():
+@pytest.mark.parametrize(
+    ("held", "kept", "side", "quantity"),
+    [(KEPT, "SPY x1", Side.BUY, 10), ({SPX: 1}, "SPX x1", Side.SELL, 1)],
+    ids=["SPY", "SPX"],
+)
+def test_an_earlier_order_does_not_stay_at_the_broker_beside_one_in_doubt(held, kept, side, quantity):
     """It is not sent again, for both might fill: so it is ended too, silent as it may be."""
-    scene = Scene(held=KEPT)
+    scene = Scene(held=held)
     earlier(scene, "SPY f1", Side.BUY, 10, state=OVER).completes = 1e9
-    deal = earlier(scene, "SPY x1", Side.BUY, 10, state=SILENT, limit=Decimal("2.37"))
+    deal = earlier(scene, kept, side, quantity, state=SILENT, limit=Decimal("2.37"))
     deal.status, deal.on_cancel = "", mute
     assert scene.close() == Outcome(Ending.UNPROVEN, "how order spxarb:4f1c:12:SPY:f1 ended is not known")
-    assert scene.log[-1] == "cancel SPY x1"
-    assert not deal.may_fill
-
-
-def test_an_earlier_sale_of_spx_does_not_stay_at_the_broker_while_spy_is_in_doubt():
-    scene = Scene(held={SPX: 1})
-    earlier(scene, "SPY f1", Side.BUY, 10, state=OVER).completes = 1e9
-    deal = earlier(scene, "SPX x1", Side.SELL, 1, state=SILENT, limit=Decimal("17.80"))
-    deal.status, deal.on_cancel = "", mute
-    assert scene.close() == Outcome(Ending.UNPROVEN, "how order spxarb:4f1c:12:SPY:f1 ended is not known")
-    assert scene.log[-1] == "cancel SPX x1"
+    assert scene.log[-1] == f"cancel {kept}"
     assert not deal.may_fill
 
 
