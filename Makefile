@@ -31,33 +31,42 @@ MINUTES ?= 10
 # The tests start thousands of processes: none of them compiles again what the first one has.
 unexport PYTHONDONTWRITEBYTECODE
 
-PIP_INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --no-compile
+NO_NOISE := -q --disable-pip-version-check --no-compile
+PIP_INSTALL := $(BIN)/python -m pip install $(NO_NOISE)
 UV := .venv-uv/bin/uv
-GET_UV := $(PIP_INSTALL) --only-binary uv --target .venv-uv 'uv>=0.5,<1'
+UV_THERE := --only-binary uv --target .venv-uv 'uv>=0.5,<1'
+GET_UV := $(PIP_INSTALL) $(UV_THERE)
 
 # Large libraries of which the tests use little, if any: what is used of them is compiled then.
-SELDOM := mypy|mypyc|numpy|pip|pkg_resources|setuptools
+SELDOM := mypy|mypyc|numpy|pip|pkg_resources|setuptools|countries|lexers
 
 .PHONY: setup demo check quick test tests compiled clients other-clients lint lock audit bench crash chaos fuzz clean
 setup: $(VENV)/ready
 
 # With uv, which installs in a tenth of pip's time. Where it is not to be had, or pip is told of another index (uv does
 # not read that), pip installs: a newer one than Python 3.11 brings, which takes twice as long to choose what fits.
+# The pip that Python brings for a new environment takes longest to be put there: uv does that too, where the
+# interpreter has a pip of its own to get uv with.
 $(VENV)/there: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "spxarb needs Python 3.11-3.14 with venv and pip: none found (try: make PYTHON=/path/to/python3.12)" >&2; exit 1; }
 	@$(PYTHON) -c '$(FITS)' 2>/dev/null || { echo "spxarb needs Python 3.11-3.14 with venv and pip: $(PYTHON) does not fit" >&2; exit 1; }
 	@if [ -e $(VENV) -o -L $(VENV) ] && [ ! -e $(MADE) ]; then \
 		$(BIN)/python -c '$(FITS)' 2>/dev/null || { echo "$(VENV) was not made by make, and its Python does not fit (3.11-3.14): it stays. Move it away, or name another folder: make VENV=.venv-spxarb" >&2; exit 1; }; \
 		echo "setting up in the $(VENV) that is there, with $$($(BIN)/python -V)"; \
-		$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null; \
 	else \
 		echo "setting up $(VENV) with $$($(PYTHON) -V)"; \
-		rm -rf $(VENV) && mkdir -p $(VENV) && touch $(MADE) && $(PYTHON) -m venv $(VENV) || exit; \
+		rm -rf $(VENV) && mkdir -p $(VENV) && touch $(MADE) && $(PYTHON) -m venv $(VENV) --without-pip || exit; \
 	fi
-	@case "$$($(BIN)/python -m pip config list 2>/dev/null)" in \
+	@pip="$(BIN)/python -m pip"; told="$$($$pip config list 2>/dev/null)" || \
+		{ pip="$(PYTHON) -m pip"; told="$$($$pip config list 2>/dev/null)"; } || \
+		{ $(BIN)/python -m ensurepip >/dev/null && pip="$(BIN)/python -m pip" && told="$$($$pip config list)"; } || exit; \
+	case "$$told" in \
 		*.index-url=*|*.no-index=*) rm -rf .venv-uv;; \
-		*) test -x $(UV) || $(GET_UV) 2>/dev/null;; \
-	esac; test -x $(UV) || [ ! -e $(MADE) ] || $(PIP_INSTALL) 'pip>=25' || true
+		*) test -x $(UV) || PIP_ROOT_USER_ACTION=ignore $$pip install $(NO_NOISE) $(UV_THERE) 2>/dev/null || true;; \
+	esac
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { test -x $(UV) && $(UV) pip install -q --python $(BIN)/python pip; } || \
+		$(BIN)/python -m ensurepip >/dev/null
+	@test -x $(UV) || [ ! -e $(MADE) ] || $(PIP_INSTALL) 'pip>=25' || true
 	@touch $@
 
 $(VENV)/ready: $(VENV)/there

@@ -44,6 +44,25 @@ case "$*" in
     chmod +x .venv-uv/bin/uv;;
 esac
 """
+WITHOUT_PIP = """\
+#!/bin/sh
+case "$0" in *.venv/bin/*) who=new;; *) who=base;; esac
+echo "$who $*" >> called
+case "$who $*" in
+"base -m venv"*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python";;
+"base -m pip"*) test {base} = 1 || exit 1;;
+"new -m ensurepip") touch ensured;;
+"new -m pip"*) test -e ensured || exit 1;;
+esac
+case "$*" in
+*"pip config list") echo "{told}";;
+*"--target .venv-uv"*) test {uv} = 1 || exit 1
+    mkdir -p .venv-uv/bin
+    printf '#!/bin/sh\necho uv "$@" >> called\n' > .venv-uv/bin/uv && chmod +x .venv-uv/bin/uv;;
+esac
+exit 0
+"""
+"""An interpreter that makes environments without pip; `base`: whether it has one of its own."""
 ELSEWHERE = "global.index-url='https://packages.example/simple'"
 TESTS = """\
 #!/bin/sh
@@ -175,6 +194,40 @@ def test_once_pip_is_told_of_another_index_the_uv_that_is_there_installs_nothing
     environment(folder)
     assert installers(folder, told="", code=0) == ["uv"]
     assert installers(folder, told=ELSEWHERE, code=0) == ["pip"]
+
+
+@pytest.mark.parametrize(
+    ("base", "uv", "told", "steps"),
+    [
+        (1, 1, "", ["base gets uv", "uv puts pip", "uv installs"]),
+        (0, 1, "", ["ensurepip", "new gets uv", "uv installs"]),
+        (1, 0, "", ["base gets uv", "ensurepip", "newer pip", "pip installs"]),
+        (0, 0, "", ["ensurepip", "new gets uv", "newer pip", "pip installs"]),
+        (1, 1, ELSEWHERE, ["ensurepip", "newer pip", "pip installs"]),
+    ],
+)
+def test_a_new_environment_gets_its_pip_in_the_quickest_way_that_there_is(folder, base, uv, told, steps):
+    python = folder / "python"
+    python.write_text(WITHOUT_PIP.format(base=base, uv=uv, told=told))
+    python.chmod(0o755)
+    done = make(folder, "setup", python=python)
+    assert done.returncode == 0, done.stderr
+    names = {
+        ("base", "--target .venv-uv"): "base gets uv",
+        ("new", "--target .venv-uv"): "new gets uv",
+        ("new", "-m ensurepip"): "ensurepip",
+        ("new", " pip>=25"): "newer pip",
+        ("new", "-e .[dev]"): "pip installs",
+        ("uv", "bin/python pip"): "uv puts pip",
+        ("uv", "-e .[dev]"): "uv installs",
+    }
+    called = (folder / "called").read_text().splitlines()
+    assert steps == [
+        step
+        for line in called
+        for (who, what), step in names.items()
+        if line.startswith(who) and what in line
+    ]
 
 
 def installers(folder, *, told, code):
