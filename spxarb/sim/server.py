@@ -185,6 +185,10 @@ class Server:
         self._kept: Path | None = None
         self.controller = Controller(self, self._token)
         self.stopping = asyncio.Event()
+        self._runs = asyncio.Event()
+        """Set while the clock runs: one that stands still wakes nobody."""
+        if clock.speed:
+            self._runs.set()
         self._links: dict[Session, asyncio.StreamWriter] = {}
         self._controls: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
         self._servers: list[asyncio.Server] = []
@@ -232,6 +236,10 @@ class Server:
     def set_speed(self, speed: float) -> None:
         """Continue at another speed. Raises ValueError as `check_speed`."""
         self.clock.set_speed(speed)
+        if speed:
+            self._runs.set()
+        else:
+            self._runs.clear()
 
     def request_stop(self) -> None:
         """Let `serve` end."""
@@ -277,7 +285,7 @@ class Server:
     async def _tick(self) -> None:
         """Move a running market; one that fails ends the server, for frozen quotes would look live."""
         try:
-            while True:
+            while await self._runs.wait():
                 await asyncio.sleep(TICK_SECONDS)
                 if self.clock.speed:
                     self.move()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -187,3 +188,28 @@ def test_so_many_at_once_and_no_more(port, most):
                 pass
         assert 20 <= cut <= 21
         assert sim.control.time().hour == 9
+
+
+def woken(process):
+    """How often the main thread of a process has slept and been woken."""
+    words = Path(f"/proc/{process}/status").read_text().split()
+    return int(words[words.index("voluntary_ctxt_switches:") + 1])
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system counts no wake-ups in /proc")
+def test_a_clock_that_stands_still_wakes_nobody_and_one_that_is_set_going_does(sim):
+    process = sim._process.pid
+    for speed in (0, 60, 0):
+        sim.control.speed(speed)
+        before, moment = woken(process), sim.control.time()
+        until = time.monotonic() + 10
+        if speed:
+            while woken(process) < before + 20 and time.monotonic() < until:
+                time.sleep(0.05)
+            assert woken(process) >= before + 20
+            assert sim.control.time() > moment
+        else:
+            time.sleep(0.3)  # what was under way when it was stopped
+            before = woken(process)
+            time.sleep(1)
+            assert woken(process) == before
