@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, time
-from typing import TYPE_CHECKING, Protocol
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from spxarb.sim.market.ticks import PENNY, SPX_OPTIONS
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 SPX_ID, SPY_ID = 416904, 756733
 """The real contract ids of the index and of the fund."""
-_CLASSES = {"SPXW": ("SPX", 5.0), "SPX": ("SPX", 5.0), "SPY": ("SPY", 0.5)}
-"""Underlying and strike grid of the option classes."""
+_GRIDS = {"SPXW": 5.0, "SPX": 5.0, "SPY": 0.5}
+"""Strike grid of the option classes."""
 _MOST_STRIKES = 1 << 12
 _EPOCH = date(2000, 1, 1).toordinal()
 
@@ -50,6 +51,10 @@ class Instrument:
     under_con_id: int = 0
     currency: str = "USD"
 
+    def __hash__(self) -> int:
+        """Contracts with the same terms have the same id."""
+        return self.con_id
+
     @property
     def shares(self) -> int:
         """What a price is multiplied by to get dollars per contract."""
@@ -58,7 +63,7 @@ class Instrument:
     def intrinsic(self, under: float) -> float:
         """The exercise value with the underlying at `under`, in the strike's unit."""
         gain = under - self.strike if self.right == "C" else self.strike - under
-        return max(0.0, round(gain, 4))
+        return round(gain, 4) if gain > 0 else 0.0
 
 
 @dataclass(frozen=True)
@@ -151,41 +156,53 @@ def option(trading_class: str, expiry: date, strike: float, right: str) -> Instr
 
     Raises ValueError for an unknown class or right, or a strike off the grid (5 points, 0.50 dollars).
     """
-    if trading_class not in _CLASSES or right not in {"C", "P"}:
+    if trading_class not in _GRIDS or right not in {"C", "P"}:
         raise ValueError(f"no option: class {trading_class!r} (SPXW, SPX, SPY), right {right!r} (C, P)")
-    symbol, grid = _CLASSES[trading_class]
+    grid = _GRIDS[trading_class]
     number = round(strike / grid) if 0 < strike < grid * _MOST_STRIKES else 0
     if not number or number * grid != strike:
         raise ValueError(f"strike {strike:g} is not on the grid of {grid:g} of class {trading_class}")
-    index = symbol == "SPX"
-    last_trade = previous_day(expiry) if trading_class == "SPX" else expiry
-    name = f"{trading_class:<6}{expiry:%y%m%d}{right}{round(strike * 1000):08d}"
+    series = _series(trading_class, expiry)
     return Instrument(
-        con_id=_con_id(trading_class, expiry, number, right),
-        symbol=symbol,
-        sec_type="OPT",
-        exchange="SMART",
-        local_symbol=name,
-        trading_class=trading_class,
-        long_name="S&P 500 Stock Index" if index else "SPDR S&P 500 ETF TRUST",
-        min_tick=0.05 if index else 0.01,  # of SPX options a lie at 3.00 and above: the market rule says 0.10
-        market_rule_id=SPX_OPTIONS if index else PENNY,
-        valid_exchanges="SMART,CBOE",
-        time_zone="US/Central" if index else "US/Eastern",
-        expiry=last_trade,
-        settles=expiry,
+        con_id=series.con_id | number << 1 | (right == "P"),
+        local_symbol=f"{series.name}{right}{round(strike * 1000):08d}",
         strike=float(strike),
         right=right,
-        multiplier=100,
-        under_con_id=SPX_ID if index else SPY_ID,
+        **series.terms,
     )
 
 
-def _con_id(trading_class: str, expiry: date, number: int, right: str) -> int:
-    """A contract's id, the same on every day and in every market: its terms packed into 31 bits."""
-    class_number = list(_CLASSES).index(trading_class)
+class _Series(NamedTuple):
+    """What the options of a class and expiry share: the first parts of id and name, and terms in full."""
+
+    con_id: int
+    name: str
+    terms: dict[str, Any]
+
+
+@lru_cache(maxsize=64)
+def _series(trading_class: str, expiry: date) -> _Series:
+    """An id is the same on every day and in every market: the contract's terms packed into 31 bits."""
     days = (expiry.toordinal() - _EPOCH) % (1 << 15)
-    return 1 << 30 | days << 15 | class_number << 13 | number << 1 | (right == "P")
+    index = trading_class != "SPY"
+    terms = {
+        "symbol": "SPX" if index else "SPY",
+        "sec_type": "OPT",
+        "exchange": "SMART",
+        "trading_class": trading_class,
+        "long_name": "S&P 500 Stock Index" if index else "SPDR S&P 500 ETF TRUST",
+        # of SPX options a lie at 3.00 and above: the market rule says 0.10
+        "min_tick": 0.05 if index else 0.01,
+        "market_rule_id": SPX_OPTIONS if index else PENNY,
+        "valid_exchanges": "SMART,CBOE",
+        "time_zone": "US/Central" if index else "US/Eastern",
+        "expiry": previous_day(expiry) if trading_class == "SPX" else expiry,
+        "settles": expiry,
+        "multiplier": 100,
+        "under_con_id": SPX_ID if index else SPY_ID,
+    }
+    first = 1 << 30 | days << 15 | list(_GRIDS).index(trading_class) << 13
+    return _Series(first, f"{trading_class:<6}{expiry:%y%m%d}", terms)
 
 
 def session_hours(instrument: Instrument, day: date) -> tuple[str, str]:
@@ -211,9 +228,11 @@ class Catalogue:
         ordered = sorted(options, key=lambda o: (o.trading_class, o.settles or date.min, o.strike, o.right))
         self.all: tuple[Instrument, ...] = (spx_index(), spy_stock(), *ordered)
         self._by_id = {item.con_id: item for item in self.all}
-        self._by_kind: dict[tuple[str, str], list[Instrument]] = {}
+        self._by_expiry: dict[tuple[str, str, date | None], list[Instrument]] = {}
+        """The contracts that fit symbol, kind and expiry."""
         for item in self.all:
-            self._by_kind.setdefault((item.symbol, item.sec_type), []).append(item)
+            for expiry in {None, item.expiry}:
+                self._by_expiry.setdefault((item.symbol, item.sec_type, expiry), []).append(item)
 
     def by_con_id(self, con_id: int) -> Instrument | None:
         """The contract with this id, None when there is none."""
@@ -229,14 +248,20 @@ class Catalogue:
         trading_class: str = "",
     ) -> list[Instrument]:
         """The contracts that fit; '' and None fit everything."""
-        candidates = self._by_kind.get((symbol, sec_type), []) if symbol and sec_type else self.all
+        if symbol and sec_type:
+            found = self._by_expiry.get((symbol, sec_type, expiry), [])
+        else:
+            found = [
+                item
+                for item in self.all
+                if symbol in {"", item.symbol}
+                and sec_type in {"", item.sec_type}
+                and expiry in {None, item.expiry}
+            ]
         return [
             item
-            for item in candidates
-            if symbol in {"", item.symbol}
-            and sec_type in {"", item.sec_type}
-            and expiry in {None, item.expiry}
-            and strike in {None, item.strike}
-            and right in {None, item.right}
-            and trading_class in {"", item.trading_class}
+            for item in found
+            if (strike is None or item.strike == strike)
+            and (right is None or item.right == right)
+            and (not trading_class or item.trading_class == trading_class)
         ]

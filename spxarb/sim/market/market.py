@@ -66,9 +66,33 @@ class Traded(NamedTuple):
     open: float | None = None
 
 
+class OptionOfDay(NamedTuple):
+    """An option, and what of its quotes does not depend on the moment."""
+
+    item: Instrument
+    state: int
+    """Where its pseudo-random numbers begin; see `_mixed`."""
+    days_after: float
+    """Trading days until expiry, beyond today."""
+    traded: list[Traded]
+    """What was traded until each minute, as far as asked for."""
+
+
+class Conditions(NamedTuple):
+    """What all options of an underlying and expiry share at one second."""
+
+    under: float
+    days: float
+    """Trading days until expiry, on a clock that runs with the day's variance."""
+    root: float
+    """The square root of the years until expiry."""
+    yearly: float
+    """The volatility, without the smile."""
+
+
 @lru_cache(maxsize=4)
-def traded(*_: object) -> dict[int, list[Traded]]:
-    """Of a date, seed and regime: by contract what was traded until each minute, as far as asked for."""
+def options_of(*_: object) -> dict[int, OptionOfDay]:
+    """Of a date, seed and regime: the options that were asked for, by id."""
     return {}
 
 
@@ -86,7 +110,9 @@ class SyntheticDay:
         self._path = drawn(date, seed, regime)
         fall = -self._regime.slide[2] if self._regime.slide else 0.0
         self._catalogue = listed(date, self._path.previous, fall)
-        self._traded = traded(date, seed, regime)
+        self._options = options_of(date, seed, regime)
+        self._conditions = lru_cache(maxsize=1024)(self._conditions_at)
+        self._quote = lru_cache(maxsize=2048)(self._quote_at)  # bars and clients ask for the same ones again
         self.description = f"synthetic day {date}, regime {regime}, seed {seed}: {self._regime.sentence}"
 
     def instruments(self) -> Sequence[Instrument]:
@@ -127,11 +153,17 @@ class SyntheticDay:
         since = int((moment - self.open).total_seconds() // 1)
         second = min(since, self._seconds)
         trades = since >= 0 and moment < self._stop(instrument)
-        if con_id in {SPX_ID, SPY_ID}:
-            quote = self._index(second) if con_id == SPX_ID else self._stock(second, trades=trades)
-            later = moment.astimezone(NEW_YORK).date() > self.day
-            return replace(quote, close=quote.last) if later else quote
-        return self._option(instrument, second, trades=trades)
+        quote = self._quote(instrument, second, trades=trades)
+        if instrument.sec_type != "OPT" and moment.astimezone(NEW_YORK).date() > self.day:
+            return replace(quote, close=quote.last)
+        return quote
+
+    def _quote_at(self, item: Instrument, second: int, *, trades: bool) -> MarketQuote:
+        if item.con_id == SPX_ID:
+            return self._index(second)
+        if item.con_id == SPY_ID:
+            return self._stock(second, trades=trades)
+        return self._option(item, second, trades=trades)
 
     def _stop(self, item: Instrument) -> datetime:
         """When trading in a contract ends today; AM-settled options had their last trade the day before."""
@@ -147,10 +179,10 @@ class SyntheticDay:
         if second < 0:
             return MarketQuote(last=path.previous, close=path.previous)
         return MarketQuote(
-            last=path.prints[second],
-            high=path.highs[second],
-            low=path.lows[second],
-            open=path.prints[0],
+            last=path.prints.at(second),
+            high=path.prints.high(second),
+            low=path.prints.low(second),
+            open=path.prints.first,
             close=path.previous,
             halted=self._halted(second),
         )
@@ -160,39 +192,34 @@ class SyntheticDay:
         if second < 0:
             return MarketQuote(last=path.spy_previous, close=path.spy_previous)
         exact = path.spy[second]
+        state = _mixed(_mixed(self._seed & _MASK, SPY_ID), second)
         shown = trades and not self._halted(second)
         bid = int(exact * 100) / 100
         return MarketQuote(
             bid=bid if shown else None,
             ask=round(bid + 0.01, 2) if shown else None,
             last=round(exact, 2),
-            bid_size=self._draw(SPY_ID, second, 1, 300, 3000) if shown else 0,
-            ask_size=self._draw(SPY_ID, second, 2, 300, 3000) if shown else 0,
+            bid_size=_draw(state, 1, 300, 3000) if shown else 0,
+            ask_size=_draw(state, 2, 300, 3000) if shown else 0,
             last_size=100,
-            volume=int(8e7 * pricing.variance_share(second / self._seconds)),
-            high=round(path.spy_highs[second], 2),
-            low=round(path.spy_lows[second], 2),
-            open=round(path.spy[0], 2),
+            volume=int(8e7 * path.passed[second]),
+            high=path.spy_prints.high(second),
+            low=path.spy_prints.low(second),
+            open=path.spy_prints.first,
             close=path.spy_previous,
             halted=self._halted(second),
         )
 
-    def _under(self, item: Instrument, second: int) -> float:
-        return (self._path.spx if item.symbol == "SPX" else self._path.spy)[second]
-
-    def _days_left(self, item: Instrument, second: int) -> float:
-        """Trading days until expiry, on a clock that runs with the day's variance."""
-        return 1 - _variance_passed(second, self._seconds) + _days_after(self.day, item)
-
-    def _volatility(self, item: Instrument, second: int, under: float, days: float) -> float:
-        """A year's, with the smile."""
+    def _conditions_at(self, second: int, symbol: str, days_after: float) -> Conditions:
+        path = self._path
         stirred = self._regime.slide is not None and second >= self._regime.slide[0] * 60
-        yearly = self._path.volatility * PREMIUM * (2 if stirred else 1)
-        without_smile = yearly * sqrt(days / TRADING_DAYS)
-        if without_smile > 0:
-            far = max(-4.0, min(4.0, log(item.strike / under) / without_smile))
-            yearly *= 1 - 0.04 * far + 0.015 * far * far
-        return yearly
+        days = 1 - path.passed[second] + days_after
+        return Conditions(
+            under=(path.spx if symbol == "SPX" else path.spy)[second],
+            days=days,
+            root=sqrt(days / TRADING_DAYS),
+            yearly=path.volatility * PREMIUM * (2 if stirred else 1),
+        )
 
     def _worth(self, item: Instrument, second: int, under: float, deviation: float) -> float:
         worth = pricing.value(under, item.strike, deviation, item.right)
@@ -203,20 +230,25 @@ class SyntheticDay:
     def _option(self, item: Instrument, second: int, *, trades: bool) -> MarketQuote:
         if second < 0:
             return MarketQuote()
-        seen = self._trades_until(item, second // 60)
+        option = self._options.get(item.con_id)
+        if option is None:
+            state = _mixed(self._seed & _MASK, item.con_id)
+            option = self._options[item.con_id] = OptionOfDay(item, state, _days_after(self.day, item), [])
+        seen = self._trades_until(option, second // 60)
         if not trades or self._halted(second):
             return MarketQuote(**seen._asdict(), halted=self._halted(second))
-        under, days = self._under(item, second), self._days_left(item, second)
-        volatility = self._volatility(item, second, under, days)
-        deviation = volatility * sqrt(days / TRADING_DAYS)
-        bid, ask = self._sides(item, second, under, self._worth(item, second, under, deviation))
+        under, days, root, yearly = self._conditions(second, item.symbol, option.days_after)
+        volatility = _smiling(yearly, root, item.strike, under)
+        deviation = volatility * root
+        bid, ask = _sides(option, second, under, self._worth(item, second, under, deviation))
         slopes = pricing.slopes(under, item.strike, volatility, days)
         least, most = (10, 60) if item.symbol == "SPX" else self._regime.sizes
+        state = _mixed(option.state, second // 5)
         return MarketQuote(
             bid=bid,
             ask=ask,
-            bid_size=self._draw(item.con_id, second // 5, 1, least, most) if bid else 0,
-            ask_size=self._draw(item.con_id, second // 5, 2, least, most),
+            bid_size=_draw(state, 1, least, most) if bid else 0,
+            ask_size=_draw(state, 2, least, most),
             **seen._asdict(),
             iv=round(volatility, 4),
             delta=round(pricing.delta(under, item.strike, deviation, item.right), 4),
@@ -225,57 +257,66 @@ class SyntheticDay:
             theta=round(slopes.theta, 4),
         )
 
-    def _sides(self, item: Instrument, second: int, under: float, worth: float) -> tuple[float | None, float]:
-        """Bid and ask: the value less and plus half the width, moved outward to legal prices."""
-        index = item.symbol == "SPX"
-        least, most, flat, share = (0.08, 0.18, 0.02, 0.08) if index else (0.004, 0.014, 0.002, 0.05)
-        drawn = least + (most - least) * self._share(item.con_id, second // 10, 3)
-        half = min(drawn / 2, flat + share * worth) + 0.002 * max(0.0, item.intrinsic(under) - under * 0.003)
-        rule = item.market_rule_id
-        bid = ticks.at_or_below(rule, worth - half)
-        return bid or None, ticks.at_or_above(rule, worth + half)
-
-    def _trades_until(self, item: Instrument, minute: int) -> Traded:
+    def _trades_until(self, option: OptionOfDay, minute: int) -> Traded:
         """Last, open, high, low, volume: one trade per minute, at bid or ask; without a bid there is none."""
-        seen = self._traded.setdefault(item.con_id, [])
+        seen = option.traded
         while len(seen) <= minute:
-            seen.append(self._trade(item, len(seen), seen[-1] if seen else Traded()))
+            seen.append(self._trade(option, len(seen), seen[-1] if seen else Traded()))
         return seen[minute]
 
-    def _trade(self, item: Instrument, minute: int, before: Traded) -> Traded:
-        second = min(minute * 60, self._seconds)
-        under, days = self._under(item, second), self._days_left(item, second)
-        deviation = self._volatility(item, second, under, days) * sqrt(days / TRADING_DAYS)
-        bid, ask = self._sides(item, second, under, self._worth(item, second, under, deviation))
+    def _trade(self, option: OptionOfDay, minute: int, before: Traded) -> Traded:
+        item, second = option.item, min(minute * 60, self._seconds)
+        under, _, root, yearly = self._conditions(second, item.symbol, option.days_after)
+        deviation = _smiling(yearly, root, item.strike, under) * root
+        bid, ask = _sides(option, second, under, self._worth(item, second, under, deviation))
         if bid is None or self._halted(second):
             return before
-        price = bid if self._share(item.con_id, minute, 4) < 0.5 else ask
+        state = _mixed(option.state, minute)
+        price = bid if _share(state, 4) < 0.5 else ask
         return Traded(
             price,
             1,
-            before.volume + self._draw(item.con_id, minute, 5, 1, 200),
+            before.volume + _draw(state, 5, 1, 200),
             price if before.high is None else max(before.high, price),
             price if before.low is None else min(before.low, price),
             price if before.open is None else before.open,
         )
 
-    def _share(self, *parts: int) -> float:
-        """A pseudo-random number from 0 to 1, the same for the same parts and seed."""
-        state = self._seed & _MASK
-        for part in parts:
-            state = ((state ^ part) * 0x9E3779B97F4A7C15) & _MASK
-            state ^= state >> 29
-        state = (state * 0xBF58476D1CE4E5B9) & _MASK
-        return (state >> 11) / (1 << 53)
 
-    def _draw(self, con_id: int, when: int, salt: int, least: int, most: int) -> int:
-        return least + int(self._share(con_id, when, salt) * (most - least + 1))
+def _smiling(yearly: float, root: float, strike: float, under: float) -> float:
+    """A year's volatility, with the smile."""
+    without_smile = yearly * root
+    if without_smile > 0:
+        far = max(-4.0, min(4.0, log(strike / under) / without_smile))
+        yearly *= 1 - 0.04 * far + 0.015 * far * far
+    return yearly
 
 
-@lru_cache(maxsize=1024)
-def _variance_passed(second: int, seconds: int) -> float:
-    """As `pricing.variance_share`; all contracts trade at the same seconds."""
-    return pricing.variance_share(second / seconds)
+def _sides(option: OptionOfDay, second: int, under: float, worth: float) -> tuple[float | None, float]:
+    """Bid and ask: the value less and plus half the width, moved outward to legal prices."""
+    item = option.item
+    index = item.symbol == "SPX"
+    least, most, flat, share = (0.08, 0.18, 0.02, 0.08) if index else (0.004, 0.014, 0.002, 0.05)
+    drawn = least + (most - least) * _share(_mixed(option.state, second // 10), 3)
+    half = min(drawn / 2, flat + share * worth) + 0.002 * max(0.0, item.intrinsic(under) - under * 0.003)
+    rule = item.market_rule_id
+    bid = ticks.at_or_below(rule, worth - half)
+    return bid or None, ticks.at_or_above(rule, worth + half)
+
+
+def _mixed(state: int, part: int) -> int:
+    """The state of a pseudo-random number with one more part in it: the contract, the time, a salt."""
+    state = ((state ^ part) * 0x9E3779B97F4A7C15) & _MASK
+    return state ^ state >> 29
+
+
+def _share(state: int, salt: int) -> float:
+    """A pseudo-random number from 0 to 1, the same for the same seed and parts."""
+    return ((_mixed(state, salt) * 0xBF58476D1CE4E5B9 & _MASK) >> 11) * 2.0**-53
+
+
+def _draw(state: int, salt: int, least: int, most: int) -> int:
+    return least + int(_share(state, salt) * (most - least + 1))
 
 
 def _days_after(day: date, item: Instrument) -> float:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from functools import lru_cache
 from itertools import accumulate, islice, pairwise
-from math import cos, exp, log, pi, sin, sqrt
+from math import cos, exp, log, sin, sqrt, tau
+from operator import mul, truediv
 from typing import TYPE_CHECKING
 
 from spxarb.sim.market.pricing import TRADING_DAYS, variance_share
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from random import Random
 
     from spxarb.sim.market.regimes import Regime
@@ -21,6 +23,8 @@ RATIO, RATIO_DEVIATION, RATIO_MEMORY = 10.030, 0.0007, 900.0
 PIN_SECONDS, PIN_PULL, PIN_CALM = 90 * 60, 1 / 30.0, 0.3
 """When before the close a pin begins, its pull per second, and the fraction of volatility that remains."""
 STRIKE_STEP = 5.0
+_BLOCK = 60
+"""Seconds that are looked through at once for a record."""
 
 
 class Path:
@@ -32,18 +36,52 @@ class Path:
         self.previous = round(6800 + random.uniform(-150, 150), 2)
         overnight = random.gauss(0, 0.002) if regime.overnight is None else regime.overnight
         normals = _normals(random)
+        self.passed = _passed(seconds)
         self.spx = _walk(regime, normals, self.previous * (1 + overnight), self.volatility, seconds)
         self.ratio = _ratios(normals, seconds)
-        self.prints = _prints(self.spx, self.previous, regime.stale * 60)
-        self.highs, self.lows = _extremes(self.prints)
-        self.spy = array("d", (price / r for price, r in zip(self.spx, self.ratio, strict=True)))
-        self.spy_highs, self.spy_lows = _extremes(self.spy)
+        self.spy = array("d", map(truediv, self.spx, self.ratio))
+        self.prints = Prints(_lagging(self.spx, self.previous, regime.stale * 60))
+        self.spy_prints = Prints(self.spy)
         self.spy_previous = round(self.previous / RATIO, 2)
 
 
-def _extremes(prices: array[float]) -> tuple[array[float], array[float]]:
-    """The highest and the lowest price so far, at each second."""
-    return array("d", accumulate(prices, max)), array("d", accumulate(prices, min))
+class Prints:
+    """Prices as printed, with two decimals. They are rounded when asked for: few of a day's are."""
+
+    def __init__(self, prices: array[float]) -> None:
+        """Look for the highest and the lowest ones so far; rounding changes nothing in their order."""
+        self._prices = prices
+        self._highs, self._lows = _records(prices, max), _records(prices, min)
+        self.first = round(prices[0], 2)
+
+    def at(self, second: int) -> float:
+        """The price at a second."""
+        return round(self._prices[second], 2)
+
+    def high(self, second: int) -> float:
+        """The highest price until a second, its own included."""
+        seconds, prices = self._highs
+        return prices[bisect_right(seconds, second) - 1]
+
+    def low(self, second: int) -> float:
+        """The lowest price until a second, its own included."""
+        seconds, prices = self._lows
+        return prices[bisect_right(seconds, second) - 1]
+
+
+def _records(prices: array[float], best: Callable[..., float]) -> tuple[list[int], list[float]]:
+    """The seconds with a better price than all before, and these prices, with two decimals."""
+    record, seconds, records = prices[0], [0], [round(prices[0], 2)]
+    for begin in range(0, len(prices), _BLOCK):
+        block = prices[begin : begin + _BLOCK]
+        if best(record, best(block)) == record:  # as in most blocks
+            continue
+        for second, price in enumerate(block, begin):
+            if best(record, price) != record:
+                record = price
+                seconds.append(second)
+                records.append(round(price, 2))
+    return seconds, records
 
 
 def _normals(random: Random) -> Iterator[float]:
@@ -55,8 +93,8 @@ def _normals(random: Random) -> Iterator[float]:
     if left is not None:
         yield left
     while True:
-        angle = draw() * 2 * pi
-        radius = sqrt(-2 * log(1 - draw()))
+        angle = draw() * tau
+        radius = sqrt(-2.0 * log(1.0 - draw()))
         yield cos(angle) * radius
         yield sin(angle) * radius
 
@@ -65,39 +103,62 @@ def _walk(
     regime: Regime, normals: Iterator[float], start: float, volatility: float, seconds: int
 ) -> array[float]:
     """Prices of the index: `seconds` + 1 of them."""
-    daily = volatility / sqrt(TRADING_DAYS)
-    moves = _moves(regime)
-    halted = _halted(regime)
-    pin_from = seconds - PIN_SECONDS if regime.pin else seconds + 1
-    level, target = log(start), 0.0
-    path = array("d", [start])
-    stirred = regime.slide[0] * 60 if regime.slide else seconds + 1
-    for i, deviation in enumerate(_deviations(seconds)):
-        if i not in halted:
-            step = daily * deviation * next(normals)
-            if i >= stirred:
-                step *= 2
-            if i == pin_from:
-                target = log(STRIKE_STEP * round(exp(level) / STRIKE_STEP))
-            if i >= pin_from:
-                step = PIN_CALM * step + (target - level) * PIN_PULL
-            level += step + moves.get(i, 0.0) + regime.drift / seconds
-        path.append(exp(level))
+    steps = _steps(regime, normals, volatility / sqrt(TRADING_DAYS), seconds)
+    levels = list(accumulate(steps, initial=log(start)))
+    if regime.pin:
+        _pin(levels, steps)
+    path = array("d", map(exp, levels))
+    path[0] = start
     return _arrives(path, regime.drift) if regime.drift else path
+
+
+def _steps(regime: Regime, normals: Iterator[float], daily: float, seconds: int) -> list[float]:
+    """What each second adds to the log price, but for a pin; `daily` is the day's standard deviation."""
+    deviations = [daily * deviation for deviation in _deviations(seconds)]
+    halted = _halted(regime)
+    del deviations[halted.start : halted.stop]  # nothing is drawn for these seconds
+    steps = list(map(mul, deviations, normals))
+    still = [0.0] * len(halted)
+    steps[halted.start : halted.start] = still
+    if regime.slide:
+        stirred = regime.slide[0] * 60
+        steps[stirred:] = [step * 2 for step in steps[stirred:]]
+    for i, move in _moves(regime).items():
+        steps[i] += move
+    if regime.drift:
+        drift = regime.drift / seconds
+        steps = [step + drift for step in steps]
+    steps[halted.start : halted.stop] = still
+    return steps
+
+
+def _pin(levels: list[float], steps: list[float]) -> None:
+    """Draw the last levels to a strike. No regime has moves or halts besides."""
+    begin = len(steps) - PIN_SECONDS
+    level = levels[begin]
+    target = log(STRIKE_STEP * round(exp(level) / STRIKE_STEP))
+    for i in range(begin, len(steps)):
+        level += PIN_CALM * steps[i] + (target - level) * PIN_PULL
+        levels[i + 1] = level
 
 
 def _arrives(path: array[float], drift: float) -> array[float]:
     """The path, bent in proportion to the variance passed, so that it ends `drift` from its start."""
-    seconds = len(path) - 1
+    passed = _passed(len(path) - 1)
     astray = log(path[-1] / path[0]) - log(1 + drift)
-    return array("d", (price * exp(-astray * variance_share(i / seconds)) for i, price in enumerate(path)))
+    return array("d", [price * exp(-astray * share) for price, share in zip(path, passed, strict=True)])
+
+
+@lru_cache(maxsize=4)
+def _passed(seconds: int) -> array[float]:
+    """The fraction of the day's variance that has passed at each second."""
+    return array("d", [variance_share(i / seconds) for i in range(seconds + 1)])
 
 
 @lru_cache(maxsize=4)
 def _deviations(seconds: int) -> array[float]:
     """The standard deviation of each second as a fraction of the day's."""
-    shares = [variance_share(i / seconds) for i in range(seconds + 1)]
-    return array("d", (sqrt(after - before) for before, after in pairwise(shares)))
+    return array("d", (sqrt(after - before) for before, after in pairwise(_passed(seconds))))
 
 
 def _moves(regime: Regime) -> dict[int, float]:
@@ -122,16 +183,14 @@ def _ratios(normals: Iterator[float], seconds: int) -> array[float]:
     keep = exp(-1 / RATIO_MEMORY)
     shock = RATIO_DEVIATION * sqrt(1 - keep * keep)
     off = next(normals) * RATIO_DEVIATION
-    ratios = array("d", [RATIO + off])
-    for normal in islice(normals, seconds):
-        off = keep * off + shock * normal
-        ratios.append(RATIO + off)
-    return ratios
+    ratios = [RATIO + off]
+    ratios += [RATIO + (off := keep * off + shock * normal) for normal in islice(normals, seconds)]
+    return array("d", ratios)
 
 
-def _prints(spx: array[float], previous: float, stale: int) -> array[float]:
-    """The index as printed, with two decimals; a stale one catches up with the market in `stale` seconds."""
-    prints = array("d", (round(price, 2) for price in spx))
+def _lagging(spx: array[float], previous: float, stale: int) -> array[float]:
+    """What the index print follows: a stale one catches up with the market in `stale` seconds."""
+    prices = spx[:]
     for i in range(stale):
-        prints[i] = round(spx[i] + (previous - spx[i]) * (1 - i / stale) ** 2, 2)
-    return prints
+        prices[i] += (previous - spx[i]) * (1 - i / stale) ** 2
+    return prices

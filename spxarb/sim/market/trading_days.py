@@ -53,6 +53,7 @@ def opening(day: date) -> datetime:
     return datetime.combine(day, OPEN, NEW_YORK)
 
 
+@lru_cache(maxsize=64)
 def closing(day: date) -> datetime:
     """16:00 in New York, 13:00 on a half-day."""
     return datetime.combine(day, EARLY_CLOSE if day in _year(day.year)[1] else CLOSE, NEW_YORK)
@@ -71,6 +72,7 @@ def check_open(day: date) -> None:
         raise ValueError(f"the exchange is closed on {day:%A} {day}; choose a trading day")
 
 
+@lru_cache(maxsize=64)
 def hours_text(day: date, zone: ZoneInfo, start: time, end: time) -> str:
     """Sessions of a week from `day` as the gateway writes them, in `zone`.
 
