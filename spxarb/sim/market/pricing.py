@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 TRADING_DAYS = 252
 """Trading days in a year, to turn a yearly volatility into a daily one."""
+_ROOT_OF_2, _ROOT_OF_2_PI = sqrt(2.0), sqrt(2 * pi)
 
 
 def normal(x: float) -> float:
     """The standard normal distribution function."""
-    return 0.5 * erfc(-x / sqrt(2.0))
+    return 0.5 * erfc(-x / _ROOT_OF_2)
 
 
 def value(under: float, strike: float, deviation: float, right: str) -> float:
@@ -51,7 +52,7 @@ def slopes(under: float, strike: float, yearly: float, days: float) -> Slopes:
     if deviation <= 1e-9:
         return Slopes(0.0, 0.0, 0.0)
     d1 = log(under / strike) / deviation + deviation / 2
-    density = exp(-d1 * d1 / 2) / sqrt(2 * pi)
+    density = exp(-d1 * d1 / 2) / _ROOT_OF_2_PI
     theta = -under * density * yearly / (2 * root * TRADING_DAYS)
     return Slopes(density / (under * deviation), under * density * root / 100, theta)
 
