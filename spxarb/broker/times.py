@@ -11,6 +11,7 @@ import re
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from spxarb.core.model import NEW_YORK
@@ -93,10 +94,7 @@ def execution_time(text: str, heard: datetime, *, live: bool = False) -> tuple[d
     heard = heard.astimezone(NEW_YORK)
     stamped = "so it carries the time when it was heard"
     found = re.fullmatch(r"(\d{8})(-| +)(\d\d:\d\d:\d\d)(?: +(.*))?", text.strip(), re.DOTALL)
-    try:
-        naive = datetime.strptime(found[1] + found[3], "%Y%m%d%H:%M:%S") if found else None  # noqa: DTZ007
-    except ValueError:
-        naive = None
+    naive = _naive(found[1] + found[3]) if found else None
     if found is None or naive is None:
         return heard, f"execution time {text!r} cannot be read, {stamped}"
     name = found[4] or ""
@@ -111,6 +109,15 @@ def execution_time(text: str, heard: datetime, *, live: bool = False) -> tuple[d
     if live or when.date() != heard.date():
         return heard, f"execution time {text!r} has no time zone and is not New York's, {stamped}"
     return when, f"execution time {text!r} has no time zone: taken as New York time"
+
+
+@lru_cache(maxsize=4096)
+def _naive(text: str) -> datetime | None:
+    """None for a time that does not exist. Each look at the books tells the same executions again."""
+    try:
+        return datetime.strptime(text, "%Y%m%d%H:%M:%S")  # noqa: DTZ007 -- the zone stands beside it
+    except ValueError:
+        return None
 
 
 def _in_new_york(naive: datetime, known: tzinfo) -> datetime | None:

@@ -106,9 +106,10 @@ def latest_revisions(executions: Iterable[Execution]) -> list[Execution]:
     """
     newest: dict[str, Execution] = {}
     for execution in executions:
-        known = newest.get(execution.family)
+        family = execution.family
+        known = newest.get(family)
         if known is None or execution.revision_rank >= known.revision_rank:
-            newest[execution.family] = execution
+            newest[family] = execution
     return list(newest.values())
 
 

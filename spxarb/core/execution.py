@@ -281,20 +281,15 @@ def _sent_before(spread: SpreadState, plan: ClosePlan, leg: LegName) -> TrackedO
     """The order with which an earlier run meant to close exactly this, if nobody has heard of it.
 
     It goes out again under its own id: where it did arrive, another order might fill beside it. Not for SPX
-    while SPY is short.
+    while SPY is short. What may be sent again is never proven.
     """
-    if leg is LegName.SPX and spread.held(LegName.SPY) < 0:
+    unheard = [order for order in spread.orders.values() if order.leg is leg and order.resendable]
+    if not unheard or (leg is LegName.SPX and spread.held(LegName.SPY) < 0):
         return None
     held = spread.held(leg)
     wanted = _side(held), abs(held), plan.purpose
     return next(
-        (
-            order
-            for order in spread.unproven()
-            if order.leg is leg
-            and order.resendable
-            and (order.ticket.side, order.ticket.quantity, order.purpose) == wanted
-        ),
+        (order for order in unheard if (order.ticket.side, order.ticket.quantity, order.purpose) == wanted),
         None,
     )
 

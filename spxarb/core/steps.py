@@ -156,6 +156,8 @@ class SpreadState:
                 self.disconnected = not event.up and not event.code
             case StopRequested():
                 self.stop = event.reason or "asked to stop"
+            case Timer():
+                pass
             case _:
                 if isinstance(event, NotSent):
                     self.link_up = False  # the LinkChange that says so is still in the queue
@@ -180,8 +182,11 @@ class SpreadState:
 
         What others have closed of them meanwhile is not.
         """
-        traded = (order.filled * order.ticket.side.sign for order in self.orders.values() if order.leg is leg)
-        own, taken = self.base.get(leg, 0) + int(sum(traded, start=ZERO)), self.taken.get(leg, 0)
+        traded = ZERO
+        for order in self.orders.values():
+            if order.leg is leg and order.executions:
+                traded += order.filled * order.ticket.side.sign
+        own, taken = self.base.get(leg, 0) + int(traded), self.taken.get(leg, 0)
         if own * taken >= 0:
             return own
         return own + max(min(taken, abs(own)), -abs(own))

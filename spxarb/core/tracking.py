@@ -96,6 +96,8 @@ class TrackedOrder:
     @property
     def filled(self) -> Decimal:
         """Contracts filled, by executions alone."""
+        if not self.executions:
+            return ZERO
         return sum((fill.quantity for fill in latest_revisions(self.executions.values())), start=ZERO)
 
     @property
@@ -127,9 +129,12 @@ class TrackedOrder:
     @property
     def fills_missing(self) -> bool:
         """A status claimed fills that no execution has shown yet. What a correction took back was shown."""
+        if not self.reported_filled:
+            return False
         shown: dict[str, Decimal] = {}
         for execution in self.executions.values():
-            shown[execution.family] = max(execution.quantity, shown.get(execution.family, ZERO))
+            family = execution.family
+            shown[family] = max(execution.quantity, shown.get(family, ZERO))
         return self.reported_filled > sum(shown.values(), start=ZERO)
 
     @property
