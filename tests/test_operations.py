@@ -62,6 +62,8 @@ def literal(node: ast.expr, assigned: dict[str, list[ast.expr]]) -> list[str]:
 
 def alarms_of(source: str) -> set[str]:
     """The longest fixed piece of each alarm's sentence."""
+    if not any(name in source for name in RAISERS):
+        return set()
     found = set()
     for function in ast.walk(ast.parse(source)):
         if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):

@@ -196,7 +196,8 @@ def files(modules: Modules) -> str:
 
 def _first_sentence(source: str) -> str:
     """Of the module's docstring, on one line."""
-    paragraph = (ast.get_docstring(ast.parse(source)) or "").partition("\n\n")[0]
+    before_the_imports = source.partition("\nfrom __future__ import ")[0]
+    paragraph = (ast.get_docstring(ast.parse(before_the_imports)) or "").partition("\n\n")[0]
     text = " ".join(paragraph.replace("``", "`").split())
     found = re.match(r".*?[.](?=\s+[A-Z`]|$)", text)
     return (found[0] if found else text).replace("|", r"\|")

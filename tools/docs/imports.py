@@ -6,6 +6,7 @@ import ast
 import io
 import subprocess
 import tarfile
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -76,17 +77,33 @@ def all_imports(modules: Modules) -> list[Import]:
 
 
 def _imports_of(module: Module, modules: Modules) -> Iterator[Import]:
-    statements = list(_statements(ast.parse(module.text)))
+    for node, for_types in outline(module.text).imports:
+        for of in _imported(module, node, modules):
+            yield Import(module.name, of, for_types)
+
+
+class Outline(NamedTuple):
+    """Of one file, wherever it stands: each import, and whether it is only for the type checker; classes."""
+
+    imports: list[tuple[ast.Import | ast.ImportFrom, bool]]
+    classes: list[str]
+
+
+@cache
+def outline(text: str) -> Outline:
+    """What a file's text imports and defines; each text is parsed once."""
+    found = list(_statements(ast.parse(text)))
     guarded = {
         node
-        for branch in statements
+        for branch in found
         if isinstance(branch, ast.If) and ast.unparse(branch.test) == "TYPE_CHECKING"
         for statement in branch.body
         for node in ast.walk(statement)
     }
-    for node in statements:
-        for of in _imported(module, node, modules):
-            yield Import(module.name, of, node in guarded)
+    return Outline(
+        [(node, node in guarded) for node in found if isinstance(node, ast.Import | ast.ImportFrom)],
+        [node.name for node in found if isinstance(node, ast.ClassDef)],
+    )
 
 
 def _statements(block: ast.AST) -> Iterator[ast.AST]:
@@ -102,12 +119,10 @@ _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 _HOLDERS = (ast.stmt, ast.ExceptHandler, ast.match_case)
 
 
-def _imported(module: Module, node: ast.AST, modules: Modules) -> list[str]:
+def _imported(module: Module, node: ast.Import | ast.ImportFrom, modules: Modules) -> list[str]:
     """What one statement imports; `from package import module` is an import of the module."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
-    if not isinstance(node, ast.ImportFrom):
-        return []
     parents = module.package.split(".")
     above = parents[: len(parents) - node.level + 1] if node.level else []
     base = ".".join([*above, *([node.module] if node.module else [])])
