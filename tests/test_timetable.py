@@ -48,8 +48,14 @@ class CronLine:
 
     def fires(self, local: datetime) -> bool:
         """Whether it runs at this minute of the machine's clock, as crontab(5) has it."""
-        values = (local.minute, local.hour, local.day, local.month, local.isoweekday() % 7)
-        return all(value in field for value, field in zip(values, self.fields, strict=True))
+        minutes, hours, days, months, weekdays = self.fields
+        return (
+            local.minute in minutes
+            and local.hour in hours
+            and local.day in days
+            and local.month in months
+            and local.isoweekday() % 7 in weekdays
+        )
 
 
 def field_of(text: str, first: int, last: int) -> frozenset[int]:

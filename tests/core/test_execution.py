@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from itertools import count
 
 import pytest
@@ -67,6 +68,7 @@ TAG, TRADE = "4f1c", 12
 
 WORKING, DYING, INACTIVE, OVER = "working", "dying", "inactive", "over"
 TRAVELLING, SILENT, LOST = "travelling", "silent", "lost"
+CANNOT_FILL = frozenset({OVER, LOST})
 
 
 @dataclass
@@ -95,7 +97,7 @@ class Deal:
 
     @property
     def may_fill(self):
-        return self.state not in {OVER, LOST}
+        return self.state not in CANNOT_FILL
 
 
 class Exchange:
@@ -114,19 +116,21 @@ class Exchange:
     # --- truth
 
     def filled(self, deal):
-        return int(sum((e.quantity for e in self.executions.values() if e.order_ref == deal.ref), ZERO))
+        ref = deal.ticket.order_ref
+        return int(sum([e.quantity for e in self.executions.values() if e.order_ref == ref], ZERO))
 
     def left(self, deal):
         return deal.ticket.quantity - self.filled(deal)
 
     def position(self, leg):
-        moved = sum((e.quantity * e.side.sign for e in self.executions.values() if e.symbol == leg), ZERO)
+        moved = ZERO
+        for e in self.executions.values():
+            if e.symbol == leg:
+                moved += e.quantity if e.side is Side.BUY else -e.quantity
         return self.base[leg] + int(moved)
 
-    def may_fill(self, leg, side=None):
-        return [
-            d for d in self.deals.values() if d.may_fill and d.leg is leg and side in {None, d.ticket.side}
-        ]
+    def may_fill(self, leg):
+        return [d for d in self.deals.values() if d.leg is leg and d.state not in CANNOT_FILL]
 
     # --- what happens to an order
 
@@ -274,21 +278,22 @@ class Laws:
 
     def of_truth(self):
         """After every event: who is short, who is hedged, what may still fill."""
-        for leg in LegName:
-            assert len(self.exchange.may_fill(leg)) <= 1, "never two orders that may fill for one leg"
+        of_spx, of_spy = self.exchange.may_fill(SPX), self.exchange.may_fill(SPY)
+        assert len(of_spx) <= 1, "never two orders that may fill for one leg"
+        assert len(of_spy) <= 1, "never two orders that may fill for one leg"
         if not self.strict:
             return
         spx, spy = self.exchange.position(SPX), self.exchange.position(SPY)
         assert spx >= 0, "never more sold than is long"
         assert spy <= 0, "never more bought back than is short"
-        buys = sum(self.exchange.left(d) for d in self.exchange.may_fill(SPY, Side.BUY))
-        sells = sum(self.exchange.left(d) for d in self.exchange.may_fill(SPX, Side.SELL))
+        buys = sum(self.exchange.left(d) for d in of_spy if d.ticket.side is Side.BUY)
+        sells = sum(self.exchange.left(d) for d in of_spx if d.ticket.side is Side.SELL)
         assert spy + buys <= 0
         assert spx - sells >= 0
-        if self.exchange.may_fill(SPX, Side.SELL):
+        if any(d.ticket.side is Side.SELL for d in of_spx):
             assert spy == 0, "SPX is not for sale while SPY is short"
         if self.ratio:
-            might = -spy + sum(self.exchange.left(d) for d in self.exchange.may_fill(SPY, Side.SELL))
+            might = -spy + sum(self.exchange.left(d) for d in of_spy if d.ticket.side is Side.SELL)
             assert might * self.ratio[0] <= spx * self.ratio[1], "hedge first"
 
     def of_outcome(self, outcome, wanted=None):
@@ -486,6 +491,7 @@ def short(ref):
     return " ".join(ref.split(":")[3:])
 
 
+@cache
 def quote(bid, ask, **more):
     sides = {"bid": None if bid is None else dec(bid), "ask": None if ask is None else dec(ask)}
     told = {"bid_told": True, "no_bid": bid is None and more.get("bid_told", True)}
@@ -2157,11 +2163,9 @@ def random_tactics(broker):
     )
 
 
-def open_by_chance(tape, *, corrects=False):
-    spread = board_of()
-    broker = Chance(tape, spread, stops=True, corrects=corrects)
-    spx_quantity = broker.pick([1, 2])
-    spy_quantity = 10 * spx_quantity
+@cache
+def terms(spx_quantity, spy_quantity):
+    """The cap of SPX, and the floor of SPY by what was paid: as each example has them."""
     limits = replace(
         LIMITS,
         spx_contracts_per_spread=spx_quantity,
@@ -2169,11 +2173,16 @@ def open_by_chance(tape, *, corrects=False):
         min_entry_credit=LIMITS.min_entry_credit * spx_quantity,
     )
     cap = spx_price_cap(Decimal("2.35"), limits, FEES, SPX_CALL.ticks)
-    plan = OpenPlan(
-        SPX_CALL, SPY_CALL, spx_quantity, spy_quantity, cap,
-        lambda paid: spy_price_floor(paid, limits, FEES, SPY_CALL.ticks),
-        random_tactics(broker),
-    )  # fmt: skip
+    return cap, cache(lambda paid: spy_price_floor(paid, limits, FEES, SPY_CALL.ticks))
+
+
+def open_by_chance(tape, *, corrects=False):
+    spread = board_of()
+    broker = Chance(tape, spread, stops=True, corrects=corrects)
+    spx_quantity = broker.pick([1, 2])
+    spy_quantity = 10 * spx_quantity
+    cap, floor = terms(spx_quantity, spy_quantity)
+    plan = OpenPlan(SPX_CALL, SPY_CALL, spx_quantity, spy_quantity, cap, floor, random_tactics(broker))
     laws = Laws(
         broker, spread, cap=cap, floor=plan.spy_floor, ratio=(spx_quantity, spy_quantity), strict=not corrects
     )

@@ -147,26 +147,20 @@ def test_commissions_with_parts_of_a_cent_are_rounded_once_in_the_sum():
     assert found.entry_credit == dec("1989.96")
 
 
+HOW_MANY, CONTRACTS, SETTLED = st.integers(0, 12), st.integers(1, 20), st.integers(-10, 10)
+LEGS, PURPOSES, SIDES = (st.sampled_from(values) for values in (["SPX", "SPY"], "euxf", ["BUY", "SELL"]))
+PRICES, COMMISSIONS = st.decimals("0.01", "90", places=2), st.decimals("-5", "30", places=2)
+SETTLED_LEGS, CASH = st.lists(LEGS, unique=True), st.decimals("-9000", "9000", places=2)
+
+
 @st.composite
 def snapshot(draw):
     """Fills and settlements of one trade, cents only, each execution its own."""
-    count = draw(st.integers(0, 12))
     fills = [
-        fill(
-            number,
-            draw(st.sampled_from(["SPX", "SPY"])),
-            draw(st.sampled_from("euxf")),
-            draw(st.sampled_from(["BUY", "SELL"])),
-            draw(st.integers(1, 20)),
-            draw(st.decimals("0.01", "90", places=2)),
-            draw(st.decimals("-5", "30", places=2)),
-        )
-        for number in range(count)
+        fill(number, *(draw(part) for part in (LEGS, PURPOSES, SIDES, CONTRACTS, PRICES, COMMISSIONS)))
+        for number in range(draw(HOW_MANY))
     ]
-    settled = [
-        settlement(leg, draw(st.integers(-10, 10)), "6800", draw(st.decimals("-9000", "9000", places=2)))
-        for leg in draw(st.lists(st.sampled_from(["SPX", "SPY"]), unique=True))
-    ]
+    settled = [settlement(leg, draw(SETTLED), "6800", draw(CASH)) for leg in draw(SETTLED_LEGS)]
     return fills, settled
 
 
