@@ -10,7 +10,7 @@ from spxarb.ledger.file import readable_only
 from spxarb.ledger.rows import order_to_row, to_moment, to_real
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import date, datetime
     from decimal import Decimal
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from spxarb.ledger.file import LedgerFile
 
 
+ASKED_AT_ONCE = 500
+"""References in one statement: every SQLite takes 999 values."""
 NO_DAY = "date(substr(created_at, 1, 10)) IS NULL"
 """What cannot be read as a day may be any."""
 
@@ -101,9 +103,18 @@ class Orders:
     def find(self, ref: str) -> OrderRecord | None:
         return next(iter(self._orders("WHERE order_ref = ?", ref)), None)
 
-    def knows(self, ref: str) -> bool:
-        """Whether there is a row of this reference, also one that cannot be read."""
-        return self._file.value("SELECT 1 FROM orders WHERE order_ref = ?", ref) is not None
+    def with_refs(self, refs: Collection[str]) -> list[OrderRecord]:
+        """As `find`, of all that are here; not for more than a trade has."""
+        return self._orders(f"WHERE order_ref IN ({_marks(refs)}) ORDER BY rowid", *refs) if refs else []
+
+    def known(self, refs: Collection[str]) -> set[str]:
+        """Those of which there is a row, also one that cannot be read."""
+        wanted, found = list(refs), set[str]()
+        for begin in range(0, len(wanted), ASKED_AT_ONCE):
+            some = wanted[begin : begin + ASKED_AT_ONCE]
+            which = f"SELECT order_ref FROM orders WHERE order_ref IN ({_marks(some)})"  # noqa: S608 -- likewise
+            found |= {row["order_ref"] for row in self._file.rows(which, *some)}
+        return found
 
     def of_trade(self, trade_id: int) -> list[OrderRecord]:
         """Oldest first. Raises RefusedError when one of them cannot be read."""
@@ -167,3 +178,7 @@ class Orders:
             "detail": detail,
         }
         self._file.insert("order_steps", row)
+
+
+def _marks(values: Collection[str]) -> str:
+    return ", ".join("?" * len(values))

@@ -31,14 +31,14 @@ from spxarb.trading.unproven import known_refs
 from spxarb.trading.unproven import unproven as unproven_in
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Iterable
+    from collections.abc import AsyncIterator, Collection, Iterable, Sequence
     from datetime import datetime
 
-    from spxarb.core.broker_books import BrokerSnapshot, Execution
+    from spxarb.core.broker_books import BrokerSnapshot
     from spxarb.core.contracts import Contract
     from spxarb.core.order_words import Purpose
     from spxarb.core.pnl import TradePnl
-    from spxarb.core.records import Fill, Trade
+    from spxarb.core.records import Fill, OrderRecord, Trade
     from spxarb.core.sessions import TradingDay
     from spxarb.core.steps import Steps
     from spxarb.core.tracking import TrackedOrder
@@ -104,10 +104,10 @@ class ConnectedJob:
 
         Contracts that the account holds no more are not held: no order trades them a second time.
         """
-        fills = self.ledger.fills.of_trade(trade.id)
-        tracks = {track.ref: track for track in self.tracks(trade)}
+        fills, records = self.ledger.fills.of_trade(trade.id), self.ledger.orders.of_trade(trade.id)
+        tracks = {track.ref: track for track in self._tracks(fills, records)}
         attempts: dict[tuple[LegName, Purpose], int] = {}
-        for record in self.ledger.orders.of_trade(trade.id):
+        for record in records:
             key = record.leg, record.purpose
             attempts[key] = max(attempts.get(key, 0), record.attempt)
         settled = self.ledger.settlements.of_trade(trade.id)
@@ -135,7 +135,10 @@ class ConnectedJob:
 
     def tracks(self, trade: Trade) -> list[TrackedOrder]:
         """The trade's orders that are not proven done, with their fills in the ledger."""
-        tracks = tracks_of(self.ledger, trade, self.broker.client_id, self.snapshot.open_orders)
+        return self._tracks(self.ledger.fills.of_trade(trade.id), self.ledger.orders.of_trade(trade.id))
+
+    def _tracks(self, fills: Sequence[Fill], records: Iterable[OrderRecord]) -> list[TrackedOrder]:
+        tracks = tracks_of(self.ledger, fills, records, self.broker.client_id, self.snapshot.open_orders)
         self.executor.follow(tracks)
         return tracks
 
@@ -269,40 +272,44 @@ class ConnectedJob:
 
     def _compared(self) -> account.Comparison:
         index = self.executor.own_orders(self._not_written())
-        found = account.compare([self._own(trade) for trade in self._comparable()], self.snapshot, index)
-        today = self.snapshot.time.date()
+        today, open_trades = self.snapshot.time.date(), bookkeeping.open_trades(self.ledger)
         of_today = self.ledger.trades.of_day(today)  # a settled call may be listed still
+        own, executions = [], []
+        for trade in self._comparable([*open_trades, *of_today]):
+            fills = self.ledger.fills.of_trade(trade.id)
+            own.append(self._own(trade, fills))
+            executions += [fill.execution for fill in fills]
+        found = account.compare(own, self.snapshot, index)
         over = [self._own(trade, settled=False) for trade in of_today if self._expired(trade)]
         ended = account.after_the_close(over, self.snapshot, index)
         found = account.Comparison((*found.findings, *ended.findings), {**found.lost, **ended.lost})
         records = self.ledger.orders.since(today)
-        untold = account.untold_fills(
-            records, account.known_fills(records, self._own_executions()), self.snapshot, index
-        )
+        listed = account.known_fills(records, [*executions, *self.snapshot.executions])
+        untold = account.untold_fills(records, listed, self.snapshot, index)
         return replace(found, findings=(*found.findings, *untold))
 
-    def _comparable(self) -> list[Trade]:
-        """Every trade of which the account may still hold calls that trade.
+    def _comparable(self, trades: Iterable[Trade]) -> list[Trade]:
+        """Each of the trades, once, of which the account may still hold calls that trade.
 
         A position row of ours that cannot be read says nothing of what is held: no exit is capped by it.
         """
-        today = self.snapshot.time.date()
-        trades = {trade.id: trade for trade in bookkeeping.open_trades(self.ledger)}
-        trades |= {trade.id: trade for trade in self.ledger.trades.of_day(today)}
         hidden = {row.con_id for row in self.snapshot.unreadable if row.list == POSITIONS}
         return [
             trade
-            for _, trade in sorted(trades.items())
+            for _, trade in sorted({trade.id: trade for trade in trades}.items())
             if not (self._expired(trade) or {trade.spx.con_id, trade.spy.con_id} & hidden)
         ]
 
     def _expired(self, trade: Trade) -> bool:
         return self.now >= timetable_of(trade, self.context.config).close
 
-    def _own(self, trade: Trade, *, settled: bool = True) -> account.OwnTrade:
+    def _own(
+        self, trade: Trade, known: Sequence[Fill] | None = None, *, settled: bool = True
+    ) -> account.OwnTrade:
+        """`known`: its fills in the ledger, where they have just been read."""
         from spxarb.core.pnl import trade_pnl  # noqa: PLC0415 -- only a trade needs it
 
-        fills = self._fills_of(trade)
+        fills = self._fills_of(trade, self.ledger.fills.of_trade(trade.id) if known is None else known)
         pnl = trade_pnl(trade, fills, self.ledger.settlements.of_trade(trade.id) if settled else ())
         spx, spy = (self._own_leg(trade, leg, pnl) for leg in LegName)
         # Once the fail-safe has bought SPY back, as it should, the SPX call stands alone by our own doing.
@@ -311,9 +318,8 @@ class ConnectedJob:
         contracts = trade.spx_contracts, trade.spy_contracts
         return account.OwnTrade(spx, spy, *contracts, whole, handed_over=trade.handed_over)
 
-    def _fills_of(self, trade: Trade) -> list[Fill]:
+    def _fills_of(self, trade: Trade, known: Sequence[Fill]) -> list[Fill]:
         """The trade's fills; in a dry run with those that it may not add to the ledger."""
-        known = self.ledger.fills.of_trade(trade.id)
         new = [fill for fill in self._not_written() if fill.trade_id == trade.id]
         standing = latest_revisions(fill.execution for fill in (*known, *new))
         ids = {execution.exec_id for execution in standing}
@@ -329,10 +335,6 @@ class ConnectedJob:
         overnight = first.overnight if first else None
         held_now = pnl.spx_held if leg is LegName.SPX else pnl.spy_held
         return account.OwnLeg(trade.id, leg, contract, int(held_now), overnight)
-
-    def _own_executions(self) -> list[Execution]:
-        fills = [fill for trade in self._comparable() for fill in self.ledger.fills.of_trade(trade.id)]
-        return [*(fill.execution for fill in fills), *self.snapshot.executions]
 
     def still_there(self) -> list[str]:
         """What the newest snapshot shows of our calls, in words: none of them is what flat means.
@@ -482,11 +484,12 @@ async def connect_job(
         client_id_patience=0.0 if dry_run else context.client_id_patience,
         on_time=context.hear_time,
     ) as broker:
-        if context.ledger.account is None and not dry_run:
+        bound = context.ledger.account
+        if bound is None and not dry_run:
             context.ledger.bind_account(broker.account)
-        elif context.ledger.account not in {None, broker.account}:
+        elif bound not in {None, broker.account}:
             raise RefusedError(
-                f"The ledger {context.config.database_path()} belongs to account {context.ledger.account}, "
+                f"The ledger {context.config.database_path()} belongs to account {bound}, "
                 f"and the gateway trades account {broker.account}",
                 risk="Nothing was sent",
                 mend="Use a separate ledger for each account (storage.database)",

@@ -430,9 +430,11 @@ class OrderExecutor:
     def _record_ends(self, spread: SpreadState) -> None:
         """Bring the ledger in line: orders proven done are final, those that are live again are not."""
         try:
-            for track in spread.orders.values():
-                if self._failure is None:
-                    self.record_end(track)
+            if self._failure is None:
+                final = {record.ref: record.final for record in self.ledger.orders.with_refs(spread.orders)}
+                for track in spread.orders.values():
+                    if final.get(track.ref, track.proven) != track.proven:
+                        self.record_end(track)
         except Exception as error:  # noqa: BLE001 -- as in `_catch_up`: each time all ends are looked at
             self._failure = error
 

@@ -58,14 +58,16 @@ def new(
     Raises RefusedError when the ledger cannot be written or read.
     """
     runs, told = _runs(ledger, config, run, now), ledger.runs.missed_told()
+    oldest = ledger.runs.first()
+    since = None if oldest is None else _moment(config, oldest)
     found: dict[str, str] = {}
     sentences = []
     for job in ("enter", "monitor", "settle"):
-        day = _missed_day(ledger, config, job, runs, now)
+        day = _missed_day(config, job, runs, now, since)
         if day is not None and told.get(job) != day.day.isoformat():
             found[job] = day.day.isoformat()
             sentences.append(f"{job} did not run on {day.day}: it was due {_due_words(job, day)}.")
-    for gap in _gaps_of_today(ledger, config, runs, now, spread_open=bool(held)):
+    for gap in _gaps_of_today(ledger, config, runs, now, since, spread_open=bool(held)):
         key, first, today = f"gap {gap.command}", gap.first.isoformat(), gap.first.date().isoformat()
         seen = max(told.get(key, ""), found.get(key, ""))
         if seen >= first or today in {told.get(gap.command), found.get(gap.command)}:
@@ -104,9 +106,12 @@ def _moment(config: Config, row: Row) -> datetime | None:
 
 
 def _missed_day(
-    ledger: Ledger, config: Config, job: str, runs: list[_Run], now: datetime
+    config: Config, job: str, runs: list[_Run], now: datetime, since: datetime | None
 ) -> TradingDay | None:
-    """The newest day for which the job's time is over, where it did not run; None where it did."""
+    """The newest day for which the job's time is over, where it did not run; None where it did.
+
+    `since`: the ledger's first run.
+    """
     times = config.trading
     begin, end = {
         "enter": (times.entry_time, times.entry_cutoff),
@@ -114,8 +119,6 @@ def _missed_day(
         "settle": (EARLY_CLOSE, time(16, 35)),
     }[job]
     last = _last_weekday(now, end)
-    first = ledger.runs.first()
-    since = None if first is None else _moment(config, first)
     if since is None or _ran(job, runs, last, begin):
         return None
     if since.date() > last or (since.date() == last and since.time() >= end):
@@ -170,7 +173,13 @@ def _due_words(job: str, day: TradingDay) -> str:
 
 
 def _gaps_of_today(
-    ledger: Ledger, config: Config, runs: list[_Run], now: datetime, *, spread_open: bool
+    ledger: Ledger,
+    config: Config,
+    runs: list[_Run],
+    now: datetime,
+    since: datetime | None,
+    *,
+    spread_open: bool,
 ) -> list[MissingRuns]:
     """The stretches of today worth telling at once, oldest first.
 
@@ -181,9 +190,7 @@ def _gaps_of_today(
     if now.time() < MORNING_LOOK or now.weekday() >= SATURDAY:
         return []
     missing, _ = day_runs.of_day(ledger, config, now.date(), now)
-    since = ledger.runs.first()
-    first = None if since is None else _moment(config, since)
-    earlier = first is not None and first.date() < now.date()
+    earlier = since is not None and since.date() < now.date()
     found = []
     for gap in missing:
         if gap.first + TELLING > now:

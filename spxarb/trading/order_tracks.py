@@ -9,29 +9,28 @@ from spxarb.core.orders import OrderState, Presence, reported_done
 from spxarb.core.tracking import TrackedOrder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from spxarb.core.broker_books import BrokerOrder, Execution
-    from spxarb.core.records import Fill, OrderRecord, Trade
+    from spxarb.core.records import Fill, OrderRecord
     from spxarb.ledger.ledger import Ledger
 
 
 def tracks_of(
-    ledger: Ledger, trade: Trade, client_id: int, listed: Iterable[BrokerOrder] = ()
+    ledger: Ledger,
+    fills: Sequence[Fill],
+    records: Iterable[OrderRecord],
+    client_id: int,
+    listed: Iterable[BrokerOrder] = (),
 ) -> list[TrackedOrder]:
-    """The trade's orders that are not proven done, with their fills in the ledger.
+    """Those of a trade's orders, `records`, that are not proven done, with their fills in the ledger.
 
     `client_id`: of this connection; only the one that sent an order can change or cancel it. `listed`: the
     broker's open orders, for ids that the ledger cannot tell.
     """
-    fills = ledger.fills.of_trade(trade.id)
     rows = {row.order_ref: row for row in listed}
-    records = [
-        _with_ids(record, rows.get(record.ref))
-        for record in ledger.orders.of_trade(trade.id)
-        if not record.final
-    ]
-    return [_track(ledger, record, fills, client_id) for record in records]
+    unproven = [_with_ids(record, rows.get(record.ref)) for record in records if not record.final]
+    return [_track(ledger, record, fills, client_id) for record in unproven]
 
 
 def _with_ids(record: OrderRecord, row: BrokerOrder | None) -> OrderRecord:

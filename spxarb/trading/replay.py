@@ -174,7 +174,7 @@ def _days_without_lists(context: JobContext, executor: OrderExecutor) -> None:
 def _unknown_refs(ledger: Ledger, snapshot: BrokerSnapshot) -> set[str]:
     refs = {execution.order_ref for execution in snapshot.executions}
     refs |= {order.order_ref for order in snapshot.listed_orders}
-    return {ref for ref in refs if not ledger.orders.knows(ref)}
+    return refs - ledger.orders.known(refs)
 
 
 def _wanted(context: JobContext) -> dict[LegName, int]:

@@ -33,7 +33,7 @@ def known_refs(ledger: Ledger, snapshot: BrokerSnapshot) -> set[str]:
     """References of the day's executions and orders that belong to orders in this ledger."""
     refs = {execution.order_ref for execution in snapshot.executions}
     refs |= {order.order_ref for order in snapshot.listed_orders}
-    return {ref for ref in refs if ledger.orders.knows(ref)}
+    return ledger.orders.known(refs)
 
 
 def _unreadable(

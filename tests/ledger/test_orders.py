@@ -45,8 +45,22 @@ def test_an_order_whose_row_cannot_be_read_is_known_all_the_same(ledger, path):
     ledger.orders.intend(an_order(trade))
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("UPDATE orders SET limit_price = 'x'")
-    assert ledger.orders.knows(an_order(trade).ref)
-    assert not ledger.orders.knows("spxarb:4f1c:99:SPX:e1")
+    ref, other = an_order(trade).ref, "spxarb:4f1c:99:SPX:e1"
+    assert ledger.orders.known({ref, other}) == {ref}
+
+
+def test_many_orders_are_found_at_once(ledger, path):
+    trade = ledger.trades.create(a_trade())
+    ledger.orders.intend(an_order(trade))
+    record, strangers = an_order(trade), [f"stranger {number}" for number in range(1200)]
+    assert ledger.orders.with_refs([*strangers[:9], record.ref]) == [record]
+    assert ledger.orders.with_refs(()) == []
+    assert ledger.orders.known([*strangers, record.ref]) == {record.ref}
+    assert ledger.orders.known(()) == set()
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE orders SET purpose = 'x', limit_price = 'y', order_ref = 'of nobody'")
+    assert ledger.orders.with_refs([record.ref, "of nobody"]) == []
+    assert len(ledger.orders.unread) == 1
 
 
 def test_an_intent_within_a_transaction_is_refused_because_it_would_not_be_on_disk(ledger):
