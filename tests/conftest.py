@@ -69,17 +69,12 @@ WAITING = {
 COLLECTED = 10_000, 50, 100
 """Thresholds of the garbage collector, each far above Python's own: a run makes little that only it can free."""
 
+os.environ.pop("COLUMNS", None)  # tables are as wide as for everybody, whatever terminal the tests run in
 settings.load_profile("project")
 gc.disable()  # until all tests are collected: what is made meanwhile stays
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as under nohup: every child would ignore Ctrl-C too
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@pytest.fixture(autouse=True)
-def _no_terminal_width(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tables are as wide as they are for everybody, whatever terminal the tests run in."""
-    monkeypatch.delenv("COLUMNS", raising=False)
 
 
 @pytest.fixture(autouse=True, scope="session")
