@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import select
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from warm_starts import FilesUpTo, Parent, scripts, start
+from actions import lonely
+from relay import free_port
+from warm_starts import CLOCK, FilesUpTo, Parent, scripts, start
+
+from spxarb.core.model import NEW_YORK
 
 TELLS = """
 import json, os, signal, sys, time
@@ -90,7 +98,68 @@ after = state()
 print(set(codes), file=sys.stderr)
 print(json.dumps([key for key in before.keys() | after.keys() if before.get(key) != after.get(key)]))
 """
-scripts.update({TELLS, SLEEPS, IMPORTED, ENDS, SENDS, WHOSE})
+AHEAD_HOURS = -7000
+HOURS = """
+import json, os, subprocess, sys, time
+import datetime as module
+from datetime import UTC, date, datetime
+import ib_insync.decoder, requests.sessions, spxarb.lock, spxarb.logs, spxarb.trading.context
+
+def ahead(seconds):
+    return round((seconds - time.clock_gettime(time.CLOCK_REALTIME)) / 3600)
+
+seen = module, ib_insync.decoder, spxarb.lock, spxarb.logs, spxarb.trading.context
+shown = {one.__name__: one.datetime for one in seen}
+seconds = time.time(), requests.sessions.preferred_clock(), datetime.today().timestamp()
+made, aware = datetime.fromtimestamp(0, UTC) - module.timedelta(1), datetime.now(UTC)
+match aware.astimezone():
+    case datetime():
+        matched = True
+child = "import time, datetime; print(time.time(), datetime.datetime.now().timestamp())"
+told = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True).stdout
+print(json.dumps({
+    "local": {name: ahead(one.now().timestamp()) for name, one in shown.items()},
+    "aware": {name: ahead(one.now(UTC).timestamp()) for name, one in shown.items()},
+    "seconds": [*map(ahead, seconds)],
+    "one": [one is datetime for one in shown.values()], "name": [datetime.__module__, datetime.__name__],
+    "is": [isinstance(one, datetime) for one in (made, aware, datetime(1, 1, 1), date(1, 1, 1))],
+    "types": [type(one).__name__ for one in (
+        aware, made, datetime(1, 1, 1), datetime.fromisoformat("2026-02-10"),
+        datetime.strptime("2026", "%Y"), module.datetime.combine(date(1, 1, 1), module.time()))],
+    "matched": matched, "path": sys.path, "file": sys.modules["sitecustomize"].__file__,
+    "environment": {name: os.environ.get(name) for name in ("PYTHONPATH", "MACHINE_CLOCK_AHEAD")},
+    "child": [ahead(float(text)) for text in told.split()],
+}))
+"""
+REAL = """
+import gc, sitecustomize as set_by, sys, types
+gc.unfreeze()
+modules = {id(vars(one)): name for name, one in sys.modules.items() if isinstance(one, types.ModuleType)}
+METHODS = {"now", "utcnow", "today", "fromtimestamp", "utcfromtimestamp"}
+
+def kept(one, path):
+    for part in gc.get_referents(one):
+        tells = isinstance(part, types.BuiltinMethodType) and part.__self__ is set_by.real_datetime
+        shows = part is set_by.real_datetime and id(one) in modules
+        if part is set_by.real_time or shows or tells and part.__name__ in METHODS:
+            print(modules.get(id(one)) or [type(one), *map(type, path)])
+        elif not gc.is_tracked(part) and isinstance(part, (tuple, list, dict)):
+            kept(part, [*path, one])
+
+for one in gc.get_objects():
+    if one is not globals():
+        kept(one, [])
+"""
+FORKS = """
+import os, subprocess, sys
+forked, fork = [], os.fork
+os.fork = lambda: forked.append("forked") or fork()
+for module in ("spxarb.notify", "spxarb.ping"):
+    with subprocess.Popen([sys.executable, "-P", "-m", module], stdin=subprocess.PIPE, env={}) as process:
+        process.kill()
+print(*forked)
+"""
+scripts.update({TELLS, SLEEPS, IMPORTED, ENDS, SENDS, WHOSE, HOURS, REAL, FORKS})
 TOLD_APART = "# another text, which is not known and so is started anew\n"
 
 
@@ -163,6 +232,87 @@ def test_alerts_of_a_warm_process_are_sent_by_a_process_as_those_of_a_cold_one(t
     assert warm == cold
     assert "a child of the job: True of a session of its own: True" in warm
     assert "Connection error" in warm
+
+
+# --- with a clock that is set ------------------------------------------------------------------------------
+
+
+def set_clock(hours: float = AHEAD_HOURS, path: object = CLOCK) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(path), "MACHINE_CLOCK_AHEAD": str(hours * 3600)}
+
+
+def printed(script: str, **options: Any) -> str:
+    done = subprocess.run(words(script), capture_output=True, text=True, check=True, **options)
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_the_clock_of_a_warm_process_is_set_as_that_of_a_cold_one(tmp_path):
+    options = {"cwd": tmp_path, "env": {**set_clock(), "TZ": "UTC"}}
+    assert is_warm(**options)
+    warm, cold = (json.loads(printed(script, **options)) for script in (HOURS, TOLD_APART + HOURS))
+    assert warm == cold
+    told = [*warm["seconds"], *warm["child"], *warm["local"].values(), *warm["aware"].values()]
+    assert told == [AHEAD_HOURS] * 15
+    assert (warm["one"], warm["is"]) == ([True] * 5, [True, True, True, False])
+    assert (warm["path"][1], warm["file"]) == (str(CLOCK), str(CLOCK / "sitecustomize.py"))
+
+
+def test_nothing_in_a_warm_process_keeps_the_clock_that_is_not_set(tmp_path):
+    """But the C code, and what sets it."""
+    kept = printed(REAL, cwd=tmp_path, env=set_clock()).split("\n")
+    assert sorted(set(kept)) == ["", "_datetime", "sitecustomize"]
+
+
+def test_a_sender_of_a_warm_process_has_the_machines_own_clock_as_one_of_a_cold_process(tmp_path):
+    assert printed(FORKS, cwd=tmp_path, env=set_clock()) == "\n"
+    assert printed(FORKS, cwd=tmp_path) == "forked forked\n"
+
+
+def test_commands_under_a_set_clock_say_the_same_warm_as_cold(tmp_path):
+    noon = datetime(2026, 2, 8, 12, tzinfo=NEW_YORK)  # of a Sunday: nothing is due within the hour
+    clock = set_clock((noon - datetime.now(NEW_YORK)) / timedelta(hours=1))
+    told = []
+    for folder, options in ((tmp_path / "warm", {}), (tmp_path / "cold", {"preexec_fn": os.getpid})):
+        folder.mkdir()
+        stage = lonely(folder, free_port())
+        said = ""
+        for verb in (("stop", "--reason", "a look"), ("status", "--offline")):
+            done = subprocess.run(
+                stage.command(*verb),
+                capture_output=True,
+                text=True,
+                check=True,
+                cwd=folder,
+                env=stage.environment(**clock),
+                **options,
+            )
+            said += done.stdout + done.stderr
+        lines = (folder / "trading.log").read_text().splitlines()
+        assert {line[:12] for line in lines} == {"2026-02-08T1"}
+        assert len(re.findall(r'"(?:at|since)": "2026-02-08T1', said)) == 4
+        said = re.sub(r"T1\d:\d\d:\d\d\.\d+-05:00|\"port\": \d+", "", said)
+        told.append((said.replace(str(folder), ""), len(lines)))
+    assert told[0] == told[1]
+
+
+def test_with_another_path_than_the_clock_alone_a_process_is_started_anew(tmp_path, monkeypatch):
+    copy = tmp_path / "clock"
+    shutil.copytree(CLOCK, copy)
+    (tmp_path / "link").symlink_to(CLOCK)
+    for path in (
+        copy,
+        tmp_path / "link",
+        f"{CLOCK}/",
+        f"{CLOCK}{os.pathsep}{tmp_path}",
+        f"{CLOCK}{os.pathsep}",
+        "",
+    ):
+        assert not is_warm(env=set_clock(path=path)), path
+    assert not is_warm(env={**set_clock(), "PYTHONUTF8": "1"})
+    assert is_warm(env=set_clock())
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert not is_warm(env=set_clock())
 
 
 def python_variables() -> dict[str, str]:

@@ -28,14 +28,15 @@ import time
 import types
 from contextlib import nullcontext, redirect_stdout, suppress
 from datetime import date, timedelta
+from functools import cache
 from importlib import import_module
 from importlib.abc import SourceLoader
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fewer_pages import Place, fill_holes, gather, in_large_pages, noted
-from warm_starts import CODE_BYTES, MODULES, SET_LATER, FilesUpTo, limits, user
+from warm_starts import CLOCK, CODE_BYTES, MODULES, SET_LATER, FilesUpTo, limits, sets_clock, user
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -231,6 +232,34 @@ def find_programs() -> None:
         programs[name] = spec, spec.loader.get_code(spec.name)
 
 
+class Clock:
+    """The clock as a child can set it forward for itself: see `tests/scenarios/clock/sitecustomize.py`."""
+
+    def __init__(self) -> None:
+        spec = spec_from_file_location("sitecustomize", CLOCK / "sitecustomize.py")
+        assert spec is not None
+        assert spec.loader is not None
+        self._module = module_from_spec(spec)
+        spec.loader.exec_module(self._module)
+        self._seen = self._module.seen_by()
+
+    @property
+    def is_set(self) -> bool:
+        return time.time is not self._module.real_time
+
+    def become_set(self, place: int) -> None:
+        """Be as a Python is that found this file on its path, at this place, before it imported anything."""
+        sys.path.insert(place, str(CLOCK))
+        sys.modules["sitecustomize"] = self._module
+        self._module.set_as_asked(self._seen)
+
+
+@cache
+def clock() -> Clock:
+    """It is made once all is imported."""
+    return Clock()
+
+
 def _run(name: str) -> None:
     """As ``python -m`` does."""
     spec, code = programs[name]
@@ -348,6 +377,8 @@ def become(order: dict[str, Any]) -> None:
         del sys.path[0]
     elif not sys.flags.safe_path:
         sys.path[0] = "" if kind == "-c" else order["folder"]
+    if sets_clock(os.environ):
+        clock().become_set(place=0 if order["safe"] or sys.flags.safe_path else 1)
     sys.argv[:] = [kind if kind == "-c" else what, *words]
     with suppress(ValueError, OSError):
         sys.stdout.reconfigure(line_buffering=sys.stdout.isatty())  # type: ignore[union-attr]
@@ -374,7 +405,7 @@ class Hot(subprocess.Popen):  # type: ignore[type-arg]
 
     def _execute_child(self, *arguments: Any) -> None:
         given = dict(zip(NAMES, arguments, strict=True))
-        if list(given["args"]) not in SENDERS:
+        if list(given["args"]) not in SENDERS or clock().is_set:  # a sender's own clock is not set
             super()._execute_child(*arguments)  # type: ignore[misc]
             return
         ends = [given[name] for name in ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")]
@@ -439,6 +470,7 @@ def main() -> NoReturn:
     practise()
     practise_as_gateway()
     find_programs()
+    clock()
     gc.collect()
     fill_holes()
     in_large_pages()

@@ -34,7 +34,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 ADDRESS = "SPXARB_WARM_PARENT"
 """The variable that tells a run's workers where its parent listens."""
@@ -56,6 +56,8 @@ DECIDES_A_START = (
 """Variables that are read while Python starts or libraries are imported: they must be as the parent's."""
 SET_LATER = "PYTHONDONTWRITEBYTECODE"
 """The one of them that a running Python can be given."""
+CLOCK = Path(__file__).with_name("clock")
+"""Of PYTHONPATH a running Python can be given this alone: it sets the process's clock."""
 LIMITS = [number for name, number in vars(resource).items() if name.startswith("RLIMIT_")]
 READY_SECONDS = 60.0
 LOOK_SECONDS = 1.0
@@ -197,7 +199,14 @@ def _wanted(given: dict[str, Any]) -> list[str] | None:
         return None
     if (limits(), user()) != (_parent().limits, _parent().user):
         return None
-    return rest if _deciding(_environment(given)) == _deciding(dict(os.environ)) else None
+    asked, ours = _deciding(_environment(given)), _deciding(dict(os.environ))
+    if sets_clock(asked):
+        del asked["PYTHONPATH"]
+    return rest if asked == ours else None
+
+
+def sets_clock(environment: Mapping[str, str]) -> bool:
+    return environment.get("PYTHONPATH") == str(CLOCK)
 
 
 def user() -> tuple[int, int]:
