@@ -17,10 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from spxarb.config import switches
 from spxarb.config.file import exists
-from spxarb.config.own_paths import LOG_KEY, clashes, own_files, without_clashes
+from spxarb.config.own_paths import LOG_KEY, PathLooks, clashes, own_files, without_clashes
 from spxarb.config.paths import HOME_MISSING, path_problem
 from spxarb.config.problems import Problem, near_key, near_word, shown
-from spxarb.config.refused import LEDGER_NAME, ledgers_beside_file, ours_of, with_alerts
+from spxarb.config.refused import LEDGER_NAME, ledgers_beside_file, ledgers_in, ours_of, with_alerts
 from spxarb.config.rules import address_problem, contradictions, moved
 from spxarb.config.schema import SECTIONS, Sections, choices, default_sections, expected, field_of
 from spxarb.config.section import text_problem as of_text
@@ -158,9 +158,11 @@ def state_folder(state_directory: Path | None = None) -> Path:
         return state_directory
     with trimmed("platformdirs"):
         from platformdirs.unix import Unix  # noqa: PLC0415 -- only needed without a configured place
-    why = path_problem("~/x")
-    with suppress(RuntimeError, KeyError, OSError):  # it knows no home either
+    try:
         folder = Unix("spxarb").user_state_dir  # on macOS too: one place for all documents
+    except (RuntimeError, KeyError, OSError):  # it knows no home either
+        why = path_problem("~/x")
+    else:
         why = path_problem(folder) or ("" if folder.startswith("/") else f"{folder} is relative")
         if not why:
             return Path(folder)
@@ -305,7 +307,7 @@ def read(
     known = not sources.refused and not sources.lacks("trading.mode") and "trading.mode" not in built.bad
     mode = built.sections.trading.mode if known else None
     scale, scale_problems = switches.wait_scale(sources.real.get(WAIT_VARIABLE), mode)
-    state, state_problems = _state_directory(text.get(STATE_VARIABLE, ""), built)
+    state, folder, state_problems = _state_directory(text.get(STATE_VARIABLE, ""), built)
     wire, wire_problems = switches.wire_folder(text.get(WIRE_VARIABLE, ""))
     notify_url = text.get(NOTIFY_VARIABLE)
     credentials = sources.real.get(CREDENTIALS_VARIABLE)
@@ -313,7 +315,7 @@ def read(
     # What a refused file would set is not known, so nothing contradicts it.
     whole = contradictions(built.sections, built.bad, notified=bool(notify_url or credentials))
     rules = [] if sources.refused else whole
-    shared, own = _shared_paths(built.sections, sources, state, wire)
+    shared, own = _shared_paths(built.sections, sources, folder, wire)
     problems = (*sources.problems, *built.problems, *scale_problems, *state_problems, *wire_problems)
     problems = (*problems, *outbox_problems, *rules, *shared)
     usable = own(_without_bad_dashboard(built, problems))
@@ -338,27 +340,26 @@ def read(
 
 
 def _shared_paths(
-    sections: Sections, sources: Sources, state: Path | None, wire: Path | None
+    sections: Sections, sources: Sources, default_folder: Path | None, wire: Path | None
 ) -> tuple[list[Problem], Callable[[Sections], Sections]]:
     """What is wrong where two paths are one file, and how the sections become harmless."""
-    database, others = sections.storage.database, list[Path]()
-    with suppress(ConfigError):
-        others = default_ledgers(state)
-        database = database or state_folder(state) / sections.trading.mode / LEDGER_NAME
+    looks, database = PathLooks(), sections.storage.database
+    if database is None and default_folder is not None:
+        database = default_folder / sections.trading.mode / LEDGER_NAME
+    others = ledgers_in(default_folder) if default_folder else []
     given = [file for file in (sources.file, sources.env_file) if file is not None]
-    known = list(own_files(sections, database, given, others))
+    known = list(own_files(sections, database, given, others, looks))
     default_log = database.with_name(LOG_NAME) if database else None
     log = (sections.logging.path or default_log) if sections.logging.file else None
-    problems = clashes(sections, log, wire, known)
+    problems = clashes(sections, log, wire, known, looks)
     homeless = any(problem.key == LOG_KEY for problem in problems)
-    place = homeless and default_log is not None and not clashes(sections, default_log, None, known)
+    place = homeless and default_log is not None and not clashes(sections, default_log, None, known, looks)
     return problems, partial(without_clashes, problems=problems, log_has_place=place)
 
 
 def default_ledgers(state_directory: Path | None) -> list[Path]:
     """Where each mode has its ledger unless it is told otherwise. Raises ConfigError."""
-    folder = state_folder(state_directory)
-    return [folder / mode / LEDGER_NAME for mode in ("live", "paper", "sim")]
+    return ledgers_in(state_folder(state_directory))
 
 
 def _without_bad_dashboard(built: _Built, problems: Sequence[Problem]) -> Sections:
@@ -414,22 +415,20 @@ def _lost_ledgers(sources: Sources, built: _Built) -> Iterator[Path]:
         yield from [place for place in places if place.is_file()][:1]
 
 
-def _state_directory(text: str, built: _Built) -> tuple[Path | None, list[Problem]]:
-    """$STATE_DIRECTORY, and what is wrong with the folder in which the ledger would be made."""
+def _state_directory(text: str, built: _Built) -> tuple[Path | None, Path | None, list[Problem]]:
+    """$STATE_DIRECTORY; the folder in which ledgers are made by default; what is wrong with it."""
     named = text.partition(":")[0]
-    if named:
-        why = path_problem(named) or ("" if named.startswith("/") else "it must begin with /")
-        if not why:
-            return Path(named), []
-        what = f"{STATE_VARIABLE}: {shown(named)} is not the path of a folder: {why}"
-        return None, [Problem(what, "storage.database")]
-    if built.bad or any(setting.key == "storage.database" for setting, _ in built.accepted):
-        return None, []
+    why = named and (path_problem(named) or ("" if named.startswith("/") else "it must begin with /"))
+    if named and not why:
+        return Path(named), Path(named), []
+    what = f"{STATE_VARIABLE}: {shown(named)} is not the path of a folder: {why}" if named else ""
     try:
-        state_folder()
+        folder = state_folder()
     except ConfigError as error:
-        return None, [Problem(f"storage.database is not set. {str(error).rstrip('.')}", "storage.database")]
-    return None, []
+        folder = None
+        if not what and not built.bad and all(given.key != "storage.database" for given, _ in built.accepted):
+            what = f"storage.database is not set. {str(error).rstrip('.')}"
+    return None, folder, [Problem(what, "storage.database")] if what else []
 
 
 def _flex(sources: Sources) -> FlexAccess | None:
@@ -443,34 +442,56 @@ def _flex(sources: Sources) -> FlexAccess | None:
 
 
 def _build(settings: Sequence[Setting]) -> _Built:
+    judged = [(setting, _misplaced(setting)) for setting in settings]
+    strongest: dict[str, dict[str, Setting]] = {}
+    for setting, why in judged:
+        if not why:
+            strongest.setdefault(setting.section, {})[setting.name] = setting
+    sound = _sound(strongest)
     good: dict[str, dict[str, object]] = {}
     accepted: list[tuple[Setting, object]] = []
     problems: list[Problem] = []
-    for setting in settings:
-        value, problem = _checked(setting)
-        if problem:
-            problems.append(Problem(problem, setting.key))
-        else:
-            section, _, name = setting.key.partition(".")
-            good.setdefault(section, {})[name] = setting.anchored
-            accepted.append((setting, value))
-    models: dict[str, Any] = dict(default_sections())
-    models |= {name: SECTIONS[name].model_validate(values) for name, values in good.items()}
+    for setting, why in judged:
+        section, name = setting.section, setting.name
+        if not why and section in sound and strongest[section][name] is setting:
+            accepted.append((setting, getattr(sound[section], name)))
+            continue
+        value, wrong = (None, why) if why else _checked(setting)
+        if wrong:
+            problems.append(Problem(wrong, setting.key))
+            continue
+        good.setdefault(section, {})[name] = setting.anchored
+        accepted.append((setting, value))
+    made = {name: SECTIONS[name].model_validate(values) for name, values in good.items()}
+    sections = Sections.model_construct(**{**default_sections(), **made, **sound})
     bad = frozenset(problem.key for problem in problems)
-    return _Built(Sections.model_construct(**models), bad, tuple(problems), tuple(accepted))
+    return _Built(sections, bad, tuple(problems), tuple(accepted))
+
+
+def _sound(strongest: Mapping[str, Mapping[str, Setting]]) -> dict[str, Any]:
+    """The sections whose winning values are all good, as they nearly always are: checked all at once."""
+    found = {}
+    for section, given in strongest.items():
+        with suppress(ValidationError):
+            found[section] = SECTIONS[section].model_validate({name: s.anchored for name, s in given.items()})
+    return found
+
+
+def _misplaced(setting: Setting) -> str:
+    """What is wrong before the value is judged; empty when nothing is."""
+    if setting.name not in SECTIONS[setting.section].model_fields:
+        return f"{setting.where}: no such key{near_key(setting.key)}"
+    if why := setting.path_problem:
+        return f"{setting.where}: {shown(setting.value)} is not the path of a file: {why}"
+    why = address_problem(setting.key, setting.value)
+    return f"{setting.where}: {why}" if why else ""
 
 
 def _checked(setting: Setting) -> tuple[object, str]:
     """The setting's value, and what is wrong with it; empty when nothing is."""
-    section, _, name = setting.key.partition(".")
-    if name not in SECTIONS[section].model_fields:
-        return None, f"{setting.where}: no such key{near_key(setting.key)}"
-    if why := setting.path_problem:
-        return None, f"{setting.where}: {shown(setting.value)} is not the path of a file: {why}"
-    if why := address_problem(setting.key, setting.value):
-        return None, f"{setting.where}: {why}"
+    model, name = SECTIONS[setting.section], setting.name
     try:
-        return getattr(SECTIONS[section].model_validate({name: setting.anchored}), name), ""
+        return getattr(model.model_validate({name: setting.anchored}), name), ""
     except ValidationError:
         field = field_of(setting.key)
         near = near_word(setting.value, choices(field))

@@ -9,6 +9,10 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HOME_MISSING = "this user has no home folder ($HOME is not set, and the system knows none)"
 
@@ -31,30 +35,37 @@ def user_path(text: str) -> Path:
 
 def path_problem(text: str) -> str:
     """Why the text cannot be meant as the path of a file, in words; empty when it can."""
-    reasons = (
-        (len(text) > MOST_PATH, f"it is longer than {MOST_PATH:,} characters"),
-        ("\r" in text, "a carriage return is in it (a file with Windows line ends?)"),
-        (not _visible(text), "a tab or another character that cannot be seen is in it"),
-        (any(part != part.strip() for part in text.split("/")), "a blank begins or ends a name in it"),
-        (not _QUOTES.isdisjoint(text) or bool(_AT_THE_END.search(text)), "quotation marks are part of it"),
-        ("$" in text, "variables such as $HOME are not replaced here: write the path out"),
-        (bool(_SPECIFIER.search(text)), "specifiers such as %h are not replaced here: write the path out"),
-        (bool(_DRIVE.search(text)), "it is written as a path of Windows"),
-        (bool(_SCHEME.match(text)), "it is written as a URL"),
-        (text.endswith("/"), AS_A_FOLDER),
-    )
-    return next((why for wrong, why in reasons if wrong), "") or _home_problem(text)
+    if len(text) > MOST_PATH:
+        return f"it is longer than {MOST_PATH:,} characters"
+    return next(_reasons(text), "") or _home_problem(text)
+
+
+def _reasons(text: str) -> Iterator[str]:
+    """What says that it is none, the plainest first."""
+    if "\r" in text:
+        yield "a carriage return is in it (a file with Windows line ends?)"
+    if not text.isprintable():  # a plain blank is printable
+        yield "a tab or another character that cannot be seen is in it"
+    if any(part != part.strip() for part in text.split("/")):
+        yield "a blank begins or ends a name in it"
+    if not _QUOTES.isdisjoint(text) or _AT_THE_END.search(text):
+        yield "quotation marks are part of it"
+    if "$" in text:
+        yield "variables such as $HOME are not replaced here: write the path out"
+    if _SPECIFIER.search(text):
+        yield "specifiers such as %h are not replaced here: write the path out"
+    if _DRIVE.search(text):
+        yield "it is written as a path of Windows"
+    if _SCHEME.match(text):
+        yield "it is written as a URL"
+    if text.endswith("/"):
+        yield AS_A_FOLDER
 
 
 def file_problem(text: str) -> str:
     """Likewise, of a path that must be that of a file."""
     last = text.rpartition("/")[2]
     return path_problem(text) or (AS_A_FOLDER if last in {".", ".."} or last.startswith("~") else "")
-
-
-def _visible(text: str) -> bool:
-    """Whether each character is seen on a screen, or is a plain blank."""
-    return all(letter.isprintable() for letter in text)
 
 
 def _home_problem(text: str) -> str:

@@ -34,6 +34,11 @@ def ledgers_named_by(document: Path | None, env_files: Iterable[Path]) -> list[P
     return list(dict.fromkeys([*_of_env_files(env_files), *_of_document(document)]))
 
 
+def ledgers_in(folder: Path) -> list[Path]:
+    """Where each mode has its ledger under the state folder."""
+    return [folder / mode / LEDGER_NAME for mode in MODES]
+
+
 def ours_of(places: Iterable[Path]) -> list[Path]:
     """Those from which an exit may be made."""
     return [place for place in places if is_ours_alone(place)]
@@ -67,4 +72,4 @@ def _of_env_files(files: Iterable[Path]) -> Iterator[Path]:
             if named.strip() and not file_problem(named):
                 yield user_path(named)
             if state.startswith("/") and not path_problem(state):
-                yield from (Path(state) / mode / LEDGER_NAME for mode in MODES)
+                yield from ledgers_in(Path(state))

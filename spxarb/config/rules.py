@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from spxarb.config.schema import Sections
 
 
-Rule = tuple[tuple[str, ...], bool, str]
-"""Keys, whether they contradict each other, what to say then."""
+Rule = tuple[tuple[str, ...], str]
+"""Keys that contradict each other, and what to say of it."""
 
 
 def contradictions(sections: Sections, bad: frozenset[str], *, notified: bool) -> list[Problem]:
@@ -27,8 +27,8 @@ def contradictions(sections: Sections, bad: frozenset[str], *, notified: bool) -
     """
     return [
         Problem(sentence, keys[0])
-        for keys, wrong, sentence in (*_of_trading(sections), *_of_the_rest(sections, notified=notified))
-        if wrong and not bad.intersection(keys)
+        for keys, sentence in (*_of_trading(sections), *_of_the_rest(sections, notified=notified))
+        if not bad.intersection(keys)
     ]
 
 
@@ -58,68 +58,70 @@ def _of_trading(config: Sections) -> Iterator[Rule]:
     trading = config.trading
     first, cutoff, time_exit = trading.entry_time, trading.entry_cutoff, trading.exit_check_time
     spy, spx = trading.spy_contracts_per_spread, trading.spx_contracts_per_spread
-    yield (
-        ("trading.min_ratio", "trading.max_ratio"),
-        trading.min_ratio >= trading.max_ratio,
-        f"trading.min_ratio {trading.min_ratio} must be below trading.max_ratio {trading.max_ratio}",
-    )
-    yield (
-        ("trading.entry_time", "trading.entry_cutoff"),
-        first >= cutoff,
-        f"trading.entry_time {first:%H:%M} must be before trading.entry_cutoff {cutoff:%H:%M}",
-    )
-    yield (
-        ("trading.entry_cutoff", "trading.exit_check_time"),
-        cutoff >= time_exit,
-        f"trading.entry_cutoff {cutoff:%H:%M} must be before trading.exit_check_time {time_exit:%H:%M}",
-    )
-    yield (
-        ("trading.entry_time",),
-        first < OPEN,
-        f"trading.entry_time {first:%H:%M} must not be before the market opens at {OPEN:%H:%M}",
-    )
-    yield (
-        ("trading.exit_check_time",),
-        time_exit >= CLOSE,
-        f"trading.exit_check_time {time_exit:%H:%M} must be before the market closes at {CLOSE:%H:%M}",
-    )
-    yield (
-        ("trading.spy_contracts_per_spread", "trading.spx_contracts_per_spread"),
-        spy > 10 * spx,
-        f"trading.spy_contracts_per_spread {spy} must be at most 10 x trading.spx_contracts_per_spread {spx}",
-    )
-    yield (
-        ("trading.mode", "ib.account"),
-        trading.mode == "live" and config.ib.account is None,
-        "ib.account must name the account when trading.mode is live",
-    )
+    if trading.min_ratio >= trading.max_ratio:
+        yield (
+            ("trading.min_ratio", "trading.max_ratio"),
+            f"trading.min_ratio {trading.min_ratio} must be below trading.max_ratio {trading.max_ratio}",
+        )
+    if first >= cutoff:
+        yield (
+            ("trading.entry_time", "trading.entry_cutoff"),
+            f"trading.entry_time {first:%H:%M} must be before trading.entry_cutoff {cutoff:%H:%M}",
+        )
+    if cutoff >= time_exit:
+        yield (
+            ("trading.entry_cutoff", "trading.exit_check_time"),
+            f"trading.entry_cutoff {cutoff:%H:%M} must be before trading.exit_check_time {time_exit:%H:%M}",
+        )
+    if first < OPEN:
+        yield (
+            ("trading.entry_time",),
+            f"trading.entry_time {first:%H:%M} must not be before the market opens at {OPEN:%H:%M}",
+        )
+    if time_exit >= CLOSE:
+        yield (
+            ("trading.exit_check_time",),
+            f"trading.exit_check_time {time_exit:%H:%M} must be before the market closes at {CLOSE:%H:%M}",
+        )
+    if spy > 10 * spx:
+        yield (
+            ("trading.spy_contracts_per_spread", "trading.spx_contracts_per_spread"),
+            (
+                f"trading.spy_contracts_per_spread {spy} must be at most "
+                f"10 x trading.spx_contracts_per_spread {spx}"
+            ),
+        )
+    if trading.mode == "live" and config.ib.account is None:
+        yield (
+            ("trading.mode", "ib.account"),
+            "ib.account must name the account when trading.mode is live",
+        )
 
 
 def _of_the_rest(config: Sections, *, notified: bool) -> Iterator[Rule]:
     """Of the dashboard, alerts and the calendar."""
-    notify = config.notifications
-    yield (
-        ("dashboard.host",),
-        not is_loopback(config.dashboard.host),
-        f"dashboard.host {shown(config.dashboard.host)} must be a loopback address such as 127.0.0.1",
-    )
-    yield (
-        ("notifications.email_enabled", "notifications.email_address"),
-        notify.email_enabled and not (notify.email_address or notify.urls_file or notified),
-        f"notifications.email_address (or {NOTIFY_VARIABLE}) must be set when email_enabled is true",
-    )
-    host = notify.smtp_host or "localhost"
-    yield (
-        ("notifications.smtp_user", "notifications.smtp_security"),
-        notify.smtp_user is not None and notify.smtp_security == "none" and not is_loopback(host),
-        f"notifications.smtp_security must be starttls or tls where a password goes to {host}",
-    )
-    both = sorted(set(config.calendar.closed) & set(config.calendar.early_close))
-    yield (
-        ("calendar.closed", "calendar.early_close"),
-        bool(both),
-        f"calendar: {', '.join(map(str, both))} cannot be both closed and early_close",
-    )
+    notify, host = config.notifications, config.dashboard.host
+    if not is_loopback(host):
+        yield (
+            ("dashboard.host",),
+            f"dashboard.host {shown(host)} must be a loopback address such as 127.0.0.1",
+        )
+    if notify.email_enabled and not (notify.email_address or notify.urls_file or notified):
+        yield (
+            ("notifications.email_enabled", "notifications.email_address"),
+            f"notifications.email_address (or {NOTIFY_VARIABLE}) must be set when email_enabled is true",
+        )
+    smtp = notify.smtp_host or "localhost"
+    if notify.smtp_user is not None and notify.smtp_security == "none" and not is_loopback(smtp):
+        yield (
+            ("notifications.smtp_user", "notifications.smtp_security"),
+            f"notifications.smtp_security must be starttls or tls where a password goes to {smtp}",
+        )
+    if both := sorted(set(config.calendar.closed) & set(config.calendar.early_close)):
+        yield (
+            ("calendar.closed", "calendar.early_close"),
+            f"calendar: {', '.join(map(str, both))} cannot be both closed and early_close",
+        )
 
 
 def moved(sections: Sections) -> Iterator[str]:
@@ -135,7 +137,7 @@ def moved(sections: Sections) -> Iterator[str]:
 
 
 def is_loopback(host: str) -> bool:
-    if host == "localhost":
+    if host in {"localhost", "127.0.0.1"}:
         return True
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -66,6 +66,15 @@ class Setting:
     folder: Path | None = None
 
     @property
+    def section(self) -> str:
+        return self.key.partition(".")[0]
+
+    @property
+    def name(self) -> str:
+        """Its own, within the section."""
+        return self.key.partition(".")[2]
+
+    @property
     def place(self) -> str:
         """Where it stands, in words."""
         line = f" (line {self.line})" if self.line else ""
@@ -85,9 +94,9 @@ class Setting:
     @property
     def path_problem(self) -> str:
         """Why its value cannot be meant as a path, in words; empty for any other value."""
-        text = str(self.value)
         if not self.is_path:
             return ""
+        text = str(self.value)
         why = path_problem(text.rstrip("/")) if self.key in FOLDERS else file_problem(text)
         if self.key == "storage.database" and not why and (ledger := _served_ledger(self.anchored)):
             return f"it is a file that spxarb keeps beside the ledger {ledger}"
@@ -144,7 +153,8 @@ def gather(
     path: Path | None, environ: Mapping[str, str] | None, overrides: Mapping[str, object] | None
 ) -> Sources:
     """Everything that sets something, and what is wrong with the files' form."""
-    real = {name: text for name, text in (os.environ if environ is None else environ).items() if text.strip()}
+    given, ours = os.environ if environ is None else environ, set(known_variables())
+    real = {name: text for name in given if name in ours and (text := given[name]).strip()}
     named = path is not None or CONFIG_VARIABLE in real
     here = _EnvFile() if named else _env_file(Path())
     file, named_by = find_file(path, {**here.values, **real})

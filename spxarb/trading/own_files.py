@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spxarb.config.load import default_ledgers
-from spxarb.config.own_paths import inode_of, own_files, resolved
+from spxarb.config.own_paths import PathLooks, inode_of, own_files, resolved
 from spxarb.core.own_names import alarms_of, lock_of, mark_of, old_lock_of
 from spxarb.errors import ConfigError, UsageError
 
@@ -56,7 +56,7 @@ def _own(config: Config) -> list[Path]:
     except ConfigError:
         others = []
     sources = [config.source] if config.source else []
-    found = [file.path for file in own_files(config, database, sources, others)]
+    found = [file.path for file in own_files(config, database, sources, others, PathLooks())]
     found += [log, lock_of(database), mark_of(database), alarms_of(database)]
     found += filter(None, [old_lock_of(database)])
     found.append(database.with_suffix(".seen"))  # the mark of earlier versions
