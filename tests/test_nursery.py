@@ -83,3 +83,76 @@ def test_what_fails_is_told_as_ever(tmp_path):
         wrong.stdout
     )
     assert (broken.returncode, wrong.returncode) == (1, 1)
+
+
+COLLECTED = """\
+import os
+import pytest
+
+TAKEN = {taken}
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_what_was_collected_is_this_workers_own(request, pytestconfig, tmp_path, made, number):
+    assert pytestconfig.workerinput["workerid"] == os.environ["PYTEST_XDIST_WORKER"]
+    assert {{node.config for node in request.node.listchain()}} == {{pytestconfig}} == {{request.session.config}}
+    assert os.environ["PYTEST_XDIST_WORKER"] in str(tmp_path)
+    assert made == (os.getpid(), "begun")
+    assert ("perform_collect" in vars(request.session)) is TAKEN
+"""
+CONFTEST = """\
+import os
+import pytest
+
+begun = []
+
+def pytest_runtest_setup(item):
+    item.stash_of_conftest = True
+
+@pytest.fixture(scope="session", autouse=True)
+def begin():
+    begun.append("begun")
+    yield
+    begun.clear()
+
+@pytest.fixture
+def made(request):
+    assert request.node.stash_of_conftest
+    return os.getpid(), *begun
+"""
+
+
+@pytest.fixture
+def tests(tmp_path):
+    """Tests below a folder with a conftest of its own; a test passes if its worker was given what was collected."""
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "below" / "test_taken.py").write_text(COLLECTED.format(taken=True))
+    (tmp_path / "below" / "test_alone.py").write_text(COLLECTED.format(taken=False))
+    return tmp_path
+
+
+@needs_forks
+@pytest.mark.outside
+def test_each_worker_goes_on_with_what_was_collected_as_if_it_had_done_so_itself(tests):
+    done = pytest_by(MANY, ITSELF, tests / "below" / "test_taken.py")
+    assert (done.returncode, "3 passed" in done.stdout) == (0, True), done.stdout
+
+
+@needs_forks
+@pytest.mark.outside
+@pytest.mark.parametrize("how", ["it ignores a file", "a module skips itself", "a module is broken"])
+def test_what_is_not_collected_for_all_each_worker_collects_and_tells_itself(tests, how):
+    ignored = [f"--ignore={tests / 'below' / 'test_taken.py'}"] if "ignores" in how else []
+    broken = {
+        "a module skips itself": "import pytest\npytest.skip('not here', allow_module_level=True)\n",
+        "a module is broken": "import nothing_of_that_name\n",
+    }
+    (tests / "below" / "test_taken.py").write_text(broken.get(how, "def test_ignored():\n    assert False\n"))
+    words = "-rs", "--continue-on-collection-errors", "-k", "workers_own or ignored", *ignored
+    done = pytest_by(MANY, ITSELF.partition("::")[0], tests, *words)
+    assert ("2 passed" in done.stdout, "failed" in done.stdout) == (True, False), done.stdout
+    assert ("not here" in done.stdout, "nothing_of_that_name" in done.stdout) == (
+        "skips" in how,
+        "broken" in how,
+    )
+    assert done.returncode == ("broken" in how)
