@@ -21,7 +21,7 @@ from hypothesis import settings
 from warm_starts import ADDRESS, possible, start, warm
 
 from tests import effort  # noqa: F401 -- it registers the profiles
-from tests.nursery import nursed
+from tests.nursery import MANY, nursed
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -122,19 +122,21 @@ def _dealt(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     """The tests in an order in which some workers wait while others have work for the machine.
 
     `--dist worksteal` gives each worker an equal run of the list, and who has done its own takes from the ends of
-    others' runs: where those are the short tests, nobody waits for the last one.
+    others' runs: where those are the short tests, nobody waits for the last one. Of many workers one has no test that
+    may wait: it uses the machine while all others do.
     """
     outside = [item for item in items if item.get_closest_marker("outside")]
     waiting = [item for item in outside if item.path.name in WAITING]
-    files: list[list[list[pytest.Item]]] = [[] for _ in range(workers)]
+    among = workers - 1 if workers >= MANY else workers
+    files: list[list[list[pytest.Item]]] = [[] for _ in range(among)]
     for _, file in groupby(
         (item for item in outside if item.path.name not in WAITING), lambda item: item.path
     ):
         min(files, key=lambda hand: sum(map(len, hand))).append([*file])
     hands = [
-        _woven(waiting[number::workers], files[number], waits_first=number % 2 == 0)
-        for number in range(workers)
+        _woven(waiting[number::among], files[number], waits_first=number % 2 == 0) for number in range(among)
     ]
+    hands += [[] for _ in range(workers - among)]
     rest = iter(item for item in items if not item.get_closest_marker("outside"))
     share = max(*map(len, hands), -(-len(items) // workers))
     return [item for hand in hands for item in (*hand, *islice(rest, share - len(hand)))] + list(rest)
