@@ -90,7 +90,7 @@ test:
 # While the first process imports the tests and what they need, and compiles it, the types are checked beside it.
 tests: setup
 	@files=$$($(BIN)/python tests/memory.py); trap 'rm -rf "$$files"' EXIT; \
-	$(BIN)/python -m pytest -n 11 --dist worksteal -rs --durations=10 $${files:+--basetemp="$$files/run"} tests || \
+	$(BIN)/python -m pytest -n 10 --dist worksteal -rs --durations=10 $${files:+--basetemp="$$files/run"} tests || \
 		{ code=$$?; [ -z "$$files" -o $$code != 1 ] || { trap - EXIT; echo "what the failed tests wrote: $$files"; }; exit $$code; }
 
 # While the environment is made, which takes one core.

@@ -1,7 +1,7 @@
 """Workers that need not import and collect the tests once more: forked by a process that has collected them.
 
 Ten workers that each import, compile and collect all tests take a core a minute. A run by many workers
-(`pytest -n 11`) has one process collect the tests first, ``python tests/nursery.py FD spxarb ARGUMENT...``, and each
+(`pytest -n 10`) has one process collect the tests first, ``python tests/nursery.py FD spxarb ARGUMENT...``, and each
 worker is forked by it, and goes on with what was collected if it is asked for the same. A module that could not be
 imported stays behind empty, and a worker would take it for one without tests: then each worker imports all itself. All
 else is as in `tests/scenarios/warm_starts.py`.

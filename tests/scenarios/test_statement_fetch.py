@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import urllib.request
 from typing import TYPE_CHECKING
 
@@ -48,9 +49,12 @@ def service(certificates, monkeypatch) -> Iterator[FlexService]:
         # The library keeps the proxies that it saw first.
         monkeypatch.setattr(urllib.request, "_opener", None)
         yield service
-    for thread in set(threading.enumerate()).difference(before):
-        thread.join(20)
-        assert not thread.is_alive()
+    until = time.monotonic() + 20
+    while left := set(threading.enumerate()).difference(
+        before
+    ):  # one may just be starting: it cannot be joined yet
+        assert time.monotonic() < until, left
+        time.sleep(0.01)
 
 
 def fetch(seconds: float = 20) -> bytes:
