@@ -1,6 +1,6 @@
 # make check  the fast loop, a minute: lint, types, and the tests that need neither a process nor a socket; their
 #             properties are tried a tenth as often
-# make test   every check, seven to ten minutes on two cores; says what took longest, what was skipped and why
+# make test   every check, seven to nine minutes on two cores; says what took longest, what was skipped and why
 # make bench  figures: start-up against bare programs, one connection, the simulated gateway
 # make demo   a whole simulated trading day
 # make crash  a kill at every message and every commit however orders fill, each message withheld: an hour
