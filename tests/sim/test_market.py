@@ -473,3 +473,10 @@ def test_a_path_is_made_of_what_python_itself_would_draw(before):
         for _ in range(before):  # the second of a pair may be left
             random.gauss(0, 1)
     assert list(itertools.islice(path._normals(ours), 1001)) == [theirs.gauss(0, 1) for _ in range(1001)]
+
+
+def test_what_draws_to_a_strike_does_nothing_else():
+    """The last hours of such a day are drawn as if there were no slide, jump, halt or drift."""
+    pinned = [regime for regime in REGIMES.values() if regime.pin]
+    assert pinned
+    assert not any(regime.slide or regime.jump or regime.halt or regime.drift for regime in pinned)
